@@ -1,0 +1,59 @@
+"""What loaders yield and objectives take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+__all__ = ["Batch", "Chunk", "weighted_mean"]
+
+
+class Batch(NamedTuple):
+    """n samples, with what they are conditioned on and how much each of them counts.
+
+    Attributes:
+        x: Samples in data units, ``[n, *event]``.
+        context: A vector ``[n, c]`` or an integer label ``[n]`` for each sample, or None.
+        weight: Non-negative importance weights ``[n]``, or None where all count the same.
+    """
+
+    x: Float[Tensor, "n *event"]
+    context: Shaped[Tensor, "n ..."] | None = None
+    weight: Float[Tensor, " n"] | None = None
+
+    def split(self, size: int) -> Iterator[Batch]:
+        """Consecutive batches of ``size`` rows; the last one may be shorter."""
+        for start in range(0, len(self.x), size):
+            yield self.rows(slice(start, start + size))
+
+    def rows(self, index: slice | Int[Tensor, " m"]) -> Batch:
+        """The chosen rows of all parts."""
+        return Batch(*(None if part is None else part[index] for part in self))
+
+
+class Chunk(NamedTuple):
+    """The batches of several training steps in one piece, so that one transfer serves them all.
+
+    Attributes:
+        batch: The rows of all steps, in order.
+        steps: Number of training steps.
+    """
+
+    batch: Batch
+    steps: int
+
+    def batches(self) -> Iterator[Batch]:
+        """The batch of each step."""
+        return self.batch.split(len(self.batch.x) // self.steps)
+
+
+def weighted_mean(
+    values: Float[Tensor, " n"], weight: Float[Tensor, " n"] | None
+) -> Float[Tensor, ""]:
+    """``sum_i w_i v_i / sum_i w_i``; the plain mean without weights."""
+    if weight is None:
+        return values.mean()
+    return (weight * values).sum() / weight.sum()

@@ -1,0 +1,30 @@
+"""Invertible maps with known Jacobian determinants."""
+
+from genlab.bijections.actnorm import ActNorm
+from genlab.bijections.affine import Affine
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.compose import Compose
+from genlab.bijections.coupling import AlternatingCouplings, Coupling
+from genlab.bijections.lu_linear import LULinear
+from genlab.bijections.permutation import Permutation
+from genlab.bijections.scalar_map import ScalarMap
+from genlab.bijections.scaling import Scaling
+from genlab.bijections.shift import Shift
+from genlab.bijections.split import HalfSplit
+from genlab.bijections.standardise import Standardise
+
+__all__ = [
+    "ActNorm",
+    "Affine",
+    "AlternatingCouplings",
+    "Bijection",
+    "Compose",
+    "Coupling",
+    "HalfSplit",
+    "LULinear",
+    "Permutation",
+    "ScalarMap",
+    "Scaling",
+    "Shift",
+    "Standardise",
+]

@@ -1,0 +1,48 @@
+"""A learned scale and shift for each coordinate, started so that the first batch comes out standardised."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from genlab.bijections.bijection import Bijection
+
+__all__ = ["ActNorm"]
+
+
+class ActNorm(Bijection):
+    """``z = x exp(s) + b`` (Kingma, Dhariwal, "Glow", 2018, section 3.1).
+
+    The identity until `initialise` sees data; no hidden state switches on a first call.
+
+    Args:
+        dim: Number of coordinates.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(dim))
+        self.shift = nn.Parameter(torch.zeros(dim))
+
+    def forward(
+        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        z = torch.addcmul(self.shift, x, self.log_scale.exp())
+        return z, self.log_scale.sum().expand(len(x))
+
+    def inverse(
+        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        return (z - self.shift) * (-self.log_scale).exp(), -self.log_scale.sum().expand(len(z))
+
+    @torch.no_grad()
+    def initialise(
+        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n d"]:
+        std, mean = torch.std_mean(x, dim=0, correction=0)
+        # A constant coordinate keeps its scale: there is nothing to standardise.
+        std = torch.where(std > 0, std, torch.ones_like(std))
+        self.log_scale.copy_(-std.log())
+        self.shift.copy_(-mean / std)
+        return self.forward(x)[0]

@@ -1,0 +1,56 @@
+"""A trainable invertible matrix, kept in its LU factors."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from genlab.bijections.bijection import Bijection
+from genlab.nn.soft_clamp import soft_clamp
+
+__all__ = ["LULinear"]
+
+
+class LULinear(Bijection):
+    """``z = L U x + b`` with a unit-diagonal ``L``: ``log|det| = sum log U_ii``.
+
+    ``log U_ii`` is bounded, so the matrix stays invertible; the inverse is two triangular solves
+    (Kingma, Dhariwal, "Glow", 2018, equation 10; Oliva et al., "Transformation autoregressive
+    networks", 2018). It starts as the identity.
+
+    Args:
+        dim: Number of coordinates.
+        max_log_diagonal: Bound on ``|log U_ii|``, approached smoothly.
+    """
+
+    def __init__(self, dim: int, *, max_log_diagonal: float = 3.0) -> None:
+        super().__init__()
+        self.max_log_diagonal = max_log_diagonal
+        self.lower = nn.Parameter(torch.zeros(dim, dim))
+        self.upper = nn.Parameter(torch.zeros(dim, dim))
+        self.log_diagonal = nn.Parameter(torch.zeros(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(
+        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        lower, upper, log_diagonal = self._factors()
+        z = torch.addmm(self.bias, x, (lower @ upper).mT)
+        return z, log_diagonal.sum().expand(len(x))
+
+    def inverse(
+        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        lower, upper, log_diagonal = self._factors()
+        columns = (z - self.bias).mT
+        columns = torch.linalg.solve_triangular(lower, columns, upper=False, unitriangular=True)
+        columns = torch.linalg.solve_triangular(upper, columns, upper=True)
+        return columns.mT, -log_diagonal.sum().expand(len(z))
+
+    def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        log_diagonal = soft_clamp(self.log_diagonal, self.max_log_diagonal)
+        identity = torch.eye(len(log_diagonal), dtype=log_diagonal.dtype, device=log_diagonal.device)
+        lower = self.lower.tril(-1) + identity
+        upper = self.upper.triu(1) + log_diagonal.exp().diag()
+        return lower, upper, log_diagonal

@@ -1,0 +1,47 @@
+"""A fixed reordering of the coordinates."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from genlab.bijections.bijection import Bijection
+
+__all__ = ["Permutation"]
+
+
+class Permutation(Bijection):
+    """``z_i = x_{order_i}``, of log-determinant 0.
+
+    Args:
+        order: Each of ``0 .. d-1`` once.
+
+    Raises:
+        ValueError: ``order`` is not a permutation.
+    """
+
+    order: Int[Tensor, " d"]
+    inverse_order: Int[Tensor, " d"]
+
+    def __init__(self, order: Int[Tensor, " d"]) -> None:
+        super().__init__()
+        if not torch.equal(order.sort().values, torch.arange(len(order))):
+            raise ValueError(f"order: expected each of 0 .. {len(order) - 1} once, got {order.tolist()}")
+        self.register_buffer("order", order)
+        self.register_buffer("inverse_order", order.argsort())
+
+    @classmethod
+    def random(cls, dim: int) -> Permutation:
+        """A permutation drawn from torch's global generator."""
+        return cls(torch.randperm(dim))
+
+    def forward(
+        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        return x.index_select(1, self.order), x.new_zeros(len(x))
+
+    def inverse(
+        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        return z.index_select(1, self.inverse_order), z.new_zeros(len(z))

@@ -1,0 +1,35 @@
+"""The contract of an increasing map of the line, applied coordinate by coordinate."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["ScalarMap"]
+
+
+class ScalarMap(nn.Module, ABC):
+    """An increasing map ``z_i = g(x_i; p_i)`` whose parameters ``p_i`` another network supplies.
+
+    Parameters that are all zero give the identity, so a coupling whose network starts at zero starts
+    as the identity.
+
+    Attributes:
+        n_parameters: Number of parameters ``P`` that one coordinate needs.
+    """
+
+    n_parameters: int
+
+    @abstractmethod
+    def forward(
+        self, x: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n P *shape"]
+    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]:
+        """``z = g(x)`` and ``log g'(x)``, coordinate by coordinate."""
+
+    @abstractmethod
+    def inverse(
+        self, z: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n P *shape"]
+    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]:
+        """``x = g^{-1}(z)`` and ``log (g^{-1})'(z)``, coordinate by coordinate."""

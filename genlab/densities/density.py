@@ -1,0 +1,137 @@
+"""The contract of every model: a (conditional) probability density that can be evaluated and sampled."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from genlab.bijections.bijection import Bijection
+from genlab.nn.context import ContextEncoder
+
+__all__ = ["Density", "Likelihood"]
+
+Likelihood = Literal["exact", "lower_bound", "estimate"]
+
+
+class Density(nn.Module, ABC):
+    """A density ``p(x | c)`` on arrays of shape ``event_shape``, in data units.
+
+    Subclasses implement `_log_prob` and `_sample`. The public `log_prob` and `sample` enforce the
+    shape contract once, broadcast a single context row, and encode labels.
+
+    Args:
+        event_shape: Shape of one sample.
+        context_dim: Length of the vector that the density is conditioned on; 0 for none.
+        labels: Number of classes that the density is conditioned on; 0 for none.
+
+    Attributes:
+        likelihood: What `log_prob` returns: the exact value, a lower bound, or an estimate.
+        preprocessing: Bijection from data units to the units that the density works in, or None;
+            its Jacobian is counted, so `log_prob` stays in data units.
+    """
+
+    likelihood: ClassVar[Likelihood] = "exact"
+
+    def __init__(
+        self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0
+    ) -> None:
+        super().__init__()
+        self.event_shape = tuple(event_shape)
+        self.context_encoder = ContextEncoder(context_dim, labels)
+        self.preprocessing: Bijection | None = None
+
+    @abstractmethod
+    def _log_prob(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, " n"]:
+        """Log-density of preprocessed ``x`` given an encoded context of as many rows."""
+
+    @abstractmethod
+    def _sample(
+        self,
+        n: int,
+        context: Float[Tensor, "n c"] | None,
+        generator: torch.Generator | None,
+    ) -> Float[Tensor, "n *event"]:
+        """``n`` samples, before the preprocessing is undone, given an encoded context of as many rows."""
+
+    def log_prob(
+        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
+    ) -> Float[Tensor, " n"]:
+        """Log-density in nats; float64 in, float64 out.
+
+        Args:
+            x: Points in data units, ``[n, *event]``.
+            context: One row (broadcast) or n rows: vectors ``[n, c]`` or integer labels ``[n]``.
+
+        Raises:
+            ValueError: The shape of ``x`` or ``context`` does not fit the density.
+        """
+        if x.shape[1:] != self.event_shape:
+            raise ValueError(
+                f"x: expected shape [n, {', '.join(map(str, self.event_shape))}], got {list(x.shape)}"
+            )
+        rows = self.context_encoder(context, len(x), x.dtype)
+        if self.preprocessing is None:
+            return self._log_prob(x, rows)
+        x, log_det = self.preprocessing(x)
+        return self._log_prob(x, rows) + log_det
+
+    def sample(
+        self,
+        n: int,
+        context: Shaped[Tensor, "..."] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        """Draw ``n`` samples in data units, in the type and on the device of the density.
+
+        Args:
+            n: Number of samples.
+            context: One row (broadcast) or n rows: vectors ``[n, c]`` or integer labels ``[n]``.
+            generator: Source of randomness; torch's global one if None.
+
+        Raises:
+            ValueError: The shape of ``context`` does not fit the density.
+        """
+        x = self._sample(n, self.context_encoder(context, n, self.dtype), generator)
+        return x if self.preprocessing is None else self.preprocessing.generate(x)
+
+    @torch.no_grad()
+    def initialise(
+        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
+    ) -> None:
+        """Set what starts from data: the preprocessing, actnorm layers, cluster centres.
+
+        Args:
+            x: A first batch of training samples.
+            context: Their context, as in `log_prob`.
+        """
+        rows = self.context_encoder(context, len(x), x.dtype)
+        if self.preprocessing is not None:
+            x = self.preprocessing.initialise(x)
+        self._initialise(x, rows)
+
+    def _initialise(self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None) -> None:
+        """Set what starts from preprocessed data; nothing by default."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the parameters and buffers."""
+        return self._reference.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters and buffers."""
+        return self._reference.device
+
+    @property
+    def _reference(self) -> Tensor:
+        parameter = next(self.parameters(), None)
+        if parameter is not None:
+            return parameter
+        return next((b for b in self.buffers() if b.is_floating_point()), torch.empty(0))

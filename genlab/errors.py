@@ -1,0 +1,41 @@
+"""Errors that a user reads: what was wrong, what was expected, and the nearest valid choice."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["GenlabError", "RunError", "UserError", "nearest"]
+
+
+class GenlabError(Exception):
+    """Base of every error that the command line prints as one or two lines, without a traceback."""
+
+    exit_status: int = 1
+
+
+class UserError(GenlabError):
+    """The user's mistake: an unknown name, a wrong type, a file that is missing."""
+
+    exit_status = 2
+
+
+class RunError(GenlabError):
+    """A run that failed on the way: a diverging loss, a full disk, an inverse without convergence."""
+
+    exit_status = 1
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """A hint that names the choice nearest to ``word``, or all of them where none is near.
+
+    >>> nearest("moon", ["moons", "rings"])
+    "did you mean 'moons'?"
+    >>> nearest("xyz", ["moons", "rings"])
+    'choose from: moons, rings'
+    """
+    choices = sorted(set(choices))
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"choose from: {', '.join(choices)}"

@@ -1,0 +1,85 @@
+"""RealNVP: affine couplings, the exact flow of a split linear differential equation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from genlab.bijections.actnorm import ActNorm
+from genlab.bijections.affine import Affine
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.compose import Compose
+from genlab.bijections.coupling import AlternatingCouplings, Coupling
+from genlab.bijections.lu_linear import LULinear
+from genlab.bijections.permutation import Permutation
+from genlab.bijections.split import HalfSplit
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.models.flow import Flow
+from genlab.nn.mlp import MLP, Activation
+
+__all__ = ["Mixing", "RealNVP"]
+
+Mixing = Literal["none", "permutation", "lu"]
+
+
+class RealNVP(Flow):
+    """Couplings ``x_b exp(w(x_a)) + t(x_a)`` with alternating halves.
+
+    ``log|det| = sum w(x_a)``, and the inverse ``(z_b - t) exp(-w)`` costs the same (Dinh,
+    Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017).
+
+    Args:
+        event_shape: ``(d,)`` with d at least 2.
+        layers: Number of couplings.
+        hidden: Widths of the hidden layers of each network ``(w, t)``.
+        activation: Nonlinearity of the networks.
+        actnorm: Put a data-initialised scale and shift before each coupling ("Glow", 2018).
+        mixing: What stands before each coupling: nothing, a fixed random permutation, or a
+            trainable LU matrix.
+        context_dim: Length of the vector that the density is conditioned on; 0 for none.
+        labels: Number of classes that the density is conditioned on; 0 for none.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        layers: PositiveInt,
+        hidden: Sequence[PositiveInt],
+        activation: Activation,
+        actnorm: bool = False,
+        mixing: Mixing = "none",
+        context_dim: NonNegativeInt = 0,
+        labels: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        (dim,) = self.event_shape
+        couplings = [self._coupling(dim, index, hidden, activation) for index in range(layers)]
+        if actnorm or mixing != "none":
+            steps = [[*_between(dim, actnorm, mixing), coupling] for coupling in couplings]
+            self.layers = Compose(layer for step in steps for layer in step)
+        else:
+            self.layers = Compose([AlternatingCouplings(couplings)])
+
+    def _coupling(
+        self, dim: int, index: int, hidden: Sequence[int], activation: Activation
+    ) -> Coupling:
+        split, affine = HalfSplit(dim, flip=index % 2 == 1), Affine()
+        network = MLP(
+            split.passive,
+            split.active * affine.n_parameters,
+            hidden=hidden,
+            activation=activation,
+            context_dim=self.context_encoder.dim,
+            zero_last=True,
+        )
+        return Coupling(split, affine, network)
+
+
+def _between(dim: int, actnorm: bool, mixing: Mixing) -> Iterator[Bijection]:
+    if actnorm:
+        yield ActNorm(dim)
+    if mixing == "permutation":
+        yield Permutation.random(dim)
+    if mixing == "lu":
+        yield LULinear(dim)

@@ -1,0 +1,73 @@
+"""What a conditional density is conditioned on: a vector, or a class label."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+__all__ = ["ContextEncoder"]
+
+
+class ContextEncoder(nn.Module):
+    """Turns a context into float rows: vectors pass, labels become one-hot rows.
+
+    A linear layer on a one-hot row is an embedding table, so networks downstream need no other.
+
+    Args:
+        context_dim: Length of a context vector; 0 for none.
+        labels: Number of classes; 0 for none.
+
+    Attributes:
+        dim: Width of an encoded row: ``context_dim``, ``labels``, or 0 for an unconditional model.
+
+    Raises:
+        ValueError: Both a vector and a label are asked for.
+    """
+
+    def __init__(self, context_dim: int = 0, labels: int = 0) -> None:
+        super().__init__()
+        if context_dim and labels:
+            raise ValueError("labels: a context is a vector (context_dim) or a label, not both")
+        self.context_dim = context_dim
+        self.labels = labels
+
+    @property
+    def dim(self) -> int:
+        return self.context_dim or self.labels
+
+    def forward(
+        self, context: Shaped[Tensor, "..."] | None, n: int, dtype: torch.dtype
+    ) -> Float[Tensor, "n c"] | None:
+        """Encode one row (broadcast) or ``n`` rows of context.
+
+        Raises:
+            ValueError: The context is missing, not wanted, or of the wrong shape.
+        """
+        if context is None and self.dim == 0:
+            return None
+        if context is None:
+            raise ValueError(f"context: expected {self._expected(n)}, got none")
+        if self.dim == 0:
+            raise ValueError("context: this density is unconditional, but a context was given")
+        if self.labels:
+            rows = self._one_hot(context, n).to(dtype)
+        else:
+            rows = context.reshape(1, -1) if context.ndim < 2 else context
+            rows = rows.to(dtype)
+        if rows.ndim != 2 or rows.shape[1] != self.dim or rows.shape[0] not in (1, n):
+            raise ValueError(f"context: expected {self._expected(n)}, got {list(context.shape)}")
+        return rows.expand(n, -1)
+
+    def _one_hot(self, context: Tensor, n: int) -> Tensor:
+        if context.is_floating_point():
+            raise ValueError(f"context: expected {self._expected(n)}, got {context.dtype}")
+        return nn.functional.one_hot(context.reshape(-1).long(), self.labels)
+
+    def _expected(self, n: int) -> str:
+        if self.labels:
+            return f"integer labels of shape [1] or [{n}]"
+        return f"vectors of shape [1, {self.dim}] or [{n}, {self.dim}]"
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"

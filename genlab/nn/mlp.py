@@ -1,0 +1,72 @@
+"""Multilayer perceptrons, the conditioners of couplings and the velocity fields of small problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["MLP", "Activation", "activation"]
+
+Activation = Literal["relu", "silu", "gelu", "tanh", "elu", "leaky_relu", "softplus"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "leaky_relu": nn.LeakyReLU,
+    "softplus": nn.Softplus,
+}
+
+
+def activation(name: Activation) -> nn.Module:
+    """A new activation layer by its name."""
+    return _ACTIVATIONS[name]()
+
+
+class MLP(nn.Sequential):
+    """``x, c -> W_L s(... s(W_1 [x, c] + b_1) ...) + b_L``.
+
+    Args:
+        in_features: Width of ``x``.
+        out_features: Width of the output.
+        hidden: Widths of the hidden layers; empty for one affine map.
+        activation: Name of the nonlinearity ``s``.
+        context_dim: Width of the context that is appended to ``x``; 0 for none.
+        zero_last: Start from the zero function: the last layer is initialised to zero, so that
+            a map parametrised by the output starts as the identity.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        context_dim: int = 0,
+        zero_last: bool = False,
+    ) -> None:
+        widths = [in_features + context_dim, *hidden]
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(fan_in, fan_out), _ACTIVATIONS[activation]()]
+        last = nn.Linear(widths[-1], out_features)
+        if zero_last:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        super().__init__(*layers, last)
+
+    def forward(
+        self, x: Float[Tensor, "n i"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n o"]:
+        if context is not None:
+            x = torch.cat((x, context), dim=-1)
+        for layer in self:
+            x = layer(x)
+        return x

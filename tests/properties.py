@@ -1,0 +1,73 @@
+"""What the property suite walks over: a layer or a family joins it by one line.
+
+Each entry makes a fresh object from the number of coordinates and the width of the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from genlab import bijections as b
+from genlab import models as m
+from genlab.nn import MLP
+
+__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "MODELS", "disturb"]
+
+Module = TypeVar("Module", bound=torch.nn.Module)
+
+
+def coupling(scalar_map: b.ScalarMap, dim: int, context_dim: int, *, flip: bool) -> b.Coupling:
+    split = b.HalfSplit(dim, flip=flip)
+    width = split.active * scalar_map.n_parameters
+    network = MLP(
+        split.passive, width, hidden=[16], activation="tanh", context_dim=context_dim, zero_last=True
+    )
+    return b.Coupling(split, scalar_map, network)
+
+
+BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
+    "actnorm": lambda dim, _: b.ActNorm(dim),
+    "scaling": lambda dim, _: b.Scaling(dim),
+    "standardise": lambda dim, _: b.Standardise((dim,)),
+    "permutation": lambda dim, _: b.Permutation.random(dim),
+    "lu_linear": lambda dim, _: b.LULinear(dim),
+    "coupling-shift": lambda dim, c: coupling(b.Shift(), dim, c, flip=False),
+    "coupling-affine": lambda dim, c: coupling(b.Affine(), dim, c, flip=False),
+    "coupling-affine-flip": lambda dim, c: coupling(b.Affine(), dim, c, flip=True),
+    "alternating": lambda dim, c: b.AlternatingCouplings(
+        coupling(b.Affine(), dim, c, flip=flip) for flip in (False, True, False)
+    ),
+    "compose": lambda dim, c: b.Compose(
+        [b.ActNorm(dim), coupling(b.Affine(), dim, c, flip=False), b.LULinear(dim)]
+    ),
+}
+
+SMALL = {"layers": 4, "hidden": [16, 16]}
+
+MODELS: dict[str, Callable[..., m.Flow]] = {
+    "nice": lambda dim, **c: m.NICE((dim,), activation="relu", **SMALL, **c),
+    "nice-unscaled": lambda dim, **c: m.NICE((dim,), activation="tanh", scaling=False, **SMALL, **c),
+    "realnvp": lambda dim, **c: m.RealNVP((dim,), activation="relu", **SMALL, **c),
+    "realnvp-actnorm": lambda dim, **c: m.RealNVP(
+        (dim,), activation="silu", actnorm=True, **SMALL, **c
+    ),
+    "realnvp-lu": lambda dim, **c: m.RealNVP((dim,), activation="tanh", mixing="lu", **SMALL, **c),
+    "realnvp-permutation": lambda dim, **c: m.RealNVP(
+        (dim,), activation="gelu", actnorm=False, mixing="permutation", **SMALL, **c
+    ),
+}
+
+# Conditioners need a coordinate that passes and one that is mapped.
+AT_LEAST_TWO = {name for name in (*BIJECTIONS, *MODELS) if "coupling" in name or name in MODELS}
+AT_LEAST_TWO |= {"alternating", "compose"}
+
+
+def disturb(module: Module, scale: float = 0.3) -> Module:
+    """Move all parameters away from their start, which is often the identity."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(scale * torch.randn_like(parameter))
+    return module

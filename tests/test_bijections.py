@@ -1,0 +1,140 @@
+"""Properties that every bijection has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from properties import AT_LEAST_TWO, BIJECTIONS, disturb
+from torch.func import jacrev, vmap
+
+from genlab.bijections import Bijection
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
+DIMS = (1, 2, 5, 16)
+
+
+def cases() -> Iterator[object]:
+    for name in BIJECTIONS:
+        for dim in DIMS:
+            if dim > 1 or name not in AT_LEAST_TWO:
+                for context_dim in (0, 3):
+                    yield pytest.param(name, dim, context_dim, id=f"{name}-{dim}-{context_dim}")
+
+
+CASES = list(cases())
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["f32", "f64"])
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    return request.param
+
+
+def make(name: str, dim: int, context_dim: int, dtype: torch.dtype) -> Bijection:
+    bijection = BIJECTIONS[name](dim, context_dim)
+    bijection.initialise(3 * torch.randn(100, dim) + 1, context_rows(100, context_dim))
+    return disturb(bijection).to(dtype)
+
+
+def context_rows(n: int, dim: int, dtype: torch.dtype = torch.float32) -> torch.Tensor | None:
+    return torch.randn(n, dim, dtype=dtype) if dim else None
+
+
+@pytest.mark.parametrize(("name", "dim", "context_dim"), CASES)
+def test_round_trip_and_shapes(name: str, dim: int, context_dim: int, dtype: torch.dtype) -> None:
+    bijection = make(name, dim, context_dim, dtype)
+    x, c = torch.randn(50, dim, dtype=dtype), context_rows(50, context_dim, dtype)
+    z, log_det = bijection(x, c)
+    back, inverse_log_det = bijection.inverse(z, c)
+    assert z.shape == x.shape
+    assert log_det.shape == inverse_log_det.shape == (50,)
+    assert z.dtype == log_det.dtype == dtype
+    torch.testing.assert_close(back, x, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
+    torch.testing.assert_close(
+        inverse_log_det, -log_det, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype]
+    )
+    torch.testing.assert_close(bijection.generate(z, c), back)
+
+
+@pytest.mark.parametrize(("name", "dim", "context_dim"), CASES)
+def test_log_det_is_that_of_the_autograd_jacobian(
+    name: str, dim: int, context_dim: int, dtype: torch.dtype
+) -> None:
+    bijection = make(name, dim, context_dim, dtype)
+    x, c = torch.randn(7, dim, dtype=dtype), context_rows(7, context_dim, dtype)
+
+    def one(x: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
+        return bijection(x[None], None if c is None else c[None])[0][0]
+
+    jacobian = vmap(jacrev(one), in_dims=(0, None if c is None else 0))(x, c)
+    truth = torch.linalg.slogdet(jacobian.double()).logabsdet.to(dtype)
+    tolerance = 10 * TOLERANCE[dtype]
+    torch.testing.assert_close(bijection(x, c)[1], truth, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize(("name", "dim", "context_dim"), CASES)
+def test_every_parameter_gets_a_finite_gradient_also_far_out(
+    name: str, dim: int, context_dim: int, dtype: torch.dtype
+) -> None:
+    bijection = make(name, dim, context_dim, dtype)
+    scale = torch.tensor([0.0, 1.0, 1e3, 1e6], dtype=dtype)[:, None]
+    x = (scale * torch.ones(4, dim, dtype=dtype)).requires_grad_()
+    z, log_det = bijection(x, context_rows(4, context_dim, dtype))
+    (torch.tanh(z).sum() + log_det.sum()).backward()
+    assert z.isfinite().all()
+    assert log_det.isfinite().all()
+    for parameter_name, parameter in [*bijection.named_parameters(), ("x", x)]:
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+
+
+@pytest.mark.parametrize("name", BIJECTIONS)
+def test_state_dict_round_trip(name: str) -> None:
+    bijection, other = make(name, 5, 0, torch.float32), BIJECTIONS[name](5, 0)
+    other.load_state_dict(bijection.state_dict())
+    x = torch.randn(10, 5)
+    torch.testing.assert_close(other(x), bijection(x), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["actnorm", "standardise"])
+def test_initialise_standardises_the_data_and_spares_constant_columns(name: str) -> None:
+    bijection = BIJECTIONS[name](3, 0)
+    x = torch.randn(1000, 3) * torch.tensor([5.0, 0.1, 0.0]) + torch.tensor([1.0, -2.0, 7.0])
+    z = bijection.initialise(x)
+    torch.testing.assert_close(z, bijection(x)[0])
+    torch.testing.assert_close(z.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(z.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-4, rtol=0)
+
+
+def test_a_coupling_starts_as_the_identity_and_leaves_one_half_alone() -> None:
+    x = torch.randn(20, 5)
+    for name in ("coupling-shift", "coupling-affine"):
+        torch.testing.assert_close(BIJECTIONS[name](5, 0)(x)[0], x)
+        moved = disturb(BIJECTIONS[name](5, 0))(x)[0]
+        torch.testing.assert_close(moved[:, :2], x[:, :2])
+        assert (moved[:, 2:] != x[:, 2:]).all()
+
+
+def test_shift_couplings_preserve_volume_exactly() -> None:
+    bijection = make("coupling-shift", 5, 0, torch.float32)
+    assert (bijection(torch.randn(20, 5))[1] == 0).all()
+
+
+def test_lu_linear_is_a_matrix_product() -> None:
+    layer = make("lu_linear", 4, 0, torch.float64)
+    x = torch.randn(6, 4, dtype=torch.float64)
+    matrix = layer(torch.eye(4, dtype=torch.float64))[0] - layer.bias
+    torch.testing.assert_close(layer(x)[0], x @ matrix + layer.bias)
+    torch.testing.assert_close(layer(x)[1][0], torch.linalg.slogdet(matrix).logabsdet)
+
+
+def test_mistakes_are_named() -> None:
+    from genlab.bijections import Compose, HalfSplit, Permutation
+
+    with pytest.raises(ValueError, match="at least 2 coordinates, got 1"):
+        HalfSplit(1)
+    with pytest.raises(ValueError, match="each of 0 .. 2 once"):
+        Permutation(torch.tensor([0, 0, 2]))
+    with pytest.raises(ValueError, match="at least one bijection"):
+        Compose([])
