@@ -1,0 +1,118 @@
+"""The base of every DataModule: steps, not epochs, decide what a loader yields."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import lightning.pytorch as pl
+
+from genlab.batch import Batch, Chunk
+from genlab.data.streams import Stream
+from genlab.targets.target import Target
+
+__all__ = ["DataModule"]
+
+EVALUATION_BATCH = 8192
+
+
+class DataModule(pl.LightningDataModule, ABC):
+    """In-memory data with a stream to train on and fixed sets to validate and test on.
+
+    One Lightning epoch is the stretch of steps between two validations. It is cut into chunks of
+    ``trainer.log_every`` steps, and Lightning sees one chunk as one batch: its cost a batch is paid
+    once for all steps of the chunk.
+
+    Args:
+        event_shape: Shape of one sample.
+        batch_size: Rows that one training step sees, in each process.
+        standardise: Let the model work on data of zero mean and unit variance; its log-density is
+            still reported in data units.
+
+    Attributes:
+        target: The distribution that the data come from, or None where only data are known.
+    """
+
+    target: Target | None = None
+
+    def __init__(
+        self, *, event_shape: Sequence[int], batch_size: int, standardise: bool
+    ) -> None:
+        super().__init__()
+        self.event_shape = tuple(event_shape)
+        self.batch_size = batch_size
+        self.standardise = standardise
+
+    @property
+    @abstractmethod
+    def stream(self) -> Stream:
+        """What the training steps see."""
+
+    @property
+    @abstractmethod
+    def validation(self) -> Batch:
+        """The fixed set that ``best`` is chosen on."""
+
+    @property
+    @abstractmethod
+    def test(self) -> Batch:
+        """The fixed set that the test metrics are computed on."""
+
+    def first_rows(self, n: int = 10_000) -> Batch:
+        """Training rows that data-dependent starts are computed from."""
+        return self.stream.rows(0, n)
+
+    def train_dataloader(self) -> Chunks:
+        return Chunks(self)
+
+    def val_dataloader(self) -> EvaluationBatches:
+        return EvaluationBatches(self.validation)
+
+
+class Chunks:
+    """The chunks from the learner's step up to its next validation."""
+
+    def __init__(self, data: DataModule) -> None:
+        self.data = data
+
+    def __iter__(self) -> Iterator[Chunk]:
+        trainer = self.data.trainer
+        assert trainer is not None
+        settings = trainer.lightning_module.settings
+        step = trainer.lightning_module.step
+        stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
+        while step < stop:
+            end = min(_next_multiple(step, settings.log_every), stop)
+            yield self._chunk(step, end, trainer.global_rank, trainer.world_size)
+            step = end
+
+    def _chunk(self, step: int, end: int, rank: int, world_size: int) -> Chunk:
+        size = self.data.batch_size * world_size
+        batch = self.data.stream.rows(step * size, end * size)
+        if world_size > 1:
+            # Process r takes the r-th slice of each step's rows, so that all of them together see
+            # what one process would see with a batch as large.
+            parts = [
+                None if x is None else x.unflatten(0, (end - step, world_size, -1))[:, rank].flatten(0, 1)
+                for x in batch
+            ]
+            batch = Batch(*parts)
+        return Chunk(batch, end - step)
+
+
+class EvaluationBatches:
+    """A fixed set in batches; a plain list would be several loaders to Lightning."""
+
+    def __init__(self, data: Batch) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.data.x) / EVALUATION_BATCH)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.data.split(EVALUATION_BATCH)
+
+
+def _next_multiple(step: int, of: int) -> int:
+    return (step // of + 1) * of

@@ -1,0 +1,83 @@
+"""Data drawn from a target distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from genlab.batch import Batch
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.data.module import DataModule
+from genlab.data.streams import FreshSamples, ShuffledSet, Stream
+from genlab.errors import UserError
+from genlab.randomness import generator
+from genlab.targets.target import Target
+
+__all__ = ["TargetData"]
+
+
+class TargetData(DataModule):
+    """Samples of a target: an endless stream of fresh ones, or a set of a chosen size.
+
+    The sets for validation and test come from generators of their own: they overlap with nothing
+    that is trained on.
+
+    Args:
+        target: The distribution.
+        event_shape: Shape of one sample.
+        train_size: Number of training samples; None for an endless stream of fresh ones.
+        val_size: Number of samples to validate on.
+        test_size: Number of samples to test on.
+        batch_size: Rows that one training step sees, in each process.
+        standardise: Let the model work on data of zero mean and unit variance.
+        seed: The run's seed.
+
+    Raises:
+        UserError: The target's samples have another shape.
+    """
+
+    target: Target
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        event_shape: Sequence[PositiveInt],
+        train_size: PositiveInt | None,
+        val_size: PositiveInt,
+        test_size: PositiveInt,
+        batch_size: PositiveInt,
+        standardise: bool,
+        seed: NonNegativeInt,
+    ) -> None:
+        super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
+        if target.event_shape != self.event_shape:
+            raise UserError(
+                f"data.event_shape={list(event_shape)}: the target's samples have shape "
+                f"{list(target.event_shape)}; set data.dim={target.event_shape[0]}"
+            )
+        self.target = target
+        self.train_size = train_size
+        self.val_size = val_size
+        self.test_size = test_size
+        self.seed = seed
+
+    @cached_property
+    def stream(self) -> Stream:
+        if self.train_size is None:
+            return FreshSamples(self.target, seed=self.seed)
+        return ShuffledSet(self._draw("train", self.train_size), seed=self.seed)
+
+    @cached_property
+    def validation(self) -> Batch:
+        return self._draw("validation", self.val_size)
+
+    @cached_property
+    def test(self) -> Batch:
+        return self._draw("test", self.test_size)
+
+    def first_rows(self, n: int = 10_000) -> Batch:
+        return self.stream.rows(0, n if self.train_size is None else min(n, self.train_size))
+
+    def _draw(self, purpose: str, n: int) -> Batch:
+        return Batch(self.target.sample(n, generator=generator(self.seed, purpose)))

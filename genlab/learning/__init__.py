@@ -1,0 +1,8 @@
+"""How a family learns inside Lightning."""
+
+from genlab.learning.gradient import GradientLearner
+from genlab.learning.learner import Learner
+from genlab.learning.maximum_likelihood import MaximumLikelihood
+from genlab.learning.settings import TrainerSettings
+
+__all__ = ["GradientLearner", "Learner", "MaximumLikelihood", "TrainerSettings"]

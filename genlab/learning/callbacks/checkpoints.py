@@ -1,0 +1,44 @@
+"""The best and the last checkpoint of a run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from genlab.learning.learner import Learner
+from genlab.runs.directory import RunDirectory
+
+__all__ = ["Checkpoints"]
+
+
+class Checkpoints(Callback):
+    """Saves ``last.ckpt`` at the start and after each validation, ``best.ckpt`` when it improves."""
+
+    def __init__(self) -> None:
+        self.best = math.inf
+
+    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        run = RunDirectory(Path(trainer.default_root_dir))
+        # From here on there is always something to resume from.
+        if not run.last.exists():
+            trainer.save_checkpoint(run.last)
+
+    def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        assert isinstance(learner, Learner)
+        run = RunDirectory(Path(trainer.default_root_dir))
+        value = float(trainer.callback_metrics[learner.settings.monitor])
+        # The best comes first: a kill between the two repeats the stretch and finds it again.
+        if value < self.best or not run.best.exists():
+            self.best = value
+            trainer.save_checkpoint(run.best)
+        trainer.save_checkpoint(run.last)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]

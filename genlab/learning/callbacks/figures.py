@@ -1,0 +1,38 @@
+"""Figures of the density while it is being learned."""
+
+from __future__ import annotations
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from genlab.bounds import PositiveInt
+from genlab.evaluation.figures import density_panel, figure_to_image
+from genlab.learning.learner import Learner
+
+__all__ = ["DensityImages"]
+
+
+class DensityImages(Callback):
+    """Logs the model's density as an image to TensorBoard after every few validations (2-D only).
+
+    Args:
+        every: Validations between two images.
+    """
+
+    def __init__(self, *, every: PositiveInt) -> None:
+        self.every = every
+
+    def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        assert isinstance(learner, Learner)
+        number = learner.step // learner.settings.val_every
+        target = trainer.datamodule.target
+        if number % self.every or target is None or learner.model.event_shape != (2,):
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                with learner.averaged():
+                    figure = density_panel(learner.model, target)
+                logger.experiment.add_image(
+                    "density/progress", figure_to_image(figure), learner.step, dataformats="HWC"
+                )

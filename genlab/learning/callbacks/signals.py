@@ -1,0 +1,43 @@
+"""A signal ends the training between two steps, with everything saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from genlab.learning.interruption import Interrupted, Interruption
+from genlab.learning.learner import Learner
+from genlab.runs.directory import RunDirectory
+
+__all__ = ["StopOnSignal"]
+
+
+class StopOnSignal(Callback):
+    """Lets a first signal wait for the present step, then saves and raises `Interrupted`.
+
+    Args:
+        interruption: Where signals are noticed.
+    """
+
+    def __init__(self, interruption: Interruption) -> None:
+        self.interruption = interruption
+
+    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        assert isinstance(learner, Learner)
+        self.interruption.defer_to(learner.request_stop)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        self._leave(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        self.interruption.stop_deferring()
+
+    def _leave(self, trainer: pl.Trainer) -> None:
+        if self.interruption.received is not None:
+            trainer.save_checkpoint(RunDirectory(Path(trainer.default_root_dir)).last)
+            raise Interrupted(self.interruption.received)

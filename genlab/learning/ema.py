@@ -1,0 +1,65 @@
+"""The exponential moving average of a model's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["EMA"]
+
+
+class EMA:
+    """``a <- d a + (1 - d) w`` after each step; the average generalises better than the last ``w``.
+
+    The decay grows as ``min(d, (1 + n) / (10 + n))`` over the first steps, so that the start is
+    forgotten quickly.
+
+    Args:
+        model: The model whose parameters are averaged.
+        decay: ``d``, in [0, 1).
+    """
+
+    def __init__(self, model: nn.Module, *, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.parameters = dict(model.named_parameters())
+        self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the present weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(
+            list(self.average.values()), list(self.parameters.values()), 1 - decay
+        )
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Let the model hold the average inside the context, and its own weights again after it."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, parameter in self.parameters.items():
+            own = parameter.clone()
+            parameter.copy_(self.average[name])
+            self.average[name].copy_(own)
+
+    def state_dict(self) -> dict[str, Tensor | int]:
+        """The average by parameter name, and the number of updates under ``"updates"``."""
+        return {**self.average, "updates": self.updates}
+
+    def load_state_dict(self, state: dict[str, Tensor | int]) -> None:
+        """Go on from the average of a checkpoint; an empty state leaves the fresh start."""
+        if state:
+            self.updates = int(state["updates"])
+            for name, value in self.average.items():
+                value.copy_(torch.as_tensor(state[name]))

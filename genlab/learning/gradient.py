@@ -1,0 +1,106 @@
+"""Learning by stochastic gradient descent on a loss."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from genlab.batch import Batch
+from genlab.densities.density import Density
+from genlab.learning.ema import EMA
+from genlab.learning.learner import Learner
+from genlab.learning.settings import TrainerSettings
+
+__all__ = ["GradientLearner", "Schedule"]
+
+Schedule = Callable[[int, int], float]
+
+
+class GradientLearner(Learner):
+    """One step is one gradient step; subclasses implement `loss`.
+
+    Args:
+        model: The density to learn.
+        settings: How long, where and how carefully.
+        optimizer: Makes the optimiser of some parameters.
+        schedule: Factor on the learning rate as a function of the step and the number of steps.
+    """
+
+    def __init__(
+        self,
+        model: Density,
+        settings: TrainerSettings,
+        *,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Schedule,
+    ) -> None:
+        super().__init__(model, settings)
+        self.make_optimizer = optimizer
+        self.schedule = schedule
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.ema: EMA | None = None
+        self._ema_state: dict[str, Any] = {}
+        self.compiled_loss = torch.compile(self.loss) if settings.compile else self.loss
+        self.gradient_norm: Tensor | None = None
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """The loss of one batch."""
+
+    def configure_optimizers(self) -> Optimizer:
+        optimizer = self.make_optimizer(self.trained)
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimizer
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        # Only now do the weights have their device, their type, and their data-dependent start.
+        if self.settings.ema is not None:
+            self.ema = EMA(self.model, decay=self.settings.ema)
+            self.ema.load_state_dict(self._ema_state)
+
+    def update(self, batch: Batch) -> Float[Tensor, ""]:
+        optimizer = self.optimizers()
+        factor = self.schedule(self.step, self.settings.max_steps)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        optimizer.zero_grad()
+        loss = self.compiled_loss(batch)
+        self.manual_backward(loss)
+        if self.settings.gradient_clip is not None:
+            self.gradient_norm = nn.utils.clip_grad_norm_(self.trained, self.settings.gradient_clip)
+        optimizer.step()
+        if self.ema is not None:
+            self.ema.update()
+        return loss.detach()
+
+    def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        return {"val/loss": self.loss(batch)}
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        with nullcontext() if self.ema is None else self.ema.applied():
+            yield
+
+    def scalars(self) -> dict[str, float]:
+        scalars = {"train/lr": self.optimizers().param_groups[0]["lr"]}
+        if self.gradient_norm is not None:
+            scalars["train/gradient_norm"] = self.gradient_norm.item()
+        return scalars
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        if self.ema is not None:
+            checkpoint["ema"] = self.ema.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self._ema_state = checkpoint.get("ema", {})

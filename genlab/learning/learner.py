@@ -1,0 +1,143 @@
+"""The base of every way of learning: it owns the step counter, and runs many steps in one Lightning batch."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.batch import Batch, Chunk
+from genlab.densities.density import Density
+from genlab.learning.rng import rng_state, set_rng_state
+from genlab.learning.settings import TrainerSettings
+
+__all__ = ["Learner"]
+
+
+class Learner(pl.LightningModule):
+    """Learns a density, step by step.
+
+    Lightning's machinery costs milliseconds a batch, a step on a small model costs one. So one
+    Lightning batch is a `Chunk` of steps, and the counter that matters is `step`: validation,
+    checkpoints, logging, schedules and the end of training all follow it exactly.
+
+    Subclasses implement `update`, one step, and `validate`, the metrics of one batch.
+
+    Args:
+        model: The density to learn.
+        settings: How long, where and how carefully.
+
+    Attributes:
+        step: Number of training steps taken, also before a resume.
+        losses: The loss of each step of the last chunk, on the device.
+        reports: Names of the metrics that `validate` returns, one of which ``best`` is chosen by.
+    """
+
+    losses: Float[Tensor, " steps"]
+    reports: tuple[str, ...] = ("val/loss", "val/nll")
+
+    def __init__(self, model: Density, settings: TrainerSettings) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.settings = settings
+        self.step = 0
+        self.stop_requested = False
+        self.losses = torch.zeros(0)
+        self._seconds_before = 0.0
+        self._started: float | None = None
+        self._rng: dict[str, Any] | None = None
+        self._validation: list[tuple[int, dict[str, Tensor]]] = []
+
+    @abstractmethod
+    def update(self, batch: Batch) -> Float[Tensor, ""]:
+        """Take one training step and return its loss, detached and still on the device."""
+
+    @abstractmethod
+    def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """Means of the metrics `reports` over one batch."""
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the model hold the weights that are validated, tested and loaded."""
+        yield
+
+    def scalars(self) -> dict[str, float]:
+        """What the logs show of the last step besides the loss."""
+        return {}
+
+    def request_stop(self) -> None:
+        """Stop after the present step."""
+        self.stop_requested = True
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of fitting so far, validation and the time before a resume included."""
+        running = 0.0 if self._started is None else time.monotonic() - self._started
+        return self._seconds_before + running
+
+    def out_of_time(self) -> bool:
+        """Whether ``trainer.max_seconds`` have passed."""
+        limit = self.settings.max_seconds
+        return limit is not None and self.seconds >= limit
+
+    def training_step(self, chunk: Chunk, index: int) -> None:
+        alone = self.trainer.world_size == 1
+        losses = []
+        for batch in chunk.batches():
+            losses.append(self.update(batch))
+            self.step += 1
+            # Several processes must stop after the same step: they only agree between chunks.
+            if alone and (self.stop_requested or self.out_of_time()):
+                break
+        self.losses = torch.stack(losses)
+        stop = self.stop_requested or self.out_of_time()
+        if not alone:
+            stop = self.trainer.strategy.reduce_boolean_decision(stop, all=False)
+        if stop or self.step >= self.settings.max_steps:
+            self.trainer.should_stop = True
+
+    def on_fit_start(self) -> None:
+        self._started = time.monotonic()
+
+    def on_fit_end(self) -> None:
+        self._seconds_before, self._started = self.seconds, None
+
+    def on_validation_epoch_start(self) -> None:
+        self._averaged = self.averaged()
+        self._averaged.__enter__()
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self._validation.append((len(batch.x), self.validate(batch)))
+
+    def on_validation_epoch_end(self) -> None:
+        total = sum(n for n, _ in self._validation)
+        for key in self._validation[0][1]:
+            mean = sum(n / total * metrics[key] for n, metrics in self._validation)
+            self.log(key, mean, logger=False)
+        self._validation.clear()
+        self._averaged.__exit__(None, None, None)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # The step says where to go on; Lightning's own position would only contradict it.
+        checkpoint.pop("loops", None)
+        checkpoint["step"] = self.step
+        checkpoint["seconds"] = self.seconds
+        checkpoint["rng"] = rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.step = checkpoint["step"]
+        self._seconds_before = checkpoint["seconds"]
+        self._rng = checkpoint["rng"]
+
+    def on_train_start(self) -> None:
+        if self._rng is not None:
+            set_rng_state(self._rng)
+            self._rng = None

@@ -1,0 +1,54 @@
+"""What the ``trainer`` section of a configuration says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from genlab.bounds import Bound, Positive, PositiveInt
+
+__all__ = ["TrainerSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """How long, where and how carefully a model is trained.
+
+    Attributes:
+        max_steps: Number of training steps, exact.
+        max_seconds: Stop after so many seconds of fitting, resumed time included; None for no limit.
+        accelerator: Kind of device; ``auto`` takes a GPU where there is one.
+        devices: Number of devices, or ``auto`` for all.
+        num_nodes: Number of machines.
+        strategy: How several devices share the work, ``ddp`` for data-parallel training.
+        precision: Number format of parameters and computations.
+        threads: CPU threads; None for torch's own choice.
+        gradient_clip: Largest norm of a step's gradient; None for no clipping.
+        ema: Decay of the exponential moving average of the weights, which is what is validated,
+            tested and loaded; None for the last weights themselves.
+        val_every: Steps between two validations, each of which saves a checkpoint.
+        log_every: Steps between two logged points.
+        monitor: The validation metric that chooses the best checkpoint, the smaller the better.
+        patience: Stop after so many validations without improvement; None to go on.
+        warm_start: Folder of a run whose best weights to start from.
+        compile: Compile the training step with ``torch.compile``.
+        deterministic: Refuse operations whose result depends on the order of execution.
+    """
+
+    max_steps: PositiveInt
+    max_seconds: Positive | None
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
+    devices: PositiveInt | Literal["auto"]
+    num_nodes: PositiveInt
+    strategy: str
+    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"]
+    threads: PositiveInt | None
+    gradient_clip: Positive | None
+    ema: Annotated[float, Bound(0.0, 1.0, open_high=True)] | None
+    val_every: PositiveInt
+    log_every: PositiveInt
+    monitor: str
+    patience: PositiveInt | None
+    warm_start: str | None
+    compile: bool
+    deterministic: bool

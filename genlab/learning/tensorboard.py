@@ -1,0 +1,42 @@
+"""What a finished run adds to TensorBoard: its figures, and one row of hyperparameters and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from matplotlib.figure import Figure
+
+from genlab.evaluation.figures import figure_to_image
+
+__all__ = ["log_figures", "log_hyperparameters"]
+
+
+def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:
+    """Log each figure as the image of its name."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            for name, figure in figures.items():
+                logger.experiment.add_image(name, figure_to_image(figure), step, dataformats="HWC")
+
+
+def log_hyperparameters(
+    loggers: Iterable[Logger],
+    hyperparameters: Mapping[str, object],
+    metrics: Mapping[str, float | None],
+    step: int,
+) -> None:
+    """Log the final metrics as scalars, and beside the hyperparameters as the run's row.
+
+    Args:
+        loggers: Where to.
+        hyperparameters: The flat configuration.
+        metrics: Metrics by tag; those that are not finite are left out.
+        step: The last training step.
+    """
+    finite = {key: value for key, value in metrics.items() if value is not None}
+    for logger in loggers:
+        logger.log_metrics(finite, step=step)
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(dict(hyperparameters), finite, step=step)
+        logger.save()

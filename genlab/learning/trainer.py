@@ -1,0 +1,100 @@
+"""Lightning's Trainer, set up for learners that count their own steps."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.loggers import Logger
+
+from genlab.errors import UserError
+from genlab.learning.checkpoint_io import AtomicCheckpoints
+from genlab.learning.settings import TrainerSettings
+
+__all__ = ["device_of", "make_trainer"]
+
+
+def make_trainer(
+    settings: TrainerSettings,
+    *,
+    folder: Path,
+    loggers: Sequence[Logger],
+    callbacks: Iterable[Callback],
+) -> pl.Trainer:
+    """A Trainer that leaves steps, checkpoints and progress to the learner and its callbacks.
+
+    Args:
+        settings: The ``trainer`` section.
+        folder: The run's folder.
+        loggers: Where scalars and images go.
+        callbacks: What runs beside the training.
+
+    Raises:
+        UserError: The machine lacks the devices that are asked for.
+    """
+    _quieten()
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    callbacks = list(callbacks)
+    if settings.patience is not None:
+        # Last, so that what it stops has been saved and logged.
+        callbacks.append(
+            EarlyStopping(settings.monitor, patience=settings.patience, check_finite=False)
+        )
+    try:
+        return pl.Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            precision=settings.precision,
+            deterministic=settings.deterministic,
+            max_epochs=-1,
+            check_val_every_n_epoch=1,
+            num_sanity_val_steps=0,
+            inference_mode=False,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+            logger=list(loggers),
+            callbacks=callbacks,
+            plugins=[AtomicCheckpoints()],
+        )
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
+        raise _device_error(settings, error) from error
+
+
+def device_of(settings: TrainerSettings) -> torch.device:
+    """The first device that a run with these settings computes on."""
+    kind = settings.accelerator
+    if kind in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda")
+    if kind in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def _device_error(settings: TrainerSettings, error: Exception) -> UserError:
+    if settings.accelerator in ("gpu", "cuda", "mps", "tpu"):
+        return UserError(
+            f"trainer.accelerator={settings.accelerator}: this machine has no such device; "
+            "use trainer.accelerator=cpu, or auto for what there is"
+        )
+    first_line = str(error).strip().splitlines()[0]
+    return UserError(f"trainer: {first_line}")
+
+
+def _quieten() -> None:
+    # Lightning announces devices it does not use, and tips; a run's own output says what matters.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
