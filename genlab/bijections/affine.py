@@ -7,37 +7,38 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bijections.scalar_map import ScalarMap
-from genlab.nn.soft_clamp import soft_clamp
 
 __all__ = ["Affine"]
 
 
 class Affine(ScalarMap):
-    """``z = x exp(w) + t`` with a bounded log-scale ``w`` (Dinh et al., "RealNVP", 2017, equation 8).
+    """``z = x exp(w) + t`` with ``w = b tanh(raw)`` (Dinh et al., "RealNVP", 2017, equation 8).
 
     Args:
-        max_log_scale: Bound on ``|w|``, approached smoothly.
+        max_log_scale: The bound ``b`` on ``|w|``.
     """
 
     n_parameters = 2
 
-    def __init__(self, *, max_log_scale: float = 3.0) -> None:
+    def __init__(self, *, max_log_scale: float = 2.0) -> None:
         super().__init__()
         self.max_log_scale = max_log_scale
 
     def forward(
         self, x: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n 2 *shape"]
     ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]:
-        raw, t = parameters.unbind(1)
-        w = soft_clamp(raw, self.max_log_scale)
+        w, t = self._scale_and_shift(parameters)
         return torch.addcmul(t, x, w.exp()), w
 
     def inverse(
         self, z: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n 2 *shape"]
     ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]:
-        raw, t = parameters.unbind(1)
-        w = soft_clamp(raw, self.max_log_scale)
+        w, t = self._scale_and_shift(parameters)
         return (z - t) * w.neg().exp(), -w
+
+    def _scale_and_shift(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        raw, t = parameters.unbind(1)
+        return torch.tanh(raw) * self.max_log_scale, t
 
     def extra_repr(self) -> str:
         return f"max_log_scale={self.max_log_scale:g}"

@@ -25,11 +25,11 @@ class ScalarMap(nn.Module, ABC):
     @abstractmethod
     def forward(
         self, x: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n P *shape"]
-    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]:
-        """``z = g(x)`` and ``log g'(x)``, coordinate by coordinate."""
+    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"] | None]:
+        """``z = g(x)`` and ``log g'(x)``, coordinate by coordinate; None where ``g' = 1``."""
 
     @abstractmethod
     def inverse(
         self, z: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n P *shape"]
-    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]:
-        """``x = g^{-1}(z)`` and ``log (g^{-1})'(z)``, coordinate by coordinate."""
+    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"] | None]:
+        """``x = g^{-1}(z)`` and ``log (g^{-1})'(z)``, coordinate by coordinate, or None."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,10 +17,10 @@ class Shift(ScalarMap):
 
     def forward(
         self, x: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n 1 *shape"]
-    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]:
-        return x + parameters[:, 0], torch.zeros_like(x)
+    ) -> tuple[Float[Tensor, "n *shape"], None]:
+        return x + parameters.squeeze(1), None
 
     def inverse(
         self, z: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n 1 *shape"]
-    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"]]:
-        return z - parameters[:, 0], torch.zeros_like(z)
+    ) -> tuple[Float[Tensor, "n *shape"], None]:
+        return z - parameters.squeeze(1), None

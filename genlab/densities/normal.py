@@ -31,7 +31,8 @@ class StandardNormal(Density):
     def _log_prob(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, " n"]:
-        return x.square().flatten(1).sum(1).mul(-0.5) - self.log_normaliser
+        x = x.flatten(1)
+        return torch.linalg.vecdot(x, x) * -0.5 - self.log_normaliser
 
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None

@@ -42,8 +42,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise RunError(f"{path}: no such checkpoint")
+    damaged = f"{path}: the checkpoint is damaged and cannot be read"
+    if not zipfile.is_zipfile(path):
+        raise RunError(damaged)
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: the checkpoint is damaged and cannot be read") from error
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise RunError(damaged) from error
     return checkpoint

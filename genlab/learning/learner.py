@@ -121,7 +121,7 @@ class Learner(pl.LightningModule):
         total = sum(n for n, _ in self._validation)
         for key in self._validation[0][1]:
             mean = sum(n / total * metrics[key] for n, metrics in self._validation)
-            self.log(key, mean, logger=False)
+            self.log(key, mean, logger=False, sync_dist=self.trainer.world_size > 1)
         self._validation.clear()
         self._averaged.__exit__(None, None, None)
 

@@ -1,0 +1,27 @@
+"""The table of subcommands: names and what each does, readable without importing any of them."""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS", "EXAMPLES"]
+
+COMMANDS = {
+    "train": "train a model on data, and test it against the exact answer",
+    "resume": "go on with a run that was stopped, or further than planned",
+    "evaluate": "test a run again and print its metrics",
+    "score": "log-density of your own points",
+    "sample": "draw from a run's model",
+    "plot": "draw a run's figures again",
+    "board": "look at all runs in TensorBoard",
+    "list": "what there is to choose from; `genlab list runs`: your runs",
+    "doctor": "check this machine and this installation",
+    "completion": "tab completion for bash, zsh and fish",
+}
+
+EXAMPLES = """\
+  genlab train model=realnvp data=moons      train, test, and keep all under outputs/
+  genlab train model=nice data=pinwheel trainer.max_steps=2000 seed=1
+  genlab train -m model=nice,realnvp data=moons,rings    a sweep: every pair
+  genlab list models                         what `model=` can be
+  genlab sample latest -n 1000 -o new.csv    draw from the run that was started last
+  genlab resume latest trainer.max_steps=20000
+  genlab board                               TensorBoard over outputs/"""

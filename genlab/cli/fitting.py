@@ -1,0 +1,76 @@
+"""A fit as a user sees it: what is trained, how it went, and how to go on if it was stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.cli.report import print_config, print_metrics
+from genlab.errors import GenlabError, UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from genlab.runs.directory import RunDirectory
+
+__all__ = ["fit", "near", "noted"]
+
+log = logging.getLogger(__name__)
+
+
+def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[str, float | None]:
+    """Fit in a run directory, with a summary before and the metrics after.
+
+    Args:
+        config: A checked configuration.
+        run: Where the run is kept.
+        resume: Go on from the run's last checkpoint.
+
+    Returns:
+        The metrics; none in the helping processes of data-parallel training.
+
+    Raises:
+        RunError: The run failed.
+        Interrupted: A signal stopped it.
+    """
+    from genlab.assembly import Experiment
+
+    experiment = Experiment(config, run)
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    if first:
+        parameters = sum(tensor.numel() for tensor in experiment.model.parameters())
+        print_config(config, parameters=parameters, run=near(run.path))
+    with noted(run):
+        metrics = experiment.fit(resume=resume)
+    if first:
+        title = f"{config.choices.model} on {config.choices.data}: {near(run.path)}"
+        print_metrics(metrics, title, likelihood=experiment.model.likelihood)
+    return metrics
+
+
+@contextmanager
+def noted(run: RunDirectory) -> Iterator[None]:
+    """Add to whatever ends a run early where its log is, or how to go on."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, UserError):
+            # Below the console's level: the traceback belongs into the log only.
+            log.info("the run failed", exc_info=error)
+        if run.log.exists() and not isinstance(error, GenlabError):
+            error.add_note(f"log: {near(run.log)}")
+        raise
+    except BaseException as stop:
+        if run.last.exists():
+            stop.add_note(f"go on with: genlab resume {near(run.path)}")
+        raise
+
+
+def near(path: Path) -> Path:
+    """``path`` as seen from the working folder, where it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

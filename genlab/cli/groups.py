@@ -1,0 +1,45 @@
+"""What the configuration offers: its groups, their choices, and a line on each, read as text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["choices", "groups"]
+
+# What is chosen for the user, by the data or by the launcher.
+HIDDEN = ("hydra", "kind", "pairing")
+FIRST = ("experiment", "model", "data", "problem", "sampler", "objective")
+
+
+def groups(folder: Path) -> list[str]:
+    """Names of the groups that a user chooses from, the most used first."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir())
+    shown = [name for name in names if name not in HIDDEN and not name.startswith((".", "_"))]
+    return sorted(shown, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+
+
+def choices(folder: Path, group: str) -> dict[str, str]:
+    """Each choice of a group with its description, which is its file's first comment line.
+
+    A file that leaves its own target open is what others build on, and no choice by itself.
+    """
+    texts = {
+        path.stem: path.read_text(encoding="utf-8").splitlines()
+        for path in sorted((folder / group).glob("*.yaml"))
+    }
+    return {
+        name: _description(lines) for name, lines in texts.items() if "target: ???" not in lines
+    }
+
+
+def _description(lines: Sequence[str]) -> str:
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        # Hydra's own directives, such as `# @package _global_`, have to come first.
+        if not line.startswith("# @"):
+            return line.strip("# ")
+    return ""

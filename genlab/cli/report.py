@@ -1,0 +1,142 @@
+"""How a configuration and its metrics are shown: a table to a person, plain lines to a file."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
+
+FIRST = ("test/kl", "test/nll", "test/bits_per_dim")
+GROUPS = ("test", "val", "train", "pinn", "sampler", "ode", "model", "time")
+FLOOR = "target/entropy"
+OPTIMUM = {
+    "exact": "nats above the optimum",
+    "lower_bound": "nats above the optimum, an upper bound",
+    "estimate": "nats above the optimum, an estimate",
+}
+
+
+class Row(NamedTuple):
+    """One metric as text: its name, value, standard error and a remark (both may be empty)."""
+
+    key: str
+    value: str
+    error: str
+    remark: str
+
+
+def print_metrics(
+    metrics: Mapping[str, float | None], title: str, *, likelihood: str = "exact"
+) -> None:
+    """Print metrics, the important ones first, with standard errors and the entropy floor.
+
+    Args:
+        metrics: Metrics by tag; ``TAG/se`` is the standard error of ``TAG``.
+        title: What was measured.
+        likelihood: The model's label, which says what ``test/kl`` is.
+    """
+    rows = metric_rows(metrics, likelihood)
+    if sys.stdout.isatty():
+        _print_table(title, ("metric", "value", "+-", ""), rows)
+        return
+    print(title)
+    keys = max((len(row.key) for row in rows), default=0)
+    values = max((len(row.value) for row in rows), default=0)
+    for row in rows:
+        error = f"+- {row.error}" if row.error else ""
+        print(f"{row.key:{keys}}  {row.value:>{values}} {error:12} {row.remark}".rstrip())
+
+
+def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") -> list[Row]:
+    """The rows of `print_metrics`."""
+    floor = metrics.get(FLOOR) if "test/nll" in metrics else None
+    remarks = {"test/kl": OPTIMUM[likelihood]}
+    if floor is not None:
+        remarks["test/nll"] = f"entropy floor {floor:.4f}"
+    keys = [key for key in metrics if not key.endswith("/se")]
+    if floor is not None:
+        keys.remove(FLOOR)
+    return [
+        Row(key, *_with_error(metrics[key], metrics.get(f"{key}/se")), remarks.get(key, ""))
+        for key in sorted(keys, key=_rank)
+    ]
+
+
+def print_config(
+    config: Mapping[str, Any], *, parameters: int | None = None, run: Path | None = None
+) -> None:
+    """Print what is about to be trained.
+
+    Args:
+        config: The composed configuration.
+        parameters: Number of the model's parameters, where it is built already.
+        run: The run directory, where there is one.
+    """
+    rows = config_rows(config, parameters=parameters, run=run)
+    if sys.stdout.isatty():
+        _print_table("", ("", ""), rows)
+        return
+    for key, value in rows:
+        print(f"{key:10}  {value}")
+
+
+def config_rows(
+    config: Mapping[str, Any], *, parameters: int | None = None, run: Path | None = None
+) -> list[tuple[str, str]]:
+    """The rows of `print_config`."""
+    choices, trainer = config["choices"], config["trainer"]
+    settings = " ".join(
+        f"{key}={value}"
+        for key, value in config["model"].items()
+        if key not in ("_target_", "event_shape") and not isinstance(value, Mapping)
+    )
+    rows = [
+        ("model", f"{choices['model']} {settings}".rstrip()),
+        ("data", f"{choices['data']} batch_size={config['data']['batch_size']}"),
+        ("training", f"{trainer['max_steps']} steps, seed {config['seed']}"),
+        ("device", str(trainer["accelerator"])),
+    ]
+    if parameters is not None:
+        rows.insert(1, ("parameters", f"{parameters:,}"))
+    if run is not None:
+        rows.append(("run", str(run)))
+    return rows
+
+
+def _rank(key: str) -> tuple[int, int, str]:
+    group = key.partition("/")[0]
+    return (
+        FIRST.index(key) if key in FIRST else len(FIRST),
+        GROUPS.index(group) if group in GROUPS else len(GROUPS),
+        key,
+    )
+
+
+def _with_error(value: float | None, error: float | None) -> tuple[str, str]:
+    """A value to the digits that its standard error leaves, which is given to two."""
+    if value is None:
+        return "-", ""
+    if error is None or not math.isfinite(error) or error <= 0:
+        whole = float(value).is_integer() or 1e4 <= abs(value) < 1e15
+        return f"{value:.0f}" if whole else f"{value:.4g}", ""
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f}", f"{error:.{digits}f}"
+
+
+def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=title or None, box=box.SIMPLE, show_header=any(header), title_justify="left"
+    )
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number in (1, 2) and len(header) > 2 else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False).print(table)

@@ -1,0 +1,161 @@
+"""``genlab resume RUN``: go on with a run from its last checkpoint, or further than planned."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from genlab.cli.arguments import Parser
+from genlab.errors import UserError
+from genlab.runs.directory import RunDirectory
+from genlab.runs.find import resolve
+from genlab.runs.manifest import flatten, read_manifest
+from genlab.runs.status import effective_state, read_status
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["run"]
+
+EXAMPLES = """\
+  genlab resume latest
+  genlab resume latest trainer.max_steps=20000     further than planned
+
+What is trained on what stays as it was: only `trainer`, `schedule`, `callbacks` and `logger` can
+change."""
+
+FREE = ("trainer.", "schedule.", "callbacks.", "logger.")
+# Averaged weights and a warm start are decided at the first step.
+FIXED = ("trainer.ema", "trainer.warm_start")
+MAX_STEPS = "trainer.max_steps"
+# What ends a run before its last step.
+LIMITS = ("trainer.max_seconds", "trainer.patience")
+
+
+def run(words: list[str]) -> int:
+    parser = Parser("resume", EXAMPLES)
+    parser.add_argument("run", metavar="RUN", help="a path, a run's name, or `latest`")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings to change")
+    arguments = parser.parse(words)
+    directory = resolve(arguments.run)
+    read_manifest(directory)
+    if effective_state(directory) == "running":
+        status = read_status(directory)
+        raise UserError(
+            f"{directory.path}: still running (process {status['pid']} on {status['host']})"
+        )
+    if not directory.last.exists():
+        raise UserError(
+            f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
+            "start a new run with `genlab train`"
+        )
+    config = read_config(directory)
+    before = flatten(plain(config))
+    apply(config, arguments.overrides)
+    planned = before[MAX_STEPS]
+    if is_finished(directory, planned, config, arguments.overrides):
+        reached = read_status(directory)["step"]
+        limits = [key for key in LIMITS if before.get(key) is not None]
+        early = bool(limits) and reached < planned
+        further = [f"{key}=null" for key in limits] if early else [f"{MAX_STEPS}={2 * planned}"]
+        print(
+            f"{directory.path} is done, at step {reached} of {planned}.\n"
+            f"To go further: genlab resume {directory.path} {' '.join(further)}"
+        )
+        return 0
+
+    from genlab.cli.fitting import fit
+    from genlab.config import check
+    from genlab.learning.checkpoint_io import load_checkpoint
+
+    check(config)
+    # A damaged checkpoint is noticed before the run's own files are touched.
+    load_checkpoint(directory.last)
+    append_log(directory)
+    fit(config, directory, resume=True)
+    return 0
+
+
+def append_log(directory: RunDirectory) -> None:
+    """Go on with the run's log in the form that it has."""
+    logging.basicConfig(
+        filename=directory.log,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        encoding="utf-8",
+    )
+
+
+def read_config(directory: RunDirectory) -> DictConfig:
+    """The configuration that a run was made with.
+
+    Raises:
+        UserError: The file is missing or torn.
+    """
+    from omegaconf import DictConfig, OmegaConf
+    from yaml import YAMLError  # type: ignore[import-untyped]
+
+    try:
+        config = OmegaConf.load(directory.config)
+    except OSError as error:
+        raise UserError(f"{directory.config}: cannot be read ({error.strerror})") from error
+    except YAMLError as error:
+        raise UserError(f"{directory.config}: not valid YAML") from error
+    if not isinstance(config, DictConfig) or "trainer" not in config:
+        raise UserError(f"{directory.config}: not the configuration of a run")
+    return config
+
+
+def apply(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Set each ``KEY=VALUE``.
+
+    Raises:
+        UserError: A key is not one of the configuration's, or cannot change when resuming.
+    """
+    from omegaconf import OmegaConf
+
+    from genlab.config.keys import no_such_key
+
+    known = flatten(plain(config))
+    free = [key for key in known if key.startswith(FREE) and key not in FIXED]
+    for word in overrides:
+        key, equals, _ = word.partition("=")
+        if not equals:
+            raise UserError(f"resume: expected KEY=VALUE, got {word!r}")
+        if key not in known:
+            raise UserError(f"{key}: {no_such_key(key, plain(config))}")
+        if key not in free:
+            raise UserError(
+                f"{word}: cannot change when a run is resumed; `genlab train` starts another run"
+            )
+        OmegaConf.update(config, key, OmegaConf.select(OmegaConf.from_dotlist([word]), key))
+
+
+def is_finished(
+    directory: RunDirectory, planned: int, config: DictConfig, overrides: Sequence[str]
+) -> bool:
+    """Whether a run is done and nothing that was changed lets it go further.
+
+    Raises:
+        UserError: It was asked to stop at a step that lies behind it.
+    """
+    status = read_status(directory)
+    if status["state"] != "done":
+        return False
+    reached = status["step"] if status["step"] is not None else planned
+    wanted = config.trainer.max_steps
+    if any(word.startswith(f"{MAX_STEPS}=") for word in overrides) and wanted <= reached:
+        raise UserError(
+            f"{MAX_STEPS}={wanted}: the run is at step {reached} already; expected a larger number"
+        )
+    return not overrides or wanted <= reached
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Plain containers with everything resolved."""
+    from omegaconf import OmegaConf
+
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}

@@ -1,0 +1,74 @@
+"""The table of runs: state, model, data, and the metric that runs are compared by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from genlab.errors import GenlabError, UserError
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
+from genlab.runs.find import OUTPUTS, find_runs
+from genlab.runs.manifest import read_manifest
+from genlab.runs.status import effective_state
+
+__all__ = ["print_runs"]
+
+HEADER = ("started", "state", "model", "data", "metric", "value", "run")
+
+
+def print_runs(folder: Path | None = None) -> None:
+    """Print the runs below ``folder``, the last one at the end.
+
+    Args:
+        folder: Where to look; ``outputs``, which need not be there yet, if None.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    if folder is None:
+        folder = OUTPUTS
+    elif not folder.is_dir():
+        raise UserError(f"list runs {folder}: no such folder")
+    rows: list[tuple[datetime, tuple[str, ...]]] = []
+    unreadable: list[str] = []
+    for found in find_runs(folder):
+        try:
+            rows.append(_row(found))
+        except GenlabError as error:
+            unreadable.append(f"unreadable: {error}")
+    if not rows and not unreadable:
+        print(f"no runs below {folder}; `genlab train model=realnvp data=moons` makes one")
+        return
+    table = [HEADER, *(row for _, row in sorted(rows))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    print("".join(f"{line}\n" for line in unreadable), end="")
+
+
+def _row(found: RunDirectory) -> tuple[datetime, tuple[str, ...]]:
+    """When a run was started, by which the table is sorted, and its line."""
+    manifest = read_manifest(found)
+    metrics = read_json(found.metrics) if found.metrics.exists() else {}
+    created = datetime.fromisoformat(manifest["created"]).astimezone()
+    return created, (
+        f"{created:%Y-%m-%d %H:%M:%S}",
+        effective_state(found),
+        manifest["model"],
+        manifest["data"],
+        *_metric(metrics),
+        str(found.path),
+    )
+
+
+def _metric(metrics: dict[str, Any]) -> tuple[str, str]:
+    """The metric that runs are compared by, and its value with its standard error."""
+    for key in ("test/kl", "test/nll"):
+        if metrics.get(key) is not None:
+            error = metrics.get(f"{key}/se")
+            spread = "" if error is None else f" +- {error:.4f}"
+            return key, f"{metrics[key]:.4f}{spread}"
+    return "", ""

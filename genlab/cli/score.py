@@ -1,0 +1,82 @@
+"""``genlab score RUN -i POINTS``: the log-density of a user's own points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.cli.arguments import Parser, check_output
+from genlab.errors import UserError
+from genlab.runs.find import resolve
+from genlab.runs.manifest import read_manifest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["run"]
+
+EXAMPLES = """\
+  genlab score latest -i points.csv
+  genlab score latest -i points.npy -o scores.csv
+
+POINTS holds one point a row: CSV with or without a header, NPY, or NPZ with an array x.
+A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone."""
+
+LABELS = {"exact": "exact", "lower_bound": "a lower bound", "estimate": "an estimate"}
+
+
+def run(words: list[str]) -> int:
+    parser = Parser("score", EXAMPLES)
+    parser.add_argument("run", metavar="RUN", help="a path, a run's name, or `latest`")
+    parser.add_argument("-i", dest="input", type=Path, required=True, metavar="POINTS",
+                        help="the points, in data units")  # fmt: skip
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help=".csv or .npy")
+    arguments = parser.parse(words)
+    if arguments.output is not None:
+        check_output(arguments.output, (".csv", ".npy"))
+    if not arguments.input.is_file():
+        raise UserError(f"-i {arguments.input}: no such file")
+    directory = resolve(arguments.run)
+    manifest = read_manifest(directory)
+
+    import torch
+
+    from genlab import assembly
+    from genlab.cli.points import read_points
+    from genlab.evaluation.inference import inference, log_probs
+
+    # In double precision the score is as exact as the weights, also far out in the tails.
+    model = assembly.load(directory.path).model.double()
+    points = read_points(arguments.input, model.event_shape)
+    with inference(model):
+        log_p = log_probs(model, torch.from_numpy(points.x)).numpy()
+    print(f"{manifest['model']} on {manifest['data']}: {directory.path}")
+    label = LABELS[model.likelihood]
+    print(f"log p of {len(log_p)} points in nats ({label}): {_summary(log_p)}")
+    if arguments.output is not None:
+        flat = points.x.reshape(len(log_p), -1)
+        _write(arguments.output, points.columns, flat, log_p)
+        print(f"wrote {arguments.output}")
+    return 0
+
+
+def _summary(log_p: NDArray[np.float64]) -> str:
+    text = f"mean {log_p.mean():.6g}  min {log_p.min():.6g}  max {log_p.max():.6g}"
+    outside = int((log_p == float("-inf")).sum())
+    return f"{text}  ({outside} of density 0)" if outside else text
+
+
+def _write(
+    path: Path, columns: tuple[str, ...], x: NDArray[np.float64], log_p: NDArray[np.float64]
+) -> None:
+    import numpy as np
+
+    from genlab.cli.points import write_table
+    from genlab.runs.files import atomic_path
+
+    if path.suffix == ".csv":
+        write_table(path, (*columns, "log_prob"), np.column_stack([x, log_p]))
+        return
+    with atomic_path(path) as temporary:
+        np.save(temporary, log_p)

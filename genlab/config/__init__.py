@@ -1,0 +1,36 @@
+"""From the words of a command line to a checked configuration, or to what was meant.
+
+The names here are imported on first use: to find the folder of the configs must not cost Hydra.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genlab.config.composition import complete, compose
+    from genlab.config.instantiation import build
+    from genlab.config.mistakes import explain
+    from genlab.config.output import register_claim
+    from genlab.config.places import config_dir
+    from genlab.config.validation import check
+
+__all__ = ["build", "check", "complete", "compose", "config_dir", "explain", "register_claim"]
+
+# No module is called like a function of it: it would shadow the function.
+HOMES = {
+    "build": "instantiation",
+    "check": "validation",
+    "complete": "composition",
+    "compose": "composition",
+    "config_dir": "places",
+    "explain": "mistakes",
+    "register_claim": "output",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -1,0 +1,33 @@
+"""The resolver ``${genlab.claim:ROOT,DAY,NAME}``: a run directory of its own for each process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from genlab.runs.directory import claim
+
+__all__ = ["register_claim"]
+
+
+def register_claim(*, make: bool) -> None:
+    """Let configurations claim run directories.
+
+    Hydra resolves the directory several times in a run; the first time makes it, the later ones
+    give the same. Registered anew, the resolver forgets, and the next run gets another directory.
+
+    Args:
+        make: Claim the directory on disk; without, only its name is given, as for ``--cfg``.
+    """
+    claimed: dict[tuple[str, str, str], str] = {}
+
+    def resolve(root: str, day: str, name: str) -> str:
+        key = (root, day, name)
+        if key not in claimed:
+            parent = Path(root).expanduser().absolute() / day
+            claimed[key] = str(claim(parent, name) if make else parent / name)
+        return claimed[key]
+
+    # The cache travels with the configuration to the processes of a sweep.
+    OmegaConf.register_new_resolver("genlab.claim", resolve, replace=True, use_cache=True)

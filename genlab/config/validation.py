@@ -1,0 +1,161 @@
+"""The check before anything is built: every key is taken by what it configures, with its type."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from genlab.bounds import NonNegativeInt
+from genlab.config.annotations import expectation, fits, spell
+from genlab.config.mistakes import explain
+from genlab.config.passing import passed_on
+from genlab.config.places import config_dir
+from genlab.config.signature import Signature, locate, signature
+from genlab.errors import UserError, nearest
+
+__all__ = ["check", "check_node"]
+
+HYDRA_OWN = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
+SCALARS = {"seed": NonNegativeInt, "outputs": str}
+FREE = frozenset({"choices", "command"})
+# What genlab hands in itself when it builds the objects of a section.
+SUPPLIED = {
+    "objective": frozenset({"model", "settings", "optimizer", "schedule"}),
+    "optimizer": frozenset({"params"}),
+    "logger": frozenset({"save_dir", "name", "version"}),
+}
+
+
+def check(config: DictConfig) -> None:
+    """Refuse a configuration that has a mistake in it, before anything is built.
+
+    Each key of each node with a ``_target_`` must be a parameter of that target, and its value fit
+    the annotation and the `genlab.bounds.Bound`. Each other key must be in the primary config.
+
+    Raises:
+        UserError: The first mistake, with the key, the value and what was expected.
+    """
+    plain = _resolve(config)
+    allowed = _sections(plain["command"])
+    for key in sorted(plain.keys() - allowed):
+        hint = nearest(key, allowed - FREE)
+        raise UserError(f"{key}={spell(plain[key])}: nothing takes this key; {hint}")
+    for key in sorted(allowed - plain.keys()):
+        raise UserError(f"{key}: missing; see `genlab list {key}`")
+    for key, annotation in SCALARS.items():
+        _check_value(key, plain[key], annotation)
+    for key, node in plain.items():
+        if key not in SCALARS and key not in FREE:
+            check_node(key, node, SUPPLIED.get(key, frozenset()))
+
+
+def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -> None:
+    """Check a section, or a part of one, and all that is nested in it.
+
+    Args:
+        key: Where it stands, in dots.
+        node: Plain containers, interpolations resolved: an object's description with a
+            ``_target_``, or such descriptions by name, with null for what is switched off.
+        supplied: Parameters that genlab hands in itself: neither needed nor allowed.
+
+    Raises:
+        UserError: The first mistake.
+    """
+    if isinstance(node, Mapping) and "_target_" not in node:
+        for name, value in node.items():
+            if not isinstance(value, Mapping | None):
+                raise UserError(f"{key}.{name}={spell(value)}: nothing takes this key")
+            check_node(f"{key}.{name}", value, supplied)
+    else:
+        _check_objects(key, node, supplied)
+
+
+def _check_objects(
+    key: str,
+    value: object,
+    supplied: frozenset[str] = frozenset(),
+    shown: Mapping[str, str] | None = None,
+) -> None:
+    """Check each description of an object in a value; the rest is data."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_objects(f"{key}.{index}", item)
+    if isinstance(value, Mapping):
+        passed = {name: f"{key}.{name}" for name in passed_on(value)}
+        for name, nested in value.items():
+            _check_objects(f"{key}.{name}", nested, shown=passed)
+        if "_target_" in value:
+            _check_target(key, value, supplied, shown or {})
+
+
+def _check_target(
+    key: str, node: Mapping[str, Any], supplied: frozenset[str], shown: Mapping[str, str]
+) -> None:
+    """Check one description; ``shown`` are the keys by which a user sets some parameters."""
+    target = locate(key, node["_target_"])
+    takes = signature(target)
+    name = getattr(target, "__name__", node["_target_"])
+    by_position = takes.positional[: len(node.get("_args_", ()))]
+    settable = takes.parameters.keys() - supplied
+    for parameter in node.keys() - HYDRA_OWN - passed_on(node) - takes.parameters.keys():
+        if not takes.open:
+            where = f"{key}.{parameter}={spell(node[parameter])}"
+            raise UserError(f"{where}: {_not_taken(key, node, name, parameter, settable)}")
+    for parameter, described in takes.parameters.items():
+        where = shown.get(parameter, f"{key}.{parameter}")
+        if parameter in node and parameter in supplied:
+            raise UserError(f"{where}={spell(node[parameter])}: set by genlab itself")
+        if parameter in node:
+            _check_value(where, node[parameter], described.annotation)
+    if not node.get("_partial_", False):
+        _check_complete(key, name, takes, {*node, *by_position, *supplied})
+
+
+def _not_taken(
+    key: str, node: Mapping[str, Any], name: str, parameter: str, settable: Collection[str]
+) -> str:
+    for inner, value in node.items():
+        if isinstance(value, Mapping) and parameter in value:
+            return f"differs from {key}.{inner}.{parameter}={spell(value[parameter])}"
+    hint = nearest(parameter, settable) if settable else "it has no keys"
+    return f"{name} takes no {parameter!r}; {hint}"
+
+
+def _check_complete(key: str, name: str, takes: Signature, given: set[str]) -> None:
+    for parameter, described in takes.parameters.items():
+        if described.required and parameter not in given:
+            raise UserError(f"{key}.{parameter}: missing; {name} needs it")
+
+
+def _check_value(key: str, value: object, annotation: Any) -> None:
+    if fits(value, annotation) is False:
+        raise UserError(f"{key}={spell(value)}: expected {expectation(value, annotation)}")
+
+
+def _sections(command: str) -> set[str]:
+    """The top-level keys that the primary config has: its own, and those of its groups."""
+    text = OmegaConf.load(config_dir() / f"{command}.yaml")
+    primary = cast(dict[str, Any], OmegaConf.to_container(text, resolve=False))
+    own = primary.keys() - {"defaults", "hydra"}
+    groups = {
+        group
+        for entry in primary["defaults"]
+        if isinstance(entry, Mapping)
+        for group, option in entry.items()
+        if option is not None and " " not in group and "@_global_" not in group
+    }
+    return own | groups
+
+
+def _resolve(config: DictConfig) -> dict[str, Any]:
+    """Plain containers, interpolations resolved."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        known = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+        mistake = explain(error, config.command, (), known)
+        raise error if mistake is None else mistake from error
+    return cast(dict[str, Any], plain)

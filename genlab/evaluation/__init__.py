@@ -1,0 +1,21 @@
+"""How good a model is: metrics with standard errors. Figures are in `genlab.evaluation.figures`."""
+
+from genlab.evaluation.discrepancy import mmd
+from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.inversion import inverse_error
+from genlab.evaluation.likelihood import kl, negative_log_likelihood
+from genlab.evaluation.speed import samples_per_second
+from genlab.evaluation.suite import evaluate
+from genlab.evaluation.wasserstein import wasserstein2
+
+__all__ = [
+    "Estimate",
+    "estimate_mean",
+    "evaluate",
+    "inverse_error",
+    "kl",
+    "mmd",
+    "negative_log_likelihood",
+    "samples_per_second",
+    "wasserstein2",
+]

@@ -1,0 +1,7 @@
+"""Figures of a model, drawn without a display; one layout for every family."""
+
+from genlab.evaluation.figures.density import density_panel
+from genlab.evaluation.figures.gallery import draw
+from genlab.evaluation.figures.image import figure_to_image
+
+__all__ = ["density_panel", "draw", "figure_to_image"]

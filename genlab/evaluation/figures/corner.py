@@ -1,0 +1,80 @@
+"""Two clouds of points in more than two dimensions: pairs of coordinates, and each one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from torch import Tensor
+
+from genlab.evaluation.figures.style import MODEL, TRUTH, panels, scatter
+from genlab.evaluation.figures.window import Window, window_of
+
+__all__ = ["corner_figure"]
+
+
+def corner_figure(
+    first: Float[Tensor, "n d"],
+    second: Float[Tensor, "m d"],
+    *,
+    labels: tuple[str, str],
+    names: Sequence[str] | None = None,
+    symbol: str = "x",
+    most: int = 5,
+) -> Figure:
+    """One cloud below the diagonal, the other above it, the marginals of both on it.
+
+    Args:
+        first: The cloud below the diagonal, which also sets the ranges.
+        second: The cloud above the diagonal.
+        labels: What the two clouds are.
+        names: Names of the coordinates; ``symbol`` and a number if None.
+        symbol: What a coordinate is called without names.
+        most: Number of coordinates shown, the first ones.
+    """
+    dims = min(first.shape[1], most)
+    first, second = first[:, :dims].detach().cpu(), second[:, :dims].detach().cpu()
+    names = [f"${symbol}_{{{k + 1}}}$" for k in range(dims)] if names is None else names[:dims]
+    ranges = [_range(first[:, k]) for k in range(dims)]
+    figure, axes = panels(dims, dims, side=max(2.0, 4.5 / dims))
+    for index, axis in enumerate(axes):
+        row, column = divmod(index, dims)
+        if row == column:
+            _marginals(axis, first[:, row], second[:, row], ranges[row])
+        else:
+            cloud, colour = (first, TRUTH) if row > column else (second, MODEL)
+            scatter(axis, cloud[:, [column, row]], colour, alpha=0.4)
+            Window(*ranges[column], *ranges[row]).frame(axis)
+        axis.locator_params(nbins=4)
+        axis.tick_params(labelsize=9, labelbottom=row == dims - 1, labelleft=column == 0 != row)
+        if row == dims - 1:
+            axis.set_xlabel(names[column], fontsize=12)
+        if column == 0 and row:
+            axis.set_ylabel(names[row], fontsize=12)
+    handles = [Line2D([], [], color=colour, linewidth=4) for colour in (TRUTH, MODEL)]
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=13, frameon=False)
+    return figure
+
+
+def _range(values: Float[Tensor, " n"]) -> tuple[float, float]:
+    window = window_of(torch.stack([values, values], 1))
+    return window.left, window.right
+
+
+def _marginals(
+    axis: Axes, first: Float[Tensor, " n"], second: Float[Tensor, " m"], span: tuple[float, float]
+) -> None:
+    edges = np.linspace(*span, 41)
+    for values, colour, filled in ((first, TRUTH, True), (second, MODEL, False)):
+        counts, _ = np.histogram(values[values.isfinite()].double().numpy(), bins=edges)
+        heights = counts / (max(len(values), 1) * (edges[1] - edges[0]))
+        axis.stairs(
+            heights, edges, color=colour, fill=filled, alpha=0.35 if filled else 1.0, linewidth=1.8
+        )
+    axis.set_xlim(*span)
+    axis.set_yticks([])

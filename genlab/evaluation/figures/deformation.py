@@ -1,0 +1,118 @@
+"""How a flow carries its base to the data, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from genlab.bijections.bijection import Bijection
+from genlab.evaluation.figures.style import panels, position_colours, scatter
+from genlab.evaluation.figures.window import Window, window_of
+
+__all__ = ["Stage", "deformation_figure", "stages"]
+
+
+class Stage(NamedTuple):
+    """The points after ``step`` layers, counted from the latent."""
+
+    step: int
+    points: Float[Tensor, "n 2"]
+
+
+def stages(
+    bijection: Bijection,
+    z: Float[Tensor, "n 2"],
+    *,
+    most: int = 8,
+) -> list[Stage]:
+    """Images of latent points on their way to the data: at most ``most``, both ends included.
+
+    Args:
+        bijection: The flow's map.
+        z: Latent points.
+        most: Number of stages to keep, evenly spaced over the layers.
+    """
+    layers = bijection.steps()[::-1]
+    keep = set(torch.linspace(0, len(layers), min(most, len(layers) + 1)).round().int().tolist())
+    result = [Stage(0, z)]
+    for step, layer in enumerate(layers, start=1):
+        z = layer.generate(z)
+        if step in keep:
+            result.append(Stage(step, z))
+    return result
+
+
+def deformation_figure(
+    samples: Sequence[Stage],
+    lines: Sequence[Stage],
+    weight: Float[Tensor, " m"],
+    *,
+    per_line: int,
+    window: Window,
+) -> Figure:
+    """Samples of the base and a grid of lines on it, as the layers carry them to the data.
+
+    Colours tell where in the latent a point came from. Lines fade where the base has no mass.
+
+    Args:
+        samples: Samples of the base at each stage.
+        lines: Points of the grid's lines at the same stages, ``per_line`` consecutive ones a line.
+        weight: How visible the grid is at each of its points, in [0, 1].
+        per_line: Points on a line.
+        window: What to show at the last stage; the others follow their points.
+    """
+    windows = [window_of(points, square=True) for _, points in samples[:-1]] + [window]
+    columns = len(samples) if len(samples) <= 4 else -(-len(samples) // 2)
+    rows = -(-len(samples) // columns)
+    figure, axes = panels(rows, columns, side=3.4)
+    colours = position_colours(samples[0].points)
+    last = samples[-1].step
+    for axis, (step, points), (_, grid), shown in zip(axes, samples, lines, windows, strict=False):
+        _grid(axis, grid, weight, per_line, shown)
+        scatter(axis, points, colours)
+        shown.frame(axis)
+        axis.set_title(_title(step, last), fontsize=13)
+        axis.tick_params(labelsize=9)
+    for axis in axes[len(samples) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def _title(step: int, last: int) -> str:
+    if step == 0:
+        return "Latent z"
+    return "Data x" if step == last else f"after {step} of {last} layers"
+
+
+def _grid(
+    axis: Axes,
+    points: Float[Tensor, "m 2"],
+    weight: Float[Tensor, " m"],
+    per_line: int,
+    window: Window,
+) -> None:
+    path = points.detach().cpu().double().reshape(-1, per_line, 2)
+    segments = torch.stack([path[:, :-1], path[:, 1:]], 2).reshape(-1, 2, 2)
+    # Ink is conserved: a stretched line pales, so that tears of the plane do not catch the eye.
+    sides = segments.new_tensor([window.right - window.left, window.top - window.bottom])
+    length = ((segments[:, 1] - segments[:, 0]) / sides).norm(dim=1).nan_to_num(1.0, 1.0)
+    ink = (3 * length.median() / length.clamp_min(1e-12)).clamp_max(1.0)
+    alpha = (weight.reshape(-1, per_line)[:, 1:].reshape(-1) * ink)[:, None]
+    colours = torch.cat([torch.full((len(alpha), 3), 0.15), alpha], 1)
+    axis.add_collection(
+        LineCollection(
+            list(segments.numpy()),
+            colors=colours.numpy(),
+            linewidths=0.7,
+            zorder=3,
+            rasterized=True,
+        ),
+        autolim=False,
+    )

@@ -1,0 +1,54 @@
+"""How exactly a flow undoes itself."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from genlab.bijections.bijection import Bijection
+from genlab.densities.density import Density
+from genlab.evaluation.inference import BATCH_SIZE, batches, context_rows, inference
+
+__all__ = ["bijection_of", "inverse_error"]
+
+
+def bijection_of(model: Density) -> Bijection | None:
+    """The map from data to latent of a flow; None for a model that has none."""
+    bijection = getattr(model, "bijection", None)
+    return bijection if isinstance(bijection, Bijection) else None
+
+
+def inverse_error(
+    model: Density,
+    x: Float[Tensor, "n *event"],
+    context: Shaped[Tensor, "..."] | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> float:
+    """``max |x - f^{-1}(f(x))|`` over all coordinates of all points, in data units.
+
+    The inverse is the one that samples go through. NaN as soon as one coordinate is NaN.
+
+    Args:
+        model: A flow.
+        x: Points in data units.
+        context: One row or n rows, as in `Density.log_prob`.
+        batch_size: Points at once.
+
+    Raises:
+        ValueError: The model has no bijection.
+    """
+    bijection = bijection_of(model)
+    if bijection is None:
+        raise ValueError(f"model: expected a flow, got {type(model).__name__}")
+    worst = torch.zeros((), dtype=torch.float64)
+    with inference(model):
+        for rows in batches(len(x), batch_size):
+            points = x[rows].to(model.device, model.dtype)
+            raw = context_rows(context, len(x), rows, model.device)
+            encoded = model.context_encoder(raw, len(points), points.dtype)
+            z, _ = bijection(points, encoded)
+            error = (bijection.generate(z, encoded) - points).abs().max()
+            worst = torch.maximum(worst, error.cpu().double())
+    return worst.item()

@@ -1,0 +1,71 @@
+"""How well a model predicts held-out samples, and how far it is from the optimum."""
+
+from __future__ import annotations
+
+import torch
+
+from genlab.batch import Batch
+from genlab.densities.density import Density
+from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.inference import BATCH_SIZE, batches, device_of, inference, log_probs, spawn
+from genlab.targets.target import Target
+
+__all__ = ["kl", "negative_log_likelihood"]
+
+
+def negative_log_likelihood(
+    model: Density,
+    batch: Batch,
+    *,
+    generator: torch.Generator | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Estimate:
+    """Mean of ``-log p(x | c)`` over held-out samples, nats per sample; weights are honoured.
+
+    It is ``inf`` as soon as one sample has density 0, and NaN as soon as one log-density is NaN.
+
+    Args:
+        model: The density that is judged.
+        batch: Held-out samples in data units, with their context and weight.
+        generator: Repeats the draws of a likelihood that is an estimate.
+        batch_size: Samples at once.
+
+    Raises:
+        ValueError: There is no sample of positive weight.
+    """
+    with inference(model, generator):
+        log_p = log_probs(model, batch.x, batch.context, batch_size=batch_size)
+    return estimate_mean(-log_p, batch.weight)
+
+
+def kl(
+    model: Density,
+    target: Target,
+    *,
+    n: int = 100_000,
+    generator: torch.Generator,
+    batch_size: int = BATCH_SIZE,
+) -> Estimate:
+    """``KL(target || model)`` in nats: the mean of ``log p - log p_model`` over fresh samples.
+
+    The difference is paired, sample by sample, so that its error shrinks with the divergence
+    itself. A model whose likelihood is a lower bound gives an upper bound.
+
+    Args:
+        model: The density that is judged.
+        target: What it should be; its density must be known.
+        n: Number of samples of the target.
+        generator: Source of the samples, on any device.
+        batch_size: Samples at once.
+
+    Raises:
+        NotImplementedError: The target is known by its samples only.
+    """
+    source = spawn(generator, device_of(target))
+    differences = []
+    with inference(model, generator):
+        for rows in batches(n, batch_size):
+            x = target.sample(rows.stop - rows.start, generator=source)
+            log_p = target.log_prob(x.double()).cpu()
+            differences.append(log_p - log_probs(model, x, batch_size=batch_size))
+    return estimate_mean(torch.cat(differences))

@@ -1,0 +1,118 @@
+"""All numbers of a trained model under their tags: the same set for every family."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from genlab.batch import Batch
+from genlab.densities.density import Density
+from genlab.evaluation.discrepancy import mmd
+from genlab.evaluation.estimate import Estimate
+from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
+from genlab.evaluation.inversion import bijection_of, inverse_error
+from genlab.evaluation.likelihood import kl, negative_log_likelihood
+from genlab.evaluation.speed import samples_per_second
+from genlab.evaluation.wasserstein import wasserstein2
+from genlab.targets.target import Target
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Density,
+    *,
+    test: Batch | None,
+    target: Target | None,
+    generator: torch.Generator,
+    w2_points: int = 2000,
+    kl_samples: int = 100_000,
+    batch_size: int = BATCH_SIZE,
+) -> dict[str, float]:
+    """Every metric that applies, as tag and value; standard errors under ``.../se``.
+
+    - ``test/nll``: nats per held-out sample.
+    - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
+    - ``test/w2``: 2-Wasserstein distance of model samples and true ones, and
+      ``test/w2/reference``: the same of two sets of true ones.
+    - ``test/mmd``: squared MMD on the same samples.
+    - ``test/inverse_error``: for flows, on the same true samples.
+    - ``model/parameters``, ``time/samples_per_second``.
+
+    True samples are fresh ones of the target. Without a target, or where the model is conditional,
+    they are rows of the test set (drawn by weight if it has weights), and each model sample is
+    given the context of such a row. Values that are not finite are returned as they are.
+
+    Args:
+        model: The density that is judged; its mode is restored.
+        test: Held-out samples, or None.
+        target: What the model should be, or None.
+        generator: Source of all randomness; the global one is left alone.
+        w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
+        kl_samples: Fresh samples of the target in ``test/kl``.
+        batch_size: Samples that pass through the model at once.
+    """
+    # Each metric has a stream of its own, so that none depends on which others apply.
+    for_nll, for_kl, for_truth, for_model, for_speed = (spawn(generator) for _ in range(5))
+    row = None if test is None or test.context is None else test.context[:1]
+    metrics: dict[str, float] = {
+        "model/parameters": float(sum(p.numel() for p in model.parameters()))
+    }
+
+    def record(tag: str, estimate: Estimate) -> None:
+        metrics[tag] = estimate.value
+        metrics[f"{tag}/se"] = estimate.se
+
+    if test is not None:
+        nll = negative_log_likelihood(model, test, generator=for_nll, batch_size=batch_size)
+        record("test/nll", nll)
+    if target is not None and target.entropy is not None:
+        metrics["target/entropy"] = target.entropy
+    if target is not None and target.has_density and row is None:
+        record("test/kl", kl(model, target, n=kl_samples, generator=for_kl, batch_size=batch_size))
+
+    truth = _truth(test, target if row is None else None, w2_points, for_truth)
+    if truth is not None:
+        x, other, context = truth
+        with inference(model, for_model):
+            y = draw_samples(model, len(x), context, generator=for_model, batch_size=batch_size)
+        metrics["test/w2"] = wasserstein2(x, y)
+        metrics["test/w2/reference"] = wasserstein2(x, other)
+        record("test/mmd", mmd(x, y))
+        if bijection_of(model) is not None:
+            metrics["test/inverse_error"] = inverse_error(model, x, context, batch_size=batch_size)
+    metrics["time/samples_per_second"] = samples_per_second(
+        model, row, generator=for_speed, batch_size=batch_size
+    )
+    return metrics
+
+
+def _truth(
+    test: Batch | None, target: Target | None, n: int, generator: torch.Generator
+) -> (
+    tuple[Float[Tensor, "n *event"], Float[Tensor, "n *event"], Shaped[Tensor, "n ..."] | None]
+    | None
+):
+    """Two sets of true samples, and the context of the first; None where there are too few.
+
+    A test set of fewer than ``2 n`` rows gives two halves, of at least the 5 points that MMD needs.
+    """
+    if target is not None:
+        x = target.sample(2 * n, generator=spawn(generator, device_of(target)))
+        return x[:n], x[n:], None
+    if test is None or len(test.x) < 10:
+        return None
+    n = min(n, len(test.x) // 2)
+    if test.weight is None:
+        order = torch.randperm(len(test.x), generator=generator)[: 2 * n]
+    else:
+        weight = test.weight.cpu().double()
+        order = torch.multinomial(weight, 2 * n, replacement=True, generator=generator)
+    order = order.to(test.x.device)
+    x, first = test.x[order], order[:n]
+    return (
+        x[:n],
+        x[n:],
+        None if test.context is None else test.context[first.to(test.context.device)],
+    )

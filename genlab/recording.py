@@ -1,0 +1,69 @@
+"""A run's record: what it is when it starts, and how it ended, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.densities.density import Likelihood
+from genlab.learning.interruption import Interrupted
+from genlab.learning.learner import Learner
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import atomic_path
+from genlab.runs.manifest import update_config, write_manifest
+from genlab.runs.status import write_status
+
+__all__ = ["plain", "recorded"]
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A configuration in plain, resolved containers."""
+    container: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return container
+
+
+@contextmanager
+def recorded(
+    run: RunDirectory, config: DictConfig, likelihood: Likelihood, learner: Learner
+) -> Iterator[None]:
+    """Write ``config.yaml`` and ``run.json``, then keep ``status.json`` true to what happens inside.
+
+    Of several processes that train together, only the first one writes.
+
+    Args:
+        run: The run directory.
+        config: The resolved configuration.
+        likelihood: The model's label.
+        learner: Tells the step that was reached.
+    """
+    if rank_zero_only.rank:
+        yield
+        return
+    with atomic_path(run.config) as temporary:
+        OmegaConf.save(config, temporary)
+    if run.manifest.exists():
+        update_config(run, plain(config))
+    else:
+        write_manifest(
+            run,
+            config=plain(config),
+            model=config.choices.model,
+            data=config.choices.data,
+            likelihood=likelihood,
+            threads=config.trainer.threads or torch.get_num_threads(),
+        )
+    write_status(run, "running")
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        write_status(run, "interrupted", step=learner.step or None)
+        raise
+    except BaseException as error:
+        write_status(run, "failed", step=learner.step or None, error=f"{type(error).__name__}: {error}")
+        raise
+    write_status(run, "done", step=learner.step)

@@ -1,0 +1,141 @@
+"""Where a run keeps its files, and how it gets a directory of its own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from genlab.errors import UserError
+
+__all__ = ["RunDirectory", "claim"]
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The layout of a run directory; every part of genlab finds a run's files by these names.
+
+    Attributes:
+        path: The directory itself.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str]) -> RunDirectory:
+        """Make the directory and its folders; a directory that `claim` made is taken as it is.
+
+        Raises:
+            UserError: It cannot be written, or holds a run already.
+        """
+        run = cls(Path(path))
+        if run.manifest.exists():
+            raise UserError(
+                f"{run.path}: holds a run already; go on with it by `genlab resume {run.path}`, "
+                "or choose another directory"
+            )
+        try:
+            for folder in (run.checkpoints, run.tensorboard, run.figures):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(run.path, error) from error
+        return run
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunDirectory:
+        """The run in an existing directory.
+
+        Raises:
+            UserError: There is no such directory, or no run in it.
+        """
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            raise UserError(f"{run.path}: no such directory")
+        if not run.manifest.exists():
+            raise UserError(f"{run.path}: not a run directory ({run.manifest.name} is missing)")
+        return run
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """What was run: flat configuration, versions, likelihood label."""
+        return self.path / "run.json"
+
+    @property
+    def status(self) -> Path:
+        """How the run stands."""
+        return self.path / "status.json"
+
+    @property
+    def metrics(self) -> Path:
+        """The final metrics, flat."""
+        return self.path / "metrics.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best validation."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """Everything that is needed to go on."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures."""
+        return self.path / "figures"
+
+    @property
+    def log(self) -> Path:
+        """The run's log."""
+        return self.path / "run.log"
+
+
+def claim(parent: Path, name: str) -> Path:
+    """Make a new directory ``parent/name``, or ``name-2``, ``name-3`` ... where that one is taken.
+
+    The directory is made by one system call that fails where it exists, so of any number of runs
+    that start in the same instant each gets its own.
+
+    Raises:
+        UserError: ``parent`` cannot be written.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            path = parent / (name if number == 1 else f"{name}-{number}")
+            if _make(path):
+                return path
+    except OSError as error:
+        raise _unwritable(parent, error) from error
+    raise AssertionError("unreachable: the count is endless")
+
+
+def _make(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: cannot be written ({error.strerror}); choose another folder with outputs=DIR"
+    )

@@ -1,0 +1,118 @@
+"""``run.json``: what was run, with what, in words that no reader has to compute again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import genlab
+from genlab.errors import UserError
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json, write_json
+
+__all__ = [
+    "FORMAT",
+    "config_hash",
+    "flatten",
+    "read_manifest",
+    "update_config",
+    "write_manifest",
+]
+
+FORMAT = 1
+
+# Where a run is stored and what it is shown with does not change what it computes.
+OUTSIDE_HASH = ("outputs", "logger")
+
+
+def write_manifest(
+    run: RunDirectory,
+    *,
+    config: Mapping[str, Any],
+    model: str,
+    data: str,
+    likelihood: str,
+    threads: int,
+) -> None:
+    """Write ``run.json``.
+
+    Args:
+        run: The run.
+        config: The resolved configuration in plain containers.
+        model: Name of the model as on the command line.
+        data: Name of the data as on the command line.
+        likelihood: What the model's ``log_prob`` is: exact, lower_bound or estimate.
+        threads: Number of threads that torch computes with.
+    """
+    # Only writers need it, and it takes longer to import than a table of runs to read.
+    from genlab.runs.provenance import provenance
+
+    write_json(
+        run.manifest,
+        {
+            "format": FORMAT,
+            "genlab": genlab.__version__,
+            "created": datetime.now(UTC).isoformat(),
+            "model": model,
+            "data": data,
+            "likelihood": likelihood,
+            "threads": threads,
+            **provenance(),
+            **_describe(config),
+        },
+    )
+
+
+def update_config(run: RunDirectory, config: Mapping[str, Any]) -> None:
+    """Replace the configuration in ``run.json``: a run that is taken further is another one.
+
+    Raises:
+        UserError: As in `read_manifest`.
+    """
+    write_json(run.manifest, {**read_manifest(run), **_describe(config)})
+
+
+def read_manifest(run: RunDirectory) -> dict[str, Any]:
+    """Read ``run.json``.
+
+    Raises:
+        UserError: It is missing or torn, or another version of genlab wrote it in another format.
+    """
+    manifest = read_json(run.manifest)
+    if manifest.get("format") != FORMAT:
+        raise UserError(
+            f"{run.path}: written by genlab {manifest.get('genlab', 'unknown')} in run format "
+            f"{manifest.get('format', 'unknown')}; this is genlab {genlab.__version__}, which "
+            f"reads format {FORMAT}"
+        )
+    return manifest
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys; lists and empty mappings are values.
+
+    >>> flatten({"model": {"layers": 8, "hidden": [64, 64]}})
+    {'model.layers': 8, 'model.hidden': [64, 64]}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that two configurations share when they compute the same run."""
+    import hashlib
+
+    counted = {key: value for key, value in config.items() if key not in OUTSIDE_HASH}
+    text = json.dumps(flatten(counted), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _describe(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {"config": flatten(config), "config_hash": config_hash(config)}

@@ -1,0 +1,99 @@
+"""``status.json``: how a run stands, and whether its process is still there."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from genlab.errors import UserError
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json, write_json
+
+__all__ = ["State", "effective_state", "read_status", "write_status"]
+
+State = Literal["running", "done", "failed", "interrupted"]
+
+
+def write_status(
+    run: RunDirectory, state: State, *, error: str | None = None, step: int | None = None
+) -> None:
+    """Write ``status.json``; a run that was resumed keeps the time of its first start.
+
+    Args:
+        run: The run.
+        state: running, done, failed or interrupted.
+        error: Why a run failed, in the words that the user saw.
+        step: Training step that was reached; the one written before if None.
+    """
+    before = read_status(run) if run.status.exists() else {}
+    now = datetime.now(UTC).isoformat()
+    write_json(
+        run.status,
+        {
+            "state": state,
+            "started": before.get("started", now),
+            "updated": now,
+            "ended": None if state == "running" else now,
+            "step": before.get("step") if step is None else step,
+            "error": error,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "process": _process(os.getpid()),
+        },
+    )
+
+
+def read_status(run: RunDirectory) -> dict[str, Any]:
+    """Read ``status.json``.
+
+    Raises:
+        UserError: It is missing or torn.
+    """
+    status = read_json(run.status)
+    if status.get("state") not in get_args(State):
+        raise UserError(
+            f"{run.status}: expected a state of {', '.join(get_args(State))}, "
+            f"got {status.get('state')!r}"
+        )
+    return status
+
+
+def effective_state(run: RunDirectory) -> str:
+    """The state, or ``killed`` where a run says it is running but its process on this host is gone.
+
+    Raises:
+        UserError: As in `read_status`.
+    """
+    status = read_status(run)
+    here = status.get("host") == socket.gethostname()
+    if status["state"] == "running" and here and _gone(status):
+        return "killed"
+    return str(status["state"])
+
+
+def _gone(status: dict[str, Any]) -> bool:
+    pid = int(status["pid"])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return bool(_process(pid) != status["process"])
+
+
+def _process(pid: int) -> str | None:
+    """What tells a process from a later one of the same number: its start, in ticks since the boot.
+
+    None for a process that ended but is still listed, and on systems without ``/proc``.
+    """
+    try:
+        line = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command's name, in parentheses, may hold spaces: count the fields behind it.
+    fields = line.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]

@@ -1,0 +1,48 @@
+"""What is learned: toys, energies and pictures with exact densities, and the user's own."""
+
+from genlab.targets.checkerboard import Checkerboard
+from genlab.targets.curves import Moons, SwissRoll
+from genlab.targets.custom import Custom
+from genlab.targets.energies import U1, U2, U3, U4, Energy
+from genlab.targets.exact import ExactTarget
+from genlab.targets.gaussians import Funnel, Gaussian
+from genlab.targets.mixtures import Diamond, EightGaussians
+from genlab.targets.picture import ImageDensity
+from genlab.targets.pinwheel import Pinwheel
+from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
+from genlab.targets.rings import Circles, FourCircles, Rings
+from genlab.targets.spirals import TwoSpirals
+from genlab.targets.target import Target
+from genlab.targets.wells import DoubleWell, MuellerBrown
+
+__all__ = [
+    "U1",
+    "U2",
+    "U3",
+    "U4",
+    "Abs",
+    "Banana",
+    "Checkerboard",
+    "Circles",
+    "Crescent",
+    "Cubed",
+    "Custom",
+    "Diamond",
+    "DoubleWell",
+    "EightGaussians",
+    "Energy",
+    "ExactTarget",
+    "FourCircles",
+    "Funnel",
+    "Gaussian",
+    "ImageDensity",
+    "Moons",
+    "MuellerBrown",
+    "Pinwheel",
+    "Rings",
+    "Sign",
+    "Sine",
+    "SwissRoll",
+    "Target",
+    "TwoSpirals",
+]

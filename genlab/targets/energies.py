@@ -1,0 +1,157 @@
+"""Densities given by an energy, ``e^{-U} / Z``: the four of Rezende and Mohamed, with exact Z."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.targets.exact import PlaneTarget
+from genlab.targets.quadrature import Box, centred_square, integrate_exp
+from genlab.targets.rejection import GridEnvelope
+
+__all__ = ["U1", "U2", "U3", "U4", "Energy", "SmoothEnergy", "Valleys"]
+
+_EDGE = 4.0
+
+
+class Energy(PlaneTarget):
+    """A density in the plane given by its energy, ``p(x) = e^{-U(x)} / Z`` on its support.
+
+    Attributes:
+        log_normaliser: ``log Z``.
+    """
+
+    log_normaliser: float
+
+    @abstractmethod
+    def energy(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        """``U(x)``, smooth over the whole plane, also beyond the support of the density."""
+
+    def _log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        return -self.energy(x) - self.log_normaliser
+
+
+class SmoothEnergy(Energy):
+    """An energy on the whole plane: ``Z`` by quadrature, samples by rejection from a grid envelope.
+
+    Args:
+        box: Rectangle beyond which no mass is left in double precision.
+        scale: Shortest length over which the density changes.
+    """
+
+    def __init__(self, box: Box, *, scale: float) -> None:
+        super().__init__()
+        self.box = box
+        self.scale = scale
+        self.log_normaliser = math.log(integrate_exp(self._log_weight, box, scale / 2))
+        self.envelope = GridEnvelope(self._log_weight, box)
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        return self.envelope.sample(self._log_weight, n, generator)
+
+    def _log_weight(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        return -self.energy(x)
+
+
+class U1(SmoothEnergy):
+    """A ring of radius 2 whose left and right sides are heavy (Rezende and Mohamed 2015, table 1).
+
+    ``U = (|z| - 2)^2 / .32 - log(e^{-(z1 - 2)^2 / .72} + e^{-(z1 + 2)^2 / .72})``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(centred_square(6.0), scale=0.3)
+
+    def energy(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        ring: Tensor = (torch.linalg.vector_norm(x, dim=1) - 2).square() / 0.32
+        sides = torch.logaddexp(-(x[:, 0] - 2).square() / 0.72, -(x[:, 0] + 2).square() / 0.72)
+        return ring - sides
+
+
+class Valleys(Energy):
+    """Gaussian valleys along curves ``z2 = c_k(z1)``, cut off at ``|z1| = 4``.
+
+    ``e^{-U} = sum_k exp(-(z2 - c_k(z1))^2 / 2 s_k^2)``: ``z1`` is uniform and ``z2``, given it, a
+    mixture with weights proportional to ``s_k``, so that ``Z = 8 sqrt(2 pi) sum_k s_k``.
+
+    Args:
+        widths: ``s_k``.
+    """
+
+    widths: Float[Tensor, " k"]
+
+    def __init__(self, widths: tuple[float, ...]) -> None:
+        super().__init__()
+        self.box = ((-_EDGE, _EDGE), (-8.0, 8.0))
+        self.scale = min(widths)
+        self.bound = 5.0
+        self.terms = len(widths)
+        self.register_buffer("widths", torch.tensor(widths, dtype=torch.float64), persistent=False)
+        self.log_normaliser = math.log(2 * _EDGE * math.sqrt(2 * math.pi) * sum(widths))
+
+    @abstractmethod
+    def valleys(self, z1: Float[Tensor, " n"]) -> Float[Tensor, "n k"]:
+        """``c_k(z1)``, the floor of each valley."""
+
+    def energy(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        z = (x[:, 1:] - self.valleys(x[:, 0])) / self.widths.to(x)
+        return -torch.logsumexp(-0.5 * z.square(), 1)
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        z1 = _EDGE * (2 * torch.rand(n, generator=generator, device=self.device) - 1)
+        share = self.widths.cumsum(0) / self.widths.sum()
+        which = (torch.rand(n, 1, generator=generator, device=self.device) > share[:-1]).sum(1)
+        noise = torch.randn(n, generator=generator, device=self.device)
+        floor = self.valleys(z1).gather(1, which[:, None]).squeeze(1)
+        return torch.stack((z1, floor + self.widths.float()[which] * noise), 1)
+
+    def _log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        return torch.where(x[:, 0].abs() <= _EDGE, super()._log_prob(x), -math.inf)
+
+
+class U2(Valleys):
+    """A sine wave, ``e^{-U} = n_.4(z2 - sin(pi z1 / 2))`` (Rezende and Mohamed 2015, table 1)."""
+
+    def __init__(self) -> None:
+        super().__init__((0.4,))
+        self.bound = _EDGE
+        self.entropy = math.log(2 * _EDGE * 0.4) + 0.5 * math.log(2 * math.pi * math.e)
+
+    def valleys(self, z1: Float[Tensor, " n"]) -> Float[Tensor, "n 1"]:
+        return _wave(z1)[:, None]
+
+
+class U3(Valleys):
+    """A sine wave that splits in two and joins again (Rezende and Mohamed 2015, table 1).
+
+    The second valley lies lower by ``3 exp(-(z1 - 1)^2 / .72)``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__((0.35, 0.35))
+
+    def valleys(self, z1: Float[Tensor, " n"]) -> Float[Tensor, "n 2"]:
+        wave = _wave(z1)
+        return torch.stack((wave, wave - 3 * (-(z1 - 1).square() / 0.72).exp()), 1)
+
+
+class U4(Valleys):
+    """A sine wave that forks in two (Rezende and Mohamed 2015, table 1).
+
+    The second valley lies lower by ``3 sigmoid((z1 - 1) / .3)``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__((0.4, 0.35))
+
+    def valleys(self, z1: Float[Tensor, " n"]) -> Float[Tensor, "n 2"]:
+        wave = _wave(z1)
+        return torch.stack((wave, wave - 3 * torch.sigmoid((z1 - 1) / 0.3)), 1)
+
+
+def _wave(z1: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    return torch.sin(math.pi / 2 * z1)

@@ -1,0 +1,83 @@
+"""Targets whose density is known: what they share, and the entropy by quadrature in the plane."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.targets.quadrature import Box, plane_entropy
+from genlab.targets.target import Target
+
+__all__ = ["ExactTarget", "PlaneTarget"]
+
+# Numbers that an intermediate result may hold: 1 MB in float32, which stays in a processor's cache.
+_WORKING_SET = 2**18
+# Evaluations beyond which an entropy takes longer than about ten seconds.
+_MAX_EVALUATIONS = 2**27
+
+
+class ExactTarget(Target):
+    """A target with an exact density.
+
+    Subclasses implement `sample` and `_log_prob`. The public `log_prob` checks the shape and works
+    on as many rows at a time as keep intermediate results small.
+
+    Attributes:
+        terms: Numbers that `_log_prob` computes for one row (nodes, components, ...).
+    """
+
+    terms: int = 1
+    _anchor: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Carries the device of targets that have no other constants.
+        self.register_buffer("_anchor", torch.empty(0), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the constants lie and samples are drawn."""
+        return self._anchor.device
+
+    @abstractmethod
+    def _log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Log-density of a moderate number of rows."""
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Exact normalised log-density in nats, ``-inf`` outside the support; float64 in and out.
+
+        Raises:
+            ValueError: ``x`` is not of shape ``[n, d]``.
+        """
+        if x.shape[1:] != self.event_shape:
+            raise ValueError(f"x: expected shape [n, {self.event_shape[0]}], got {list(x.shape)}")
+        rows = max(1, _WORKING_SET // self.terms)
+        if len(x) <= rows:
+            return self._log_prob(x)
+        return torch.cat([self._log_prob(x[i : i + rows]) for i in range(0, len(x), rows)])
+
+
+class PlaneTarget(ExactTarget):
+    """A density in the plane without a closed form of its entropy.
+
+    Attributes:
+        box: Rectangle that holds all but a mass of about 1e-7.
+        scale: Shortest length over which the density changes: the width of its thinnest part.
+    """
+
+    box: Box
+    scale: float
+
+    @cached_property
+    def entropy(self) -> float | None:  # type: ignore[override]
+        """Differential entropy in nats by quadrature; None where a thin density makes that slow."""
+        spacing = 0.6 * self.scale
+        (left, right), (bottom, top) = self.box
+        evaluations = (right - left) * (top - bottom) / spacing**2 * self.terms
+        if evaluations > _MAX_EVALUATIONS:
+            return None
+        return plane_entropy(self.log_prob, self.box, spacing)

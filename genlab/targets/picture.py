@@ -1,0 +1,100 @@
+"""A picture as a density: the brighter, the more likely."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from sklearn.datasets import load_sample_image
+from torch import Tensor
+
+from genlab.errors import UserError, nearest
+from genlab.targets.checkerboard import uniform_in_cells
+from genlab.targets.exact import ExactTarget
+
+__all__ = ["ImageDensity"]
+
+_PICTURES = ("china", "flower")
+
+
+class ImageDensity(ExactTarget):
+    """Piecewise constant on the pixels of a picture: ``p(x) = p_ij / area of a pixel``.
+
+    ``p_ij`` is proportional to the grey level (ITU-R 601 luma), so black pixels lie outside the
+    support. The longer side spans ``[-4, 4]``, pixels are square, and the picture stands upright.
+
+    Args:
+        picture: ``"china"`` or ``"flower"`` of scikit-learn; not read if there is a path.
+        path: The user's own picture file.
+        invert: Let dark pixels be the likely ones, as for ink on paper.
+
+    Raises:
+        UserError: There is no such picture, the file is none, or no pixel of it has any weight.
+    """
+
+    log_density: Float[Tensor, "rows columns"]
+    cumulative: Float[Tensor, " pixels"]
+
+    def __init__(self, picture: str, *, path: str | None = None, invert: bool = False) -> None:
+        super().__init__()
+        grey = _bundled(picture) if path is None else _own(Path(path).expanduser())
+        weight = torch.from_numpy(grey.max() - grey if invert else grey)
+        if not weight.max() > 0:
+            source = f"data.picture={picture}" if path is None else f"data.path={path}"
+            raise UserError(f"{source}: a picture of one colour leaves no density to learn")
+        self.rows, self.columns = weight.shape
+        self.cell = 2 * self.bound / max(weight.shape)
+        p = weight / weight.sum()
+        self.entropy = float(torch.special.entr(p).sum()) + 2 * math.log(self.cell)
+        self.register_buffer("log_density", p.log() - 2 * math.log(self.cell), persistent=False)
+        cumulative = p.reshape(-1).cumsum(0)
+        self.register_buffer("cumulative", cumulative / cumulative[-1], persistent=False)
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        uniform = torch.rand(n, dtype=torch.float64, generator=generator, device=self.device)
+        pixel = torch.searchsorted(self.cumulative, uniform, right=True)
+        place = torch.stack((pixel % self.columns, self.rows - 1 - pixel // self.columns), 1)
+        place = place + uniform_in_cells(n, max(self.rows, self.columns), generator, self.device)
+        middle = torch.tensor((self.columns / 2, self.rows / 2), device=self.device)
+        return self.cell * (place - middle)
+
+    def _log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        column = (x[:, 0] / self.cell + self.columns / 2).floor()
+        row = self.rows - 1 - (x[:, 1] / self.cell + self.rows / 2).floor()
+        inside = (column >= 0) & (column < self.columns) & (row >= 0) & (row < self.rows)
+        nearest_pixel = (
+            row.clamp(0, self.rows - 1).long(),
+            column.clamp(0, self.columns - 1).long(),
+        )
+        return torch.where(inside, self.log_density.to(x)[nearest_pixel], -math.inf)
+
+
+def _bundled(picture: str) -> NDArray[np.float64]:
+    if picture not in _PICTURES:
+        raise UserError(
+            f"data.picture={picture}: no such picture; {nearest(picture, _PICTURES)}, "
+            "or give a file as data.path"
+        )
+    return _grey(Image.fromarray(load_sample_image(f"{picture}.jpg")))
+
+
+def _own(path: Path) -> NDArray[np.float64]:
+    try:
+        with Image.open(path) as picture:
+            return _grey(picture)
+    except FileNotFoundError:
+        raise UserError(f"data.path={path}: no such file") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f"data.path={path}: expected a picture file, but {error}") from None
+
+
+def _grey(picture: Image.Image) -> NDArray[np.float64]:
+    """Grey levels ``[rows, columns]``, float64; pictures of more than 8 bits keep them."""
+    if picture.mode not in ("F", "I", "I;16"):
+        picture = picture.convert("RGB").convert("L")
+    return np.asarray(picture, dtype=np.float64)

@@ -1,0 +1,56 @@
+"""``genlab doctor``: everything is looked at, and what is missing decides the status."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from genlab.cli import doctor
+from genlab.cli.main import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_machine_that_can_train(capsys: Capture, tmp_path: Path) -> None:
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = {line.split()[1]: line.split()[0] for line in lines[:-1]}
+    needed = ("python", "torch", "lightning", "hydra", "tensorboard", "configs", "outputs")
+    assert {found[name] for name in needed} == {"ok"}
+    assert {"threads", "gpu", "compiler", "disk"} <= set(found)
+    assert lines[-1] == "all is well"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_is_missing(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "NEEDED", ("torch", "tensorbord"))
+    assert main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "FAIL  tensorbord" in shown
+    assert "something is missing" in shown
+
+
+def test_outputs_that_cannot_be_written(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert main(["doctor"]) == 1
+    assert "cannot be written (Permission denied)" in capsys.readouterr().out
+
+
+def test_a_check_that_breaks_does_not_hide_the_others(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genlab.config.config_dir", lambda: Path("/nowhere"))
+    assert main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "FAIL  configs" in shown
+    assert "outputs" in shown

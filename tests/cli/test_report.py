@@ -1,0 +1,131 @@
+"""Metrics and configurations as text."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+from genlab.cli.report import config_rows, metric_rows, print_config, print_metrics
+
+METRICS: dict[str, float | None] = {
+    "time/fit_seconds": 31.234,
+    "time/samples_per_second": 337712.34,
+    "val/nll": 2.5,
+    "test/w2": None,
+    "test/inverse_error": 3.2e-7,
+    "test/nll/se": 0.0123,
+    "test/nll": 2.34567,
+    "test/kl": 0.012346,
+    "test/kl/se": 0.00067,
+    "target/entropy": 2.33333,
+    "model/parameters": 35362.0,
+}
+
+CONFIG = {
+    "model": {
+        "_target_": "genlab.models.RealNVP",
+        "event_shape": [2],
+        "layers": 8,
+        "hidden": [64, 64],
+        "network": {"depth": 2},
+    },
+    "data": {"batch_size": 512},
+    "trainer": {"max_steps": 5000, "accelerator": "auto"},
+    "choices": {"model": "realnvp", "data": "moons"},
+    "seed": 0,
+}
+
+
+def test_the_important_come_first_and_errors_join_their_metric() -> None:
+    rows = metric_rows(METRICS)
+    assert [row.key for row in rows] == [
+        "test/kl",
+        "test/nll",
+        "test/inverse_error",
+        "test/w2",
+        "val/nll",
+        "model/parameters",
+        "time/fit_seconds",
+        "time/samples_per_second",
+    ]
+    values = {row.key: (row.value, row.error) for row in rows}
+    assert values["test/kl"] == ("0.01235", "0.00067")
+    assert values["test/nll"] == ("2.346", "0.012")
+    assert values["test/inverse_error"] == ("3.2e-07", "")
+    assert values["test/w2"] == ("-", "")
+    assert values["model/parameters"] == ("35362", "")
+    assert values["time/fit_seconds"] == ("31.23", "")
+    assert values["time/samples_per_second"] == ("337712", "")
+
+
+def test_the_floor_stands_beside_the_likelihood() -> None:
+    remarks = {row.key: row.remark for row in metric_rows(METRICS)}
+    assert remarks["test/nll"] == "entropy floor 2.3333"
+    assert remarks["test/kl"] == "nats above the optimum"
+    bound = {row.key: row.remark for row in metric_rows(METRICS, "lower_bound")}
+    assert bound["test/kl"] == "nats above the optimum, an upper bound"
+
+
+def test_an_entropy_without_a_likelihood_is_a_metric_of_its_own() -> None:
+    assert [row.key for row in metric_rows({"target/entropy": 1.0})] == ["target/entropy"]
+
+
+@pytest.mark.parametrize("error", [0.0, math.nan, math.inf, None])
+def test_a_standard_error_that_says_nothing_is_left_out(error: float | None) -> None:
+    (row,) = metric_rows({"test/kl": 1.23456, "test/kl/se": error})
+    assert (row.value, row.error) == ("1.235", "")
+
+
+def test_plain_lines_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    print_metrics(METRICS, "realnvp on moons")
+    title, first, second, *rest = capsys.readouterr().out.splitlines()
+    assert title == "realnvp on moons"
+    assert first.split() == [
+        "test/kl",
+        "0.01235",
+        "+-",
+        "0.00067",
+        "nats",
+        "above",
+        "the",
+        "optimum",
+    ]
+    assert second.split() == ["test/nll", "2.346", "+-", "0.012", "entropy", "floor", "2.3333"]
+    assert first.index("+-") == second.index("+-")
+    assert len(rest) == 6
+
+
+def test_nothing_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    print_metrics({}, "title")
+    assert capsys.readouterr().out == "title\n"
+
+
+def test_a_table_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "120")
+    print_metrics(METRICS, "realnvp on moons")
+    print_config(CONFIG)
+    shown = capsys.readouterr().out
+    assert "nats above the optimum" in shown
+    assert "hidden=[64, 64]" in shown, "square brackets are no markup"
+
+
+def test_the_summary_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = dict(config_rows(CONFIG, parameters=35362, run=Path("outputs/a")))
+    assert rows == {
+        "model": "realnvp layers=8 hidden=[64, 64]",
+        "parameters": "35,362",
+        "data": "moons batch_size=512",
+        "training": "5000 steps, seed 0",
+        "device": "auto",
+        "run": "outputs/a",
+    }
+    print_config(CONFIG)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split(maxsplit=1) == ["model", rows["model"]]
+    assert len(lines) == 4

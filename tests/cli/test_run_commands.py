@@ -1,0 +1,189 @@
+"""``evaluate``, ``score``, ``sample`` and ``plot`` on a run whose model is a standard normal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from scipy import stats
+
+from genlab.cli.main import main
+from genlab.cli.points import read_points
+from genlab.densities import StandardNormal
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json, write_json
+
+Capture = pytest.CaptureFixture[str]
+MakeRun = Callable[..., RunDirectory]
+
+
+def test_evaluate_keeps_what_only_a_training_measures(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    run = make_run(**{"time/fit_seconds": 30.0, "test/nll": 9.0})
+    assert main(["evaluate", "latest"]) == 0
+    assert read_json(run.metrics) == {
+        "time/fit_seconds": 30.0,
+        "test/nll": 2.5,
+        "test/nll/se": 0.01,
+    }
+    shown = capsys.readouterr().out
+    assert "realnvp on moons: outputs/run" in shown
+    assert "2.500 +- 0.010" in shown
+
+
+def test_score_is_the_log_density_in_double_precision(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    x = np.random.default_rng(0).normal(size=(10_000, 2)) * 10
+    np.savetxt("points.csv", x, "%.17g", ",", header="a,b", comments="")
+    assert main(["score", "run", "-i", "points.csv", "-o", "scores.csv"]) == 0
+    expected = stats.multivariate_normal(np.zeros(2)).logpdf(x)
+    header, *_ = Path("scores.csv").read_text().splitlines()
+    assert header == "a,b,log_prob"
+    scores = np.loadtxt("scores.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(scores[:, :2], x)
+    np.testing.assert_allclose(scores[:, 2], expected, rtol=1e-13)
+    shown = capsys.readouterr().out
+    assert "10000 points in nats (exact)" in shown
+    assert f"mean {expected.mean():.6g}  min {expected.min():.6g}" in shown
+
+
+def test_score_to_an_array(make_run: MakeRun, assembly: ModuleType) -> None:
+    make_run()
+    np.save("points.npy", np.zeros((3, 2)))
+    assert main(["score", "run", "-i", "points.npy", "-o", "scores.npy"]) == 0
+    np.testing.assert_allclose(np.load("scores.npy"), [-math.log(2 * math.pi)] * 3)
+
+
+def test_score_counts_points_without_density(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    np.save("points.npy", np.array([[0.0, 0.0], [1e200, 0.0]]))
+    assert main(["score", "run", "-i", "points.npy"]) == 0
+    assert "(1 of density 0)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-i", "three.csv"], "expected 2 columns"),
+        (["-i", "missing.csv"], "-i missing.csv: no such file"),
+        (["-i", "three.csv", "-o", "x.txt"], "-o x.txt: expected a file that ends in .csv or .npy"),
+        (["-i", "three.csv", "-o", "no/x.csv"], "-o no/x.csv: the folder no does not exist"),
+    ],
+)
+def test_score_mistakes(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture, words: list[str], message: str
+) -> None:
+    make_run()
+    Path("three.csv").write_text("1,2,3\n")
+    assert main(["score", "run", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_samples_of_one_seed_in_every_format(make_run: MakeRun, assembly: ModuleType) -> None:
+    make_run()
+    for name in ("x.npz", "x.npy", "x.csv"):
+        assert main(["sample", "run", "-n", "5000", "--seed", "0", "-o", name]) == 0
+    x = np.load("x.npy")
+    assert x.shape == (5000, 2)
+    np.testing.assert_array_equal(np.load("x.npz")["x"], x)
+    np.testing.assert_array_equal(read_points(Path("x.csv"), (2,)).x.astype(np.float32), x)
+    assert stats.kstest(x.flatten(), "norm").pvalue > 1e-3
+    assert len(np.unique(x[:, 0])) > 4990, "batches must not repeat each other"
+
+
+def test_another_seed_and_none_at_all(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    drawn = []
+    for seed in (["--seed", "0"], ["--seed", "1"], [], []):
+        assert main(["sample", "run", "-n", "3", *seed]) == 0
+        drawn.append(capsys.readouterr().out.splitlines()[2:])
+    assert len({tuple(rows) for rows in drawn}) == 4
+    assert drawn[0][0] == "x1,x2"
+    assert len(drawn[0]) == 4
+
+
+def test_the_seed_that_was_used_gives_the_same_samples(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    assert main(["sample", "run", "-n", "3"]) == 0
+    first = capsys.readouterr().out
+    seed = first.splitlines()[1].rpartition("seed ")[2]
+    assert main(["sample", "run", "-n", "3", "--seed", seed]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_without_a_file_a_few_rows(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    assert main(["sample", "run", "-n", "500"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 14
+    assert lines[-1] == "... 490 more; -o FILE keeps all"
+
+
+def test_a_picture_of_samples(make_run: MakeRun, assembly: ModuleType) -> None:
+    make_run()
+    assert main(["sample", "run", "-n", "2000", "--seed", "0", "-o", "x.png"]) == 0
+    picture = imread("x.png")[..., :3]
+    height, width, _ = picture.shape
+    inked = (picture.min(-1) < 0.9).mean()
+    assert 0.02 < inked < 0.9
+    middle = picture[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
+    corner = picture[: height // 8, width // 2 - width // 16 : width // 2 + width // 16]
+    assert middle.mean() < corner.mean(), "a normal is densest in the middle"
+
+
+def test_no_picture_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsys: Capture) -> None:
+    make_run()
+    assembly.load = lambda path: SimpleNamespace(model=StandardNormal((3,)))
+    assert main(["sample", "run", "-o", "x.png"]) == 2
+    assert "a .png shows points in the plane" in capsys.readouterr().err
+    assert not Path("x.png").exists()
+
+
+@pytest.mark.parametrize("folder", [None, "pictures/new"])
+def test_plot(make_run: MakeRun, assembly: ModuleType, capsys: Capture, folder: str | None) -> None:
+    run = make_run()
+    assembly.draw = lambda experiment: {"density": Figure((1, 1)), "samples": Figure((2, 1))}
+    assert main(["plot", "run", *(["-o", folder] if folder else [])]) == 0
+    place = run.figures if folder is None else Path(folder)
+    assert capsys.readouterr().out.split() == [
+        str(place / "density.png"),
+        str(place / "samples.png"),
+    ]
+    density, samples = imread(place / "density.png"), imread(place / "samples.png")
+    assert samples.shape[1] == 2 * density.shape[1]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot", "resume", "sample"])
+def test_a_run_of_another_version(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture, command: str
+) -> None:
+    run = make_run()
+    write_json(run.manifest, {**read_json(run.manifest), "format": 2, "genlab": "9.9"})
+    assert main([command, "run"]) == 2
+    error = capsys.readouterr().err
+    assert "written by genlab 9.9 in run format 2" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot", "resume", "sample"])
+def test_no_such_run(make_run: MakeRun, capsys: Capture, command: str) -> None:
+    make_run("realnvp-moons")
+    assert main([command, "realnvp-mons"]) == 2
+    assert "did you mean 'outputs/realnvp-moons'?" in capsys.readouterr().err

@@ -1,0 +1,247 @@
+"""``genlab train`` around the training: directories, sweeps, flags, mistakes and exit statuses."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.cli import train
+from genlab.cli.main import main
+from genlab.config import compose
+from genlab.errors import RunError, UserError
+from genlab.runs.directory import RunDirectory
+
+Fits = list[tuple[DictConfig, RunDirectory]]
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fits:
+    """Instead of training, note what would be trained and where; seed 13 fails, seed 14 refuses."""
+    done: Fits = []
+
+    def fit(config: DictConfig, run: RunDirectory) -> dict[str, float | None]:
+        if config.seed == 13:
+            raise RunError("the loss became nan at step 7")
+        if config.seed == 14:
+            raise UserError("trainer.warm_start=x: no such directory")
+        done.append((config, run))
+        return {"val/loss": 1.0}
+
+    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.chdir(tmp_path)
+    return done
+
+
+def directories(root: Path) -> list[Path]:
+    """All run and sweep directories under ``root/outputs``."""
+    return sorted(root.glob("outputs/*/*"))
+
+
+def test_a_run_gets_a_directory_named_after_it(fits: Fits, tmp_path: Path) -> None:
+    assert train.run(["model=nice", "data=eight_gaussians"]) == 0
+    ((config, run),) = fits
+    assert [run.path] == directories(tmp_path)
+    assert run.path.name.endswith("-nice-eight_gaussians")
+    assert (config.choices.model, config.choices.data) == ("nice", "eight_gaussians")
+    assert OmegaConf.load(run.path / ".hydra" / "overrides.yaml") == [
+        "model=nice",
+        "data=eight_gaussians",
+    ]
+    assert run.log.exists()
+
+
+def test_runs_in_one_second_get_their_own_directories(fits: Fits) -> None:
+    for _ in range(3):
+        assert train.run([]) == 0
+    assert len({run.path for _, run in fits}) == 3
+
+
+def test_outputs_elsewhere(fits: Fits, tmp_path: Path) -> None:
+    assert train.run([f"outputs={tmp_path / 'else where'}"]) == 0
+    assert fits[0][1].path.is_relative_to(tmp_path / "else where")
+
+
+def test_a_sweep(fits: Fits, tmp_path: Path) -> None:
+    assert train.run(["model=nice,realnvp", "-m", "seed=1,2"]) == 0
+    assert [(config.choices.model, config.seed) for config, _ in fits] == [
+        ("nice", 1),
+        ("nice", 2),
+        ("realnvp", 1),
+        ("realnvp", 2),
+    ]
+    (sweep,) = directories(tmp_path)
+    assert sweep.name.endswith("-sweep")
+    assert [run.path for _, run in fits] == [sweep / str(number) for number in range(4)]
+
+
+def test_a_failing_job_leaves_the_others_and_fails_the_sweep(fits: Fits) -> None:
+    with pytest.raises(RunError, match="nan at step 7"):
+        train.run(["-m", "seed=12,13,15"])
+    assert [config.seed for config, _ in fits] == [12, 15]
+
+
+def test_a_typo_in_a_sweep_is_found_before_its_first_job(fits: Fits) -> None:
+    with pytest.raises(UserError, match="model: no 'rings'; choose from"):
+        train.run(["-m", "model=nice,rings"])
+    assert not fits
+
+
+def test_failures_come_out_as_they_are(fits: Fits) -> None:
+    with pytest.raises(RunError, match="nan at step 7"):
+        train.run(["seed=13"])
+    with pytest.raises(UserError, match="no such directory"):
+        train.run(["seed=14"])
+
+
+def test_the_process_is_left_as_it_was(fits: Fits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    root = logging.getLogger()
+    before = list(sys.argv), list(root.handlers), root.level
+    train.run(["seed=3"])
+    assert (sys.argv, root.handlers, root.level) == before
+    assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+def test_composing_inside_a_run(fits: Fits, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(config: DictConfig, run: RunDirectory) -> dict[str, float | None]:
+        assert compose("train", ["model=nice"]).choices.model == "nice"
+        assert HydraConfig.get().runtime.choices.model == "realnvp"
+        fits.append((config, run))
+        return {}
+
+    monkeypatch.setattr(train, "fit", fit)
+    assert train.run(["model=realnvp"]) == 0
+    assert len(fits) == 1
+
+
+def test_other_processes_of_a_run_are_started_in_its_directory(
+    fits: Fits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Data-parallel training repeats ``sys.argv`` with ``hydra.run.dir`` of the first process."""
+    seen: list[tuple[list[str], str, Path]] = []
+
+    def fit(config: DictConfig, run: RunDirectory) -> dict[str, float | None]:
+        seen.append((list(sys.argv), HydraConfig.get().run.dir, run.path))
+        return {}
+
+    monkeypatch.setattr(train, "fit", fit)
+    train.run(["-m", "seed=1,2"])
+    (first, second), (sweep,) = seen, directories(tmp_path)
+    assert first[0][1:] == ["train", "seed=1"]
+    assert second[0][1:] == ["train", "seed=2"]
+    assert [place for _, place, _ in seen] == [str(path) for _, _, path in seen]
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    (sweep / "0" / "run.json").touch()
+    train.run(["seed=1", f'hydra.run.dir="{sweep / "0"}"', "hydra.output_subdir=null"])
+    assert seen[-1][2] == sweep / "0"
+    assert directories(tmp_path) == [sweep]
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "unknown model": (["model=realnvpp"], "model: no 'realnvpp'; did you mean 'realnvp'?"),
+    "unknown data": (["data=moon"], "data: no 'moon'; did you mean 'moons'?"),
+    "unknown key": (
+        ["model.layrs=3"],
+        "model.layrs=3: no 'layrs' in model; did you mean 'layers'?",
+    ),
+    "unknown key, added": (
+        ["+model.layrs=3"],
+        "model.layrs=3: RealNVP takes no 'layrs'; did you mean 'layers'?",
+    ),
+    "unknown top-level key, added": (["+sed=1"], "sed=1: nothing takes this key; did you mean"),
+    "wrong type": (["model.layers=many"], "model.layers=many: expected an integer, at least 1"),
+    "negative size": (["data.batch_size=-1"], "data.batch_size=-1: expected an integer, at least"),
+    "wrong choice": (["model.activation=rel"], "model.activation=rel: expected relu, "),
+    "no value": (["model"], "model: expected KEY=VALUE"),
+    "no interpolation": (["model.layers=${modle.x}"], "model.layers=${modle.x}: no 'modle'; did"),
+    "missing value": (["model.layers=???"], "model.layers: missing; set it by model.layers=VALUE"),
+    "sweep without -m": (["seed=1,2"], "seed=1,2: several values; add -m to run each"),
+    "unknown flag": (["--mulitrun"], "train: unrecognized arguments: --mulitrun; did you mean"),
+    "two flags": (["-m", "--cfg", "job"], "train: -m, --run, --cfg, --info and"),
+    "flag without its flag": (["--resolve"], "train: --resolve goes with --cfg"),
+    "rerun": (["--experimental-rerun", "x"], "train: --experimental-rerun would write into the"),
+    "no such folder": (["--config-dir", "no_such"], "--config-dir "),
+}
+
+
+@pytest.mark.parametrize("words", [words for words, _ in MISTAKES.values()], ids=MISTAKES)
+def test_mistakes(
+    fits: Fits, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """One or two lines, status 2, and no directory made."""
+    message = next(text for known, text in MISTAKES.values() if known is words)
+    assert main(["train", *words]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"genlab: {message}")
+    assert len(printed.err.splitlines()) <= 2
+    assert printed.out == ""
+    assert directories(tmp_path) == []
+    assert not fits
+
+
+def test_outputs_that_cannot_be_written(
+    fits: Fits, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["train", f"outputs={tmp_path / 'file'}"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_failed_run_is_status_one(fits: Fits, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "seed=13"]) == 1
+    assert capsys.readouterr().err == "genlab: the loss became nan at step 7\n"
+    assert main(["train", "-m", "seed=12,13"]) == 1
+
+
+@pytest.mark.parametrize("words", [["--cfg", "job"], ["--help"], ["-h"], ["--info", "defaults"]])
+def test_looking_trains_nothing_and_makes_nothing(
+    fits: Fits, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert train.run(words) == 0
+    assert "realnvp" in capsys.readouterr().out.lower()
+    assert list(tmp_path.iterdir()) == []
+    assert not fits
+
+
+def test_resolving_the_directory_makes_nothing(
+    fits: Fits, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.run(["--cfg", "all", "-p", "hydra.run", "--resolve"]) == 0
+    assert f"dir: {tmp_path}/outputs/" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_groups_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    train.run(["--help"])
+    text = capsys.readouterr().out
+    assert text.startswith("genlab train: ")
+    assert "\nmodel: " in text
+    assert "\n  genlab train -m " in text
+
+
+def test_a_folder_of_the_users_own(fits: Fits, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    text = "# Mine.\ndefaults: [realnvp, _self_]\nlayers: 3\n"
+    (tmp_path / "mine" / "model" / "small.yaml").write_text(text)
+    assert train.run(["model=small", "--config-dir", "mine", "seed=1"]) == 0
+    assert fits[0][0].model.layers == 3
+    assert fits[0][1].path.name.endswith("-small-moons")
+
+
+def test_cfg_costs_no_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys; from genlab.cli.main import main; main(['train', '--cfg', 'job']);"
+        "print({'torch', 'lightning', 'rich', 'numpy'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "set()\n"
+    assert "max_steps: " in done.stdout

@@ -1,0 +1,118 @@
+"""Composition, and what is said of an override that cannot be composed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.config import check, compose, config_dir, explain
+from genlab.errors import UserError
+
+MISTAKES = {
+    "model=dem": "model: no 'dem'; did you mean 'demo'?",
+    "data=moon": "data: no 'moon'; did you mean 'moons'?",
+    "schedule=cosin": "schedule: no 'cosin'; did you mean 'cosine'?",
+    "model=3": "model: no '3'; choose from: ",
+    "logger=null": "logger: no 'null'; choose from: csv, none, tensorboard",
+    "model.fnal=1": "model.fnal=1: no 'fnal' in model; did you mean 'final'?",
+    "modle=nice": "modle=nice: no 'modle'; did you mean 'model'?",
+    "final=1": "final=1: no such key; did you mean 'model.final'?",
+    "model.final.x=1": "model.final.x=1: model.final is one value, without keys of its own",
+    "hydra.jobb.name=x": "hydra.jobb.name=x: no 'jobb' in hydra; did you mean 'job'?",
+    "hydra/launcher=bassic": "hydra/launcher: no 'bassic'; did you mean 'basic'?",
+    "+model=nice": "+model=nice: model is there already; write model=nice",
+    "+model.final=1": "+model.final=1: model.final is there already; write model.final=1",
+    "~model.fnal": "~model.fnal: no 'fnal' in model; did you mean 'final'?",
+    "schedule=cosine,linear": "schedule=cosine,linear: several values; add -m to run each",
+    "model.final=0,1": "model.final=0,1: several values; add -m to run each, or write "
+    "model.final=[0,1] for a list",
+    "seed=range(1,3)": "seed=range(1,3): several values; add -m to run each",
+    "realnvp": "realnvp: expected KEY=VALUE; did you mean model=realnvp?",
+    "data.event_shape=[1,2": "data.event_shape=[1,2: cannot be read; expected KEY=VALUE, and "
+    "quotes round special characters",
+    "command=solve": "command=solve: fixed; run `genlab solve` instead",
+    "+choices.model=nice": "choices: filled by genlab, cannot be set; write GROUP=OPTION",
+    "hydra.job.chdir=abc": "configuration: Error merging override hydra.job.chdir=abc: Value "
+    "'abc' is not a valid bool",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_mistakes(composed: Callable[..., DictConfig], override: str) -> None:
+    with pytest.raises(UserError) as caught:
+        composed(override)
+    message = str(caught.value)
+    assert message.startswith(MISTAKES[override])
+    assert caught.value.exit_status == 2
+    assert message.count("\n") < 2
+
+
+def test_a_second_mistake_does_not_hide_the_first(composed: Callable[..., DictConfig]) -> None:
+    with pytest.raises(UserError, match=r"model.fnal=1: .* did you mean 'final'"):
+        composed("model.fnal=1", "trainer.max_stepps=3")
+
+
+def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("_target_: a.B\nhidden: [64, 64\n")
+    with pytest.raises(UserError, match=r"mine.yaml.*, line \d+: "):
+        compose("train", [f"hydra.searchpath=['file://{tmp_path}']", "model=mine"])
+
+
+def test_errors_that_are_not_of_the_configuration_are_left_alone() -> None:
+    assert explain(RuntimeError("Could not override 'x'."), "train", []) is None
+    assert explain(ValueError("x: expected shape [n, 2]"), "train", []) is None
+
+
+def test_choices_and_no_hydra_node(composed: Callable[..., DictConfig]) -> None:
+    config = composed("trainer=debug", "experiment=thorough")
+    assert "hydra" not in config
+    assert OmegaConf.to_container(config.choices) == {
+        "data": "demo",
+        "model": "demo",
+        "objective": "maximum_likelihood",
+        "optimizer": "adam",
+        "schedule": "warmup_cosine",
+        "trainer": "debug",
+        "logger": "tensorboard",
+        "callbacks": "default",
+        "experiment": "thorough",
+    }
+
+
+def test_twice_and_beside_another_hydra(composed: Callable[..., DictConfig]) -> None:
+    first = composed("seed=1")
+    instance = GlobalHydra.instance()
+    outer = instance.hydra = object()  # type: ignore[assignment]
+    try:
+        second = composed("seed=1")
+        with pytest.raises(UserError):
+            composed("nonsense=1")
+        assert GlobalHydra.instance() is instance
+        assert instance.hydra is outer
+    finally:
+        instance.clear()
+    assert first == second
+
+
+def test_the_command_line_wins_over_recipes(composed: Callable[..., DictConfig]) -> None:
+    config = composed("trainer=overfit", "experiment=thorough")
+    assert (config.data.train_size, config.trainer.max_steps) == (64, 20000)
+    config = composed("trainer=overfit", "experiment=thorough", "trainer.max_steps=7")
+    assert config.trainer.max_steps == 7
+    check(config)
+
+
+def test_the_folder_costs_no_hydra() -> None:
+    program = "import sys, genlab.config as c; c.config_dir(); print('hydra' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+    assert (config_dir() / "train.yaml").is_file()

@@ -1,0 +1,57 @@
+"""Every file in configs/: described, composable, and accepted by the check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genlab.config import check, compose, config_dir
+
+GROUPS = (
+    "callbacks",
+    "data",
+    "experiment",
+    "logger",
+    "model",
+    "objective",
+    "optimizer",
+    "schedule",
+    "trainer",
+)
+FILES = sorted(config_dir().rglob("*.yaml"))
+OPTIONS = [
+    f"{path.parent.name}={path.stem}"
+    for path in FILES
+    if path.parent.name in GROUPS and path.parent.parent == config_dir()
+]
+# Shared by other files, or without a value that only the user has.
+ALONE = {
+    "data=toy": ["+data.target={_target_: genlab.targets.Moons}"],
+    "data=custom": ["data.file=my_target.py"],
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(config_dir())))
+def test_starts_with_one_line_of_description(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = lines[1] if lines[0].startswith("# @package") else lines[0]
+    assert first.startswith("# ")
+    assert len(first) <= 100
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_option_passes_the_check(option: str) -> None:
+    check(compose("train", [option, *ALONE.get(option, [])]))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_group_is_empty(group: str) -> None:
+    assert any(option.startswith(f"{group}=") for option in OPTIONS)
+
+
+def test_the_defaults_pass_the_check() -> None:
+    config = compose("train", [])
+    check(config)
+    assert (config.choices.model, config.choices.data) == ("realnvp", "moons")
+    assert config.seed == 0

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from genlab.batch import Batch
+from genlab.densities import StandardNormal
+from genlab.evaluation import evaluate, samples_per_second
+
+TIME = "time/samples_per_second"
+QUICK = {"w2_points": 200, "kl_samples": 5000}
+
+
+def untimed(metrics):
+    return {tag: value for tag, value in metrics.items() if tag != TIME}
+
+
+def test_every_metric_of_a_flow_on_a_known_target(
+    affine_flow, gaussian_target, generator, global_state
+):
+    target, flow = gaussian_target([0.0, 1.0], [1.0, 2.0]), affine_flow([0.0, 1.2], [1.0, 2.0])
+    flow.train()
+    test = Batch(target.sample(5000, generator=generator))
+    metrics = evaluate(flow, test=test, target=target, generator=generator, **QUICK)
+    assert set(metrics) == {
+        "model/parameters",
+        "target/entropy",
+        "test/inverse_error",
+        "test/kl",
+        "test/kl/se",
+        "test/mmd",
+        "test/mmd/se",
+        "test/nll",
+        "test/nll/se",
+        "test/w2",
+        "test/w2/reference",
+        TIME,
+    }
+    assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
+    assert abs(metrics["test/kl"] - 0.005) < 4 * metrics["test/kl/se"]
+    gap = metrics["test/nll"] - metrics["target/entropy"] - 0.005
+    assert abs(gap) < 4 * metrics["test/nll/se"]
+    assert 0 < metrics["test/w2/reference"] < 1
+    assert metrics["test/w2"] < 2 * metrics["test/w2/reference"]
+    assert metrics["test/inverse_error"] < 1e-5
+    assert flow.training
+    assert not any(training or grad for _, training, grad in flow.seen)
+
+
+def test_it_repeats_by_generator(affine_flow, gaussian_target, global_state):
+    target, flow = gaussian_target([0.0], [1.0]), affine_flow([0.1], [1.0])
+
+    def run(seed):
+        source = torch.Generator().manual_seed(seed)
+        return untimed(evaluate(flow, test=None, target=target, generator=source, **QUICK))
+
+    assert run(0) == run(0)
+    assert run(0)["test/w2"] != run(1)["test/w2"]
+
+
+def test_a_metric_does_not_depend_on_which_others_apply(
+    affine_flow, gaussian_target, sample_target
+):
+    flow = affine_flow([0.1], [1.0])
+    known, unknown = (
+        evaluate(
+            flow,
+            test=None,
+            target=target([0.0], [1.0]),
+            generator=torch.Generator().manual_seed(0),
+            **QUICK,
+        )
+        for target in (gaussian_target, sample_target)
+    )
+    assert "test/kl" not in unknown
+    assert "target/entropy" not in unknown
+    assert known["test/w2"] == unknown["test/w2"]
+
+
+def test_without_a_target_the_test_set_is_the_truth(affine_flow, generator):
+    flow = affine_flow([5.0], [1.0])
+    test = Batch(5 + torch.randn(301, 1))
+    metrics = evaluate(flow, test=test, target=None, generator=generator)
+    assert metrics["test/w2"] < 0.5
+    assert metrics["test/w2/reference"] < 0.5
+    assert "test/kl" not in metrics
+
+
+def test_weights_of_the_test_set_choose_the_true_samples(affine_flow, generator):
+    flow = affine_flow([5.0], [1.0])
+    x = torch.cat([5 + torch.randn(300, 1), -5 + torch.randn(300, 1)])
+    weight = torch.cat([torch.ones(300), torch.zeros(300)])
+    metrics = evaluate(flow, test=Batch(x, weight=weight), target=None, generator=generator)
+    assert metrics["test/w2"] < 0.7
+    assert metrics["test/nll"] == pytest.approx(0.5 * math.log(2 * math.pi * math.e), abs=0.2)
+
+
+@pytest.mark.parametrize("kind", ["vector", "label"])
+def test_a_conditional_model_is_sampled_under_the_contexts_of_the_test_set(
+    affine_flow, gaussian_target, generator, kind
+):
+    if kind == "vector":
+        flow = affine_flow([0.0, 0.0], [0.1, 0.1], context_dim=2)
+        context = 10 * torch.randn(400, 2)
+        x = context + 0.1 * torch.randn(400, 2)
+    else:
+        flow = affine_flow([0.0, 0.0], [0.1, 0.1], labels=2)
+        context = torch.randint(2, (400,))
+        x = torch.eye(2)[context] + 0.1 * torch.randn(400, 2)
+    metrics = evaluate(
+        flow,
+        test=Batch(x, context),
+        target=gaussian_target([0.0, 0.0], [1.0, 1.0]),
+        generator=generator,
+    )
+    # Each model sample lies within the noise of the true sample whose context it was given.
+    assert metrics["test/w2"] < 0.25
+    assert metrics["test/inverse_error"] < 1e-4
+    assert "test/kl" not in metrics
+
+
+def test_a_density_that_is_no_flow(gaussian_target, generator):
+    metrics = evaluate(
+        StandardNormal((2,)),
+        test=None,
+        target=gaussian_target([0.0, 0.0], [1.0, 1.0]),
+        generator=generator,
+        **QUICK,
+    )
+    assert "test/inverse_error" not in metrics
+    assert "test/nll" not in metrics
+    assert metrics["model/parameters"] == 0.0
+
+
+def test_a_broken_model_is_told_as_it_is(affine_flow, gaussian_target, generator):
+    flow = affine_flow([math.nan], [1.0])
+    target = gaussian_target([0.0], [1.0])
+    test = Batch(target.sample(50, generator=generator))
+    metrics = evaluate(flow, test=test, target=target, generator=generator, **QUICK)
+    assert metrics["test/w2"] == math.inf
+    for tag in ("test/nll", "test/kl", "test/mmd", "test/inverse_error"):
+        assert math.isnan(metrics[tag])
+
+
+def test_nothing_to_compare_with(affine_flow, generator):
+    metrics = evaluate(affine_flow([0.0], [1.0]), test=None, target=None, generator=generator)
+    assert set(metrics) == {"model/parameters", TIME}
+
+
+def test_samples_are_drawn_for_the_time_given(affine_flow, global_state):
+    flow = affine_flow([0.0], [1.0]).train()
+    rate = samples_per_second(flow, seconds=0.05, batch_size=64)
+    drawn = sum(n for n, *_ in flow.seen[1:])
+    assert flow.seen[0] == (64, False, False)
+    assert 0 < rate <= drawn / 0.05
+    assert flow.training

@@ -1,0 +1,141 @@
+"""The house holds: imports run downwards only, light modules stay light, files stay short."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import genlab
+
+PACKAGE = Path(genlab.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FLOORS = (
+    ("nn", "runs"),
+    ("bijections", "densities", "paths", "pde"),
+    ("models", "targets"),
+    ("objectives", "data", "evaluation"),
+    ("learning", "samplers"),
+    ("pinn",),
+    ("config", "recording"),
+    ("assembly",),
+    ("cli",),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+# The ground that every room stands on: these import no room.
+GROUND = ("batch", "bounds", "errors", "randomness")
+
+# The front door: these may name anything, and import nothing before they are asked.
+DOOR = ("__init__", "__main__")
+
+HEAVY = ("hydra", "lightning", "matplotlib", "omegaconf", "pandas", "rich", "scipy", "torch")
+LIGHT = ("__init__", "__main__", "bounds", "cli", "errors", "runs")
+
+LONGEST = 350
+
+
+def room_of(path: Path) -> str:
+    """First name below the package: a room, or a file of its own."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(nodes: Iterator[ast.AST]) -> Iterator[str]:
+    """Full names of the modules that import statements name."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import"
+            # `from genlab import models` names the room only in the second part.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def at_import(tree: ast.Module) -> Iterator[ast.AST]:
+    """The statements that importing a module runs: no function bodies, nothing for types only."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        children = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            children = list(node.orelse)
+        waiting += children
+
+
+def parametrise(rooms: tuple[str, ...] | None = None) -> pytest.MarkDecorator:
+    paths = [path for path in MODULES if rooms is None or room_of(path) in rooms]
+    return pytest.mark.parametrize(
+        "path", paths, ids=[str(path.relative_to(PACKAGE)) for path in paths]
+    )
+
+
+def faults(room: str, source: str) -> list[str]:
+    """The rooms that ``source``, a module of ``room``, must not import."""
+    names = [name.split(".") for name in imported(ast.walk(ast.parse(source)))]
+    rooms = {parts[1] for parts in names if parts[0] == "genlab" and len(parts) > 1}
+    rooms -= {room, *GROUND, "__version__"}
+    if room in GROUND:
+        return sorted(rooms)
+    return sorted(other for other in rooms if FLOOR.get(other, len(FLOORS)) >= FLOOR[room])
+
+
+def heavy(source: str) -> list[str]:
+    """The slow packages that importing ``source`` imports."""
+    names = {name.split(".")[0] for name in imported(at_import(ast.parse(source)))}
+    return sorted(names.intersection(HEAVY))
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room_of(path) for path in MODULES} <= {*FLOOR, *GROUND, *DOOR}
+
+
+@parametrise((*FLOOR, *GROUND))
+def test_imports_run_downwards(path: Path) -> None:
+    assert faults(room_of(path), path.read_text()) == []
+
+
+@parametrise(LIGHT)
+def test_light_modules_import_nothing_heavy(path: Path) -> None:
+    assert heavy(path.read_text()) == []
+
+
+@parametrise()
+def test_states_what_it_offers(path: Path) -> None:
+    names = [
+        node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)
+    ]
+    assert "__all__" in names
+
+
+@parametrise()
+def test_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "expected"),
+    [
+        ("nn", "from genlab.bijections import Compose", ["bijections"]),
+        ("densities", "from genlab import bijections", ["bijections"]),
+        ("runs", "def f():\n    import genlab.assembly", ["assembly"]),
+        ("errors", "import genlab.runs.files", ["runs"]),
+        ("cli", "from genlab.assembly import load", []),
+        ("models", "from genlab.models.flow import Flow", []),
+        ("models", "import torch\nfrom genlab.errors import UserError", []),
+    ],
+)
+def test_the_check_finds_faults(room: str, source: str, expected: list[str]) -> None:
+    assert faults(room, source) == expected
+
+
+def test_the_check_finds_heavy_imports() -> None:
+    assert heavy("import torch.nn") == ["torch"]
+    assert heavy("class A:\n    from hydra import compose") == ["hydra"]
+    assert heavy("def f():\n    import torch") == []
+    assert heavy("if TYPE_CHECKING:\n    import torch\nelse:\n    import rich") == ["rich"]
