@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from lightning.fabric.utilities.seed import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bijections.standardise import Standardise
-from genlab.config import build, check, compose
+from genlab.config import build, check, compose, plain, read_config
 from genlab.data.module import DataModule
 from genlab.densities.density import Density
 from genlab.errors import RunError, UserError, nearest
@@ -26,7 +25,7 @@ from genlab.learning.tensorboard import log_figures, log_hyperparameters
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import load_weights
 from genlab.randomness import generator
-from genlab.recording import plain, recorded
+from genlab.recording import recorded
 from genlab.runs.directory import RunDirectory, claim
 from genlab.runs.files import atomic_path, read_json, write_json
 from genlab.runs.manifest import flatten, read_manifest
@@ -109,9 +108,7 @@ class Experiment:
         with recorded(run, self.config, self.model.likelihood, self.module), interruption.handled():
             if not resume:
                 self._start()
-            trainer.fit(
-                self.module, datamodule=self.data, ckpt_path=run.last if resume else None
-            )
+            trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             if not trainer.is_global_zero:
                 return {}
             load_weights(self.model, run.best)
@@ -210,7 +207,7 @@ def load(run_dir: str | Path) -> Experiment:
     """
     run = RunDirectory.open(run_dir)
     read_manifest(run)
-    loaded = Experiment(OmegaConf.load(run.config), run)
+    loaded = Experiment(read_config(run), run)
     load_weights(loaded.model, run.best)
     loaded._place()
     return loaded

@@ -31,7 +31,12 @@ class Batch(NamedTuple):
 
     def rows(self, index: slice | Int[Tensor, " m"]) -> Batch:
         """The chosen rows of all parts."""
-        return Batch(*(None if part is None else part[index] for part in self))
+        context, weight = self.context, self.weight
+        return Batch(
+            self.x[index],
+            None if context is None else context[index],
+            None if weight is None else weight[index],
+        )
 
 
 class Chunk(NamedTuple):

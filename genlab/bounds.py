@@ -1,4 +1,4 @@
-"""Annotated number types: a constructor states its bounds once, and the configuration enforces them.
+"""Annotated number types: a signature states its bounds once, and the configuration enforces them.
 
 ``layers: PositiveInt`` is an ``int`` to the type checker. `genlab.config` reads the bound from the
 signature, so ``model.layers=-3`` is refused before anything is built, with the key and the value.

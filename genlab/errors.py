@@ -21,7 +21,7 @@ class UserError(GenlabError):
 
 
 class RunError(GenlabError):
-    """A run that failed on the way: a diverging loss, a full disk, an inverse without convergence."""
+    """A run that failed on the way: a diverging loss, a full disk, a damaged checkpoint."""
 
     exit_status = 1
 

@@ -11,7 +11,7 @@ __all__ = ["generator"]
 
 
 def generator(seed: int, purpose: str, index: int = 0) -> torch.Generator:
-    """A CPU generator for the ``index``-th draw for some ``purpose``, independent of all the others.
+    """A CPU generator for the ``index``-th draw for some ``purpose``, independent of all others.
 
     Nothing has to be saved to go on with it after an interruption: the same arguments give the same
     numbers.

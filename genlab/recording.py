@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.config.stored import plain
 from genlab.densities.density import Likelihood
 from genlab.learning.interruption import Interrupted
 from genlab.learning.learner import Learner
@@ -18,20 +18,14 @@ from genlab.runs.files import atomic_path
 from genlab.runs.manifest import update_config, write_manifest
 from genlab.runs.status import write_status
 
-__all__ = ["plain", "recorded"]
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """A configuration in plain, resolved containers."""
-    container: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    return container
+__all__ = ["recorded"]
 
 
 @contextmanager
 def recorded(
     run: RunDirectory, config: DictConfig, likelihood: Likelihood, learner: Learner
 ) -> Iterator[None]:
-    """Write ``config.yaml`` and ``run.json``, then keep ``status.json`` true to what happens inside.
+    """Write ``config.yaml`` and ``run.json``, then keep ``status.json`` true to what happens.
 
     Of several processes that train together, only the first one writes.
 
@@ -41,7 +35,7 @@ def recorded(
         likelihood: The model's label.
         learner: Tells the step that was reached.
     """
-    if rank_zero_only.rank:
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
         yield
         return
     with atomic_path(run.config) as temporary:
@@ -64,6 +58,8 @@ def recorded(
         write_status(run, "interrupted", step=learner.step or None)
         raise
     except BaseException as error:
-        write_status(run, "failed", step=learner.step or None, error=f"{type(error).__name__}: {error}")
+        write_status(
+            run, "failed", step=learner.step or None, error=f"{type(error).__name__}: {error}"
+        )
         raise
     write_status(run, "done", step=learner.step)

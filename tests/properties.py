@@ -23,7 +23,12 @@ def coupling(scalar_map: b.ScalarMap, dim: int, context_dim: int, *, flip: bool)
     split = b.HalfSplit(dim, flip=flip)
     width = split.active * scalar_map.n_parameters
     network = MLP(
-        split.passive, width, hidden=[16], activation="tanh", context_dim=context_dim, zero_last=True
+        split.passive,
+        width,
+        hidden=[16],
+        activation="tanh",
+        context_dim=context_dim,
+        zero_last=True,
     )
     return b.Coupling(split, scalar_map, network)
 
@@ -49,7 +54,9 @@ SMALL = {"layers": 4, "hidden": [16, 16]}
 
 MODELS: dict[str, Callable[..., m.Flow]] = {
     "nice": lambda dim, **c: m.NICE((dim,), activation="relu", **SMALL, **c),
-    "nice-unscaled": lambda dim, **c: m.NICE((dim,), activation="tanh", scaling=False, **SMALL, **c),
+    "nice-unscaled": lambda dim, **c: m.NICE(
+        (dim,), activation="tanh", scaling=False, **SMALL, **c
+    ),
     "realnvp": lambda dim, **c: m.RealNVP((dim,), activation="relu", **SMALL, **c),
     "realnvp-actnorm": lambda dim, **c: m.RealNVP(
         (dim,), activation="silu", actnorm=True, **SMALL, **c

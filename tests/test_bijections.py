@@ -104,7 +104,9 @@ def test_initialise_standardises_the_data_and_spares_constant_columns(name: str)
     z = bijection.initialise(x)
     torch.testing.assert_close(z, bijection(x)[0])
     torch.testing.assert_close(z.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
-    torch.testing.assert_close(z.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        z.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-4, rtol=0
+    )
 
 
 def test_a_coupling_starts_as_the_identity_and_leaves_one_half_alone() -> None:
@@ -134,7 +136,7 @@ def test_mistakes_are_named() -> None:
 
     with pytest.raises(ValueError, match="at least 2 coordinates, got 1"):
         HalfSplit(1)
-    with pytest.raises(ValueError, match="each of 0 .. 2 once"):
+    with pytest.raises(ValueError, match=r"each of 0 \.\. 2 once"):
         Permutation(torch.tensor([0, 0, 2]))
     with pytest.raises(ValueError, match="at least one bijection"):
         Compose([])

@@ -87,7 +87,9 @@ def test_samples_follow_the_density(name: str) -> None:
         axes = [torch.linspace(-8, 8, 1000, dtype=torch.float64) for _ in range(2)]
         grid = centre + spread * torch.cartesian_prod(*axes)
         density = model.log_prob(grid).exp()
-        values = [torch.cos((y - centre) / spread @ torch.tensor([1.0, 0.7]).double()) for y in (x, grid)]
+        values = [
+            torch.cos((y - centre) / spread @ torch.tensor([1.0, 0.7]).double()) for y in (x, grid)
+        ]
     truth = (density * values[1]).sum() / density.sum()
     error = values[0].std() / math.sqrt(n)
     assert abs(values[0].mean() - truth) < 4 * error

@@ -167,7 +167,7 @@ def test_the_tab_key_installs_nothing(checkout: Checkout) -> None:
 def test_no_python(checkout: Checkout) -> None:
     programs = checkout.programs
     (programs / "python3").unlink()
-    for name in ("bash", "dirname", "env"):
+    for name in ("bash", "env"):
         (programs / name).symlink_to(str(shutil.which(name)))
     shown = checkout.run(PATH=str(programs))
     assert shown.returncode == 1

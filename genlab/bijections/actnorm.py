@@ -1,4 +1,4 @@
-"""A learned scale and shift for each coordinate, started so that the first batch comes out standardised."""
+"""A learned scale and shift for each coordinate, started so that first rows are standardised."""
 
 from __future__ import annotations
 

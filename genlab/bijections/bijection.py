@@ -39,7 +39,7 @@ class Bijection(nn.Module, ABC):
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *latent"]:
-        """Set what starts from data, and pass the data on to the next layer; nothing to set by default."""
+        """Set what starts from data, and pass the data on; nothing to set by default."""
         return self.forward(x, context)[0]
 
     def steps(self) -> list[Bijection]:

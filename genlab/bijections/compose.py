@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class Compose(Bijection):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *latent"], Float[Tensor, " n"]]:
         log_dets = []
-        for layer in self.layers:
+        for layer in self:
             x, log_det = layer(x, context)
             log_dets.append(log_det)
         return x, sum(log_dets[1:], log_dets[0])
@@ -41,7 +42,7 @@ class Compose(Bijection):
         self, z: Float[Tensor, "n *latent"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         log_dets = []
-        for layer in reversed(self.layers):
+        for layer in reversed(list(self)):
             z, log_det = layer.inverse(z, context)
             log_dets.append(log_det)
         return z, sum(log_dets[1:], log_dets[0])
@@ -49,22 +50,22 @@ class Compose(Bijection):
     def generate(
         self, z: Float[Tensor, "n *latent"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
-        for layer in reversed(self.layers):
+        for layer in reversed(list(self)):
             z = layer.generate(z, context)
         return z
 
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *latent"]:
-        for layer in self.layers:
+        for layer in self:
             x = layer.initialise(x, context)
         return x
 
     def __iter__(self) -> Iterator[Bijection]:
-        return iter(self.layers)
+        return (cast(Bijection, layer) for layer in self.layers)
 
     def __len__(self) -> int:
         return len(self.layers)
 
     def steps(self) -> list[Bijection]:
-        return [step for layer in self.layers for step in layer.steps()]
+        return [step for layer in self for step in layer.steps()]

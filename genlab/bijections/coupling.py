@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -16,10 +17,10 @@ __all__ = ["AlternatingCouplings", "Coupling"]
 
 
 class Coupling(Bijection):
-    """``z_a = x_a``, ``z_b = g(x_b; p(x_a, c))`` (Dinh, Krueger, Bengio, "NICE", 2015, section 3.2).
+    """``z_a = x_a``, ``z_b = g(x_b; p(x_a, c))`` (Dinh, Krueger, Bengio, "NICE", 2015, s. 3.2).
 
-    The Jacobian is triangular: its log-determinant is the sum of ``log g'``. Both directions cost one
-    evaluation of the conditioner.
+    The Jacobian is triangular: its log-determinant is the sum of ``log g'``. Both directions cost
+    one evaluation of the conditioner.
 
     Args:
         split: Which coordinates pass and which are mapped.
@@ -80,15 +81,20 @@ class AlternatingCouplings(Bijection):
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         return self._run(z, context, inverse=True)
 
+    @property
+    def _couplings(self) -> Sequence[Coupling]:
+        return cast(Sequence[Coupling], self.layers)
+
     def steps(self) -> list[Bijection]:
-        return list(self.layers)
+        return list(self._couplings)
 
     def _run(
         self, x: Tensor, context: Tensor | None, *, inverse: bool
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
-        halves = list(x.split(self.layers[0].split.sizes, dim=1))
+        couplings = self._couplings
+        halves = list(x.split(couplings[0].split.sizes, dim=1))
         log_derivatives = []
-        for layer in reversed(self.layers) if inverse else self.layers:
+        for layer in reversed(couplings) if inverse else couplings:
             passive, active = (1, 0) if layer.split.flip else (0, 1)
             parameters = layer.parameters_of(halves[passive], halves[active], context)
             scalar_map = layer.scalar_map.inverse if inverse else layer.scalar_map

@@ -50,7 +50,9 @@ class LULinear(Bijection):
 
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
         log_diagonal = soft_clamp(self.log_diagonal, self.max_log_diagonal)
-        identity = torch.eye(len(log_diagonal), dtype=log_diagonal.dtype, device=log_diagonal.device)
+        identity = torch.eye(
+            len(log_diagonal), dtype=log_diagonal.dtype, device=log_diagonal.device
+        )
         lower = self.lower.tril(-1) + identity
         upper = self.upper.triu(1) + log_diagonal.exp().diag()
         return lower, upper, log_diagonal

@@ -27,7 +27,9 @@ class Permutation(Bijection):
     def __init__(self, order: Int[Tensor, " d"]) -> None:
         super().__init__()
         if not torch.equal(order.sort().values, torch.arange(len(order))):
-            raise ValueError(f"order: expected each of 0 .. {len(order) - 1} once, got {order.tolist()}")
+            raise ValueError(
+                f"order: expected each of 0 .. {len(order) - 1} once, got {order.tolist()}"
+            )
         self.register_buffer("order", order)
         self.register_buffer("inverse_order", order.argsort())
 

@@ -13,8 +13,8 @@ __all__ = ["ScalarMap"]
 class ScalarMap(nn.Module, ABC):
     """An increasing map ``z_i = g(x_i; p_i)`` whose parameters ``p_i`` another network supplies.
 
-    Parameters that are all zero give the identity, so a coupling whose network starts at zero starts
-    as the identity.
+    Parameters that are all zero give the identity, so a coupling whose network starts at zero
+    starts as the identity.
 
     Attributes:
         n_parameters: Number of parameters ``P`` that one coordinate needs.

@@ -31,13 +31,13 @@ class HalfSplit:
         self.sizes = (dim // 2, dim - dim // 2)
         self.active, self.passive = self.sizes if flip else self.sizes[::-1]
 
-    def separate(self, x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n a"], Float[Tensor, "n b"]]:
+    def separate(
+        self, x: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n a"], Float[Tensor, "n b"]]:
         """``x`` to ``(x_a, x_b)``."""
         first, second = x.split(self.sizes, dim=1)
         return (second, first) if self.flip else (first, second)
 
-    def join(
-        self, x_a: Float[Tensor, "n a"], x_b: Float[Tensor, "n b"]
-    ) -> Float[Tensor, "n d"]:
+    def join(self, x_a: Float[Tensor, "n a"], x_b: Float[Tensor, "n b"]) -> Float[Tensor, "n d"]:
         """``(x_a, x_b)`` back to ``x``."""
         return torch.cat((x_b, x_a) if self.flip else (x_a, x_b), dim=1)

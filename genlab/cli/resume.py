@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser
+from genlab.config import plain, read_config
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
@@ -87,26 +88,6 @@ def append_log(directory: RunDirectory) -> None:
     )
 
 
-def read_config(directory: RunDirectory) -> DictConfig:
-    """The configuration that a run was made with.
-
-    Raises:
-        UserError: The file is missing or torn.
-    """
-    from omegaconf import DictConfig, OmegaConf
-    from yaml import YAMLError  # type: ignore[import-untyped]
-
-    try:
-        config = OmegaConf.load(directory.config)
-    except OSError as error:
-        raise UserError(f"{directory.config}: cannot be read ({error.strerror})") from error
-    except YAMLError as error:
-        raise UserError(f"{directory.config}: not valid YAML") from error
-    if not isinstance(config, DictConfig) or "trainer" not in config:
-        raise UserError(f"{directory.config}: not the configuration of a run")
-    return config
-
-
 def apply(config: DictConfig, overrides: Sequence[str]) -> None:
     """Set each ``KEY=VALUE``.
 
@@ -150,12 +131,3 @@ def is_finished(
             f"{MAX_STEPS}={wanted}: the run is at step {reached} already; expected a larger number"
         )
     return not overrides or wanted <= reached
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """Plain containers with everything resolved."""
-    from omegaconf import OmegaConf
-
-    container = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}

@@ -14,9 +14,20 @@ if TYPE_CHECKING:
     from genlab.config.mistakes import explain
     from genlab.config.output import register_claim
     from genlab.config.places import config_dir
+    from genlab.config.stored import plain, read_config
     from genlab.config.validation import check
 
-__all__ = ["build", "check", "complete", "compose", "config_dir", "explain", "register_claim"]
+__all__ = [
+    "build",
+    "check",
+    "complete",
+    "compose",
+    "config_dir",
+    "explain",
+    "plain",
+    "read_config",
+    "register_claim",
+]
 
 # No module is called like a function of it: it would shadow the function.
 HOMES = {
@@ -26,6 +37,8 @@ HOMES = {
     "compose": "composition",
     "config_dir": "places",
     "explain": "mistakes",
+    "plain": "stored",
+    "read_config": "stored",
     "register_claim": "output",
 }
 

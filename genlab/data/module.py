@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from genlab.batch import Batch, Chunk
 from genlab.data.streams import Stream
@@ -36,9 +38,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     target: Target | None = None
 
-    def __init__(
-        self, *, event_shape: Sequence[int], batch_size: int, standardise: bool
-    ) -> None:
+    def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:
         super().__init__()
         self.event_shape = tuple(event_shape)
         self.batch_size = batch_size
@@ -79,8 +79,8 @@ class Chunks:
     def __iter__(self) -> Iterator[Chunk]:
         trainer = self.data.trainer
         assert trainer is not None
-        settings = trainer.lightning_module.settings
-        step = trainer.lightning_module.step
+        learner: Any = trainer.lightning_module
+        settings, step = learner.settings, learner.step
         stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
         while step < stop:
             end = min(_next_multiple(step, settings.log_every), stop)
@@ -93,11 +93,8 @@ class Chunks:
         if world_size > 1:
             # Process r takes the r-th slice of each step's rows, so that all of them together see
             # what one process would see with a batch as large.
-            parts = [
-                None if x is None else x.unflatten(0, (end - step, world_size, -1))[:, rank].flatten(0, 1)
-                for x in batch
-            ]
-            batch = Batch(*parts)
+            rows = torch.arange((end - step) * size)
+            batch = batch.rows(rows.view(end - step, world_size, -1)[:, rank].flatten())
         return Chunk(batch, end - step)
 
 

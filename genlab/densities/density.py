@@ -1,4 +1,4 @@
-"""The contract of every model: a (conditional) probability density that can be evaluated and sampled."""
+"""The contract of every model: a (conditional) density that can be evaluated and sampled."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Density(nn.Module, ABC):
         context: Float[Tensor, "n c"] | None,
         generator: torch.Generator | None,
     ) -> Float[Tensor, "n *event"]:
-        """``n`` samples, before the preprocessing is undone, given an encoded context of as many rows."""
+        """``n`` samples, in preprocessed units, given an encoded context of as many rows."""
 
     def log_prob(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
@@ -72,12 +72,12 @@ class Density(nn.Module, ABC):
             ValueError: The shape of ``x`` or ``context`` does not fit the density.
         """
         if x.shape[1:] != self.event_shape:
-            raise ValueError(
-                f"x: expected shape [n, {', '.join(map(str, self.event_shape))}], got {list(x.shape)}"
-            )
+            event = ", ".join(map(str, self.event_shape))
+            raise ValueError(f"x: expected shape [n, {event}], got {list(x.shape)}")
         rows = self.context_encoder(context, len(x), x.dtype)
         if self.preprocessing is None:
             return self._log_prob(x, rows)
+        log_det: Tensor
         x, log_det = self.preprocessing(x)
         return self._log_prob(x, rows) + log_det
 
@@ -116,7 +116,9 @@ class Density(nn.Module, ABC):
             x = self.preprocessing.initialise(x)
         self._initialise(x, rows)
 
-    def _initialise(self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None) -> None:
+    def _initialise(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> None:
         """Set what starts from preprocessed data; nothing by default."""
 
     @property

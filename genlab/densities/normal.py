@@ -32,7 +32,8 @@ class StandardNormal(Density):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, " n"]:
         x = x.flatten(1)
-        return torch.linalg.vecdot(x, x) * -0.5 - self.log_normaliser
+        squared_norm: Tensor = torch.linalg.vecdot(x, x)
+        return squared_norm * -0.5 - self.log_normaliser
 
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None

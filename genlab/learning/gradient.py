@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -54,6 +55,13 @@ class GradientLearner(Learner):
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """The loss of one batch."""
 
+    @property
+    def optimizer(self) -> LightningOptimizer:
+        """The optimiser, under Lightning's precision and strategy."""
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        return optimizer
+
     def configure_optimizers(self) -> Optimizer:
         optimizer = self.make_optimizer(self.trained)
         for group in optimizer.param_groups:
@@ -68,7 +76,7 @@ class GradientLearner(Learner):
             self.ema.load_state_dict(self._ema_state)
 
     def update(self, batch: Batch) -> Float[Tensor, ""]:
-        optimizer = self.optimizers()
+        optimizer = self.optimizer
         factor = self.schedule(self.step, self.settings.max_steps)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
@@ -91,7 +99,7 @@ class GradientLearner(Learner):
             yield
 
     def scalars(self) -> dict[str, float]:
-        scalars = {"train/lr": self.optimizers().param_groups[0]["lr"]}
+        scalars = {"train/lr": self.optimizer.param_groups[0]["lr"]}
         if self.gradient_norm is not None:
             scalars["train/gradient_norm"] = self.gradient_norm.item()
         return scalars

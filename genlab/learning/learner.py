@@ -1,4 +1,4 @@
-"""The base of every way of learning: it owns the step counter, and runs many steps in one Lightning batch."""
+"""The base of every way of learning: it counts the steps, many of them to one Lightning batch."""
 
 from __future__ import annotations
 

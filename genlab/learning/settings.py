@@ -16,7 +16,7 @@ class TrainerSettings:
 
     Attributes:
         max_steps: Number of training steps, exact.
-        max_seconds: Stop after so many seconds of fitting, resumed time included; None for no limit.
+        max_seconds: Stop after so many seconds of fitting, before a resume too; None: no limit.
         accelerator: Kind of device; ``auto`` takes a GPU where there is one.
         devices: Number of devices, or ``auto`` for all.
         num_nodes: Number of machines.

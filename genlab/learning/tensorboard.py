@@ -1,4 +1,4 @@
-"""What a finished run adds to TensorBoard: its figures, and one row of hyperparameters and metrics."""
+"""What a finished run adds to TensorBoard: its figures, and one row of hyperparameters."""
 
 from __future__ import annotations
 

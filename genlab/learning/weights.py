@@ -12,7 +12,7 @@ __all__ = ["load_weights"]
 
 
 def load_weights(model: Density, path: Path) -> None:
-    """Load a checkpoint's weights, the averaged ones where it has them, in the type they were trained in.
+    """Load a checkpoint's weights, the averaged ones where it has them, in their own type.
 
     Raises:
         RunError: The file is missing, damaged, or of another model.

@@ -46,6 +46,7 @@ class Flow(Density):
     def _log_prob(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, " n"]:
+        log_det: Tensor
         z, log_det = self.layers(x, context)
         return self.base.log_prob(z) + log_det
 
@@ -54,5 +55,7 @@ class Flow(Density):
     ) -> Float[Tensor, "n *event"]:
         return self.layers.generate(self.base.sample(n, generator=generator), context)
 
-    def _initialise(self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None) -> None:
+    def _initialise(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> None:
         self.layers.initialise(x, context)

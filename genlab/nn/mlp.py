@@ -1,19 +1,20 @@
-"""Multilayer perceptrons, the conditioners of couplings and the velocity fields of small problems."""
+"""Multilayer perceptrons: the conditioners of couplings, the fields of small problems."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["MLP", "Activation", "activation"]
+__all__ = ["ACTIVATIONS", "MLP", "Activation"]
 
 Activation = Literal["relu", "silu", "gelu", "tanh", "elu", "leaky_relu", "softplus"]
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
+ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "silu": nn.SiLU,
     "gelu": nn.GELU,
@@ -22,11 +23,6 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "leaky_relu": nn.LeakyReLU,
     "softplus": nn.Softplus,
 }
-
-
-def activation(name: Activation) -> nn.Module:
-    """A new activation layer by its name."""
-    return _ACTIVATIONS[name]()
 
 
 class MLP(nn.Sequential):
@@ -54,8 +50,8 @@ class MLP(nn.Sequential):
     ) -> None:
         widths = [in_features + context_dim, *hidden]
         layers: list[nn.Module] = []
-        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
-            layers += [nn.Linear(fan_in, fan_out), _ACTIVATIONS[activation]()]
+        for fan_in, fan_out in pairwise(widths):
+            layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]
         last = nn.Linear(widths[-1], out_features)
         if zero_last:
             nn.init.zeros_(last.weight)

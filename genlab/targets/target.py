@@ -1,4 +1,4 @@
-"""The contract of what is learned: a distribution that can be sampled, with its exact density where known."""
+"""The contract of what is learned: a distribution, with its exact density where known."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Target"]
 class Target(nn.Module, ABC):
     """A distribution on ``R^d`` to learn from.
 
-    A target is an ``nn.Module`` without parameters: its constants are buffers, so ``target.to(device)``
-    moves it and its computations follow. Quadrature nodes and mixture centres are kept in float64 and
-    cast to the input's type on use: float64 in, float64 out.
+    A target is an ``nn.Module`` without parameters: its constants are buffers, so
+    ``target.to(device)`` moves it and its computations follow. Quadrature nodes and mixture centres
+    are kept in float64 and cast to the input's type on use: float64 in, float64 out.
 
     Subclasses implement `sample`, and `log_prob` where the density is known.
 
     Attributes:
         event_shape: Shape of one sample, ``(d,)`` for a point in ``R^d``.
         entropy: Differential entropy in nats, or None where it is unknown.
-        bound: Half the side of a square ``[-bound, bound]^2`` that figures show and quadrature covers.
+        bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
     """
 
     event_shape: tuple[int, ...] = (2,)

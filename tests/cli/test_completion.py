@@ -215,7 +215,10 @@ def test_fish(line: str, expected: list[str], shell_environment: dict[str, str])
         ("genlab trai", "genlab train "),
         ("genlab train model=rea", "genlab train model=realnvp "),
         ("genlab train model.hid", "genlab train model.hidden="),
-        ("genlab train model=nice model.hidden=", r"genlab train model=nice model.hidden=\[64,64\]"),
+        (
+            "genlab train model=nice model.hidden=",
+            r"genlab train model=nice model.hidden=\[64,64\]",
+        ),
     ],
 )
 def test_zsh(typed: str, completed: str, shell_environment: dict[str, str]) -> None:

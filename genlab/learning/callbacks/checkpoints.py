@@ -16,7 +16,7 @@ __all__ = ["Checkpoints"]
 
 
 class Checkpoints(Callback):
-    """Saves ``last.ckpt`` at the start and after each validation, ``best.ckpt`` when it improves."""
+    """Saves ``last.ckpt`` at the start and at each validation, ``best.ckpt`` when it improves."""
 
     def __init__(self) -> None:
         self.best = math.inf

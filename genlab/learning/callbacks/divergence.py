@@ -40,7 +40,9 @@ class Divergence(Callback):
         lost = ~torch.isfinite(losses) | (losses > limit)
         if lost.any():
             first = int(lost.nonzero()[0])
-            self._fail(trainer, learner, learner.step - len(losses) + first + 1, losses[first].item())
+            self._fail(
+                trainer, learner, learner.step - len(losses) + first + 1, losses[first].item()
+            )
         self.lowest = min(self.lowest, losses.mean().item())
 
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:

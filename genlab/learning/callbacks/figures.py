@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -26,7 +28,8 @@ class DensityImages(Callback):
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         assert isinstance(learner, Learner)
         number = learner.step // learner.settings.val_every
-        target = trainer.datamodule.target
+        data: Any = learner.trainer.datamodule  # type: ignore[attr-defined]
+        target = data.target
         if number % self.every or target is None or learner.model.event_shape != (2,):
             return
         for logger in trainer.loggers:

@@ -19,7 +19,7 @@ __all__ = ["ProgressBar"]
 
 
 class _LiveProgress(Progress):
-    """A bar that reads the learner's step whenever it is drawn, so that no step has to report it."""
+    """A bar that reads the learner's step when it is drawn, so that no step has to report it."""
 
     learner: Learner
     loss = float("nan")
@@ -42,10 +42,12 @@ class _LiveProgress(Progress):
 class ProgressBar(Callback):
     """Shows step, loss, speed and time left on standard error."""
 
+    def __init__(self) -> None:
+        self.bar: _LiveProgress | None = None
+
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         assert isinstance(learner, Learner)
         self.first_step, self.first_time = learner.step, time.monotonic()
-        self.bar: _LiveProgress | None = None
         console = Console(stderr=True)
         if not (trainer.is_global_zero and console.is_terminal):
             return
@@ -95,7 +97,7 @@ class ProgressBar(Callback):
         self._close()
 
     def _close(self) -> None:
-        if getattr(self, "bar", None) is not None:
+        if self.bar is not None:
             self.bar.stop()
             self.bar = None
 

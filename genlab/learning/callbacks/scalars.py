@@ -14,7 +14,7 @@ __all__ = ["Scalars"]
 
 
 class Scalars(Callback):
-    """Logs the mean loss of each chunk, the learner's own scalars, the speed, and each validation."""
+    """Logs the mean loss of each chunk, the learner's own scalars, the speed, and validations."""
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, learner: pl.LightningModule, batch: Any, index: int

@@ -1,0 +1,115 @@
+"""Time a training step of nice and realnvp against zuko and nflows, side by side in one process.
+
+Eight couplings of 64-64, batch 256, one thread, the same Adam, in dimensions 2 and 43.
+Rounds of all contestants alternate, so that a change of the machine's speed meets all of them; the
+ratio is the median over the rounds of genlab's time by that of the faster peer in the same round.
+
+    python scripts/benchmark_peers.py [--rounds 15] [--steps 40]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import nflows.distributions
+import nflows.flows
+import nflows.transforms
+import torch
+import zuko
+
+from genlab.models import NICE, RealNVP
+
+LAYERS, HIDDEN, BATCH = 8, (64, 64), 256
+Loss = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Conditioner(torch.nn.Module):
+    """The layers of genlab's conditioners, under nflows's calling convention."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        widths = [inputs, *HIDDEN]
+        layers: list[torch.nn.Module] = []
+        for fan_in, fan_out in pairwise(widths):
+            layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
+        self.net = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], outputs))
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        return self.net(x)
+
+
+def genlab_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
+    make = {"nice": NICE, "realnvp": RealNVP}[family]
+    model = make((dim,), layers=LAYERS, hidden=HIDDEN, activation="relu")
+    return model, lambda x: -model.log_prob(x).mean()
+
+
+def nflows_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
+    coupling = {
+        "nice": nflows.transforms.AdditiveCouplingTransform,
+        "realnvp": nflows.transforms.AffineCouplingTransform,
+    }[family]
+    half = torch.arange(dim) < dim // 2
+    layers = [coupling(half if i % 2 else ~half, Conditioner) for i in range(LAYERS)]
+    model = nflows.flows.Flow(
+        nflows.transforms.CompositeTransform(layers), nflows.distributions.StandardNormal([dim])
+    )
+    return model, lambda x: -model.log_prob(x).mean()
+
+
+def zuko_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
+    # RealNVP is what zuko calls NICE: its couplings scale.
+    model = zuko.flows.NICE(dim, transforms=LAYERS, hidden_features=HIDDEN)
+    return model, lambda x: -model().log_prob(x).mean()
+
+
+def timer(model: torch.nn.Module, loss: Loss, dim: int, steps: int) -> Callable[[], float]:
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    x = torch.randn(BATCH, dim)
+
+    def microseconds() -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss(x).backward()
+            optimizer.step()
+        return (time.perf_counter() - start) / steps * 1e6
+
+    return microseconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--steps", type=int, default=40)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for family in ("nice", "realnvp"):
+        for dim in (2, 43):
+            makers = {"genlab": genlab_model, "nflows": nflows_model}
+            if family == "realnvp":
+                makers["zuko"] = zuko_model
+            timers = {
+                name: timer(*make(family, dim), dim, arguments.steps)
+                for name, make in makers.items()
+            }
+            for measure in timers.values():
+                measure()
+            rounds = [
+                {name: measure() for name, measure in timers.items()}
+                for _ in range(arguments.rounds)
+            ]
+            times = {name: statistics.median(r[name] for r in rounds) for name in timers}
+            ratio = statistics.median(
+                r["genlab"] / min(r[name] for name in r if name != "genlab") for r in rounds
+            )
+            shown = "  ".join(f"{name} {value:6.0f} us" for name, value in times.items())
+            print(f"{family:8} dim {dim:2}  {shown}  ratio {ratio:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""One whole run: its directory, its metrics, its TensorBoard, and loading it again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+import torch
+from small import small_experiment
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import genlab
+from genlab.assembly import Experiment
+from genlab.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    torch.manual_seed(0)
+    experiment = small_experiment(tmp_path_factory.mktemp("outputs"), "callbacks.images.every=1")
+    experiment.fit()
+    return experiment
+
+
+def test_the_directory_holds_what_the_contract_says(run: Experiment) -> None:
+    assert run.run is not None
+    path = run.run.path
+    manifest = json.loads((path / "run.json").read_text())
+    assert manifest["model"] == "realnvp"
+    assert manifest["data"] == "moons"
+    assert manifest["likelihood"] == "exact"
+    assert manifest["config"]["model.layers"] == 2
+    assert manifest["packages"]["torch"] == torch.__version__
+    assert json.loads((path / "status.json").read_text())["state"] == "done"
+    assert {f.name for f in (path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    figures = {f.stem: matplotlib.image.imread(f) for f in (path / "figures").glob("*.png")}
+    assert set(figures) == {"density", "samples", "latent", "deformation"}
+    assert all(image.std() > 0.01 for image in figures.values())
+
+
+def test_metrics_are_flat_finite_and_carry_their_errors(run: Experiment) -> None:
+    assert run.run is not None
+    metrics = json.loads(run.run.metrics.read_text())
+    assert metrics["train/steps"] == 60
+    assert metrics["target/entropy"] == pytest.approx(2.3939, abs=1e-3)
+    for key in ("test/nll", "test/kl", "test/mmd"):
+        assert metrics[f"{key}/se"] > 0
+    # The paired difference and the unpaired one measure the same excess.
+    excess = metrics["test/nll"] - metrics["target/entropy"]
+    assert abs(excess - metrics["test/kl"]) < 5 * metrics["test/nll/se"]
+    assert {"test/w2", "test/inverse_error", "model/parameters", "time/fit_seconds"} < set(metrics)
+    assert metrics["val/loss"] < 3.5
+
+
+def test_tensorboard_has_scalars_images_and_one_row_of_hyperparameters(run: Experiment) -> None:
+    assert run.run is not None
+    events = EventAccumulator(str(run.run.tensorboard), size_guidance={"images": 0}).Reload()
+    tags = events.Tags()
+    assert {"train/loss", "val/loss", "val/nll", "test/nll", "test/kl"} < set(tags["scalars"])
+    steps = [point.step for point in events.Scalars("train/loss")]
+    # Every seventh step, and the last one before each validation.
+    assert steps == [7, 14, 20, 21, 28, 35, 40, 42, 49, 56, 60]
+    assert {"density", "samples", "latent", "deformation", "density/progress"} == set(
+        tags["images"]
+    )
+    assert len(events.Images("density/progress")) == 3
+    plugins = events.summary_metadata
+    assert any(m.plugin_data.plugin_name == "hparams" for m in plugins.values())
+
+
+def test_load_gives_the_best_weights_in_evaluation_mode(run: Experiment) -> None:
+    assert run.run is not None
+    loaded = genlab.load(run.run.path)
+    x = torch.randn(50, 2)
+    torch.testing.assert_close(loaded.model.log_prob(x), run.model.log_prob(x), atol=0, rtol=0)
+    assert not loaded.model.training
+    before = json.loads(run.run.metrics.read_text())
+    again = loaded.test()
+    assert again["test/kl"] == pytest.approx(before["test/kl"], abs=1e-6)
+    assert again["time/fit_seconds"] == before["time/fit_seconds"]
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path: Path, run: Experiment) -> None:
+    other = small_experiment(tmp_path)
+    metrics = other.fit()
+    assert run.run is not None
+    assert metrics["test/kl"] == json.loads(run.run.metrics.read_text())["test/kl"]
+    third = small_experiment(tmp_path, "seed=1")
+    assert third.fit()["test/kl"] != metrics["test/kl"]
+
+
+def test_a_fixed_training_set_is_fitted_too(tmp_path: Path) -> None:
+    run = small_experiment(tmp_path, "data.train_size=50", "model=nice")
+    assert run.fit()["test/kl"] is not None
+    assert run.data.first_rows().x.shape == (50, 2)
+
+
+def test_a_monitor_that_is_not_reported_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"trainer.monitor=val/los.*did you mean 'val/loss'"):
+        small_experiment(tmp_path, "trainer.monitor=val/los")
+
+
+def test_an_impossible_value_names_its_section(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.event_shape: a coupling needs at least 2"):
+        small_experiment(tmp_path, "data=gaussian", "data.dim=1")
