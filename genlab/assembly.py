@@ -14,7 +14,7 @@ from genlab.bijections.standardise import Standardise
 from genlab.config import build, check, compose, plain, read_config
 from genlab.data.module import DataModule
 from genlab.densities.density import Density
-from genlab.errors import RunError, UserError, nearest
+from genlab.errors import GenlabError, UserError, nearest
 from genlab.evaluation import evaluate
 from genlab.evaluation import figures as evaluation_figures
 from genlab.learning.callbacks import Checkpoints, StopOnSignal
@@ -28,6 +28,7 @@ from genlab.randomness import generator
 from genlab.recording import recorded
 from genlab.runs.directory import RunDirectory, claim
 from genlab.runs.files import atomic_path, read_json, write_json
+from genlab.runs.find import resolve
 from genlab.runs.manifest import flatten, read_manifest
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Experiment:
         rows = self.data.first_rows()
         self.model.initialise(rows.x, rows.context)
         if self.settings.warm_start is not None:
-            _warm_start(self.model, Path(self.settings.warm_start))
+            _warm_start(self.model, self.settings.warm_start)
 
     def _place(self) -> None:
         device = device_of(self.settings)
@@ -230,8 +231,8 @@ def save_figures(figures: dict[str, Figure], run: RunDirectory) -> None:
             figure.savefig(temporary, dpi=150)
 
 
-def _warm_start(model: Density, path: Path) -> None:
+def _warm_start(model: Density, run: str) -> None:
     try:
-        load_weights(model, RunDirectory.open(path).best)
-    except RunError as error:
-        raise UserError(f"trainer.warm_start={path}: {error}") from error
+        load_weights(model, resolve(run).best)
+    except GenlabError as error:
+        raise UserError(f"trainer.warm_start={run}: {error}") from error

@@ -21,7 +21,7 @@ from genlab.learning.interruption import Interrupted
 from genlab.runs.directory import RunDirectory
 from genlab.runs.status import effective_state, read_status
 
-SETTINGS = ("trainer.ema=0.95", "schedule=warmup_cosine", "callbacks.images=null")
+SETTINGS = ("trainer.ema=0.95", "callbacks.images=null")
 
 
 class Signal(Callback):

@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 well, 1 failed, 2 the user's mistake, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    # A configuration may name the user's own classes, in files of the present folder.
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
     try:
         status = _dispatch(words)
         sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -86,7 +87,14 @@ def _train(config: Any, arguments: Namespace) -> float | None:
 
     path = Path(hydra_config.runtime.output_dir)
     first = os.environ.get("LOCAL_RANK", "0") == "0"
-    metrics = fit(config, RunDirectory.create(path) if first else RunDirectory(path))
+    run = RunDirectory.create(path) if first else RunDirectory(path)
+    try:
+        metrics = fit(config, run)
+    except UserError:
+        # What was refused before it started leaves nothing that looks like a run.
+        if first and not run.manifest.exists():
+            shutil.rmtree(path)
+        raise
     return metrics.get(config.trainer.monitor)
 
 

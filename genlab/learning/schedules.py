@@ -1,8 +1,8 @@
 """Learning-rate schedules: pure functions of the step, so that a resumed run continues exactly.
 
 Each gives the factor on the optimiser's learning rate for the update number ``step`` (from 0) of
-``max_steps``. Those with ``warmup_steps`` rise linearly first and spend the remaining steps on
-their own shape. ``final`` is the factor that is approached at ``max_steps`` and kept beyond.
+``max_steps``. Those with ``warmup`` rise linearly over that fraction of the steps and spend the
+rest on their own shape. ``final`` is the factor that is approached at ``max_steps`` and kept beyond.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from genlab.bounds import Bound, Fraction, NonNegativeInt, PositiveInt
+from genlab.bounds import Bound, Fraction, PositiveInt
 
 __all__ = ["Constant", "Cosine", "Exponential", "Linear", "OneCycle", "Schedule", "StepDecay"]
 
@@ -25,12 +25,12 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Constant:
-    """The full learning rate, after a linear rise of ``warmup_steps``."""
+    """The full learning rate, after a linear rise."""
 
-    warmup_steps: NonNegativeInt
+    warmup: Fraction
 
     def __call__(self, step: int, max_steps: int) -> float:
-        return _rise(step, self.warmup_steps)
+        return _rise(step, self.warmup, max_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,24 +41,24 @@ class Cosine:
     without restarts.
     """
 
-    warmup_steps: NonNegativeInt
+    warmup: Fraction
     final: Fraction
 
     def __call__(self, step: int, max_steps: int) -> float:
-        t = _elapsed(step, self.warmup_steps, max_steps)
-        return _rise(step, self.warmup_steps) * _cosine(1.0, self.final, t)
+        t = _elapsed(step, self.warmup, max_steps)
+        return _rise(step, self.warmup, max_steps) * _cosine(1.0, self.final, t)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
     """``1 - (1 - final) t`` for t from 0 to 1."""
 
-    warmup_steps: NonNegativeInt
+    warmup: Fraction
     final: Fraction
 
     def __call__(self, step: int, max_steps: int) -> float:
-        t = _elapsed(step, self.warmup_steps, max_steps)
-        return _rise(step, self.warmup_steps) * (1 - (1 - self.final) * t)
+        t = _elapsed(step, self.warmup, max_steps)
+        return _rise(step, self.warmup, max_steps) * (1 - (1 - self.final) * t)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +76,12 @@ class StepDecay:
 class Exponential:
     """``final ** t`` for t from 0 to 1."""
 
-    warmup_steps: NonNegativeInt
+    warmup: Fraction
     final: Annotated[float, Bound(0, 1, open_low=True)]
 
     def __call__(self, step: int, max_steps: int) -> float:
-        t = _elapsed(step, self.warmup_steps, max_steps)
-        return float(_rise(step, self.warmup_steps) * self.final**t)
+        t = _elapsed(step, self.warmup, max_steps)
+        return float(_rise(step, self.warmup, max_steps) * self.final**t)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +104,15 @@ class OneCycle:
         return _cosine(1.0, self.final, min((step - peak) / (last - peak), 1.0))
 
 
-def _rise(step: int, warmup_steps: int) -> float:
-    """The linear rise: ``1 / (warmup_steps + 1)`` at step 0, 1 from step ``warmup_steps`` on."""
-    return min((step + 1) / (warmup_steps + 1), 1.0)
+def _rise(step: int, warmup: float, max_steps: int) -> float:
+    """The linear rise over ``w`` steps: ``1 / (w + 1)`` at step 0, 1 from step ``w`` on."""
+    return min((step + 1) / (round(warmup * max_steps) + 1), 1.0)
 
 
-def _elapsed(step: int, warmup_steps: int, max_steps: int) -> float:
-    """The fraction of the steps after the warm-up that lies behind ``step``."""
-    return min(max(step - warmup_steps, 0) / max(max_steps - warmup_steps, 1), 1.0)
+def _elapsed(step: int, warmup: float, max_steps: int) -> float:
+    """The fraction of the steps after the rise that lies behind ``step``."""
+    rise = round(warmup * max_steps)
+    return min(max(step - rise, 0) / max(max_steps - rise, 1), 1.0)
 
 
 def _cosine(begin: float, end: float, t: float) -> float:

@@ -13,7 +13,7 @@ from genlab.config import compose
 MODEL = """\
 # A model for tests.
 _target_: genlab.learning.schedules.Cosine
-warmup_steps: 3
+warmup: 0.3
 final: 0.5
 """
 DATA = """\

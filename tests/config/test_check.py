@@ -117,7 +117,7 @@ MISTAKES = {
     "no 'RealNVPP' in genlab.models; did you mean 'RealNVP'?",
     "model.final=???": "model.final: missing; set it by model.final=VALUE",
     "data.event_shape=${model.gone}": "data.event_shape=${model.gone}: no 'gone' in model; "
-    "choose from: final, warmup_steps",
+    "choose from: final, warmup",
     "model.final=${modle.x}": "model.final=${modle.x}: no 'modle'; did you mean 'model'?",
     "model.final=${oc.env:GENLAB_NOT_SET}": "model.final: KeyError raised while resolving "
     """interpolation: "Environment variable 'GENLAB_NOT_SET' not found\"""",

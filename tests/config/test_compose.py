@@ -78,7 +78,7 @@ def test_choices_and_no_hydra_node(composed: Callable[..., DictConfig]) -> None:
         "model": "demo",
         "objective": "maximum_likelihood",
         "optimizer": "adam",
-        "schedule": "warmup_cosine",
+        "schedule": "cosine",
         "trainer": "debug",
         "logger": "tensorboard",
         "callbacks": "default",
@@ -103,7 +103,7 @@ def test_twice_and_beside_another_hydra(composed: Callable[..., DictConfig]) -> 
 
 def test_the_command_line_wins_over_recipes(composed: Callable[..., DictConfig]) -> None:
     config = composed("trainer=overfit", "experiment=thorough")
-    assert (config.data.train_size, config.trainer.max_steps) == (64, 20000)
+    assert (config.data.train_size, config.trainer.max_steps) == (64, 40000)
     config = composed("trainer=overfit", "experiment=thorough", "trainer.max_steps=7")
     assert config.trainer.max_steps == 7
     check(config)

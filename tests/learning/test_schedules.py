@@ -24,17 +24,17 @@ STEPS = 50
 LR = 0.3
 
 SAME: dict[str, tuple[Schedule, Callable[[SGD], Any]]] = {
-    "constant": (Constant(warmup_steps=0), lambda sgd: lr_scheduler.ConstantLR(sgd, factor=1.0)),
+    "constant": (Constant(warmup=0.0), lambda sgd: lr_scheduler.ConstantLR(sgd, factor=1.0)),
     "warmup": (
-        Constant(warmup_steps=9),
+        Constant(warmup=9 / STEPS),
         lambda sgd: lr_scheduler.LinearLR(sgd, start_factor=0.1, total_iters=9),
     ),
     "cosine": (
-        Cosine(warmup_steps=0, final=0.1),
+        Cosine(warmup=0.0, final=0.1),
         lambda sgd: lr_scheduler.CosineAnnealingLR(sgd, STEPS, eta_min=0.1 * LR),
     ),
     "warmup_cosine": (
-        Cosine(warmup_steps=9, final=0.0),
+        Cosine(warmup=9 / STEPS, final=0.0),
         lambda sgd: lr_scheduler.SequentialLR(
             sgd,
             [
@@ -45,7 +45,7 @@ SAME: dict[str, tuple[Schedule, Callable[[SGD], Any]]] = {
         ),
     ),
     "linear": (
-        Linear(warmup_steps=0, final=0.2),
+        Linear(warmup=0.0, final=0.2),
         lambda sgd: lr_scheduler.LinearLR(sgd, start_factor=1.0, end_factor=0.2, total_iters=STEPS),
     ),
     "step": (
@@ -53,7 +53,7 @@ SAME: dict[str, tuple[Schedule, Callable[[SGD], Any]]] = {
         lambda sgd: lr_scheduler.StepLR(sgd, step_size=7, gamma=0.5),
     ),
     "exponential": (
-        Exponential(warmup_steps=0, final=0.01),
+        Exponential(warmup=0.0, final=0.01),
         lambda sgd: lr_scheduler.ExponentialLR(sgd, gamma=0.01 ** (1 / STEPS)),
     ),
     "one_cycle": (
@@ -93,9 +93,9 @@ def test_is_a_fraction_everywhere(schedule: Schedule, max_steps: int) -> None:
 @pytest.mark.parametrize(
     "schedule",
     [
-        Cosine(warmup_steps=3, final=0.25),
-        Linear(warmup_steps=3, final=0.25),
-        Exponential(warmup_steps=3, final=0.25),
+        Cosine(warmup=0.15, final=0.25),
+        Linear(warmup=0.15, final=0.25),
+        Exponential(warmup=0.15, final=0.25),
     ],
     ids=["cosine", "linear", "exponential"],
 )
