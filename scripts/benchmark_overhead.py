@@ -1,4 +1,4 @@
-"""Time a training step of ``genlab train`` against a bare PyTorch loop over the same model and rows.
+"""Time a step of ``genlab train`` against a bare PyTorch loop over the same model and rows.
 
 Both train in one process and take turns: after each chunk of steps that the Trainer has run, with
 its data, logging and progress, a copy of the model takes as many steps on the same batches in a
@@ -37,7 +37,12 @@ class BareLoop(Callback):
         self.started = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Chunk, index: int
+        self,
+        trainer: pl.Trainer,
+        learner: pl.LightningModule,
+        outputs: Any,
+        batch: Chunk,
+        index: int,
     ) -> None:
         trained = time.perf_counter() - self.started
         start = time.perf_counter()

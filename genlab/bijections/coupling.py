@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 import torch
@@ -81,17 +81,16 @@ class AlternatingCouplings(Bijection):
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         return self._run(z, context, inverse=True)
 
-    @property
-    def _couplings(self) -> Sequence[Coupling]:
-        return cast(Sequence[Coupling], self.layers)
+    def __iter__(self) -> Iterator[Coupling]:
+        return (cast(Coupling, layer) for layer in self.layers)
 
     def steps(self) -> list[Bijection]:
-        return list(self._couplings)
+        return list(self)
 
     def _run(
         self, x: Tensor, context: Tensor | None, *, inverse: bool
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
-        couplings = self._couplings
+        couplings = list(self)
         halves = list(x.split(couplings[0].split.sizes, dim=1))
         log_derivatives = []
         for layer in reversed(couplings) if inverse else couplings:

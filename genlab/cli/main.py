@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from genlab import __version__
 from genlab.cli.commands import COMMANDS, EXAMPLES
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     # A configuration may name the user's own classes, in files of the present folder.
-    if (here := os.getcwd()) not in sys.path:
+    if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
         status = _dispatch(words)

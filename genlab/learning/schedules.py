@@ -2,7 +2,7 @@
 
 Each gives the factor on the optimiser's learning rate for the update number ``step`` (from 0) of
 ``max_steps``. Those with ``warmup`` rise linearly over that fraction of the steps and spend the
-rest on their own shape. ``final`` is the factor that is approached at ``max_steps`` and kept beyond.
+rest on their own shape. ``final`` is the factor that is reached at ``max_steps`` and kept beyond.
 """
 
 from __future__ import annotations

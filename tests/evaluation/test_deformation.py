@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from genlab.bijections import Bijection, Compose
-from genlab.evaluation.figures.deformation import layers_of, stages
+from genlab.evaluation.figures.deformation import stages
 
 
 class Shift(Bijection):
@@ -21,10 +21,10 @@ class Shift(Bijection):
 
 def test_nested_compositions_are_opened_in_order():
     inner = Compose([Shift(2.0), Shift(3.0)])
-    layers = layers_of(Compose([Shift(1.0), inner, Shift(4.0)]))
+    layers = Compose([Shift(1.0), inner, Shift(4.0)]).steps()
     assert [layer.by for layer in layers] == [1.0, 2.0, 3.0, 4.0]
     single = Shift(1.0)
-    assert layers_of(single) == [single]
+    assert single.steps() == [single]
 
 
 @pytest.mark.parametrize(
