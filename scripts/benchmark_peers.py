@@ -3,6 +3,7 @@
 Eight couplings of 64-64, batch 256, one thread, the same Adam, in dimensions 2 and 43.
 Rounds of all contestants alternate, so that a change of the machine's speed meets all of them; the
 ratio is the median over the rounds of genlab's time by that of the faster peer in the same round.
+"compiled" is genlab with ``trainer.compile=true``.
 
     python scripts/benchmark_peers.py [--rounds 15] [--steps 40]
 """
@@ -90,12 +91,14 @@ def main() -> None:
     torch.set_num_threads(1)
     for family in ("nice", "realnvp"):
         for dim in (2, 43):
-            makers = {"genlab": genlab_model, "nflows": nflows_model}
+            contestants = {"genlab": genlab_model(family, dim), "nflows": nflows_model(family, dim)}
+            model, loss = genlab_model(family, dim)
+            contestants["compiled"] = model, torch.compile(loss)
             if family == "realnvp":
-                makers["zuko"] = zuko_model
+                contestants["zuko"] = zuko_model(family, dim)
             timers = {
-                name: timer(*make(family, dim), dim, arguments.steps)
-                for name, make in makers.items()
+                name: timer(model, loss, dim, arguments.steps)
+                for name, (model, loss) in contestants.items()
             }
             for measure in timers.values():
                 measure()
@@ -104,11 +107,19 @@ def main() -> None:
                 for _ in range(arguments.rounds)
             ]
             times = {name: statistics.median(r[name] for r in rounds) for name in timers}
-            ratio = statistics.median(
-                r["genlab"] / min(r[name] for name in r if name != "genlab") for r in rounds
+            ratios = {
+                name: statistics.median(
+                    r[name] / min(r[peer] for peer in ("nflows", "zuko") if peer in r)
+                    for r in rounds
+                )
+                for name in ("genlab", "compiled")
+            }
+            shown = "  ".join(f"{name} {value:.0f} us" for name, value in times.items())
+            print(
+                f"{family} dim {dim}: {shown}; ratio {ratios['genlab']:.2f}, "
+                f"compiled {ratios['compiled']:.2f}",
+                flush=True,
             )
-            shown = "  ".join(f"{name} {value:6.0f} us" for name, value in times.items())
-            print(f"{family:8} dim {dim:2}  {shown}  ratio {ratio:.2f}", flush=True)
 
 
 if __name__ == "__main__":
