@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.fabric.utilities.seed import seed_everything
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bijections.standardise import Standardise
@@ -16,25 +19,30 @@ from genlab.data.module import DataModule
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
 from genlab.evaluation import evaluate
-from genlab.evaluation import figures as evaluation_figures
-from genlab.learning.callbacks import Checkpoints, StopOnSignal
+from genlab.evaluation.figures import draw, save_figures
+from genlab.learning.callbacks import Checkpoints, Patience, StopOnSignal
+from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
+from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
-from genlab.learning.tensorboard import log_figures, log_hyperparameters
+from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import load_weights
 from genlab.randomness import generator
 from genlab.recording import recorded
 from genlab.runs.directory import RunDirectory, claim
-from genlab.runs.files import atomic_path, read_json, write_json
+from genlab.runs.files import read_json, write_json
 from genlab.runs.find import resolve
 from genlab.runs.manifest import flatten, read_manifest
 
 if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
     from matplotlib.figure import Figure
 
-__all__ = ["Experiment", "draw", "experiment", "load"]
+__all__ = ["Experiment", "experiment", "load"]
+
+RUN_VARIABLE = "GENLAB_RUN"
 
 
 class Experiment:
@@ -42,14 +50,14 @@ class Experiment:
 
     Args:
         config: A composed and checked configuration.
-        run: The run directory; None to make one under ``outputs`` when `fit` is called.
+        directory: The run directory; None to make one under ``outputs`` when `fit` is called.
 
     Attributes:
         config: The configuration, resolved.
         data: The DataModule; ``data.target`` is the distribution behind it, where there is one.
         model: The density, in plain torch.
         module: The learner that Lightning trains.
-        run: The run directory, or None before the first `fit`.
+        directory: The run directory, or None before the first `fit`.
 
     Raises:
         UserError: The configuration cannot be built.
@@ -59,10 +67,10 @@ class Experiment:
     model: Density
     module: Learner
 
-    def __init__(self, config: DictConfig, run: RunDirectory | None = None) -> None:
+    def __init__(self, config: DictConfig, directory: RunDirectory | None = None) -> None:
         OmegaConf.resolve(config)
         self.config = config
-        self.run = run
+        self.directory = directory
         self.settings: TrainerSettings = build(config, "trainer")
         seed_everything(config.seed, verbose=False)
         self.data = build(config, "data")
@@ -83,41 +91,55 @@ class Experiment:
                 f"{nearest(self.settings.monitor, self.module.reports)}"
             )
 
-    def fit(self, *, resume: bool = False) -> dict[str, float | None]:
+    def fit(
+        self, *, resume: bool = False, callbacks: Sequence[Callback] = ()
+    ) -> dict[str, float | None]:
         """Train, test with the best weights, draw the figures, and record it all.
 
         Args:
             resume: Go on from the run's last checkpoint.
+            callbacks: Lightning callbacks to run besides those of the configuration.
 
         Returns:
             The metrics, as in the run's ``metrics.json``.
 
         Raises:
+            UserError: The experiment has been fitted already.
             RunError: The loss was lost, the disk is full, or the checkpoint is damaged.
             Interrupted: A signal stopped the run; it can be resumed.
         """
-        run = self.run = self.run or self._new_run()
+        if self.module.step:
+            raise UserError("fit: this experiment is fitted already; make another one")
+        run = self.directory = self.directory or self._new_directory()
         interruption = Interruption()
         checkpoints = Checkpoints()
-        loggers = self._loggers(run)
+        loggers = self._loggers(run, resume)
         trainer = make_trainer(
             self.settings,
             folder=run.path,
             loggers=loggers,
-            callbacks=[*self._callbacks(), checkpoints, StopOnSignal(interruption)],
+            callbacks=[
+                *self._callbacks(),
+                *callbacks,
+                Patience(),
+                checkpoints,
+                StopOnSignal(interruption),
+            ],
         )
         with recorded(run, self.config, self.model.likelihood, self.module), interruption.handled():
             if not resume:
-                self._start()
+                self.initialise()
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             if not trainer.is_global_zero:
                 return {}
             load_weights(self.model, run.best)
-            metrics = self._record(self._evaluate() | self._training_numbers(checkpoints.best))
-            figures = draw(self)
-            save_figures(figures, run)
+            numbers = self._evaluate() | self._training_numbers()
+            assert checkpoints.best is not None
+            metrics = self._record(numbers | {self.settings.monitor: checkpoints.best})
+            figures = self.figures()
+            save_figures(figures, run.figures)
             log_figures(loggers, figures, self.module.step)
-            log_hyperparameters(loggers, flatten(plain(self.config)), metrics, self.module.step)
+            log_results(loggers, flatten(plain(self.config)), metrics, self.module.step)
         return metrics
 
     def test(self) -> dict[str, float | None]:
@@ -128,6 +150,17 @@ class Experiment:
         """
         return self._record(self._evaluate())
 
+    def figures(self) -> dict[str, Figure]:
+        """Draw the figures of the present weights, by name."""
+        test = self.data.test
+        return draw(
+            self.model,
+            target=self.data.target,
+            samples=test.x,
+            context=test.context,
+            generator=generator(self.config.seed, "figures"),
+        )
+
     def _evaluate(self) -> dict[str, float]:
         self._place()
         return evaluate(
@@ -137,9 +170,8 @@ class Experiment:
             generator=generator(self.config.seed, "evaluate"),
         )
 
-    def _training_numbers(self, best: float) -> dict[str, float]:
+    def _training_numbers(self) -> dict[str, float]:
         return {
-            self.settings.monitor: best,
             "train/steps": self.module.step,
             "time/fit_seconds": self.module.seconds,
             "time/steps_per_second": self.module.step / self.module.seconds,
@@ -148,13 +180,13 @@ class Experiment:
     def _record(self, numbers: dict[str, float]) -> dict[str, float | None]:
         """Metrics as they are kept: what is not finite is None, what was measured before stays."""
         metrics = {k: float(v) if math.isfinite(v) else None for k, v in numbers.items()}
-        if self.run is not None:
-            if self.run.metrics.exists():
-                metrics = read_json(self.run.metrics) | metrics
-            write_json(self.run.metrics, metrics)
+        if self.directory is not None:
+            if self.directory.metrics.exists():
+                metrics = read_json(self.directory.metrics) | metrics
+            write_json(self.directory.metrics, metrics)
         return metrics
 
-    def _start(self) -> None:
+    def initialise(self) -> None:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
         rows = self.data.first_rows()
@@ -163,20 +195,26 @@ class Experiment:
             _warm_start(self.model, self.settings.warm_start)
 
     def _place(self) -> None:
-        device = device_of(self.settings)
-        self.model.to(device).eval()
-        if self.data.target is not None:
-            self.data.target.to(device)
+        # The target stays where the generators of the data are, on the CPU.
+        self.model.to(device_of(self.settings)).eval()
 
-    def _new_run(self) -> RunDirectory:
+    def _new_directory(self) -> RunDirectory:
+        # Data-parallel training runs the program again in other processes, for the same run.
+        if rank_zero_only.rank:  # type: ignore[attr-defined]
+            return RunDirectory(Path(os.environ[RUN_VARIABLE]))
         now = datetime.now()
         name = f"{now:%H-%M-%S}-{self.config.choices.model}-{self.config.choices.data}"
-        return RunDirectory.create(claim(Path(self.config.outputs) / f"{now:%Y-%m-%d}", name))
+        path = claim(Path(self.config.outputs) / f"{now:%Y-%m-%d}", name)
+        os.environ[RUN_VARIABLE] = str(path)
+        return RunDirectory.create(path)
 
-    def _loggers(self, run: RunDirectory) -> list[Any]:
+    def _loggers(self, run: RunDirectory, resume: bool) -> list[Any]:
         if self.config.logger is None:
             return []
         place = {"save_dir": str(run.path), "name": "", "version": run.tensorboard.name}
+        if resume and self.config.logger._target_.endswith("TensorBoardLogger"):
+            # What was logged behind the checkpoint is about to be logged again.
+            place["purge_step"] = load_checkpoint(run.last)["step"] + 1
         return [build(self.config, "logger", **place)]
 
     def _callbacks(self) -> list[Any]:
@@ -208,27 +246,13 @@ def load(run_dir: str | Path) -> Experiment:
     """
     run = RunDirectory.open(run_dir)
     read_manifest(run)
+    # Building a model draws its first weights: that is nothing to the caller's random numbers.
+    state = rng_state()
     loaded = Experiment(read_config(run), run)
+    set_rng_state(state)
     load_weights(loaded.model, run.best)
     loaded._place()
     return loaded
-
-
-def draw(experiment: Experiment) -> dict[str, Figure]:
-    """The figures of an experiment's present weights, by name."""
-    return evaluation_figures.draw(
-        experiment.model,
-        target=experiment.data.target,
-        samples=experiment.data.test.x,
-        generator=generator(experiment.config.seed, "figures"),
-    )
-
-
-def save_figures(figures: dict[str, Figure], run: RunDirectory) -> None:
-    """Write figures as PNG files to the run's folder."""
-    for name, figure in figures.items():
-        with atomic_path(run.figures / f"{name}.png") as temporary:
-            figure.savefig(temporary, dpi=150)
 
 
 def _warm_start(model: Density, run: str) -> None:

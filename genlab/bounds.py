@@ -28,10 +28,10 @@ class Bound:
         return above and below
 
     def __str__(self) -> str:
-        low = f"{'greater than' if self.open_low else 'at least'} {self.low:g}"
+        low = f"{'greater than' if self.open_low else 'at least'} {self.low:.10g}"
         if self.high == float("inf"):
             return low
-        return f"{low} and {'less than' if self.open_high else 'at most'} {self.high:g}"
+        return f"{low} and {'less than' if self.open_high else 'at most'} {self.high:.10g}"
 
 
 PositiveInt = Annotated[int, Bound(1.0)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 
-__all__ = ["GenlabError", "RunError", "UserError", "nearest"]
+__all__ = ["GenlabError", "Interrupted", "RunError", "UserError", "nearest"]
 
 
 class GenlabError(Exception):
@@ -23,7 +24,24 @@ class UserError(GenlabError):
 class RunError(GenlabError):
     """A run that failed on the way: a diverging loss, a full disk, a damaged checkpoint."""
 
-    exit_status = 1
+
+class Interrupted(BaseException):
+    """The run was asked to stop from outside.
+
+    Not an ``Exception``: like ``KeyboardInterrupt``, nothing on the way should swallow it.
+
+    Attributes:
+        signal: The signal that asked for it.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+
+    @property
+    def exit_status(self) -> int:
+        """The shell's convention, 128 plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.signal
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

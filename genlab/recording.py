@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.stored import plain
 from genlab.densities.density import Likelihood
-from genlab.learning.interruption import Interrupted
+from genlab.errors import Interrupted
 from genlab.learning.learner import Learner
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path

@@ -14,7 +14,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from itertools import pairwise
 
 import nflows.distributions
 import nflows.flows
@@ -23,29 +22,23 @@ import torch
 import zuko
 
 from genlab.models import NICE, RealNVP
+from genlab.nn import MLP
 
 LAYERS, HIDDEN, BATCH = 8, (64, 64), 256
 Loss = Callable[[torch.Tensor], torch.Tensor]
 
 
-class Conditioner(torch.nn.Module):
-    """The layers of genlab's conditioners, under nflows's calling convention."""
+OPTIONS = {"nice": {"scaling": True}, "realnvp": {"actnorm": False, "mixing": "none"}}
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        widths = [inputs, *HIDDEN]
-        layers: list[torch.nn.Module] = []
-        for fan_in, fan_out in pairwise(widths):
-            layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
-        self.net = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], outputs))
 
-    def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
-        return self.net(x)
+def conditioner(inputs: int, outputs: int) -> MLP:
+    """genlab's own network: it has nflows's calling convention."""
+    return MLP(inputs, outputs, hidden=HIDDEN, activation="relu")
 
 
 def genlab_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
     make = {"nice": NICE, "realnvp": RealNVP}[family]
-    model = make((dim,), layers=LAYERS, hidden=HIDDEN, activation="relu")
+    model = make((dim,), layers=LAYERS, hidden=HIDDEN, activation="relu", **OPTIONS[family])
     return model, lambda x: -model.log_prob(x).mean()
 
 
@@ -55,7 +48,7 @@ def nflows_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
         "realnvp": nflows.transforms.AffineCouplingTransform,
     }[family]
     half = torch.arange(dim) < dim // 2
-    layers = [coupling(half if i % 2 else ~half, Conditioner) for i in range(LAYERS)]
+    layers = [coupling(half if i % 2 else ~half, conditioner) for i in range(LAYERS)]
     model = nflows.flows.Flow(
         nflows.transforms.CompositeTransform(layers), nflows.distributions.StandardNormal([dim])
     )

@@ -6,7 +6,8 @@ Each entry makes a fresh object from the number of coordinates and the width of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 
@@ -50,21 +51,24 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     ),
 }
 
-SMALL = {"layers": 4, "hidden": [16, 16]}
+SMALL: dict[str, Any] = {"layers": 4, "hidden": [16, 16], "activation": "tanh"}
+
+
+def nice(dim: int, **options: Any) -> m.NICE:
+    return m.NICE((dim,), **{"scaling": True, **SMALL, **options})
+
+
+def realnvp(dim: int, **options: Any) -> m.RealNVP:
+    return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
+
 
 MODELS: dict[str, Callable[..., m.Flow]] = {
-    "nice": lambda dim, **c: m.NICE((dim,), activation="relu", **SMALL, **c),
-    "nice-unscaled": lambda dim, **c: m.NICE(
-        (dim,), activation="tanh", scaling=False, **SMALL, **c
-    ),
-    "realnvp": lambda dim, **c: m.RealNVP((dim,), activation="relu", **SMALL, **c),
-    "realnvp-actnorm": lambda dim, **c: m.RealNVP(
-        (dim,), activation="silu", actnorm=True, **SMALL, **c
-    ),
-    "realnvp-lu": lambda dim, **c: m.RealNVP((dim,), activation="tanh", mixing="lu", **SMALL, **c),
-    "realnvp-permutation": lambda dim, **c: m.RealNVP(
-        (dim,), activation="gelu", actnorm=False, mixing="permutation", **SMALL, **c
-    ),
+    "nice": partial(nice, activation="relu"),
+    "nice-unscaled": partial(nice, scaling=False),
+    "realnvp": partial(realnvp, activation="relu"),
+    "realnvp-actnorm": partial(realnvp, actnorm=True),
+    "realnvp-lu": partial(realnvp, actnorm=True, mixing="lu"),
+    "realnvp-permutation": partial(realnvp, mixing="permutation"),
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.

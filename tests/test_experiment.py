@@ -25,8 +25,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
 
 
 def test_the_directory_holds_what_the_contract_says(run: Experiment) -> None:
-    assert run.run is not None
-    path = run.run.path
+    assert run.directory is not None
+    path = run.directory.path
     manifest = json.loads((path / "run.json").read_text())
     assert manifest["model"] == "realnvp"
     assert manifest["data"] == "moons"
@@ -41,8 +41,8 @@ def test_the_directory_holds_what_the_contract_says(run: Experiment) -> None:
 
 
 def test_metrics_are_flat_finite_and_carry_their_errors(run: Experiment) -> None:
-    assert run.run is not None
-    metrics = json.loads(run.run.metrics.read_text())
+    assert run.directory is not None
+    metrics = json.loads(run.directory.metrics.read_text())
     assert metrics["train/steps"] == 60
     assert metrics["target/entropy"] == pytest.approx(2.3939, abs=1e-3)
     for key in ("test/nll", "test/kl", "test/mmd"):
@@ -55,8 +55,8 @@ def test_metrics_are_flat_finite_and_carry_their_errors(run: Experiment) -> None
 
 
 def test_tensorboard_has_scalars_images_and_one_row_of_hyperparameters(run: Experiment) -> None:
-    assert run.run is not None
-    events = EventAccumulator(str(run.run.tensorboard), size_guidance={"images": 0}).Reload()
+    assert run.directory is not None
+    events = EventAccumulator(str(run.directory.tensorboard), size_guidance={"images": 0}).Reload()
     tags = events.Tags()
     assert {"train/loss", "val/loss", "val/nll", "test/nll", "test/kl"} < set(tags["scalars"])
     steps = [point.step for point in events.Scalars("train/loss")]
@@ -71,22 +71,40 @@ def test_tensorboard_has_scalars_images_and_one_row_of_hyperparameters(run: Expe
 
 
 def test_load_gives_the_best_weights_in_evaluation_mode(run: Experiment) -> None:
-    assert run.run is not None
-    loaded = genlab.load(run.run.path)
+    assert run.directory is not None
+    loaded = genlab.load(run.directory.path)
     x = torch.randn(50, 2)
     torch.testing.assert_close(loaded.model.log_prob(x), run.model.log_prob(x), atol=0, rtol=0)
     assert not loaded.model.training
-    before = json.loads(run.run.metrics.read_text())
+    before = json.loads(run.directory.metrics.read_text())
     again = loaded.test()
     assert again["test/kl"] == pytest.approx(before["test/kl"], abs=1e-6)
     assert again["time/fit_seconds"] == before["time/fit_seconds"]
 
 
+def test_an_experiment_is_fitted_once_and_loading_leaves_random_numbers_alone(
+    run: Experiment,
+) -> None:
+    with pytest.raises(UserError, match="fitted already"):
+        run.fit()
+    assert run.directory is not None
+    before = torch.get_rng_state()
+    genlab.load(run.directory.path)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_curves_get_no_last_point_of_another_meaning(run: Experiment) -> None:
+    assert run.directory is not None
+    events = EventAccumulator(str(run.directory.tensorboard)).Reload()
+    assert [point.step for point in events.Scalars("val/loss")] == [20, 40, 60]
+    assert len(events.Scalars("test/kl")) == 1
+
+
 def test_the_same_seed_gives_the_same_run(tmp_path: Path, run: Experiment) -> None:
     other = small_experiment(tmp_path)
     metrics = other.fit()
-    assert run.run is not None
-    assert metrics["test/kl"] == json.loads(run.run.metrics.read_text())["test/kl"]
+    assert run.directory is not None
+    assert metrics["test/kl"] == json.loads(run.directory.metrics.read_text())["test/kl"]
     third = small_experiment(tmp_path, "seed=1")
     assert third.fit()["test/kl"] != metrics["test/kl"]
 

@@ -16,9 +16,10 @@ from omegaconf import OmegaConf
 from small import small_experiment
 
 from genlab.assembly import Experiment
+from genlab.errors import Interrupted
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.learning.interruption import Interrupted
 from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
 from genlab.runs.status import effective_state, read_status
 
 SETTINGS = ("trainer.ema=0.95", "callbacks.images=null")
@@ -41,12 +42,21 @@ class Signal(Callback):
         learner.update = spied
 
 
-def start(folder: Path, *overrides: str, stop: Signal | None = None) -> Experiment:
-    run = small_experiment(folder, *SETTINGS, *overrides)
-    if stop is not None:
-        callbacks = run._callbacks()
-        run._callbacks = lambda: [*callbacks, stop]
-    return run
+class SignalInValidation(Callback):
+    """Sends this process a signal while the run validates at a step."""
+
+    def __init__(self, number: int, step: int) -> None:
+        self.number, self.step = number, step
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, learner: pl.LightningModule, *batch: Any
+    ) -> None:
+        if learner.step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+def start(folder: Path, *overrides: str) -> Experiment:
+    return small_experiment(folder, *SETTINGS, *overrides)
 
 
 def resume(run: RunDirectory, **trainer: int) -> None:
@@ -59,7 +69,7 @@ def weights(run: RunDirectory) -> Iterator[torch.Tensor]:
     state = load_checkpoint(run.last)
     yield torch.tensor(state["step"])
     yield from state["state_dict"].values()
-    yield from (torch.as_tensor(value) for value in state["ema"].values())
+    yield from state["ema"]["average"].values()
     for moments in state["optimizer_states"][0]["state"].values():
         yield from moments.values()
 
@@ -73,15 +83,15 @@ def assert_same(a: RunDirectory, b: RunDirectory) -> None:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run = start(tmp_path_factory.mktemp("whole"))
     run.fit()
-    assert run.run is not None
-    return run.run
+    assert run.directory is not None
+    return run.directory
 
 
 @pytest.mark.parametrize("step", [3, 25, 59])
 def test_killed_at_any_step(tmp_path: Path, uninterrupted: RunDirectory, step: int) -> None:
     child = os.fork()
     if child == 0:
-        start(tmp_path, stop=Signal(signal.SIGKILL, step)).fit()
+        start(tmp_path).fit(callbacks=[Signal(signal.SIGKILL, step)])
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     (path,) = tmp_path.glob("*/*")
@@ -97,18 +107,65 @@ def test_killed_at_any_step(tmp_path: Path, uninterrupted: RunDirectory, step: i
 def test_a_signal_saves_the_present_step(
     tmp_path: Path, uninterrupted: RunDirectory, number: signal.Signals
 ) -> None:
-    run = start(tmp_path, stop=Signal(number, 33))
+    run = start(tmp_path)
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(Interrupted) as stop:
-        run.fit()
+        run.fit(callbacks=[Signal(number, 33)])
     assert stop.value.exit_status == 128 + number
     assert handlers == [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
-    assert run.run is not None
-    status = read_status(run.run)
+    assert run.directory is not None
+    status = read_status(run.directory)
     assert (status["state"], status["step"]) == ("interrupted", 34)
-    assert load_checkpoint(run.run.last)["step"] == 34
-    resume(run.run)
-    assert_same(run.run, uninterrupted)
+    assert load_checkpoint(run.directory.last)["step"] == 34
+    resume(run.directory)
+    assert_same(run.directory, uninterrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", [20, 60])
+def test_a_signal_during_a_validation(
+    tmp_path: Path, uninterrupted: RunDirectory, number: signal.Signals, step: int
+) -> None:
+    run = start(tmp_path)
+    with pytest.raises(Interrupted) as stop:
+        run.fit(callbacks=[SignalInValidation(number, step)])
+    assert stop.value.exit_status == 128 + number
+    assert run.directory is not None
+    assert read_status(run.directory)["state"] == "interrupted"
+    resume(run.directory)
+    assert_same(run.directory, uninterrupted)
+
+
+def test_stopped_while_it_is_tested(
+    tmp_path: Path, uninterrupted: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(tmp_path)
+    monkeypatch.setattr(run, "_evaluate", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted):
+        run.fit()
+    assert run.directory is not None
+    assert not run.directory.metrics.exists()
+    resume(run.directory)
+    assert read_status(run.directory)["state"] == "done"
+    assert (
+        read_json(run.directory.metrics)["test/kl"] == read_json(uninterrupted.metrics)["test/kl"]
+    )
+    assert_same(run.directory, uninterrupted)
+
+
+def test_patience_counts_across_a_kill_and_can_be_raised(tmp_path: Path) -> None:
+    settings = ("optimizer.lr=0.0", "trainer.patience=2", "trainer.val_every=10")
+    child = os.fork()
+    if child == 0:
+        start(tmp_path, *settings).fit(callbacks=[Signal(signal.SIGKILL, 25)])
+        os._exit(1)
+    os.waitpid(child, 0)
+    (path,) = tmp_path.glob("*/*")
+    run = RunDirectory.open(path)
+    resume(run)
+    assert load_checkpoint(run.last)["step"] == 30
+    resume(run, patience=4)
+    assert load_checkpoint(run.last)["step"] == 50
 
 
 def test_further_than_planned_equals_planned_so_far(tmp_path: Path) -> None:
@@ -119,7 +176,7 @@ def test_further_than_planned_equals_planned_so_far(tmp_path: Path) -> None:
     )
     whole.fit()
     part.fit()
-    assert whole.run is not None
-    assert part.run is not None
-    resume(part.run, max_steps=60)
-    assert_same(whole.run, part.run)
+    assert whole.directory is not None
+    assert part.directory is not None
+    resume(part.directory, max_steps=60)
+    assert_same(whole.directory, part.directory)

@@ -2,9 +2,10 @@
 
 from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.affine import Affine
+from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
-from genlab.bijections.coupling import AlternatingCouplings, Coupling
+from genlab.bijections.coupling import Coupling
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.permutation import Permutation
 from genlab.bijections.scalar_map import ScalarMap

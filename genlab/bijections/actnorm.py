@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.bijections.bijection import Bijection
+from genlab.bijections.standardise import mean_and_log_scale
 
 __all__ = ["ActNorm"]
 
@@ -40,9 +41,7 @@ class ActNorm(Bijection):
     def initialise(
         self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n d"]:
-        std, mean = torch.std_mean(x, dim=0, correction=0)
-        # A constant coordinate keeps its scale: there is nothing to standardise.
-        std = torch.where(std > 0, std, torch.ones_like(std))
-        self.log_scale.copy_(-std.log())
-        self.shift.copy_(-mean / std)
+        mean, log_scale = mean_and_log_scale(x)
+        self.log_scale.copy_(-log_scale)
+        self.shift.copy_(-mean * (-log_scale).exp())
         return self.forward(x)[0]

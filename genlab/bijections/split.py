@@ -19,6 +19,7 @@ class HalfSplit:
     Attributes:
         passive: Number of coordinates of ``x_a``, which pass unchanged.
         active: Number of coordinates of ``x_b``, which are mapped.
+        places: Which half passes and which is mapped, 0 for the first and 1 for the second.
 
     Raises:
         ValueError: There is nothing to split.
@@ -27,17 +28,22 @@ class HalfSplit:
     def __init__(self, dim: int, *, flip: bool = False) -> None:
         if dim < 2:
             raise ValueError(f"event_shape: a coupling needs at least 2 coordinates, got {dim}")
-        self.flip = flip
         self.sizes = (dim // 2, dim - dim // 2)
-        self.active, self.passive = self.sizes if flip else self.sizes[::-1]
+        self.places = (1, 0) if flip else (0, 1)
+        self.passive, self.active = (self.sizes[place] for place in self.places)
 
     def separate(
         self, x: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, "n a"], Float[Tensor, "n b"]]:
         """``x`` to ``(x_a, x_b)``."""
-        first, second = x.split(self.sizes, dim=1)
-        return (second, first) if self.flip else (first, second)
+        halves = self.halves(x)
+        passive, active = self.places
+        return halves[passive], halves[active]
+
+    def halves(self, x: Float[Tensor, "n d"]) -> list[Tensor]:
+        """The first and the second half of ``x``, whichever of them is mapped."""
+        return list(x.split(self.sizes, dim=1))
 
     def join(self, x_a: Float[Tensor, "n a"], x_b: Float[Tensor, "n b"]) -> Float[Tensor, "n d"]:
         """``(x_a, x_b)`` back to ``x``."""
-        return torch.cat((x_b, x_a) if self.flip else (x_a, x_b), dim=1)
+        return torch.cat((x_a, x_b) if self.places == (0, 1) else (x_b, x_a), dim=1)

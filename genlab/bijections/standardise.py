@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 
-__all__ = ["Standardise"]
+__all__ = ["Standardise", "mean_and_log_scale"]
 
 
 class Standardise(Bijection):
@@ -42,8 +42,15 @@ class Standardise(Bijection):
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
-        std, mean = torch.std_mean(x, dim=0, correction=0)
-        std = torch.where(std > 0, std, torch.ones_like(std))
+        mean, log_scale = mean_and_log_scale(x)
         self.mean.copy_(mean)
-        self.log_scale.copy_(std.log())
+        self.log_scale.copy_(log_scale)
         return self.forward(x)[0]
+
+
+def mean_and_log_scale(
+    x: Float[Tensor, "n *event"],
+) -> tuple[Float[Tensor, "*event"], Float[Tensor, "*event"]]:
+    """Mean and log standard deviation of each coordinate; a constant one keeps its scale."""
+    std, mean = torch.std_mean(x, dim=0, correction=0)
+    return mean, torch.where(std > 0, std, torch.ones_like(std)).log()

@@ -40,7 +40,8 @@ class Parser(ArgumentParser):
         Raises:
             UserError: A word is unknown, missing, or of the wrong type.
         """
-        parsed, unknown = self.parse_known_args(list(words))
+        # Options may stand between the words of a list, too.
+        parsed, unknown = self.parse_known_intermixed_args(list(words))
         if unknown:
             options = [option for action in self._actions for option in action.option_strings]
             hint = f"; {nearest(unknown[0], options)}" if unknown[0].startswith("-") else ""

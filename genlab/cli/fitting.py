@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genlab.cli.processes import is_first
 from genlab.cli.report import print_config, print_metrics
 from genlab.errors import GenlabError, UserError
 
@@ -40,13 +40,12 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
     from genlab.assembly import Experiment
 
     experiment = Experiment(config, run)
-    first = os.environ.get("LOCAL_RANK", "0") == "0"
-    if first:
+    if is_first():
         parameters = sum(tensor.numel() for tensor in experiment.model.parameters())
         print_config(config, parameters=parameters, run=near(run.path))
     with noted(run):
         metrics = experiment.fit(resume=resume)
-    if first:
+    if is_first():
         title = f"{config.choices.model} on {config.choices.data}: {near(run.path)}"
         print_metrics(metrics, title, likelihood=experiment.model.likelihood)
     return metrics

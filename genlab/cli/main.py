@@ -10,7 +10,7 @@ from pathlib import Path
 
 from genlab import __version__
 from genlab.cli.commands import COMMANDS, EXAMPLES
-from genlab.errors import GenlabError, UserError, nearest
+from genlab.errors import GenlabError, Interrupted, UserError, nearest
 
 __all__ = ["main"]
 
@@ -44,12 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         first_line = str(error).strip().partition("\n")[0]
         return _complain(error, f"{type(error).__name__}: {first_line}", 1)
-    except BaseException as error:
-        # A run that a signal stopped brings its status; its class lives where torch is imported.
-        signalled = getattr(error, "exit_status", None)
-        if signalled is None:
-            raise
-        return _complain(error, f"stopped by {error}", signalled)
+    except Interrupted as stop:
+        return _complain(stop, f"stopped by {stop}", stop.exit_status)
     return status
 
 

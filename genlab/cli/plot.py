@@ -6,7 +6,6 @@ from pathlib import Path
 
 from genlab.cli.arguments import Parser
 from genlab.errors import UserError
-from genlab.runs.files import atomic_path
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
@@ -31,10 +30,8 @@ def run(words: list[str]) -> int:
         raise UserError(f"-o {folder}: cannot be written ({error.strerror})") from error
 
     from genlab import assembly
+    from genlab.evaluation.figures import save_figures
 
-    for name, figure in assembly.draw(assembly.load(directory.path)).items():
-        path = folder / f"{name}.png"
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary)
+    for path in save_figures(assembly.load(directory.path).figures(), folder):
         print(path)
     return 0

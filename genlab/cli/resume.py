@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser
+from genlab.cli.processes import is_first
 from genlab.config import plain, read_config
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
@@ -22,6 +23,7 @@ __all__ = ["run"]
 EXAMPLES = """\
   genlab resume latest
   genlab resume latest trainer.max_steps=20000     further than planned
+  genlab resume --force latest                     it died on another machine
 
 What is trained on what stays as it was: only `trainer`, `schedule`, `callbacks` and `logger` can
 change."""
@@ -38,14 +40,17 @@ def run(words: list[str]) -> int:
     parser = Parser("resume", EXAMPLES)
     parser.add_argument("run", metavar="RUN", help="a path, a run's name, or `latest`")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings to change")
+    parser.add_argument(
+        "--force", action="store_true", help="even if another process seems to hold the run"
+    )
     arguments = parser.parse(words)
+    from genlab.config import check
+
     directory = resolve(arguments.run)
     read_manifest(directory)
-    if effective_state(directory) == "running":
-        status = read_status(directory)
-        raise UserError(
-            f"{directory.path}: still running (process {status['pid']} on {status['host']})"
-        )
+    # The processes that help the first one find the run as that one goes on with it.
+    if is_first() and not arguments.force:
+        refuse_running(directory)
     if not directory.last.exists():
         raise UserError(
             f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
@@ -54,8 +59,9 @@ def run(words: list[str]) -> int:
     config = read_config(directory)
     before = flatten(plain(config))
     apply(config, arguments.overrides)
+    check(config)
     planned = before[MAX_STEPS]
-    if is_finished(directory, planned, config, arguments.overrides):
+    if is_first() and is_finished(directory, planned, config, arguments.overrides):
         reached = read_status(directory)["step"]
         limits = [key for key in LIMITS if before.get(key) is not None]
         early = bool(limits) and reached < planned
@@ -67,15 +73,30 @@ def run(words: list[str]) -> int:
         return 0
 
     from genlab.cli.fitting import fit
-    from genlab.config import check
     from genlab.learning.checkpoint_io import load_checkpoint
 
-    check(config)
     # A damaged checkpoint is noticed before the run's own files are touched.
-    load_checkpoint(directory.last)
-    append_log(directory)
+    reached = load_checkpoint(directory.last)["step"]
+    if config.trainer.max_steps < reached:
+        raise too_few(config.trainer.max_steps, reached)
+    if is_first():
+        append_log(directory)
     fit(config, directory, resume=True)
     return 0
+
+
+def refuse_running(directory: RunDirectory) -> None:
+    """Leave a run alone that another process is at.
+
+    Raises:
+        UserError: The run says that it is running, and nothing tells that it is not.
+    """
+    if effective_state(directory) == "running":
+        status = read_status(directory)
+        raise UserError(
+            f"{directory.path}: still running (process {status['pid']} on {status['host']})\n"
+            f"If it is not: genlab resume --force {directory.path}"
+        )
 
 
 def append_log(directory: RunDirectory) -> None:
@@ -127,7 +148,11 @@ def is_finished(
     reached = status["step"] if status["step"] is not None else planned
     wanted = config.trainer.max_steps
     if any(word.startswith(f"{MAX_STEPS}=") for word in overrides) and wanted <= reached:
-        raise UserError(
-            f"{MAX_STEPS}={wanted}: the run is at step {reached} already; expected a larger number"
-        )
+        raise too_few(wanted, reached)
     return not overrides or wanted <= reached
+
+
+def too_few(wanted: int, reached: int) -> UserError:
+    return UserError(
+        f"{MAX_STEPS}={wanted}: the run is at step {reached} already; expected a larger number"
+    )

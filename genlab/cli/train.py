@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from genlab.cli.fitting import fit
+from genlab.cli.processes import is_first, separate
 from genlab.errors import UserError, nearest
 from genlab.runs.directory import RunDirectory
 
@@ -39,15 +40,16 @@ def run(words: Sequence[str]) -> int:
     # Hydra wants all overrides in one row: `model=nice -m seed=1,2` is put in order.
     ordered = sorted(words, key=lambda word: OVERRIDE.fullmatch(word) is not None)
     arguments = _parse(ordered)
-    register_claim(make=_trains(arguments))
+    made = register_claim(make=_trains(arguments))
     own = arguments.config_name is None and arguments.config_path is None
     if own and _trains(arguments) and not _sweeps(arguments):
         check(compose(COMMAND, _with_searchpath(arguments)))
+        _check_run_dir(arguments)
     failures: list[Exception] = []
 
     def task(config: Any) -> float | None:
         try:
-            return _train(config, arguments)
+            return _train(config, arguments, made)
         except Exception as error:
             if _sweeps(arguments):  # the sweep has to know that this job failed
                 raise
@@ -70,8 +72,11 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _train(config: Any, arguments: Namespace) -> float | None:
-    """One run in the directory that Hydra made; the metric that a sweep may optimise."""
+def _train(config: Any, arguments: Namespace, made: set[Path]) -> float | None:
+    """One run in the directory that Hydra gave; the metric that a sweep may optimise.
+
+    ``made`` are the directories of runs and sweeps that genlab made for itself.
+    """
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import read_write
 
@@ -86,16 +91,37 @@ def _train(config: Any, arguments: Namespace) -> float | None:
         hydra_config.run.dir = hydra_config.runtime.output_dir
 
     path = Path(hydra_config.runtime.output_dir)
-    first = os.environ.get("LOCAL_RANK", "0") == "0"
-    run = RunDirectory.create(path) if first else RunDirectory(path)
+    run = RunDirectory.create(path) if is_first() else RunDirectory(path)
     try:
-        metrics = fit(config, run)
+        with separate():
+            metrics = fit(config, run)
     except UserError:
-        # What was refused before it started leaves nothing that looks like a run.
-        if first and not run.manifest.exists():
+        # What was refused before it started leaves nothing, but a user's own folder stays.
+        ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
+        if ours and is_first() and not run.manifest.exists():
             shutil.rmtree(path)
         raise
     return metrics.get(config.trainer.monitor)
+
+
+def _check_run_dir(arguments: Namespace) -> None:
+    """Refuse a directory that holds a run already, before Hydra writes into it.
+
+    Raises:
+        UserError: ``hydra.run.dir`` was set to such a directory.
+    """
+    from omegaconf import OmegaConf
+
+    from genlab.config.raw import compose_raw
+
+    is_set = any(word.lstrip("+").startswith("hydra.run.dir=") for word in arguments.overrides)
+    if not is_set or not is_first():
+        return
+    composed = compose_raw(COMMAND, _with_searchpath(arguments))
+    # What only a running Hydra can resolve is left to it.
+    folder = OmegaConf.select(composed, "hydra.run.dir", throw_on_resolution_failure=False)
+    if folder is not None and RunDirectory(Path(folder)).manifest.exists():
+        RunDirectory.create(folder)  # raises, and says how to go on
 
 
 def _parse(words: Sequence[str]) -> Namespace:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from omegaconf import DictConfig, open_dict
+from hydra.utils import to_absolute_path
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.mistakes import explain
 from genlab.config.raw import compose_raw
 from genlab.errors import UserError
+from genlab.runs.directory import RunDirectory
 
 __all__ = ["complete", "compose"]
+
+FILES = ("data.file", "data.path")
+# A run's folder, or its name, or `latest`.
+RUN = "trainer.warm_start"
 
 
 def compose(command: str, overrides: Sequence[str]) -> DictConfig:
@@ -39,7 +46,7 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def complete(config: DictConfig, command: str, choices: Mapping[str, str | None]) -> DictConfig:
-    """Drop the ``hydra`` node and note which option of each group was taken.
+    """Drop the ``hydra`` node, note which option of each group was taken, make paths absolute.
 
     Args:
         config: As Hydra composed it; changed in place.
@@ -60,4 +67,16 @@ def complete(config: DictConfig, command: str, choices: Mapping[str, str | None]
             for group, option in choices.items()
             if option is not None and not group.startswith("hydra/")
         }
+    _make_absolute(config)
     return config
+
+
+def _make_absolute(config: DictConfig) -> None:
+    """A run is read again from other folders, so its files are named from the root."""
+    for key in (*FILES, RUN):
+        # What is missing, or an interpolation to nothing, is for the check to tell.
+        value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
+        if isinstance(value, str) and value:
+            path = to_absolute_path(str(Path(value).expanduser()))
+            if key in FILES or RunDirectory(Path(path)).manifest.exists():
+                OmegaConf.update(config, key, path)

@@ -57,8 +57,10 @@ def explain(
             case OverrideParseException():
                 return UserError(_unreadable(cause.override))
             case MissingMandatoryValue() | InterpolationToMissingValueError():
-                named = str(cause).partition("Missing mandatory value: ")[2]
-                key = cause.full_key or named.split()[0]
+                named = str(cause).partition("Missing mandatory value: ")[2].split()[0]
+                # An interpolation to a missing value names that value, which is the one to set.
+                direct = isinstance(cause, MissingMandatoryValue)
+                key = (direct and cause.full_key) or named
                 return UserError(f"{key}: missing; set it by {key}=VALUE")
             case InterpolationKeyError():
                 keys = known_keys(command, ()) if known is None else known

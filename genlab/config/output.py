@@ -11,7 +11,7 @@ from genlab.runs.directory import claim
 __all__ = ["register_claim"]
 
 
-def register_claim(*, make: bool) -> None:
+def register_claim(*, make: bool) -> set[Path]:
     """Let configurations claim run directories.
 
     Hydra resolves the directory several times in a run; the first time makes it, the later ones
@@ -19,15 +19,23 @@ def register_claim(*, make: bool) -> None:
 
     Args:
         make: Claim the directory on disk; without, only its name is given, as for ``--cfg``.
+
+    Returns:
+        The directories made so far; grows as Hydra asks for them.
     """
+    made: set[Path] = set()
     claimed: dict[tuple[str, str, str], str] = {}
 
     def resolve(root: str, day: str, name: str) -> str:
         key = (root, day, name)
         if key not in claimed:
             parent = Path(root).expanduser().absolute() / day
-            claimed[key] = str(claim(parent, name) if make else parent / name)
+            path = claim(parent, name) if make else parent / name
+            if make:
+                made.add(path.resolve())
+            claimed[key] = str(path)
         return claimed[key]
 
     # The cache travels with the configuration to the processes of a sweep.
     OmegaConf.register_new_resolver("genlab.claim", resolve, replace=True, use_cache=True)
+    return made

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.bounds import NonNegativeInt
+from genlab.bounds import Bound
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.mistakes import explain
 from genlab.config.passing import passed_on
@@ -19,7 +19,9 @@ from genlab.errors import UserError, nearest
 __all__ = ["check", "check_node"]
 
 HYDRA_OWN = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
-SCALARS = {"seed": NonNegativeInt, "outputs": str}
+# The seeds that every generator takes: 32 bits.
+Seed = Annotated[int, Bound(0, 2**32 - 1)]
+SCALARS = {"seed": Seed, "outputs": str}
 FREE = frozenset({"choices", "command"})
 # What genlab hands in itself when it builds the objects of a section.
 SUPPLIED = {

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from functools import lru_cache
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from genlab.batch import Batch
@@ -21,11 +21,32 @@ __all__ = ["FreshSamples", "ShuffledSet", "Stream"]
 
 
 class Stream(ABC):
-    """An endless sequence of rows, addressed by their number."""
+    """An endless sequence of rows, addressed by their number, made block by block.
+
+    Args:
+        seed: The run's seed.
+        block: Rows in a block.
+    """
+
+    def __init__(self, *, seed: int, block: int) -> None:
+        self.seed = seed
+        self.block = block
+        # Steps follow each other: what the next one needs is in the present block or the next.
+        self._cached = lru_cache(maxsize=2)(self._make)
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> Batch:
         """Rows ``start`` to ``stop - 1`` of the sequence, on the CPU."""
+
+    @abstractmethod
+    def _make(self, index: int) -> Shaped[Tensor, "block ..."]:
+        """What stands for the rows of one block."""
+
+    def _slice(self, start: int, stop: int) -> Shaped[Tensor, "n ..."]:
+        """What stands for rows ``start`` to ``stop - 1``, from as many blocks as it takes."""
+        first, last = start // self.block, (stop - 1) // self.block
+        blocks = torch.cat([self._cached(index) for index in range(first, last + 1)])
+        return blocks[start - first * self.block : stop - first * self.block]
 
 
 class FreshSamples(Stream):
@@ -38,18 +59,13 @@ class FreshSamples(Stream):
     """
 
     def __init__(self, target: Target, *, seed: int, block: int = 32768) -> None:
+        super().__init__(seed=seed, block=block)
         self.target = target
-        self.seed = seed
-        self.block = block
-        self._block = lru_cache(maxsize=2)(self._draw)
 
     def rows(self, start: int, stop: int) -> Batch:
-        first, last = start // self.block, (stop - 1) // self.block
-        blocks = torch.cat([self._block(index) for index in range(first, last + 1)])
-        offset = first * self.block
-        return Batch(blocks[start - offset : stop - offset])
+        return Batch(self._slice(start, stop))
 
-    def _draw(self, index: int) -> Tensor:
+    def _make(self, index: int) -> Float[Tensor, "block *event"]:
         return self.target.sample(self.block, generator=generator(self.seed, "train", index))
 
 
@@ -62,16 +78,11 @@ class ShuffledSet(Stream):
     """
 
     def __init__(self, data: Batch, *, seed: int) -> None:
+        super().__init__(seed=seed, block=len(data.x))
         self.data = data
-        self.seed = seed
-        self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def rows(self, start: int, stop: int) -> Batch:
-        size = len(self.data.x)
-        first, last = start // size, (stop - 1) // size
-        order = torch.cat([self._order(index) for index in range(first, last + 1)])
-        offset = first * size
-        return self.data.rows(order[start - offset : stop - offset])
+        return self.data.rows(self._slice(start, stop))
 
-    def _shuffle(self, index: int) -> Int[Tensor, " n"]:
-        return torch.randperm(len(self.data.x), generator=generator(self.seed, "order", index))
+    def _make(self, index: int) -> Int[Tensor, " block"]:
+        return torch.randperm(self.block, generator=generator(self.seed, "order", index))

@@ -62,18 +62,23 @@ class Density(nn.Module, ABC):
     def log_prob(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
     ) -> Float[Tensor, " n"]:
-        """Log-density in nats; float64 in, float64 out.
+        """Log-density in nats, in the type of ``x``, which must be the model's.
 
         Args:
             x: Points in data units, ``[n, *event]``.
             context: One row (broadcast) or n rows: vectors ``[n, c]`` or integer labels ``[n]``.
 
         Raises:
-            ValueError: The shape of ``x`` or ``context`` does not fit the density.
+            ValueError: The shape or type of ``x`` or ``context`` does not fit the density.
         """
         if x.shape[1:] != self.event_shape:
             event = ", ".join(map(str, self.event_shape))
             raise ValueError(f"x: expected shape [n, {event}], got {list(x.shape)}")
+        if x.dtype != self.dtype:
+            raise ValueError(
+                f"x: expected {self.dtype}, the model's type, got {x.dtype}; "
+                "call model.double() or x.float()"
+            )
         rows = self.context_encoder(context, len(x), x.dtype)
         if self.preprocessing is None:
             return self._log_prob(x, rows)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 __all__ = ["EMA"]
 
@@ -51,13 +52,12 @@ class EMA:
             parameter.copy_(self.average[name])
             self.average[name].copy_(own)
 
-    def state_dict(self) -> dict[str, Tensor | int]:
-        """The average by parameter name, and the number of updates under ``"updates"``."""
-        return {**self.average, "updates": self.updates}
+    def state_dict(self) -> dict[str, Any]:
+        """The average by parameter name, and the number of updates."""
+        return {"updates": self.updates, "average": self.average}
 
-    def load_state_dict(self, state: dict[str, Tensor | int]) -> None:
-        """Go on from the average of a checkpoint; an empty state leaves the fresh start."""
-        if state:
-            self.updates = int(state["updates"])
-            for name, value in self.average.items():
-                value.copy_(torch.as_tensor(state[name]))
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the average of a checkpoint."""
+        self.updates = state["updates"]
+        for name, value in self.average.items():
+            value.copy_(state["average"][name])

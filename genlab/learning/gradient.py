@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -17,11 +17,10 @@ from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.learning.ema import EMA
 from genlab.learning.learner import Learner
+from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
 
-__all__ = ["GradientLearner", "Schedule"]
-
-Schedule = Callable[[int, int], float]
+__all__ = ["GradientLearner"]
 
 
 class GradientLearner(Learner):
@@ -47,7 +46,7 @@ class GradientLearner(Learner):
         self.schedule = schedule
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.ema: EMA | None = None
-        self._ema_state: dict[str, Any] = {}
+        self._ema_state: dict[str, Any] | None = None
         self.compiled_loss = torch.compile(self.loss) if settings.compile else self.loss
         self.gradient_norm: Tensor | None = None
 
@@ -73,7 +72,8 @@ class GradientLearner(Learner):
         # Only now do the weights have their device, their type, and their data-dependent start.
         if self.settings.ema is not None:
             self.ema = EMA(self.model, decay=self.settings.ema)
-            self.ema.load_state_dict(self._ema_state)
+            if self._ema_state is not None:
+                self.ema.load_state_dict(self._ema_state)
 
     def update(self, batch: Batch) -> Float[Tensor, ""]:
         optimizer = self.optimizer
@@ -93,10 +93,8 @@ class GradientLearner(Learner):
     def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         return {"val/loss": self.loss(batch)}
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        with nullcontext() if self.ema is None else self.ema.applied():
-            yield
+    def averaged(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.ema is None else self.ema.applied()
 
     def scalars(self) -> dict[str, float]:
         scalars = {"train/lr": self.optimizer.param_groups[0]["lr"]}
@@ -111,4 +109,4 @@ class GradientLearner(Learner):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self._ema_state = checkpoint.get("ema", {})
+        self._ema_state = checkpoint.get("ema")

@@ -8,28 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupted", "Interruption"]
+from genlab.errors import Interrupted
+
+__all__ = ["Interruption"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Interrupted(BaseException):
-    """The run was asked to stop from outside.
-
-    Not an ``Exception``: like ``KeyboardInterrupt``, nothing on the way should swallow it.
-
-    Attributes:
-        signal: The signal that asked for it.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.signal = number
-
-    @property
-    def exit_status(self) -> int:
-        """The shell's convention, 128 plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM."""
-        return 128 + self.signal
 
 
 class Interruption:
@@ -58,18 +41,27 @@ class Interruption:
     @contextmanager
     def handled(self) -> Iterator[Interruption]:
         """Handle the signals inside the context; outside the main thread, leave them alone."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.install()
         try:
             yield self
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            if _is_main_thread():
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def install(self) -> None:
+        """Put the handlers in place, above whatever has been put there since."""
+        if _is_main_thread():
+            for number in SIGNALS:
+                signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._request is None or self.received is not None:
             raise Interrupted(number)
         self.received = number
         self._request()
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

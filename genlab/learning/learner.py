@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import lightning.pytorch as pl
@@ -53,8 +52,9 @@ class Learner(pl.LightningModule):
         self.losses = torch.zeros(0)
         self._seconds_before = 0.0
         self._started: float | None = None
+        self._validating = ExitStack()
         self._rng: dict[str, Any] | None = None
-        self._validation: list[tuple[int, dict[str, Tensor]]] = []
+        self._validation: list[tuple[float, dict[str, Tensor]]] = []
 
     @abstractmethod
     def update(self, batch: Batch) -> Float[Tensor, ""]:
@@ -64,10 +64,9 @@ class Learner(pl.LightningModule):
     def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Means of the metrics `reports` over one batch."""
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
+    def averaged(self) -> AbstractContextManager[None]:
         """Let the model hold the weights that are validated, tested and loaded."""
-        yield
+        return nullcontext()
 
     def scalars(self) -> dict[str, float]:
         """What the logs show of the last step besides the loss."""
@@ -98,11 +97,14 @@ class Learner(pl.LightningModule):
             if alone and (self.stop_requested or self.out_of_time()):
                 break
         self.losses = torch.stack(losses)
-        stop = self.stop_requested or self.out_of_time()
-        if not alone:
-            stop = self.trainer.strategy.reduce_boolean_decision(stop, all=False)
-        if stop or self.step >= self.settings.max_steps:
+        self.stop_requested = self._any_process(self.stop_requested)
+        if self._any_process(self.out_of_time()) or self.step >= self.settings.max_steps:
             self.trainer.should_stop = True
+
+    def _any_process(self, decision: bool) -> bool:
+        if self.trainer.world_size == 1:
+            return decision
+        return bool(self.trainer.strategy.reduce_boolean_decision(decision, all=False))
 
     def on_fit_start(self) -> None:
         self._started = time.monotonic()
@@ -111,11 +113,11 @@ class Learner(pl.LightningModule):
         self._seconds_before, self._started = self.seconds, None
 
     def on_validation_epoch_start(self) -> None:
-        self._averaged = self.averaged()
-        self._averaged.__enter__()
+        self._validating.enter_context(self.averaged())
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self._validation.append((len(batch.x), self.validate(batch)))
+        mass = len(batch.x) if batch.weight is None else float(batch.weight.sum())
+        self._validation.append((mass, self.validate(batch)))
 
     def on_validation_epoch_end(self) -> None:
         total = sum(n for n, _ in self._validation)
@@ -123,7 +125,7 @@ class Learner(pl.LightningModule):
             mean = sum(n / total * metrics[key] for n, metrics in self._validation)
             self.log(key, mean, logger=False, sync_dist=self.trainer.world_size > 1)
         self._validation.clear()
-        self._averaged.__exit__(None, None, None)
+        self._validating.close()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # The step says where to go on; Lightning's own position would only contradict it.
@@ -141,3 +143,6 @@ class Learner(pl.LightningModule):
         if self._rng is not None:
             set_rng_state(self._rng)
             self._rng = None
+        # A run that was stopped behind its last step has nothing left to train.
+        if self.step >= self.settings.max_steps:
+            self.trainer.should_stop = True

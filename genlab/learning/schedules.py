@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 from genlab.bounds import Bound, Fraction, PositiveInt
 
 __all__ = ["Constant", "Cosine", "Exponential", "Linear", "OneCycle", "Schedule", "StepDecay"]
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """The factor on the learning rate for one update."""
 

@@ -41,7 +41,7 @@ class TrainerSettings:
     devices: PositiveInt | Literal["auto"]
     num_nodes: PositiveInt
     strategy: str
-    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"]
+    precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"]
     threads: PositiveInt | None
     gradient_clip: Positive | None
     ema: Annotated[float, Bound(0.0, 1.0, open_high=True)] | None

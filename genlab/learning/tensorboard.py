@@ -9,7 +9,11 @@ from matplotlib.figure import Figure
 
 from genlab.evaluation.figures import figure_to_image
 
-__all__ = ["log_figures", "log_hyperparameters"]
+__all__ = ["log_figures", "log_results"]
+
+
+# Tags that have been curves all along: a last point of another meaning would spoil them.
+CURVES = ("train/", "val/", "time/steps_per_second")
 
 
 def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:
@@ -20,7 +24,7 @@ def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: 
                 logger.experiment.add_image(name, figure_to_image(figure), step, dataformats="HWC")
 
 
-def log_hyperparameters(
+def log_results(
     loggers: Iterable[Logger],
     hyperparameters: Mapping[str, object],
     metrics: Mapping[str, float | None],
@@ -34,9 +38,14 @@ def log_hyperparameters(
         metrics: Metrics by tag; those that are not finite are left out.
         step: The last training step.
     """
-    finite = {key: value for key, value in metrics.items() if value is not None}
+    final = {
+        key: value
+        for key, value in metrics.items()
+        if value is not None and not key.startswith(CURVES)
+    }
     for logger in loggers:
-        logger.log_metrics(finite, step=step)
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(dict(hyperparameters), finite, step=step)
+            logger.log_hyperparams(dict(hyperparameters), final, step=step)
+        else:
+            logger.log_metrics(final, step=step)
         logger.save()

@@ -10,7 +10,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from genlab.errors import UserError
@@ -41,12 +41,6 @@ def make_trainer(
     _quieten()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    callbacks = list(callbacks)
-    if settings.patience is not None:
-        # Last, so that what it stops has been saved and logged.
-        callbacks.append(
-            EarlyStopping(settings.monitor, patience=settings.patience, check_finite=False)
-        )
     try:
         return pl.Trainer(
             accelerator=settings.accelerator,
@@ -65,7 +59,7 @@ def make_trainer(
             enable_model_summary=False,
             default_root_dir=folder,
             logger=list(loggers),
-            callbacks=callbacks,
+            callbacks=list(callbacks),
             plugins=[AtomicCheckpoints()],
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:

@@ -24,8 +24,8 @@ def load_weights(model: Density, path: Path) -> None:
         for name, value in checkpoint["state_dict"].items()
         if name.startswith(prefix)
     }
-    average = checkpoint.get("ema", {})
-    state |= {name: value for name, value in average.items() if name in state}
+    if "ema" in checkpoint:
+        state |= checkpoint["ema"]["average"]
     model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     try:
         model.load_state_dict(state)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.compose import Compose
-from genlab.bijections.coupling import AlternatingCouplings, Coupling
 from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
-from genlab.bijections.split import HalfSplit
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.models.couplings import alternating_halves
 from genlab.models.flow import Flow
-from genlab.nn.mlp import MLP, Activation
+from genlab.nn.mlp import Activation
 
 __all__ = ["NICE"]
 
@@ -20,9 +20,9 @@ class NICE(Flow):
     """Couplings ``x_b + t(x_a)`` with alternating halves, then one diagonal scaling.
 
     Each coupling is an exact step of ``dx_b/dt = v(x_a)``, ``dx_a/dt = 0``: the log-determinant is
-    exactly 0, and the model's only volume change is the constant one of the last layer. A density
-    with several levels therefore cannot be matched (Dinh, Krueger, Bengio, "NICE: Non-linear
-    independent components estimation", 2015).
+    exactly 0, and the only volume change is the constant one of the last layer. The sets
+    ``{p > level}`` so keep the volumes that they have under the base, up to that constant (Dinh,
+    Krueger, Bengio, "NICE: Non-linear independent components estimation", 2015).
 
     Args:
         event_shape: ``(d,)`` with d at least 2.
@@ -41,24 +41,22 @@ class NICE(Flow):
         layers: PositiveInt,
         hidden: Sequence[PositiveInt],
         activation: Activation,
-        scaling: bool = True,
+        scaling: bool,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
         (dim,) = self.event_shape
-        halves = [HalfSplit(dim, flip=index % 2 == 1) for index in range(layers)]
-        couplings = AlternatingCouplings(
-            Coupling(split, Shift(), self._network(split, hidden, activation)) for split in halves
-        )
-        self.layers = Compose([couplings, Scaling(dim)] if scaling else [couplings])
-
-    def _network(self, split: HalfSplit, hidden: Sequence[int], activation: Activation) -> MLP:
-        return MLP(
-            split.passive,
-            split.active,
+        # Not the identity: where the data are symmetric, as eight Gaussians are, no small shift
+        # helps, and a flow that starts there stays there.
+        couplings = alternating_halves(
+            dim,
+            Shift,
+            layers=layers,
             hidden=hidden,
             activation=activation,
             context_dim=self.context_encoder.dim,
-            zero_last=True,
+            identity=False,
         )
+        last = [Scaling(dim)] if scaling else []
+        self.layers = Compose([AlternatingCouplings(couplings), *last])

@@ -1,4 +1,4 @@
-"""RealNVP: affine couplings, the exact flow of a split linear differential equation."""
+"""RealNVP: affine couplings."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Literal
 
 from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.affine import Affine
+from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
-from genlab.bijections.coupling import AlternatingCouplings, Coupling
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.permutation import Permutation
-from genlab.bijections.split import HalfSplit
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.models.couplings import alternating_halves
 from genlab.models.flow import Flow
-from genlab.nn.mlp import MLP, Activation
+from genlab.nn.mlp import Activation
 
 __all__ = ["Mixing", "RealNVP"]
 
@@ -24,6 +24,8 @@ Mixing = Literal["none", "permutation", "lu"]
 
 class RealNVP(Flow):
     """Couplings ``x_b exp(w(x_a)) + t(x_a)`` with alternating halves.
+
+    Each is the exact flow of ``dx_b/dt = w(x_a) x_b + u(x_a)``, ``dx_a/dt = 0``.
 
     ``log|det| = sum w(x_a)``, and the inverse ``(z_b - t) exp(-w)`` costs the same (Dinh,
     Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017).
@@ -47,33 +49,27 @@ class RealNVP(Flow):
         layers: PositiveInt,
         hidden: Sequence[PositiveInt],
         activation: Activation,
-        actnorm: bool = False,
-        mixing: Mixing = "none",
+        actnorm: bool,
+        mixing: Mixing,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
         (dim,) = self.event_shape
-        couplings = [self._coupling(dim, index, hidden, activation) for index in range(layers)]
+        couplings = alternating_halves(
+            dim,
+            Affine,
+            layers=layers,
+            hidden=hidden,
+            activation=activation,
+            context_dim=self.context_encoder.dim,
+            identity=True,
+        )
         if actnorm or mixing != "none":
             steps = [[*_between(dim, actnorm, mixing), coupling] for coupling in couplings]
             self.layers = Compose(layer for step in steps for layer in step)
         else:
             self.layers = Compose([AlternatingCouplings(couplings)])
-
-    def _coupling(
-        self, dim: int, index: int, hidden: Sequence[int], activation: Activation
-    ) -> Coupling:
-        split, affine = HalfSplit(dim, flip=index % 2 == 1), Affine()
-        network = MLP(
-            split.passive,
-            split.active * affine.n_parameters,
-            hidden=hidden,
-            activation=activation,
-            context_dim=self.context_encoder.dim,
-            zero_last=True,
-        )
-        return Coupling(split, affine, network)
 
 
 def _between(dim: int, actnorm: bool, mixing: Mixing) -> Iterator[Bijection]:

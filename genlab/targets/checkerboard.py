@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.targets.cells import uniform_in_cells
 from genlab.targets.exact import ExactTarget
 
-__all__ = ["Checkerboard", "uniform_in_cells"]
+__all__ = ["Checkerboard"]
 
 
 class Checkerboard(ExactTarget):
@@ -35,18 +36,3 @@ class Checkerboard(ExactTarget):
         dark = cells.sum(1).remainder(2) == 0
         inside = ((x >= -4) & (x < 4)).all(1)
         return torch.where(dark & inside, x.new_tensor(-math.log(32)), -math.inf)
-
-
-def uniform_in_cells(
-    n: int, cells: int, generator: torch.Generator | None, device: torch.device
-) -> Float[Tensor, "n 2"]:
-    """Uniform places in ``[0, 1)^2`` that stay in their cell when its number is added in float32.
-
-    Args:
-        n: Number of places.
-        cells: Number of cells along a side: the more there are, the coarser is float32 within one.
-        generator: Source of randomness.
-        device: Where to draw.
-    """
-    margin = min(0.25, cells * 2.0**-23)
-    return torch.rand(n, 2, generator=generator, device=device).clamp(margin, 1 - margin)

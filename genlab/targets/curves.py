@@ -10,14 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.bounds import Positive
-from genlab.targets.exact import PlaneTarget
-from genlab.targets.mixtures import log_round_mixture
-from genlab.targets.quadrature import centred_square, gauss_legendre
+from genlab.targets.blurred import BlurredTarget
+from genlab.targets.gaussian_mixture import log_round_mixture
+from genlab.targets.quadrature import gauss_legendre
 
 __all__ = ["Moons", "NoisyCurves", "SwissRoll"]
 
 
-class NoisyCurves(PlaneTarget):
+class NoisyCurves(BlurredTarget):
     """Points at uniform parameters of curves of equal weight, plus Gaussian noise.
 
     ``p(x) = mean over curves of int_0^1 N(x; c(u), noise^2 I) du``, by Gauss-Legendre quadrature
@@ -33,15 +33,11 @@ class NoisyCurves(PlaneTarget):
     log_weights: Float[Tensor, " k"]
 
     def __init__(self, *, noise: Positive, curves: int, nodes: int) -> None:
-        super().__init__()
-        self.noise = noise
-        self.scale = noise
-        self.curves = curves
         u, weights = gauss_legendre(0.0, 1.0, nodes)
         centres = torch.cat([self.curve(torch.tensor(k), u) for k in range(curves)])
-        extent = float(centres.abs().max())
-        self.bound = extent + 4 * noise
-        self.box = centred_square(extent + 6 * noise)
+        super().__init__(extent=float(centres.abs().max()), scale=noise)
+        self.noise = noise
+        self.curves = curves
         self.terms = len(centres)
         self.register_buffer("centres", centres, persistent=False)
         log_weights = (weights / curves).log().repeat(curves)

@@ -21,7 +21,7 @@ from genlab.targets.target import Target
 __all__ = ["Custom"]
 
 _Result = TypeVar("_Result")
-_TRIAL = 3
+TRIAL = 3
 
 
 class Custom(Target):
@@ -87,10 +87,10 @@ class Custom(Target):
     def _try(self) -> None:
         """Find mistakes before anything is trained on them."""
         x, again = (
-            self.sample(_TRIAL, generator=torch.Generator().manual_seed(0)) for _ in range(2)
+            self.sample(TRIAL, generator=torch.Generator().manual_seed(0)) for _ in range(2)
         )
         if not x.isfinite().all():
-            raise UserError(f"{self._key}: sample({_TRIAL}, generator) returned {x.tolist()}")
+            raise UserError(f"{self._key}: sample({TRIAL}, generator) returned {x.tolist()}")
         if not torch.equal(x, again):
             raise UserError(
                 f"{self._key}: sample gives other numbers for the same generator; "

@@ -15,7 +15,7 @@ from genlab.targets.rejection import GridEnvelope
 
 __all__ = ["U1", "U2", "U3", "U4", "Energy", "SmoothEnergy", "Valleys"]
 
-_EDGE = 4.0
+EDGE = 4.0
 
 
 class Energy(PlaneTarget):
@@ -86,12 +86,12 @@ class Valleys(Energy):
 
     def __init__(self, widths: tuple[float, ...]) -> None:
         super().__init__()
-        self.box = ((-_EDGE, _EDGE), (-8.0, 8.0))
+        self.box = ((-EDGE, EDGE), (-8.0, 8.0))
         self.scale = min(widths)
         self.bound = 5.0
         self.terms = len(widths)
         self.register_buffer("widths", torch.tensor(widths, dtype=torch.float64), persistent=False)
-        self.log_normaliser = math.log(2 * _EDGE * math.sqrt(2 * math.pi) * sum(widths))
+        self.log_normaliser = math.log(2 * EDGE * math.sqrt(2 * math.pi) * sum(widths))
 
     @abstractmethod
     def valleys(self, z1: Float[Tensor, " n"]) -> Float[Tensor, "n k"]:
@@ -102,7 +102,7 @@ class Valleys(Energy):
         return -torch.logsumexp(-0.5 * z.square(), 1)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        z1 = _EDGE * (2 * torch.rand(n, generator=generator, device=self.device) - 1)
+        z1 = EDGE * (2 * torch.rand(n, generator=generator, device=self.device) - 1)
         share = self.widths.cumsum(0) / self.widths.sum()
         which = (torch.rand(n, 1, generator=generator, device=self.device) > share[:-1]).sum(1)
         noise = torch.randn(n, generator=generator, device=self.device)
@@ -110,7 +110,7 @@ class Valleys(Energy):
         return torch.stack((z1, floor + self.widths.float()[which] * noise), 1)
 
     def _log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-        return torch.where(x[:, 0].abs() <= _EDGE, super()._log_prob(x), -math.inf)
+        return torch.where(x[:, 0].abs() <= EDGE, super()._log_prob(x), -math.inf)
 
 
 class U2(Valleys):
@@ -118,8 +118,8 @@ class U2(Valleys):
 
     def __init__(self) -> None:
         super().__init__((0.4,))
-        self.bound = _EDGE
-        self.entropy = math.log(2 * _EDGE * 0.4) + 0.5 * math.log(2 * math.pi * math.e)
+        self.bound = EDGE
+        self.entropy = math.log(2 * EDGE * 0.4) + 0.5 * math.log(2 * math.pi * math.e)
 
     def valleys(self, z1: Float[Tensor, " n"]) -> Float[Tensor, "n 1"]:
         return _wave(z1)[:, None]

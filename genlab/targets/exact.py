@@ -15,9 +15,9 @@ from genlab.targets.target import Target
 __all__ = ["ExactTarget", "PlaneTarget"]
 
 # Numbers that an intermediate result may hold: 1 MB in float32, which stays in a processor's cache.
-_WORKING_SET = 2**18
+WORKING_SET = 2**18
 # Evaluations beyond which an entropy takes longer than about ten seconds.
-_MAX_EVALUATIONS = 2**27
+MAX_EVALUATIONS = 2**27
 
 
 class ExactTarget(Target):
@@ -55,7 +55,7 @@ class ExactTarget(Target):
         """
         if x.shape[1:] != self.event_shape:
             raise ValueError(f"x: expected shape [n, {self.event_shape[0]}], got {list(x.shape)}")
-        rows = max(1, _WORKING_SET // self.terms)
+        rows = max(1, WORKING_SET // self.terms)
         if len(x) <= rows:
             return self._log_prob(x)
         return torch.cat([self._log_prob(x[i : i + rows]) for i in range(0, len(x), rows)])
@@ -78,6 +78,6 @@ class PlaneTarget(ExactTarget):
         spacing = 0.6 * self.scale
         (left, right), (bottom, top) = self.box
         evaluations = (right - left) * (top - bottom) / spacing**2 * self.terms
-        if evaluations > _MAX_EVALUATIONS:
+        if evaluations > MAX_EVALUATIONS:
             return None
         return plane_entropy(self.log_prob, self.box, spacing)

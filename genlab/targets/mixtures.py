@@ -10,30 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
-from genlab.targets.exact import ExactTarget, PlaneTarget
-from genlab.targets.quadrature import centred_square, gauss_legendre
+from genlab.targets.blurred import BlurredTarget
+from genlab.targets.exact import ExactTarget
+from genlab.targets.gaussian_mixture import log_round_mixture
+from genlab.targets.quadrature import gauss_legendre
 
-__all__ = ["Diamond", "EightGaussians", "log_round_mixture"]
-
-
-def log_round_mixture(
-    x: Float[Tensor, "n d"],
-    centres: Float[Tensor, "k d"],
-    log_weights: Float[Tensor, " k"],
-    std: float,
-) -> Float[Tensor, " n"]:
-    """``log sum_k w_k N(x; c_k, std^2 I)``, in the type of ``x``.
-
-    The differences are taken coordinate by coordinate: expanding the square would lose the digits
-    that a small ``std`` needs.
-    """
-    centres, log_weights = centres.to(x), log_weights.to(x)
-    distance = sum((x[:, i, None] - centres[:, i]).square() for i in range(x.shape[1]))
-    log_terms = log_weights - distance / (2 * std**2)
-    return torch.logsumexp(log_terms, 1) - x.shape[1] * math.log(math.sqrt(2 * math.pi) * std)
+__all__ = ["Diamond", "EightGaussians"]
 
 
-class EightGaussians(PlaneTarget):
+class EightGaussians(BlurredTarget):
     """Eight equal Gaussians on a circle (the toy of FFJORD, Grathwohl et al. 2019).
 
     ``p(x) = 1/8 sum_k N(x; radius e_k, std^2 I)`` with ``e_k`` at the multiples of 45 degrees.
@@ -47,11 +32,8 @@ class EightGaussians(PlaneTarget):
     centres: Float[Tensor, "8 2"]
 
     def __init__(self, *, radius: Positive = 4 / 1.414, std: Positive = 0.5 / 1.414) -> None:
-        super().__init__()
+        super().__init__(extent=radius, scale=std)
         self.std = std
-        self.bound = radius + 4 * std
-        self.box = centred_square(radius + 6 * std)
-        self.scale = std
         angles = torch.arange(8, dtype=torch.float64) * math.pi / 4
         centres = radius * torch.stack((angles.cos(), angles.sin()), 1)
         self.register_buffer("centres", centres, persistent=False)

@@ -14,12 +14,12 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from genlab.errors import UserError, nearest
-from genlab.targets.checkerboard import uniform_in_cells
+from genlab.targets.cells import uniform_in_cells
 from genlab.targets.exact import ExactTarget
 
 __all__ = ["ImageDensity"]
 
-_PICTURES = ("china", "flower")
+PICTURES = ("china", "flower")
 
 
 class ImageDensity(ExactTarget):
@@ -75,9 +75,9 @@ class ImageDensity(ExactTarget):
 
 
 def _bundled(picture: str) -> NDArray[np.float64]:
-    if picture not in _PICTURES:
+    if picture not in PICTURES:
         raise UserError(
-            f"data.picture={picture}: no such picture; {nearest(picture, _PICTURES)}, "
+            f"data.picture={picture}: no such picture; {nearest(picture, PICTURES)}, "
             "or give a file as data.path"
         )
     return _grey(Image.fromarray(load_sample_image(f"{picture}.jpg")))

@@ -16,11 +16,11 @@ from genlab.targets.quadrature import gauss_legendre
 
 __all__ = ["Pinwheel"]
 
-_BISECTIONS = 40
-_ANGLES = 512
-_ENTROPY_NODES = 128
+BISECTIONS = 40
+ANGLES = 512
+ENTROPY_NODES = 128
 # Below this slope two roots merge: the density has an integrable pole there, which stays finite.
-_SMALLEST_SLOPE = 1e-6
+SMALLEST_SLOPE = 1e-6
 
 
 class _Roots(NamedTuple):
@@ -76,7 +76,7 @@ class Pinwheel(ExactTarget):
     @cached_property
     def entropy(self) -> float:  # type: ignore[override]
         """Differential entropy in nats, by quadrature of ``-log p`` over ``(f0, f1)``."""
-        z, weights = gauss_legendre(-8.0, 8.0, _ENTROPY_NODES)
+        z, weights = gauss_legendre(-8.0, 8.0, ENTROPY_NODES)
         weights = weights * (-0.5 * z.square()).exp() / math.sqrt(2 * math.pi)
         noise = torch.cartesian_prod(z, z)
         log_p = self.log_prob(self._place(torch.zeros(()), noise))
@@ -119,8 +119,8 @@ class Pinwheel(ExactTarget):
         return -0.5 * square - math.log(2 * math.pi * self.radial * self.tangential)
 
     def _log_mean(self, rho: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        angle = 2 * math.pi / _ANGLES * torch.arange(_ANGLES).to(rho)
-        return torch.logsumexp(self._log_polar(rho[:, None], angle), 1) - math.log(_ANGLES)
+        angle = 2 * math.pi / ANGLES * torch.arange(ANGLES).to(rho)
+        return torch.logsumexp(self._log_polar(rho[:, None], angle), 1) - math.log(ANGLES)
 
     def _log_sum(self, rho: Float[Tensor, " n"], alpha: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         with torch.no_grad():
@@ -150,7 +150,7 @@ class Pinwheel(ExactTarget):
     ) -> Float[Tensor, " m"]:
         """``|h'|`` on a piece where ``h'`` has the given sign."""
         slope = 1 + self.rate * (rho * angle.cos()).exp() * rho * angle.sin()
-        return (sign * slope).clamp(min=_SMALLEST_SLOPE)
+        return (sign * slope).clamp(min=SMALLEST_SLOPE)
 
     def _roots(self, rho: Float[Tensor, " n"], alpha: Float[Tensor, " n"]) -> _Roots:
         first, second = self._turning_points(rho)
@@ -170,7 +170,7 @@ class Pinwheel(ExactTarget):
         low, high = ends[:, :-1].reshape(-1)[piece], ends[:, 1:].reshape(-1)[piece]
         row = piece // 3
         rho, alpha = rho[row], alpha[row]
-        for _ in range(_BISECTIONS):
+        for _ in range(BISECTIONS):
             middle = (low + high) / 2
             below = sign * (self._height(rho, middle, alpha) - level) < 0
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
@@ -188,7 +188,7 @@ class Pinwheel(ExactTarget):
         top = cos_top.acos()
         left = (torch.zeros_like(top), top)
         right = (torch.full_like(top, math.pi), top)
-        for _ in range(_BISECTIONS):
+        for _ in range(BISECTIONS):
             left, right = self._halve(rho, *left), self._halve(rho, *right)
         folded = self._steepness(rho, top) > 1
         return (

@@ -14,8 +14,8 @@ from genlab.targets.exact import ExactTarget
 
 __all__ = ["Abs", "Banana", "Crescent", "Cubed", "Ridge", "Sign", "Sine"]
 
-_NARROW = math.exp(-1)
-_NARROWER = math.exp(-1.5)
+NARROW = math.exp(-1)
+NARROWER = math.exp(-1.5)
 
 
 class Ridge(ExactTarget):
@@ -56,7 +56,7 @@ class Crescent(Ridge):
         noise: Standard deviation of ``x2`` about the ridge.
     """
 
-    def __init__(self, *, noise: Positive = _NARROW) -> None:
+    def __init__(self, *, noise: Positive = NARROW) -> None:
         super().__init__(noise=noise, bound=6.0)
 
     def ridge(self, x1: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -84,7 +84,7 @@ class Sine(Ridge):
         noise: Standard deviation of ``x2`` about the ridge.
     """
 
-    def __init__(self, *, noise: Positive = _NARROW) -> None:
+    def __init__(self, *, noise: Positive = NARROW) -> None:
         super().__init__(noise=noise, bound=4.0)
 
     def ridge(self, x1: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -98,7 +98,7 @@ class Abs(Ridge):
         noise: Standard deviation of ``x2`` about the ridge.
     """
 
-    def __init__(self, *, noise: Positive = _NARROWER) -> None:
+    def __init__(self, *, noise: Positive = NARROWER) -> None:
         super().__init__(noise=noise, bound=4.0)
 
     def ridge(self, x1: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -112,7 +112,7 @@ class Sign(Ridge):
         noise: Standard deviation of ``x2`` about the ridge.
     """
 
-    def __init__(self, *, noise: Positive = _NARROWER) -> None:
+    def __init__(self, *, noise: Positive = NARROWER) -> None:
         super().__init__(noise=noise, bound=5.0)
 
     def ridge(self, x1: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -128,9 +128,9 @@ class Banana(Ridge):
     """
 
     def __init__(self, *, width: Positive = 2.0, curvature: float = 0.25) -> None:
-        super().__init__(
-            noise=1.0, width=width, bound=4 * max(width, 1 + 4 * abs(curvature) * width**2)
-        )
+        # All but 0.2 % of the mass: a square of a standard normal exceeds 10 that rarely.
+        bend = abs(curvature) * width**2
+        super().__init__(noise=1.0, width=width, bound=max(4 * width, math.hypot(4, 9 * bend)))
         self.curvature = curvature
 
     def ridge(self, x1: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -15,7 +15,7 @@ __all__ = ["Box", "centred_square", "gauss_legendre", "grid", "integrate_exp", "
 Box = tuple[tuple[float, float], tuple[float, float]]
 
 # Larger panels gain nothing, and their nodes cost the cube of their number.
-_PANEL = 64
+PANEL = 64
 
 
 def centred_square(half: float) -> Box:
@@ -33,7 +33,7 @@ def gauss_legendre(
         high: Upper end.
         nodes: Number of nodes at least; rounded up to whole panels of at most 64.
     """
-    panels = math.ceil(nodes / _PANEL)
+    panels = math.ceil(nodes / PANEL)
     points, weights = np.polynomial.legendre.leggauss(math.ceil(nodes / panels))
     half = (high - low) / (2 * panels)
     centres = low + half * (2 * np.arange(panels) + 1)

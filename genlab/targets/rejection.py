@@ -12,7 +12,7 @@ from genlab.targets.quadrature import Box
 
 __all__ = ["GridEnvelope"]
 
-_CELLS = 256
+CELLS = 256
 
 
 class GridEnvelope(nn.Module):
@@ -37,7 +37,7 @@ class GridEnvelope(nn.Module):
         self, log_density: Callable[[Float[Tensor, "n 2"]], Float[Tensor, " n"]], box: Box
     ) -> None:
         super().__init__()
-        nodes = 2 * _CELLS + 1
+        nodes = 2 * CELLS + 1
         axes = [torch.linspace(*side, nodes, dtype=torch.float64) for side in box]
         values = log_density(torch.cartesian_prod(*axes)).view(nodes, nodes)
         log_step = _above(values).reshape(-1)
@@ -45,7 +45,7 @@ class GridEnvelope(nn.Module):
         corner = torch.tensor([side[0] for side in box], dtype=torch.float64)
         far_corner = torch.tensor([side[1] for side in box], dtype=torch.float64)
         self.register_buffer("corner", corner, persistent=False)
-        self.register_buffer("cell", (far_corner - corner) / _CELLS, persistent=False)
+        self.register_buffer("cell", (far_corner - corner) / CELLS, persistent=False)
         self.register_buffer("log_step", log_step, persistent=False)
         self.register_buffer("cumulative", cumulative / cumulative[-1], persistent=False)
 
@@ -76,7 +76,7 @@ class GridEnvelope(nn.Module):
             n, 3, dtype=torch.float64, generator=generator, device=self.corner.device
         )
         cell = torch.searchsorted(self.cumulative, uniform[:, 2].contiguous(), right=True)
-        index = torch.stack((cell // _CELLS, cell % _CELLS), 1)
+        index = torch.stack((cell // CELLS, cell % CELLS), 1)
         return self.corner + self.cell * (index + uniform[:, :2]), cell
 
 

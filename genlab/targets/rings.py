@@ -10,26 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import Positive
-from genlab.targets.exact import PlaneTarget
-from genlab.targets.quadrature import centred_square
+from genlab.targets.blurred import BlurredTarget
 
-__all__ = ["Circles", "FourCircles", "RingMixture", "Rings", "log_ring"]
-
-
-def log_ring(
-    distance: Float[Tensor, "n k"], radius: Float[Tensor, " k"], noise: float
-) -> Float[Tensor, "n k"]:
-    """Log-density of a circle plus Gaussian noise, at a distance from its centre.
-
-    The angle integrates to a Bessel function,
-    ``p(r) = exp(-(r - R)^2 / 2 s^2) i0e(r R / s^2) / (2 pi s^2)``, finite for every ``r``.
-    """
-    log_angles: Tensor = torch.special.i0e(distance * radius / noise**2).log()
-    across = -(distance - radius).square() / (2 * noise**2)
-    return across + log_angles - math.log(2 * math.pi * noise**2)
+__all__ = ["Circles", "FourCircles", "RingMixture", "Rings"]
 
 
-class RingMixture(PlaneTarget):
+class RingMixture(BlurredTarget):
     """Circles of equal weight with Gaussian noise.
 
     Args:
@@ -40,13 +26,10 @@ class RingMixture(PlaneTarget):
     circles: Float[Tensor, "k 3"]
 
     def __init__(self, circles: Sequence[tuple[float, float, float]], *, noise: Positive) -> None:
-        super().__init__()
+        extent = max(max(abs(x1), abs(x2)) + radius for x1, x2, radius in circles)
+        super().__init__(extent=extent, scale=noise)
         self.noise = noise
         self.terms = len(circles)
-        extent = max(max(abs(x1), abs(x2)) + radius for x1, x2, radius in circles)
-        self.bound = extent + 4 * noise
-        self.box = centred_square(extent + 6 * noise)
-        self.scale = noise
         self.register_buffer(
             "circles", torch.tensor(circles, dtype=torch.float64), persistent=False
         )
@@ -62,7 +45,7 @@ class RingMixture(PlaneTarget):
     def _log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         circles = self.circles.to(x)
         distance = torch.linalg.vector_norm(x[:, None] - circles[:, :2], dim=2)
-        log_terms = log_ring(distance, circles[:, 2], self.noise)
+        log_terms = _log_ring(distance, circles[:, 2], self.noise)
         return torch.logsumexp(log_terms, 1) - math.log(len(circles))
 
 
@@ -99,3 +82,16 @@ class FourCircles(RingMixture):
 
     def __init__(self, *, noise: Positive = 0.1) -> None:
         super().__init__([(i, j, 2.0) for i in (-1.0, 1.0) for j in (-1.0, 1.0)], noise=noise)
+
+
+def _log_ring(
+    distance: Float[Tensor, "n k"], radius: Float[Tensor, " k"], noise: float
+) -> Float[Tensor, "n k"]:
+    """Log-density of a circle plus Gaussian noise, at a distance from its centre.
+
+    The angle integrates to a Bessel function,
+    ``p(r) = exp(-(r - R)^2 / 2 s^2) i0e(r R / s^2) / (2 pi s^2)``, finite for every ``r``.
+    """
+    log_angles: Tensor = torch.special.i0e(distance * radius / noise**2).log()
+    across = -(distance - radius).square() / (2 * noise**2)
+    return across + log_angles - math.log(2 * math.pi * noise**2)

@@ -11,7 +11,7 @@ from genlab.targets.energies import SmoothEnergy
 __all__ = ["DoubleWell", "MuellerBrown"]
 
 # A, a, b, c, x0, y0 of each term of the Mueller-Brown potential.
-_MUELLER_BROWN = (
+MUELLER_BROWN = (
     (-200.0, -1.0, 0.0, -10.0, 1.0, 0.0),
     (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),
     (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5),
@@ -41,7 +41,7 @@ class MuellerBrown(SmoothEnergy):
 
     def energy(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         energy = torch.zeros_like(x[:, 0])
-        for height, a, b, c, x0, y0 in _MUELLER_BROWN:
+        for height, a, b, c, x0, y0 in MUELLER_BROWN:
             dx, dy = x[:, 0] - x0, x[:, 1] - y0
             energy = energy + height / 10 * (dx * (a * dx + b * dy) + c * dy.square()).exp()
         return energy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from types import ModuleType
@@ -11,7 +12,7 @@ import pytest
 import genlab
 from genlab.cli.commands import COMMANDS
 from genlab.cli.main import main
-from genlab.errors import RunError, UserError
+from genlab.errors import Interrupted, RunError, UserError
 
 Capture = pytest.CaptureFixture[str]
 
@@ -76,10 +77,6 @@ def test_mistakes_are_one_line_with_status_2(words: list[str], hint: str, capsys
     assert error.count("\n") == 1
 
 
-class Interrupted(BaseException):
-    exit_status = 143
-
-
 @pytest.mark.parametrize(
     ("error", "status", "shown"),
     [
@@ -87,7 +84,7 @@ class Interrupted(BaseException):
         (RunError("the disk is full"), 1, "genlab: the disk is full\n"),
         (ValueError("two\nlines"), 1, "genlab: ValueError: two\n"),
         (KeyboardInterrupt(), 130, "genlab: interrupted\n"),
-        (Interrupted("SIGTERM"), 143, "genlab: stopped by SIGTERM\n"),
+        (Interrupted(signal.SIGTERM), 143, "genlab: stopped by SIGTERM\n"),
     ],
 )
 def test_errors_become_messages_and_statuses(

@@ -13,11 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.cli.main import main
 from genlab.cli.resume import apply, read_config
+from genlab.config import check, compose
 from genlab.densities import StandardNormal
-from genlab.errors import RunError, UserError
+from genlab.errors import Interrupted, RunError, UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
-from genlab.runs.status import write_status
+from genlab.runs.status import State, write_status
 
 Capture = pytest.CaptureFixture[str]
 MakeRun = Callable[..., RunDirectory]
@@ -79,6 +80,20 @@ def test_a_helping_process_is_silent(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("state", ["running", "done"])
+def test_a_helping_process_goes_on_with_what_the_first_one_holds(
+    stopped: RunDirectory,
+    fits: type[Experiment],
+    monkeypatch: pytest.MonkeyPatch,
+    state: State,
+) -> None:
+    write_status(stopped, state, step=40)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert main(["resume", "latest"]) == 0
+    assert len(fits.made) == 1
+    assert not stopped.log.exists()
+
+
 def test_a_finished_run_says_how_to_go_further(
     make_run: MakeRun, fits: type[Experiment], capsys: Capture
 ) -> None:
@@ -100,6 +115,39 @@ def test_a_finished_run_does_not_go_back(
     make_run()
     assert main(["resume", "run", "trainer.max_steps=50"]) == 2
     assert "trainer.max_steps=50: the run is at step 100 already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed", "running"])
+def test_no_run_goes_back(
+    stopped: RunDirectory, fits: type[Experiment], capsys: Capture, state: State
+) -> None:
+    write_status(stopped, state, step=40)
+    # As of a process that was killed.
+    write_json(stopped.status, {**read_json(stopped.status), "process": "1"})
+    assert main(["resume", "latest", "trainer.max_steps=39"]) == 2
+    assert "trainer.max_steps=39: the run is at step 40 already" in capsys.readouterr().err
+    assert fits.made == []
+    assert main(["resume", "latest", "trainer.max_steps=40"]) == 0
+    assert len(fits.made) == 1
+
+
+@pytest.mark.parametrize("name", ["stopped", "done"])
+def test_values_are_checked_before_they_are_compared(
+    make_run: MakeRun,
+    fits: type[Experiment],
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr("genlab.config.check", check)
+    run = make_run(name)
+    OmegaConf.save(compose("train", []), run.config)
+    torch.save({"step": 40}, run.last)
+    write_status(run, "done" if name == "done" else "interrupted", step=40)
+    assert main(["resume", name, "trainer.max_steps=abc"]) == 2
+    error = capsys.readouterr().err
+    assert error == "genlab: trainer.max_steps=abc: expected an integer, at least 1\n"
+    assert fits.made == []
 
 
 def test_a_run_that_stopped_by_patience_goes_on_with_more(
@@ -153,6 +201,19 @@ def test_a_run_that_is_still_running(
     assert fits.made == []
 
 
+def test_a_run_that_died_on_another_machine_is_forced(
+    stopped: RunDirectory, fits: type[Experiment], capsys: Capture
+) -> None:
+    write_status(stopped, "running", step=40)
+    write_json(stopped.status, {**read_json(stopped.status), "host": "elsewhere"})
+    assert main(["resume", "latest"]) == 2
+    assert "genlab resume --force outputs/stopped" in capsys.readouterr().err
+    assert fits.made == []
+    assert main(["resume", "--force", "latest"]) == 0
+    assert main(["resume", "latest", "--force", "trainer.max_steps=50"]) == 0
+    assert [config.trainer.max_steps for config, _, _ in fits.made] == [100, 50]
+
+
 def test_a_run_whose_process_was_killed_goes_on(
     stopped: RunDirectory, fits: type[Experiment]
 ) -> None:
@@ -192,14 +253,10 @@ def test_damaged_runs(
     assert fits.made == []
 
 
-class Interrupted(BaseException):
-    exit_status = 128 + signal.SIGTERM
-
-
 def test_what_a_stopped_run_says(
     stopped: RunDirectory, fits: type[Experiment], capsys: Capture
 ) -> None:
-    fits.fails_with = Interrupted("SIGTERM")
+    fits.fails_with = Interrupted(signal.SIGTERM)
     assert main(["resume", "latest"]) == 143
     assert capsys.readouterr().err == (
         "genlab: stopped by SIGTERM\ngo on with: genlab resume outputs/stopped\n"

@@ -159,7 +159,8 @@ def test_no_picture_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsy
 @pytest.mark.parametrize("folder", [None, "pictures/new"])
 def test_plot(make_run: MakeRun, assembly: ModuleType, capsys: Capture, folder: str | None) -> None:
     run = make_run()
-    assembly.draw = lambda experiment: {"density": Figure((1, 1)), "samples": Figure((2, 1))}
+    figures = {"density": Figure((1, 1)), "samples": Figure((2, 1))}
+    assembly.load = lambda path: SimpleNamespace(figures=lambda: figures)
     assert main(["plot", "run", *(["-o", folder] if folder else [])]) == 0
     place = run.figures if folder is None else Path(folder)
     assert capsys.readouterr().out.split() == [

@@ -210,6 +210,47 @@ def test_looking_trains_nothing_and_makes_nothing(
     assert not fits
 
 
+REFUSED = ["seed=14"]
+
+
+def test_what_is_refused_late_leaves_no_directory(fits: Fits, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such directory"):
+        train.run(REFUSED)
+    assert directories(tmp_path) == []
+    with pytest.raises(UserError, match="no such directory"):
+        train.run(["-m", "seed=12,14"])
+    (sweep,) = directories(tmp_path)
+    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == ["0"]
+
+
+@pytest.mark.parametrize("folder", [".", "mine"])
+def test_a_users_own_folder_is_never_removed(fits: Fits, tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    precious = tmp_path / folder / "precious.txt"
+    precious.write_text("mine")
+    with pytest.raises(UserError, match="no such directory"):
+        train.run([*REFUSED, f"hydra.run.dir={folder}"])
+    assert precious.read_text() == "mine"
+    (tmp_path / folder / "1").mkdir()
+    precious = precious.rename(tmp_path / folder / "1" / "precious.txt")
+    with pytest.raises(UserError, match="no such directory"):
+        train.run(["-m", "seed=12,14", f"hydra.sweep.dir={folder}"])
+    assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder", ["mine", "${oc.env:PWD_OF_TEST}/mine"])
+def test_a_directory_with_a_run_is_not_written_to(
+    fits: Fits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setenv("PWD_OF_TEST", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "run.json").touch()
+    with pytest.raises(UserError, match=r"mine: holds a run already; .*genlab resume"):
+        train.run([f"hydra.run.dir={folder}"])
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["run.json"]
+    assert not fits
+
+
 def test_resolving_the_directory_makes_nothing(
     fits: Fits, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 
 from genlab.bounds import PositiveInt
 from genlab.config import check
-from genlab.config.validation import check_node
+from genlab.config.annotations import expectation
+from genlab.config.validation import Seed, check_node
 from genlab.errors import UserError
 
 
@@ -107,8 +108,10 @@ MISTAKES = {
     "trainer.ema=1": "trainer.ema=1: expected a number, at least 0 and less than 1, or null",
     "trainer.accelerator=gpuu": "trainer.accelerator=gpuu: expected auto, cpu, gpu, cuda, mps "
     "or tpu; did you mean 'gpu'?",
-    "seed=abc": "seed=abc: expected an integer, at least 0",
-    "seed=-1": "seed=-1: expected an integer, at least 0",
+    "seed=abc": f"seed=abc: expected {expectation('abc', Seed)}",
+    "seed=-1": f"seed=-1: expected {expectation(-1, Seed)}",
+    "seed=4294967296": f"seed=4294967296: expected {expectation(2**32, Seed)}",
+    "seed=5000000000": f"seed=5000000000: expected {expectation(5 * 10**9, Seed)}",
     "outputs=3": "outputs=3: expected text",
     "+sed=3": "sed=3: nothing takes this key; did you mean 'seed'?",
     "+callbacks.mine=1": "callbacks.mine=1: nothing takes this key",
@@ -137,6 +140,7 @@ def test_mistakes_in_a_whole_configuration(
     "override",
     [
         "seed=0",
+        "seed=4294967295",
         "+model._convert_=all",
         "+optimizer.amsgrad=true",
         "+logger.log_graph=false",

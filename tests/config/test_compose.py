@@ -19,7 +19,7 @@ MISTAKES = {
     "data=moon": "data: no 'moon'; did you mean 'moons'?",
     "schedule=cosin": "schedule: no 'cosin'; did you mean 'cosine'?",
     "model=3": "model: no '3'; choose from: ",
-    "logger=null": "logger: no 'null'; choose from: csv, none, tensorboard",
+    "logger=null": "logger: no 'null'; choose from: none, tensorboard",
     "model.fnal=1": "model.fnal=1: no 'fnal' in model; did you mean 'final'?",
     "modle=nice": "modle=nice: no 'modle'; did you mean 'model'?",
     "final=1": "final=1: no such key; did you mean 'model.final'?",
@@ -99,6 +99,53 @@ def test_twice_and_beside_another_hydra(composed: Callable[..., DictConfig]) -> 
     finally:
         instance.clear()
     assert first == second
+
+
+@pytest.mark.parametrize("key", ["data.file", "data.path"])
+def test_files_are_named_from_the_root(
+    composed: Callable[..., DictConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+
+    def read(value: str) -> object:
+        return OmegaConf.select(composed(f"+{key}={value}"), key)
+
+    assert read("folder/mine.py") == str(tmp_path / "folder" / "mine.py")
+    assert read("'~/mine.py'") == "/home/me/mine.py"
+    assert read("/elsewhere/mine.py") == "/elsewhere/mine.py"
+    assert read("null") is None
+
+
+def test_what_uses_a_file_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = compose("train", ["data=custom", "data.file=mine.py"])
+    check(config)
+    assert config.data.target.file == config.data.file == str(tmp_path / "mine.py")
+
+
+def test_a_missing_file_is_asked_for_by_the_key_that_sets_it() -> None:
+    with pytest.raises(UserError) as caught:
+        check(compose("train", ["data=custom"]))
+    assert str(caught.value) == "data.file: missing; set it by data.file=VALUE"
+
+
+def test_a_warm_start_is_a_path_or_a_name(
+    composed: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "run").mkdir(parents=True)
+    (tmp_path / "outputs" / "run" / "run.json").touch()
+    for word, kept in {
+        "outputs/run": str(tmp_path / "outputs" / "run"),
+        "run": "run",
+        "latest": "latest",
+        "null": None,
+    }.items():
+        assert composed(f"trainer.warm_start={word}").trainer.warm_start == kept
 
 
 def test_the_command_line_wins_over_recipes(composed: Callable[..., DictConfig]) -> None:

@@ -23,7 +23,7 @@ def test_training_is_the_bare_loop_bit_for_bit(tmp_path: Path) -> None:
     run = small_experiment(
         tmp_path, "trainer.gradient_clip=0.5", "trainer.max_steps=23", "schedule.warmup=0.0"
     )
-    run._start()
+    run.initialise()
     model = copy.deepcopy(run.model)
     optimizer = torch.optim.Adam(model.parameters(), lr=run.config.optimizer.lr, fused=True)
     for step in range(23):
@@ -34,8 +34,8 @@ def test_training_is_the_bare_loop_bit_for_bit(tmp_path: Path) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimizer.step()
     run.fit()
-    assert run.run is not None
-    state = load_checkpoint(run.run.last)
+    assert run.directory is not None
+    state = load_checkpoint(run.directory.last)
     assert state["step"] == 23
     for name, value in model.state_dict().items():
         assert torch.equal(state["state_dict"][f"model.{name}"], value), name
@@ -68,11 +68,11 @@ def test_the_averaged_weights_are_those_that_are_loaded(tmp_path: Path) -> None:
 
     run = small_experiment(tmp_path, "trainer.ema=0.9")
     run.fit()
-    assert run.run is not None
-    state = load_checkpoint(run.run.best)
-    loaded = genlab.load(run.run.path)
+    assert run.directory is not None
+    state = load_checkpoint(run.directory.best)
+    loaded = genlab.load(run.directory.path)
     name, value = next(iter(loaded.model.named_parameters()))
-    assert torch.equal(value, state["ema"][name])
+    assert torch.equal(value, state["ema"]["average"][name])
     assert not torch.equal(value, state["state_dict"][f"model.{name}"])
     assert not loaded.model.training
 
@@ -105,11 +105,11 @@ def test_a_lost_loss_stops_the_run_and_keeps_the_last_good_checkpoint(
     with pytest.raises(RunError, match="at step 45; the last good checkpoint") as error:
         run.fit()
     assert "optimizer.lr" in str(error.value)
-    assert run.run is not None
-    state = load_checkpoint(run.run.last)
+    assert run.directory is not None
+    state = load_checkpoint(run.directory.last)
     assert state["step"] == 40
     assert all(value.isfinite().all() for value in state["state_dict"].values())
-    assert read_status(run.run)["state"] == "failed"
+    assert read_status(run.directory)["state"] == "failed"
 
 
 def test_time_and_patience_end_the_training_early(tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ def test_time_and_patience_end_the_training_early(tmp_path: Path) -> None:
 def test_a_warm_start_begins_with_the_other_runs_weights(tmp_path: Path) -> None:
     first = small_experiment(tmp_path)
     first.fit()
-    assert first.run is not None
-    start = f"trainer.warm_start={first.run.path}"
+    assert first.directory is not None
+    start = f"trainer.warm_start={first.directory.path}"
     second = small_experiment(tmp_path, start, "optimizer.lr=0.0", "trainer.max_steps=1", "seed=5")
     second.fit()
     for name, value in first.model.state_dict().items():
@@ -151,7 +151,7 @@ def test_double_precision_trains_in_float64(tmp_path: Path) -> None:
 
     run = small_experiment(tmp_path, "trainer.precision=64-true", "trainer.max_steps=5")
     metrics = run.fit()
-    assert run.run is not None
-    loaded = genlab.load(run.run.path)
+    assert run.directory is not None
+    loaded = genlab.load(run.directory.path)
     assert loaded.model.dtype == torch.float64
     assert metrics["test/inverse_error"] < 1e-12

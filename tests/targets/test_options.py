@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import math
 import typing
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 from genlab import targets
 from genlab.bounds import Bound
@@ -19,6 +21,12 @@ CLASSES = [
     value
     for name in targets.__all__
     if inspect.isclass(value := getattr(targets, name)) and not inspect.isabstract(value)
+]
+
+FILES = [
+    path
+    for path in sorted((config_dir() / "data").glob("*.yaml"))
+    if OmegaConf.select(OmegaConf.load(path), "target._target_")
 ]
 
 
@@ -37,6 +45,16 @@ def test_a_file_in_configs_makes_it(target: type) -> None:
     nodes = [yaml.safe_load(path.read_text()) for path in (config_dir() / "data").glob("*.yaml")]
     named = [node["target"]["_target_"] for node in nodes if isinstance(node["target"], dict)]
     assert named.count(f"genlab.targets.{target.__name__}") == 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_states_every_default_as_the_constructor_does(path: Path) -> None:
+    config = OmegaConf.create({"data": OmegaConf.load(path)})
+    target = getattr(targets, config.data.target._target_.rpartition(".")[2])
+    parameters = inspect.signature(target).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    # Indexing fails for what the file leaves out, and follows interpolations.
+    assert {name: config.data.target[name] for name in defaults} == defaults
 
 
 @pytest.mark.parametrize(

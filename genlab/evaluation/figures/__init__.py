@@ -2,6 +2,6 @@
 
 from genlab.evaluation.figures.density import density_panel
 from genlab.evaluation.figures.gallery import draw
-from genlab.evaluation.figures.image import figure_to_image
+from genlab.evaluation.figures.image import figure_to_image, save_figures
 
-__all__ = ["density_panel", "draw", "figure_to_image"]
+__all__ = ["density_panel", "draw", "figure_to_image", "save_figures"]

@@ -19,20 +19,21 @@ class Checkpoints(Callback):
     """Saves ``last.ckpt`` at the start and at each validation, ``best.ckpt`` when it improves."""
 
     def __init__(self) -> None:
-        self.best = math.inf
+        self.best: float | None = None
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        run = RunDirectory(Path(trainer.default_root_dir))
+        assert isinstance(learner, Learner)
         # From here on there is always something to resume from.
-        if not run.last.exists():
-            trainer.save_checkpoint(run.last)
+        if learner.step == 0:
+            trainer.save_checkpoint(RunDirectory(Path(trainer.default_root_dir)).last)
 
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         assert isinstance(learner, Learner)
         run = RunDirectory(Path(trainer.default_root_dir))
         value = float(trainer.callback_metrics[learner.settings.monitor])
+        value = math.inf if math.isnan(value) else value
         # The best comes first: a kill between the two repeats the stretch and finds it again.
-        if value < self.best or not run.best.exists():
+        if self.best is None or value < self.best:
             self.best = value
             trainer.save_checkpoint(run.best)
         trainer.save_checkpoint(run.last)

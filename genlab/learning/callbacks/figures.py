@@ -6,11 +6,11 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from genlab.bounds import PositiveInt
-from genlab.evaluation.figures import density_panel, figure_to_image
+from genlab.evaluation.figures import density_panel
 from genlab.learning.learner import Learner
+from genlab.learning.tensorboard import log_figures
 
 __all__ = ["DensityImages"]
 
@@ -32,10 +32,6 @@ class DensityImages(Callback):
         target = data.target
         if number % self.every or target is None or learner.model.event_shape != (2,):
             return
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                with learner.averaged():
-                    figure = density_panel(learner.model, target)
-                logger.experiment.add_image(
-                    "density/progress", figure_to_image(figure), learner.step, dataformats="HWC"
-                )
+        with learner.averaged():
+            figure = density_panel(learner.model, target)
+        log_figures(trainer.loggers, {"density/progress": figure}, learner.step)

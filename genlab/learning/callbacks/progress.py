@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterable
@@ -18,72 +19,35 @@ from genlab.learning.learner import Learner
 __all__ = ["ProgressBar"]
 
 
-class _LiveProgress(Progress):
-    """A bar that reads the learner's step when it is drawn, so that no step has to report it."""
-
-    learner: Learner
-    loss = float("nan")
-    first_step = 0
-    first_time = 0.0
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        for task in self.task_ids:
-            speed = _speed(self.learner, self.first_step, self.first_time)
-            self.update(
-                task,
-                completed=self.learner.step,
-                loss=f"{self.loss:.4f}",
-                speed=f"{speed:.0f} steps/s",
-                left=_time_left(self.learner, speed),
-            )
-        yield from super().get_renderables()
-
-
 class ProgressBar(Callback):
     """Shows step, loss, speed and time left on standard error."""
 
     def __init__(self) -> None:
-        self.bar: _LiveProgress | None = None
+        self.bar: LiveBar | None = None
+        self.loss = math.nan
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         assert isinstance(learner, Learner)
+        self.learner = learner
         self.first_step, self.first_time = learner.step, time.monotonic()
         console = Console(stderr=True)
-        if not (trainer.is_global_zero and console.is_terminal):
-            return
-        self.bar = _LiveProgress(
-            TextColumn("[bold]{task.completed}[/]/{task.total}"),
-            BarColumn(),
-            TextColumn("loss [bold]{task.fields[loss]}[/]"),
-            TextColumn("{task.fields[speed]}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]} left"),
-            console=console,
-            refresh_per_second=5,
-        )
-        self.bar.learner = learner
-        self.bar.first_step, self.bar.first_time = self.first_step, self.first_time
-        self.bar.add_task("train", total=learner.settings.max_steps, loss="", speed="", left="")
-        self.bar.start()
+        if trainer.is_global_zero and console.is_terminal:
+            self.bar = LiveBar(self, console)
+            self.bar.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        assert isinstance(learner, Learner)
-        self.loss = learner.losses.mean().item()
-        if self.bar is not None:
-            self.bar.loss = self.loss
+        self.loss = self.learner.losses.mean().item()
 
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        assert isinstance(learner, Learner)
         if self.bar is not None or not trainer.is_global_zero:
             return
-        monitor = learner.settings.monitor
-        speed = _speed(learner, self.first_step, self.first_time)
+        settings = self.learner.settings
         print(
-            f"step {learner.step}/{learner.settings.max_steps}  train/loss {self.loss:.4f}  "
-            f"{monitor} {float(trainer.callback_metrics[monitor]):.4f}  {speed:.0f} steps/s  "
-            f"{_time_left(learner, speed)} left",
+            f"step {self.learner.step}/{settings.max_steps}  train/loss {self.loss:.4f}  "
+            f"{settings.monitor} {float(trainer.callback_metrics[settings.monitor]):.4f}  "
+            f"{self.speed():.0f} steps/s  {self.time_left()} left",
             file=sys.stderr,
             flush=True,
         )
@@ -96,20 +60,58 @@ class ProgressBar(Callback):
     ) -> None:
         self._close()
 
+    def speed(self) -> float:
+        """Steps a second since the start or the resume."""
+        seconds = max(time.monotonic() - self.first_time, 1e-9)
+        return (self.learner.step - self.first_step) / seconds
+
+    def time_left(self) -> str:
+        """Until the last step, or until the time is up."""
+        speed, settings = self.speed(), self.learner.settings
+        if speed == 0:
+            return "?"
+        seconds = (settings.max_steps - self.learner.step) / speed
+        if settings.max_seconds is not None:
+            seconds = min(seconds, settings.max_seconds - self.learner.seconds)
+        return str(timedelta(seconds=max(0, round(seconds))))
+
     def _close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
 
 
-def _speed(learner: Learner, first_step: int, first_time: float) -> float:
-    return (learner.step - first_step) / max(time.monotonic() - first_time, 1e-9)
+class LiveBar(Progress):
+    """A bar that asks for the present step whenever it is drawn, so that no step has to report.
 
+    Args:
+        source: What is asked.
+        console: Where the bar is drawn.
+    """
 
-def _time_left(learner: Learner, speed: float) -> str:
-    if speed == 0:
-        return "?"
-    seconds = (learner.settings.max_steps - learner.step) / speed
-    if learner.settings.max_seconds is not None:
-        seconds = min(seconds, learner.settings.max_seconds - learner.seconds)
-    return str(timedelta(seconds=max(0, round(seconds))))
+    def __init__(self, source: ProgressBar, console: Console) -> None:
+        self.source = source
+        super().__init__(
+            TextColumn("[bold]{task.completed}[/]/{task.total}"),
+            BarColumn(),
+            TextColumn("loss [bold]{task.fields[loss]}[/]"),
+            TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]} left"),
+            console=console,
+            refresh_per_second=5,
+        )
+        total = source.learner.settings.max_steps
+        self.add_task("train", total=total, loss="", speed="", left="")
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        source = self.source
+        for task in self.task_ids:
+            self.update(
+                task,
+                completed=source.learner.step,
+                loss=f"{source.loss:.4f}",
+                speed=f"{source.speed():.0f} steps/s",
+                left=source.time_left(),
+            )
+        yield from super().get_renderables()

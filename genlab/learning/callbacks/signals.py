@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from genlab.learning.interruption import Interrupted, Interruption
+from genlab.errors import Interrupted
+from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
 from genlab.runs.directory import RunDirectory
 
@@ -27,17 +29,18 @@ class StopOnSignal(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         assert isinstance(learner, Learner)
+        # Lightning has put its own handlers over these by now.
+        self.interruption.install()
         self.interruption.defer_to(learner.request_stop)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        self._leave(trainer)
+        assert isinstance(learner, Learner)
+        # Asked of the learner: a signal to one of several processes stops them all.
+        if learner.stop_requested:
+            trainer.save_checkpoint(RunDirectory(Path(trainer.default_root_dir)).last)
+            raise Interrupted(self.interruption.received or signal.SIGTERM)
 
     def on_train_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self.interruption.stop_deferring()
-
-    def _leave(self, trainer: pl.Trainer) -> None:
-        if self.interruption.received is not None:
-            trainer.save_checkpoint(RunDirectory(Path(trainer.default_root_dir)).last)
-            raise Interrupted(self.interruption.received)
