@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from genlab.cli.arguments import Parser
 from genlab.cli.report import print_metrics
-from genlab.runs.files import read_json, write_json
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
@@ -23,10 +22,7 @@ def run(words: list[str]) -> int:
 
     from genlab import assembly
 
-    before = read_json(directory.metrics) if directory.metrics.exists() else {}
-    measured = assembly.load(directory.path).test()
-    # What only a training can measure, such as its time, stays.
-    write_json(directory.metrics, {**before, **measured})
+    metrics = assembly.load(directory.path).test()
     title = f"{manifest['model']} on {manifest['data']}: {directory.path}"
-    print_metrics(measured, title, likelihood=manifest["likelihood"])
+    print_metrics(metrics, title, likelihood=manifest["likelihood"])
     return 0
