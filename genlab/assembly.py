@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from lightning.fabric.utilities.seed import seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
@@ -44,9 +46,13 @@ __all__ = ["Experiment", "experiment", "load"]
 
 RUN_VARIABLE = "GENLAB_RUN"
 
+log = logging.getLogger(__name__)
+
 
 class Experiment:
     """One run: a configuration, and the objects that it describes.
+
+    It computes with ``trainer.threads`` threads and seeds torch, so that its numbers repeat.
 
     Args:
         config: A composed and checked configuration.
@@ -72,6 +78,8 @@ class Experiment:
         self.config = config
         self.directory = directory
         self.settings: TrainerSettings = build(config, "trainer")
+        if self.settings.threads is not None:
+            torch.set_num_threads(self.settings.threads)
         seed_everything(config.seed, verbose=False)
         self.data = build(config, "data")
         self.model = build(config, "model")
@@ -110,6 +118,8 @@ class Experiment:
         """
         if self.module.step:
             raise UserError("fit: this experiment is fitted already; make another one")
+        if not resume:
+            self.initialise()
         run = self.directory = self.directory or self._new_directory()
         interruption = Interruption()
         checkpoints = Checkpoints()
@@ -127,15 +137,15 @@ class Experiment:
             ],
         )
         with recorded(run, self.config, self.model.likelihood, self.module), interruption.handled():
-            if not resume:
-                self.initialise()
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             if not trainer.is_global_zero:
                 return {}
+            log.info("testing the best weights")
             load_weights(self.model, run.best)
             numbers = self._evaluate() | self._training_numbers()
             assert checkpoints.best is not None
             metrics = self._record(numbers | {self.settings.monitor: checkpoints.best})
+            log.info("drawing the figures")
             figures = self.figures()
             save_figures(figures, run.figures)
             log_figures(loggers, figures, self.module.step)
@@ -189,10 +199,11 @@ class Experiment:
     def initialise(self) -> None:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
-        rows = self.data.first_rows()
-        self.model.initialise(rows.x, rows.context)
         if self.settings.warm_start is not None:
             _warm_start(self.model, self.settings.warm_start)
+        else:
+            rows = self.data.first_rows()
+            self.model.initialise(rows.x, rows.context)
 
     def _place(self) -> None:
         # The target stays where the generators of the data are, on the CPU.
@@ -259,4 +270,5 @@ def _warm_start(model: Density, run: str) -> None:
     try:
         load_weights(model, resolve(run).best)
     except GenlabError as error:
-        raise UserError(f"trainer.warm_start={run}: {error}") from error
+        reason = str(error).removeprefix(f"{run}: ")
+        raise UserError(f"trainer.warm_start={run}: {reason}") from error

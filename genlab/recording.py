@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,12 +21,14 @@ from genlab.runs.status import write_status
 
 __all__ = ["recorded"]
 
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def recorded(
     run: RunDirectory, config: DictConfig, likelihood: Likelihood, learner: Learner
 ) -> Iterator[None]:
-    """Write ``config.yaml`` and ``run.json``, then keep ``status.json`` true to what happens.
+    """Write ``config.yaml`` and ``run.json``, then keep ``status.json`` and ``run.log`` true.
 
     Of several processes that train together, only the first one writes.
 
@@ -52,14 +55,36 @@ def recorded(
             threads=config.trainer.threads or torch.get_num_threads(),
         )
     write_status(run, "running")
+    with _logged(run):
+        log.info("started: %s on %s", config.choices.model, config.choices.data)
+        try:
+            yield
+        except (Interrupted, KeyboardInterrupt):
+            write_status(run, "interrupted", step=learner.step or None)
+            log.info("interrupted at step %d", learner.step)
+            raise
+        except BaseException as error:
+            write_status(
+                run, "failed", step=learner.step or None, error=f"{type(error).__name__}: {error}"
+            )
+            log.info("failed at step %d", learner.step, exc_info=error)
+            raise
+        write_status(run, "done", step=learner.step)
+        log.info("done at step %d", learner.step)
+
+
+@contextmanager
+def _logged(run: RunDirectory) -> Iterator[None]:
+    """Append what is logged, warnings included, to ``run.log``."""
+    handler = logging.FileHandler(run.log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    root, ours = logging.getLogger(), logging.getLogger("genlab")
+    level = ours.level
+    ours.setLevel(logging.INFO)
+    root.addHandler(handler)
     try:
         yield
-    except (Interrupted, KeyboardInterrupt):
-        write_status(run, "interrupted", step=learner.step or None)
-        raise
-    except BaseException as error:
-        write_status(
-            run, "failed", step=learner.step or None, error=f"{type(error).__name__}: {error}"
-        )
-        raise
-    write_status(run, "done", step=learner.step)
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+        ours.setLevel(level)

@@ -40,6 +40,14 @@ def test_the_directory_holds_what_the_contract_says(run: Experiment) -> None:
     assert all(image.std() > 0.01 for image in figures.values())
 
 
+def test_the_log_tells_the_run_from_start_to_end(run: Experiment) -> None:
+    assert run.directory is not None
+    lines = run.directory.log.read_text().splitlines()
+    assert "started: realnvp on moons" in lines[0]
+    assert any("step 60: val/loss " in line for line in lines)
+    assert "done at step 60" in lines[-1]
+
+
 def test_metrics_are_flat_finite_and_carry_their_errors(run: Experiment) -> None:
     assert run.directory is not None
     metrics = json.loads(run.directory.metrics.read_text())

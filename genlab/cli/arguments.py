@@ -31,6 +31,10 @@ class Parser(ArgumentParser):
             allow_abbrev=False,
         )
 
+    def add_run(self) -> None:
+        """The run that the subcommand works on."""
+        self.add_argument("run", metavar="RUN", help="a path, a run's name, or `latest`")
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog.removeprefix('genlab ')}: {message}; see `{self.prog} --help`")
 

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 
 from genlab.cli.processes import is_first
 from genlab.cli.report import print_config, print_metrics
-from genlab.errors import GenlabError, UserError
+from genlab.errors import GenlabError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from genlab.runs.directory import RunDirectory
 
-__all__ = ["fit", "near", "noted"]
-
-log = logging.getLogger(__name__)
+__all__ = ["fit", "near", "noted", "stages"]
 
 
 def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[str, float | None]:
@@ -38,12 +36,18 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
         Interrupted: A signal stopped it.
     """
     from genlab.assembly import Experiment
+    from genlab.learning.trainer import device_name
 
     experiment = Experiment(config, run)
     if is_first():
         parameters = sum(tensor.numel() for tensor in experiment.model.parameters())
-        print_config(config, parameters=parameters, run=near(run.path))
-    with noted(run):
+        print_config(
+            config,
+            parameters=parameters,
+            device=device_name(experiment.settings),
+            run=near(run.path),
+        )
+    with noted(run), stages():
         metrics = experiment.fit(resume=resume)
     if is_first():
         title = f"{config.choices.model} on {config.choices.data}: {near(run.path)}"
@@ -57,9 +61,6 @@ def noted(run: RunDirectory) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, UserError):
-            # Below the console's level: the traceback belongs into the log only.
-            log.info("the run failed", exc_info=error)
         if run.log.exists() and not isinstance(error, GenlabError):
             error.add_note(f"log: {near(run.log)}")
         raise
@@ -67,6 +68,18 @@ def noted(run: RunDirectory) -> Iterator[None]:
         if run.last.exists():
             stop.add_note(f"go on with: genlab resume {near(run.path)}")
         raise
+
+
+@contextmanager
+def stages() -> Iterator[None]:
+    """Say on standard error what goes on behind the training, which takes seconds too."""
+    logger, handler = logging.getLogger("genlab.assembly"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s ..."))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def near(path: Path) -> Path:

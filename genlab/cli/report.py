@@ -66,17 +66,16 @@ def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") 
     ]
 
 
-def print_config(
-    config: Mapping[str, Any], *, parameters: int | None = None, run: Path | None = None
-) -> None:
+def print_config(config: Mapping[str, Any], *, parameters: int, device: str, run: Path) -> None:
     """Print what is about to be trained.
 
     Args:
         config: The composed configuration.
-        parameters: Number of the model's parameters, where it is built already.
-        run: The run directory, where there is one.
+        parameters: Number of the model's parameters.
+        device: What it is trained on.
+        run: The run directory.
     """
-    rows = config_rows(config, parameters=parameters, run=run)
+    rows = config_rows(config, parameters=parameters, device=device, run=run)
     if sys.stdout.isatty():
         _print_table("", ("", ""), rows)
         return
@@ -85,7 +84,7 @@ def print_config(
 
 
 def config_rows(
-    config: Mapping[str, Any], *, parameters: int | None = None, run: Path | None = None
+    config: Mapping[str, Any], *, parameters: int, device: str, run: Path
 ) -> list[tuple[str, str]]:
     """The rows of `print_config`."""
     choices, trainer = config["choices"], config["trainer"]
@@ -94,17 +93,14 @@ def config_rows(
         for key, value in config["model"].items()
         if key not in ("_target_", "event_shape") and not isinstance(value, Mapping)
     )
-    rows = [
+    return [
         ("model", f"{choices['model']} {settings}".rstrip()),
+        ("parameters", f"{parameters:,}"),
         ("data", f"{choices['data']} batch_size={config['data']['batch_size']}"),
         ("training", f"{trainer['max_steps']} steps, seed {config['seed']}"),
-        ("device", str(trainer["accelerator"])),
+        ("device", device),
+        ("run", str(run)),
     ]
-    if parameters is not None:
-        rows.insert(1, ("parameters", f"{parameters:,}"))
-    if run is not None:
-        rows.append(("run", str(run)))
-    return rows
 
 
 def _rank(key: str) -> tuple[int, int, str]:
@@ -124,7 +120,7 @@ def _with_error(value: float | None, error: float | None) -> tuple[str, str]:
         whole = float(value).is_integer() or 1e4 <= abs(value) < 1e15
         return f"{value:.0f}" if whole else f"{value:.4g}", ""
     digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{digits}f}", f"{error:.{digits}f}"
+    return f"{value:z.{digits}f}", f"{error:.{digits}f}"
 
 
 def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -136,7 +132,9 @@ def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]
         title=title or None, box=box.SIMPLE, show_header=any(header), title_justify="left"
     )
     for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number in (1, 2) and len(header) > 2 else "left")
+        numeric = number in (1, 2) and len(header) > 2
+        whole = number == 0 or numeric
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=whole)
     for row in rows:
         table.add_row(*row)
     Console(markup=False).print(table)

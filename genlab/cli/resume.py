@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ LIMITS = ("trainer.max_seconds", "trainer.patience")
 
 def run(words: list[str]) -> int:
     parser = Parser("resume", EXAMPLES)
-    parser.add_argument("run", metavar="RUN", help="a path, a run's name, or `latest`")
+    parser.add_run()
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings to change")
     parser.add_argument(
         "--force", action="store_true", help="even if another process seems to hold the run"
@@ -79,8 +78,6 @@ def run(words: list[str]) -> int:
     reached = load_checkpoint(directory.last)["step"]
     if config.trainer.max_steps < reached:
         raise too_few(config.trainer.max_steps, reached)
-    if is_first():
-        append_log(directory)
     fit(config, directory, resume=True)
     return 0
 
@@ -97,16 +94,6 @@ def refuse_running(directory: RunDirectory) -> None:
             f"{directory.path}: still running (process {status['pid']} on {status['host']})\n"
             f"If it is not: genlab resume --force {directory.path}"
         )
-
-
-def append_log(directory: RunDirectory) -> None:
-    """Go on with the run's log in the form that it has."""
-    logging.basicConfig(
-        filename=directory.log,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        encoding="utf-8",
-    )
 
 
 def apply(config: DictConfig, overrides: Sequence[str]) -> None:

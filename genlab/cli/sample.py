@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output, positive, seed
+from genlab.cli.saved import SavedRun
 from genlab.errors import UserError
-from genlab.runs.find import resolve
-from genlab.runs.manifest import read_manifest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +25,7 @@ SHOWN = 10
 
 def run(words: list[str]) -> int:
     parser = Parser("sample", EXAMPLES)
-    parser.add_argument("run", metavar="RUN", help="a path, a run's name, or `latest`")
+    parser.add_run()
     parser.add_argument("-n", type=positive, default=1000, metavar="N",
                         help="number of samples (1000)")  # fmt: skip
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE",
@@ -35,15 +34,13 @@ def run(words: list[str]) -> int:
     arguments = parser.parse(words)
     if arguments.output is not None:
         check_output(arguments.output, (".npz", ".csv", ".npy", ".png"))
-    directory = resolve(arguments.run)
-    manifest = read_manifest(directory)
+    saved = SavedRun(arguments.run)
+    model = saved.load().model
 
     import torch
 
-    from genlab import assembly
     from genlab.evaluation.inference import draw_samples, inference
 
-    model = assembly.load(directory.path).model
     generator = torch.Generator()
     # Short enough to be typed again.
     used = generator.seed() % 2**31 if arguments.seed is None else arguments.seed
@@ -52,7 +49,7 @@ def run(words: list[str]) -> int:
         _check_plane(model.event_shape)
     with inference(model, generator):
         x = draw_samples(model, arguments.n, generator=generator).cpu()
-    print(f"{manifest['model']} on {manifest['data']}: {directory.path}")
+    print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
     if arguments.output is None:
         _show(x)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output
+from genlab.cli.saved import SavedRun
 from genlab.errors import UserError
-from genlab.runs.find import resolve
-from genlab.runs.manifest import read_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +27,7 @@ LABELS = {"exact": "exact", "lower_bound": "a lower bound", "estimate": "an esti
 
 def run(words: list[str]) -> int:
     parser = Parser("score", EXAMPLES)
-    parser.add_argument("run", metavar="RUN", help="a path, a run's name, or `latest`")
+    parser.add_run()
     parser.add_argument("-i", dest="input", type=Path, required=True, metavar="POINTS",
                         help="the points, in data units")  # fmt: skip
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help=".csv or .npy")
@@ -37,21 +36,19 @@ def run(words: list[str]) -> int:
         check_output(arguments.output, (".csv", ".npy"))
     if not arguments.input.is_file():
         raise UserError(f"-i {arguments.input}: no such file")
-    directory = resolve(arguments.run)
-    manifest = read_manifest(directory)
+    saved = SavedRun(arguments.run)
+    # In double precision the score is as exact as the weights, also far out in the tails.
+    model = saved.load().model.double()
 
     import torch
 
-    from genlab import assembly
     from genlab.cli.points import read_points
     from genlab.evaluation.inference import inference, log_probs
 
-    # In double precision the score is as exact as the weights, also far out in the tails.
-    model = assembly.load(directory.path).model.double()
     points = read_points(arguments.input, model.event_shape)
     with inference(model):
         log_p = log_probs(model, torch.from_numpy(points.x)).numpy()
-    print(f"{manifest['model']} on {manifest['data']}: {directory.path}")
+    print(saved.title)
     label = LABELS[model.likelihood]
     print(f"log p of {len(log_p)} points in nats ({label}): {_summary(log_p)}")
     if arguments.output is not None:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from genlab.cli.fitting import fit
 from genlab.cli.processes import is_first, separate
+from genlab.cli.waiting import loading
 from genlab.errors import UserError, nearest
 from genlab.runs.directory import RunDirectory
 
@@ -43,7 +44,8 @@ def run(words: Sequence[str]) -> int:
     made = register_claim(make=_trains(arguments))
     own = arguments.config_name is None and arguments.config_path is None
     if own and _trains(arguments) and not _sweeps(arguments):
-        check(compose(COMMAND, _with_searchpath(arguments)))
+        with loading():
+            check(compose(COMMAND, _with_searchpath(arguments)))
         _check_run_dir(arguments)
     failures: list[Exception] = []
 
@@ -95,8 +97,8 @@ def _train(config: Any, arguments: Namespace, made: set[Path]) -> float | None:
     try:
         with separate():
             metrics = fit(config, run)
-    except UserError:
-        # What was refused before it started leaves nothing, but a user's own folder stays.
+    except BaseException:
+        # What ended before it started leaves nothing, but a user's own folder stays.
         ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
         if ours and is_first() and not run.manifest.exists():
             shutil.rmtree(path)

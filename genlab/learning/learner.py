@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import abstractmethod
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -18,6 +19,8 @@ from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
 
 __all__ = ["Learner"]
+
+log = logging.getLogger(__name__)
 
 
 class Learner(pl.LightningModule):
@@ -124,6 +127,7 @@ class Learner(pl.LightningModule):
         for key in self._validation[0][1]:
             mean = sum(n / total * metrics[key] for n, metrics in self._validation)
             self.log(key, mean, logger=False, sync_dist=self.trainer.world_size > 1)
+            log.info("step %d: %s %.6g", self.step, key, mean)
         self._validation.clear()
         self._validating.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -11,7 +12,8 @@ from genlab.evaluation.figures import figure_to_image
 
 __all__ = ["log_figures", "log_results"]
 
-
+# Keys that say how a run is kept, not what it is: columns that would only hide the others.
+SILENT = re.compile(r"(logger|callbacks|outputs|command)\b|.*\b_(target|partial)_$")
 # Tags that have been curves all along: a last point of another meaning would spoil them.
 CURVES = ("train/", "val/", "time/steps_per_second")
 
@@ -43,9 +45,10 @@ def log_results(
         for key, value in metrics.items()
         if value is not None and not key.startswith(CURVES)
     }
+    settings = {key: value for key, value in hyperparameters.items() if not SILENT.match(key)}
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(dict(hyperparameters), final, step=step)
+            logger.log_hyperparams(settings, final, step=step)
         else:
             logger.log_metrics(final, step=step)
         logger.save()

@@ -17,7 +17,7 @@ from genlab.errors import UserError
 from genlab.learning.checkpoint_io import AtomicCheckpoints
 from genlab.learning.settings import TrainerSettings
 
-__all__ = ["device_of", "make_trainer"]
+__all__ = ["device_name", "device_of", "make_trainer"]
 
 
 def make_trainer(
@@ -39,8 +39,6 @@ def make_trainer(
         UserError: The machine lacks the devices that are asked for.
     """
     _quieten()
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
     try:
         return pl.Trainer(
             accelerator=settings.accelerator,
@@ -74,6 +72,15 @@ def device_of(settings: TrainerSettings) -> torch.device:
     if kind in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def device_name(settings: TrainerSettings) -> str:
+    """What a run with these settings computes on, in words."""
+    device = device_of(settings)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _device_error(settings: TrainerSettings, error: Exception) -> UserError:

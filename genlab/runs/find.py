@@ -87,9 +87,9 @@ def _hint(text: str, runs: list[RunDirectory], folder: Path) -> str:
         return f"there are no runs below {folder}, `genlab train` makes one"
     inside = [run for run in runs if run.path.is_relative_to(text)]
     if inside:
-        return f"{len(inside)} runs lie below it, the first is {inside[0].path}"
+        return f"runs below it: {len(inside)}, the first is {inside[0].path}"
     names = {run.path.name: run for run in runs} | {str(run.path): run for run in runs}
     close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {str(names[close[0]].path)!r}?"
-    return f"`genlab list runs` names the {len(runs)} runs below {folder}"
+    return f"`genlab list runs` names those below {folder}"

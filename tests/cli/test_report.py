@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,8 @@ CONFIG = {
     "choices": {"model": "realnvp", "data": "moons"},
     "seed": 0,
 }
+
+RUN: dict[str, Any] = {"parameters": 35362, "device": "cpu, 1 thread", "run": Path("outputs/a")}
 
 
 def test_the_important_come_first_and_errors_join_their_metric() -> None:
@@ -109,23 +112,23 @@ def test_a_table_on_a_terminal(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
     print_metrics(METRICS, "realnvp on moons")
-    print_config(CONFIG)
+    print_config(CONFIG, **RUN)
     shown = capsys.readouterr().out
     assert "nats above the optimum" in shown
     assert "hidden=[64, 64]" in shown, "square brackets are no markup"
 
 
 def test_the_summary_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = dict(config_rows(CONFIG, parameters=35362, run=Path("outputs/a")))
+    rows = dict(config_rows(CONFIG, **RUN))
     assert rows == {
         "model": "realnvp layers=8 hidden=[64, 64]",
         "parameters": "35,362",
         "data": "moons batch_size=512",
         "training": "5000 steps, seed 0",
-        "device": "auto",
+        "device": "cpu, 1 thread",
         "run": "outputs/a",
     }
-    print_config(CONFIG)
+    print_config(CONFIG, **RUN)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(maxsplit=1) == ["model", rows["model"]]
-    assert len(lines) == 4
+    assert len(lines) == len(rows)

@@ -54,7 +54,6 @@ def test_a_run_gets_a_directory_named_after_it(fits: Fits, tmp_path: Path) -> No
         "model=nice",
         "data=eight_gaussians",
     ]
-    assert run.log.exists()
 
 
 def test_runs_in_one_second_get_their_own_directories(fits: Fits) -> None:

@@ -130,8 +130,10 @@ def test_a_warm_start_begins_with_the_other_runs_weights(tmp_path: Path) -> None
     for name, value in first.model.state_dict().items():
         torch.testing.assert_close(second.model.state_dict()[name], value, atol=1e-6, rtol=0)
     other = small_experiment(tmp_path, start, "model=nice")
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError, match=r"trainer\.warm_start=.*another model"):
         other.fit()
+    assert sorted(tmp_path.rglob("*")) == before, "what is refused leaves nothing"
 
 
 @pytest.mark.parametrize("damage", ["missing", "torn", "garbage"])

@@ -62,8 +62,8 @@ def test_by_path_and_by_name(outputs: Path, make_run: MakeRun) -> None:
     [
         ("realnvp-mons", "no such run; did you mean 'outputs/day/realnvp-moons'?"),
         ("0", "2 runs have this name, give the path: outputs/one/0, outputs/two/0"),
-        ("outputs", r"not a run directory .*; 3 runs lie below it, the first is outputs/day/"),
-        ("qqqq", "no such run; `genlab list runs` names the 3 runs below outputs"),
+        ("outputs", r"not a run directory .*; runs below it: 3, the first is outputs/day/"),
+        ("qqqq", "no such run; `genlab list runs` names those below outputs"),
     ],
 )
 def test_mistakes(outputs: Path, make_run: MakeRun, text: str, message: str) -> None:

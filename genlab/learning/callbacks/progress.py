@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from genlab.learning.learner import Learner
 
@@ -25,6 +25,7 @@ class ProgressBar(Callback):
     def __init__(self) -> None:
         self.bar: LiveBar | None = None
         self.loss = math.nan
+        self.validation = ""
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         assert isinstance(learner, Learner)
@@ -41,12 +42,14 @@ class ProgressBar(Callback):
         self.loss = self.learner.losses.mean().item()
 
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        settings = self.learner.settings
+        value = float(trainer.callback_metrics[settings.monitor])
+        self.validation = f"{settings.monitor} {value:.4f}"
         if self.bar is not None or not trainer.is_global_zero:
             return
-        settings = self.learner.settings
         print(
             f"step {self.learner.step}/{settings.max_steps}  train/loss {self.loss:.4f}  "
-            f"{settings.monitor} {float(trainer.callback_metrics[settings.monitor]):.4f}  "
+            f"{self.validation}  "
             f"{self.speed():.0f} steps/s  {self.time_left()} left",
             file=sys.stderr,
             flush=True,
@@ -94,15 +97,14 @@ class LiveBar(Progress):
         super().__init__(
             TextColumn("[bold]{task.completed}[/]/{task.total}"),
             BarColumn(),
-            TextColumn("loss [bold]{task.fields[loss]}[/]"),
+            TextColumn("loss [bold]{task.fields[loss]}[/] {task.fields[validation]}"),
             TextColumn("{task.fields[speed]}"),
-            TimeElapsedColumn(),
             TextColumn("{task.fields[left]} left"),
             console=console,
             refresh_per_second=5,
         )
         total = source.learner.settings.max_steps
-        self.add_task("train", total=total, loss="", speed="", left="")
+        self.add_task("train", total=total, loss="", validation="", speed="", left="")
 
     def get_renderables(self) -> Iterable[RenderableType]:
         source = self.source
@@ -111,6 +113,7 @@ class LiveBar(Progress):
                 task,
                 completed=source.learner.step,
                 loss=f"{source.loss:.4f}",
+                validation=source.validation,
                 speed=f"{source.speed():.0f} steps/s",
                 left=source.time_left(),
             )

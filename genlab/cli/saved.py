@@ -1,0 +1,43 @@
+"""A run that a subcommand works on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from genlab.cli.waiting import loading
+from genlab.runs.directory import RunDirectory
+from genlab.runs.find import resolve
+from genlab.runs.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from genlab.assembly import Experiment
+
+__all__ = ["SavedRun"]
+
+
+class SavedRun:
+    """The run that a user means, readable before torch is imported.
+
+    Args:
+        text: A path, a run's name, or ``latest``.
+
+    Attributes:
+        directory: Where it lies.
+        manifest: What it is.
+        title: It in one line.
+
+    Raises:
+        UserError: There is no such run, or it is of another version.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.directory: RunDirectory = resolve(text)
+        self.manifest: dict[str, Any] = read_manifest(self.directory)
+        self.title = f"{self.manifest['model']} on {self.manifest['data']}: {self.directory.path}"
+
+    def load(self) -> Experiment:
+        """The experiment, with its best weights."""
+        with loading():
+            from genlab import assembly
+
+            return assembly.load(self.directory.path)
