@@ -207,7 +207,7 @@ class Experiment:
 
     def _place(self) -> None:
         # The target stays where the generators of the data are, on the CPU.
-        self.model.to(device_of(self.settings)).eval()
+        self.model.to(device_of(self.settings.accelerator)).eval()
 
     def _new_directory(self) -> RunDirectory:
         # Data-parallel training runs the program again in other processes, for the same run.

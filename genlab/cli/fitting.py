@@ -44,7 +44,7 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
         print_config(
             config,
             parameters=parameters,
-            device=device_name(experiment.settings),
+            device=device_name(config.trainer.accelerator),
             run=near(run.path),
         )
     with noted(run), stages():

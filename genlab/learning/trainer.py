@@ -64,19 +64,18 @@ def make_trainer(
         raise _device_error(settings, error) from error
 
 
-def device_of(settings: TrainerSettings) -> torch.device:
-    """The first device that a run with these settings computes on."""
-    kind = settings.accelerator
-    if kind in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+def device_of(accelerator: str) -> torch.device:
+    """The first device that ``trainer.accelerator`` stands for."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.device("cuda")
-    if kind in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
 
 
-def device_name(settings: TrainerSettings) -> str:
-    """What a run with these settings computes on, in words."""
-    device = device_of(settings)
+def device_name(accelerator: str) -> str:
+    """That device in words, and the CPU threads where it is the CPU."""
+    device = device_of(accelerator)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 import torch
@@ -32,7 +32,6 @@ class Experiment:
 
     def __init__(self, config: DictConfig, run: RunDirectory) -> None:
         self.config, self.run, self.model = config, run, StandardNormal((2,))
-        self.settings = SimpleNamespace(accelerator="cpu")
 
     def fit(self, *, resume: bool) -> dict[str, float | None]:
         type(self).made.append((self.config, self.run, resume))
