@@ -10,6 +10,7 @@ import pytest
 import torch
 from small import small_experiment
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import genlab
 from genlab.assembly import Experiment
@@ -74,8 +75,10 @@ def test_tensorboard_has_scalars_images_and_one_row_of_hyperparameters(run: Expe
         tags["images"]
     )
     assert len(events.Images("density/progress")) == 3
-    plugins = events.summary_metadata
-    assert any(m.plugin_data.plugin_name == "hparams" for m in plugins.values())
+    start = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    row = HParamsPluginData.FromString(start).session_start_info.hparams
+    assert row["model.layers"].number_value == 2
+    assert not any(key.startswith("callbacks.") or "_target_" in key for key in row)
 
 
 def test_load_gives_the_best_weights_in_evaluation_mode(run: Experiment) -> None:
@@ -88,6 +91,13 @@ def test_load_gives_the_best_weights_in_evaluation_mode(run: Experiment) -> None
     again = loaded.test()
     assert again["test/kl"] == pytest.approx(before["test/kl"], abs=1e-6)
     assert again["time/fit_seconds"] == before["time/fit_seconds"]
+
+
+def test_a_run_is_loaded_with_its_own_number_of_threads(run: Experiment) -> None:
+    assert run.directory is not None
+    torch.set_num_threads(2)
+    genlab.load(run.directory.path)
+    assert torch.get_num_threads() == 1
 
 
 def test_an_experiment_is_fitted_once_and_loading_leaves_random_numbers_alone(
