@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bijections.standardise import Standardise
-from genlab.config import build, check, compose, plain, read_config
+from genlab.config import build, check, compose, locate, plain, read_config
 from genlab.data.module import DataModule
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
@@ -41,6 +41,8 @@ from genlab.runs.manifest import flatten, read_manifest
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
     from matplotlib.figure import Figure
+
+    from genlab.targets.target import Target
 
 __all__ = ["Experiment", "experiment", "load"]
 
@@ -92,6 +94,7 @@ class Experiment:
             self.settings,
             optimizer=build(config, "optimizer"),
             schedule=build(config, "schedule"),
+            **self._source(),
         )
         if self.settings.monitor not in self.module.reports:
             raise UserError(
@@ -166,10 +169,28 @@ class Experiment:
         return draw(
             self.model,
             target=self.data.target,
-            samples=test.x,
-            context=test.context,
+            samples=None if test is None else test.x,
+            context=None if test is None else test.context,
             generator=generator(self.config.seed, "figures"),
         )
+
+    def _source(self) -> dict[str, Target]:
+        """What the learner learns from besides the stream of the data."""
+        choices, target = self.config.choices, self.data.target
+        learner = locate("objective", self.config.objective._target_)
+        if learner.learns_from == "energy":
+            if target is None or not target.has_energy:
+                raise UserError(
+                    f"objective={choices.objective}: it learns from a log-density, which is "
+                    f"unknown for data={choices.data}; use objective=maximum_likelihood"
+                )
+            return {"target": target}
+        if target is not None and not target.has_samples:
+            raise UserError(
+                f"objective={choices.objective}: it learns from samples, which data="
+                f"{choices.data} lacks; use objective=reverse_kl"
+            )
+        return {}
 
     def _evaluate(self) -> dict[str, float]:
         self._place()

@@ -8,14 +8,15 @@ from typing import NamedTuple
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-__all__ = ["Batch", "Chunk", "weighted_mean"]
+__all__ = ["Batch", "Chunk", "effective_fraction", "weighted_mean"]
 
 
 class Batch(NamedTuple):
     """n samples, with what they are conditioned on and how much each of them counts.
 
     Attributes:
-        x: Samples in data units, ``[n, *event]``.
+        x: Samples in data units, ``[n, *event]``; ``[n, 0]`` where a target has no samples, and a
+            batch only says how many of its own a model is to draw.
         context: A vector ``[n, c]`` or an integer label ``[n]`` for each sample, or None.
         weight: Non-negative importance weights ``[n]``, or None where all count the same.
     """
@@ -62,3 +63,12 @@ def weighted_mean(
     if weight is None:
         return values.mean()
     return (weight * values).sum() / weight.sum()
+
+
+def effective_fraction(log_weight: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Kish's effective sample size as a fraction of n, ``(sum w)^2 / (n sum w^2)``.
+
+    1 for equal weights, 1/n where one weight outweighs all others (Kish, "Survey sampling", 1965).
+    """
+    weight = (log_weight - log_weight.max()).exp()
+    return weight.sum().square() / (len(weight) * weight.square().sum())

@@ -10,8 +10,10 @@ import torch
 __all__ = ["generator"]
 
 
-def generator(seed: int, purpose: str, index: int = 0) -> torch.Generator:
-    """A CPU generator for the ``index``-th draw for some ``purpose``, independent of all others.
+def generator(
+    seed: int, purpose: str, index: int = 0, *, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """A generator for the ``index``-th draw for some ``purpose``, independent of all others.
 
     Nothing has to be saved to go on with it after an interruption: the same arguments give the same
     numbers.
@@ -20,6 +22,7 @@ def generator(seed: int, purpose: str, index: int = 0) -> torch.Generator:
         seed: The run's seed, at least 0.
         purpose: What the numbers are for, such as ``"train"``.
         index: Number of the draw.
+        device: Where the numbers are drawn.
     """
     words = np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), index]).generate_state(2)
-    return torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))
+    return torch.Generator(device).manual_seed(int(words[0]) << 32 | int(words[1]))

@@ -97,6 +97,24 @@ def test_samples_follow_the_density(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
 @pytest.mark.parametrize("context", CONTEXTS)
+def test_samples_come_with_their_log_densities(name: str, context: str, dtype: torch.dtype) -> None:
+    model = make(name, 5, dtype, context)
+    c = rows(40, context, dtype)
+    x, log_prob = model.sample_with_log_prob(40, c, generator=torch.Generator().manual_seed(2))
+    alone = model.sample(40, c, generator=torch.Generator().manual_seed(2))
+    tolerance = 2e-3 if dtype == torch.float32 else 1e-8
+    torch.testing.assert_close(x, alone, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(log_prob, model.log_prob(x, c), atol=tolerance, rtol=tolerance)
+    if model.reparametrised:
+        (x.square().sum() + log_prob.sum()).backward()
+        for parameter_name, parameter in model.named_parameters():
+            assert parameter.grad is not None, parameter_name
+            assert parameter.grad.isfinite().all(), parameter_name
+            assert parameter.grad.any(), parameter_name
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("context", CONTEXTS)
 def test_every_parameter_gets_a_finite_gradient(
     name: str, context: str, dtype: torch.dtype
 ) -> None:

@@ -180,3 +180,19 @@ def test_further_than_planned_equals_planned_so_far(tmp_path: Path) -> None:
     assert part.directory is not None
     resume(part.directory, max_steps=60)
     assert_same(whole.directory, part.directory)
+
+
+def test_reverse_kl_draws_the_same_samples_after_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Experiment, "_evaluate", lambda self: {})
+    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+    energy = ("data=u1", "objective=reverse_kl")
+    whole, part = start(tmp_path / "a", *energy), start(tmp_path / "b", *energy)
+    whole.fit()
+    with pytest.raises(Interrupted):
+        part.fit(callbacks=[Signal(signal.SIGTERM, 33)])
+    assert whole.directory is not None
+    assert part.directory is not None
+    resume(part.directory)
+    assert_same(whole.directory, part.directory)

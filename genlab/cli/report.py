@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 __all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
 
-FIRST = ("test/kl", "test/nll", "test/bits_per_dim")
+FIRST = ("test/kl", "test/nll", "test/bits_per_dim", "test/ess", "test/log_z")
 GROUPS = ("test", "val", "train", "pinn", "sampler", "ode", "model", "time")
 FLOOR = "target/entropy"
+EXACT = "target/log_z"
 OPTIMUM = {
     "exact": "nats above the optimum",
     "lower_bound": "nats above the optimum, an upper bound",
@@ -32,7 +33,7 @@ class Row(NamedTuple):
 def print_metrics(
     metrics: Mapping[str, float | None], title: str, *, likelihood: str = "exact"
 ) -> None:
-    """Print metrics, the important ones first, with standard errors and the entropy floor.
+    """Print metrics, the important ones first, with standard errors and the exact values.
 
     Args:
         metrics: Metrics by tag; ``TAG/se`` is the standard error of ``TAG``.
@@ -54,12 +55,15 @@ def print_metrics(
 def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") -> list[Row]:
     """The rows of `print_metrics`."""
     floor = metrics.get(FLOOR) if "test/nll" in metrics else None
-    remarks = {"test/kl": OPTIMUM[likelihood]}
-    if floor is not None:
-        remarks["test/nll"] = f"entropy floor {floor:.4f}"
+    exact = metrics.get(EXACT) if "test/log_z" in metrics else None
+    remarks = {"test/kl": OPTIMUM[likelihood], "test/ess": "effective share of its samples"}
     keys = [key for key in metrics if not key.endswith("/se")]
     if floor is not None:
+        remarks["test/nll"] = f"entropy floor {floor:.4f}"
         keys.remove(FLOOR)
+    if exact is not None:
+        remarks["test/log_z"] = f"exact {exact:.4f}"
+        keys = [key for key in keys if key not in (EXACT, "test/log_z/error")]
     return [
         Row(key, *_with_error(metrics[key], metrics.get(f"{key}/se")), remarks.get(key, ""))
         for key in sorted(keys, key=_rank)

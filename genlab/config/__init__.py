@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genlab.config.mistakes import explain
     from genlab.config.output import register_claim
     from genlab.config.places import config_dir
+    from genlab.config.signature import locate
     from genlab.config.stored import plain, read_config
     from genlab.config.validation import check
 
@@ -24,6 +25,7 @@ __all__ = [
     "compose",
     "config_dir",
     "explain",
+    "locate",
     "plain",
     "read_config",
     "register_claim",
@@ -37,6 +39,7 @@ HOMES = {
     "compose": "composition",
     "config_dir": "places",
     "explain": "mistakes",
+    "locate": "signature",
     "plain": "stored",
     "read_config": "stored",
     "register_claim": "output",

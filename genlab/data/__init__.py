@@ -1,7 +1,7 @@
 """Data: streams, sets, DataModules."""
 
 from genlab.data.module import DataModule
-from genlab.data.streams import FreshSamples, ShuffledSet, Stream
+from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
 from genlab.data.target_data import TargetData
 
-__all__ = ["DataModule", "FreshSamples", "ShuffledSet", "Stream", "TargetData"]
+__all__ = ["DataModule", "FreshSamples", "NoSamples", "ShuffledSet", "Stream", "TargetData"]

@@ -56,11 +56,11 @@ class DataModule(pl.LightningDataModule, ABC):
 
     @property
     @abstractmethod
-    def test(self) -> Batch:
-        """The fixed set that the test metrics are computed on."""
+    def test(self) -> Batch | None:
+        """The fixed set that the test metrics are computed on; None without samples."""
 
     def first_rows(self, n: int = 10_000) -> Batch:
-        """Training rows that data-dependent starts are computed from."""
+        """Rows that data-dependent starts are computed from."""
         return self.stream.rows(0, n)
 
     def train_dataloader(self) -> Chunks:

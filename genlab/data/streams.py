@@ -17,7 +17,7 @@ from genlab.batch import Batch
 from genlab.randomness import generator
 from genlab.targets.target import Target
 
-__all__ = ["FreshSamples", "ShuffledSet", "Stream"]
+__all__ = ["FreshSamples", "NoSamples", "ShuffledSet", "Stream"]
 
 
 class Stream(ABC):
@@ -67,6 +67,19 @@ class FreshSamples(Stream):
 
     def _make(self, index: int) -> Float[Tensor, "block *event"]:
         return self.target.sample(self.block, generator=generator(self.seed, "train", index))
+
+
+class NoSamples(Stream):
+    """Rows without coordinates, for a target that has no samples: only their number counts."""
+
+    def __init__(self) -> None:
+        super().__init__(seed=0, block=32768)
+
+    def rows(self, start: int, stop: int) -> Batch:
+        return Batch(self._slice(start, stop))
+
+    def _make(self, index: int) -> Float[Tensor, "block 0"]:
+        return torch.empty(self.block, 0)
 
 
 class ShuffledSet(Stream):

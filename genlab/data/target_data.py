@@ -8,9 +8,10 @@ from functools import cached_property
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
-from genlab.data.streams import FreshSamples, ShuffledSet, Stream
+from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
 from genlab.errors import UserError
 from genlab.randomness import generator
+from genlab.targets.rough import rough_samples
 from genlab.targets.target import Target
 
 __all__ = ["TargetData"]
@@ -18,6 +19,9 @@ __all__ = ["TargetData"]
 
 class TargetData(DataModule):
     """Samples of a target: an endless stream of fresh ones, or a set of a chosen size.
+
+    A target that is known by its density only gives rows without coordinates, and rough samples to
+    start a model from.
 
     The sets for validation and test come from generators of their own: they overlap with nothing
     that is trained on.
@@ -33,7 +37,7 @@ class TargetData(DataModule):
         seed: The run's seed.
 
     Raises:
-        UserError: The target's samples have another shape.
+        UserError: The target's samples have another shape, or it has none to make a set of.
     """
 
     target: Target
@@ -56,6 +60,10 @@ class TargetData(DataModule):
                 f"data.event_shape={list(event_shape)}: the target's samples have shape "
                 f"{list(target.event_shape)}; set data.dim={target.event_shape[0]}"
             )
+        if train_size is not None and not target.has_samples:
+            raise UserError(
+                f"data.train_size={train_size}: the target has no samples; leave it null"
+            )
         self.target = target
         self.train_size = train_size
         self.val_size = val_size
@@ -64,19 +72,25 @@ class TargetData(DataModule):
 
     @cached_property
     def stream(self) -> Stream:
+        if not self.target.has_samples:
+            return NoSamples()
         if self.train_size is None:
             return FreshSamples(self.target, seed=self.seed)
         return ShuffledSet(self._draw("train", self.train_size), seed=self.seed)
 
     @cached_property
     def validation(self) -> Batch:
+        if not self.target.has_samples:
+            return self.stream.rows(0, self.val_size)
         return self._draw("validation", self.val_size)
 
     @cached_property
-    def test(self) -> Batch:
-        return self._draw("test", self.test_size)
+    def test(self) -> Batch | None:
+        return self._draw("test", self.test_size) if self.target.has_samples else None
 
     def first_rows(self, n: int = 10_000) -> Batch:
+        if not self.target.has_samples:
+            return Batch(rough_samples(self.target, n, generator=generator(self.seed, "start")))
         return self.stream.rows(0, n if self.train_size is None else min(n, self.train_size))
 
     def _draw(self, purpose: str, n: int) -> Batch:

@@ -30,11 +30,14 @@ class Density(nn.Module, ABC):
 
     Attributes:
         likelihood: What `log_prob` returns: the exact value, a lower bound, or an estimate.
+        reparametrised: Whether the samples of `sample_with_log_prob` are differentiable in the
+            parameters, as learning by reverse KL needs.
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
     """
 
     likelihood: ClassVar[Likelihood] = "exact"
+    reparametrised: ClassVar[bool] = False
 
     def __init__(
         self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0
@@ -58,6 +61,16 @@ class Density(nn.Module, ABC):
         generator: torch.Generator | None,
     ) -> Float[Tensor, "n *event"]:
         """``n`` samples, in preprocessed units, given an encoded context of as many rows."""
+
+    def _sample_with_log_prob(
+        self,
+        n: int,
+        context: Float[Tensor, "n c"] | None,
+        generator: torch.Generator | None,
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        """``n`` preprocessed samples and their log-densities; overridden where one pass does."""
+        x = self._sample(n, context, generator)
+        return x, self._log_prob(x, context)
 
     def log_prob(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
@@ -105,6 +118,30 @@ class Density(nn.Module, ABC):
         """
         x = self._sample(n, self.context_encoder(context, n, self.dtype), generator)
         return x if self.preprocessing is None else self.preprocessing.generate(x)
+
+    def sample_with_log_prob(
+        self,
+        n: int,
+        context: Shaped[Tensor, "..."] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        """Draw ``n`` samples, with their log-densities in nats; both in data units.
+
+        Args:
+            n: Number of samples.
+            context: One row (broadcast) or n rows: vectors ``[n, c]`` or integer labels ``[n]``.
+            generator: Source of randomness; torch's global one if None.
+
+        Raises:
+            ValueError: The shape of ``context`` does not fit the density.
+        """
+        rows = self.context_encoder(context, n, self.dtype)
+        x, log_p = self._sample_with_log_prob(n, rows, generator)
+        if self.preprocessing is None:
+            return x, log_p
+        x, log_det = self.preprocessing.inverse(x)
+        return x, log_p - log_det
 
     @torch.no_grad()
     def initialise(

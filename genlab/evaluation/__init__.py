@@ -2,6 +2,7 @@
 
 from genlab.evaluation.discrepancy import mmd
 from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
 from genlab.evaluation.inversion import inverse_error
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
 from genlab.evaluation.speed import samples_per_second
@@ -10,12 +11,15 @@ from genlab.evaluation.wasserstein import wasserstein2
 
 __all__ = [
     "Estimate",
+    "effective_sample_size",
     "estimate_mean",
     "evaluate",
     "inverse_error",
     "kl",
+    "log_partition",
     "mmd",
     "negative_log_likelihood",
     "samples_per_second",
     "wasserstein2",
+    "weighted_samples",
 ]

@@ -10,6 +10,7 @@ from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.evaluation.discrepancy import mmd
 from genlab.evaluation.estimate import Estimate
+from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
 from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.inversion import bijection_of, inverse_error
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
@@ -28,20 +29,25 @@ def evaluate(
     generator: torch.Generator,
     w2_points: int = 2000,
     kl_samples: int = 100_000,
+    weighted: int = 20_000,
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, float]:
     """Every metric that applies, as tag and value; standard errors under ``.../se``.
 
     - ``test/nll``: nats per held-out sample.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
+    - ``test/ess``: effective sample size of the model's samples weighted towards the target, as a
+      fraction, and ``test/log_z``, ``log Z`` of the target by the mean of these weights, where the
+      target's energy is known and the model's likelihood exact; ``target/log_z`` and
+      ``test/log_z/error``, the exact one and the difference, where known.
     - ``test/w2``: 2-Wasserstein distance of model samples and true ones, and
       ``test/w2/reference``: the same of two sets of true ones.
     - ``test/mmd``: squared MMD on the same samples.
-    - ``test/inverse_error``: for flows, on the same true samples.
+    - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
     - ``model/parameters``, ``time/samples_per_second``.
 
-    True samples are fresh ones of the target. Without a target, or where the model is conditional,
-    they are rows of the test set (drawn by weight if it has weights), and each model sample is
+    True samples are fresh ones of the target. Where it has none, or the model is conditional, they
+    are rows of the test set (drawn by weight if it has weights), and each model sample is
     given the context of such a row. Values that are not finite are returned as they are.
 
     Args:
@@ -51,10 +57,13 @@ def evaluate(
         generator: Source of all randomness; the global one is left alone.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
         kl_samples: Fresh samples of the target in ``test/kl``.
+        weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
         batch_size: Samples that pass through the model at once.
     """
     # Each metric has a stream of its own, so that none depends on which others apply.
-    for_nll, for_kl, for_truth, for_model, for_speed = (spawn(generator) for _ in range(5))
+    for_nll, for_kl, for_truth, for_model, for_speed, for_weights = (
+        spawn(generator) for _ in range(6)
+    )
     row = None if test is None or test.context is None else test.context[:1]
     metrics: dict[str, float] = {
         "model/parameters": float(sum(p.numel() for p in model.parameters()))
@@ -69,19 +78,34 @@ def evaluate(
         record("test/nll", nll)
     if target is not None and target.entropy is not None:
         metrics["target/entropy"] = target.entropy
-    if target is not None and target.has_density and row is None:
+    # The target of a conditional model is another one under each context.
+    target = target if row is None else None
+    if target is not None and target.has_density and target.has_samples:
         record("test/kl", kl(model, target, n=kl_samples, generator=for_kl, batch_size=batch_size))
+    proposals: Float[Tensor, "n *event"] | None = None
+    if target is not None and target.has_energy and model.likelihood == "exact":
+        proposals, log_weight = weighted_samples(
+            model, target, weighted, generator=for_weights, batch_size=batch_size
+        )
+        record("test/ess", effective_sample_size(log_weight))
+        record("test/log_z", log_partition(log_weight))
+        if target.has_density and target.log_z is not None:
+            metrics["target/log_z"] = target.log_z
+            metrics["test/log_z/error"] = metrics["test/log_z"] - target.log_z
 
-    truth = _truth(test, target if row is None else None, w2_points, for_truth)
+    truth = _truth(test, target, w2_points, for_truth)
+    places, context = (None if proposals is None else proposals[:w2_points]), None
     if truth is not None:
-        x, other, context = truth
+        places, other, context = truth
         with inference(model, for_model):
-            y = draw_samples(model, len(x), context, generator=for_model, batch_size=batch_size)
-        metrics["test/w2"] = wasserstein2(x, y)
-        metrics["test/w2/reference"] = wasserstein2(x, other)
-        record("test/mmd", mmd(x, y))
-        if bijection_of(model) is not None:
-            metrics["test/inverse_error"] = inverse_error(model, x, context, batch_size=batch_size)
+            y = draw_samples(
+                model, len(places), context, generator=for_model, batch_size=batch_size
+            )
+        metrics["test/w2"] = wasserstein2(places, y)
+        metrics["test/w2/reference"] = wasserstein2(places, other)
+        record("test/mmd", mmd(places, y))
+    if places is not None and bijection_of(model) is not None:
+        metrics["test/inverse_error"] = inverse_error(model, places, context, batch_size=batch_size)
     metrics["time/samples_per_second"] = samples_per_second(
         model, row, generator=for_speed, batch_size=batch_size
     )
@@ -98,7 +122,7 @@ def _truth(
 
     A test set of fewer than ``2 n`` rows gives two halves, of at least the 5 points that MMD needs.
     """
-    if target is not None:
+    if target is not None and target.has_samples:
         x = target.sample(2 * n, generator=spawn(generator, device_of(target)))
         return x[:n], x[n:], None
     if test is None or len(test.x) < 10:

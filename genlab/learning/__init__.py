@@ -3,6 +3,7 @@
 from genlab.learning.gradient import GradientLearner
 from genlab.learning.learner import Learner
 from genlab.learning.maximum_likelihood import MaximumLikelihood
+from genlab.learning.reverse_kl import ReverseKL
 from genlab.learning.settings import TrainerSettings
 
-__all__ = ["GradientLearner", "Learner", "MaximumLikelihood", "TrainerSettings"]
+__all__ = ["GradientLearner", "Learner", "MaximumLikelihood", "ReverseKL", "TrainerSettings"]

@@ -6,7 +6,7 @@ import logging
 import time
 from abc import abstractmethod
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -39,9 +39,12 @@ class Learner(pl.LightningModule):
     Attributes:
         step: Number of training steps taken, also before a resume.
         losses: The loss of each step of the last chunk, on the device.
+        learns_from: What the data must offer: samples, or a target with an energy, which is then
+            handed in as ``target``.
         reports: Names of the metrics that `validate` returns, one of which ``best`` is chosen by.
     """
 
+    learns_from: ClassVar[Literal["samples", "energy"]] = "samples"
     losses: Float[Tensor, " steps"]
     reports: tuple[str, ...] = ("val/loss", "val/nll")
 

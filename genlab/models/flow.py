@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -29,6 +31,7 @@ class Flow(Density):
         base: The density of the latent.
     """
 
+    reparametrised: ClassVar[bool] = True
     layers: Compose
 
     def __init__(
@@ -54,6 +57,14 @@ class Flow(Density):
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         return self.layers.generate(self.base.sample(n, generator=generator), context)
+
+    def _sample_with_log_prob(
+        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        log_det: Tensor
+        z, log_p = self.base.sample_with_log_prob(n, generator=generator)
+        x, log_det = self.layers.inverse(z, context)
+        return x, log_p - log_det
 
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None

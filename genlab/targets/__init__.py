@@ -11,6 +11,7 @@ from genlab.targets.picture import ImageDensity
 from genlab.targets.pinwheel import Pinwheel
 from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
 from genlab.targets.rings import Circles, FourCircles, Rings
+from genlab.targets.rough import rough_samples
 from genlab.targets.spirals import TwoSpirals
 from genlab.targets.target import Target
 from genlab.targets.wells import DoubleWell, MuellerBrown
@@ -45,4 +46,5 @@ __all__ = [
     "SwissRoll",
     "Target",
     "TwoSpirals",
+    "rough_samples",
 ]

@@ -27,10 +27,15 @@ TRIAL = 3
 class Custom(Target):
     """A target that a Python file defines by these names::
 
-        def sample(n, generator):   # required: [n, dim], random numbers from the generator
-        def log_prob(x):            # if known: [n, dim] -> [n], exact and normalised, in nats
+        def sample(n, generator):   # [n, dim], random numbers from the generator
+        def log_prob(x):            # [n, dim] -> [n], exact, in nats
+        normalised = False          # if log_prob lacks a constant that is unknown
+        log_z = 1.88                # if it lacks a known one: the log of its exponential's integral
         entropy = 2.83              # if known: in nats
         bound = 4.0                 # if wanted: figures show [-bound, bound]^2
+
+    One of the two functions is enough: samples serve maximum likelihood, a density reverse KL,
+    which without samples looks for its start in ``[-bound, bound]^dim``.
 
     The file runs from where it lies and need not be importable; a copy of the target runs it again.
 
@@ -48,12 +53,15 @@ class Custom(Target):
         self.event_shape = (dim,)
         self._key = f"data.file={file}"
         names = self._run()
-        if "sample" not in names:
+        self._sample = self._function(names, "sample")
+        self._density = self._function(names, "log_prob")
+        if self._sample is None and self._density is None:
             own = [name for name, value in names.items() if callable(value)]
             hint = f"; {nearest('sample', own)}" if own else ""
-            raise UserError(f"{self._key}: defines no function sample(n, generator){hint}")
-        self._sample = self._function(names, "sample")
-        self._density = self._function(names, "log_prob") if "log_prob" in names else None
+            raise UserError(
+                f"{self._key}: defines no function sample(n, generator) or log_prob(x){hint}"
+            )
+        self.log_z = self._constant(names)
         self.entropy = self._number(names, "entropy")
         bound = self._number(names, "bound")
         if bound is not None and not bound > 0:
@@ -66,26 +74,44 @@ class Custom(Target):
         return partial(Custom, self.file, *self.event_shape), ()
 
     @property
+    def has_samples(self) -> bool:
+        return self._sample is not None
+
+    @property
     def has_density(self) -> bool:
+        return self.has_energy and self.log_z is not None
+
+    @property
+    def has_energy(self) -> bool:
         return self._density is not None
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n d"]:
-        x: Tensor = self._call(
-            f"sample({n}, generator)", lambda: self._sample(n, generator=generator)
-        )
+        sample = self._sample
+        if sample is None:
+            return super().sample(n, generator=generator)
+        x: Tensor = self._call(f"sample({n}, generator)", lambda: sample(n, generator=generator))
         self._check(f"sample({n}, generator)", x, (n, *self.event_shape))
         return x.float()
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        if self._density is None or self.log_z is None:
+            return super().log_prob(x)
+        return -self.energy(x) - self.log_z
+
+    def energy(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         density = self._density
         if density is None:
-            return super().log_prob(x)
+            return super().energy(x)
         log_p: Tensor = self._call("log_prob(x)", lambda: density(x))
         self._check(f"log_prob(x) of x {list(x.shape)}", log_p, (len(x),))
-        return log_p.to(x)
+        return -log_p.to(x)
 
     def _try(self) -> None:
         """Find mistakes before anything is trained on them."""
+        if not self.has_samples:
+            # Nothing tells where the mass lies: only that the function works can be tried.
+            self.energy(torch.zeros(TRIAL, *self.event_shape))
+            return
         x, again = (
             self.sample(TRIAL, generator=torch.Generator().manual_seed(0)) for _ in range(2)
         )
@@ -96,9 +122,9 @@ class Custom(Target):
                 f"{self._key}: sample gives other numbers for the same generator; "
                 "draw them with torch.rand(..., generator=generator)"
             )
-        if self.has_density and not self.log_prob(x).isfinite().all():
+        if self.has_energy and not self.energy(x).isfinite().all():
             raise UserError(
-                f"{self._key}: log_prob of samples {x.tolist()} is {self.log_prob(x).tolist()}, "
+                f"{self._key}: log_prob of samples {x.tolist()} is {(-self.energy(x)).tolist()}, "
                 "expected finite numbers"
             )
 
@@ -140,11 +166,20 @@ class Custom(Target):
                 f"(data.dim={self.event_shape[0]})"
             )
 
-    def _function(self, names: dict[str, Any], name: str) -> Callable[..., Any]:
-        function: Any = names[name]
-        if callable(function):
-            return cast(Callable[..., Any], function)
+    def _function(self, names: dict[str, Any], name: str) -> Callable[..., Any] | None:
+        function: Any = names.get(name)
+        if function is None or callable(function):
+            return cast(Callable[..., Any] | None, function)
         raise UserError(f"{self._key}: {name} is {function!r}, expected a function")
+
+    def _constant(self, names: dict[str, Any]) -> float | None:
+        """The logarithm of the integral of ``exp(log_prob)``; None where it is unknown."""
+        normalised = names.get("normalised", True)
+        if not isinstance(normalised, bool):
+            raise UserError(f"{self._key}: normalised is {normalised!r}, expected True or False")
+        if "log_z" in names:
+            return self._number(names, "log_z")
+        return 0.0 if normalised else None
 
     def _number(self, names: dict[str, Any], name: str) -> float | None:
         value = names.get(name)

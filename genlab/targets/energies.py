@@ -16,23 +16,25 @@ from genlab.targets.rejection import GridEnvelope
 __all__ = ["U1", "U2", "U3", "U4", "Energy", "SmoothEnergy", "Valleys"]
 
 EDGE = 4.0
+# Nats a unit of length: steep enough to let only 1/200 of a learned density's mass out.
+WALL = 50.0
 
 
 class Energy(PlaneTarget):
     """A density in the plane given by its energy, ``p(x) = e^{-U(x)} / Z`` on its support.
 
     Attributes:
-        log_normaliser: ``log Z``.
+        log_z: ``log Z``.
     """
 
-    log_normaliser: float
+    log_z: float
 
     @abstractmethod
     def energy(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-        """``U(x)``, smooth over the whole plane, also beyond the support of the density."""
+        """``U(x)``, finite over the whole plane, also beyond the support of the density."""
 
     def _log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-        return -self.energy(x) - self.log_normaliser
+        return -self.energy(x) - self.log_z
 
 
 class SmoothEnergy(Energy):
@@ -47,7 +49,7 @@ class SmoothEnergy(Energy):
         super().__init__()
         self.box = box
         self.scale = scale
-        self.log_normaliser = math.log(integrate_exp(self._log_weight, box, scale / 2))
+        self.log_z = math.log(integrate_exp(self._log_weight, box, scale / 2))
         self.envelope = GridEnvelope(self._log_weight, box)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
@@ -76,7 +78,8 @@ class Valleys(Energy):
     """Gaussian valleys along curves ``z2 = c_k(z1)``, cut off at ``|z1| = 4``.
 
     ``e^{-U} = sum_k exp(-(z2 - c_k(z1))^2 / 2 s_k^2)``: ``z1`` is uniform and ``z2``, given it, a
-    mixture with weights proportional to ``s_k``, so that ``Z = 8 sqrt(2 pi) sum_k s_k``.
+    mixture with weights proportional to ``s_k``, so that ``Z = 8 sqrt(2 pi) sum_k s_k``. Beyond the
+    cut, where the density is 0, the energy rises steeply.
 
     Args:
         widths: ``s_k``.
@@ -91,7 +94,7 @@ class Valleys(Energy):
         self.bound = 5.0
         self.terms = len(widths)
         self.register_buffer("widths", torch.tensor(widths, dtype=torch.float64), persistent=False)
-        self.log_normaliser = math.log(2 * EDGE * math.sqrt(2 * math.pi) * sum(widths))
+        self.log_z = math.log(2 * EDGE * math.sqrt(2 * math.pi) * sum(widths))
 
     @abstractmethod
     def valleys(self, z1: Float[Tensor, " n"]) -> Float[Tensor, "n k"]:
@@ -99,7 +102,8 @@ class Valleys(Energy):
 
     def energy(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         z = (x[:, 1:] - self.valleys(x[:, 0])) / self.widths.to(x)
-        return -torch.logsumexp(-0.5 * z.square(), 1)
+        beyond = (x[:, 0].abs() - EDGE).clamp_min(0)
+        return WALL * beyond - torch.logsumexp(-0.5 * z.square(), 1)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         z1 = EDGE * (2 * torch.rand(n, generator=generator, device=self.device) - 1)

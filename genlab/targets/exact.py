@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from functools import cached_property
 
 import torch
@@ -20,7 +20,7 @@ WORKING_SET = 2**18
 MAX_EVALUATIONS = 2**27
 
 
-class ExactTarget(Target):
+class ExactTarget(Target, ABC):
     """A target with an exact density.
 
     Subclasses implement `sample` and `_log_prob`. The public `log_prob` checks the shape and works

@@ -1,8 +1,6 @@
-"""The contract of what is learned: a distribution, with its exact density where known."""
+"""The contract of what is learned: a distribution, known by its samples, its density, or both."""
 
 from __future__ import annotations
-
-from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
@@ -11,26 +9,28 @@ from torch import Tensor, nn
 __all__ = ["Target"]
 
 
-class Target(nn.Module, ABC):
-    """A distribution on ``R^d`` to learn from.
+class Target(nn.Module):
+    """A distribution ``p(x) = e^{-U(x)} / Z`` on ``R^d`` to learn from.
 
     A target is an ``nn.Module`` without parameters: its constants are buffers, so
     ``target.to(device)`` moves it and its computations follow. Quadrature nodes and mixture centres
     are kept in float64 and cast to the input's type on use: float64 in, float64 out.
 
-    Subclasses implement `sample`, and `log_prob` where the density is known.
+    Subclasses implement what is known: `sample`, `log_prob`, and `energy` with `log_z` where the
+    density is given up to a constant, or has to be learned from beyond its support.
 
     Attributes:
         event_shape: Shape of one sample, ``(d,)`` for a point in ``R^d``.
         entropy: Differential entropy in nats, or None where it is unknown.
+        log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
     """
 
     event_shape: tuple[int, ...] = (2,)
     entropy: float | None = None
+    log_z: float | None = 0.0
     bound: float = 4.0
 
-    @abstractmethod
     def sample(
         self, n: int, *, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n *event"]:
@@ -39,17 +39,39 @@ class Target(nn.Module, ABC):
         Args:
             n: Number of samples.
             generator: Source of randomness on the target's device; torch's global one if None.
+
+        Raises:
+            NotImplementedError: The target is known by its density only.
         """
+        raise NotImplementedError(f"{type(self).__name__} is known by its density only")
 
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
         """Exact normalised log-density in nats; ``-inf`` outside the support.
 
         Raises:
-            NotImplementedError: The target is known by its samples only.
+            NotImplementedError: The target is known by its samples, or up to a constant, only.
         """
-        raise NotImplementedError(f"{type(self).__name__} is known by its samples only")
+        known = "up to a constant" if self.has_energy else "by its samples"
+        raise NotImplementedError(f"{type(self).__name__} is known {known} only")
+
+    def energy(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
+        """``U(x)`` in nats, whose gradient in ``x`` is what reverse KL learns from.
+
+        Beyond the support it may be finite, a wall that leads back to it.
+        """
+        return -self.log_prob(x)
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether `sample` is implemented."""
+        return type(self).sample is not Target.sample
 
     @property
     def has_density(self) -> bool:
         """Whether `log_prob` is implemented."""
         return type(self).log_prob is not Target.log_prob
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether `energy` is implemented."""
+        return self.has_density or type(self).energy is not Target.energy

@@ -19,6 +19,10 @@ MUELLER_BROWN = (
 )
 
 
+# The exponent above which that potential goes on along the tangent, far outside of its wells.
+STEEP = 20.0
+
+
 class DoubleWell(SmoothEnergy):
     """``U = x^4 - 6 x^2 - x / 2 + y^2 / 2`` (Noe et al. 2019, Boltzmann generators)."""
 
@@ -33,8 +37,11 @@ class DoubleWell(SmoothEnergy):
 class MuellerBrown(SmoothEnergy):
     """The Mueller-Brown potential at temperature 10, ``U = V / 10`` (Mueller and Brown 1979).
 
-    ``V = sum_i A_i exp(a_i (x - x_i)^2 + b_i (x - x_i) (y - y_i) + c_i (y - y_i)^2)``.
+    ``V = sum_i A_i exp(a_i (x - x_i)^2 + b_i (x - x_i) (y - y_i) + c_i (y - y_i)^2)``. Where an
+    exponent is so large that no mass is left in double precision, its tangent keeps V finite.
     """
+
+    bound = 2.0
 
     def __init__(self) -> None:
         super().__init__(((-2.5, 2.0), (-1.25, 3.0)), scale=0.06)
@@ -43,5 +50,7 @@ class MuellerBrown(SmoothEnergy):
         energy = torch.zeros_like(x[:, 0])
         for height, a, b, c, x0, y0 in MUELLER_BROWN:
             dx, dy = x[:, 0] - x0, x[:, 1] - y0
-            energy = energy + height / 10 * (dx * (a * dx + b * dy) + c * dy.square()).exp()
+            exponent = dx * (a * dx + b * dy) + c * dy.square()
+            beyond = (exponent - STEEP).clamp_min(0)
+            energy = energy + height / 10 * exponent.clamp_max(STEEP).exp() * (1 + beyond)
         return energy

@@ -72,6 +72,24 @@ def test_the_floor_stands_beside_the_likelihood() -> None:
     assert bound["test/kl"] == "nats above the optimum, an upper bound"
 
 
+def test_the_exact_constant_stands_beside_the_estimated_one() -> None:
+    metrics = {
+        "test/log_z": 1.8761,
+        "test/log_z/se": 0.0012,
+        "test/log_z/error": -0.0014,
+        "target/log_z": 1.8775,
+        "test/ess": 0.981,
+        "test/ess/se": 0.0011,
+        "val/loss": -1.87,
+    }
+    rows = {row.key: row for row in metric_rows(metrics)}
+    assert list(rows) == ["test/ess", "test/log_z", "val/loss"]
+    assert rows["test/log_z"][1:] == ("1.8761", "0.0012", "exact 1.8775")
+    assert rows["test/ess"].remark == "effective share of its samples"
+    unknown = {key: value for key, value in metrics.items() if key == "test/log_z"}
+    assert metric_rows(unknown)[0].remark == ""
+
+
 def test_an_entropy_without_a_likelihood_is_a_metric_of_its_own() -> None:
     assert [row.key for row in metric_rows({"target/entropy": 1.0})] == ["target/entropy"]
 

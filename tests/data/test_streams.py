@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from genlab.batch import Batch, Chunk
-from genlab.data import FreshSamples, ShuffledSet
+from genlab.data import FreshSamples, NoSamples, ShuffledSet
 from genlab.targets import Moons
 
 
@@ -44,3 +44,9 @@ def test_a_chunk_gives_back_its_steps() -> None:
         [8, 9, 10, 11],
     ]
     assert all(batch.context is None and len(batch.weight) == 4 for batch in batches)
+
+
+def test_without_samples_only_the_number_of_rows_counts() -> None:
+    rows = NoSamples().rows(32_700, 98_400)
+    assert rows.x.shape == (65_700, 0)
+    assert [len(batch.x) for batch in Chunk(rows, steps=3).batches()] == [21_900] * 3

@@ -11,6 +11,7 @@ from genlab.densities import StandardNormal
 from genlab.evaluation.figures import density_panel, draw, figure_to_image
 from genlab.evaluation.figures.density import model_density, sample_density, target_density
 from genlab.evaluation.figures.window import Window, window_of
+from genlab.targets import Target
 
 MEAN, SCALE = [1.5, -2.0], [0.5, 0.3]
 
@@ -209,6 +210,31 @@ def test_the_quick_panel(plane):
 def test_the_quick_panel_of_a_target_known_by_samples(affine_flow, sample_target):
     figure = density_panel(affine_flow(MEAN, SCALE), sample_target(MEAN, SCALE))
     assert titles(figure) == ["Model density"]
+
+
+class Bowl(Target):
+    """The density of the other tests, up to a constant, without samples."""
+
+    log_z = None
+
+    def energy(self, x):
+        return ((x - x.new_tensor(MEAN)) / x.new_tensor(SCALE)).square().sum(1) / 2 - 100
+
+
+def test_an_energy_without_samples_has_the_same_layout(affine_flow, plane, generator):
+    flow = affine_flow([1.0, -2.0], [0.8, 0.6])
+    figures = draw(flow, target=Bowl(), samples=None, generator=generator)
+    assert list(figures) == ["density", "samples", "deformation"]
+    assert titles(figures["density"])[0] == "True density"
+    assert titles(figures["samples"])[0] == "Reweighted samples"
+    truth = target_density(Bowl(), Window(-4, 4, -4, 4), 200)
+    np.testing.assert_allclose(
+        truth, target_density(plane[1], Window(-4, 4, -4, 4), 200), rtol=1e-6, atol=1e-9
+    )
+    assert titles(density_panel(flow, Bowl())) == ["True density", "Model density"]
+    points = figures["samples"].axes[0].collections[0].get_offsets()
+    assert points.mean(0).tolist() == pytest.approx(MEAN, abs=0.1)
+    assert all(is_drawn(figure) for figure in figures.values())
 
 
 def test_the_quick_panel_is_quick(plane):

@@ -62,6 +62,35 @@ def test_sample_alone_is_enough(write) -> None:
         target.log_prob(torch.zeros(3, 2))
 
 
+BARE = "def log_prob(x): return -x.square().sum(1) / 2\n"
+CONSTANTS = {
+    "normalised": ("", 0.0),
+    "unknown": ("normalised = False\n", None),
+    "unknown, said otherwise": ("log_z = None\n", None),
+    "known": ("log_z = 1.8378770664093453\n", math.log(2 * math.pi)),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_density_alone_is_enough_normalised_or_not(write, name: str) -> None:
+    text, log_z = CONSTANTS[name]
+    target = Custom(write(BARE + text), 2)
+    x = torch.randn(9, 2, dtype=torch.float64)
+    torch.testing.assert_close(target.energy(x), x.square().sum(1) / 2)
+    assert target.log_z == log_z
+    assert target.has_energy
+    assert not target.has_samples
+    assert target.has_density == (log_z is not None)
+    with pytest.raises(NotImplementedError, match="known by its density only"):
+        target.sample(3)
+    if log_z is None:
+        with pytest.raises(NotImplementedError, match="known up to a constant only"):
+            target.log_prob(x)
+    else:
+        torch.testing.assert_close(target.log_prob(x), -x.square().sum(1) / 2 - log_z)
+    assert copy.deepcopy(target).log_z == log_z
+
+
 def test_any_dimension_and_any_floating_type(write) -> None:
     text = "import torch\ndef sample(n, *, generator=None):\n"
     text += "    return torch.rand(n, 7, generator=generator, dtype=torch.float64)\n"
@@ -105,10 +134,13 @@ def test_a_file_may_define_dataclasses(write) -> None:
 
 
 MISTAKES = {
-    "no sample": ("import torch\nx = 1\n", r": defines no function sample\(n, generator\)$"),
+    "neither sample nor log_prob": (
+        "import torch\nx = 1\n",
+        r": defines no function sample\(n, generator\) or log_prob\(x\)$",
+    ),
     "sample misspelt": (
         SAMPLE.replace("sample", "sampel"),
-        r": defines no function sample\(n, generator\); did you mean 'sampel'\?",
+        r": defines no function sample\(n, generator\) or .*; did you mean 'sampel'\?",
     ),
     "sample not a function": ("sample = 3\n", ": sample is 3, expected a function"),
     "log_prob not a function": (
@@ -160,6 +192,15 @@ MISTAKES = {
         SAMPLE + "def log_prob(x): return (x - x).sum(1).log()\n",
         r"log_prob of samples .* is \[-inf, -inf, -inf\], expected finite numbers",
     ),
+    "log-density of another shape without samples": (
+        "def log_prob(x): return x\n",
+        r"log_prob\(x\) of x \[3, 2\] returned shape \[3, 2\], expected \[3\]",
+    ),
+    "normalised not a truth value": (
+        SAMPLE + "normalised = 'no'\n",
+        ": normalised is 'no', expected True or False",
+    ),
+    "log_z not a number": (SAMPLE + "log_z = 'big'\n", ": log_z is 'big', expected a number"),
     "entropy not a number": (
         SAMPLE + "entropy = 'high'\n",
         ": entropy is 'high', expected a number",

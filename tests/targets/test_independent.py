@@ -263,9 +263,9 @@ def test_funnel_where_its_neck_underflows() -> None:
 )
 def test_normalisers_of_the_energies(energy: type[targets.Energy], normaliser: float) -> None:
     target = energy()
-    assert target.log_normaliser == pytest.approx(math.log(normaliser), abs=5e-5)
+    assert target.log_z == pytest.approx(math.log(normaliser), abs=5e-5)
     x = target.sample(100).double()
-    torch.testing.assert_close(target.log_prob(x), -target.energy(x) - target.log_normaliser)
+    torch.testing.assert_close(target.log_prob(x), -target.energy(x) - target.log_z)
 
 
 def test_energies_at_known_places() -> None:
@@ -296,3 +296,29 @@ def test_the_fork_of_u4_is_as_heavy_as_its_valleys_are_wide() -> None:
     z1, z2 = targets.U4().sample(400_000, generator=torch.Generator().manual_seed(0)).T
     lower = (z2 < torch.sin(math.pi / 2 * z1) - 1.5)[z1 > 3].double()
     assert abs(lower.mean() - 0.35 / 0.75) < 4 * lower.std() / math.sqrt(len(lower))
+
+
+@pytest.mark.parametrize("energy", [targets.U2, targets.U3, targets.U4])
+def test_a_wall_leads_back_to_the_support(energy: type[targets.Energy]) -> None:
+    target = energy()
+    x = torch.tensor([[4.5, 0.3], [-9.0, 1.0]], dtype=torch.float64, requires_grad=True)
+    assert (target.log_prob(x) == -math.inf).all()
+    (force,) = torch.autograd.grad(target.energy(x).sum(), x)
+    assert force[0, 0] > 40
+    assert force[1, 0] < -40
+    # What a model that learns the energy leaves outside: 2 / (50 * 8) of its mass.
+    z1 = torch.linspace(-5, 5, 4001, dtype=torch.float64)
+    z2 = torch.linspace(-8, 8, 801, dtype=torch.float64)
+    density = (-target.energy(torch.cartesian_prod(z1, z2)) - target.log_z).exp()
+    mass = density.view(4001, 801).sum(1) * (z1[1] - z1[0]) * (z2[1] - z2[0])
+    assert mass[z1.abs() > 4].sum() == pytest.approx(1 / 200, rel=0.1)
+
+
+def test_the_energy_of_mueller_brown_is_finite_wherever_a_flow_may_go() -> None:
+    x = torch.tensor([[30.0, -40.0], [-1e4, 1e4], [8.0, 8.0]], requires_grad=True)
+    energy = targets.MuellerBrown().energy(x)
+    (force,) = torch.autograd.grad(energy.sum(), x)
+    assert (energy > 1e6).all()
+    assert energy.isfinite().all()
+    assert force.isfinite().all()
+    assert ((force * x).sum(1) > 0).all()

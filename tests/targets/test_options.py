@@ -20,7 +20,9 @@ from genlab.targets import ExactTarget
 CLASSES = [
     value
     for name in targets.__all__
-    if inspect.isclass(value := getattr(targets, name)) and not inspect.isabstract(value)
+    if inspect.isclass(value := getattr(targets, name))
+    and not inspect.isabstract(value)
+    and value is not targets.Target
 ]
 
 FILES = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -29,10 +31,17 @@ def model_density(model: Density, window: Window, size: int) -> Float[np.ndarray
 
 
 def target_density(target: Target, window: Window, size: int) -> Float[np.ndarray, "size size"]:
-    """The exact density at the centres of ``size x size`` cells, row y upwards, column x."""
+    """The exact density at the centres of ``size x size`` cells, row y upwards, column x.
+
+    Where it is known up to a constant only, the window is taken to hold all of the mass.
+    """
     grid = window.grid(size).to(device_of(target))
     with torch.no_grad():
-        log_p = torch.cat([target.log_prob(grid[rows]) for rows in batches(len(grid), BATCH)])
+        if target.has_density:
+            log_p = torch.cat([target.log_prob(grid[rows]) for rows in batches(len(grid), BATCH)])
+        else:
+            log_p = -torch.cat([target.energy(grid[rows]) for rows in batches(len(grid), BATCH)])
+            log_p = log_p.log_softmax(0) - math.log(window.area / size**2)
     return log_p.exp().reshape(size, size).cpu().numpy()
 
 
@@ -52,7 +61,7 @@ def density_figure(
     target: Target | None,
     *,
     window: Window,
-    samples: Float[Tensor, "n 2"],
+    samples: Float[Tensor, "n 2"] | None,
     size: int = 200,
 ) -> Figure:
     """True density, model density on the same colours, and their difference.
@@ -64,13 +73,14 @@ def density_figure(
         model: A density on the plane.
         target: What it should be, or None.
         window: What to show.
-        samples: True samples, used where the density is unknown.
+        samples: True samples, used where the density is unknown; else they may be None.
         size: Grid points a side.
     """
-    exact = target is not None and target.has_density
+    exact = target is not None and target.has_energy
     if target is not None and exact:
         truth = target_density(target, window, size)
     else:
+        assert samples is not None
         # About four samples a cell if they were spread evenly: fine enough, and not all noise.
         truth = sample_density(samples, window, int(np.clip(0.5 * len(samples) ** 0.5, 16, 100)))
     density = model_density(model, window, size)
@@ -102,7 +112,7 @@ def density_panel(
     """
     window = Window(-target.bound, target.bound, -target.bound, target.bound)
     density = model_density(model, window, size)
-    if truth is None and target.has_density:
+    if truth is None and target.has_energy:
         truth = target_density(target, window, size)
     top = _top(density if truth is None else truth)
     figure, axes = panels(1, 1 if truth is None else 2, side=3.2, dpi=100)

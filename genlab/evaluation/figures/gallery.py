@@ -17,6 +17,7 @@ from genlab.evaluation.figures.density import density_figure
 from genlab.evaluation.figures.latent import latent_figure
 from genlab.evaluation.figures.samples import sample_figure
 from genlab.evaluation.figures.window import Window, window_of
+from genlab.evaluation.importance import resampled
 from genlab.evaluation.inference import draw_samples, inference, log_probs
 from genlab.evaluation.inversion import bijection_of
 from genlab.targets.target import Target
@@ -28,7 +29,7 @@ def draw(
     model: Density,
     *,
     target: Target | None,
-    samples: Float[Tensor, "k *event"],
+    samples: Float[Tensor, "k *event"] | None,
     generator: torch.Generator,
     bound: float | None = None,
     context: Shaped[Tensor, "k ..."] | None = None,
@@ -41,12 +42,13 @@ def draw(
     flow, ``latent`` and ``deformation``. In other dimensions: corner plots of the first five
     coordinates, ``samples`` and, for a flow, ``latent``. A conditional model has the figures of
     samples and latent, under the contexts that the true samples came with. Samples that are not
-    vectors have no figures here.
+    vectors have no figures here. Where there are no true samples, the model's own stand for them,
+    resampled by their weights under the target, and ``latent`` is left out.
 
     Args:
         model: The density to show.
         target: What it should be, or None where it is known by ``samples`` only.
-        samples: True samples, on any device.
+        samples: True samples, on any device; None where there are none, but an energy.
         generator: Source of randomness, on any device.
         bound: Half the side of the square shown in the plane; the target's if None, and without a
             target the window follows the samples.
@@ -56,7 +58,10 @@ def draw(
     """
     if len(model.event_shape) != 1:
         return {}
-    everything = samples
+    everything, kind = samples, "True"
+    if samples is None:
+        assert target is not None
+        samples, kind = resampled(model, target, n, generator=generator), "Reweighted"
     samples = samples[:n].to(model.device, model.dtype)
     context = None if context is None else context[:n].to(model.device)
     plane = model.event_shape == (2,)
@@ -72,9 +77,9 @@ def draw(
                 figures["density"] = density_figure(
                     model, target, window=window, samples=everything
                 )
-            figures["samples"] = sample_figure(samples, drawn, window=window)
+            figures["samples"] = sample_figure(samples, drawn, window=window, kind=kind)
         else:
-            labels = ("true samples", "model samples")
+            labels = (f"{kind.lower()} samples", "model samples")
             figures["samples"] = corner_figure(samples, drawn, labels=labels, names=names)
         base = getattr(model, "base", None)
         if bijection is None or not isinstance(base, Density):
@@ -82,13 +87,13 @@ def draw(
         encoded = model.context_encoder(context, len(samples), samples.dtype)
         z, _ = bijection(samples, encoded)
         base_samples = draw_samples(base, len(samples), generator=generator)
-        if plane:
+        if plane and kind == "True":
             figures["latent"] = latent_figure(samples, z, base_samples, base, window=window)
-            if context is None:
-                figures["deformation"] = _deformation(bijection, base, base_samples, window)
-        else:
+        elif kind == "True":
             labels = ("data in the latent", "base")
             figures["latent"] = corner_figure(z, base_samples, labels=labels, symbol="z")
+        if plane and context is None:
+            figures["deformation"] = _deformation(bijection, base, base_samples, window)
     return figures
 
 

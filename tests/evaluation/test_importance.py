@@ -1,0 +1,105 @@
+"""Importance weights against closed forms between Gaussians."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from genlab.batch import effective_fraction
+from genlab.evaluation import effective_sample_size, log_partition, weighted_samples
+from genlab.evaluation.importance import resampled
+from genlab.targets import Target
+
+
+class Bowl(Target):
+    """``e^{-|x - mean|^2 / 2 s^2}`` in the plane, whose integral nobody tells."""
+
+    log_z = None
+    mean, scale = 0.3, 0.8
+
+    def energy(self, x):
+        return (x - self.mean).square().sum(1) / (2 * self.scale**2)
+
+
+LOG_Z = math.log(2 * math.pi * Bowl.scale**2)
+
+
+def fraction(mean, scale):
+    """``1 / E_p[p / q]`` for the bowl's density p and ``q = N(mean, scale^2 I)``.
+
+    Along one axis, with the precisions P and Q and the distance d of the means,
+    ``int p^2 / q = P / sqrt(Q (2P - Q)) exp(P Q d^2 / (2P - Q))``.
+    """
+    p, q, distance = 1 / Bowl.scale**2, 1 / scale**2, Bowl.mean - mean
+    both = 2 * p - q
+    return (math.sqrt(q * both) / p * math.exp(-p * q * distance**2 / both)) ** 2
+
+
+def test_equal_weights_are_all_effective():
+    for log_weight in (torch.zeros(50), torch.full((50,), -1e4), torch.full((50,), 800.0)):
+        assert effective_fraction(log_weight).item() == pytest.approx(1)
+        estimate = effective_sample_size(log_weight)
+        assert (estimate.value, estimate.se) == (pytest.approx(1), pytest.approx(0, abs=1e-9))
+        assert log_partition(log_weight).value == pytest.approx(log_weight[0].item())
+
+
+def test_one_weight_above_all_others_is_one_sample():
+    log_weight = torch.cat([torch.zeros(49), torch.tensor([200.0])])
+    assert effective_fraction(log_weight).item() == pytest.approx(1 / 50)
+    half = torch.cat([torch.zeros(25), torch.full((25,), -math.inf)])
+    assert effective_sample_size(half).value == pytest.approx(0.5)
+    assert log_partition(half).value == pytest.approx(math.log(0.5))
+
+
+@pytest.mark.parametrize(("mean", "scale"), [(0.3, 0.8), (0.0, 1.0), (0.5, 0.7)])
+def test_ess_and_log_z_of_gaussians(affine_flow, generator, global_state, mean, scale):
+    flow = affine_flow([mean, mean], [scale, scale])
+    _, log_weight = weighted_samples(flow, Bowl(), 40_000, generator=generator)
+    ess, log_z = effective_sample_size(log_weight), log_partition(log_weight)
+    assert abs(ess.value - fraction(mean, scale)) < 4 * ess.se + 1e-6
+    assert abs(log_z.value - LOG_Z) < 4 * log_z.se + 1e-6
+
+
+def test_the_standard_errors_are_those_of_repetitions(affine_flow):
+    flow, source = affine_flow([0.0, 0.0], [1.0, 1.0]), torch.Generator().manual_seed(0)
+    runs = [weighted_samples(flow, Bowl(), 1000, generator=source).log_weight for _ in range(200)]
+    for estimator in (effective_sample_size, log_partition):
+        estimates = [estimator(log_weight) for log_weight in runs]
+        spread = torch.tensor([estimate.value for estimate in estimates]).std().item()
+        mean_error = sum(estimate.se for estimate in estimates) / len(estimates)
+        assert mean_error == pytest.approx(spread, rel=0.2)
+
+
+def test_resampled_proposals_follow_the_target(affine_flow, generator):
+    flow = affine_flow([0.0, 0.0], [1.5, 1.5])
+    x = resampled(flow, Bowl(), 40_000, generator=generator)
+    assert x.mean(0).tolist() == pytest.approx([Bowl.mean] * 2, abs=0.03)
+    assert x.std(0).tolist() == pytest.approx([Bowl.scale] * 2, rel=0.03)
+
+
+def test_a_likelihood_that_is_no_density_gives_no_weights(noisy_flow, generator):
+    from genlab.evaluation import evaluate
+
+    flow = noisy_flow([0.0, 0.0], [1.0, 1.0])
+    metrics = evaluate(flow, test=None, target=Bowl(), generator=generator)
+    assert set(metrics) == {"model/parameters", "time/samples_per_second"}
+
+
+def test_what_a_target_without_samples_is_measured_by(affine_flow, generator):
+    from genlab.evaluation import evaluate
+
+    flow = affine_flow([0.3, 0.3], [0.8, 0.8])
+    metrics = evaluate(flow, test=None, target=Bowl(), generator=generator)
+    assert set(metrics) == {
+        "model/parameters",
+        "test/ess",
+        "test/ess/se",
+        "test/inverse_error",
+        "test/log_z",
+        "test/log_z/se",
+        "time/samples_per_second",
+    }
+    assert metrics["test/ess"] == pytest.approx(1)
+    assert metrics["test/log_z"] == pytest.approx(LOG_Z)
