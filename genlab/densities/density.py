@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Shaped
@@ -34,7 +34,7 @@ class Density(nn.Module, ABC):
             its Jacobian is counted, so `log_prob` stays in data units.
     """
 
-    likelihood: ClassVar[Likelihood] = "exact"
+    likelihood: Likelihood = "exact"
 
     def __init__(
         self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0
@@ -125,6 +125,10 @@ class Density(nn.Module, ABC):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
         """Set what starts from preprocessed data; nothing by default."""
+
+    def diagnostics(self) -> dict[str, float]:
+        """What the logs show of the model besides its loss, by tag; nothing by default."""
+        return {}
 
     @property
     def dtype(self) -> torch.dtype:
