@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from genlab.nn.linearisation import Linearisation
+from genlab.nn.linearisation import Linearisation, take_rows
 
 __all__ = ["Gradient", "LogDet", "exact_log_det", "roulette_lengths", "series_log_det"]
 
@@ -68,7 +68,8 @@ def series_log_det(
         generator: Draws those orders; torch's global one if None.
     """
     # Longest first: the samples that have a k-th term are the first rows.
-    counts = [int((lengths >= k).sum()) for k in range(1, int(lengths.max()) + 1)]
+    longest = max(lengths.tolist(), default=0)
+    counts = [int((lengths >= k).sum()) for k in range(1, longest + 1)]
     order = torch.rand(probe.shape[:2], generator=generator).argsort(1).to(probe.device)
     if gradient == "direct":
         return _series(linearisation, probe, order, counts, certain)[0]
@@ -88,9 +89,7 @@ def _series(
     certain: int,
 ) -> tuple[Float[Tensor, "stack n"], Float[Tensor, "stack n *event"]]:
     """The series, and ``sum_{k=0}^N (-1)^k J'^k v / P(N >= k)``."""
-    event = [1] * (probe.ndim - 2)
-    index = order.view(*order.shape, *event)
-    jacobian, probe = jacobian.rows(order), probe.take_along_dim(index, dim=1)
+    jacobian, probe = jacobian.rows(order), take_rows(probe, order)
     values, adjoint, power = probe.new_zeros(order.shape), probe, probe
     for k, count in enumerate(counts, start=1):
         power = jacobian.rows(slice(count)).vjp(power[:, :count])
@@ -99,7 +98,7 @@ def _series(
         values = _add(values, trace, -factor / k)
         adjoint = _add(adjoint, power, factor)
     back = order.argsort(1)
-    return values.gather(1, back), adjoint.take_along_dim(back.view(*order.shape, *event), dim=1)
+    return take_rows(values, back), take_rows(adjoint, back)
 
 
 def _add(total: Tensor, part: Tensor, factor: float) -> Tensor:

@@ -23,6 +23,9 @@ from genlab.nn.lipschitz_network import LipschitzFunctions, LipschitzNetwork
 
 __all__ = ["ResidualBlocks", "ResidualOptions"]
 
+AT_ONCE = 4
+"""Coordinates up to which the Jacobians of all blocks are worked out together."""
+
 
 class ResidualOptions(NamedTuple):
     """How residual blocks compute what has no closed form.
@@ -178,7 +181,9 @@ class ResidualBlocks(Bijection):
     ) -> Float[Tensor, "stack n"]:
         options, stack = self.options, len(jacobians.weights[0])
         if options.log_det == "exact":
-            return exact_log_det(jacobians.jacobian())
+            # All at once where that is quick; one at a time where Jacobians fill the memory.
+            parts = jacobians.split(stack if x.shape[1:].numel() <= AT_ONCE else 1)
+            return torch.cat([exact_log_det(part.jacobian()) for part in parts])
         terms = options.terms if self.training else options.evaluation_terms
         generator = None if self.training else _seeded_by(x)
         if options.log_det == "russian_roulette":

@@ -23,7 +23,7 @@ Contraction = Annotated[float, Bound(0.0, 1.0, open_low=True, open_high=True)]
 
 
 class ResFlow(Flow):
-    """Blocks ``x + g(x)`` with ``Lip(g) <= L < 1``, each an Euler step of an ODE that is invertible.
+    """Blocks ``x + g(x)`` with ``Lip(g) <= L < 1``, invertible Euler steps of an ODE.
 
     No coordinate is treated otherwise than another, and nothing is split: the blocks are free but
     for the bound, which limits the singular values of each one's Jacobian to ``[1 - L, 1 + L]``. A
@@ -97,6 +97,6 @@ class ResFlow(Flow):
         self.layers = Compose([self.blocks])
 
     def diagnostics(self) -> dict[str, float]:
-        """The certain Lipschitz bound of each block, by converged norms, under ``lipschitz/...``."""
+        """The certain Lipschitz bound of each block, by the converged norms of its layers."""
         bounds = self.blocks.lipschitz().tolist()
         return {f"lipschitz/block_{number}": bound for number, bound in enumerate(bounds, start=1)}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from genlab.nn.lipschitz import LipschitzLayer
 
-__all__ = ["DenseLinearisation", "Linearisation"]
+__all__ = ["DenseLinearisation", "Linearisation", "take_rows"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,21 @@ class Linearisation:
             tangent = layer.multiply(tangent, inner).unflatten(1, (n, dim))
         return tangent.flatten(3)
 
+    def split(self, size: int) -> Iterator[Linearisation]:
+        """Stacks of at most so many networks."""
+        for start in range(0, len(self.weights[0]), size):
+            part = slice(start, start + size)
+            yield replace(
+                self,
+                weights=[weight[part] for weight in self.weights],
+                slopes=[slope[part] for slope in self.slopes],
+            )
+
     def rows(self, index: slice | Int[Tensor, "stack m"]) -> Linearisation:
         """The Jacobians at some of the points, which may be others for each network."""
         if isinstance(index, slice):
             return replace(self, slopes=[slope[:, index] for slope in self.slopes])
-        return replace(self, slopes=[_gathered(slope, index) for slope in self.slopes])
+        return replace(self, slopes=[take_rows(slope, index) for slope in self.slopes])
 
     def detach(self) -> Linearisation:
         """The same Jacobians as constants."""
@@ -82,14 +92,18 @@ class DenseLinearisation(Linearisation):
         # A_2 D_1 A_1 is linear in the diagonal of D_1: one matrix product, and no column of A_1 is
         # spread over the batch.
         first, second, *rest = self.weights
-        n, width = self.slopes[0].shape[1], second.shape[1]
+        n, (stack, _, dim) = self.slopes[0].shape[1], first.shape
         folded = (second[:, None] * first.mT[:, :, None]).flatten(1, 2)
-        tangent = torch.bmm(self.slopes[0], folded.mT).unflatten(2, (-1, width))
+        tangent = torch.bmm(self.slopes[0], folded.mT).view(stack, n, dim, second.shape[1])
         for slope, weight in zip(self.slopes[1:], rest, strict=True):
             tangent = (tangent * slope[:, :, None]).flatten(1, 2)
-            tangent = torch.bmm(tangent, weight.mT).unflatten(1, (n, -1))
+            tangent = torch.bmm(tangent, weight.mT).view(stack, n, dim, weight.shape[1])
         return tangent
 
 
-def _gathered(x: Tensor, index: Int[Tensor, "stack m"]) -> Tensor:
-    return x.take_along_dim(index.view(*index.shape, *[1] * (x.ndim - 2)), dim=1)
+def take_rows(
+    x: Shaped[Tensor, "stack n ..."], index: Int[Tensor, "stack m"]
+) -> Shaped[Tensor, "stack m ..."]:
+    """``x[s, index[s, i]]``; whole rows are copied, which ``gather`` does value by value."""
+    first = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
+    return x.flatten(0, 1)[(index + first).flatten()].view(*index.shape, *x.shape[2:])

@@ -96,7 +96,9 @@ class LipschitzLayer(nn.Module, ABC):
         with torch.no_grad():
             spectrum = self._advanced() if self.training else self.converged()
             sensitivity = self.sensitivity(spectrum)
-        scaled: Tensor = _Bounded.apply(self.weight, spectrum.sigma, sensitivity, self.coefficient)
+        scaled: Tensor = _Bounded.apply(  # type: ignore[no-untyped-call]
+            self.weight, spectrum.sigma, sensitivity, self.coefficient
+        )
         return scaled
 
     @torch.no_grad()
@@ -152,8 +154,6 @@ class LipschitzLinear(LipschitzLayer):
         coefficient: The bound ``c`` on the norm.
         scale: Factor on the start, a random orthogonal matrix.
     """
-
-    weight: Float[Tensor, "stack o i"]
 
     def __init__(
         self,

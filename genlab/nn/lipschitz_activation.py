@@ -36,10 +36,8 @@ class Smooth(NamedTuple):
 
 def sine(x: Values) -> tuple[Values, Values]:
     """``sin x`` and its slope ``cos x``, in [-1, 1]."""
-    value: Tensor
-    slope: Tensor
-    value, slope = _Sine.apply(x)
-    return value, slope
+    pair: tuple[Tensor, Tensor] = _Sine.apply(x)  # type: ignore[no-untyped-call]
+    return pair
 
 
 def lipswish(x: Values) -> tuple[Values, Values]:
@@ -47,10 +45,8 @@ def lipswish(x: Values) -> tuple[Values, Values]:
 
     The paper's factor on the argument, ``x sigmoid(b x) / 1.1``, is the sharpness of the network.
     """
-    value: Tensor
-    slope: Tensor
-    value, slope = _LipSwish.apply(x)
-    return value, slope
+    pair: tuple[Tensor, Tensor] = _LipSwish.apply(x)  # type: ignore[no-untyped-call]
+    return pair
 
 
 LIPSCHITZ_ACTIVATIONS: dict[str, Smooth] = {

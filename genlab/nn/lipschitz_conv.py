@@ -32,8 +32,6 @@ class LipschitzConv2d(LipschitzLayer):
         ValueError: The side of the kernel is even.
     """
 
-    weight: Float[Tensor, "stack o i k k"]
-
     def __init__(
         self,
         stack: int,
@@ -103,4 +101,5 @@ def _side_by_side(x: Float[Tensor, "stack n c h w"]) -> Float[Tensor, "n stack_c
 
 
 def _apart(x: Float[Tensor, "n stack_c h w"], stack: int) -> Float[Tensor, "stack n c h w"]:
-    return x.unflatten(1, (stack, -1)).transpose(0, 1)
+    groups: Tensor = x.unflatten(1, (stack, -1))
+    return groups.transpose(0, 1)

@@ -172,9 +172,7 @@ class LipschitzNetwork(nn.Module):
                 strict=True,
             )
         ]
-        return LipschitzFunctions(
-            functions, layers, weights, self.event_shape, self.linearisation
-        )
+        return LipschitzFunctions(functions, layers, weights, self.event_shape, self.linearisation)
 
     def lipschitz(self) -> Float[Tensor, " stack"]:
         """A bound on each constant: the product of the converged norms of the weights in use."""
