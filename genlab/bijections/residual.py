@@ -57,7 +57,8 @@ class ResidualBlocks(Bijection):
     and their log-determinants computed together at the end.
 
     The inverse is the fixed point of ``x <- z - g(x)``; its gradient is that of the implicit
-    function, ``dx = (I + J)^{-1} (dz - dg)``, whatever the solver did.
+    function, ``dx = (I + J)^{-1} (dz - dg)``, whatever the solver did. It always goes by converged
+    norms; `forward` does so in evaluation, and in training by norms that may lag a step behind.
 
     An estimated log-determinant draws its probes from torch's global generator in training. In
     evaluation it draws them from a generator that the samples themselves seed: the same samples
@@ -81,18 +82,19 @@ class ResidualBlocks(Bijection):
     def forward(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
-        return self.through(range(self.network.stack), x, context)
+        return self.through(self.network.at(context), self.all, x)
 
     def inverse(
         self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
-        x = self.generate(z, context)
-        return x, -self.forward(x, context)[1]
+        functions = self.network.at(context, certain=True)
+        x = self.back(functions, self.all, z)
+        return x, -self.through(functions, self.all, x)[1]
 
     def generate(
         self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
-        return self.back(range(self.network.stack), z, context)
+        return self.back(self.network.at(context, certain=True), self.all, z)
 
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
@@ -108,15 +110,15 @@ class ResidualBlocks(Bijection):
     def steps(self) -> list[Bijection]:
         return [Block(self, index) for index in range(self.network.stack)]
 
-    def lipschitz(self) -> Float[Tensor, " stack"]:
-        """A certain bound on each ``Lip(g_b)``, by converged norms."""
-        return self.network.lipschitz()
+    @property
+    def all(self) -> range:
+        """The numbers of all blocks."""
+        return range(self.network.stack)
 
     def through(
-        self, blocks: range, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+        self, functions: LipschitzFunctions, blocks: range, x: Float[Tensor, "n *event"]
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """Data to latent through some consecutive blocks, with the log-determinant."""
-        functions = self.network.at(context)
         start, slopes, log_dets = x, [], []
         for index in blocks:
             for norm in self._norms(index):
@@ -132,11 +134,10 @@ class ResidualBlocks(Bijection):
         return x, sum(log_dets, self._log_det(jacobians, start).sum(0))
 
     def back(
-        self, blocks: range, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+        self, functions: LipschitzFunctions, blocks: range, z: Float[Tensor, "n *event"]
     ) -> Float[Tensor, "n *event"]:
         """Latent to data through some consecutive blocks."""
-        functions = self.network.at(context)
-        bounds = self.lipschitz().tolist()
+        bounds = self.network.lipschitz(certain=True).tolist()
         for norm in self._norms_behind(blocks):
             z = norm.generate(z)
         for index in reversed(blocks):
@@ -225,18 +226,14 @@ class Block(Bijection):
     def forward(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
-        return self.blocks.through(self.range, x, context)
+        return self.blocks.through(self.blocks.network.at(context), self.range, x)
 
     def inverse(
         self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
-        x = self.generate(z, context)
-        return x, -self.forward(x, context)[1]
-
-    def generate(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n *event"]:
-        return self.blocks.back(self.range, z, context)
+        functions = self.blocks.network.at(context, certain=True)
+        x = self.blocks.back(functions, self.range, z)
+        return x, -self.blocks.through(functions, self.range, x)[1]
 
 
 def _seeded_by(x: Tensor) -> torch.Generator:

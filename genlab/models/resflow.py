@@ -97,6 +97,6 @@ class ResFlow(Flow):
         self.layers = Compose([self.blocks])
 
     def diagnostics(self) -> dict[str, float]:
-        """The certain Lipschitz bound of each block, by the converged norms of its layers."""
-        bounds = self.blocks.lipschitz().tolist()
+        """A Lipschitz bound of each block as it is used, by the converged norms of its layers."""
+        bounds = self.blocks.network.lipschitz().tolist()
         return {f"lipschitz/block_{number}": bound for number, bound in enumerate(bounds, start=1)}

@@ -73,7 +73,7 @@ class LipschitzLayer(nn.Module, ABC):
         self.weight = nn.Parameter(weight)
         self.register_buffer("u", _unit(torch.randn(len(weight), 1, *outputs)))
         self.register_buffer("v", _unit(torch.randn(len(weight), 1, *inputs)))
-        self._converged: tuple[object, Spectrum] | None = None
+        self._converged: tuple[Tensor, Spectrum] | None = None
 
     @abstractmethod
     def affine(self, x: Float[Tensor, "n ..."], weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -91,10 +91,19 @@ class LipschitzLayer(nn.Module, ABC):
     def sensitivity(self, spectrum: Spectrum) -> Tensor:
         """``d sigma / dW``, of the weight's shape."""
 
-    def normalised(self) -> Float[Tensor, "stack ..."]:
-        """``W~``, with its gradient through ``sigma``."""
+    def normalised(self, *, certain: bool = False) -> Float[Tensor, "stack ..."]:
+        """``W~``, with its gradient through ``sigma``.
+
+        Args:
+            certain: Converge the norm in training too.
+        """
         with torch.no_grad():
-            spectrum = self._advanced() if self.training else self.converged()
+            if self.training and not certain:
+                spectrum = self._advanced()
+                self.u.copy_(spectrum.u)
+                self.v.copy_(spectrum.v)
+            else:
+                spectrum = self.converged()
             sensitivity = self.sensitivity(spectrum)
         scaled: Tensor = _Bounded.apply(  # type: ignore[no-untyped-call]
             self.weight, spectrum.sigma, sensitivity, self.coefficient
@@ -102,20 +111,23 @@ class LipschitzLayer(nn.Module, ABC):
         return scaled
 
     @torch.no_grad()
-    def norm(self) -> Float[Tensor, " stack"]:
-        """The converged norm of the ``W~`` in use: in training, sigma may lag behind the weight."""
+    def norm(self, *, certain: bool = False) -> Float[Tensor, " stack"]:
+        """The converged norm of the ``W~`` that `normalised` returns: in training, sigma may lag.
+
+        Args:
+            certain: As in `normalised`.
+        """
         sigma = self.converged().sigma
-        used = _dot(self.u, self.multiply(self.v, self.weight)) if self.training else sigma
+        used = self._advanced().sigma if self.training and not certain else sigma
         return sigma * self.coefficient / used.clamp_min(self.coefficient)
 
     @torch.no_grad()
     def converged(self) -> Spectrum:
         """The spectrum to the tolerance, computed once for each state of the weight."""
-        weight = self.weight
-        # The version counts the changes in place: steps, loads, averages that are swapped in.
-        state = (weight._version, weight.data_ptr(), weight.dtype, weight.device)
-        if self._converged is None or self._converged[0] != state:
-            self._converged = state, self._converge()
+        weight = self.weight.detach()
+        # Compared as it is: fused optimisers change weights without counting up their version.
+        if self._converged is None or not _same(weight, self._converged[0]):
+            self._converged = weight.clone(), self._converge()
         return self._converged[1]
 
     def _advanced(self) -> Spectrum:
@@ -123,8 +135,6 @@ class LipschitzLayer(nn.Module, ABC):
         for _ in range(TRAINING_ITERATIONS):
             v = _unit(self.multiply_transposed(u, self.weight), v)
             u = _unit(self.multiply(v, self.weight), u)
-        self.u.copy_(u)
-        self.v.copy_(v)
         return Spectrum(_dot(u, self.multiply(v, self.weight)), u, v)
 
     def _converge(self) -> Spectrum:
@@ -242,6 +252,10 @@ class _Bounded(torch.autograd.Function):
         along = _dot(gradient, weight) / bounded * (sigma > ctx.coefficient)
         gradient = gradient - _spread(along, weight) * sensitivity
         return gradient * _spread(ctx.coefficient / bounded, weight), None, None, None
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return (a.dtype, a.device) == (b.dtype, b.device) and torch.equal(a, b)
 
 
 def _spread(x: Float[Tensor, " stack"], over: Tensor) -> Float[Tensor, "stack ..."]:

@@ -153,10 +153,17 @@ class LipschitzNetwork(nn.Module):
         width = self.stack * shapes[0][1]
         self.context = nn.Linear(context_dim, width, bias=False) if context_dim else None
 
-    def at(self, context: Float[Tensor, "n c"] | None) -> LipschitzFunctions:
-        """The functions for a context, with weights that satisfy the bound."""
+    def at(
+        self, context: Float[Tensor, "n c"] | None, *, certain: bool = False
+    ) -> LipschitzFunctions:
+        """The functions for a context, with weights that satisfy the bound.
+
+        Args:
+            context: One row for each sample.
+            certain: Converge the norms in training too, where they lag behind the weights.
+        """
         layers = [cast(LipschitzLayer, layer) for layer in self.layers]
-        weights = self._weights(layers)
+        weights = self._weights(layers, certain)
         biases: list[tuple[Tensor | None, ...]] = [bias.unbind(0) for bias in self.biases]
         shifts: tuple[Tensor | None, ...] = (None,) * self.stack
         if self.context is not None:
@@ -174,13 +181,18 @@ class LipschitzNetwork(nn.Module):
         ]
         return LipschitzFunctions(functions, layers, weights, self.event_shape, self.linearisation)
 
-    def lipschitz(self) -> Float[Tensor, " stack"]:
-        """A bound on each constant: the product of the converged norms of the weights in use."""
-        return torch.stack([cast(LipschitzLayer, layer).norm() for layer in self.layers]).prod(0)
+    def lipschitz(self, *, certain: bool = False) -> Float[Tensor, " stack"]:
+        """A bound on each constant: the product of the converged norms of the weights in use.
 
-    def _weights(self, layers: Sequence[LipschitzLayer]) -> list[Tensor]:
+        Args:
+            certain: As in `at`.
+        """
+        layers = [cast(LipschitzLayer, layer) for layer in self.layers]
+        return torch.stack([layer.norm(certain=certain) for layer in layers]).prod(0)
+
+    def _weights(self, layers: Sequence[LipschitzLayer], certain: bool) -> list[Tensor]:
         """``A_l = diag(w_l) W~_l diag(1 / w_{l-1})``: then the activations are plain ``s``."""
-        weights = [layer.normalised() for layer in layers]
+        weights = [layer.normalised(certain=certain) for layer in layers]
         for index, log_sharpness in enumerate(self.log_sharpness):
             after = weights[index + 1]
             row, column = log_sharpness.exp()[:, :, None], (-log_sharpness).exp()[:, None]

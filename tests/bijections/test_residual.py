@@ -50,7 +50,7 @@ def test_round_trip_at_coefficient_098(
     dim: int, dtype: torch.dtype, tolerance: float, solver: str
 ) -> None:
     layer = blocks(dim, stack=8, solver=solver).to(dtype).eval()
-    assert (layer.lipschitz() > 0.979).all()
+    assert (layer.network.lipschitz() > 0.979).all()
     x = 3 * torch.randn(500, dim, dtype=dtype)
     with torch.no_grad():
         z, _ = layer(x)
