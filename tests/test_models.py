@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from properties import MODELS, disturb
+from properties import AT_LEAST_TWO, ESTIMATES, MODELS, disturb
 from torch.func import jacrev, vmap
 
 from genlab.bijections import Standardise
@@ -34,10 +34,21 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(params=[name for name in MODELS if name not in ESTIMATES])
+def exact(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def skip_too_small(name: str, dim: int) -> None:
+    if dim == 1 and name in AT_LEAST_TWO:
+        pytest.skip("needs two coordinates")
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
 @pytest.mark.parametrize("context", CONTEXTS)
-@pytest.mark.parametrize("dim", [2, 5, 16])
+@pytest.mark.parametrize("dim", [1, 2, 5, 16])
 def test_shapes_and_types(name: str, dim: int, context: str, dtype: torch.dtype) -> None:
+    skip_too_small(name, dim)
     model = make(name, dim, dtype, context)
     x = model.sample(20, rows(20, context, dtype))
     log_prob = model.log_prob(x, rows(20, context, dtype))
@@ -48,11 +59,12 @@ def test_shapes_and_types(name: str, dim: int, context: str, dtype: torch.dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
-@pytest.mark.parametrize("dim", [2, 5, 16])
+@pytest.mark.parametrize("dim", [1, 2, 5, 16])
 def test_log_prob_is_the_change_of_variables_by_the_autograd_jacobian(
-    name: str, dim: int, dtype: torch.dtype
+    exact: str, dim: int, dtype: torch.dtype
 ) -> None:
-    model = make(name, dim, dtype)
+    skip_too_small(exact, dim)
+    model = make(exact, dim, dtype)
     x = model.sample(10)
     jacobian = vmap(jacrev(lambda row: model.bijection(row[None])[0][0]))(x)
     z, _ = model.bijection(x)
@@ -63,8 +75,8 @@ def test_log_prob_is_the_change_of_variables_by_the_autograd_jacobian(
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_the_density_integrates_to_one(name: str, context: str) -> None:
-    model = make(name, 2, torch.float64, context)
+def test_the_density_integrates_to_one(exact: str, context: str) -> None:
+    model = make(exact, 2, torch.float64, context)
     row = rows(1, context, torch.float64)
     with torch.no_grad():
         x = model.sample(4000, row)
@@ -77,8 +89,8 @@ def test_the_density_integrates_to_one(name: str, context: str) -> None:
     assert total.item() == pytest.approx(1, abs=5e-3)
 
 
-def test_samples_follow_the_density(name: str) -> None:
-    model = make(name, 2, torch.float64)
+def test_samples_follow_the_density(exact: str) -> None:
+    model = make(exact, 2, torch.float64)
     n = 40_000
     with torch.no_grad():
         x = model.sample(n, generator=torch.Generator().manual_seed(1))
@@ -140,9 +152,10 @@ def test_the_context_changes_the_answer(name: str, context: str) -> None:
     )
     assert (model.log_prob(x, first) != model.log_prob(x, second)).all()
     both = torch.stack([first, second]).reshape(2, -1)[[0, 0, 0, 1, 1, 1]]
-    many = model.log_prob(x, both.squeeze(1) if context == "label" else both)
-    torch.testing.assert_close(many[:3], model.log_prob(x[:3], first))
-    torch.testing.assert_close(many[3:], model.log_prob(x[3:], second))
+    if name not in ESTIMATES:  # which depend on the batch
+        many = model.log_prob(x, both.squeeze(1) if context == "label" else both)
+        torch.testing.assert_close(many[:3], model.log_prob(x[:3], first))
+        torch.testing.assert_close(many[3:], model.log_prob(x[3:], second))
     a, b = (
         model.sample(5, row, generator=torch.Generator().manual_seed(0)) for row in (first, second)
     )
@@ -154,6 +167,7 @@ def test_state_dict_round_trip(name: str, context: str) -> None:
     model, other = make(name, 5, context=context), MODELS[name](5, **CONTEXTS[context])
     other.preprocessing = Standardise((5,))
     other.load_state_dict(model.state_dict())
+    other.eval()
     x, c = torch.randn(10, 5), rows(10, context)
     torch.testing.assert_close(other.log_prob(x, c), model.log_prob(x, c), atol=0, rtol=0)
 

@@ -8,6 +8,7 @@ from genlab.bijections.compose import Compose
 from genlab.bijections.coupling import Coupling
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.permutation import Permutation
+from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
@@ -24,6 +25,8 @@ __all__ = [
     "HalfSplit",
     "LULinear",
     "Permutation",
+    "ResidualBlocks",
+    "ResidualOptions",
     "ScalarMap",
     "Scaling",
     "Shift",

@@ -36,7 +36,7 @@ class Density(nn.Module, ABC):
             its Jacobian is counted, so `log_prob` stays in data units.
     """
 
-    likelihood: ClassVar[Likelihood] = "exact"
+    likelihood: Likelihood = "exact"
     reparametrised: ClassVar[bool] = False
 
     def __init__(
@@ -162,6 +162,10 @@ class Density(nn.Module, ABC):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
         """Set what starts from preprocessed data; nothing by default."""
+
+    def diagnostics(self) -> dict[str, float]:
+        """What the logs show of the model besides its loss, by tag; nothing by default."""
+        return {}
 
     @property
     def dtype(self) -> torch.dtype:

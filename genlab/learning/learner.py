@@ -76,7 +76,7 @@ class Learner(pl.LightningModule):
 
     def scalars(self) -> dict[str, float]:
         """What the logs show of the last step besides the loss."""
-        return {}
+        return self.model.diagnostics()
 
     def request_stop(self) -> None:
         """Stop after the present step."""

@@ -1,7 +1,25 @@
 """Networks."""
 
 from genlab.nn.context import ContextEncoder
+from genlab.nn.linearisation import Linearisation
+from genlab.nn.lipschitz import LipschitzLayer, LipschitzLinear
+from genlab.nn.lipschitz_activation import LipschitzActivation
+from genlab.nn.lipschitz_conv import LipschitzConv2d
+from genlab.nn.lipschitz_network import LipschitzConvNet, LipschitzMLP, LipschitzNetwork
 from genlab.nn.mlp import MLP, Activation
 from genlab.nn.soft_clamp import soft_clamp
 
-__all__ = ["MLP", "Activation", "ContextEncoder", "soft_clamp"]
+__all__ = [
+    "MLP",
+    "Activation",
+    "ContextEncoder",
+    "Linearisation",
+    "LipschitzActivation",
+    "LipschitzConv2d",
+    "LipschitzConvNet",
+    "LipschitzLayer",
+    "LipschitzLinear",
+    "LipschitzMLP",
+    "LipschitzNetwork",
+    "soft_clamp",
+]

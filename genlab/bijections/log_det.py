@@ -1,0 +1,108 @@
+"""The log-determinant of ``I + J`` for contractions: exactly, or by its power series."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from genlab.nn.linearisation import Linearisation, take_rows
+
+__all__ = ["Gradient", "LogDet", "exact_log_det", "roulette_lengths", "series_log_det"]
+
+LogDet = Literal["exact", "power_series", "russian_roulette"]
+Gradient = Literal["neumann", "direct"]
+
+
+def exact_log_det(jacobian: Float[Tensor, "*n d d"]) -> Float[Tensor, "*n"]:
+    """``log det(I + J)`` for ``|J| < 1``, by elimination: the sum of the logarithms of the pivots.
+
+    In one and two dimensions the pivots are written out; they are positive, in whichever order.
+    """
+    dim = jacobian.shape[-1]
+    if dim == 1:
+        return jacobian[..., 0, 0].log1p()
+    if dim == 2:
+        a, b, c, d = jacobian.flatten(-2).unbind(-1)
+        return torch.log1p(a) + torch.log1p(d - b * c / (1 + a))
+    identity = torch.eye(dim, dtype=jacobian.dtype, device=jacobian.device)
+    log_det: Tensor = torch.linalg.slogdet(identity + jacobian).logabsdet
+    return log_det
+
+
+def roulette_lengths(
+    n: int, terms: int, generator: torch.Generator | None = None
+) -> Int[Tensor, " n"]:
+    """``N = terms + Geom(1/2)``, ``Geom >= 1``: how many terms each sample's series gets."""
+    return terms + torch.empty(n).geometric_(0.5, generator=generator).long()
+
+
+def series_log_det(
+    linearisation: Linearisation,
+    probe: Float[Tensor, "stack n *event"],
+    lengths: Int[Tensor, " n"],
+    *,
+    certain: int,
+    gradient: Gradient,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "stack n"]:
+    """``log det(I + J) = sum_k (-1)^(k+1)/k tr(J^k)``, estimated with one probe a sample.
+
+    ``sum_{k=1}^N (-1)^(k+1)/k v'J^k v / P(N >= k)`` (Hutchinson's trace; Kahn's roulette; Chen et
+    al., "Residual flows for invertible generative modeling", 2019, equation 6). Its gradient is
+    differentiated as it stands, ``direct``, with a memory that grows with N; or, ``neumann``, the
+    estimate ``sum_{k=0}^N (-1)^k v'J^k (dJ) v / P(N >= k)`` (equation 8), for which nothing but the
+    sum over k is kept.
+
+    Each sample has a length of its own: a length that all share would be an error that they share,
+    which no batch size averages out and no standard error over samples shows.
+
+    Args:
+        linearisation: The Jacobians ``J`` of each network at each sample.
+        probe: ``v`` with ``E[v v'] = I``.
+        lengths: The ``N``, on the CPU; each network hands them out to the samples in its own order.
+        certain: Terms that every sample gets; the k-th further one is there with chance 2^(1-k).
+        gradient: How the gradient is estimated.
+        generator: Draws those orders; torch's global one if None.
+    """
+    # Longest first: the samples that have a k-th term are the first rows.
+    longest = max(lengths.tolist(), default=0)
+    counts = [int((lengths >= k).sum()) for k in range(1, longest + 1)]
+    order = torch.rand(probe.shape[:2], generator=generator).argsort(1).to(probe.device)
+    if gradient == "direct":
+        return _series(linearisation, probe, order, counts, certain)[0]
+    with torch.no_grad():
+        value, adjoint = _series(linearisation.detach(), probe, order, counts, certain)
+    if torch.is_grad_enabled():
+        surrogate = (adjoint * linearisation.jvp(probe)).flatten(2).sum(2)
+        value = value + (surrogate - surrogate.detach())
+    return value
+
+
+def _series(
+    jacobian: Linearisation,
+    probe: Tensor,
+    order: Int[Tensor, "stack n"],
+    counts: list[int],
+    certain: int,
+) -> tuple[Float[Tensor, "stack n"], Float[Tensor, "stack n *event"]]:
+    """The series, and ``sum_{k=0}^N (-1)^k J'^k v / P(N >= k)``."""
+    jacobian, probe = jacobian.rows(order), take_rows(probe, order)
+    values, adjoint, power = probe.new_zeros(order.shape), probe, probe
+    for k, count in enumerate(counts, start=1):
+        power = jacobian.rows(slice(count)).vjp(power[:, :count])
+        factor = (-1) ** k * 2.0 ** max(0, k - certain - 1)
+        trace = torch.linalg.vecdot(power.flatten(2), probe[:, :count].flatten(2))
+        values = _add(values, trace, -factor / k)
+        adjoint = _add(adjoint, power, factor)
+    back = order.argsort(1)
+    return take_rows(values, back), take_rows(adjoint, back)
+
+
+def _add(total: Tensor, part: Tensor, factor: float) -> Tensor:
+    """``total + factor part`` in the first rows."""
+    first, rest = total[:, : part.shape[1]], total[:, part.shape[1] :]
+    first = torch.add(first, part, alpha=factor)
+    return torch.cat((first, rest), dim=1) if rest.shape[1] else first

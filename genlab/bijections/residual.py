@@ -1,0 +1,242 @@
+"""Residual blocks: the identity plus a contraction."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from genlab.bijections.actnorm import ActNorm
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.fixed_point import Solver, solve
+from genlab.bijections.log_det import (
+    Gradient,
+    LogDet,
+    exact_log_det,
+    roulette_lengths,
+    series_log_det,
+)
+from genlab.nn.linearisation import Linearisation
+from genlab.nn.lipschitz_network import LipschitzFunctions, LipschitzNetwork
+
+__all__ = ["ResidualBlocks", "ResidualOptions"]
+
+AT_ONCE = 4
+"""Coordinates up to which the Jacobians of all blocks are worked out together."""
+
+
+class ResidualOptions(NamedTuple):
+    """How residual blocks compute what has no closed form.
+
+    Attributes:
+        log_det: The exact determinant, a truncated power series, or the unbiased estimate of it by
+            Russian roulette.
+        terms: Terms of the series in training: all of them, or those before the roulette starts.
+        evaluation_terms: The same in evaluation.
+        gradient: Gradient of the series: ``neumann`` in constant memory, ``direct`` through it.
+        solver: The fixed-point method of the inverse.
+        tolerance: Largest error of a block's inverse, relative to ``1 + |z|``; never finer than the
+            number type resolves.
+    """
+
+    log_det: LogDet
+    terms: int
+    evaluation_terms: int
+    gradient: Gradient
+    solver: Solver
+    tolerance: float
+
+
+class ResidualBlocks(Bijection):
+    """Blocks ``x <- x + g_b(x; c)`` with ``Lip(g_b) < 1``, one after another.
+
+    (Behrmann et al., "Invertible residual networks", 2019; Chen et al., "Residual flows for
+    invertible generative modeling", 2019.) The Jacobians of all blocks are kept in their factors,
+    and their log-determinants computed together at the end.
+
+    The inverse is the fixed point of ``x <- z - g(x)``; its gradient is that of the implicit
+    function, ``dx = (I + J)^{-1} (dz - dg)``, whatever the solver did. It always goes by converged
+    norms; `forward` does so in evaluation, and in training by norms that may lag a step behind.
+
+    An estimated log-determinant draws its probes from torch's global generator in training. In
+    evaluation it draws them from a generator that the samples themselves seed: the same samples
+    give the same numbers, and other batches other probes.
+
+    Args:
+        network: The contractions ``g_b``, a stack.
+        options: How log-determinant and inverse are computed.
+        actnorm: Put a data-initialised scale and shift before each block and behind the last.
+    """
+
+    def __init__(
+        self, network: LipschitzNetwork, options: ResidualOptions, *, actnorm: bool = False
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.options = options
+        dim = network.event_shape[0]
+        self.norms = nn.ModuleList(ActNorm(dim) for _ in range(network.stack + 1) if actnorm)
+
+    def forward(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        return self.through(self.network.at(context), self.all, x)
+
+    def inverse(
+        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        functions = self.network.at(context, certain=True)
+        x = self.back(functions, self.all, z)
+        return x, -self.through(functions, self.all, x)[1]
+
+    def generate(
+        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n *event"]:
+        return self.back(self.network.at(context, certain=True), self.all, z)
+
+    def initialise(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n *event"]:
+        for index, function in enumerate(self.network.at(context).each):
+            for norm in self._norms(index):
+                x = norm.initialise(x)
+            x = x + function(x)
+        for norm in self._norms(-1):
+            x = norm.initialise(x)
+        return x
+
+    def steps(self) -> list[Bijection]:
+        return [Block(self, index) for index in range(self.network.stack)]
+
+    @property
+    def all(self) -> range:
+        """The numbers of all blocks."""
+        return range(self.network.stack)
+
+    def through(
+        self, functions: LipschitzFunctions, blocks: range, x: Float[Tensor, "n *event"]
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        """Data to latent through some consecutive blocks, with the log-determinant."""
+        start, slopes, log_dets = x, [], []
+        for index in blocks:
+            for norm in self._norms(index):
+                x, log_det = norm(x)
+                log_dets.append(log_det)
+            value, own = functions.each[index].linearise(x)
+            x = x + value
+            slopes.append(own)
+        for norm in self._norms_behind(blocks):
+            x, log_det = norm(x)
+            log_dets.append(log_det)
+        jacobians = functions.jacobians(slopes, blocks.start)
+        return x, sum(log_dets, self._log_det(jacobians, start).sum(0))
+
+    def back(
+        self, functions: LipschitzFunctions, blocks: range, z: Float[Tensor, "n *event"]
+    ) -> Float[Tensor, "n *event"]:
+        """Latent to data through some consecutive blocks."""
+        bounds = self.network.lipschitz(certain=True).tolist()
+        for norm in self._norms_behind(blocks):
+            z = norm.generate(z)
+        for index in reversed(blocks):
+            z = self._solved(functions, index, bounds[index], z)
+            for norm in self._norms(index):
+                z = norm.generate(z)
+        return z
+
+    def _solved(
+        self, functions: LipschitzFunctions, index: int, bound: float, z: Tensor
+    ) -> Float[Tensor, "n *event"]:
+        """The ``x`` with ``x + g(x) = z``."""
+        tolerance, solver = self.options.tolerance, self.options.solver
+        function = functions.each[index]
+        x = solve(
+            lambda x, rows: function.rows(rows)(x),
+            z,
+            lipschitz=bound,
+            tolerance=tolerance,
+            solver=solver,
+        )
+        if not torch.is_grad_enabled():
+            return x
+        value, slopes = function.linearise(x)
+        jacobian = functions.jacobians([slopes], index).detach()
+        # One more step, whose gradient (dz - dg) is led through (I + J)^{-1} on its way back.
+        x = z - value
+        if x.requires_grad:
+            x.register_hook(
+                lambda gradient: solve(
+                    lambda u, rows: jacobian.rows(rows[None]).vjp(u[None])[0],
+                    gradient,
+                    lipschitz=bound,
+                    tolerance=tolerance,
+                    solver=solver,
+                )
+            )
+        return x
+
+    def _log_det(
+        self, jacobians: Linearisation, x: Float[Tensor, "n *event"]
+    ) -> Float[Tensor, "stack n"]:
+        options, stack = self.options, len(jacobians.weights[0])
+        if options.log_det == "exact":
+            # All at once where that is quick; one at a time where Jacobians fill the memory.
+            parts = jacobians.split(stack if x.shape[1:].numel() <= AT_ONCE else 1)
+            return torch.cat([exact_log_det(part.jacobian()) for part in parts])
+        terms = options.terms if self.training else options.evaluation_terms
+        generator = None if self.training else _seeded_by(x)
+        if options.log_det == "russian_roulette":
+            lengths = roulette_lengths(len(x), terms, generator)
+        else:
+            lengths = torch.full((len(x),), terms)
+        signs = torch.randint(0, 2, (stack, *x.shape), generator=generator)
+        return series_log_det(
+            jacobians,
+            signs.to(x).mul_(2).sub_(1),
+            lengths,
+            certain=terms,
+            gradient=options.gradient,
+            generator=generator,
+        )
+
+    def _norms(self, index: int) -> list[ActNorm]:
+        """What stands before a block: one layer, or none."""
+        return [cast(ActNorm, self.norms[index])] if len(self.norms) else []
+
+    def _norms_behind(self, blocks: range) -> list[ActNorm]:
+        """What stands behind the last block."""
+        return self._norms(-1) if blocks.stop == self.network.stack else []
+
+
+class Block(Bijection):
+    """One of the blocks, with the scale and shift before it.
+
+    Args:
+        blocks: All of them.
+        index: Which one.
+    """
+
+    def __init__(self, blocks: ResidualBlocks, index: int) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.range = range(index, index + 1)
+
+    def forward(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        return self.blocks.through(self.blocks.network.at(context), self.range, x)
+
+    def inverse(
+        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        functions = self.blocks.network.at(context, certain=True)
+        x = self.blocks.back(functions, self.range, z)
+        return x, -self.blocks.through(functions, self.range, x)[1]
+
+
+def _seeded_by(x: Tensor) -> torch.Generator:
+    """A generator that is a function of the batch."""
+    total = x.detach().sum().cpu().double()
+    return torch.Generator().manual_seed(int(total.view(torch.int64)))

@@ -1,0 +1,102 @@
+"""Residual flows: blocks that add a contraction to the identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from genlab.bijections.compose import Compose
+from genlab.bijections.fixed_point import Solver
+from genlab.bijections.log_det import Gradient, LogDet
+from genlab.bijections.residual import ResidualBlocks, ResidualOptions
+from genlab.bounds import Bound, NonNegativeInt, Positive, PositiveInt
+from genlab.models.flow import Flow
+from genlab.nn.lipschitz_activation import LipschitzActivation
+from genlab.nn.lipschitz_network import LipschitzMLP
+
+__all__ = ["ResFlow"]
+
+EXACT_UP_TO = 4
+"""Coordinates up to which the exact determinant costs no more than an estimate of it."""
+
+Contraction = Annotated[float, Bound(0.0, 1.0, open_low=True, open_high=True)]
+
+
+class ResFlow(Flow):
+    """Blocks ``x + g(x)`` with ``Lip(g) <= L < 1``, invertible Euler steps of an ODE.
+
+    No coordinate is treated otherwise than another, and nothing is split: the blocks are free but
+    for the bound, which limits the singular values of each one's Jacobian to ``[1 - L, 1 + L]``. A
+    density that needs more stretching needs more blocks (Behrmann et al., "Invertible residual
+    networks", 2019; Chen et al., "Residual flows for invertible generative modeling", 2019).
+
+    The likelihood is exact where the determinant is, and an estimate otherwise: unbiased with
+    ``russian_roulette``, biased by what a truncated ``power_series`` leaves out.
+
+    Args:
+        event_shape: ``(d,)``.
+        layers: Number of blocks.
+        hidden: Widths of the hidden layers of each ``g``; at least one.
+        activation: Nonlinearity of each ``g``.
+        lipschitz: The bound ``L`` on each ``g``, shared out equally among its layers.
+        log_det: The exact determinant, an estimate, or ``auto``: exact up to 4 coordinates, by
+            Russian roulette above.
+        terms: Terms of the series in training: all of them, or those before the roulette starts.
+        evaluation_terms: The same in evaluation.
+        gradient: Gradient of the series: ``neumann``, in a memory that does not grow with the
+            number of terms, or ``direct``.
+        solver: Fixed-point method of the inverse.
+        tolerance: Largest error of a block's inverse, relative to ``1 + |z|``.
+        actnorm: Put a data-initialised scale and shift before each block and behind the last.
+        context_dim: Length of the vector that the density is conditioned on; 0 for none.
+        labels: Number of classes that the density is conditioned on; 0 for none.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        layers: PositiveInt,
+        hidden: Sequence[PositiveInt],
+        activation: LipschitzActivation,
+        lipschitz: Contraction,
+        log_det: LogDet | Literal["auto"],
+        terms: PositiveInt,
+        evaluation_terms: PositiveInt,
+        gradient: Gradient,
+        solver: Solver,
+        tolerance: Positive,
+        actnorm: bool,
+        context_dim: NonNegativeInt = 0,
+        labels: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        (dim,) = self.event_shape
+        if not hidden:
+            raise ValueError("hidden=[]: expected at least one hidden layer; without, g is linear")
+        if log_det == "auto":
+            log_det = "exact" if dim <= EXACT_UP_TO else "russian_roulette"
+        self.likelihood = "exact" if log_det == "exact" else "estimate"
+        networks = LipschitzMLP(
+            layers,
+            dim,
+            hidden=hidden,
+            activation=activation,
+            bound=lipschitz,
+            context_dim=self.context_encoder.dim,
+        )
+        options = ResidualOptions(
+            log_det=log_det,
+            terms=terms,
+            evaluation_terms=evaluation_terms,
+            gradient=gradient,
+            solver=solver,
+            tolerance=tolerance,
+        )
+        self.blocks = ResidualBlocks(networks, options, actnorm=actnorm)
+        self.layers = Compose([self.blocks])
+
+    def diagnostics(self) -> dict[str, float]:
+        """A Lipschitz bound of each block as it is used, by the converged norms of its layers."""
+        bounds = self.blocks.network.lipschitz().tolist()
+        return {f"lipschitz/block_{number}": bound for number, bound in enumerate(bounds, start=1)}
