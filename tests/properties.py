@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 
 from genlab import bijections as b
+from genlab import densities as d
 from genlab import models as m
 from genlab.nn import MLP
 
@@ -62,18 +63,35 @@ def realnvp(dim: int, **options: Any) -> m.RealNVP:
     return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
 
 
-MODELS: dict[str, Callable[..., m.Flow]] = {
+def vae(dim: int, *, scale: Any = "network", **options: Any) -> m.VAE:
+    observation = d.Gaussian((dim,), scale=scale, min_scale=1.0)
+    small = {"hidden": [16, 16], "activation": "tanh", "network": "auto", "covariance": "full"}
+    small |= {"latent_dim": None, "importance_samples": 32, "observation": observation}
+    model = m.VAE((dim,), **{**small, **options})
+    # An encoder that answers with a little more than the prior: the importance weights of an
+    # untrained one that is narrower have no variance, and there would be no estimate to test.
+    last = model.encoder[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    with torch.no_grad():
+        last.bias[model.latent_dim : 2 * model.latent_dim] = 0.7
+    return model
+
+
+MODELS: dict[str, Callable[..., d.Density]] = {
     "nice": partial(nice, activation="relu"),
     "nice-unscaled": partial(nice, scaling=False),
     "realnvp": partial(realnvp, activation="relu"),
     "realnvp-actnorm": partial(realnvp, actnorm=True),
     "realnvp-lu": partial(realnvp, actnorm=True, mixing="lu"),
     "realnvp-permutation": partial(realnvp, mixing="permutation"),
+    "vae": vae,
+    "vae-diag": partial(vae, covariance="diag", scale="dimension", latent_dim=3),
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.
-AT_LEAST_TWO = {name for name in (*BIJECTIONS, *MODELS) if "coupling" in name or name in MODELS}
-AT_LEAST_TWO |= {"alternating", "compose"}
+AT_LEAST_TWO = {name for name in BIJECTIONS if "coupling" in name} | {"alternating", "compose"}
+AT_LEAST_TWO |= {name for name in MODELS if name.startswith(("nice", "realnvp"))}
 
 
 def disturb(module: Module, scale: float = 0.3) -> Module:
