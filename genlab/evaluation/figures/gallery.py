@@ -11,14 +11,16 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
+from genlab.evaluation.figures.autoencoder import autoencoder_figures
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure, stages
 from genlab.evaluation.figures.density import density_figure
 from genlab.evaluation.figures.latent import latent_figure
 from genlab.evaluation.figures.samples import sample_figure
 from genlab.evaluation.figures.window import Window, window_of
-from genlab.evaluation.inference import draw_samples, inference, log_probs
+from genlab.evaluation.inference import draw_samples, inference, log_probs, spawn
 from genlab.evaluation.inversion import bijection_of
+from genlab.models.vae import VAE
 from genlab.targets.target import Target
 
 __all__ = ["draw"]
@@ -39,9 +41,10 @@ def draw(
 
     In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both) and, for a
     flow, ``latent`` and ``deformation``. In other dimensions: corner plots of the first five
-    coordinates, ``samples`` and, for a flow, ``latent``. A conditional model has the figures of
-    samples and latent, under the contexts that the true samples came with. Samples that are not
-    vectors have no figures here.
+    coordinates, ``samples`` and, for a flow, ``latent``. An autoencoder has ``latent``,
+    ``reconstruction``, ``traversal`` and ``latent_kl``, of pictures too; other figures of samples
+    that are not vectors are not drawn here. A conditional model has the figures of samples and
+    latent, under the contexts that the true samples came with.
 
     Args:
         model: The density to show.
@@ -54,41 +57,59 @@ def draw(
         names: Names of the coordinates in corner plots.
         n: Number of points in a cloud, at most.
     """
-    if len(model.event_shape) != 1:
-        return {}
     everything = samples
     samples = samples[:n].to(model.device, model.dtype)
     context = None if context is None else context[:n].to(model.device)
     plane = model.event_shape == (2,)
-    bijection = bijection_of(model)
+    if bound is None and target is not None:
+        bound = target.bound
+    window = window_of(samples, bound=bound) if plane else None
     figures: dict[str, Figure] = {}
     with inference(model, generator):
-        drawn = draw_samples(model, len(samples), context, generator=generator)
-        if plane:
-            if bound is None and target is not None:
-                bound = target.bound
-            window = window_of(samples, bound=bound)
-            if context is None:
-                figures["density"] = density_figure(
-                    model, target, window=window, samples=everything
-                )
-            figures["samples"] = sample_figure(samples, drawn, window=window)
-        else:
-            labels = ("true samples", "model samples")
-            figures["samples"] = corner_figure(samples, drawn, labels=labels, names=names)
-        base = getattr(model, "base", None)
-        if bijection is None or not isinstance(base, Density):
-            return figures
-        encoded = model.context_encoder(context, len(samples), samples.dtype)
-        z, _ = bijection(samples, encoded)
-        base_samples = draw_samples(base, len(samples), generator=generator)
-        if plane:
-            figures["latent"] = latent_figure(samples, z, base_samples, base, window=window)
-            if context is None:
-                figures["deformation"] = _deformation(bijection, base, base_samples, window)
-        else:
-            labels = ("data in the latent", "base")
-            figures["latent"] = corner_figure(z, base_samples, labels=labels, symbol="z")
+        if window is not None and context is None:
+            figures["density"] = density_figure(model, target, window=window, samples=everything)
+        if len(model.event_shape) == 1:
+            drawn = draw_samples(model, len(samples), context, generator=generator)
+            figures["samples"] = _samples(samples, drawn, window, names)
+        if isinstance(model, VAE):
+            source = spawn(generator, model.device)
+            figures |= autoencoder_figures(model, samples, context, window=window, generator=source)
+        elif len(model.event_shape) == 1:
+            figures |= _flow_figures(model, samples, context, window=window, generator=generator)
+    return figures
+
+
+def _samples(
+    truth: Float[Tensor, "n d"],
+    drawn: Float[Tensor, "n d"],
+    window: Window | None,
+    names: Sequence[str] | None,
+) -> Figure:
+    if window is not None:
+        return sample_figure(truth, drawn, window=window)
+    return corner_figure(truth, drawn, labels=("true samples", "model samples"), names=names)
+
+
+def _flow_figures(
+    model: Density,
+    x: Float[Tensor, "n d"],
+    context: Shaped[Tensor, "n ..."] | None,
+    *,
+    window: Window | None,
+    generator: torch.Generator,
+) -> dict[str, Figure]:
+    """Where a flow sends the data, and how it carries its base to them; nothing for others."""
+    bijection, base = bijection_of(model), getattr(model, "base", None)
+    if bijection is None or not isinstance(base, Density):
+        return {}
+    z, _ = bijection(x, model.context_encoder(context, len(x), x.dtype))
+    base_samples = draw_samples(base, len(x), generator=generator)
+    if window is None:
+        labels = ("data in the latent", "base")
+        return {"latent": corner_figure(z, base_samples, labels=labels, symbol="z")}
+    figures = {"latent": latent_figure(x, z, base_samples, base, window=window)}
+    if context is None:
+        figures["deformation"] = _deformation(bijection, base, base_samples, window)
     return figures
 
 
