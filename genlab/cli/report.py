@@ -13,11 +13,13 @@ __all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
 FIRST = ("test/kl", "test/nll", "test/bits_per_dim")
 GROUPS = ("test", "val", "train", "pinn", "sampler", "ode", "model", "time")
 FLOOR = "target/entropy"
+DRAWS = "test/importance_samples"
 OPTIMUM = {
     "exact": "nats above the optimum",
     "lower_bound": "nats above the optimum, an upper bound",
     "estimate": "nats above the optimum, an estimate",
 }
+KIND = {"exact": (), "lower_bound": ("an upper bound",), "estimate": ("an estimate",)}
 
 
 class Row(NamedTuple):
@@ -53,13 +55,16 @@ def print_metrics(
 
 def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") -> list[Row]:
     """The rows of `print_metrics`."""
-    floor = metrics.get(FLOOR) if "test/nll" in metrics else None
-    remarks = {"test/kl": OPTIMUM[likelihood]}
-    if floor is not None:
-        remarks["test/nll"] = f"entropy floor {floor:.4f}"
     keys = [key for key in metrics if not key.endswith("/se")]
-    if floor is not None:
-        keys.remove(FLOOR)
+    said = list(KIND[likelihood])
+    if metrics.get(DRAWS) is not None:
+        said.append(f"{metrics[DRAWS]:.0f} importance samples")
+    if metrics.get(FLOOR) is not None:
+        said.append(f"entropy floor {metrics[FLOOR]:.4f}")
+    if "test/nll" in metrics:
+        # Said beside the likelihood, they need no row of their own.
+        keys = [key for key in keys if key not in (FLOOR, DRAWS)]
+    remarks = {"test/kl": OPTIMUM[likelihood], "test/nll": ", ".join(said)}
     return [
         Row(key, *_with_error(metrics[key], metrics.get(f"{key}/se")), remarks.get(key, ""))
         for key in sorted(keys, key=_rank)

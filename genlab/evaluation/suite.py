@@ -15,6 +15,7 @@ from genlab.evaluation.inversion import bijection_of, inverse_error
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
 from genlab.evaluation.speed import samples_per_second
 from genlab.evaluation.wasserstein import wasserstein2
+from genlab.models.vae import VAE
 from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
@@ -32,7 +33,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Every metric that applies, as tag and value; standard errors under ``.../se``.
 
-    - ``test/nll``: nats per held-out sample.
+    - ``test/nll``: nats per held-out sample; for an autoencoder a bound on it by so many
+      ``test/importance_samples`` a sample.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
     - ``test/w2``: 2-Wasserstein distance of model samples and true ones, and
       ``test/w2/reference``: the same of two sets of true ones.
@@ -67,6 +69,8 @@ def evaluate(
     if test is not None:
         nll = negative_log_likelihood(model, test, generator=for_nll, batch_size=batch_size)
         record("test/nll", nll)
+    if isinstance(model, VAE):
+        metrics["test/importance_samples"] = float(model.importance_samples)
     if target is not None and target.entropy is not None:
         metrics["target/entropy"] = target.entropy
     if target is not None and target.has_density and row is None:

@@ -65,8 +65,11 @@ def test_the_floor_stands_beside_the_likelihood() -> None:
     remarks = {row.key: row.remark for row in metric_rows(METRICS)}
     assert remarks["test/nll"] == "entropy floor 2.3333"
     assert remarks["test/kl"] == "nats above the optimum"
-    bound = {row.key: row.remark for row in metric_rows(METRICS, "lower_bound")}
+    sampled = METRICS | {"test/importance_samples": 64.0}
+    bound = {row.key: row.remark for row in metric_rows(sampled, "lower_bound")}
     assert bound["test/kl"] == "nats above the optimum, an upper bound"
+    assert bound["test/nll"] == "an upper bound, 64 importance samples, entropy floor 2.3333"
+    assert "test/importance_samples" not in bound
 
 
 def test_an_entropy_without_a_likelihood_is_a_metric_of_its_own() -> None:
