@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import torch
 
 from genlab import bijections as b
+from genlab import densities as d
 from genlab import models as m
-from genlab.nn import MLP, LipschitzMLP
+from genlab.nn import MLP
 
-__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "ESTIMATES", "MODELS", "disturb"]
+__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "MODELS", "disturb"]
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -34,20 +35,6 @@ def coupling(scalar_map: b.ScalarMap, dim: int, context_dim: int, *, flip: bool)
     return b.Coupling(split, scalar_map, network)
 
 
-def residual(dim: int, context_dim: int, **options: Any) -> b.ResidualBlocks:
-    settings = {"stack": 1, "activation": "sine", "actnorm": False, "solver": "anderson"} | options
-    network = LipschitzMLP(
-        settings["stack"],
-        dim,
-        hidden=[16, 12],
-        activation=settings["activation"],
-        bound=0.9,
-        context_dim=context_dim,
-    )
-    how = b.ResidualOptions("exact", 2, 20, "neumann", settings["solver"], 1e-12)
-    return b.ResidualBlocks(network, how, actnorm=settings["actnorm"])
-
-
 BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "actnorm": lambda dim, _: b.ActNorm(dim),
     "scaling": lambda dim, _: b.Scaling(dim),
@@ -60,9 +47,6 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "alternating": lambda dim, c: b.AlternatingCouplings(
         coupling(b.Affine(), dim, c, flip=flip) for flip in (False, True, False)
     ),
-    "residual": residual,
-    "residual-plain": partial(residual, activation="lipswish", solver="plain"),
-    "residual-blocks": partial(residual, stack=3, actnorm=True),
     "compose": lambda dim, c: b.Compose(
         [b.ActNorm(dim), coupling(b.Affine(), dim, c, flip=False), b.LULinear(dim)]
     ),
@@ -79,40 +63,35 @@ def realnvp(dim: int, **options: Any) -> m.RealNVP:
     return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
 
 
-def resflow(dim: int, **options: Any) -> m.ResFlow:
-    settings = SMALL | {
-        "activation": "sine",
-        "lipschitz": 0.98,
-        "log_det": "exact",
-        "terms": 2,
-        "evaluation_terms": 20,
-        "gradient": "neumann",
-        "solver": "anderson",
-        "tolerance": 1e-12,
-        "actnorm": True,
-    }
-    return m.ResFlow((dim,), **{**settings, **options})
+def vae(dim: int, *, scale: Any = "network", **options: Any) -> m.VAE:
+    observation = d.Gaussian((dim,), scale=scale, min_scale=1.0)
+    small = {"hidden": [16, 16], "activation": "tanh", "network": "auto", "covariance": "full"}
+    small |= {"latent_dim": None, "importance_samples": 32, "observation": observation}
+    model = m.VAE((dim,), **{**small, **options})
+    # An encoder that answers with a little more than the prior: the importance weights of an
+    # untrained one that is narrower have no variance, and there would be no estimate to test.
+    last = model.encoder[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    with torch.no_grad():
+        last.bias[model.latent_dim : 2 * model.latent_dim] = 0.7
+    return model
 
 
-MODELS: dict[str, Callable[..., m.Flow]] = {
+MODELS: dict[str, Callable[..., d.Density]] = {
     "nice": partial(nice, activation="relu"),
     "nice-unscaled": partial(nice, scaling=False),
     "realnvp": partial(realnvp, activation="relu"),
     "realnvp-actnorm": partial(realnvp, actnorm=True),
     "realnvp-lu": partial(realnvp, actnorm=True, mixing="lu"),
     "realnvp-permutation": partial(realnvp, mixing="permutation"),
-    "resflow": resflow,
-    "resflow-lipswish": partial(resflow, activation="lipswish", actnorm=False, solver="plain"),
-    "resflow-roulette": partial(resflow, log_det="russian_roulette", lipschitz=0.9),
-    "resflow-series": partial(resflow, log_det="power_series", gradient="direct", lipschitz=0.9),
+    "vae": vae,
+    "vae-diag": partial(vae, covariance="diag", scale="dimension", latent_dim=3),
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.
 AT_LEAST_TWO = {name for name in BIJECTIONS if "coupling" in name} | {"alternating", "compose"}
-AT_LEAST_TWO |= {name for name in MODELS if not name.startswith("resflow")}
-
-# Families whose log-density is a random estimate: repeatable, but not that of a density.
-ESTIMATES = {"resflow-roulette", "resflow-series"}
+AT_LEAST_TWO |= {name for name in MODELS if name.startswith(("nice", "realnvp"))}
 
 
 def disturb(module: Module, scale: float = 0.3) -> Module:

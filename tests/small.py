@@ -6,11 +6,12 @@ from pathlib import Path
 
 from genlab.assembly import Experiment, experiment
 
-__all__ = ["SMALL", "small_experiment"]
+__all__ = ["SMALL", "VAE", "small_experiment"]
 
-SMALL = (
-    "model.layers=2",
-    "model.hidden=[16]",
+FLOW = ("model.layers=2", "model.hidden=[16]")
+VAE = ("model=vae", "model.hidden=[16]", "model.importance_samples=4")
+
+RUN = (
     "data.batch_size=64",
     "data.val_size=200",
     "data.test_size=200",
@@ -19,8 +20,9 @@ SMALL = (
     "trainer.log_every=7",
     "trainer.accelerator=cpu",
 )
+SMALL = (*FLOW, *RUN)
 
 
-def small_experiment(folder: Path, *overrides: str) -> Experiment:
+def small_experiment(folder: Path, *overrides: str, model: tuple[str, ...] = FLOW) -> Experiment:
     """A small experiment whose run directory will lie below ``folder``."""
-    return experiment(*SMALL, f"outputs={folder}", *overrides)
+    return experiment(*RUN, *model, f"outputs={folder}", *overrides)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
-from small import small_experiment
+from small import VAE, small_experiment
 
 from genlab.assembly import Experiment
 from genlab.errors import Interrupted
@@ -55,8 +55,8 @@ class SignalInValidation(Callback):
             os.kill(os.getpid(), self.number)
 
 
-def start(folder: Path, *overrides: str) -> Experiment:
-    return small_experiment(folder, *SETTINGS, *overrides)
+def start(folder: Path, *overrides: str, **model: tuple[str, ...]) -> Experiment:
+    return small_experiment(folder, *SETTINGS, *overrides, **model)
 
 
 def resume(run: RunDirectory, **trainer: int) -> None:
@@ -151,6 +151,23 @@ def test_stopped_while_it_is_tested(
         read_json(run.directory.metrics)["test/kl"] == read_json(uninterrupted.metrics)["test/kl"]
     )
     assert_same(run.directory, uninterrupted)
+
+
+def test_random_losses_go_on_with_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_evaluate", "figures"):
+        monkeypatch.setattr(Experiment, name, lambda _: {})
+    whole = start(tmp_path / "a", model=VAE)
+    whole.fit()
+    for name, stop in (("b", Signal(signal.SIGINT, 33)), ("c", SignalInValidation(2, 40))):
+        run = start(tmp_path / name, model=VAE)
+        with pytest.raises(Interrupted):
+            run.fit(callbacks=[stop])
+        assert run.directory is not None
+        assert whole.directory is not None
+        resume(run.directory)
+        assert_same(run.directory, whole.directory)
 
 
 def test_patience_counts_across_a_kill_and_can_be_raised(tmp_path: Path) -> None:

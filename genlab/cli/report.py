@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +14,13 @@ FIRST = ("test/kl", "test/nll", "test/bits_per_dim", "test/ess", "test/log_z")
 GROUPS = ("test", "val", "train", "pinn", "sampler", "ode", "model", "time")
 FLOOR = "target/entropy"
 EXACT = "target/log_z"
+DRAWS = "test/importance_samples"
 OPTIMUM = {
     "exact": "nats above the optimum",
     "lower_bound": "nats above the optimum, an upper bound",
     "estimate": "nats above the optimum, an estimate",
 }
+KIND = {"exact": (), "lower_bound": ("an upper bound",), "estimate": ("an estimate",)}
 
 
 class Row(NamedTuple):
@@ -54,16 +56,15 @@ def print_metrics(
 
 def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") -> list[Row]:
     """The rows of `print_metrics`."""
-    floor = metrics.get(FLOOR) if "test/nll" in metrics else None
-    exact = metrics.get(EXACT) if "test/log_z" in metrics else None
-    remarks = {"test/kl": OPTIMUM[likelihood], "test/ess": "effective share of its samples"}
     keys = [key for key in metrics if not key.endswith("/se")]
-    if floor is not None:
-        remarks["test/nll"] = f"entropy floor {floor:.4f}"
-        keys.remove(FLOOR)
-    if exact is not None:
-        remarks["test/log_z"] = f"exact {exact:.4f}"
+    remarks = {"test/kl": OPTIMUM[likelihood], "test/ess": "effective share of its samples"}
+    if "test/nll" in metrics:
+        # Said beside the likelihood, they need no row of their own.
+        keys = [key for key in keys if key not in (FLOOR, DRAWS)]
+        remarks["test/nll"] = ", ".join(_about_likelihood(metrics, likelihood))
+    if "test/log_z" in metrics and metrics.get(EXACT) is not None:
         keys = [key for key in keys if key not in (EXACT, "test/log_z/error")]
+        remarks["test/log_z"] = f"exact {metrics[EXACT]:.4f}"
     return [
         Row(key, *_with_error(metrics[key], metrics.get(f"{key}/se")), remarks.get(key, ""))
         for key in sorted(keys, key=_rank)

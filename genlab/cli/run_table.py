@@ -15,6 +15,7 @@ from genlab.runs.status import effective_state
 
 __all__ = ["print_runs"]
 
+SIGN = {"exact": "", "lower_bound": "<= ", "estimate": "~ "}
 HEADER = ("started", "state", "model", "data", "metric", "value", "run")
 
 
@@ -59,16 +60,19 @@ def _row(found: RunDirectory) -> tuple[datetime, tuple[str, ...]]:
         effective_state(found),
         manifest["model"],
         manifest["data"],
-        *_metric(metrics),
+        *_metric(metrics, manifest["likelihood"]),
         str(found.path),
     )
 
 
-def _metric(metrics: dict[str, Any]) -> tuple[str, str]:
-    """The metric that runs are compared by, and its value with its standard error."""
+def _metric(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
+    """The metric that runs are compared by, and its value with its standard error.
+
+    That of a bound on the likelihood is written ``<= value``, of an estimate ``~ value``.
+    """
     for key in ("test/kl", "test/nll"):
         if metrics.get(key) is not None:
             error = metrics.get(f"{key}/se")
             spread = "" if error is None else f" +- {error:.4f}"
-            return key, f"{metrics[key]:.4f}{spread}"
+            return key, f"{SIGN[likelihood]}{metrics[key]:.4f}{spread}"
     return "", ""

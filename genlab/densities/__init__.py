@@ -2,5 +2,14 @@
 
 from genlab.densities.density import Density, Likelihood
 from genlab.densities.normal import StandardNormal
+from genlab.densities.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation
 
-__all__ = ["Density", "Likelihood", "StandardNormal"]
+__all__ = [
+    "Bernoulli",
+    "Density",
+    "DiscretisedLogistic",
+    "Gaussian",
+    "Likelihood",
+    "Observation",
+    "StandardNormal",
+]

@@ -84,6 +84,13 @@ class Density(nn.Module, ABC):
         Raises:
             ValueError: The shape or type of ``x`` or ``context`` does not fit the density.
         """
+        x, rows, log_det = self._prepared(x, context)
+        return self._log_prob(x, rows) + log_det
+
+    def _prepared(
+        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "n c"] | None, Float[Tensor, "..."]]:
+        """Checked and preprocessed points, their encoded context, and the log-determinant."""
         if x.shape[1:] != self.event_shape:
             event = ", ".join(map(str, self.event_shape))
             raise ValueError(f"x: expected shape [n, {event}], got {list(x.shape)}")
@@ -94,10 +101,9 @@ class Density(nn.Module, ABC):
             )
         rows = self.context_encoder(context, len(x), x.dtype)
         if self.preprocessing is None:
-            return self._log_prob(x, rows)
-        log_det: Tensor
+            return x, rows, x.new_zeros(())
         x, log_det = self.preprocessing(x)
-        return self._log_prob(x, rows) + log_det
+        return x, rows, log_det
 
     def sample(
         self,

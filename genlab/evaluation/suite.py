@@ -16,6 +16,7 @@ from genlab.evaluation.inversion import bijection_of, inverse_error
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
 from genlab.evaluation.speed import samples_per_second
 from genlab.evaluation.wasserstein import wasserstein2
+from genlab.models.vae import VAE
 from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
@@ -34,7 +35,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Every metric that applies, as tag and value; standard errors under ``.../se``.
 
-    - ``test/nll``: nats per held-out sample.
+    - ``test/nll``: nats per held-out sample; for an autoencoder a bound on it by so many
+      ``test/importance_samples`` a sample.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
     - ``test/ess``: effective sample size of the model's samples weighted towards the target, as a
       fraction, and ``test/log_z``, ``log Z`` of the target by the mean of these weights, where the
@@ -76,6 +78,8 @@ def evaluate(
     if test is not None:
         nll = negative_log_likelihood(model, test, generator=for_nll, batch_size=batch_size)
         record("test/nll", nll)
+    if isinstance(model, VAE):
+        metrics["test/importance_samples"] = float(model.importance_samples)
     if target is not None and target.entropy is not None:
         metrics["target/entropy"] = target.entropy
     # The target of a conditional model is another one under each context.

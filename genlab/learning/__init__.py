@@ -1,9 +1,17 @@
 """How a family learns inside Lightning."""
 
+from genlab.learning.elbo import ELBO
 from genlab.learning.gradient import GradientLearner
 from genlab.learning.learner import Learner
 from genlab.learning.maximum_likelihood import MaximumLikelihood
 from genlab.learning.reverse_kl import ReverseKL
 from genlab.learning.settings import TrainerSettings
 
-__all__ = ["GradientLearner", "Learner", "MaximumLikelihood", "ReverseKL", "TrainerSettings"]
+__all__ = [
+    "ELBO",
+    "GradientLearner",
+    "Learner",
+    "MaximumLikelihood",
+    "ReverseKL",
+    "TrainerSettings",
+]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genlab.batch import Batch, Chunk
 from genlab.densities.density import Density
+from genlab.evaluation.inference import inference
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
 
@@ -123,7 +124,10 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         mass = len(batch.x) if batch.weight is None else float(batch.weight.sum())
-        self._validation.append((mass, self.validate(batch)))
+        # Draws of an estimate repeat from one validation to the next, and are none of the
+        # training's: a run that is stopped here goes on as if it had not been.
+        with inference(self.model, torch.Generator().manual_seed(index)):
+            self._validation.append((mass, self.validate(batch)))
 
     def on_validation_epoch_end(self) -> None:
         total = sum(n for n, _ in self._validation)

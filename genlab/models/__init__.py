@@ -4,5 +4,6 @@ from genlab.models.flow import Flow
 from genlab.models.nice import NICE
 from genlab.models.realnvp import RealNVP
 from genlab.models.resflow import ResFlow
+from genlab.models.vae import VAE
 
-__all__ = ["NICE", "Flow", "RealNVP", "ResFlow"]
+__all__ = ["NICE", "VAE", "Flow", "RealNVP", "ResFlow"]

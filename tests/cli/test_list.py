@@ -84,6 +84,19 @@ def test_runs_in_the_order_they_were_made(make_run: MakeRun, capsys: Capture) ->
     ]
 
 
+def test_bounds_and_estimates_are_told_from_exact_values(
+    make_run: MakeRun, capsys: Capture
+) -> None:
+    metrics = {"test/kl": 0.01234, "test/kl/se": 0.0007}
+    for name, likelihood in (("a", "lower_bound"), ("b", "estimate")):
+        run = make_run(name, **metrics)
+        write_json(run.manifest, {**read_json(run.manifest), "likelihood": likelihood})
+    assert main(["list", "runs"]) == 0
+    shown = capsys.readouterr().out
+    assert "test/kl  <= 0.0123 +- 0.0007  outputs/a" in shown
+    assert "test/kl  ~ 0.0123 +- 0.0007   outputs/b" in shown
+
+
 def test_torn_runs_are_listed_and_do_no_harm(make_run: MakeRun, capsys: Capture) -> None:
     make_run("good")
     make_run("torn").manifest.write_text("{")

@@ -68,8 +68,11 @@ def test_the_floor_stands_beside_the_likelihood() -> None:
     remarks = {row.key: row.remark for row in metric_rows(METRICS)}
     assert remarks["test/nll"] == "entropy floor 2.3333"
     assert remarks["test/kl"] == "nats above the optimum"
-    bound = {row.key: row.remark for row in metric_rows(METRICS, "lower_bound")}
+    sampled = METRICS | {"test/importance_samples": 64.0}
+    bound = {row.key: row.remark for row in metric_rows(sampled, "lower_bound")}
     assert bound["test/kl"] == "nats above the optimum, an upper bound"
+    assert bound["test/nll"] == "an upper bound, 64 importance samples, entropy floor 2.3333"
+    assert "test/importance_samples" not in bound
 
 
 def test_the_exact_constant_stands_beside_the_estimated_one() -> None:

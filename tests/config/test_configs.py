@@ -15,6 +15,7 @@ GROUPS = (
     "logger",
     "model",
     "objective",
+    "observation",
     "optimizer",
     "schedule",
     "trainer",
@@ -27,6 +28,7 @@ OPTIONS = [
 ]
 # Shared by other files, or without a value that only the user has.
 ALONE = {
+    **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
     "data=toy": ["+data.target={_target_: genlab.targets.Moons}"],
     "data=custom": ["data.file=my_target.py"],
 }

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from genlab.densities import StandardNormal
+from genlab.densities import Bernoulli, Gaussian, StandardNormal
 from genlab.evaluation.figures import density_panel, draw, figure_to_image
 from genlab.evaluation.figures.density import model_density, sample_density, target_density
 from genlab.evaluation.figures.window import Window, window_of
+from genlab.models import VAE
 from genlab.targets import Target
 
 MEAN, SCALE = [1.5, -2.0], [0.5, 0.3]
@@ -175,6 +176,74 @@ def test_pictures_have_no_figures_here(generator):
     model = StandardNormal((1, 4, 4))
     samples = torch.randn(10, 1, 4, 4)
     assert draw(model, target=None, samples=samples, generator=generator) == {}
+
+
+def autoencoder(event_shape, latent_dim, **options):
+    observation = Gaussian(event_shape, scale="network", min_scale=0.1)
+    if len(event_shape) == 3:
+        observation = Bernoulli()
+    return VAE(
+        event_shape,
+        latent_dim=latent_dim,
+        observation=observation,
+        network="auto",
+        hidden=[8],
+        activation="tanh",
+        covariance="full",
+        importance_samples=4,
+        **options,
+    )
+
+
+AUTOENCODER = ["latent", "reconstruction", "traversal", "latent_kl"]
+
+
+@pytest.mark.parametrize("latent_dim", [1, 5])
+def test_an_autoencoder_of_the_plane(gaussian_target, generator, latent_dim):
+    model, target = autoencoder((2,), latent_dim), gaussian_target(MEAN, SCALE)
+    samples = target.sample(300, generator=generator)
+    figures = draw(model, target=target, samples=samples, generator=generator)
+    assert list(figures) == ["density", "samples", *AUTOENCODER]
+    assert all(is_drawn(figure) for figure in figures.values())
+    assert titles(figures["density"])[1] == "Model density, a lower bound"
+    assert len(figures["traversal"].axes) == min(latent_dim, 3)
+    data, mean, _ = figures["reconstruction"].axes
+    assert data.get_title() == "Data x"
+    with torch.no_grad():
+        expected = model.reconstruct(samples)
+    np.testing.assert_allclose(mean.collections[0].get_offsets(), expected, atol=1e-5)
+    bars = [bar.get_height() for bar in figures["latent_kl"].axes[0].patches]
+    with torch.no_grad():
+        kl = model.encode(samples).kl().mean(0).sort(descending=True).values
+    np.testing.assert_allclose(bars, kl, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("event_shape", "latent_dim"), [((1,), 1), ((4,), 3), ((1, 6, 5), 1), ((3, 4, 4), 25)]
+)
+def test_autoencoders_of_other_data(generator, event_shape, latent_dim):
+    model = autoencoder(event_shape, latent_dim)
+    samples = torch.rand(40, *event_shape)
+    figures = draw(model, target=None, samples=samples, generator=generator)
+    assert list(figures) == ["samples", *AUTOENCODER][len(event_shape) == 3 :]
+    assert all(is_drawn(figure) for figure in figures.values())
+
+
+@pytest.mark.parametrize("event_shape", [(2,), (1, 6, 5)])
+def test_a_conditional_autoencoder(generator, event_shape):
+    model, labels = autoencoder(event_shape, 2, labels=3), torch.randint(3, (40,))
+    samples = torch.rand(40, *event_shape)
+    figures = draw(model, target=None, samples=samples, generator=generator, context=labels)
+    assert list(figures) == ["samples", *AUTOENCODER][len(event_shape) == 3 :]
+    assert all(is_drawn(figure) for figure in figures.values())
+
+
+@pytest.mark.parametrize("event_shape", [(2,), (1, 6, 5)])
+def test_a_broken_autoencoder_still_has_figures(generator, event_shape):
+    model = autoencoder(event_shape, 2)
+    torch.nn.init.constant_(next(model.encoder.parameters()), math.nan)
+    figures = draw(model, target=None, samples=torch.rand(40, *event_shape), generator=generator)
+    assert all(is_drawn(figure) for figure in figures.values())
 
 
 def test_figures_repeat(plane):

@@ -21,6 +21,11 @@ from genlab.targets.target import Target
 __all__ = ["density_figure", "density_panel", "model_density", "sample_density", "target_density"]
 
 BATCH = 10_000
+TITLES = {
+    "exact": "Model density",
+    "lower_bound": "Model density, a lower bound",
+    "estimate": "Model density, an estimate",
+}
 
 
 def model_density(model: Density, window: Window, size: int) -> Float[np.ndarray, "size size"]:
@@ -87,7 +92,8 @@ def density_figure(
     top = _top(truth)
     figure, axes = panels(1, 3 if exact else 2, side=4.4, height=4.1)
     _map(axes[0], truth, window, top=top, title="True density" if exact else "True samples")
-    add_colourbar(_map(axes[1], density, window, top=top, title="Model density"), axes[1])
+    title = TITLES[model.likelihood]
+    add_colourbar(_map(axes[1], density, window, top=top, title=title), axes[1])
     if exact:
         _difference(axes[2], density - truth, window, top)
     return figure
@@ -118,7 +124,7 @@ def density_panel(
     figure, axes = panels(1, 1 if truth is None else 2, side=3.2, dpi=100)
     if truth is not None:
         _map(axes[0], truth, window, top=top, title="True density")
-    _map(axes[-1], density, window, top=top, title="Model density")
+    _map(axes[-1], density, window, top=top, title=TITLES[model.likelihood])
     return figure
 
 

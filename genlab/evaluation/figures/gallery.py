@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
+from genlab.evaluation.figures.autoencoder import autoencoder_figures
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure, stages
 from genlab.evaluation.figures.density import density_figure
@@ -18,8 +19,9 @@ from genlab.evaluation.figures.latent import latent_figure
 from genlab.evaluation.figures.samples import sample_figure
 from genlab.evaluation.figures.window import Window, window_of
 from genlab.evaluation.importance import resampled
-from genlab.evaluation.inference import draw_samples, inference, log_probs
+from genlab.evaluation.inference import draw_samples, inference, log_probs, spawn
 from genlab.evaluation.inversion import bijection_of
+from genlab.models.vae import VAE
 from genlab.targets.target import Target
 
 __all__ = ["draw"]
@@ -40,10 +42,12 @@ def draw(
 
     In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both) and, for a
     flow, ``latent`` and ``deformation``. In other dimensions: corner plots of the first five
-    coordinates, ``samples`` and, for a flow, ``latent``. A conditional model has the figures of
-    samples and latent, under the contexts that the true samples came with. Samples that are not
-    vectors have no figures here. Where there are no true samples, the model's own stand for them,
-    resampled by their weights under the target, and ``latent`` is left out.
+    coordinates, ``samples`` and, for a flow, ``latent``. An autoencoder has ``latent``,
+    ``reconstruction``, ``traversal`` and ``latent_kl``, of pictures too; other figures of samples
+    that are not vectors are not drawn here. A conditional model has the figures of samples and
+    latent, under the contexts that the true samples came with. Where there are no true samples, the
+    model's own stand for them, resampled by their weights under the target, and ``latent`` is left
+    out.
 
     Args:
         model: The density to show.
@@ -56,8 +60,6 @@ def draw(
         names: Names of the coordinates in corner plots.
         n: Number of points in a cloud, at most.
     """
-    if len(model.event_shape) != 1:
-        return {}
     everything, kind = samples, "True"
     if samples is None:
         assert target is not None
@@ -65,35 +67,60 @@ def draw(
     samples = samples[:n].to(model.device, model.dtype)
     context = None if context is None else context[:n].to(model.device)
     plane = model.event_shape == (2,)
-    bijection = bijection_of(model)
+    if bound is None and target is not None:
+        bound = target.bound
+    window = window_of(samples, bound=bound) if plane else None
     figures: dict[str, Figure] = {}
     with inference(model, generator):
-        drawn = draw_samples(model, len(samples), context, generator=generator)
-        if plane:
-            if bound is None and target is not None:
-                bound = target.bound
-            window = window_of(samples, bound=bound)
-            if context is None:
-                figures["density"] = density_figure(
-                    model, target, window=window, samples=everything
-                )
-            figures["samples"] = sample_figure(samples, drawn, window=window, kind=kind)
-        else:
-            labels = (f"{kind.lower()} samples", "model samples")
-            figures["samples"] = corner_figure(samples, drawn, labels=labels, names=names)
-        base = getattr(model, "base", None)
-        if bijection is None or not isinstance(base, Density):
-            return figures
-        encoded = model.context_encoder(context, len(samples), samples.dtype)
-        z, _ = bijection(samples, encoded)
-        base_samples = draw_samples(base, len(samples), generator=generator)
-        if plane and kind == "True":
-            figures["latent"] = latent_figure(samples, z, base_samples, base, window=window)
-        elif kind == "True":
-            labels = ("data in the latent", "base")
-            figures["latent"] = corner_figure(z, base_samples, labels=labels, symbol="z")
-        if plane and context is None:
-            figures["deformation"] = _deformation(bijection, base, base_samples, window)
+        if window is not None and context is None:
+            figures["density"] = density_figure(model, target, window=window, samples=everything)
+        if len(model.event_shape) == 1:
+            drawn = draw_samples(model, len(samples), context, generator=generator)
+            figures["samples"] = _samples(samples, drawn, kind, window, names)
+        if isinstance(model, VAE):
+            source = spawn(generator, model.device)
+            figures |= autoencoder_figures(model, samples, context, window=window, generator=source)
+        elif len(model.event_shape) == 1:
+            figures |= _flow_figures(model, samples, context, window=window, generator=generator)
+    if kind != "True":
+        # Where the model's own samples go in the latent tells nothing.
+        figures.pop("latent", None)
+    return figures
+
+
+def _samples(
+    truth: Float[Tensor, "n d"],
+    drawn: Float[Tensor, "n d"],
+    kind: str,
+    window: Window | None,
+    names: Sequence[str] | None,
+) -> Figure:
+    if window is not None:
+        return sample_figure(truth, drawn, window=window, kind=kind)
+    labels = (f"{kind.lower()} samples", "model samples")
+    return corner_figure(truth, drawn, labels=labels, names=names)
+
+
+def _flow_figures(
+    model: Density,
+    x: Float[Tensor, "n d"],
+    context: Shaped[Tensor, "n ..."] | None,
+    *,
+    window: Window | None,
+    generator: torch.Generator,
+) -> dict[str, Figure]:
+    """Where a flow sends the data, and how it carries its base to them; nothing for others."""
+    bijection, base = bijection_of(model), getattr(model, "base", None)
+    if bijection is None or not isinstance(base, Density):
+        return {}
+    z, _ = bijection(x, model.context_encoder(context, len(x), x.dtype))
+    base_samples = draw_samples(base, len(x), generator=generator)
+    if window is None:
+        labels = ("data in the latent", "base")
+        return {"latent": corner_figure(z, base_samples, labels=labels, symbol="z")}
+    figures = {"latent": latent_figure(x, z, base_samples, base, window=window)}
+    if context is None:
+        figures["deformation"] = _deformation(bijection, base, base_samples, window)
     return figures
 
 

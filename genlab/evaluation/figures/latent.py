@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from genlab.evaluation.figures.style import panels, position_colours, scatter
 from genlab.evaluation.figures.window import Window, window_of
 from genlab.evaluation.inference import inference, log_probs
 
-__all__ = ["latent_figure"]
+__all__ = ["add_contours", "latent_figure"]
 
 
 def latent_figure(
@@ -43,21 +44,28 @@ def latent_figure(
     scatter(left, x, colours, alpha=0.8)
     window.frame(left)
     left.set_title("Data x", fontsize=14)
-    density = model_density(base, latent, 100)
-    with inference(base):
-        log_p = log_probs(base, base_samples)
-    parts = log_p.new_tensor([0.01, 0.1, 0.5])
-    levels = np.unique(torch.quantile(log_p, parts).exp().numpy())
-    levels = levels[(levels > density.min()) & (levels < density.max())]
     for axis, points, shade, title in (
         (middle, z, colours, "Data in the latent, z = f(x)"),
         (right, base_samples, "0.55", "Base"),
     ):
         scatter(axis, points, shade, alpha=0.8)
-        if len(levels):
-            axis.contour(
-                density, levels, origin="lower", extent=latent.extent, colors="0.1", linewidths=1.0
-            )
+        add_contours(axis, base, base_samples, latent)
         latent.frame(axis)
         axis.set_title(title, fontsize=14)
     return figure
+
+
+def add_contours(
+    axis: Axes, base: Density, base_samples: Float[Tensor, "m 2"], window: Window
+) -> None:
+    """Contours of a density that hold 50, 90 and 99 % of its mass, as its samples tell."""
+    density = model_density(base, window, 100)
+    with inference(base):
+        log_p = log_probs(base, base_samples)
+    parts = log_p.new_tensor([0.01, 0.1, 0.5])
+    levels = np.unique(torch.quantile(log_p, parts).exp().numpy())
+    levels = levels[(levels > density.min()) & (levels < density.max())]
+    if len(levels):
+        axis.contour(
+            density, levels, origin="lower", extent=window.extent, colors="0.1", linewidths=1.0
+        )

@@ -1,0 +1,221 @@
+"""Observation models: what a decoder's output says about x."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from genlab.bounds import Bound, Positive, PositiveInt
+from genlab.errors import UserError
+
+__all__ = ["Bernoulli", "DiscretisedLogistic", "Gaussian", "Observation"]
+
+
+class Observation(nn.Module, ABC):
+    """``p(x | y)``, independent for each number of x, with parameters y that a network computes.
+
+    The parameters stand on an axis in front of the event's, ``[..., n, P, *event]``; axes in front
+    of the rows are several decodings of the same x.
+
+    Args:
+        n_parameters: P, how many parameters each number of x has.
+    """
+
+    def __init__(self, n_parameters: int) -> None:
+        super().__init__()
+        self.n_parameters = n_parameters
+
+    @abstractmethod
+    def log_prob(
+        self, x: Float[Tensor, "n *event"], parameters: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        """Log-density in nats, ``[..., n]``, under parameters ``[..., n, P, *event]``."""
+
+    @abstractmethod
+    def sample(
+        self, parameters: Float[Tensor, "n P *event"], generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        """One draw for each row of parameters."""
+
+    @abstractmethod
+    def mean(self, parameters: Float[Tensor, "n P *event"]) -> Float[Tensor, "n *event"]:
+        """Expectation of x for each row of parameters."""
+
+    def check(self, x: Float[Tensor, "n *event"]) -> None:
+        """Refuse data that cannot be observed so; there are none by default.
+
+        Raises:
+            UserError: A value of ``x`` is out of range.
+        """
+
+
+class Gaussian(Observation):
+    """``N(x | m, s^2)`` with ``s = min_scale + softplus(r)``.
+
+    The lower bound is what keeps the likelihood bounded: a decoder that passes exactly through the
+    data would otherwise be infinitely good (Mattei, Frellsen, "Leveraging the exact likelihood of
+    deep latent variable models", 2018).
+
+    Args:
+        event_shape: Shape of one sample.
+        scale: Where r comes from: ``network`` computes it beside m, ``dimension`` learns one for
+            each number of x, ``shared`` a single one.
+        min_scale: Smallest standard deviation, in the units that the model works in.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        scale: Literal["network", "dimension", "shared"],
+        min_scale: Positive,
+    ) -> None:
+        super().__init__(2 if scale == "network" else 1)
+        self.min_scale = min_scale
+        if scale != "network":
+            shape = tuple(event_shape) if scale == "dimension" else ()
+            self.raw_scale = nn.Parameter(torch.zeros(shape))
+
+    def log_prob(
+        self, x: Float[Tensor, "n *event"], parameters: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        mean, scale = self._mean_and_scale(parameters, x.ndim)
+        log_prob = -0.5 * ((x - mean) / scale).square() - scale.log()
+        return _sum(log_prob, x.ndim) - 0.5 * math.log(2 * math.pi) * x[0].numel()
+
+    def sample(
+        self, parameters: Float[Tensor, "n P *event"], generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        mean, scale = self._mean_and_scale(parameters, parameters.ndim - 1)
+        noise = torch.randn(mean.shape, dtype=mean.dtype, device=mean.device, generator=generator)
+        return mean + scale * noise
+
+    def mean(self, parameters: Float[Tensor, "n P *event"]) -> Float[Tensor, "n *event"]:
+        return self._mean_and_scale(parameters, parameters.ndim - 1)[0]
+
+    def _mean_and_scale(self, parameters: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+        mean, *network = parameters.unbind(-ndim)
+        raw = network[0] if network else self.raw_scale
+        # A start near 1/20: noise that explains everything would leave the latent without a use.
+        return mean, self.min_scale + F.softplus(raw - 3)
+
+
+class Bernoulli(Observation):
+    """``x log p + (1 - x) log(1 - p)`` with ``p = sigmoid(y)``, for x in {0, 1}.
+
+    Grey values between 0 and 1 are taken as mixtures of the two.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def log_prob(
+        self, x: Float[Tensor, "n *event"], parameters: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        logits = parameters.squeeze(-x.ndim)
+        return _sum(x * logits - F.softplus(logits), x.ndim)
+
+    def sample(
+        self, parameters: Float[Tensor, "n P *event"], generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        mean = self.mean(parameters)
+        u = torch.rand(mean.shape, dtype=mean.dtype, device=mean.device, generator=generator)
+        return (u < mean).to(mean.dtype)
+
+    def mean(self, parameters: Float[Tensor, "n P *event"]) -> Float[Tensor, "n *event"]:
+        return parameters.squeeze(1).sigmoid()
+
+    def check(self, x: Float[Tensor, "n *event"]) -> None:
+        _check_unit_interval(x, "bernoulli")
+
+
+class DiscretisedLogistic(Observation):
+    """A logistic of location m and scale s in (0, 1), rounded to L levels, as a density on [0, 1].
+
+    Level k has the mass of ``[k / L, (k + 1) / L]``, the first and the last one also that of the
+    tail (Kingma et al., "Improved variational inference with inverse autoregressive flow", 2016;
+    Salimans et al., "PixelCNN++", 2017). With ``a = (k / L - m) / s`` and ``b = a + 1 / (L s)``,
+
+    ``log(sigma(b) - sigma(a)) = log sigma(b) + log sigma(-a) + log(1 - exp(-1 / (L s)))``,
+
+    where nothing cancels. The density is L times the mass, constant on each level: data
+    ``(level + u) / L`` with u in [0, 1) have the same likelihood whatever u, and it compares with
+    that of models of dequantised data. Values outside [0, 1] count as the level at that end.
+
+    Args:
+        levels: L, the number of values that x takes.
+    """
+
+    def __init__(self, *, levels: Annotated[int, Bound(2.0)]) -> None:
+        super().__init__(2)
+        self.levels = levels
+
+    def log_prob(
+        self, x: Float[Tensor, "n *event"], parameters: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        location, scale = self._location_and_scale(parameters, x.ndim)
+        level = (x * self.levels).floor().clamp(0, self.levels - 1)
+        width = 1 / (self.levels * scale)
+        low = level * width - location / scale
+        below, above = F.logsigmoid(low + width), F.logsigmoid(-low)
+        between = below + above + (-torch.expm1(-width)).log()
+        log_mass = torch.where(level == 0, below, between)
+        log_mass = torch.where(level == self.levels - 1, above, log_mass)
+        return _sum(log_mass, x.ndim) + math.log(self.levels) * x[0].numel()
+
+    def sample(
+        self, parameters: Float[Tensor, "n P *event"], generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        location, scale = self._location_and_scale(parameters, parameters.ndim - 1)
+        u, within = torch.rand(
+            (2, *location.shape),
+            dtype=location.dtype,
+            device=location.device,
+            generator=generator,
+        )
+        eps = torch.finfo(u.dtype).eps
+        x = location + scale * torch.logit(u, eps)
+        level = (x * self.levels).floor().clamp(0, self.levels - 1)
+        dithered: Tensor = (level + within) / self.levels
+        return dithered
+
+    def mean(self, parameters: Float[Tensor, "n P *event"]) -> Float[Tensor, "n *event"]:
+        """Expectation of the logistic clipped to ``[h, 1 - h]``, with half a level ``h = 1 / 2L``.
+
+        ``h + int_h^{1-h} P(x > t) dt = h + s (softplus((m - h) / s) - softplus((m - 1 + h) / s))``;
+        the exact one sums over all levels, of which the integral is the midpoint rule.
+        """
+        location, scale = self._location_and_scale(parameters, parameters.ndim - 1)
+        half = 0.5 / self.levels
+        low, high = (location - half) / scale, (location - 1 + half) / scale
+        mean: Tensor = half + scale * (F.softplus(low) - F.softplus(high))
+        return mean.clamp(half, 1 - half)  # rounding of large ratios leaves the interval
+
+    def check(self, x: Float[Tensor, "n *event"]) -> None:
+        _check_unit_interval(x, "logistic")
+
+    def _location_and_scale(self, parameters: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+        location, raw = parameters.unbind(-ndim)
+        # A tenth of a level is as good as a point; an eighth of the range is a start.
+        return location + 0.5, 0.1 / self.levels + F.softplus(raw - 2)
+
+
+def _sum(values: Float[Tensor, "..."], ndim: int) -> Float[Tensor, "..."]:
+    """Sum over all but the rows of the ``ndim`` axes that x has."""
+    return values.sum(tuple(range(1 - ndim, 0)))
+
+
+def _check_unit_interval(x: Float[Tensor, "n *event"], name: str) -> None:
+    low, high = x.min().item(), x.max().item()
+    if low < 0 or high > 1:
+        raise UserError(
+            f"observation={name}: expected data from 0 to 1, got {low:.3g} to {high:.3g}; "
+            "use observation=gaussian, or data.standardise=false if it is the standardised data"
+        )

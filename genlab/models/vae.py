@@ -1,0 +1,225 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.densities.density import Density
+from genlab.densities.observation import Observation
+from genlab.models.importance import row_shifts, shifted_normals, uniform_points
+from genlab.models.posterior import Covariance, Posterior, n_parameters
+from genlab.nn.conv import ConvDecoder, ConvEncoder
+from genlab.nn.dense import DenseDecoder, DenseEncoder
+from genlab.nn.mlp import Activation
+
+__all__ = ["VAE", "BoundTerms"]
+
+NETWORKS: dict[str, tuple[type[DenseEncoder | ConvEncoder], type[DenseDecoder | ConvDecoder]]] = {
+    "mlp": (DenseEncoder, DenseDecoder),
+    "conv": (ConvEncoder, ConvDecoder),
+}
+
+MOST_LATENTS = 16
+
+WORKING_SET = 2**20
+"""Numbers of a decoder's layer that importance samples may take at once: 4 MB in float32."""
+
+
+class BoundTerms(NamedTuple):
+    """What evidence lower bounds are made of: k draws ``z_j ~ q(z | x, c)`` for each of n points.
+
+    Attributes:
+        z: The draws, differentiable in the encoder's parameters.
+        log_likelihood: ``log p(x | z_j, c)``, in data units.
+        log_ratio: ``log q(z_j | x, c) - log p(z_j)``; its gradient runs through z_j alone.
+        kl: The terms of ``KL(q(z | x, c) || p(z))``, one a latent coordinate.
+    """
+
+    z: Float[Tensor, "k n l"]
+    log_likelihood: Float[Tensor, "k n"]
+    log_ratio: Float[Tensor, "k n"]
+    kl: Float[Tensor, "n l"]
+
+
+class VAE(Density):
+    """``p(x | c) = int p(x | z, c) N(z | 0, I) dz`` with an encoder ``q(z | x, c)``.
+
+    Kingma, Welling, "Auto-encoding variational Bayes" (2014). With ``z_j ~ q``, the log-density is
+    estimated as in Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders" (2016), eq. 8:
+
+    ``log p(x | c) >= E log 1/k sum_j p(x | z_j, c) p(z_j) / q(z_j | x, c)``,
+
+    with k = `importance_samples`, which may be changed at any time. The noise of a point is seeded
+    by the point itself: `log_prob` gives the same value each time and in each batch, and its errors
+    at different points are independent, as the standard error of a mean assumes.
+
+    Args:
+        event_shape: Shape of one sample.
+        latent_dim: Number of latent coordinates; None for as many as x has, 16 at most.
+        observation: ``p(x | .)`` given the decoder's output.
+        network: Kind of encoder and decoder; ``auto`` takes convolutions for pictures.
+        hidden: Widths of the encoder's hidden layers; the decoder's are the same, backwards. Of
+            convolutions, the channels after each halving of the picture.
+        activation: Nonlinearity of both networks.
+        covariance: Of the encoder's Gaussian: ``full``, or ``diag`` as in the paper.
+        importance_samples: Draws of z that a log-density is estimated with.
+        context_dim: Length of the vector that the density is conditioned on; 0 for none.
+        labels: Number of classes that the density is conditioned on; 0 for none.
+
+    Raises:
+        ValueError: Convolutions are asked for where the data are no pictures.
+    """
+
+    likelihood = "lower_bound"
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        latent_dim: PositiveInt | None,
+        observation: Observation,
+        network: Literal["auto", "mlp", "conv"],
+        hidden: Sequence[PositiveInt],
+        activation: Activation,
+        covariance: Covariance,
+        importance_samples: PositiveInt,
+        context_dim: NonNegativeInt = 0,
+        labels: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        if latent_dim is None:
+            latent_dim = min(math.prod(self.event_shape), MOST_LATENTS)
+        self.latent_dim = latent_dim
+        self.observation = observation
+        self.importance_samples = importance_samples
+        if network == "auto":
+            network = "conv" if len(self.event_shape) == 3 else "mlp"
+        if network == "conv" and len(self.event_shape) != 3:
+            raise ValueError(
+                "network=conv: expected samples of shape [channels, height, width], "
+                f"got {list(self.event_shape)}; use mlp"
+            )
+        make_encoder, make_decoder = NETWORKS[network]
+        self.encoder = make_encoder(
+            self.event_shape,
+            n_parameters(latent_dim, covariance),
+            hidden=hidden,
+            activation=activation,
+            context_dim=self.context_encoder.dim,
+        )
+        self.decoder = make_decoder(
+            latent_dim,
+            self.event_shape,
+            observation.n_parameters,
+            hidden=hidden,
+            activation=activation,
+            context_dim=self.context_encoder.dim,
+        )
+
+    def encode(
+        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
+    ) -> Posterior:
+        """``q(z | x, c)`` for points in data units; its ``mean`` is the code of a point."""
+        x, rows, _ = self._prepared(x, context)
+        return self._posterior(x, rows)
+
+    def decode(
+        self, z: Float[Tensor, "n l"], context: Shaped[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "n *event"]:
+        """The mean of ``p(x | z, c)``, in data units."""
+        rows = self.context_encoder(context, len(z), z.dtype)
+        x = self.observation.mean(self.decoder(z, rows))
+        return x if self.preprocessing is None else self.preprocessing.generate(x)
+
+    def observe(
+        self,
+        z: Float[Tensor, "n l"],
+        context: Shaped[Tensor, "..."] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        """A draw of ``p(x | z, c)`` for each z, in data units."""
+        rows = self.context_encoder(context, len(z), z.dtype)
+        x = self.observation.sample(self.decoder(z, rows), generator)
+        return x if self.preprocessing is None else self.preprocessing.generate(x)
+
+    def reconstruct(
+        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "n *event"]:
+        """The code of x, decoded."""
+        return self.decode(self.encode(x, context).mean, context)
+
+    def bound_terms(
+        self,
+        x: Float[Tensor, "n *event"],
+        context: Shaped[Tensor, "..."] | None = None,
+        *,
+        samples: int = 1,
+    ) -> BoundTerms:
+        """What an objective puts together, with fresh draws from torch's global generator."""
+        x, rows, log_det = self._prepared(x, context)
+        posterior = self._posterior(x, rows)
+        z = posterior.transform(
+            torch.randn(samples, *posterior.mean.shape, dtype=x.dtype, device=x.device)
+        )
+        fixed = posterior.detach()
+        return BoundTerms(
+            z,
+            self._log_likelihood(x, z, rows) + log_det,
+            fixed.log_ratio(z, fixed.whiten(z)),
+            posterior.kl(),
+        )
+
+    def _log_prob(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, " n"]:
+        posterior = self._posterior(x, context)
+        points = uniform_points(self.importance_samples, self.latent_dim)
+        shifts = row_shifts(x, self.latent_dim)
+        log_weights = []
+        for part in points.split(self._chunk(len(x))):
+            noise = shifted_normals(part, shifts)
+            z = posterior.transform(noise)
+            log_ratio = posterior.log_ratio(z, noise)
+            log_weights.append(self._log_likelihood(x, z, context) - log_ratio)
+        return torch.cat(log_weights).logsumexp(0) - math.log(self.importance_samples)
+
+    def _sample(
+        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        z = torch.randn(
+            (n, self.latent_dim), dtype=self.dtype, device=self.device, generator=generator
+        )
+        return self.observation.sample(self.decoder(z, context), generator)
+
+    def _initialise(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> None:
+        self.observation.check(x)
+
+    def _posterior(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Posterior:
+        return Posterior.from_parameters(self.encoder(x, context), self.latent_dim)
+
+    def _log_likelihood(
+        self,
+        x: Float[Tensor, "n *event"],
+        z: Float[Tensor, "k n l"],
+        context: Float[Tensor, "n c"] | None,
+    ) -> Float[Tensor, "k n"]:
+        if context is not None:
+            context = context.expand(len(z), -1, -1).flatten(0, 1)
+        parameters = self.decoder(z.flatten(0, 1), context)
+        return self.observation.log_prob(x, parameters.unflatten(0, z.shape[:2]))
+
+    def _chunk(self, n: int) -> int:
+        """Importance samples of n points that are decoded at once."""
+        return max(1, WORKING_SET // max(1, n * self.decoder.width))

@@ -1,0 +1,118 @@
+"""Convolutional networks between pictures and vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil, prod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from genlab.nn.mlp import ACTIVATIONS, Activation
+
+__all__ = ["ConvDecoder", "ConvEncoder"]
+
+
+class ConvEncoder(nn.Module):
+    """A picture to a vector: convolutions, each of which halves the picture, then an affine map.
+
+    A context is given to every pixel, as constant channels beside the picture's.
+
+    Args:
+        event_shape: ``(channels, height, width)``, of any height and width.
+        out_features: Length of the vector.
+        hidden: Channels after each halving.
+        activation: Name of the nonlinearity.
+        context_dim: Width of the context; 0 for none.
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        out_features: int,
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        context_dim: int = 0,
+    ) -> None:
+        super().__init__()
+        colours, *size = event_shape
+        widths = [colours + context_dim, *hidden]
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise(widths):
+            layers += [
+                nn.Conv2d(fan_in, fan_out, kernel_size=3, stride=2, padding=1),
+                ACTIVATIONS[activation](),
+            ]
+        self.convolutions = nn.Sequential(*layers)
+        self.last = nn.Linear(widths[-1] * prod(_halved(size, len(hidden))), out_features)
+
+    def forward(
+        self, x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
+    ) -> Float[Tensor, "n o"]:
+        if context is not None:
+            constant = context[:, :, None, None].expand(-1, -1, *x.shape[2:])
+            x = torch.cat((x, constant), dim=1)
+        output: Tensor = self.last(self.convolutions(x).flatten(1))
+        return output
+
+
+class ConvDecoder(nn.Module):
+    """A vector to several pictures: an affine map, then a convolution after each doubling.
+
+    Doubling repeats pixels: the kernels of a transposed convolution overlap unevenly (Odena,
+    Dumoulin, Olah, "Deconvolution and checkerboard artifacts", 2016).
+
+    Args:
+        in_features: Length of the vector.
+        event_shape: ``(channels, height, width)``, of any height and width.
+        arrays: P, the number of pictures.
+        hidden: Channels before each doubling, from the largest picture to the smallest.
+        activation: Name of the nonlinearity.
+        context_dim: Width of the context that is appended to the vector; 0 for none.
+
+    Attributes:
+        width: Most numbers that a layer computes for one row.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        event_shape: tuple[int, ...],
+        arrays: int,
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        context_dim: int = 0,
+    ) -> None:
+        super().__init__()
+        colours, *size = event_shape
+        widths = [arrays * colours, *hidden]
+        self.shape = (arrays, *event_shape)
+        self.smallest = (widths[-1], *_halved(size, len(hidden)))
+        self.first = nn.Linear(in_features + context_dim, prod(self.smallest))
+        layers: list[nn.Module] = []
+        for level in reversed(range(len(hidden))):
+            layers += [
+                ACTIVATIONS[activation](),
+                nn.Upsample(size=_halved(size, level)),
+                nn.Conv2d(widths[level + 1], widths[level], kernel_size=3, padding=1),
+            ]
+        self.convolutions = nn.Sequential(*layers)
+        self.width = max(widths[:2]) * prod(size)
+
+    def forward(
+        self, z: Float[Tensor, "n l"], context: Float[Tensor, "n k"] | None = None
+    ) -> Float[Tensor, "n P c h w"]:
+        if context is not None:
+            z = torch.cat((z, context), dim=1)
+        pictures = self.convolutions(self.first(z).unflatten(1, self.smallest))
+        arrays: Tensor = pictures.unflatten(1, self.shape[:2])
+        return arrays
+
+
+def _halved(size: Sequence[int], times: int) -> tuple[int, ...]:
+    """Height and width after so many halvings, each rounded up."""
+    return tuple(ceil(side / 2**times) for side in size)
