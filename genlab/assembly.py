@@ -85,7 +85,8 @@ class Experiment:
         seed_everything(config.seed, verbose=False)
         self.data = build(config, "data")
         self.model = build(config, "model")
-        if self.data.standardise:
+        # A model that lives in a box has its own way to data units.
+        if self.data.standardise and self.model.preprocessing is None:
             self.model.preprocessing = Standardise(self.data.event_shape)
         self.module = build(
             config,

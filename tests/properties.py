@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 import torch
 
 from genlab import bijections as b
-from genlab import densities as d
 from genlab import models as m
 from genlab.nn import MLP
 
-__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "MODELS", "disturb"]
+__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "DOMAINS", "MODELS", "disturb"]
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -44,13 +43,27 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "coupling-shift": lambda dim, c: coupling(b.Shift(), dim, c, flip=False),
     "coupling-affine": lambda dim, c: coupling(b.Affine(), dim, c, flip=False),
     "coupling-affine-flip": lambda dim, c: coupling(b.Affine(), dim, c, flip=True),
+    "coupling-bounded-affine": lambda dim, c: coupling(
+        b.BoundedAffine(dim - dim // 2, alpha=0.6), dim, c, flip=False
+    ),
     "alternating": lambda dim, c: b.AlternatingCouplings(
         coupling(b.Affine(), dim, c, flip=flip) for flip in (False, True, False)
     ),
+    "scaled_couplings": lambda dim, c: b.ScaledCouplings(
+        coupling(b.Affine(), dim, c, flip=flip) for flip in (False, True, False)
+    ),
+    "freeze": lambda dim, _: b.Freeze(b.LULinear(dim - dim // 2), dim - dim // 2),
+    "cdf_layer": lambda dim, _: b.CDFLayer(dim, bins=32),
+    "unit_box": lambda dim, _: b.UnitBox([-1.0, 3.0], dim),
+    "logit": lambda *_: b.Logit(),
+    "probit": lambda *_: b.Probit(),
     "compose": lambda dim, c: b.Compose(
         [b.ActNorm(dim), coupling(b.Affine(), dim, c, flip=False), b.LULinear(dim)]
     ),
 }
+
+# The interval that each coordinate of x lies in, where it is not the line.
+DOMAINS = {"unit_box": (-1.0, 3.0), "logit": (0.0, 1.0), "probit": (0.0, 1.0)}
 
 SMALL: dict[str, Any] = {"layers": 4, "hidden": [16, 16], "activation": "tanh"}
 
@@ -63,30 +76,22 @@ def realnvp(dim: int, **options: Any) -> m.RealNVP:
     return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
 
 
-def vae(dim: int, *, scale: Any = "network", **options: Any) -> m.VAE:
-    observation = d.Gaussian((dim,), scale=scale, min_scale=1.0)
-    small = {"hidden": [16, 16], "activation": "tanh", "network": "auto", "covariance": "full"}
-    small |= {"latent_dim": None, "importance_samples": 32, "observation": observation}
-    model = m.VAE((dim,), **{**small, **options})
-    # An encoder that answers with a little more than the prior: the importance weights of an
-    # untrained one that is narrower have no variance, and there would be no estimate to test.
-    last = model.encoder[-1]
-    torch.nn.init.zeros_(last.weight)
-    torch.nn.init.zeros_(last.bias)
-    with torch.no_grad():
-        last.bias[model.latent_dim : 2 * model.latent_dim] = 0.7
-    return model
+def krnet(dim: int, **options: Any) -> m.KRNet:
+    krnet = {"groups": 3, "alpha": 0.6, "rotation": True, "bins": 32, "bounded": None, "base": None}
+    return m.KRNet((dim,), **{**krnet, **SMALL, **options})
 
 
-MODELS: dict[str, Callable[..., d.Density]] = {
+MODELS: dict[str, Callable[..., m.Flow]] = {
     "nice": partial(nice, activation="relu"),
     "nice-unscaled": partial(nice, scaling=False),
     "realnvp": partial(realnvp, activation="relu"),
     "realnvp-actnorm": partial(realnvp, actnorm=True),
     "realnvp-lu": partial(realnvp, actnorm=True, mixing="lu"),
     "realnvp-permutation": partial(realnvp, mixing="permutation"),
-    "vae": vae,
-    "vae-diag": partial(vae, covariance="diag", scale="dimension", latent_dim=3),
+    "krnet": krnet,
+    "krnet-plain": partial(krnet, rotation=False, bins=None, base="logistic", activation="relu"),
+    "krnet-box": partial(krnet, bounded=[-10.0, 12.0]),
+    "krnet-box-normal": partial(krnet, bounded=[-10.0, 12.0], base="normal"),
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.

@@ -4,31 +4,46 @@ from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.affine import Affine
 from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
+from genlab.bijections.bounded_affine import BoundedAffine
+from genlab.bijections.cdf_layer import CDFLayer
 from genlab.bijections.compose import Compose
 from genlab.bijections.coupling import Coupling
+from genlab.bijections.freeze import Freeze
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.permutation import Permutation
+from genlab.bijections.quantile import Logit, Probit, Quantile
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bijections.scalar_map import ScalarMap
+from genlab.bijections.scaled_couplings import ScaledCouplings
 from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
-from genlab.bijections.split import HalfSplit
+from genlab.bijections.split import HalfSplit, WholeSplit
 from genlab.bijections.standardise import Standardise
+from genlab.bijections.unit_box import UnitBox
 
 __all__ = [
     "ActNorm",
     "Affine",
     "AlternatingCouplings",
     "Bijection",
+    "BoundedAffine",
+    "CDFLayer",
     "Compose",
     "Coupling",
+    "Freeze",
     "HalfSplit",
     "LULinear",
+    "Logit",
     "Permutation",
+    "Probit",
+    "Quantile",
     "ResidualBlocks",
     "ResidualOptions",
     "ScalarMap",
+    "ScaledCouplings",
     "Scaling",
     "Shift",
     "Standardise",
+    "UnitBox",
+    "WholeSplit",
 ]

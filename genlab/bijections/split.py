@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["HalfSplit"]
+__all__ = ["HalfSplit", "WholeSplit"]
 
 
 class HalfSplit:
@@ -47,3 +47,15 @@ class HalfSplit:
     def join(self, x_a: Float[Tensor, "n a"], x_b: Float[Tensor, "n b"]) -> Float[Tensor, "n d"]:
         """``(x_a, x_b)`` back to ``x``."""
         return torch.cat((x_a, x_b) if self.places == (0, 1) else (x_b, x_a), dim=1)
+
+
+class WholeSplit(HalfSplit):
+    """Nothing passes and all of ``x`` is mapped: for couplings by the context alone.
+
+    Args:
+        dim: Number of coordinates.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.sizes, self.places = (0, dim), (0, 1)
+        self.passive, self.active = self.sizes

@@ -71,6 +71,15 @@ def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") 
     ]
 
 
+def _about_likelihood(metrics: Mapping[str, float | None], likelihood: str) -> Iterator[str]:
+    """What kind of number a likelihood is, and the lowest that there could be."""
+    yield from KIND[likelihood]
+    if (draws := metrics.get(DRAWS)) is not None:
+        yield f"{draws:.0f} importance samples"
+    if (floor := metrics.get(FLOOR)) is not None:
+        yield f"entropy floor {floor:.4f}"
+
+
 def print_config(config: Mapping[str, Any], *, parameters: int, device: str, run: Path) -> None:
     """Print what is about to be trained.
 

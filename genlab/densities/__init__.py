@@ -1,6 +1,7 @@
 """The contract of a density, and base densities."""
 
 from genlab.densities.density import Density, Likelihood
+from genlab.densities.logistic import StandardLogistic
 from genlab.densities.normal import StandardNormal
 from genlab.densities.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation
 
@@ -11,5 +12,6 @@ __all__ = [
     "Gaussian",
     "Likelihood",
     "Observation",
+    "StandardLogistic",
     "StandardNormal",
 ]

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bijections.compose import Compose
+from genlab.bijections.quantile import Logit, Probit, Quantile
+from genlab.bijections.unit_box import Box, UnitBox
 from genlab.densities.density import Density
+from genlab.densities.logistic import StandardLogistic
 from genlab.densities.normal import StandardNormal
 
-__all__ = ["Flow"]
+__all__ = ["BASES", "Base", "Flow"]
+
+Base = Literal["normal", "logistic"]
+
+# Each base density with its quantile function.
+BASES: dict[Base, tuple[type[StandardNormal | StandardLogistic], type[Quantile]]] = {
+    "normal": (StandardNormal, Probit),
+    "logistic": (StandardLogistic, Logit),
+}
 
 
 class Flow(Density):
@@ -29,6 +40,7 @@ class Flow(Density):
     Attributes:
         layers: The trainable bijections, from preprocessed data to latent.
         base: The density of the latent.
+        confined: Whether the flow lives in a box.
     """
 
     reparametrised: ClassVar[bool] = True
@@ -39,6 +51,29 @@ class Flow(Density):
     ) -> None:
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
         self.base: Density = StandardNormal(self.event_shape)
+        self.confined = False
+
+    def confine(self, box: Box, *, base: Base) -> None:
+        """Let the flow live in a box, before it is trained.
+
+        The quantile function of the base, coordinate by coordinate, carries the box onto the whole
+        space, in place of any other preprocessing. So a flow whose layers start as the identity
+        starts as the uniform density of the box, and `initialise` leaves it there. Outside the box
+        `log_prob` is ``-inf``; samples lie strictly inside.
+
+        Args:
+            box: One interval ``[low, high]`` for all coordinates, or one for each.
+            base: The density of the latent. A shift in the tails changes the density at the edge of
+                the box by a bounded factor if the base is logistic, by any factor if it is normal.
+
+        Raises:
+            ValueError: The box does not fit the flow, or is empty or infinite.
+        """
+        (dim,) = self.event_shape
+        density, quantile = BASES[base]
+        self.base = density(self.event_shape)
+        self.preprocessing = Compose([UnitBox(box, dim), quantile()])
+        self.confined = True
 
     @property
     def bijection(self) -> Compose:
@@ -69,4 +104,5 @@ class Flow(Density):
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
-        self.layers.initialise(x, context)
+        if not self.confined:
+            self.layers.initialise(x, context)
