@@ -84,7 +84,9 @@ class Experiment:
         self.data = build(config, "data")
         self.model = build(config, "model")
         if self.data.standardise:
-            self.model.preprocessing = Standardise(self.data.event_shape)
+            self.model.preprocessing = Standardise(
+                self.data.event_shape, untouched=self.model.circular
+            )
         self.module = build(
             config,
             "objective",

@@ -3,14 +3,21 @@
 from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.affine import Affine
 from genlab.bijections.alternating import AlternatingCouplings
+from genlab.bijections.autoregressive import Autoregressive
 from genlab.bijections.bijection import Bijection
+from genlab.bijections.circular import CircularSpline
 from genlab.bijections.compose import Compose
 from genlab.bijections.coupling import Coupling
+from genlab.bijections.elementwise import Elementwise
+from genlab.bijections.half_free import HalfFreeCoupling
 from genlab.bijections.lu_linear import LULinear
+from genlab.bijections.mixed import Mixed
 from genlab.bijections.permutation import Permutation
+from genlab.bijections.rational_quadratic import RationalQuadratic
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
+from genlab.bijections.spline import Spline
 from genlab.bijections.split import HalfSplit
 from genlab.bijections.standardise import Standardise
 
@@ -18,14 +25,21 @@ __all__ = [
     "ActNorm",
     "Affine",
     "AlternatingCouplings",
+    "Autoregressive",
     "Bijection",
+    "CircularSpline",
     "Compose",
     "Coupling",
+    "Elementwise",
+    "HalfFreeCoupling",
     "HalfSplit",
     "LULinear",
+    "Mixed",
     "Permutation",
+    "RationalQuadratic",
     "ScalarMap",
     "Scaling",
     "Shift",
+    "Spline",
     "Standardise",
 ]

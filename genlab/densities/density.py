@@ -32,9 +32,11 @@ class Density(nn.Module, ABC):
         likelihood: What `log_prob` returns: the exact value, a lower bound, or an estimate.
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
+        circular: Coordinates that the density takes for angles; preprocessing leaves them alone.
     """
 
     likelihood: ClassVar[Likelihood] = "exact"
+    circular: tuple[int, ...] = ()
 
     def __init__(
         self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0

@@ -2,6 +2,7 @@
 
 from genlab.models.flow import Flow
 from genlab.models.nice import NICE
+from genlab.models.nsf import NSF
 from genlab.models.realnvp import RealNVP
 
-__all__ = ["NICE", "Flow", "RealNVP"]
+__all__ = ["NICE", "NSF", "Flow", "RealNVP"]
