@@ -13,6 +13,7 @@ from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
 from genlab.targets.rings import Circles, FourCircles, Rings
 from genlab.targets.spirals import TwoSpirals
 from genlab.targets.target import Target
+from genlab.targets.torus import Torus
 from genlab.targets.wells import DoubleWell, MuellerBrown
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "Sine",
     "SwissRoll",
     "Target",
+    "Torus",
     "TwoSpirals",
 ]
