@@ -87,7 +87,9 @@ class Experiment:
         self.model = build(config, "model")
         # A model that lives in a box has its own way to data units.
         if self.data.standardise and self.model.preprocessing is None:
-            self.model.preprocessing = Standardise(self.data.event_shape)
+            self.model.preprocessing = Standardise(
+                self.data.event_shape, untouched=self.model.circular
+            )
         self.module = build(
             config,
             "objective",

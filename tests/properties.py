@@ -13,9 +13,10 @@ import torch
 
 from genlab import bijections as b
 from genlab import models as m
+from genlab.models.spline_layers import SplineLayers
 from genlab.nn import MLP
 
-__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "DOMAINS", "MODELS", "disturb"]
+__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "CIRCULAR", "MODELS", "disturb"]
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -34,6 +35,18 @@ def coupling(scalar_map: b.ScalarMap, dim: int, context_dim: int, *, flip: bool)
     return b.Coupling(split, scalar_map, network)
 
 
+def splines(dim: int, context_dim: int, *, angles: int = 0) -> SplineLayers:
+    """Layers of splines; the first coordinates are angles."""
+    return SplineLayers(
+        is_angle=tuple(i < angles for i in range(dim)),
+        bins=4,
+        bound=3.0,
+        hidden=[16],
+        activation="tanh",
+        context_dim=context_dim,
+    )
+
+
 BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "actnorm": lambda dim, _: b.ActNorm(dim),
     "scaling": lambda dim, _: b.Scaling(dim),
@@ -43,27 +56,26 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "coupling-shift": lambda dim, c: coupling(b.Shift(), dim, c, flip=False),
     "coupling-affine": lambda dim, c: coupling(b.Affine(), dim, c, flip=False),
     "coupling-affine-flip": lambda dim, c: coupling(b.Affine(), dim, c, flip=True),
-    "coupling-bounded-affine": lambda dim, c: coupling(
-        b.BoundedAffine(dim - dim // 2, alpha=0.6), dim, c, flip=False
-    ),
     "alternating": lambda dim, c: b.AlternatingCouplings(
         coupling(b.Affine(), dim, c, flip=flip) for flip in (False, True, False)
     ),
-    "scaled_couplings": lambda dim, c: b.ScaledCouplings(
-        coupling(b.Affine(), dim, c, flip=flip) for flip in (False, True, False)
-    ),
-    "freeze": lambda dim, _: b.Freeze(b.LULinear(dim - dim // 2), dim - dim // 2),
-    "cdf_layer": lambda dim, _: b.CDFLayer(dim, bins=32),
-    "unit_box": lambda dim, _: b.UnitBox([-1.0, 3.0], dim),
-    "logit": lambda *_: b.Logit(),
-    "probit": lambda *_: b.Probit(),
     "compose": lambda dim, c: b.Compose(
         [b.ActNorm(dim), coupling(b.Affine(), dim, c, flip=False), b.LULinear(dim)]
     ),
+    "spline": lambda dim, c: splines(dim, c).elementwise(),
+    "coupling-spline": lambda dim, c: splines(dim, c).coupling(flip=False),
+    "half-free": lambda dim, c: splines(dim, c).half_free(flip=False),
+    "half-free-flip": lambda dim, c: splines(dim, c).half_free(flip=True),
+    "autoregressive": lambda dim, c: splines(dim, c).autoregressive(flip=False),
+    "autoregressive-flip": lambda dim, c: splines(dim, c).autoregressive(flip=True),
+    "circular": lambda dim, c: splines(dim, c, angles=dim).elementwise(),
+    "circular-coupling": lambda dim, c: splines(dim, c, angles=dim).coupling(flip=False),
+    "circular-half-free": lambda dim, c: splines(dim, c, angles=dim).half_free(flip=True),
+    "cylinder": lambda dim, c: splines(dim, c, angles=1).half_free(flip=False),
+    "cylinder-autoregressive": lambda dim, c: splines(dim, c, angles=1).autoregressive(flip=True),
 }
-
-# The interval that each coordinate of x lies in, where it is not the line.
-DOMAINS = {"unit_box": (-1.0, 3.0), "logit": (0.0, 1.0), "probit": (0.0, 1.0)}
+# Bijections of angles, which are only defined up to full turns.
+CIRCULAR = {name for name in BIJECTIONS if name.startswith(("circular", "cylinder"))}
 
 SMALL: dict[str, Any] = {"layers": 4, "hidden": [16, 16], "activation": "tanh"}
 
@@ -76,9 +88,9 @@ def realnvp(dim: int, **options: Any) -> m.RealNVP:
     return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
 
 
-def krnet(dim: int, **options: Any) -> m.KRNet:
-    krnet = {"groups": 3, "alpha": 0.6, "rotation": True, "bins": 32, "bounded": None, "base": None}
-    return m.KRNet((dim,), **{**krnet, **SMALL, **options})
+def nsf(dim: int, **options: Any) -> m.NSF:
+    own = {"bins": 4, "bound": 3.0, "variant": "coupling", "free_half": True, "mixing": "none"}
+    return m.NSF((dim,), **{"circular": [], **own, **SMALL, "layers": 2, **options})
 
 
 MODELS: dict[str, Callable[..., m.Flow]] = {
@@ -88,18 +100,19 @@ MODELS: dict[str, Callable[..., m.Flow]] = {
     "realnvp-actnorm": partial(realnvp, actnorm=True),
     "realnvp-lu": partial(realnvp, actnorm=True, mixing="lu"),
     "realnvp-permutation": partial(realnvp, mixing="permutation"),
-    "krnet": krnet,
-    "krnet-plain": partial(krnet, rotation=False, bins=None, base="logistic", activation="relu"),
-    "krnet-box": partial(krnet, bounded=[-10.0, 12.0]),
-    "krnet-box-normal": partial(krnet, bounded=[-10.0, 12.0], base="normal"),
+    "nsf": partial(nsf, activation="relu"),
+    "nsf-half": partial(nsf, free_half=False),
+    "nsf-autoregressive": partial(nsf, variant="autoregressive"),
+    "nsf-lu": partial(nsf, mixing="lu"),
+    "nsf-permutation": partial(nsf, mixing="permutation"),
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.
-AT_LEAST_TWO = {name for name in BIJECTIONS if "coupling" in name} | {"alternating", "compose"}
-AT_LEAST_TWO |= {name for name in MODELS if name.startswith(("nice", "realnvp"))}
+PARTS = ("coupling", "half-free", "alternating", "compose", "cylinder", "nice", "realnvp")
+AT_LEAST_TWO = {name for name in (*BIJECTIONS, *MODELS) if any(part in name for part in PARTS)}
 
 
-def disturb(module: Module, scale: float = 0.3) -> Module:
+def disturb(module: Module, scale: float = 0.2) -> Module:
     """Move all parameters away from their start, which is often the identity."""
     with torch.no_grad():
         for parameter in module.parameters():

@@ -10,30 +10,28 @@ from properties import AT_LEAST_TWO, MODELS, disturb
 from torch.func import jacrev, vmap
 
 from genlab.bijections import Standardise
-from genlab.densities import StandardLogistic
 from genlab.models import Flow
 
 CONTEXTS = {"none": {}, "vector": {"context_dim": 3}, "label": {"labels": 4}}
 DTYPES = [torch.float32, torch.float64]
-CASES = [
-    pytest.param(name, dim, id=f"{name}-{dim}")
-    for name in MODELS
-    for dim in (1, 2, 5, 16)
-    if dim > 1 or name not in AT_LEAST_TWO
-]
+
+
+each_dim = pytest.mark.parametrize(
+    ("name", "dim"),
+    [
+        (name, dim)
+        for name in MODELS
+        for dim in (1, 2, 5, 16)
+        if dim > 1 or name not in AT_LEAST_TWO
+    ],
+)
 
 
 def make(name: str, dim: int, dtype: torch.dtype = torch.float32, context: str = "none") -> Flow:
-    model = prepared(MODELS[name](dim, **CONTEXTS[context]))
+    model = MODELS[name](dim, **CONTEXTS[context])
+    model.preprocessing = Standardise((dim,))
     model.initialise(2 * torch.randn(500, dim) + 1, rows(500, context))
     return disturb(model, 0.15).to(dtype).eval()
-
-
-def prepared(model: Flow) -> Flow:
-    """The model behind the preprocessing that a run gives it; a box is one already."""
-    if model.preprocessing is None:
-        model.preprocessing = Standardise(model.event_shape)
-    return model
 
 
 def rows(n: int, context: str, dtype: torch.dtype = torch.float32) -> torch.Tensor | None:
@@ -42,16 +40,10 @@ def rows(n: int, context: str, dtype: torch.dtype = torch.float32) -> torch.Tens
     return torch.randint(4, (n,)) if context == "label" else None
 
 
-def grid(
-    model: Flow, low: torch.Tensor, high: torch.Tensor, size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Points in data units whose images are a grid in preprocessed units, and their volumes."""
-    axes = [
-        torch.linspace(float(low[i]), float(high[i]), size, dtype=torch.float64) for i in (0, 1)
-    ]
-    cell = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
-    x, log_det = model.preprocessing.inverse(torch.cartesian_prod(*axes))
-    return x, log_det.exp() * cell
+@torch.no_grad()
+def density_on(model: Flow, grid: torch.Tensor, row: torch.Tensor | None = None) -> torch.Tensor:
+    """The density at many points, a few at a time: what fits into the cache goes fast."""
+    return torch.cat([model.log_prob(x, row).exp() for x in grid.split(8192)])
 
 
 @pytest.fixture(params=MODELS)
@@ -61,7 +53,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
 @pytest.mark.parametrize("context", CONTEXTS)
-@pytest.mark.parametrize(("name", "dim"), CASES)
+@each_dim
 def test_shapes_and_types(name: str, dim: int, context: str, dtype: torch.dtype) -> None:
     model = make(name, dim, dtype, context)
     x = model.sample(20, rows(20, context, dtype))
@@ -73,19 +65,16 @@ def test_shapes_and_types(name: str, dim: int, context: str, dtype: torch.dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
-@pytest.mark.parametrize(("name", "dim"), CASES)
+@each_dim
 def test_log_prob_is_the_change_of_variables_by_the_autograd_jacobian(
     name: str, dim: int, dtype: torch.dtype
 ) -> None:
     model = make(name, dim, dtype)
-    x = 2 * torch.randn(10, dim, dtype=dtype) + 1
+    x = model.sample(10)
     jacobian = vmap(jacrev(lambda row: model.bijection(row[None])[0][0]))(x)
     z, _ = model.bijection(x)
-    if isinstance(model.base, StandardLogistic):
-        base = -(z + 2 * torch.nn.functional.softplus(-z)).sum(1)
-    else:
-        base = -0.5 * z.square().sum(1) - dim / 2 * math.log(2 * math.pi)
-    truth = base + torch.linalg.slogdet(jacobian).logabsdet
+    normal = -0.5 * z.square().sum(1) - dim / 2 * math.log(2 * math.pi)
+    truth = normal + torch.linalg.slogdet(jacobian).logabsdet
     tolerance = 1e-3 if dtype == torch.float32 else 1e-9
     torch.testing.assert_close(model.log_prob(x), truth, atol=tolerance, rtol=tolerance)
 
@@ -95,24 +84,26 @@ def test_the_density_integrates_to_one(name: str, context: str) -> None:
     model = make(name, 2, torch.float64, context)
     row = rows(1, context, torch.float64)
     with torch.no_grad():
-        y = model.preprocessing(model.sample(4000, row))[0]
-        x, volume = grid(model, y.min(0).values - 4, y.max(0).values + 4, 800)
-        total = (model.log_prob(x, row).exp() * volume).sum()
-    assert total.item() == pytest.approx(1, abs=5e-3)
+        x = model.sample(4000, row)
+    low, high = x.min(0).values - 4, x.max(0).values + 4
+    axes = [torch.linspace(float(low[i]), float(high[i]), 500, dtype=torch.float64) for i in (0, 1)]
+    grid = torch.cartesian_prod(*axes)
+    cell = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
+    assert (density_on(model, grid, row).sum() * cell).item() == pytest.approx(1, abs=5e-3)
 
 
 def test_samples_follow_the_density(name: str) -> None:
     model = make(name, 2, torch.float64)
     n = 40_000
     with torch.no_grad():
-        y = model.preprocessing(model.sample(n, generator=torch.Generator().manual_seed(1)))[0]
-        centre, spread = y.mean(0), y.std(0)
+        x = model.sample(n, generator=torch.Generator().manual_seed(1))
+        centre, spread = x.mean(0), x.std(0)
         # A random test function, by samples and by quadrature against the density.
-        x, volume = grid(model, centre - 8 * spread, centre + 8 * spread, 1000)
-        density = model.log_prob(x).exp() * volume
+        axes = [torch.linspace(-8, 8, 600, dtype=torch.float64) for _ in range(2)]
+        grid = centre + spread * torch.cartesian_prod(*axes)
+        density = density_on(model, grid)
         values = [
-            torch.cos((z - centre) / spread @ torch.tensor([1.0, 0.7]).double())
-            for z in (y, model.preprocessing(x)[0])
+            torch.cos((y - centre) / spread @ torch.tensor([1.0, 0.7]).double()) for y in (x, grid)
         ]
     truth = (density * values[1]).sum() / density.sum()
     error = values[0].std() / math.sqrt(n)
@@ -128,9 +119,7 @@ def test_every_parameter_gets_a_finite_gradient(
     x = torch.cat([torch.randn(30, 5, dtype=dtype), torch.full((2, 5), 1e4, dtype=dtype)])
     log_prob = model.log_prob(x, rows(32, context, dtype))
     log_prob.mean().backward()
-    assert log_prob[:30].isfinite().all()
-    # Far out there is little density, or none outside a box.
-    assert (log_prob[30:].isneginf() if model.confined else log_prob[30:].isfinite()).all()
+    assert log_prob.isfinite().all()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.isfinite().all(), parameter_name
@@ -159,7 +148,8 @@ def test_the_context_changes_the_answer(name: str, context: str) -> None:
 
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_state_dict_round_trip(name: str, context: str) -> None:
-    model, other = make(name, 5, context=context), prepared(MODELS[name](5, **CONTEXTS[context]))
+    model, other = make(name, 5, context=context), MODELS[name](5, **CONTEXTS[context])
+    other.preprocessing = Standardise((5,))
     other.load_state_dict(model.state_dict())
     x, c = torch.randn(10, 5), rows(10, context)
     torch.testing.assert_close(other.log_prob(x, c), model.log_prob(x, c), atol=0, rtol=0)

@@ -3,20 +3,27 @@
 from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.affine import Affine
 from genlab.bijections.alternating import AlternatingCouplings
+from genlab.bijections.autoregressive import Autoregressive
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.bounded_affine import BoundedAffine
 from genlab.bijections.cdf_layer import CDFLayer
+from genlab.bijections.circular import CircularSpline
 from genlab.bijections.compose import Compose
 from genlab.bijections.coupling import Coupling
+from genlab.bijections.elementwise import Elementwise
 from genlab.bijections.freeze import Freeze
+from genlab.bijections.half_free import HalfFreeCoupling
 from genlab.bijections.lu_linear import LULinear
+from genlab.bijections.mixed import Mixed
 from genlab.bijections.permutation import Permutation
 from genlab.bijections.quantile import Logit, Probit, Quantile
+from genlab.bijections.rational_quadratic import RationalQuadratic
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.bijections.scaled_couplings import ScaledCouplings
 from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
+from genlab.bijections.spline import Spline
 from genlab.bijections.split import HalfSplit, WholeSplit
 from genlab.bijections.standardise import Standardise
 from genlab.bijections.unit_box import UnitBox
@@ -25,24 +32,31 @@ __all__ = [
     "ActNorm",
     "Affine",
     "AlternatingCouplings",
+    "Autoregressive",
     "Bijection",
     "BoundedAffine",
     "CDFLayer",
+    "CircularSpline",
     "Compose",
     "Coupling",
+    "Elementwise",
     "Freeze",
+    "HalfFreeCoupling",
     "HalfSplit",
     "LULinear",
     "Logit",
+    "Mixed",
     "Permutation",
     "Probit",
     "Quantile",
+    "RationalQuadratic",
     "ResidualBlocks",
     "ResidualOptions",
     "ScalarMap",
     "ScaledCouplings",
     "Scaling",
     "Shift",
+    "Spline",
     "Standardise",
     "UnitBox",
     "WholeSplit",

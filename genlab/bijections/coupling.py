@@ -59,4 +59,6 @@ class Coupling(Bijection):
 def log_det_of(x: Tensor, log_derivatives: Sequence[Tensor | None]) -> Float[Tensor, " n"]:
     """The sum over all mapped coordinates; one sum for many layers is cheaper than many sums."""
     terms = [term.flatten(1) for term in log_derivatives if term is not None]
+    if len(terms) == 1:
+        return terms[0].sum(1)
     return torch.cat(terms, dim=1).sum(1) if terms else x.new_zeros(len(x))

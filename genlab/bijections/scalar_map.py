@@ -33,3 +33,7 @@ class ScalarMap(nn.Module, ABC):
         self, z: Float[Tensor, "n *shape"], parameters: Float[Tensor, "n P *shape"]
     ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n *shape"] | None]:
         """``x = g^{-1}(z)`` and ``log (g^{-1})'(z)``, coordinate by coordinate, or None."""
+
+    def part(self, columns: slice) -> ScalarMap:
+        """The map of some of the coordinates of a vector; the same where all are treated alike."""
+        return self

@@ -20,6 +20,7 @@ class HalfSplit:
         passive: Number of coordinates of ``x_a``, which pass unchanged.
         active: Number of coordinates of ``x_b``, which are mapped.
         places: Which half passes and which is mapped, 0 for the first and 1 for the second.
+        columns: The coordinates of the first half and of the second.
 
     Raises:
         ValueError: There is nothing to split.
@@ -29,6 +30,7 @@ class HalfSplit:
         if dim < 2:
             raise ValueError(f"event_shape: a coupling needs at least 2 coordinates, got {dim}")
         self.sizes = (dim // 2, dim - dim // 2)
+        self.columns = (slice(0, dim // 2), slice(dim // 2, dim))
         self.places = (1, 0) if flip else (0, 1)
         self.passive, self.active = (self.sizes[place] for place in self.places)
 
@@ -44,9 +46,9 @@ class HalfSplit:
         """The first and the second half of ``x``, whichever of them is mapped."""
         return list(x.split(self.sizes, dim=1))
 
-    def join(self, x_a: Float[Tensor, "n a"], x_b: Float[Tensor, "n b"]) -> Float[Tensor, "n d"]:
+    def join(self, x_a: Float[Tensor, "*n a"], x_b: Float[Tensor, "*n b"]) -> Float[Tensor, "*n d"]:
         """``(x_a, x_b)`` back to ``x``."""
-        return torch.cat((x_a, x_b) if self.places == (0, 1) else (x_b, x_a), dim=1)
+        return torch.cat((x_a, x_b) if self.places == (0, 1) else (x_b, x_a), dim=-1)
 
 
 class WholeSplit(HalfSplit):
@@ -58,4 +60,5 @@ class WholeSplit(HalfSplit):
 
     def __init__(self, dim: int) -> None:
         self.sizes, self.places = (0, dim), (0, 1)
+        self.columns = (slice(0, 0), slice(0, dim))
         self.passive, self.active = self.sizes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,13 +18,15 @@ class Standardise(Bijection):
 
     Args:
         event_shape: Shape of one sample.
+        untouched: Coordinates that keep their units, such as angles.
     """
 
     mean: Float[Tensor, "*event"]
     log_scale: Float[Tensor, "*event"]
 
-    def __init__(self, event_shape: tuple[int, ...]) -> None:
+    def __init__(self, event_shape: tuple[int, ...], *, untouched: Sequence[int] = ()) -> None:
         super().__init__()
+        self.untouched = list(untouched)
         self.register_buffer("mean", torch.zeros(event_shape))
         self.register_buffer("log_scale", torch.zeros(event_shape))
 
@@ -45,6 +49,8 @@ class Standardise(Bijection):
         mean, log_scale = mean_and_log_scale(x)
         self.mean.copy_(mean)
         self.log_scale.copy_(log_scale)
+        self.mean[self.untouched] = 0
+        self.log_scale[self.untouched] = 0
         return self.forward(x)[0]
 
 

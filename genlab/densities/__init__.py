@@ -1,5 +1,6 @@
 """The contract of a density, and base densities."""
 
+from genlab.densities.cylinder import Cylinder
 from genlab.densities.density import Density, Likelihood
 from genlab.densities.logistic import StandardLogistic
 from genlab.densities.normal import StandardNormal
@@ -7,6 +8,7 @@ from genlab.densities.observation import Bernoulli, DiscretisedLogistic, Gaussia
 
 __all__ = [
     "Bernoulli",
+    "Cylinder",
     "Density",
     "DiscretisedLogistic",
     "Gaussian",

@@ -34,10 +34,12 @@ class Density(nn.Module, ABC):
             parameters, as learning by reverse KL needs.
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
+        circular: Coordinates that the density takes for angles; preprocessing leaves them alone.
     """
 
     likelihood: Likelihood = "exact"
     reparametrised: ClassVar[bool] = False
+    circular: tuple[int, ...] = ()
 
     def __init__(
         self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0

@@ -3,8 +3,9 @@
 from genlab.models.flow import Flow
 from genlab.models.krnet import KRNet
 from genlab.models.nice import NICE
+from genlab.models.nsf import NSF
 from genlab.models.realnvp import RealNVP
 from genlab.models.resflow import ResFlow
 from genlab.models.vae import VAE
 
-__all__ = ["NICE", "VAE", "Flow", "KRNet", "RealNVP", "ResFlow"]
+__all__ = ["NICE", "NSF", "VAE", "Flow", "KRNet", "RealNVP", "ResFlow"]

@@ -1,15 +1,21 @@
-"""The couplings that several families consist of."""
+"""What several families of coupling flows consist of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
+from genlab.bijections.bijection import Bijection
 from genlab.bijections.coupling import Coupling
+from genlab.bijections.lu_linear import LULinear
+from genlab.bijections.permutation import Permutation
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.bijections.split import HalfSplit
 from genlab.nn.mlp import MLP, Activation
 
-__all__ = ["alternating_halves"]
+__all__ = ["Mixing", "alternating_halves", "mixing_layers"]
+
+Mixing = Literal["none", "permutation", "lu"]
 
 
 def alternating_halves(
@@ -47,3 +53,11 @@ def alternating_halves(
         return Coupling(split, mapping, conditioner)
 
     return [coupling(index) for index in range(layers)]
+
+
+def mixing_layers(dim: int, mixing: Mixing) -> Iterator[Bijection]:
+    """What mixes the coordinates before a coupling: nothing, a random permutation, an LU matrix."""
+    if mixing == "permutation":
+        yield Permutation.random(dim)
+    if mixing == "lu":
+        yield LULinear(dim)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.affine import Affine
 from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
-from genlab.bijections.lu_linear import LULinear
-from genlab.bijections.permutation import Permutation
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.models.couplings import alternating_halves
+from genlab.models.couplings import Mixing, alternating_halves, mixing_layers
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
 
-__all__ = ["Mixing", "RealNVP"]
-
-Mixing = Literal["none", "permutation", "lu"]
+__all__ = ["RealNVP"]
 
 
 class RealNVP(Flow):
@@ -75,7 +70,4 @@ class RealNVP(Flow):
 def _between(dim: int, actnorm: bool, mixing: Mixing) -> Iterator[Bijection]:
     if actnorm:
         yield ActNorm(dim)
-    if mixing == "permutation":
-        yield Permutation.random(dim)
-    if mixing == "lu":
-        yield LULinear(dim)
+    yield from mixing_layers(dim, mixing)

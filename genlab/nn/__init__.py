@@ -1,17 +1,20 @@
 """Networks."""
 
+from genlab.nn.angles import AngleFeatures, Periodic, wrap
 from genlab.nn.context import ContextEncoder
 from genlab.nn.linearisation import Linearisation
 from genlab.nn.lipschitz import LipschitzLayer, LipschitzLinear
 from genlab.nn.lipschitz_activation import LipschitzActivation
 from genlab.nn.lipschitz_conv import LipschitzConv2d
 from genlab.nn.lipschitz_network import LipschitzConvNet, LipschitzMLP, LipschitzNetwork
+from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation
 from genlab.nn.soft_clamp import soft_clamp
 
 __all__ = [
     "MLP",
     "Activation",
+    "AngleFeatures",
     "ContextEncoder",
     "Linearisation",
     "LipschitzActivation",
@@ -21,5 +24,8 @@ __all__ = [
     "LipschitzLinear",
     "LipschitzMLP",
     "LipschitzNetwork",
+    "MaskedMLP",
+    "Periodic",
     "soft_clamp",
+    "wrap",
 ]

@@ -14,6 +14,7 @@ from genlab.targets.rings import Circles, FourCircles, Rings
 from genlab.targets.rough import rough_samples
 from genlab.targets.spirals import TwoSpirals
 from genlab.targets.target import Target
+from genlab.targets.torus import Torus
 from genlab.targets.wells import DoubleWell, MuellerBrown
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Sine",
     "SwissRoll",
     "Target",
+    "Torus",
     "TwoSpirals",
     "rough_samples",
 ]

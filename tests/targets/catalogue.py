@@ -62,6 +62,7 @@ CASES: dict[str, Case] = {
     "banana": Case(targets.Banana, (-10, 10, -6, 30), 3.5310),
     "double_well": Case(targets.DoubleWell, (-3.5, 3.5, -6, 6), 1.7186),
     "mueller_brown": Case(targets.MuellerBrown, (-2, 1.5, -0.8, 2.4), -1.7638, everywhere=False),
+    "torus": Case(targets.Torus, square(math.pi), None, everywhere=False),
     "gaussian": Case(lambda: targets.Gaussian(2), square(6), RIDGE + math.log(0.6)),
     "pinwheel of three arms": Case(
         lambda: targets.Pinwheel(arms=3, radial=0.2, tangential=0.15, rate=0.5), square(5), None

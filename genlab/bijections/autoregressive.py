@@ -1,0 +1,71 @@
+"""The autoregressive layer: each coordinate's map depends on the coordinates before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.coupling import log_det_of
+from genlab.bijections.scalar_map import ScalarMap
+
+__all__ = ["Autoregressive"]
+
+
+class MaskedNetwork(Protocol):
+    """A network whose output i depends on coordinates before i only."""
+
+    def __call__(
+        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, "n Pd"]:
+        """All outputs, the coordinate running fastest."""
+
+    def one(
+        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None, index: int
+    ) -> Float[Tensor, "n P"]:
+        """The outputs of one coordinate."""
+
+
+class Autoregressive(Bijection):
+    """``z_i = g(x_i; p_i(x_1, ..., x_{i-1}, c))``, in any order of the coordinates.
+
+    Forward is one call of a masked network; the inverse takes one for each coordinate, in order
+    (Papamakarios, Pavlakou, Murray, "Masked autoregressive flow", 2017).
+
+    Args:
+        scalar_map: The increasing map ``g``, of all coordinates.
+        network: A masked network such as `genlab.nn.MaskedMLP`, ``P`` outputs a coordinate.
+        order: The coordinates, from the one that depends on no other to the last.
+    """
+
+    def __init__(self, scalar_map: ScalarMap, network: nn.Module, order: Sequence[int]) -> None:
+        super().__init__()
+        self.scalar_map = scalar_map
+        self.network = network
+        self.order = tuple(order)
+        self.of_one = nn.ModuleList(scalar_map.part(slice(i, i + 1)) for i in sorted(order))
+
+    def forward(
+        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        output: Tensor = self.network(x, context)
+        parameters = output.view(len(x), self.scalar_map.n_parameters, x.shape[1])
+        z, log_derivative = self.scalar_map(x, parameters)
+        return z, log_det_of(x, [log_derivative])
+
+    def inverse(
+        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        network = cast(MaskedNetwork, self.network)
+        x, log_derivatives = torch.zeros_like(z), []
+        for i in self.order:
+            g = cast(ScalarMap, self.of_one[i])
+            parameters = network.one(x, context, i)[:, : g.n_parameters, None]
+            x_i, log_derivative = g.inverse(z[:, i : i + 1], parameters)
+            x = torch.cat((x[:, :i], x_i, x[:, i + 1 :]), dim=1)
+            log_derivatives.append(log_derivative)
+        return x, log_det_of(z, log_derivatives)

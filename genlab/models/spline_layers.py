@@ -1,0 +1,114 @@
+"""The layers that spline flows consist of, for angles and other coordinates alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from genlab.bijections.autoregressive import Autoregressive
+from genlab.bijections.circular import CircularSpline
+from genlab.bijections.coupling import Coupling
+from genlab.bijections.elementwise import Elementwise
+from genlab.bijections.half_free import HalfFreeCoupling
+from genlab.bijections.mixed import Mixed
+from genlab.bijections.rational_quadratic import RationalQuadratic
+from genlab.bijections.scalar_map import ScalarMap
+from genlab.bijections.split import HalfSplit
+from genlab.nn.angles import AngleFeatures, Periodic
+from genlab.nn.masked_mlp import MaskedMLP
+from genlab.nn.mlp import MLP, Activation
+
+__all__ = ["SplineLayers"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplineLayers:
+    """Makes layers of rational-quadratic splines that start as the identity.
+
+    Attributes:
+        is_angle: Whether each coordinate is an angle, whose spline is one of the circle.
+        bins: Number of bins of each spline.
+        bound: Half the length of the interval that the splines of other coordinates act on.
+        hidden: Widths of the hidden layers of each network.
+        activation: Nonlinearity of the networks.
+        context_dim: Width of the context that each network sees; 0 for none.
+    """
+
+    is_angle: tuple[bool, ...]
+    bins: int
+    bound: float
+    hidden: Sequence[int]
+    activation: Activation
+    context_dim: int
+
+    def elementwise(self) -> Elementwise:
+        """A spline of each coordinate, of trainable constants or of the context."""
+        splines = self._splines(self.is_angle)
+        if not self.context_dim:
+            return Elementwise(splines, self.dim)
+        return Elementwise(splines, self.dim, self._mlp(self.context_dim, splines, self.dim, 0))
+
+    def coupling(self, *, flip: bool) -> Coupling:
+        """One half passes, the other is mapped by splines that a network of the first gives."""
+        split = HalfSplit(self.dim, flip=flip)
+        splines = self._splines(self._half(split, mapped=True))
+        return Coupling(split, splines, self._conditioner(split, splines))
+
+    def half_free(self, *, flip: bool) -> HalfFreeCoupling:
+        """The same, where the first half is mapped too, by splines of trainable constants."""
+        split, splines = HalfSplit(self.dim, flip=flip), self._splines(self.is_angle)
+        return HalfFreeCoupling(split, splines, self._conditioner(split, splines))
+
+    def autoregressive(self, *, flip: bool) -> Autoregressive:
+        """Each coordinate is mapped by a spline that depends on those before it, or after it."""
+        splines = self._splines(self.is_angle)
+        order = range(self.dim)[:: -1 if flip else 1]
+        degrees = [1 + order.index(i) for i in range(self.dim)]
+        features = AngleFeatures(self.is_angle)
+        network = MaskedMLP(
+            [degrees[source] for source in features.sources],
+            degrees,
+            repeats=splines.n_parameters,
+            hidden=self.hidden,
+            activation=self.activation,
+            context_dim=self.context_dim,
+            zero_last=True,
+        )
+        return Autoregressive(splines, self._seen(self.is_angle, network), order)
+
+    @property
+    def dim(self) -> int:
+        return len(self.is_angle)
+
+    def _half(self, split: HalfSplit, *, mapped: bool) -> tuple[bool, ...]:
+        return self.is_angle[split.columns[split.places[mapped]]]
+
+    def _splines(self, is_angle: Sequence[bool]) -> ScalarMap:
+        if not any(is_angle):
+            return RationalQuadratic(bins=self.bins, bound=self.bound)
+        circular = CircularSpline(bins=self.bins)
+        if all(is_angle):
+            return circular
+        return Mixed(RationalQuadratic(bins=self.bins, bound=self.bound), circular, is_angle)
+
+    def _conditioner(self, split: HalfSplit, splines: ScalarMap) -> nn.Module:
+        seen = self._half(split, mapped=False)
+        # A network sees the cosine and the sine of an angle.
+        network = self._mlp(len(seen) + sum(seen), splines, split.active, self.context_dim)
+        return self._seen(seen, network)
+
+    def _mlp(self, inputs: int, splines: ScalarMap, outputs: int, context_dim: int) -> MLP:
+        return MLP(
+            inputs,
+            splines.n_parameters * outputs,
+            hidden=self.hidden,
+            activation=self.activation,
+            context_dim=context_dim,
+            zero_last=True,
+        )
+
+    @staticmethod
+    def _seen(is_angle: Sequence[bool], network: nn.Module) -> nn.Module:
+        return Periodic(AngleFeatures(is_angle), network) if any(is_angle) else network
