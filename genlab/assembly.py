@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bijections.standardise import Standardise
-from genlab.config import build, check, compose, plain, read_config
+from genlab.config import OPTIONAL, build, check, compose, plain, read_config
 from genlab.data.module import DataModule
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
@@ -82,8 +82,7 @@ class Experiment:
             "objective",
             self.model,
             self.settings,
-            optimizer=build(config, "optimizer"),
-            schedule=build(config, "schedule"),
+            **{name: build(config, name) for name in OPTIONAL if config[name] is not None},
         )
         if self.settings.monitor not in self.module.reports:
             raise UserError(
@@ -134,6 +133,7 @@ class Experiment:
                 return {}
             load_weights(self.model, run.best)
             numbers = self._evaluate() | self._training_numbers()
+            numbers |= self.model.summary(self.data.training_set)
             assert checkpoints.best is not None
             metrics = self._record(numbers | {self.settings.monitor: checkpoints.best})
             figures = self.figures()
@@ -190,7 +190,7 @@ class Experiment:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
         rows = self.data.first_rows()
-        self.model.initialise(rows.x, rows.context)
+        self.module.start(rows)
         if self.settings.warm_start is not None:
             _warm_start(self.model, self.settings.warm_start)
 

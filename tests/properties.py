@@ -13,6 +13,7 @@ import torch
 
 from genlab import bijections as b
 from genlab import models as m
+from genlab.densities import Density
 from genlab.nn import MLP
 
 __all__ = ["AT_LEAST_TWO", "BIJECTIONS", "MODELS", "disturb"]
@@ -62,7 +63,25 @@ def realnvp(dim: int, **options: Any) -> m.RealNVP:
     return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
 
 
-MODELS: dict[str, Callable[..., m.Flow]] = {
+def gmm(dim: int, **options: Any) -> m.GMM:
+    usual = {
+        "components": 5,
+        "max_components": 8,
+        "covariance": "full",
+        "fit": "em",
+        "start": "kmeans++",
+        "restarts": 1,
+        "tolerance": 1e-5,
+        "covariance_floor": 1e-6,
+    }
+    return m.GMM((dim,), **{**usual, **options})
+
+
+MODELS: dict[str, Callable[..., Density]] = {
+    "gmm": gmm,
+    "gmm-tied": partial(gmm, covariance="tied"),
+    "gmm-diag": partial(gmm, covariance="diag", start="random"),
+    "gmm-spherical": partial(gmm, covariance="spherical"),
     "nice": partial(nice, activation="relu"),
     "nice-unscaled": partial(nice, scaling=False),
     "realnvp": partial(realnvp, activation="relu"),
@@ -72,8 +91,8 @@ MODELS: dict[str, Callable[..., m.Flow]] = {
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.
-AT_LEAST_TWO = {name for name in (*BIJECTIONS, *MODELS) if "coupling" in name or name in MODELS}
-AT_LEAST_TWO |= {"alternating", "compose"}
+COUPLED = ("alternating", "compose", "coupling", "nice", "realnvp")
+AT_LEAST_TWO = {name for name in (*BIJECTIONS, *MODELS) if name.startswith(COUPLED)}
 
 
 def disturb(module: Module, scale: float = 0.3) -> Module:

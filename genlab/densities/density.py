@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
 from genlab.nn.context import ContextEncoder
 
@@ -125,6 +126,14 @@ class Density(nn.Module, ABC):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
         """Set what starts from preprocessed data; nothing by default."""
+
+    def summary(self, training: Batch | None) -> dict[str, float]:
+        """Numbers that only this family has, by tag; none by default.
+
+        Args:
+            training: The training set, or None where it has no end.
+        """
+        return {}
 
     @property
     def dtype(self) -> torch.dtype:

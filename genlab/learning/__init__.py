@@ -1,8 +1,17 @@
 """How a family learns inside Lightning."""
 
+from genlab.learning.expectation_maximisation import ExpectationMaximisation
 from genlab.learning.gradient import GradientLearner
 from genlab.learning.learner import Learner
 from genlab.learning.maximum_likelihood import MaximumLikelihood
+from genlab.learning.mixture_descent import MixtureDescent
 from genlab.learning.settings import TrainerSettings
 
-__all__ = ["GradientLearner", "Learner", "MaximumLikelihood", "TrainerSettings"]
+__all__ = [
+    "ExpectationMaximisation",
+    "GradientLearner",
+    "Learner",
+    "MaximumLikelihood",
+    "MixtureDescent",
+    "TrainerSettings",
+]

@@ -29,6 +29,7 @@ OPTIONS = [
 ALONE = {
     "data=toy": ["+data.target={_target_: genlab.targets.Moons}"],
     "data=custom": ["data.file=my_target.py"],
+    "objective=mixture": ["model=gmm"],
 }
 
 
