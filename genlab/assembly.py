@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bijections.standardise import Standardise
-from genlab.config import build, check, compose, locate, plain, read_config
+from genlab.config import OPTIONAL, build, check, compose, locate, plain, read_config
 from genlab.data.module import DataModule
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
@@ -95,8 +95,7 @@ class Experiment:
             "objective",
             self.model,
             self.settings,
-            optimizer=build(config, "optimizer"),
-            schedule=build(config, "schedule"),
+            **{name: build(config, name) for name in OPTIONAL if config[name] is not None},
             **self._source(),
         )
         if self.settings.monitor not in self.module.reports:
@@ -149,6 +148,7 @@ class Experiment:
             log.info("testing the best weights")
             load_weights(self.model, run.best)
             numbers = self._evaluate() | self._training_numbers()
+            numbers |= self.model.summary(self.data.training_set)
             assert checkpoints.best is not None
             metrics = self._record(numbers | {self.settings.monitor: checkpoints.best})
             log.info("drawing the figures")
@@ -223,6 +223,8 @@ class Experiment:
     def initialise(self) -> None:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
+        rows = self.data.first_rows()
+        self.module.start(rows)
         if self.settings.warm_start is not None:
             _warm_start(self.model, self.settings.warm_start)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
@@ -29,6 +30,15 @@ class Batch(NamedTuple):
         """Consecutive batches of ``size`` rows; the last one may be shorter."""
         for start in range(0, len(self.x), size):
             yield self.rows(slice(start, start + size))
+
+    def cast(self, device: torch.device, dtype: torch.dtype) -> Batch:
+        """All parts on a device, those that are no labels in a type."""
+        context, weight = self.context, self.weight
+        if context is not None:
+            context = context.to(device, dtype if context.is_floating_point() else None)
+        return Batch(
+            self.x.to(device, dtype), context, None if weight is None else weight.to(device, dtype)
+        )
 
     def rows(self, index: slice | Int[Tensor, " m"]) -> Batch:
         """The chosen rows of all parts."""

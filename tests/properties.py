@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import torch
 
 from genlab import bijections as b
+from genlab import densities as d
 from genlab import models as m
 from genlab.models.spline_layers import SplineLayers
-from genlab.nn import MLP
+from genlab.nn import MLP, LipschitzMLP
 
-__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "CIRCULAR", "MODELS", "disturb"]
+__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "CIRCULAR", "DOMAINS", "ESTIMATES", "MODELS", "disturb"]
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -47,6 +48,20 @@ def splines(dim: int, context_dim: int, *, angles: int = 0) -> SplineLayers:
     )
 
 
+def residual(dim: int, context_dim: int, **options: Any) -> b.ResidualBlocks:
+    settings = {"stack": 1, "activation": "sine", "actnorm": False, "solver": "anderson"} | options
+    network = LipschitzMLP(
+        settings["stack"],
+        dim,
+        hidden=[16, 12],
+        activation=settings["activation"],
+        bound=0.9,
+        context_dim=context_dim,
+    )
+    how = b.ResidualOptions("exact", 2, 20, "neumann", settings["solver"], 1e-12)
+    return b.ResidualBlocks(network, how, actnorm=settings["actnorm"])
+
+
 BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "actnorm": lambda dim, _: b.ActNorm(dim),
     "scaling": lambda dim, _: b.Scaling(dim),
@@ -56,12 +71,20 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "coupling-shift": lambda dim, c: coupling(b.Shift(), dim, c, flip=False),
     "coupling-affine": lambda dim, c: coupling(b.Affine(), dim, c, flip=False),
     "coupling-affine-flip": lambda dim, c: coupling(b.Affine(), dim, c, flip=True),
+    "coupling-bounded-affine": lambda dim, c: coupling(
+        b.BoundedAffine(dim - dim // 2, alpha=0.6), dim, c, flip=False
+    ),
     "alternating": lambda dim, c: b.AlternatingCouplings(
         coupling(b.Affine(), dim, c, flip=flip) for flip in (False, True, False)
     ),
-    "compose": lambda dim, c: b.Compose(
-        [b.ActNorm(dim), coupling(b.Affine(), dim, c, flip=False), b.LULinear(dim)]
+    "scaled_couplings": lambda dim, c: b.ScaledCouplings(
+        coupling(b.Affine(), dim, c, flip=flip) for flip in (False, True, False)
     ),
+    "freeze": lambda dim, _: b.Freeze(b.LULinear(dim - dim // 2), dim - dim // 2),
+    "cdf_layer": lambda dim, _: b.CDFLayer(dim, bins=32),
+    "unit_box": lambda dim, _: b.UnitBox([-1.0, 3.0], dim),
+    "logit": lambda *_: b.Logit(),
+    "probit": lambda *_: b.Probit(),
     "spline": lambda dim, c: splines(dim, c).elementwise(),
     "coupling-spline": lambda dim, c: splines(dim, c).coupling(flip=False),
     "half-free": lambda dim, c: splines(dim, c).half_free(flip=False),
@@ -73,9 +96,18 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "circular-half-free": lambda dim, c: splines(dim, c, angles=dim).half_free(flip=True),
     "cylinder": lambda dim, c: splines(dim, c, angles=1).half_free(flip=False),
     "cylinder-autoregressive": lambda dim, c: splines(dim, c, angles=1).autoregressive(flip=True),
+    "residual": residual,
+    "residual-plain": partial(residual, activation="lipswish", solver="plain"),
+    "residual-blocks": partial(residual, stack=3, actnorm=True),
+    "compose": lambda dim, c: b.Compose(
+        [b.ActNorm(dim), coupling(b.Affine(), dim, c, flip=False), b.LULinear(dim)]
+    ),
 }
+
 # Bijections of angles, which are only defined up to full turns.
 CIRCULAR = {name for name in BIJECTIONS if name.startswith(("circular", "cylinder"))}
+# The interval that each coordinate of x lies in, where it is not the line.
+DOMAINS = {"unit_box": (-1.0, 3.0), "logit": (0.0, 1.0), "probit": (0.0, 1.0)}
 
 SMALL: dict[str, Any] = {"layers": 4, "hidden": [16, 16], "activation": "tanh"}
 
@@ -88,28 +120,94 @@ def realnvp(dim: int, **options: Any) -> m.RealNVP:
     return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
 
 
+def krnet(dim: int, **options: Any) -> m.KRNet:
+    krnet = {"groups": 3, "alpha": 0.6, "rotation": True, "bins": 32, "bounded": None, "base": None}
+    return m.KRNet((dim,), **{**krnet, **SMALL, **options})
+
+
 def nsf(dim: int, **options: Any) -> m.NSF:
     own = {"bins": 4, "bound": 3.0, "variant": "coupling", "free_half": True, "mixing": "none"}
     return m.NSF((dim,), **{"circular": [], **own, **SMALL, "layers": 2, **options})
 
 
-MODELS: dict[str, Callable[..., m.Flow]] = {
+def resflow(dim: int, **options: Any) -> m.ResFlow:
+    settings = SMALL | {
+        "activation": "sine",
+        "lipschitz": 0.98,
+        "log_det": "exact",
+        "terms": 2,
+        "evaluation_terms": 20,
+        "gradient": "neumann",
+        "solver": "anderson",
+        "tolerance": 1e-12,
+        "actnorm": True,
+    }
+    return m.ResFlow((dim,), **{**settings, **options})
+
+
+def vae(dim: int, *, scale: Any = "network", **options: Any) -> m.VAE:
+    observation = d.Gaussian((dim,), scale=scale, min_scale=1.0)
+    small = {"hidden": [16, 16], "activation": "tanh", "network": "auto", "covariance": "full"}
+    small |= {"latent_dim": None, "importance_samples": 32, "observation": observation}
+    model = m.VAE((dim,), **{**small, **options})
+    # An encoder that answers with a little more than the prior: the importance weights of an
+    # untrained one that is narrower have no variance, and there would be no estimate to test.
+    last = model.encoder[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    with torch.no_grad():
+        last.bias[model.latent_dim : 2 * model.latent_dim] = 0.7
+    return model
+
+
+def gmm(dim: int, **options: Any) -> m.GMM:
+    usual = {
+        "components": 5,
+        "max_components": 8,
+        "covariance": "full",
+        "fit": "em",
+        "start": "kmeans++",
+        "restarts": 1,
+        "tolerance": 1e-5,
+        "covariance_floor": 1e-6,
+    }
+    return m.GMM((dim,), **{**usual, **options})
+
+
+MODELS: dict[str, Callable[..., d.Density]] = {
     "nice": partial(nice, activation="relu"),
     "nice-unscaled": partial(nice, scaling=False),
     "realnvp": partial(realnvp, activation="relu"),
     "realnvp-actnorm": partial(realnvp, actnorm=True),
     "realnvp-lu": partial(realnvp, actnorm=True, mixing="lu"),
     "realnvp-permutation": partial(realnvp, mixing="permutation"),
+    "krnet": krnet,
+    "krnet-plain": partial(krnet, rotation=False, bins=None, base="logistic", activation="relu"),
+    "krnet-box": partial(krnet, bounded=[-10.0, 12.0]),
+    "krnet-box-normal": partial(krnet, bounded=[-10.0, 12.0], base="normal"),
     "nsf": partial(nsf, activation="relu"),
     "nsf-half": partial(nsf, free_half=False),
     "nsf-autoregressive": partial(nsf, variant="autoregressive"),
     "nsf-lu": partial(nsf, mixing="lu"),
     "nsf-permutation": partial(nsf, mixing="permutation"),
+    "resflow": resflow,
+    "resflow-lipswish": partial(resflow, activation="lipswish", actnorm=False, solver="plain"),
+    "resflow-roulette": partial(resflow, log_det="russian_roulette", lipschitz=0.9),
+    "resflow-series": partial(resflow, log_det="power_series", gradient="direct", lipschitz=0.9),
+    "vae": vae,
+    "vae-diag": partial(vae, covariance="diag", scale="dimension", latent_dim=3),
+    "gmm": gmm,
+    "gmm-tied": partial(gmm, covariance="tied"),
+    "gmm-diag": partial(gmm, covariance="diag", start="random"),
+    "gmm-spherical": partial(gmm, covariance="spherical"),
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.
 PARTS = ("coupling", "half-free", "alternating", "compose", "cylinder", "nice", "realnvp")
 AT_LEAST_TWO = {name for name in (*BIJECTIONS, *MODELS) if any(part in name for part in PARTS)}
+
+# Families whose log-density is a random estimate: repeatable, but not that of a density.
+ESTIMATES = {"resflow-roulette", "resflow-series"}
 
 
 def disturb(module: Module, scale: float = 0.2) -> Module:

@@ -85,7 +85,7 @@ def _train(config: Any, arguments: Namespace, made: set[Path]) -> float | None:
     from genlab.config import check, complete
 
     hydra_config: Any = HydraConfig.get()
-    complete(config, COMMAND, hydra_config.runtime.choices)
+    complete(config, COMMAND, hydra_config.runtime.choices, hydra_config.overrides.task)
     check(config)
     # Data-parallel training starts the same command again, in the directory of this run.
     sys.argv = [sys.argv[0], COMMAND, *_config_flags(arguments), *hydra_config.overrides.task]

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from genlab.config.places import config_dir
     from genlab.config.signature import locate
     from genlab.config.stored import plain, read_config
+    from genlab.config.unused import OPTIONAL
     from genlab.config.validation import check
 
 __all__ = [
+    "OPTIONAL",
     "build",
     "check",
     "complete",
@@ -33,6 +35,7 @@ __all__ = [
 
 # No module is called like a function of it: it would shadow the function.
 HOMES = {
+    "OPTIONAL": "unused",
     "build": "instantiation",
     "check": "validation",
     "complete": "composition",

@@ -8,14 +8,20 @@ from pathlib import Path
 from hydra.utils import to_absolute_path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from genlab.config.choose import register_choose
 from genlab.config.mistakes import explain
 from genlab.config.raw import compose_raw
+from genlab.config.unused import drop_unused
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 
 __all__ = ["complete", "compose"]
 
+register_choose()
+
 FILES = ("data.file", "data.path")
+# What follows from the choice of the model.
+OF_MODEL = "/of_model@"
 # A run's folder, or its name, or `latest`.
 RUN = "trainer.warm_start"
 
@@ -42,19 +48,25 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
         if mistake is None:
             raise
         raise mistake from error
-    return complete(config, command, config.hydra.runtime.choices)
+    return complete(config, command, config.hydra.runtime.choices, overrides)
 
 
-def complete(config: DictConfig, command: str, choices: Mapping[str, str | None]) -> DictConfig:
-    """Drop the ``hydra`` node, note which option of each group was taken, make paths absolute.
+def complete(
+    config: DictConfig,
+    command: str,
+    choices: Mapping[str, str | None],
+    overrides: Sequence[str],
+) -> DictConfig:
+    """Drop what is not used, note which option of each group was taken, make paths absolute.
 
     Args:
         config: As Hydra composed it; changed in place.
         command: The primary config's name.
         choices: Hydra's ``runtime.choices``.
+        overrides: What the user set.
 
     Raises:
-        UserError: ``choices`` or ``command`` was set by hand.
+        UserError: ``choices`` or ``command``, or what nothing uses, was set by hand.
     """
     if config.choices:
         raise UserError("choices: filled by genlab, cannot be set; write GROUP=OPTION")
@@ -65,9 +77,10 @@ def complete(config: DictConfig, command: str, choices: Mapping[str, str | None]
         config.choices = {
             group.removesuffix("@_global_"): option
             for group, option in choices.items()
-            if option is not None and not group.startswith("hydra/")
+            if option is not None and not group.startswith("hydra/") and OF_MODEL not in group
         }
     _make_absolute(config)
+    drop_unused(config, overrides)
     return config
 
 

@@ -116,6 +116,8 @@ def _bad_yaml(error: Any) -> str:
 def _dangling(message: str, key: str, known: Mapping[str, Any]) -> str:
     found = re.search(r"Interpolation key '([^']+)'", message)
     wanted = found[1] if found else "?"
+    if key == "_dummy_":  # Hydra's own key, where a defaults list asks for a choice
+        return f"{wanted}: missing; see `genlab list {wanted}`"
     return f"{key}=${{{wanted}}}: {no_such_key(wanted, known)}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -50,6 +51,11 @@ class DataModule(pl.LightningDataModule, ABC):
         """What the training steps see."""
 
     @property
+    def training_set(self) -> Batch | None:
+        """The whole training set; None where the stream never repeats itself."""
+        return None
+
+    @property
     @abstractmethod
     def validation(self) -> Batch:
         """The fixed set that ``best`` is chosen on."""
@@ -76,15 +82,16 @@ class Chunks:
     def __init__(self, data: DataModule) -> None:
         self.data = data
 
-    def __iter__(self) -> Iterator[Chunk]:
+    def __iter__(self) -> Iterator[Chunk | Passes]:
         trainer = self.data.trainer
         assert trainer is not None
         learner: Any = trainer.lightning_module
         settings, step = learner.settings, learner.step
         stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
+        chunk = partial(Passes, self.data) if learner.whole_passes else self._chunk
         while step < stop:
             end = min(_next_multiple(step, settings.log_every), stop)
-            yield self._chunk(step, end, trainer.global_rank, trainer.world_size)
+            yield chunk(step, end, trainer.global_rank, trainer.world_size)
             step = end
 
     def _chunk(self, step: int, end: int, rank: int, world_size: int) -> Chunk:
@@ -96,6 +103,37 @@ class Chunks:
             rows = torch.arange((end - step) * size)
             batch = batch.rows(rows.view(end - step, world_size, -1)[:, rank].flatten())
         return Chunk(batch, end - step)
+
+
+class Passes:
+    """Training steps that see all data each, read batch by batch while they are taken.
+
+    A pass is the whole training set, or ``batch_size`` fresh rows of a stream that has no end. Of
+    several processes each reads every other row.
+
+    Args:
+        data: Where the rows come from.
+        first: Number of the first step.
+        end: Number of the step behind the last one.
+        rank: Number of this process.
+        world_size: How many processes share each pass.
+    """
+
+    def __init__(self, data: DataModule, first: int, end: int, rank: int, world_size: int) -> None:
+        self.data = data
+        self.steps = range(first, end)
+        self.own = slice(rank, None, world_size)
+
+    def batches(self) -> Iterator[Iterator[Batch]]:
+        """The batches of each step."""
+        return map(self._pass, self.steps)
+
+    def _pass(self, step: int) -> Iterator[Batch]:
+        whole, size = self.data.training_set, self.data.batch_size
+        rows = size if whole is None else len(whole.x)
+        for start in range(step * rows, (step + 1) * rows, size):
+            stop = min(start + size, (step + 1) * rows)
+            yield self.data.stream.rows(start, stop).rows(self.own)
 
 
 class EvaluationBatches:

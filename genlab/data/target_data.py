@@ -74,9 +74,13 @@ class TargetData(DataModule):
     def stream(self) -> Stream:
         if not self.target.has_samples:
             return NoSamples()
-        if self.train_size is None:
+        if self.training_set is None:
             return FreshSamples(self.target, seed=self.seed)
-        return ShuffledSet(self._draw("train", self.train_size), seed=self.seed)
+        return ShuffledSet(self.training_set, seed=self.seed)
+
+    @cached_property
+    def training_set(self) -> Batch | None:
+        return None if self.train_size is None else self._draw("train", self.train_size)
 
     @cached_property
     def validation(self) -> Batch:

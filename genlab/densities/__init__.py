@@ -1,18 +1,23 @@
-"""The contract of a density, and base densities."""
+"""The contract of a density, base densities, and the mathematics of Gaussian mixtures."""
 
 from genlab.densities.cylinder import Cylinder
 from genlab.densities.density import Density, Likelihood
 from genlab.densities.logistic import StandardLogistic
+from genlab.densities.mixture_parameters import MixtureParameters
+from genlab.densities.mixtures import Covariance, Mixtures
 from genlab.densities.normal import StandardNormal
 from genlab.densities.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation
 
 __all__ = [
     "Bernoulli",
+    "Covariance",
     "Cylinder",
     "Density",
     "DiscretisedLogistic",
     "Gaussian",
     "Likelihood",
+    "MixtureParameters",
+    "Mixtures",
     "Observation",
     "StandardLogistic",
     "StandardNormal",

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
 from genlab.nn.context import ContextEncoder
 
@@ -173,6 +174,14 @@ class Density(nn.Module, ABC):
 
     def diagnostics(self) -> dict[str, float]:
         """What the logs show of the model besides its loss, by tag; nothing by default."""
+        return {}
+
+    def summary(self, training: Batch | None) -> dict[str, float]:
+        """Numbers that only this family has, by tag; none by default.
+
+        Args:
+            training: The training set, or None where it has no end.
+        """
         return {}
 
     @property

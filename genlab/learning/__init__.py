@@ -1,17 +1,21 @@
 """How a family learns inside Lightning."""
 
 from genlab.learning.elbo import ELBO
+from genlab.learning.expectation_maximisation import ExpectationMaximisation
 from genlab.learning.gradient import GradientLearner
 from genlab.learning.learner import Learner
 from genlab.learning.maximum_likelihood import MaximumLikelihood
+from genlab.learning.mixture_descent import MixtureDescent
 from genlab.learning.reverse_kl import ReverseKL
 from genlab.learning.settings import TrainerSettings
 
 __all__ = [
     "ELBO",
+    "ExpectationMaximisation",
     "GradientLearner",
     "Learner",
     "MaximumLikelihood",
+    "MixtureDescent",
     "ReverseKL",
     "TrainerSettings",
 ]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.batch import Batch, Chunk
+from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.evaluation.inference import inference
 from genlab.learning.rng import rng_state, set_rng_state
@@ -42,12 +42,15 @@ class Learner(pl.LightningModule):
         losses: The loss of each step of the last chunk, on the device.
         learns_from: What the data must offer: samples, or a target with an energy, which is then
             handed in as ``target``.
+        finished: Whether nothing is left to learn before the last step.
         reports: Names of the metrics that `validate` returns, one of which ``best`` is chosen by.
+        whole_passes: Whether one step sees the whole training set, as an iterator of batches.
     """
 
     learns_from: ClassVar[Literal["samples", "energy"]] = "samples"
     losses: Float[Tensor, " steps"]
     reports: tuple[str, ...] = ("val/loss", "val/nll")
+    whole_passes: bool = False
 
     def __init__(self, model: Density, settings: TrainerSettings) -> None:
         super().__init__()
@@ -56,6 +59,7 @@ class Learner(pl.LightningModule):
         self.settings = settings
         self.step = 0
         self.stop_requested = False
+        self.finished = False
         self.losses = torch.zeros(0)
         self._seconds_before = 0.0
         self._started: float | None = None
@@ -63,8 +67,18 @@ class Learner(pl.LightningModule):
         self._rng: dict[str, Any] | None = None
         self._validation: list[tuple[float, dict[str, Tensor]]] = []
 
+    def start(self, rows: Batch) -> None:
+        """Give the model what starts from data, before the first step; its time counts."""
+        began = time.monotonic()
+        self.initialise(rows)
+        self._seconds_before += time.monotonic() - began
+
+    def initialise(self, rows: Batch) -> None:
+        """Set what starts from data."""
+        self.model.initialise(rows.x, rows.context)
+
     @abstractmethod
-    def update(self, batch: Batch) -> Float[Tensor, ""]:
+    def update(self, batch: Any) -> Float[Tensor, ""]:
         """Take one training step and return its loss, detached and still on the device."""
 
     @abstractmethod
@@ -94,19 +108,22 @@ class Learner(pl.LightningModule):
         limit = self.settings.max_seconds
         return limit is not None and self.seconds >= limit
 
-    def training_step(self, chunk: Chunk, index: int) -> None:
+    def training_step(self, chunk: Any, index: int) -> None:
         alone = self.trainer.world_size == 1
         losses = []
         for batch in chunk.batches():
             losses.append(self.update(batch))
             self.step += 1
             # Several processes must stop after the same step: they only agree between chunks.
-            if alone and (self.stop_requested or self.out_of_time()):
+            if self.finished or (alone and (self.stop_requested or self.out_of_time())):
                 break
         self.losses = torch.stack(losses)
         self.stop_requested = self._any_process(self.stop_requested)
-        if self._any_process(self.out_of_time()) or self.step >= self.settings.max_steps:
+        if self._any_process(self.out_of_time()) or self._at_the_end():
             self.trainer.should_stop = True
+
+    def _at_the_end(self) -> bool:
+        return self.finished or self.step >= self.settings.max_steps
 
     def _any_process(self, decision: bool) -> bool:
         if self.trainer.world_size == 1:
@@ -155,5 +172,5 @@ class Learner(pl.LightningModule):
             set_rng_state(self._rng)
             self._rng = None
         # A run that was stopped behind its last step has nothing left to train.
-        if self.step >= self.settings.max_steps:
+        if self._at_the_end():
             self.trainer.should_stop = True

@@ -31,6 +31,7 @@ ALONE = {
     **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
     "data=toy": ["+data.target={_target_: genlab.targets.Moons}"],
     "data=custom": ["data.file=my_target.py"],
+    "objective=mixture": ["model=gmm"],
 }
 
 

@@ -1,0 +1,289 @@
+"""Mixtures of Gaussians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from genlab.batch import Batch, weighted_mean
+from genlab.bijections.standardise import Standardise
+from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
+from genlab.densities.density import Density
+from genlab.densities.mixture_parameters import MixtureParameters
+from genlab.densities.mixtures import Covariance, Mixtures, wide
+from genlab.densities.seeding import Start, starts
+
+__all__ = ["GMM", "Fit"]
+
+Fit = Literal["em", "gradient"]
+
+# Options that a mixture shares with its marginals and conditionals.
+SHARED = ("max_components", "covariance", "fit", "start", "restarts", "tolerance")
+ROWS_AT_ONCE = 8192
+
+
+class GMM(Density):
+    """``p(x) = sum_k w_k N(x; mu_k, Sigma_k)``.
+
+    With a context vector, a joint mixture over ``(c, x)`` that is conditioned exactly:
+    ``p(x | c) = p(c, x) / p(c)`` is a mixture whose weights and means depend on c. With labels, one
+    mixture a class.
+
+    Args:
+        event_shape: Shape of one sample; arrays are flattened.
+        components: Number of Gaussians, for each class; "auto": as many as lower the BIC.
+        max_components: The most that "auto" takes.
+        covariance: A matrix for each Gaussian ("full"), one for all ("tied"), a diagonal for each
+            ("diag"), or a number for each ("spherical").
+        fit: How it is learned: by "em", or by "gradient" descent on the same parameters.
+        start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
+        restarts: Starts that are tried, for a few passes over the first rows.
+        tolerance: EM has converged when a pass gains less, in nats a row.
+        covariance_floor: Smallest variance in any direction, in standardised units.
+        context_dim: Length of the vector that the density is conditioned on; 0 for none.
+        labels: Number of classes that the density is conditioned on; 0 for none.
+
+    Attributes:
+        growing: Whether the number of Gaussians is open.
+        mixture: The parameters, of one mixture a class, in standardised units.
+        context_scaling: From the context's units to standardised ones; None without a vector.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        components: PositiveInt | Literal["auto"],
+        max_components: PositiveInt,
+        covariance: Covariance,
+        fit: Fit,
+        start: Start,
+        restarts: PositiveInt,
+        tolerance: NonNegative,
+        covariance_floor: Positive,
+        context_dim: NonNegativeInt = 0,
+        labels: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        self.growing = components == "auto"
+        self.max_components = max_components
+        self.covariance = covariance
+        self.fit = fit
+        self.start = start
+        self.restarts = restarts
+        self.tolerance = tolerance
+        self.covariance_floor = covariance_floor
+        self.context_scaling = Standardise((context_dim,)) if context_dim else None
+        self.mixture = MixtureParameters(
+            max(labels, 1),
+            1 if components == "auto" else components,
+            context_dim + math.prod(self.event_shape),
+            covariance=covariance,
+            floor=covariance_floor,
+            growing=self.growing,
+        )
+
+    def _log_prob(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, " n"]:
+        log_weights, log_normal = self._given(self.mixture(), self._joint(x, context))
+        log_p = (log_weights + log_normal).logsumexp(1)
+        if context is not None and self.context_encoder.labels:
+            return log_p.gather(0, context.argmax(1)[None])[0]
+        return log_p[0]
+
+    def _given(
+        self, mixtures: Mixtures, rows: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "classes k #n"], Float[Tensor, "classes k n"]]:
+        """Log-weights given the context of each row, and log-densities of the event given it."""
+        known = self.context_encoder.context_dim
+        of_context, of_event = mixtures.log_gaussians(rows, given=known)
+        log_weights = mixtures.log_weights[..., None]
+        if known:
+            log_weights = (log_weights + of_context).log_softmax(1)
+        return log_weights, of_event
+
+    def _joint(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, "n d"]:
+        """The event, flattened, after the context where that is a vector."""
+        x = x.flatten(1)
+        if context is None or self.context_scaling is None:
+            return x
+        return torch.cat((self.context_scaling(context)[0], x), 1)
+
+    def _sample(
+        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        mixtures, known = self.mixture(), self.context_encoder.context_dim
+        noise = torch.randn(
+            (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
+        )
+        rows = self._joint(noise, context)
+        which = self._choose(mixtures, rows, context, generator)
+        return mixtures.complete(rows, which, given=known).view(n, *self.event_shape)
+
+    def _choose(
+        self,
+        mixtures: Mixtures,
+        rows: Float[Tensor, "n d"],
+        context: Float[Tensor, "n c"] | None,
+        generator: torch.Generator | None,
+    ) -> Int[Tensor, " n"]:
+        """The Gaussian that each sample comes from, numbered through all classes."""
+        log_weights = mixtures.log_weights
+        if context is None:
+            return torch.multinomial(log_weights[0].exp(), len(rows), True, generator=generator)
+        label = torch.zeros_like(context[:, 0], dtype=torch.long)
+        if self.context_encoder.labels:
+            label = context.argmax(1)
+            log_weights = log_weights[label]
+        else:
+            log_weights = self._given(mixtures, rows)[0][0].mT
+        chosen = torch.multinomial(log_weights.exp(), 1, generator=generator)[:, 0]
+        return label * mixtures.log_weights.shape[1] + chosen
+
+    def _initialise(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> None:
+        if context is not None and self.context_scaling is not None:
+            self.context_scaling.initialise(context)
+        count = self.mixture.logits.shape[1]
+        weight = self._classes(context, x)
+        self.mixture.load(self.starts(self._joint(x, context), weight, count))
+
+    def starts(
+        self, rows: Float[Tensor, "n d"], weight: Float[Tensor, "g n"], components: int
+    ) -> Mixtures:
+        """A mixture to start from for each weighting of standardised rows, drawn at random."""
+        floor = self.covariance_floor
+        return starts(rows, weight, components, self.start, self.covariance, floor=floor)
+
+    @torch.no_grad()
+    def standardised(
+        self, batch: Batch
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "classes n"], Float[Tensor, " n"]]:
+        """What the mixtures are fitted to: joint rows, how much each counts in each class, and the
+        log-determinant of the way from data units to these rows.
+        """
+        context = self.context_encoder(batch.context, len(batch.x), batch.x.dtype)
+        x, log_det = batch.x, batch.x.new_zeros(len(batch.x))
+        if self.preprocessing is not None:
+            x, log_det = self.preprocessing(x)
+        weight = self._classes(context, x)
+        if batch.weight is not None:
+            weight = weight * batch.weight
+        return self._joint(x, context), weight, log_det.to(x)
+
+    def _classes(
+        self, context: Float[Tensor, "n c"] | None, x: Float[Tensor, "n *event"]
+    ) -> Float[Tensor, "classes n"]:
+        if context is None or not self.context_encoder.labels:
+            return x.new_ones(1, len(x))
+        return context.mT
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Number of free parameters, those of the context's density included."""
+        return self.mixture.degrees_of_freedom
+
+    def aic(self, data: Batch) -> float:
+        """Akaike's criterion ``2 parameters - 2 log L`` on the rows that the mixture was fitted to.
+
+        Weighted rows count as Kish's effective number of them, in both criteria.
+        """
+        _, log_likelihood = self._log_likelihood(data)
+        return 2 * (self.degrees_of_freedom - log_likelihood)
+
+    def bic(self, data: Batch) -> float:
+        """The Bayesian criterion ``parameters log n - 2 log L`` (Schwarz 1978)."""
+        rows, log_likelihood = self._log_likelihood(data)
+        return self.degrees_of_freedom * math.log(rows) - 2 * log_likelihood
+
+    @torch.no_grad()
+    def _log_likelihood(self, data: Batch) -> tuple[float, float]:
+        """The effective number of rows, and as many times their mean log-density."""
+        some = (b.cast(self.device, self.dtype) for b in data.split(ROWS_AT_ONCE))
+        log_p = wide(torch.cat([self.log_prob(b.x, b.context) for b in some]))
+        weight = torch.ones_like(log_p) if data.weight is None else wide(data.weight).to(log_p)
+        rows = (weight.sum().square() / weight.square().sum()).item()
+        return rows, rows * weighted_mean(log_p, weight).item()
+
+    def summary(self, training: Batch | None) -> dict[str, float]:
+        numbers = {"model/components": float(self.mixture.logits.isfinite().sum())}
+        if training is not None:
+            numbers |= {"model/aic": self.aic(training), "model/bic": self.bic(training)}
+        return numbers
+
+    @torch.no_grad()
+    def moments(
+        self,
+    ) -> tuple[
+        Float[Tensor, "classes k"], Float[Tensor, "classes k d"], Float[Tensor, "classes k d d"]
+    ]:
+        """Weights, means and covariances in data units, the context vector before the event."""
+        mixtures, (shift, scale) = self.mixture(), self._units()
+        covariances = mixtures.covariances * scale * scale[:, None]
+        return mixtures.log_weights.exp(), shift + scale * mixtures.means, covariances
+
+    def marginal(self, keep: Sequence[int]) -> GMM:
+        """The density of some coordinates of the event, in the order given: again a mixture."""
+        return self._derived(keep, ())
+
+    def conditional(self, given: Sequence[int]) -> GMM:
+        """The density of the other coordinates given some, whose values are its context.
+
+        ``gmm.conditional([1]).log_prob(x[:, :1], x[:, 1:])`` is ``log p(x_0 | x_1)``. A context
+        vector that this density has itself comes before them.
+        """
+        rest = [i for i in range(math.prod(self.event_shape)) if i not in given]
+        return self._derived(rest, given)
+
+    @torch.no_grad()
+    def _derived(self, keep: Sequence[int], given: Sequence[int]) -> GMM:
+        dim, known = math.prod(self.event_shape), self.context_encoder.context_dim
+        chosen = [*given, *keep]
+        if not keep or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(dim)):
+            raise ValueError(
+                f"coordinates: expected different ones of 0 to {dim - 1}, got given={list(given)} "
+                f"and keep={list(keep)}"
+            )
+        order = [*range(known), *(known + i for i in chosen)]
+        mixtures = Mixtures(*map(wide, self.mixture())).marginal(order)
+        narrowest = mixtures.diagonal.max().item() ** -2
+        derived = GMM(
+            (len(keep),),
+            components=mixtures.means.shape[1],
+            covariance_floor=min(self.covariance_floor, narrowest),
+            context_dim=known + len(given),
+            labels=self.context_encoder.labels,
+            **{name: getattr(self, name) for name in SHARED},
+        ).to(self.device, self.dtype)
+        derived.mixture.load(mixtures)
+        parts = (part[order].tensor_split([known + len(given)]) for part in self._units())
+        for one, shift, scale in zip(("context_scaling", "preprocessing"), *parts, strict=True):
+            if len(shift):
+                scaling = Standardise(tuple(shift.shape)).to(shift)
+                scaling.mean.copy_(shift)
+                scaling.log_scale.copy_(scale.log())
+                setattr(derived, one, scaling)
+        return derived
+
+    def _units(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+        """Shift and scale from standardised units to those of the context and the event."""
+        event = self.preprocessing
+        if not isinstance(event, Standardise | None):
+            raise ValueError(f"preprocessing: expected Standardise, got {type(event).__name__}")
+        shift = torch.zeros(math.prod(self.event_shape)).to(self.mixture.means)
+        log_scale = shift
+        if event is not None:
+            shift, log_scale = event.mean.flatten(), event.log_scale.flatten()
+        if self.context_scaling is not None:
+            shift = torch.cat((self.context_scaling.mean, shift))
+            log_scale = torch.cat((self.context_scaling.log_scale, log_scale))
+        return shift, log_scale.exp()

@@ -1,0 +1,209 @@
+"""The principle of expectation and maximisation, for Gaussian mixtures.
+
+A pass over the data sums the statistics of the E-step, piece by piece; the M-step turns them into
+the next parameters (Dempster, Laird, Rubin, "Maximum likelihood from incomplete data via the EM
+algorithm", 1977). Everything is for ``G`` mixtures at once, each with a weighting of the rows of
+its own, and in float64 where the device has it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import threshold
+
+from genlab.densities.mixtures import Covariance, Mixtures, inverse, wide
+
+__all__ = ["Statistics", "collapsed", "expectation", "maximisation", "sweep"]
+
+# Numbers that an intermediate result may hold: 1 MB in float64, which stays in a CPU's cache.
+WORKING_SET = 2**17
+GPU_WORKING_SET = 2**25
+BITS = math.log2(math.e)
+
+
+class Statistics(NamedTuple):
+    """Sums over rows ``x_i`` with weights ``v_gi`` and ``r = v p(k | x)``; sums of pieces add up.
+
+    They are centred at the component's present mean and whitened, ``z = W (x - mu)``: what the
+    M-step subtracts is small, and vanishes where EM converges, so that no digits are lost.
+
+    Attributes:
+        log_likelihood: ``sum_i v log p(x_i)``, ``[G]``.
+        mass: ``sum_i v``, ``[G]``.
+        square_mass: ``sum_i v^2``, ``[G]``.
+        counts: ``sum_i r``, ``[G, K]``.
+        first: ``sum_i r z``, ``[G, K, D]``.
+        second: ``sum_i r z (x - mu)^T``, ``[G, K, D, D]``; where ``W`` is diagonal,
+            ``sum_i r z^2``, ``[G, K, D]``.
+    """
+
+    log_likelihood: Float[Tensor, " g"]
+    mass: Float[Tensor, " g"]
+    square_mass: Float[Tensor, " g"]
+    counts: Float[Tensor, "g k"]
+    first: Float[Tensor, "g k d"]
+    second: Float[Tensor, "..."]
+
+    def plus(self, other: Statistics | None) -> Statistics:
+        """The statistics of both sets of rows."""
+        return self if other is None else Statistics(*map(torch.add, self, other))
+
+    @property
+    def rows(self) -> Float[Tensor, " g"]:
+        """Kish's effective number of rows, ``mass^2 / sum_i v^2``; 0 without mass."""
+        return self.mass.square() / self.square_mass.where(self.mass > 0, 1.0)
+
+
+@torch.no_grad()
+def expectation(
+    mixtures: Mixtures, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]
+) -> tuple[Statistics, Float[Tensor, "g k n"]]:
+    """The E-step on a piece of the data: its statistics, and the weighted responsibilities.
+
+    The piece is worked on in the type of ``x``; its sums are returned in float64, ready to be added
+    to those of millions of others.
+
+    Args:
+        mixtures: The present parameters.
+        x: Rows.
+        weight: Non-negative weights of the rows, for all mixtures or for each.
+    """
+    groups, components, dim = shape = mixtures.means.shape
+    n = len(x)
+    centre = mixtures.means.mean((0, 1))
+    about = Mixtures(*(part.to(x) for part in mixtures._replace(means=mixtures.means - centre)))
+    x = x - centre.to(x)
+    z = about.whiten(x)
+    square = z.square()
+    # In place from here on: a piece is as large as the cache, and each copy would leave it. And in
+    # bits: exp2 takes half the time of exp.
+    constant = about.log_weights + about.diagonal.log().sum(-1) - 0.5 * dim * math.log(2 * math.pi)
+    distance = square.sum(1).view(groups, components, n)
+    r = torch.add(constant[..., None] * BITS, distance, alpha=-0.5 * BITS, out=distance)
+    highest = r.amax(1, keepdim=True)
+    # Far from a component: 0 at once, not by way of the denormals, which CPUs are slow on.
+    negligible = 0.7 * math.log2(torch.finfo(x.dtype).tiny)
+    r = threshold(r.sub_(highest), negligible, -math.inf, inplace=True).exp2_()
+    total = r.sum(1, keepdim=True)
+    log_p = (total.log2() + highest)[:, 0] / BITS
+    r.mul_(weight[:, None] / total)
+    if about.roots.ndim == 3:
+        each = r.view(-1, n, 1)
+        first, second = torch.bmm(z, each).view(shape), torch.bmm(square, each).view(shape)
+    else:
+        z.mul_(r.view(-1, 1, n))
+        # The thin matrix first: twice as fast as the other way round.
+        moments = torch.cat((x.mT, torch.ones_like(x[None, :, 0]))) @ z.view(-1, n).mT
+        first, about_centre = moments[dim].view(shape), moments[:dim].mT.reshape(*shape, dim)
+        second = about_centre - first[..., None] * about.means[..., None, :]
+    weight = weight.expand(groups, n)
+    statistics = Statistics(
+        torch.linalg.vecdot(weight, log_p),
+        weight.sum(1),
+        torch.linalg.vecdot(weight, weight),
+        r.sum(2),
+        first,
+        second,
+    )
+    return Statistics(*map(wide, statistics)), r
+
+
+def sweep(
+    mixtures: Mixtures,
+    x: Float[Tensor, "n d"],
+    weight: Float[Tensor, "#g n"],
+    inner: Mixtures | None = None,
+) -> tuple[Statistics, Statistics | None]:
+    """The E-step on any number of rows, a cacheful at a time.
+
+    Args:
+        mixtures: The present parameters, ``[G, K]``.
+        x: Rows.
+        weight: Non-negative weights of the rows, for all mixtures or for each.
+        inner: A mixture for each Gaussian, ``[G K, J]``, to which a row counts as much as that
+            Gaussian is responsible for it. Its statistics come second.
+    """
+    numbers = mixtures.means.numel() + (0 if inner is None else inner.means.numel())
+    rows = max(256, (GPU_WORKING_SET if x.is_cuda else WORKING_SET) // numbers)
+    sums: list[Statistics | None] = [None, None]
+    for some in (slice(start, start + rows) for start in range(0, max(len(x), 1), rows)):
+        found, r = expectation(mixtures, x[some], weight[:, some])
+        sums[0] = found.plus(sums[0])
+        if inner is not None:
+            sums[1] = expectation(inner, x[some], r.flatten(0, 1))[0].plus(sums[1])
+    assert sums[0] is not None
+    return sums[0], sums[1]
+
+
+@torch.no_grad()
+def maximisation(
+    mixtures: Mixtures, statistics: Statistics, covariance: Covariance, *, floor: float
+) -> Mixtures:
+    """The M-step: the most likely parameters among those with ``Sigma >= floor I``.
+
+    Under that constraint the best covariance is the weighted sample covariance with its eigenvalues
+    raised to the floor, so that the likelihood never falls (adding ``floor I`` would not give
+    that). A component that has no rows, and a mixture that has none, keep what they have.
+
+    Args:
+        mixtures: The parameters that the statistics were summed under.
+        statistics: Those of a whole pass.
+        covariance: ``full``, ``tied`` (one for all components of a mixture), ``diag``,
+            ``spherical``.
+        floor: The smallest variance in any direction.
+    """
+    counts = statistics.counts
+    present = counts > 0
+    share = counts / statistics.mass.where(statistics.mass > 0, 1.0)[:, None]
+    held = statistics.mass[:, None] > 0
+    log_weights = torch.where(held, share.log(), mixtures.log_weights)
+    per_row = counts.where(present, 1.0).reciprocal()
+    mean_z = statistics.first * per_row[..., None]
+
+    if covariance in ("diag", "spherical"):
+        deviation = mixtures.roots.reciprocal()
+        variance = deviation.square() * (statistics.second * per_row[..., None] - mean_z.square())
+        if covariance == "spherical":
+            variance = variance.mean(-1, keepdim=True).expand_as(variance)
+        roots = variance.clamp(min=floor).rsqrt()
+        means = mixtures.means + deviation * mean_z
+        present = present[..., None]
+        return Mixtures(
+            log_weights,
+            torch.where(present, means, mixtures.means),
+            torch.where(present, roots, mixtures.roots),
+        )
+
+    factor = inverse(mixtures.roots)
+    step = (factor @ mean_z[..., None])[..., 0]
+    scatter = factor @ statistics.second * per_row[..., None, None]
+    scatter = scatter - step[..., :, None] * step[..., None, :]
+    present = present[..., None]
+    means = torch.where(present, mixtures.means + step, mixtures.means)
+    if covariance == "tied":
+        scatter = (scatter * share[..., None, None]).sum(1, keepdim=True)
+        present = held[..., None]
+    roots = _root_above(scatter, floor)
+    return Mixtures(log_weights, means, torch.where(present[..., None], roots, mixtures.roots))
+
+
+def collapsed(mixtures: Mixtures, *, floor: float) -> Bool[Tensor, "g k"]:
+    """Which components lie on the floor: without it their density would grow without bound."""
+    smallest: Tensor = torch.linalg.eigvalsh(mixtures.covariances)[..., 0]
+    thin = smallest <= floor * (1 + 1e-6)
+    return thin & mixtures.log_weights.isfinite()
+
+
+def _root_above(scatter: Float[Tensor, "g k d d"], floor: float) -> Float[Tensor, "g k d d"]:
+    """The whitening root of a covariance whose eigenvalues are raised to ``floor``."""
+    values, vectors = torch.linalg.eigh((scatter + scatter.mT) / 2)
+    # Sigma = (sqrt(l) V^T)^T (sqrt(l) V^T) = R^T R: unlike a Cholesky factorisation of Sigma, this
+    # cannot fail, however thin the component.
+    upper = torch.linalg.qr(values.clamp(min=floor).sqrt()[..., None] * vectors.mT).R
+    factor = upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
+    return inverse(factor)

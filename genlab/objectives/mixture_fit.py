@@ -1,0 +1,266 @@
+"""Fitting a Gaussian mixture by passes over the data, with as many Gaussians as its BIC wants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from genlab.batch import Batch
+from genlab.densities.mixtures import Mixtures, wide
+from genlab.errors import UserError
+from genlab.models.gmm import GMM
+from genlab.objectives.expectation_maximisation import (
+    Statistics,
+    collapsed,
+    maximisation,
+    sweep,
+)
+from genlab.objectives.splitting import expected_log_gaussians, halves, replace
+
+__all__ = ["MixtureFit"]
+
+# Numbers of Gaussians that a search for their number starts from.
+STARTS = (1, 4, 16, 64)
+# Rows for each parameter that such a start needs.
+ROWS = 4
+# Passes after which a start, and a cut, are judged.
+TRIAL = 10
+CUT = 8
+# How many times the tolerance a pass may still gain when a mixture goes on to be cut.
+SETTLED = 50.0
+
+Phase = Literal["settle", "cut", "converge"]
+
+
+class MixtureFit:
+    """EM on a mixture, pass by pass; any number of batches makes a pass.
+
+    An open number of Gaussians is found by cutting them in two (as Ueda and others, "SMEM algorithm
+    for mixture models", 2000, and Pelleg and Moore, "X-means", 2000). When EM has settled, the two
+    halves of each Gaussian are fitted by EM to the rows of the whole, with its responsibilities
+    frozen. By Jensen's inequality the mixture then gains at least what the halves gain together, so
+    those cuts are kept whose gain exceeds their price in the BIC, ``parameters / 2 log n`` nats.
+    The search ends when none is kept, or the BIC did not fall.
+
+        fit = MixtureFit(model)
+        fit.start(first_rows)
+        while not fit.done:
+            for batch in batches:
+                fit.observe(batch)
+            loss = fit.advance()
+
+    Args:
+        model: The mixture, initialised. It holds the present parameters after each pass.
+
+    Attributes:
+        present: The parameters, in float64.
+        done: Whether EM has converged.
+    """
+
+    def __init__(self, model: GMM) -> None:
+        self.model = model
+        with torch.no_grad():
+            self.present = Mixtures(*map(wide, model.mixture()))
+        self._begin_search()
+        self._begin_pass()
+
+    def _begin_search(self) -> None:
+        self.phase: Phase = "settle" if self.model.growing else "converge"
+        self.children: Mixtures | None = None
+        self.best: Mixtures | None = None
+        self.best_bic = math.inf
+        self.loss = math.inf
+        self.passes = 0
+        self.done = False
+
+    def _begin_pass(self) -> None:
+        self.statistics: Statistics | None = None
+        self.of_children: Statistics | None = None
+        self.log_det = self.unusable = self.present.means.new_zeros(())
+
+    def start(self, batch: Batch) -> None:
+        """Choose where to begin, by trial on some rows: the best of several starts.
+
+        An open number of Gaussians is searched for on these rows alone, from several numbers.
+        """
+        if not self.model.growing:
+            if self.model.restarts > 1:
+                self._place(self._best_start(batch, self.present.means.shape[1]))
+            return
+        parameters = self.model.mixture.per_gaussian * len(self.present.means)
+        affordable = len(batch.x) // (ROWS * parameters)
+        found = []
+        for count in STARTS:
+            if count == 1 or count <= min(affordable, self.model.max_components):
+                self._place(self._best_start(batch, count))
+                self._begin_search()
+                while self.phase != "converge":
+                    self.observe(batch)
+                    self.advance()
+                found.append((self.best_bic, self.present))
+        self._place(min(found, key=lambda one: one[0])[1])
+        self._begin_search()
+
+    def _best_start(self, batch: Batch, count: int) -> Mixtures:
+        """Of the model's ``restarts`` starts the most likely one after a few steps of EM."""
+        x, weight, _ = self.model.standardised(batch)
+        ways = weight.repeat(self.model.restarts if count > 1 else 1, 1)
+        mixtures = Mixtures(*map(wide, self.model.starts(x, ways, count)))
+        for _ in range(TRIAL):
+            mixtures = self._maximise(mixtures, sweep(mixtures, x, ways)[0])
+        likelihood = sweep(mixtures, x, ways)[0].log_likelihood.view(-1, len(weight))
+        best, every = likelihood.argmax(0), torch.arange(len(weight), device=likelihood.device)
+        return Mixtures(*(part.unflatten(0, likelihood.shape)[best, every] for part in mixtures))
+
+    def observe(self, batch: Batch) -> None:
+        """Add some rows to the present pass."""
+        x, weight, log_det = self.model.standardised(batch)
+        statistics, of_children = sweep(self.present, x, weight, self.children)
+        self.statistics = statistics.plus(self.statistics)
+        if of_children is not None:
+            self.of_children = of_children.plus(self.of_children)
+        self.log_det = self.log_det + wide(weight.sum(0) @ log_det)
+        self.unusable = self.unusable + wide((~x.isfinite().all(1)).sum())
+
+    def reduce(self, total: Callable[[Tensor], Tensor]) -> None:
+        """Let several processes share a pass: ``total`` sums a tensor over all of them."""
+        assert self.statistics is not None
+        self.statistics = Statistics(*map(total, self.statistics))
+        if self.of_children is not None:
+            self.of_children = Statistics(*map(total, self.of_children))
+        self.log_det, self.unusable = total(self.log_det), total(self.unusable)
+
+    def advance(self) -> Float[Tensor, ""]:
+        """End the pass and take the M-step, or go over to the next phase.
+
+        Returns:
+            The loss in nats a row, ``-log p`` in data units, of the parameters before the step.
+
+        Raises:
+            UserError: The data hold what is no number, or weigh nothing.
+        """
+        statistics, of_children = self.statistics, self.of_children
+        assert statistics is not None
+        self._refuse_unusable(statistics)
+        loss = -(statistics.log_likelihood.sum() + self.log_det) / statistics.mass.sum()
+        gain, self.loss = self.loss - loss.item(), loss.item()
+        if self.phase == "cut":
+            assert of_children is not None
+            self._fit_halves(statistics, of_children)
+        elif self.phase == "settle" and gain < SETTLED * self.model.tolerance:
+            self._cut_or_converge(statistics)
+        elif self.phase == "converge" and gain < self.model.tolerance:
+            self.done = True
+        else:
+            self._place(self._maximise(self.present, statistics))
+        self._begin_pass()
+        return loss
+
+    def _refuse_unusable(self, statistics: Statistics) -> None:
+        if self.unusable > 0:
+            raise UserError(
+                f"data: {int(self.unusable)} rows are not finite (NaN or infinite); leave them out"
+            )
+        if not statistics.mass.sum() > 0:
+            raise UserError("data: no row has a positive weight")
+
+    def _maximise(self, mixtures: Mixtures, statistics: Statistics) -> Mixtures:
+        floor = self.model.covariance_floor
+        return maximisation(mixtures, statistics, self.model.covariance, floor=floor)
+
+    def _place(self, mixtures: Mixtures) -> None:
+        self.present = mixtures
+        self.model.mixture.load(mixtures)
+
+    def _cut_or_converge(self, statistics: Statistics) -> None:
+        """Cut a mixture that is better than all before, or go back to the best."""
+        rows = statistics.rows.sum()
+        log_likelihood = statistics.log_likelihood.sum() / statistics.mass.sum() * rows
+        bic = float(self.model.degrees_of_freedom * rows.log() - 2 * log_likelihood)
+        if bic < self.best_bic:
+            self.best, self.best_bic = self.present, bic
+            self.children = halves(self.present, self.model.covariance)
+            self.phase, self.passes = "cut", 0
+        else:
+            assert self.best is not None
+            self._place(self.best)
+            self._converge()
+
+    def _fit_halves(self, statistics: Statistics, of_children: Statistics) -> None:
+        """A step of EM on the halves; after the last one, keep the cuts that pay."""
+        assert self.children is not None
+        self.passes += 1
+        if self.passes <= CUT:
+            self.children = self._maximise(self.children, of_children)
+            return
+        cut = self._worthwhile(statistics, of_children)
+        if cut.any():
+            self._place(replace(self.present, self.children, cut))
+            self.children, self.phase, self.loss = None, "settle", math.inf
+        else:
+            self._converge()
+
+    def _worthwhile(self, statistics: Statistics, of_children: Statistics) -> Bool[Tensor, "g k"]:
+        """The cuts that lower the BIC, the best ones where not all find room.
+
+        No half may have fewer rows than parameters: a handful of points can have any likelihood.
+        """
+        shape = statistics.counts.shape
+        a_unit = (statistics.rows / statistics.mass.where(statistics.mass > 0, 1.0))[:, None]
+        price = self.model.mixture.per_gaussian
+        gain = of_children.log_likelihood.view(shape) - expected_log_gaussians(
+            self.present, statistics
+        )
+        gain = gain * a_unit - 0.5 * price * statistics.rows.clamp(min=1).log()[:, None]
+        supported = of_children.counts.amin(1).view(shape) * a_unit >= price
+        gain = gain.where(supported, -math.inf)
+        present = self.present.log_weights.isfinite().sum(1, keepdim=True)
+        rank = gain.argsort(1, descending=True).argsort(1)
+        return (gain > 0) & (rank < self.model.max_components - present)
+
+    def _converge(self) -> None:
+        self.children, self.phase, self.loss = None, "converge", math.inf
+
+    def failures(self) -> list[str]:
+        """What became of the Gaussians that are none any more, for people to read."""
+        empty = ~self.present.log_weights.isfinite()
+        thin = collapsed(self.present, floor=self.model.covariance_floor)
+        floor = self.model.covariance_floor
+        return [
+            *_named(empty, "without any rows"),
+            *_named(thin, f"collapsed: flat to covariance_floor={floor:g} in some direction"),
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the fit goes on from, between two passes."""
+        return {
+            "phase": self.phase,
+            "present": list(self.present),
+            "children": None if self.children is None else list(self.children),
+            "best": None if self.best is None else list(self.best),
+            "best_bic": self.best_bic,
+            "loss": self.loss,
+            "passes": self.passes,
+            "done": self.done,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        for name, value in state.items():
+            if isinstance(value, list):
+                value = Mixtures(*(part.to(self.present.means.device) for part in value))
+            setattr(self, name, value)
+
+
+def _named(which: Bool[Tensor, "g k"], what: str) -> list[str]:
+    if not which.any():
+        return []
+    places = which.nonzero().tolist()
+    several = len(which) > 1
+    names = (f"{k} of class {g}" if several else str(k) for g, k in places)
+    return [f"component{'s' if len(places) > 1 else ''} {', '.join(names)} {what}"]
