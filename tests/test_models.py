@@ -48,6 +48,11 @@ def rows(n: int, context: str, dtype: torch.dtype = torch.float32) -> torch.Tens
     return torch.randint(4, (n,)) if context == "label" else None
 
 
+def confined(model: Density) -> bool:
+    """Whether the model lives in a box."""
+    return isinstance(model, Flow) and model.confined
+
+
 @torch.no_grad()
 def masses(
     model: Density, low: torch.Tensor, high: torch.Tensor, row: torch.Tensor | None = None
@@ -144,7 +149,11 @@ def test_samples_come_with_their_log_densities(
     alone = model.sample(40, c, generator=torch.Generator().manual_seed(2))
     tolerance = 2e-3 if dtype == torch.float32 else 1e-8
     torch.testing.assert_close(x, alone, atol=tolerance, rtol=tolerance)
-    torch.testing.assert_close(log_prob, model.log_prob(x, c), atol=tolerance, rtol=tolerance)
+    if model.likelihood == "exact":
+        again = model.log_prob(x, c)
+        # At the walls of a box no number tells a point from its neighbours in the latent.
+        sure = (x - 1).abs().amax(1) < 10.9 if confined(model) else slice(None)
+        torch.testing.assert_close(log_prob[sure], again[sure], atol=tolerance, rtol=tolerance)
     if model.reparametrised:
         (x.square().sum() + log_prob.sum()).backward()
         for parameter_name, parameter in model.named_parameters():
@@ -164,8 +173,7 @@ def test_every_parameter_gets_a_finite_gradient(
     log_prob.mean().backward()
     assert log_prob[:30].isfinite().all()
     # Far out there is little density, or none outside a box.
-    confined = isinstance(model, Flow) and model.confined
-    assert (log_prob[30:].isneginf() if confined else log_prob[30:].isfinite()).all()
+    assert (log_prob[30:].isneginf() if confined(model) else log_prob[30:].isfinite()).all()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.isfinite().all(), parameter_name

@@ -126,7 +126,8 @@ class GMM(Density):
         )
         rows = self._joint(noise, context)
         which = self._choose(mixtures, rows, context, generator)
-        return mixtures.complete(rows, which, given=known).view(n, *self.event_shape)
+        x: Tensor = mixtures.complete(rows, which, given=known)
+        return x.view(n, *self.event_shape)
 
     def _choose(
         self,
