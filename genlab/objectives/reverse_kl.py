@@ -10,15 +10,15 @@ from torch import Tensor
 
 from genlab.densities.density import Density
 
-__all__ = ["Energy", "anneal", "log_weights", "reverse_kl"]
+__all__ = ["EnergyFunction", "anneal", "log_weights", "reverse_kl"]
 
-Energy = Callable[..., Float[Tensor, " n"]]
+EnergyFunction = Callable[..., Float[Tensor, " n"]]
 """``U(x)``, or ``U(x, context)`` where there is a context, in nats and differentiable in x."""
 
 
 def reverse_kl(
     model: Density,
-    energy: Energy,
+    energy: EnergyFunction,
     n: int,
     context: Shaped[Tensor, "..."] | None = None,
     *,
@@ -57,7 +57,7 @@ def reverse_kl(
 
 def log_weights(
     model: Density,
-    energy: Energy,
+    energy: EnergyFunction,
     n: int,
     context: Shaped[Tensor, "..."] | None = None,
     *,
@@ -83,6 +83,6 @@ def anneal(start: float, fraction: float, progress: float) -> float:
 
 
 def _energy(
-    energy: Energy, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None
+    energy: EnergyFunction, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None
 ) -> Float[Tensor, " n"]:
     return energy(x) if context is None else energy(x, context)
