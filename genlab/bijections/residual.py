@@ -180,11 +180,19 @@ class ResidualBlocks(Bijection):
     def _log_det(
         self, jacobians: Linearisation, x: Float[Tensor, "n *event"]
     ) -> Float[Tensor, "stack n"]:
+        if self.options.log_det != "exact":
+            estimate: Tensor = self._estimate(jacobians, x)
+            return estimate
+        # All at once where that is quick; one at a time where Jacobians fill the memory.
+        size = self.network.stack if x.shape[1:].numel() <= AT_ONCE else 1
+        return torch.cat([exact_log_det(part.jacobian()) for part in jacobians.split(size)])
+
+    # Its lengths differ from step to step: a compiler would start again at each.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _estimate(
+        self, jacobians: Linearisation, x: Float[Tensor, "n *event"]
+    ) -> Float[Tensor, "stack n"]:
         options, stack = self.options, len(jacobians.weights[0])
-        if options.log_det == "exact":
-            # All at once where that is quick; one at a time where Jacobians fill the memory.
-            parts = jacobians.split(stack if x.shape[1:].numel() <= AT_ONCE else 1)
-            return torch.cat([exact_log_det(part.jacobian()) for part in parts])
         terms = options.terms if self.training else options.evaluation_terms
         generator = None if self.training else _seeded_by(x)
         if options.log_det == "russian_roulette":
