@@ -5,10 +5,10 @@ Rounds of all contestants alternate, so that a change of the machine's speed mee
 ratio is the median over the rounds of genlab's time by that of the faster peer in the same round.
 "compiled" is genlab with ``trainer.compile=true``.
 
-Shapes are equal. nice and realnvp: 8 couplings. nsf: 4 layers of splines with 8 bins on [-5, 5].
-Each maps every coordinate, one half by a network of the other, which is itself mapped by constants:
-zuko's NSF with ``passes=2``, nflows's coupling with ``apply_unconditional_transform``. nsf-half: the
-same without the constants, so that a layer maps one half, as nflows's coupling does by default;
+Shapes are equal. nice and realnvp: 8 couplings. nsf: 4 layers of splines with 8 bins on [-5, 5],
+each of which maps every coordinate: one half by a network of the other, the other by constants;
+zuko's NSF with ``passes=2``, nflows's coupling with ``apply_unconditional_transform``. nsf-half:
+the same without the constants, so that a layer maps one half, as nflows's coupling does by default;
 zuko has no such layer.
 
     python scripts/benchmark_peers.py [FAMILY ...] [--rounds 15] [--steps 40]
