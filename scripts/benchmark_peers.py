@@ -1,11 +1,17 @@
-"""Time a training step of nice and realnvp against zuko and nflows, side by side in one process.
+"""Time a training step of nice, realnvp and nsf against zuko and nflows, side by side.
 
-Eight couplings of 64-64, batch 256, one thread, the same Adam, in dimensions 2 and 43.
+One process, one thread, batch 256, networks of 64-64, the same Adam, in dimensions 2 and 43.
 Rounds of all contestants alternate, so that a change of the machine's speed meets all of them; the
 ratio is the median over the rounds of genlab's time by that of the faster peer in the same round.
 "compiled" is genlab with ``trainer.compile=true``.
 
-    python scripts/benchmark_peers.py [--rounds 15] [--steps 40]
+Shapes are equal. nice and realnvp: 8 couplings. nsf: 4 layers of splines with 8 bins on [-5, 5],
+each of which maps every coordinate: one half by a network of the other, the other by constants;
+zuko's NSF with ``passes=2``, nflows's coupling with ``apply_unconditional_transform``. nsf-half:
+the same without the constants, so that a layer maps one half, as nflows's coupling does by default;
+zuko has no such layer.
+
+    python scripts/benchmark_peers.py [FAMILY ...] [--rounds 15] [--steps 40]
 """
 
 from __future__ import annotations
@@ -13,7 +19,9 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+import warnings
 from collections.abc import Callable
+from functools import partial
 
 import nflows.distributions
 import nflows.flows
@@ -21,14 +29,37 @@ import nflows.transforms
 import torch
 import zuko
 
-from genlab.models import NICE, RealNVP
+from genlab.models import NICE, NSF, RealNVP
 from genlab.nn import MLP
 
-LAYERS, HIDDEN, BATCH = 8, (64, 64), 256
+HIDDEN, BATCH, BINS, BOUND = (64, 64), 256, 8, 5.0
 Loss = Callable[[torch.Tensor], torch.Tensor]
 
-
-OPTIONS = {"nice": {"scaling": True}, "realnvp": {"actnorm": False, "mixing": "none"}}
+LAYERS = {"nice": 8, "realnvp": 8, "nsf": 4, "nsf-half": 4}
+SPLINES = {"bins": BINS, "bound": BOUND, "variant": "coupling", "mixing": "none", "circular": []}
+GENLAB = {
+    "nice": partial(NICE, scaling=True),
+    "realnvp": partial(RealNVP, actnorm=False, mixing="none"),
+    "nsf": partial(NSF, free_half=True, **SPLINES),
+    "nsf-half": partial(NSF, free_half=False, **SPLINES),
+}
+NFLOWS_SPLINE = partial(
+    nflows.transforms.PiecewiseRationalQuadraticCouplingTransform,
+    num_bins=BINS,
+    tails="linear",
+    tail_bound=BOUND,
+)
+NFLOWS = {
+    "nice": nflows.transforms.AdditiveCouplingTransform,
+    "realnvp": nflows.transforms.AffineCouplingTransform,
+    "nsf": partial(NFLOWS_SPLINE, apply_unconditional_transform=True),
+    "nsf-half": NFLOWS_SPLINE,
+}
+ZUKO = {
+    # RealNVP is what zuko calls NICE: its couplings scale.
+    "realnvp": zuko.flows.NICE,
+    "nsf": partial(zuko.flows.NSF, bins=BINS, passes=2),
+}
 
 
 def conditioner(inputs: int, outputs: int) -> MLP:
@@ -37,18 +68,13 @@ def conditioner(inputs: int, outputs: int) -> MLP:
 
 
 def genlab_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
-    make = {"nice": NICE, "realnvp": RealNVP}[family]
-    model = make((dim,), layers=LAYERS, hidden=HIDDEN, activation="relu", **OPTIONS[family])
+    model = GENLAB[family]((dim,), layers=LAYERS[family], hidden=HIDDEN, activation="relu")
     return model, lambda x: -model.log_prob(x).mean()
 
 
 def nflows_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
-    coupling = {
-        "nice": nflows.transforms.AdditiveCouplingTransform,
-        "realnvp": nflows.transforms.AffineCouplingTransform,
-    }[family]
     half = torch.arange(dim) < dim // 2
-    layers = [coupling(half if i % 2 else ~half, conditioner) for i in range(LAYERS)]
+    layers = [NFLOWS[family](half if i % 2 else ~half, conditioner) for i in range(LAYERS[family])]
     model = nflows.flows.Flow(
         nflows.transforms.CompositeTransform(layers), nflows.distributions.StandardNormal([dim])
     )
@@ -56,8 +82,7 @@ def nflows_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
 
 
 def zuko_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
-    # RealNVP is what zuko calls NICE: its couplings scale.
-    model = zuko.flows.NICE(dim, transforms=LAYERS, hidden_features=HIDDEN)
+    model = ZUKO[family](dim, transforms=LAYERS[family], hidden_features=HIDDEN)
     return model, lambda x: -model().log_prob(x).mean()
 
 
@@ -78,16 +103,19 @@ def timer(model: torch.nn.Module, loss: Loss, dim: int, steps: int) -> Callable[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help=", ".join(LAYERS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=40)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for family in ("nice", "realnvp"):
+    # nflows would like to know the width of the network, to scale its outputs.
+    warnings.filterwarnings("ignore", message="Inputs to the softmax")
+    for family in arguments.families or LAYERS:
         for dim in (2, 43):
             contestants = {"genlab": genlab_model(family, dim), "nflows": nflows_model(family, dim)}
             model, loss = genlab_model(family, dim)
             contestants["compiled"] = model, torch.compile(loss)
-            if family == "realnvp":
+            if family in ZUKO:
                 contestants["zuko"] = zuko_model(family, dim)
             timers = {
                 name: timer(model, loss, dim, arguments.steps)
