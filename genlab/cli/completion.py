@@ -150,7 +150,7 @@ def _hydra(command: str, arguments: Sequence[str], word: str) -> list[str]:
 
 def _is_rare(rest: str, word: str) -> bool:
     """Whether what follows ``word`` is offered only once its first letter is typed."""
-    return rest.startswith("_") or (not word and rest.startswith(("choices", "command", "hydra")))
+    return rest.startswith("_") or (not word and rest.startswith(("choices", "command", "hydra", "pairing")))
 
 
 def _overrides(command: str, overrides: list[str], word: str) -> list[str]:

@@ -21,7 +21,7 @@ register_choose()
 
 FILES = ("data.file", "data.path")
 # What follows from the choice of the model.
-OF_MODEL = "/of_model@"
+OF_MODEL = "pairing/"
 # A run's folder, or its name, or `latest`.
 RUN = "trainer.warm_start"
 
@@ -77,7 +77,7 @@ def complete(
         config.choices = {
             group.removesuffix("@_global_"): option
             for group, option in choices.items()
-            if option is not None and not group.startswith("hydra/") and OF_MODEL not in group
+            if option is not None and not group.startswith("hydra/") and not group.startswith(OF_MODEL)
         }
     _make_absolute(config)
     drop_unused(config, overrides)
