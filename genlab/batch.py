@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from genlab.errors import UserError
+
 __all__ = ["Batch", "Chunk", "effective_fraction", "weighted_mean"]
 
 
@@ -39,6 +41,20 @@ class Batch(NamedTuple):
         return Batch(
             self.x.to(device, dtype), context, None if weight is None else weight.to(device, dtype)
         )
+
+    def refuse_unusable(self) -> None:
+        """Let nothing start from rows that are no numbers, or from none.
+
+        Raises:
+            UserError: There is no row, or one with NaN or an infinite value.
+        """
+        if not len(self.x):
+            raise UserError("data: there are no rows")
+        if bad := int((~self.x.flatten(1).isfinite().all(1)).sum()):
+            raise UserError(
+                f"data: {bad} of the first {len(self.x)} rows hold NaN or infinite values; "
+                "leave them out"
+            )
 
     def rows(self, index: slice | Int[Tensor, " m"]) -> Batch:
         """The chosen rows of all parts."""

@@ -135,5 +135,6 @@ def inverse(lower: Float[Tensor, "*b d d"]) -> Float[Tensor, "*b d d"]:
 
 
 def wide(x: Tensor) -> Tensor:
-    """In float64, on the CPU where the device has none."""
+    """Without its history and in float64, on the CPU where the device has none."""
+    x = x.detach()
     return x.cpu().double() if x.device.type == "mps" else x.double()

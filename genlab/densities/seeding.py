@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.batch import Batch
 from genlab.densities.mixtures import Covariance, Mixtures
-from genlab.errors import UserError
 
 __all__ = ["Start", "kmeans_plus_plus", "random_rows", "starts"]
 
@@ -41,13 +41,7 @@ def starts(
     Raises:
         UserError: There are no rows, or some that are no numbers.
     """
-    if not len(x):
-        raise UserError("data: no rows to start a mixture from")
-    if unusable := int((~x.isfinite().all(1)).sum()):
-        raise UserError(
-            f"data: {unusable} of the first {len(x)} rows are not finite (NaN or infinite); "
-            "leave them out"
-        )
+    Batch(x).refuse_unusable()
     draw = {"kmeans++": kmeans_plus_plus, "random": random_rows}[start]
     means = draw(x, weight, components)
     nearest = _squared_distances(x, means).amin(1)

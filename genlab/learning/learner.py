@@ -68,7 +68,12 @@ class Learner(pl.LightningModule):
         self._validation: list[tuple[float, dict[str, Tensor]]] = []
 
     def start(self, rows: Batch) -> None:
-        """Give the model what starts from data, before the first step; its time counts."""
+        """Give the model what starts from data, before the first step; its time counts.
+
+        Raises:
+            UserError: The rows are no numbers.
+        """
+        rows.refuse_unusable()
         began = time.monotonic()
         self.initialise(rows)
         self._seconds_before += time.monotonic() - began

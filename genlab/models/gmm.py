@@ -120,14 +120,14 @@ class GMM(Density):
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
-        mixtures, known = self.mixture(), self.context_encoder.context_dim
+        mixtures: Mixtures = self.mixture()
+        known = self.context_encoder.context_dim
         noise = torch.randn(
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
         )
         rows = self._joint(noise, context)
         which = self._choose(mixtures, rows, context, generator)
-        x: Tensor = mixtures.complete(rows, which, given=known)
-        return x.view(n, *self.event_shape)
+        return mixtures.complete(rows, which, given=known).view(n, *self.event_shape)
 
     def _choose(
         self,

@@ -18,7 +18,7 @@ from torch.nn.functional import threshold
 
 from genlab.densities.mixtures import Covariance, Mixtures, inverse, wide
 
-__all__ = ["Statistics", "collapsed", "expectation", "maximisation", "sweep"]
+__all__ = ["Expectation", "Statistics", "collapsed", "maximisation", "sweep"]
 
 # Numbers that an intermediate result may hold: 1 MB in float64, which stays in a CPU's cache.
 WORKING_SET = 2**17
@@ -59,58 +59,84 @@ class Statistics(NamedTuple):
         return self.mass.square() / self.square_mass.where(self.mass > 0, 1.0)
 
 
-@torch.no_grad()
-def expectation(
-    mixtures: Mixtures, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]
-) -> tuple[Statistics, Float[Tensor, "g k n"]]:
-    """The E-step on a piece of the data: its statistics, and the weighted responsibilities.
+class Expectation:
+    """The E-step under given parameters: adds up its statistics, a piece of the data at a time.
 
-    The piece is worked on in the type of ``x``; its sums are returned in float64, ready to be added
-    to those of millions of others.
+    Pieces are worked on in the type of the rows; their sums are added in float64, where the device
+    has it.
 
     Args:
-        mixtures: The present parameters.
-        x: Rows.
-        weight: Non-negative weights of the rows, for all mixtures or for each.
+        mixtures: The parameters.
+        like: A tensor of the type and on the device of the rows.
     """
-    groups, components, dim = shape = mixtures.means.shape
-    n = len(x)
-    centre = mixtures.means.mean((0, 1))
-    about = Mixtures(*(part.to(x) for part in mixtures._replace(means=mixtures.means - centre)))
-    x = x - centre.to(x)
-    z = about.whiten(x)
-    square = z.square()
-    # In place from here on: a piece is as large as the cache, and each copy would leave it. And in
-    # bits: exp2 takes half the time of exp.
-    constant = about.log_weights + about.diagonal.log().sum(-1) - 0.5 * dim * math.log(2 * math.pi)
-    distance = square.sum(1).view(groups, components, n)
-    r = torch.add(constant[..., None] * BITS, distance, alpha=-0.5 * BITS, out=distance)
-    highest = r.amax(1, keepdim=True)
-    # Far from a component: 0 at once, not by way of the denormals, which CPUs are slow on.
-    negligible = 0.7 * math.log2(torch.finfo(x.dtype).tiny)
-    r = threshold(r.sub_(highest), negligible, -math.inf, inplace=True).exp2_()
-    total = r.sum(1, keepdim=True)
-    log_p = (total.log2() + highest)[:, 0] / BITS
-    r.mul_(weight[:, None] / total)
-    if about.roots.ndim == 3:
-        each = r.view(-1, n, 1)
-        first, second = torch.bmm(z, each).view(shape), torch.bmm(square, each).view(shape)
-    else:
-        z.mul_(r.view(-1, 1, n))
-        # The thin matrix first: twice as fast as the other way round.
-        moments = torch.cat((x.mT, torch.ones_like(x[None, :, 0]))) @ z.view(-1, n).mT
-        first, about_centre = moments[dim].view(shape), moments[:dim].mT.reshape(*shape, dim)
-        second = about_centre - first[..., None] * about.means[..., None, :]
-    weight = weight.expand(groups, n)
-    statistics = Statistics(
-        torch.linalg.vecdot(weight, log_p),
-        weight.sum(1),
-        torch.linalg.vecdot(weight, weight),
-        r.sum(2),
-        first,
-        second,
-    )
-    return Statistics(*map(wide, statistics)), r
+
+    @torch.no_grad()
+    def __init__(self, mixtures: Mixtures, like: Tensor) -> None:
+        centre = mixtures.means.mean((0, 1))
+        self.shift = mixtures.means - centre
+        about = mixtures._replace(means=self.shift)
+        dim = mixtures.means.shape[-1]
+        scale = about.diagonal.log().sum(-1) - 0.5 * dim * math.log(2 * math.pi)
+        # In bits: exp2 takes half the time of exp.
+        constant = (about.log_weights + scale) * BITS
+        self.centre, self.constant = centre.to(like), constant[..., None].to(like)
+        self.about = Mixtures(*(part.to(like) for part in about))
+        self.diagonal = mixtures.roots.ndim == 3
+        exact = like.new_zeros(()) if like.device.type == "mps" else like.new_zeros(()).double()
+        groups, components = mixtures.log_weights.shape
+        self.of_rows = exact.new_zeros(3, groups)
+        self.counts = exact.new_zeros(groups, components)
+        width = 2 if self.diagonal else dim + 1
+        self.moments = exact.new_zeros(width, groups * components * dim)
+
+    @torch.no_grad()
+    def add(
+        self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]
+    ) -> Float[Tensor, "g k n"]:
+        """Add some rows; returns their responsibilities times their weights.
+
+        Args:
+            x: Rows.
+            weight: Non-negative weights of the rows, for all mixtures or for each.
+        """
+        x = x - self.centre
+        # Rows last from here on: what is done to each row is done to neighbours in memory.
+        homogeneous = torch.cat((x.mT, torch.ones_like(x[None, :, 0])))
+        z = self.about.whiten(homogeneous[:-1].mT)
+        square = z.square()
+        # In place from here on: a piece is as large as the cache, and each copy would leave it.
+        distance = square.sum(1).view(*self.counts.shape, -1)
+        r = torch.add(self.constant, distance, alpha=-0.5 * BITS, out=distance)
+        highest = r.amax(1, keepdim=True)
+        # Far from a component: 0 at once, not by way of the denormals, which CPUs are slow on.
+        negligible = 0.7 * math.log2(torch.finfo(x.dtype).tiny)
+        r = threshold(r.sub_(highest), negligible, -math.inf, inplace=True).exp2_()
+        total = r.sum(1, keepdim=True)
+        log_p = (total.log2() + highest)[:, 0] / BITS
+        r.mul_(weight[:, None] / total)
+        weight = weight.expand(len(r), -1)
+        likelihood = torch.linalg.vecdot(weight, log_p)
+        self.of_rows += torch.stack((likelihood, weight.sum(1), torch.linalg.vecdot(weight, weight)))
+        self.counts += r.sum(2)
+        if self.diagonal:
+            each = r.view(len(z), -1, 1)
+            self.moments += torch.stack((z @ each, square @ each)).view_as(self.moments)
+        else:
+            z.mul_(r.view(len(z), 1, -1))
+            # The thin matrix first: twice as fast as the other way round.
+            self.moments += homogeneous @ z.flatten(0, 1).mT
+        return r
+
+    def statistics(self) -> Statistics:
+        """Those of all rows so far."""
+        shape = self.shift.shape
+        moments = wide(self.moments)
+        if self.diagonal:
+            first, second = moments.view(2, *shape)
+        else:
+            first, second = moments[-1].view(shape), moments[:-1].mT.reshape(*shape, -1)
+            second = second - first[..., None] * self.shift[..., None, :]
+        return Statistics(*wide(self.of_rows), wide(self.counts), first, second)
 
 
 def sweep(
@@ -128,16 +154,15 @@ def sweep(
         inner: A mixture for each Gaussian, ``[G K, J]``, to which a row counts as much as that
             Gaussian is responsible for it. Its statistics come second.
     """
+    outer = Expectation(mixtures, x)
+    nested = None if inner is None else Expectation(inner, x)
     numbers = mixtures.means.numel() + (0 if inner is None else inner.means.numel())
     rows = max(256, (GPU_WORKING_SET if x.is_cuda else WORKING_SET) // numbers)
-    sums: list[Statistics | None] = [None, None]
-    for some in (slice(start, start + rows) for start in range(0, max(len(x), 1), rows)):
-        found, r = expectation(mixtures, x[some], weight[:, some])
-        sums[0] = found.plus(sums[0])
-        if inner is not None:
-            sums[1] = expectation(inner, x[some], r.flatten(0, 1))[0].plus(sums[1])
-    assert sums[0] is not None
-    return sums[0], sums[1]
+    for some in (slice(start, start + rows) for start in range(0, len(x), rows)):
+        r = outer.add(x[some], weight[:, some])
+        if nested is not None:
+            nested.add(x[some], r.flatten(0, 1))
+    return outer.statistics(), None if nested is None else nested.statistics()
 
 
 @torch.no_grad()

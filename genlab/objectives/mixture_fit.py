@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from genlab.batch import Batch
@@ -64,8 +64,7 @@ class MixtureFit:
 
     def __init__(self, model: GMM) -> None:
         self.model = model
-        with torch.no_grad():
-            self.present = Mixtures(*map(wide, model.mixture()))
+        self.present = Mixtures(*map(wide, model.mixture()))
         self._begin_search()
         self._begin_pass()
 
@@ -164,7 +163,7 @@ class MixtureFit:
     def _refuse_unusable(self, statistics: Statistics) -> None:
         if self.unusable > 0:
             raise UserError(
-                f"data: {int(self.unusable)} rows are not finite (NaN or infinite); leave them out"
+                f"data: {int(self.unusable)} rows hold NaN or infinite values; leave them out"
             )
         if not statistics.mass.sum() > 0:
             raise UserError("data: no row has a positive weight")
@@ -182,13 +181,16 @@ class MixtureFit:
         rows = statistics.rows.sum()
         log_likelihood = statistics.log_likelihood.sum() / statistics.mass.sum() * rows
         bic = float(self.model.degrees_of_freedom * rows.log() - 2 * log_likelihood)
-        if bic < self.best_bic:
-            self.best, self.best_bic = self.present, bic
+        if bic >= self.best_bic:
+            assert self.best is not None
+            self._place(self.best)
+            self._converge()
+            return
+        self.best, self.best_bic = self.present, bic
+        if (self._room() > 0).any():
             self.children = halves(self.present, self.model.covariance)
             self.phase, self.passes = "cut", 0
         else:
-            assert self.best is not None
-            self._place(self.best)
             self._converge()
 
     def _fit_halves(self, statistics: Statistics, of_children: Statistics) -> None:
@@ -200,7 +202,7 @@ class MixtureFit:
             return
         cut = self._worthwhile(statistics, of_children)
         if cut.any():
-            self._place(replace(self.present, self.children, cut))
+            self._place(replace(self.present, self.children, cut, self.model.covariance))
             self.children, self.phase, self.loss = None, "settle", math.inf
         else:
             self._converge()
@@ -219,16 +221,21 @@ class MixtureFit:
         gain = gain * a_unit - 0.5 * price * statistics.rows.clamp(min=1).log()[:, None]
         supported = of_children.counts.amin(1).view(shape) * a_unit >= price
         gain = gain.where(supported, -math.inf)
-        present = self.present.log_weights.isfinite().sum(1, keepdim=True)
         rank = gain.argsort(1, descending=True).argsort(1)
-        return (gain > 0) & (rank < self.model.max_components - present)
+        return (gain > 0) & (rank < self._room())
+
+    def _room(self) -> Int[Tensor, "g 1"]:
+        """How many Gaussians each mixture may still grow by."""
+        present = self.present.log_weights.isfinite().sum(1, keepdim=True)
+        return self.model.max_components - present
 
     def _converge(self) -> None:
         self.children, self.phase, self.loss = None, "converge", math.inf
 
     def failures(self) -> list[str]:
         """What became of the Gaussians that are none any more, for people to read."""
-        empty = ~self.present.log_weights.isfinite()
+        # Where the number is open, those that one class has less than another are no failures.
+        empty = ~self.present.log_weights.isfinite() & (not self.model.growing)
         thin = collapsed(self.present, floor=self.model.covariance_floor)
         floor = self.model.covariance_floor
         return [

@@ -55,7 +55,9 @@ def expected_log_gaussians(mixtures: Mixtures, statistics: Statistics) -> Float[
     return statistics.counts * log_scale - 0.5 * square.sum(-1)
 
 
-def replace(mixtures: Mixtures, children: Mixtures, split: Bool[Tensor, "g k"]) -> Mixtures:
+def replace(
+    mixtures: Mixtures, children: Mixtures, split: Bool[Tensor, "g k"], covariance: Covariance
+) -> Mixtures:
     """The mixtures with some of their Gaussians replaced by the two children of each.
 
     Mixtures that end with fewer Gaussians than others are filled up with ones of weight 0.
@@ -64,6 +66,7 @@ def replace(mixtures: Mixtures, children: Mixtures, split: Bool[Tensor, "g k"]) 
         mixtures: ``[G, K]``.
         children: A mixture of two for each Gaussian, ``[G K, 2]``.
         split: Which to replace.
+        covariance: The form of the covariances; a tied one stays.
     """
     shape = split.shape
     alive = mixtures.log_weights.isfinite() & ~split
@@ -78,9 +81,8 @@ def replace(mixtures: Mixtures, children: Mixtures, split: Bool[Tensor, "g k"]) 
         index = order.view(*order.shape, *[1] * (own.ndim - 2))
         return torch.cat((own, *parts), 1).take_along_dim(index, 1)
 
-    shared = mixtures.roots.shape[1] != shape[1]
     return Mixtures(
         log_weights.gather(1, order),
         merged(mixtures.means, children.means),
-        mixtures.roots if shared else merged(mixtures.roots, children.roots),
+        mixtures.roots if covariance == "tied" else merged(mixtures.roots, children.roots),
     )
