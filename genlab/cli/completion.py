@@ -32,6 +32,8 @@ EXAMPLES = """\
   genlab completion fish | source            in ~/.config/fish/config.fish"""
 
 OPTION = re.compile(r"--?[a-zA-Z][\w-]*")
+# What a user seldom sets.
+RARE = ("choices", "command", "hydra", "pairing")
 
 
 def run(words: list[str]) -> int:
@@ -150,7 +152,7 @@ def _hydra(command: str, arguments: Sequence[str], word: str) -> list[str]:
 
 def _is_rare(rest: str, word: str) -> bool:
     """Whether what follows ``word`` is offered only once its first letter is typed."""
-    return rest.startswith("_") or (not word and rest.startswith(("choices", "command", "hydra", "pairing")))
+    return rest.startswith("_") or (not word and rest.startswith(RARE))
 
 
 def _overrides(command: str, overrides: list[str], word: str) -> list[str]:

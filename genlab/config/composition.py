@@ -20,8 +20,8 @@ __all__ = ["complete", "compose"]
 register_choose()
 
 FILES = ("data.file", "data.path")
-# What follows from the choice of the model.
-OF_MODEL = "pairing/"
+# Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
+UNCHOSEN = ("hydra/", "pairing/")
 # A run's folder, or its name, or `latest`.
 RUN = "trainer.warm_start"
 
@@ -77,7 +77,7 @@ def complete(
         config.choices = {
             group.removesuffix("@_global_"): option
             for group, option in choices.items()
-            if option is not None and not group.startswith("hydra/") and not group.startswith(OF_MODEL)
+            if option is not None and not group.startswith(UNCHOSEN)
         }
     _make_absolute(config)
     drop_unused(config, overrides)

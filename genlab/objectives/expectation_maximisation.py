@@ -90,9 +90,7 @@ class Expectation:
         self.moments = exact.new_zeros(width, groups * components * dim)
 
     @torch.no_grad()
-    def add(
-        self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]
-    ) -> Float[Tensor, "g k n"]:
+    def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
         """Add some rows; returns their responsibilities times their weights.
 
         Args:
@@ -116,7 +114,9 @@ class Expectation:
         r.mul_(weight[:, None] / total)
         weight = weight.expand(len(r), -1)
         likelihood = torch.linalg.vecdot(weight, log_p)
-        self.of_rows += torch.stack((likelihood, weight.sum(1), torch.linalg.vecdot(weight, weight)))
+        self.of_rows += torch.stack(
+            (likelihood, weight.sum(1), torch.linalg.vecdot(weight, weight))
+        )
         self.counts += r.sum(2)
         if self.diagonal:
             each = r.view(len(z), -1, 1)
@@ -136,7 +136,8 @@ class Expectation:
         else:
             first, second = moments[-1].view(shape), moments[:-1].mT.reshape(*shape, -1)
             second = second - first[..., None] * self.shift[..., None, :]
-        return Statistics(*wide(self.of_rows), wide(self.counts), first, second)
+        likelihood, mass, square = wide(self.of_rows)
+        return Statistics(likelihood, mass, square, wide(self.counts), first, second)
 
 
 def sweep(

@@ -19,7 +19,7 @@ OPTIONS = ResidualOptions("exact", 2, 20, "neumann", "anderson", 1e-8)
 def blocks(dim: int = 3, stack: int = 1, **options: Any) -> ResidualBlocks:
     torch.manual_seed(0)
     network = LipschitzMLP(stack, dim, hidden=[32, 32], activation="sine", bound=0.98)
-    return disturb(ResidualBlocks(network, OPTIONS._replace(**options)))
+    return disturb(ResidualBlocks(network, OPTIONS._replace(**options)), 0.3)
 
 
 def strong(dim: int = 3, **options: Any) -> ResidualBlocks:
@@ -38,7 +38,7 @@ def images(**options: Any) -> ResidualBlocks:
     network = LipschitzConvNet(
         2, (2, 4, 3), hidden=[6], kernel_size=3, activation="sine", bound=0.98, context_dim=2
     )
-    return disturb(ResidualBlocks(network, OPTIONS._replace(**options)))
+    return disturb(ResidualBlocks(network, OPTIONS._replace(**options)), 0.3)
 
 
 @pytest.mark.parametrize("solver", ["anderson", "plain"])
