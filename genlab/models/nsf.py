@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
 
 from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.densities.cylinder import Cylinder
+from genlab.errors import UserError
 from genlab.models.couplings import Mixing, mixing_layers
 from genlab.models.flow import Flow
 from genlab.models.spline_layers import SplineLayers
@@ -40,7 +45,7 @@ class NSF(Flow):
         free_half: Let a coupling map ``x_a`` too; without it ``z_a = x_a``, as in the paper.
         mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
             LU matrix.
-        circular: Coordinates that are angles in radians.
+        circular: Coordinates that are angles in ``[-pi, pi]``.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
@@ -97,3 +102,16 @@ class NSF(Flow):
         self.layers = Compose(
             layer for step in steps for layer in (*mixing_layers(dim, mixing), step)
         )
+
+    def _initialise(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> None:
+        farthest = x.abs().amax(0)
+        for i in self.circular:
+            # Samples lie in one turn: data of another one would be compared with the wrong points.
+            if farthest[i] > 1.000001 * math.pi:
+                raise UserError(
+                    f"model.circular={list(self.circular)}: expected angles in [-pi, pi], but "
+                    f"coordinate {i} of the data reaches {farthest[i]:.3g} in size"
+                )
+        super()._initialise(x, context)

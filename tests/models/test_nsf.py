@@ -13,7 +13,9 @@ from torch.func import jacrev, vmap
 
 import genlab
 from genlab.bijections import Standardise
+from genlab.errors import UserError
 from genlab.models import NSF
+from genlab.nn import wrap
 from genlab.targets import Torus
 
 VARIANTS = pytest.mark.parametrize(
@@ -142,6 +144,7 @@ def test_angles_keep_their_units() -> None:
     model = nsf(3, circular=[1])
     model.preprocessing = Standardise((3,), untouched=model.circular).double()
     x = 5 + 3 * torch.randn(1000, 3, dtype=torch.float64)
+    x[:, 1] = wrap(x[:, 1])
     model.initialise(x)
     z, log_det = model.preprocessing(x)
     assert torch.equal(z[:, 1], x[:, 1])
@@ -189,3 +192,11 @@ def test_learns_the_torus() -> None:
 def test_mistakes_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         nsf(2, **options)
+
+
+def test_what_is_no_angle_is_refused() -> None:
+    model = nsf(2, circular=[1])
+    x = torch.tensor([[100.0, 3.1], [0.0, -3.1]], dtype=torch.float64)
+    model.initialise(x)
+    with pytest.raises(UserError, match=r"circular=\[1\]: expected angles.* reaches 6.2 in size"):
+        model.initialise(2 * x)
