@@ -26,10 +26,10 @@ __all__ = ["KRNet"]
 class KRNet(Flow):
     """``f = f_CDF o f_K o ... o f_1``, where block ``k`` leaves ever more coordinates alone.
 
-    The coordinates form ``K`` groups, the last of which is frozen for good after each block. Block
-    ``k`` acts on those still active: a rotation ``LU``, then ``L`` times scale-and-bias and a
-    coupling ``x_b (1 + alpha tanh s(x_a)) + e^beta tanh t(x_a)`` with alternating halves. A single
-    active coordinate has no halves: its block is scale-and-bias alone. At the end a trainable
+    The coordinates form ``K`` groups; after each block, the last group that is still active is
+    frozen for good. A block is a rotation ``LU``, then ``L`` times scale-and-bias and a coupling
+    ``x_b (1 + alpha tanh s(x_a)) + e^beta tanh t(x_a)`` with alternating halves; a single active
+    coordinate has no halves, and its block is scale-and-bias alone. At the end a trainable
     distribution function bends each coordinate (Tang, Wan, Liao, "Deep density estimation via
     invertible block-triangular mapping", 2020; Tang, Wan, Yang, "DAS-PINNs", 2023).
 
@@ -73,13 +73,15 @@ class KRNet(Flow):
             self.base = BASES[base][0](self.event_shape)
 
         def coupling(split: HalfSplit) -> Coupling:
+            # In a box all starts as the identity, so that the density starts uniform. Elsewhere it
+            # does not: a start without symmetries learns faster.
             network = MLP(
                 split.passive,
                 2 * split.active,
                 hidden=hidden,
                 activation=activation,
                 context_dim=self.context_encoder.dim,
-                zero_last=True,
+                zero_last=self.confined,
             )
             return Coupling(split, BoundedAffine(split.active, alpha=alpha), network)
 

@@ -109,6 +109,14 @@ def test_the_inverse_undoes_the_layer(scale: float, dtype: torch.dtype, toleranc
     torch.testing.assert_close(inverse_log_det, -log_det, atol=10 * tolerance, rtol=tolerance)
 
 
+def test_the_inverse_has_the_right_gradients() -> None:
+    made = layer(0.5)
+    z = torch.linspace(-3.1, 3.3, 14).double().reshape(7, 2).requires_grad_()
+    inputs = (z, made.log_weight)
+    assert torch.autograd.gradcheck(lambda z, _: made.inverse(z), inputs)
+    assert torch.autograd.gradcheck(lambda z, _: made(z), inputs)
+
+
 def test_single_precision_is_precise_near_zero() -> None:
     made = layer(1.0)
     x = torch.linspace(-1, 1, 1001).double()[:, None].expand(-1, 2)
