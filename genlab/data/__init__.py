@@ -3,5 +3,6 @@
 from genlab.data.module import DataModule
 from genlab.data.streams import FreshSamples, ShuffledSet, Stream
 from genlab.data.target_data import TargetData
+from genlab.data.target_density import TargetDensity
 
-__all__ = ["DataModule", "FreshSamples", "ShuffledSet", "Stream", "TargetData"]
+__all__ = ["DataModule", "FreshSamples", "ShuffledSet", "Stream", "TargetData", "TargetDensity"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Shaped
@@ -32,9 +32,12 @@ class Density(nn.Module, ABC):
         likelihood: What `log_prob` returns: the exact value, a lower bound, or an estimate.
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
+        test_samples: Log-densities that a number or a picture of an evaluation may cost: fewer
+            where each is slow.
     """
 
-    likelihood: ClassVar[Likelihood] = "exact"
+    likelihood: Likelihood = "exact"
+    test_samples: int = 100_000
 
     def __init__(
         self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0
@@ -125,6 +128,10 @@ class Density(nn.Module, ABC):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
         """Set what starts from preprocessed data; nothing by default."""
+
+    def diagnostics(self) -> dict[str, float]:
+        """Numbers, by tag, that tell how the last log-densities and samples were computed."""
+        return {}
 
     @property
     def dtype(self) -> torch.dtype:

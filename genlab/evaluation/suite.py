@@ -14,7 +14,9 @@ from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inf
 from genlab.evaluation.inversion import bijection_of, inverse_error
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
 from genlab.evaluation.speed import samples_per_second
+from genlab.evaluation.trajectories import straightness
 from genlab.evaluation.wasserstein import wasserstein2
+from genlab.models.continuous import ContinuousFlow
 from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
@@ -27,7 +29,7 @@ def evaluate(
     target: Target | None,
     generator: torch.Generator,
     w2_points: int = 2000,
-    kl_samples: int = 100_000,
+    kl_samples: int | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, float]:
     """Every metric that applies, as tag and value; standard errors under ``.../se``.
@@ -38,7 +40,8 @@ def evaluate(
       ``test/w2/reference``: the same of two sets of true ones.
     - ``test/mmd``: squared MMD on the same samples.
     - ``test/inverse_error``: for flows, on the same true samples.
-    - ``model/parameters``, ``time/samples_per_second``.
+    - ``ode/straightness``: for continuous flows, 0 where all ways are straight.
+    - ``model/parameters``, ``time/samples_per_second``, and the model's own diagnostics.
 
     True samples are fresh ones of the target. Without a target, or where the model is conditional,
     they are rows of the test set (drawn by weight if it has weights), and each model sample is
@@ -50,11 +53,13 @@ def evaluate(
         target: What the model should be, or None.
         generator: Source of all randomness; the global one is left alone.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
-        kl_samples: Fresh samples of the target in ``test/kl``.
+        kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         batch_size: Samples that pass through the model at once.
     """
     # Each metric has a stream of its own, so that none depends on which others apply.
-    for_nll, for_kl, for_truth, for_model, for_speed = (spawn(generator) for _ in range(5))
+    for_nll, for_kl, for_truth, for_model, for_speed, for_ways = (
+        spawn(generator) for _ in range(6)
+    )
     row = None if test is None or test.context is None else test.context[:1]
     metrics: dict[str, float] = {
         "model/parameters": float(sum(p.numel() for p in model.parameters()))
@@ -70,7 +75,8 @@ def evaluate(
     if target is not None and target.entropy is not None:
         metrics["target/entropy"] = target.entropy
     if target is not None and target.has_density and row is None:
-        record("test/kl", kl(model, target, n=kl_samples, generator=for_kl, batch_size=batch_size))
+        n = model.test_samples if kl_samples is None else kl_samples
+        record("test/kl", kl(model, target, n=n, generator=for_kl, batch_size=batch_size))
 
     truth = _truth(test, target if row is None else None, w2_points, for_truth)
     if truth is not None:
@@ -82,6 +88,9 @@ def evaluate(
         record("test/mmd", mmd(x, y))
         if bijection_of(model) is not None:
             metrics["test/inverse_error"] = inverse_error(model, x, context, batch_size=batch_size)
+    if isinstance(model, ContinuousFlow):
+        metrics["ode/straightness"] = straightness(model, row, generator=for_ways)
+    metrics |= model.diagnostics()
     metrics["time/samples_per_second"] = samples_per_second(
         model, row, generator=for_speed, batch_size=batch_size
     )

@@ -97,7 +97,7 @@ class GradientLearner(Learner):
         return nullcontext() if self.ema is None else self.ema.applied()
 
     def scalars(self) -> dict[str, float]:
-        scalars = {"train/lr": self.optimizer.param_groups[0]["lr"]}
+        scalars = {"train/lr": self.optimizer.param_groups[0]["lr"], **self.model.diagnostics()}
         if self.gradient_norm is not None:
             scalars["train/gradient_norm"] = self.gradient_norm.item()
         return scalars

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -15,10 +16,12 @@ from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure, stages
 from genlab.evaluation.figures.density import density_figure
 from genlab.evaluation.figures.latent import latent_figure
+from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.samples import sample_figure
 from genlab.evaluation.figures.window import Window, window_of
 from genlab.evaluation.inference import draw_samples, inference, log_probs
 from genlab.evaluation.inversion import bijection_of
+from genlab.models.continuous import ContinuousFlow
 from genlab.targets.target import Target
 
 __all__ = ["draw"]
@@ -37,11 +40,11 @@ def draw(
 ) -> dict[str, Figure]:
     """The figures that apply to a model, by name, in data units.
 
-    In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both) and, for a
-    flow, ``latent`` and ``deformation``. In other dimensions: corner plots of the first five
-    coordinates, ``samples`` and, for a flow, ``latent``. A conditional model has the figures of
-    samples and latent, under the contexts that the true samples came with. Samples that are not
-    vectors have no figures here.
+    In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both), for a flow
+    ``latent`` and ``deformation``, and for a continuous one ``paths``. In other dimensions: corner
+    plots of the first five coordinates, ``samples`` and, for a flow, ``latent``. A conditional
+    model has the figures of samples and latent, under the contexts that the true samples came
+    with. Samples that are not vectors have no figures here.
 
     Args:
         model: The density to show.
@@ -69,8 +72,9 @@ def draw(
                 bound = target.bound
             window = window_of(samples, bound=bound)
             if context is None:
+                size = min(200, math.isqrt(model.test_samples))
                 figures["density"] = density_figure(
-                    model, target, window=window, samples=everything
+                    model, target, window=window, samples=everything, size=size
                 )
             figures["samples"] = sample_figure(samples, drawn, window=window)
         else:
@@ -86,6 +90,8 @@ def draw(
             figures["latent"] = latent_figure(samples, z, base_samples, base, window=window)
             if context is None:
                 figures["deformation"] = _deformation(bijection, base, base_samples, window)
+                if isinstance(model, ContinuousFlow):
+                    figures["paths"] = paths_figure(model, generator=generator)
         else:
             labels = ("data in the latent", "base")
             figures["latent"] = corner_figure(z, base_samples, labels=labels, symbol="z")
