@@ -138,7 +138,7 @@ class FixedStepSolver(Solver):
             present = x
             stages = zip(tableau.nodes, tableau.stages, tableau.weights, strict=True)
             for node, combination, weight in stages:
-                t = x.new_tensor(start + (step + node) * h)
+                t = torch.full((), start + (step + node) * h, dtype=x.dtype, device=x.device)
                 slope, *values = field(t, _combine(present, slopes, combination, h))
                 slopes.append(slope)
                 for index, value in enumerate(values):

@@ -165,7 +165,8 @@ class Block(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(8, channels), channels)
+    # At least two channels a group: one pixel of one channel has no spread.
+    return nn.GroupNorm(math.gcd(8, max(channels // 2, 1)), channels)
 
 
 def _resized(h: Float[Tensor, "n c h w"], size: Sequence[int]) -> Float[Tensor, "n c _ _"]:

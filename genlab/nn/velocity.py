@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -75,6 +75,7 @@ class Velocity(nn.Module, ABC):
         return v, trace(columns)
 
 
+@runtime_checkable
 class VelocityFactory(Protocol):
     """What a configuration's network is, before the model tells it what it works on."""
 
