@@ -66,7 +66,6 @@ class ODE(Bijection):
             grow with the number of steps; a context then gets no gradient.
         start: Time of the latent.
         end: Time of the data.
-
     """
 
     def __init__(
@@ -177,12 +176,16 @@ class ODE(Bijection):
     ) -> Field:
         """The velocity, its divergence, and the rates of the costs that are asked for."""
         exact = self.divergence == "exact"
+
+        def diverging(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+            v, divergence = self.velocity.with_divergence(x, t, context)
+            return (v, divergence, _square(v)) if kinetic else (v, divergence)
+
+        if exact and not jacobian:
+            return diverging
         directions = basis(x) if exact else self._probe(x)[None]
 
         def field(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-            if exact and not jacobian:
-                v, divergence = self.velocity.with_divergence(x, t, context)
-                return (v, divergence, _square(v)) if kinetic else (v, divergence)
             v, columns = self.velocity.with_tangents(x, t, context, directions)
             divergence = trace(columns) if exact else _inner(columns[0], directions[0])
             costs = [_square(v)] if kinetic else []

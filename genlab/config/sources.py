@@ -27,7 +27,8 @@ def source_node(name: str, event_shape: Sequence[int], others: Collection[str]) 
     Raises:
         UserError: There is no such option, or no target behind it.
     """
-    options = [path.stem for path in (config_dir() / "data").glob("*.yaml") if path.stem != "toy"]
+    files = (config_dir() / "data").glob("*.yaml")
+    options = [path.stem for path in files if path.stem not in ("custom", "toy")]
     if name not in options:
         raise UserError(
             f"model.source={name}: no such source; {nearest(name, [*options, *others])}"
