@@ -15,13 +15,24 @@ from lightning.fabric.utilities.seed import seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.bijections.inverse import Inverse
 from genlab.bijections.standardise import Standardise
-from genlab.config import OPTIONAL, build, check, compose, locate, plain, read_config
+from genlab.config import (
+    OPTIONAL,
+    build,
+    check,
+    compose,
+    locate,
+    plain,
+    read_config,
+    source_node,
+)
 from genlab.data.module import DataModule
+from genlab.data.target_density import TargetDensity
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
 from genlab.evaluation import evaluate
-from genlab.evaluation.figures import draw, save_figures
+from genlab.evaluation.figures import animate_paths, draw, save_figures
 from genlab.learning.callbacks import Checkpoints, Patience, StopOnSignal
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.interruption import Interruption
@@ -31,10 +42,12 @@ from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import load_weights
+from genlab.models.continuous import ContinuousFlow
+from genlab.models.flow_matching import SOURCES
 from genlab.randomness import generator
 from genlab.recording import recorded
 from genlab.runs.directory import RunDirectory, claim
-from genlab.runs.files import read_json, write_json
+from genlab.runs.files import atomic_path, read_json, write_json
 from genlab.runs.find import resolve
 from genlab.runs.manifest import flatten, read_manifest
 
@@ -84,12 +97,16 @@ class Experiment:
             torch.set_num_threads(self.settings.threads)
         seed_everything(config.seed, verbose=False)
         self.data = build(config, "data")
+        _describe_source(config)
         self.model = build(config, "model")
         # A model that lives in a box has its own way to data units.
         if self.data.standardise and self.model.preprocessing is None:
             self.model.preprocessing = Standardise(
                 self.data.event_shape, untouched=self.model.circular
             )
+            if isinstance(source := getattr(self.model, "base", None), TargetDensity):
+                # A source has the units of its own data, the model works in standardised ones.
+                source.preprocessing = Inverse(self.model.preprocessing)
         self.module = build(
             config,
             "objective",
@@ -176,6 +193,26 @@ class Experiment:
             context=None if test is None else test.context,
             generator=generator(self.config.seed, "figures"),
         )
+
+    def animate(self, folder: Path) -> Path:
+        """Write how the model carries its base to the data as ``paths.gif``, and return its path.
+
+        Raises:
+            UserError: The model follows no ODE in the plane, or wants a context.
+        """
+        if (
+            not isinstance(self.model, ContinuousFlow)
+            or self.model.event_shape != (2,)
+            or self.model.context_encoder.dim
+        ):
+            raise UserError(
+                "plot --animate: shows how cnf and flow-matching move, in the plane and without a "
+                "context; this run has nothing of that kind"
+            )
+        path = folder / "paths.gif"
+        with atomic_path(path) as temporary:
+            animate_paths(self.model, temporary, generator=generator(self.config.seed, "figures"))
+        return path
 
     def _source(self) -> dict[str, Target]:
         """What the learner learns from besides the stream of the data."""
@@ -290,6 +327,13 @@ def load(run_dir: str | Path) -> Experiment:
     load_weights(loaded.model, run.best)
     loaded._place()
     return loaded
+
+
+def _describe_source(config: DictConfig) -> None:
+    """Put a target in the place of its name, so that a run can be read without these configs."""
+    source = config.model.get("source")
+    if isinstance(source, str) and source not in SOURCES:
+        config.model.source = source_node(source, config.model.event_shape, SOURCES)
 
 
 def _warm_start(model: Density, run: str) -> None:

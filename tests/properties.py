@@ -14,10 +14,21 @@ import torch
 from genlab import bijections as b
 from genlab import densities as d
 from genlab import models as m
+from genlab import nn
 from genlab.models.spline_layers import SplineLayers
 from genlab.nn import MLP, LipschitzMLP
+from genlab.paths import LinearPath
 
-__all__ = ["AT_LEAST_TWO", "BIJECTIONS", "CIRCULAR", "DOMAINS", "ESTIMATES", "MODELS", "disturb"]
+__all__ = [
+    "AT_LEAST_TWO",
+    "BIJECTIONS",
+    "CIRCULAR",
+    "DOMAINS",
+    "ESTIMATES",
+    "MODELS",
+    "disturb",
+    "jacobian",
+]
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -62,6 +73,18 @@ def residual(dim: int, context_dim: int, **options: Any) -> b.ResidualBlocks:
     return b.ResidualBlocks(network, how, actnorm=settings["actnorm"])
 
 
+# In single precision, as fine as the type resolves.
+FINE = b.AdaptiveSolver(method="dopri8", rtol=1e-9, atol=1e-9)
+SQUASH = partial(nn.ConcatSquashMLP, hidden=[8, 8], activation="tanh", frequencies=1)
+RESIDUAL = partial(
+    nn.ResidualMLP, width=8, blocks=2, activation="silu", waves=3, wave_scale=1.0, frequencies=1
+)
+
+
+def ode(velocity: nn.Velocity) -> b.ODE:
+    return b.ODE(velocity, solver=FINE, evaluation=FINE, divergence="exact", gradient="backprop")
+
+
 BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "actnorm": lambda dim, _: b.ActNorm(dim),
     "scaling": lambda dim, _: b.Scaling(dim),
@@ -102,6 +125,9 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "compose": lambda dim, c: b.Compose(
         [b.ActNorm(dim), coupling(b.Affine(), dim, c, flip=False), b.LULinear(dim)]
     ),
+    "inverse": lambda dim, _: b.Inverse(b.LULinear(dim)),
+    "ode-concat_squash": lambda dim, c: ode(SQUASH((dim,), context_dim=c)),
+    "ode-residual_mlp": lambda dim, c: ode(RESIDUAL((dim,), context_dim=c)),
 }
 
 # Bijections of angles, which are only defined up to full turns.
@@ -174,6 +200,21 @@ def gmm(dim: int, **options: Any) -> m.GMM:
     return m.GMM((dim,), **{**usual, **options})
 
 
+def cnf(dim: int, **options: Any) -> m.CNF:
+    solvers = {"solver": FINE, "evaluation": FINE}
+    kinds = {"divergence": "exact", "gradient": "backprop"}
+    return m.CNF((dim,), **{"network": SQUASH, **solvers, **kinds, **options})
+
+
+def flow_matching(dim: int, **options: Any) -> m.FlowMatching:
+    solvers = {"solver": FINE, "evaluation": FINE, "divergence": "exact"}
+    kinds = {"prediction": "velocity", "source": "gaussian", "guidance": 1.0}
+    path = LinearPath(sigma_0=0.0)
+    return m.FlowMatching(
+        (dim,), **{"network": RESIDUAL, "path": path, **solvers, **kinds, **options}
+    )
+
+
 MODELS: dict[str, Callable[..., d.Density]] = {
     "nice": partial(nice, activation="relu"),
     "nice-unscaled": partial(nice, scaling=False),
@@ -200,6 +241,8 @@ MODELS: dict[str, Callable[..., d.Density]] = {
     "gmm-tied": partial(gmm, covariance="tied"),
     "gmm-diag": partial(gmm, covariance="diag", start="random"),
     "gmm-spherical": partial(gmm, covariance="spherical"),
+    "cnf": cnf,
+    "flow-matching": flow_matching,
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.
@@ -216,3 +259,11 @@ def disturb(module: Module, scale: float = 0.2) -> Module:
         for parameter in module.parameters():
             parameter.add_(scale * torch.randn_like(parameter))
     return module
+
+
+def jacobian(f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """The Jacobian of each row's image, by one gradient an output: no sample sees another."""
+    x = x.detach().requires_grad_()
+    outputs = f(x).sum(0)
+    rows = [torch.autograd.grad(output, x, retain_graph=True)[0] for output in outputs]
+    return torch.stack(rows, 1).detach()

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from properties import AT_LEAST_TWO, BIJECTIONS, CIRCULAR, DOMAINS, disturb
-from torch.func import jacrev, vmap
+from properties import AT_LEAST_TWO, BIJECTIONS, CIRCULAR, DOMAINS, disturb, jacobian
 
 from genlab.bijections import Bijection
 from genlab.nn import wrap
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
+# What solvers reach, where a map is the solution of an equation.
+SOLVED = {torch.float32: 1e-4, torch.float64: 1e-7}
 DIMS = (1, 2, 5, 16)
 
 
@@ -47,6 +48,10 @@ def rows(name: str, n: int, dim: int, dtype: torch.dtype = torch.float32) -> tor
     return low + (high - low) * x.sigmoid()
 
 
+def tolerance_of(name: str, dtype: torch.dtype) -> float:
+    return (SOLVED if name.startswith("ode") else TOLERANCE)[dtype]
+
+
 def context_rows(n: int, dim: int, dtype: torch.dtype = torch.float32) -> torch.Tensor | None:
     return torch.randn(n, dim, dtype=dtype) if dim else None
 
@@ -62,10 +67,9 @@ def test_round_trip_and_shapes(name: str, dim: int, context_dim: int, dtype: tor
     assert z.dtype == log_det.dtype == dtype
     if name in CIRCULAR:
         back = x + wrap(back - x)
-    torch.testing.assert_close(back, x, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
-    torch.testing.assert_close(
-        inverse_log_det, -log_det, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype]
-    )
+    tolerance = tolerance_of(name, dtype)
+    torch.testing.assert_close(back, x, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(inverse_log_det, -log_det, atol=tolerance, rtol=tolerance)
     torch.testing.assert_close(bijection.generate(z, c), bijection.inverse(z, c)[0])
 
 
@@ -76,12 +80,9 @@ def test_log_det_is_that_of_the_autograd_jacobian(
     bijection = make(name, dim, context_dim, dtype)
     x, c = rows(name, 7, dim, dtype), context_rows(7, context_dim, dtype)
 
-    def one(x: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
-        return bijection(x[None], None if c is None else c[None])[0][0]
-
-    jacobian = vmap(jacrev(one), in_dims=(0, None if c is None else 0))(x, c)
-    truth = torch.linalg.slogdet(jacobian.double()).logabsdet.to(dtype)
-    tolerance = 10 * TOLERANCE[dtype]
+    matrix = jacobian(lambda x: bijection(x, c)[0], x)
+    truth = torch.linalg.slogdet(matrix.double()).logabsdet.to(dtype)
+    tolerance = 10 * tolerance_of(name, dtype)
     torch.testing.assert_close(bijection(x, c)[1], truth, atol=tolerance, rtol=tolerance)
 
 

@@ -13,8 +13,10 @@ from genlab.bijections.coupling import Coupling
 from genlab.bijections.elementwise import Elementwise
 from genlab.bijections.freeze import Freeze
 from genlab.bijections.half_free import HalfFreeCoupling
+from genlab.bijections.inverse import Inverse
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.mixed import Mixed
+from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
 from genlab.bijections.permutation import Permutation
 from genlab.bijections.quantile import Logit, Probit, Quantile
 from genlab.bijections.rational_quadratic import RationalQuadratic
@@ -23,13 +25,16 @@ from genlab.bijections.scalar_map import ScalarMap
 from genlab.bijections.scaled_couplings import ScaledCouplings
 from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
+from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, Solver, explained
 from genlab.bijections.spline import Spline
 from genlab.bijections.split import HalfSplit, WholeSplit
 from genlab.bijections.standardise import Standardise
 from genlab.bijections.unit_box import UnitBox
 
 __all__ = [
+    "ODE",
     "ActNorm",
+    "AdaptiveSolver",
     "Affine",
     "AlternatingCouplings",
     "Autoregressive",
@@ -39,13 +44,18 @@ __all__ = [
     "CircularSpline",
     "Compose",
     "Coupling",
+    "Divergence",
     "Elementwise",
+    "FixedStepSolver",
     "Freeze",
+    "Gradient",
     "HalfFreeCoupling",
     "HalfSplit",
+    "Inverse",
     "LULinear",
     "Logit",
     "Mixed",
+    "PathCosts",
     "Permutation",
     "Probit",
     "Quantile",
@@ -56,8 +66,10 @@ __all__ = [
     "ScaledCouplings",
     "Scaling",
     "Shift",
+    "Solver",
     "Spline",
     "Standardise",
     "UnitBox",
     "WholeSplit",
+    "explained",
 ]

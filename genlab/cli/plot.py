@@ -12,13 +12,16 @@ __all__ = ["run"]
 
 EXAMPLES = """\
   genlab plot latest                 into the run's own folder figures/
-  genlab plot latest -o pictures/"""
+  genlab plot latest -o pictures/
+  genlab plot latest --animate       how a continuous flow moves, as a GIF"""
 
 
 def run(words: list[str]) -> int:
     parser = Parser("plot", EXAMPLES)
     parser.add_run()
     parser.add_argument("-o", dest="output", type=Path, metavar="DIR", help="another folder")
+    parser.add_argument("--animate", action="store_true",
+                        help="a GIF of particles and density, instead")  # fmt: skip
     arguments = parser.parse(words)
     saved = SavedRun(arguments.run)
     folder = saved.directory.figures if arguments.output is None else arguments.output
@@ -27,10 +30,13 @@ def run(words: list[str]) -> int:
     except OSError as error:
         raise UserError(f"-o {folder}: cannot be written ({error.strerror})") from error
 
-    figures = saved.load().figures()
+    experiment = saved.load()
+    if arguments.animate:
+        print(experiment.animate(folder))
+        return 0
 
     from genlab.evaluation.figures import save_figures
 
-    for path in save_figures(figures, folder):
+    for path in save_figures(experiment.figures(), folder):
         print(path)
     return 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genlab.config.output import register_claim
     from genlab.config.places import config_dir
     from genlab.config.signature import locate
+    from genlab.config.sources import source_node
     from genlab.config.stored import plain, read_config
     from genlab.config.unused import OPTIONAL
     from genlab.config.validation import check
@@ -31,6 +32,7 @@ __all__ = [
     "plain",
     "read_config",
     "register_claim",
+    "source_node",
 ]
 
 # No module is called like a function of it: it would shadow the function.
@@ -46,6 +48,7 @@ HOMES = {
     "plain": "stored",
     "read_config": "stored",
     "register_claim": "output",
+    "source_node": "sources",
 }
 
 

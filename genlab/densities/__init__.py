@@ -7,6 +7,7 @@ from genlab.densities.mixture_parameters import MixtureParameters
 from genlab.densities.mixtures import Covariance, Mixtures
 from genlab.densities.normal import StandardNormal
 from genlab.densities.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation
+from genlab.densities.uniform import Uniform
 
 __all__ = [
     "Bernoulli",
@@ -21,4 +22,5 @@ __all__ = [
     "Observation",
     "StandardLogistic",
     "StandardNormal",
+    "Uniform",
 ]

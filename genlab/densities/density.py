@@ -36,11 +36,14 @@ class Density(nn.Module, ABC):
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
         circular: Coordinates that the density takes for angles; preprocessing leaves them alone.
+        test_samples: Log-densities that a number or a picture of an evaluation may cost: fewer
+            where each is slow.
     """
 
     likelihood: Likelihood = "exact"
     reparametrised: ClassVar[bool] = False
     circular: tuple[int, ...] = ()
+    test_samples: int = 100_000
 
     def __init__(
         self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0

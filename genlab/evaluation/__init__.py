@@ -7,6 +7,7 @@ from genlab.evaluation.inversion import inverse_error
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
 from genlab.evaluation.speed import samples_per_second
 from genlab.evaluation.suite import evaluate
+from genlab.evaluation.trajectories import straightness
 from genlab.evaluation.wasserstein import wasserstein2
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "mmd",
     "negative_log_likelihood",
     "samples_per_second",
+    "straightness",
     "wasserstein2",
     "weighted_samples",
 ]

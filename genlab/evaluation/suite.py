@@ -15,7 +15,9 @@ from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inf
 from genlab.evaluation.inversion import bijection_of, inverse_error
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
 from genlab.evaluation.speed import samples_per_second
+from genlab.evaluation.trajectories import straightness
 from genlab.evaluation.wasserstein import wasserstein2
+from genlab.models.continuous import ContinuousFlow
 from genlab.models.vae import VAE
 from genlab.targets.target import Target
 
@@ -29,7 +31,7 @@ def evaluate(
     target: Target | None,
     generator: torch.Generator,
     w2_points: int = 2000,
-    kl_samples: int = 100_000,
+    kl_samples: int | None = None,
     weighted: int = 20_000,
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, float]:
@@ -46,7 +48,8 @@ def evaluate(
       ``test/w2/reference``: the same of two sets of true ones.
     - ``test/mmd``: squared MMD on the same samples.
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
-    - ``model/parameters``, ``time/samples_per_second``.
+    - ``ode/straightness``: for continuous flows, 0 where all ways are straight.
+    - ``model/parameters``, ``time/samples_per_second``, and the model's own diagnostics.
 
     True samples are fresh ones of the target. Where it has none, or the model is conditional, they
     are rows of the test set (drawn by weight if it has weights), and each model sample is
@@ -58,13 +61,13 @@ def evaluate(
         target: What the model should be, or None.
         generator: Source of all randomness; the global one is left alone.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
-        kl_samples: Fresh samples of the target in ``test/kl``.
+        kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
         batch_size: Samples that pass through the model at once.
     """
     # Each metric has a stream of its own, so that none depends on which others apply.
-    for_nll, for_kl, for_truth, for_model, for_speed, for_weights = (
-        spawn(generator) for _ in range(6)
+    for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_ways = (
+        spawn(generator) for _ in range(7)
     )
     row = None if test is None or test.context is None else test.context[:1]
     metrics: dict[str, float] = {
@@ -85,7 +88,8 @@ def evaluate(
     # The target of a conditional model is another one under each context.
     target = target if row is None else None
     if target is not None and target.has_density and target.has_samples:
-        record("test/kl", kl(model, target, n=kl_samples, generator=for_kl, batch_size=batch_size))
+        n = kl_samples or model.test_samples
+        record("test/kl", kl(model, target, n=n, generator=for_kl, batch_size=batch_size))
     proposals: Float[Tensor, "n *event"] | None = None
     if target is not None and target.has_energy and model.likelihood == "exact":
         proposals, log_weight = weighted_samples(
@@ -110,6 +114,9 @@ def evaluate(
         record("test/mmd", mmd(places, y))
     if places is not None and bijection_of(model) is not None:
         metrics["test/inverse_error"] = inverse_error(model, places, context, batch_size=batch_size)
+    if isinstance(model, ContinuousFlow):
+        metrics["ode/straightness"] = straightness(model, row, generator=for_ways)
+    metrics |= model.diagnostics()
     metrics["time/samples_per_second"] = samples_per_second(
         model, row, generator=for_speed, batch_size=batch_size
     )

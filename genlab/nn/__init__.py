@@ -1,6 +1,7 @@
 """Networks."""
 
 from genlab.nn.angles import AngleFeatures, Periodic, wrap
+from genlab.nn.concat_squash import ConcatSquashMLP
 from genlab.nn.context import ContextEncoder
 from genlab.nn.linearisation import Linearisation
 from genlab.nn.lipschitz import LipschitzLayer, LipschitzLinear
@@ -9,12 +10,17 @@ from genlab.nn.lipschitz_conv import LipschitzConv2d
 from genlab.nn.lipschitz_network import LipschitzConvNet, LipschitzMLP, LipschitzNetwork
 from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation
+from genlab.nn.residual_mlp import ResidualMLP
+from genlab.nn.smooth import SmoothActivation
 from genlab.nn.soft_clamp import soft_clamp
+from genlab.nn.unet import UNet
+from genlab.nn.velocity import Velocity, VelocityFactory
 
 __all__ = [
     "MLP",
     "Activation",
     "AngleFeatures",
+    "ConcatSquashMLP",
     "ContextEncoder",
     "Linearisation",
     "LipschitzActivation",
@@ -26,6 +32,11 @@ __all__ = [
     "LipschitzNetwork",
     "MaskedMLP",
     "Periodic",
+    "ResidualMLP",
+    "SmoothActivation",
+    "UNet",
+    "Velocity",
+    "VelocityFactory",
     "soft_clamp",
     "wrap",
 ]

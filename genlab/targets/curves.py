@@ -65,15 +65,19 @@ class Moons(NoisyCurves):
 
     Args:
         noise: Standard deviation of the noise along each coordinate.
+        scale: Radius of the arcs; all of them grows with it but the noise.
     """
 
-    def __init__(self, *, noise: Positive = 0.2) -> None:
-        super().__init__(noise=noise, curves=2, nodes=max(64, math.ceil(64 * 0.2 / noise)))
+    def __init__(self, *, noise: Positive = 0.2, scale: Positive = 2.0) -> None:
+        self.radius = scale
+        nodes = math.ceil(64 * 0.2 / noise * scale / 2)
+        super().__init__(noise=noise, curves=2, nodes=max(64, nodes))
 
     def curve(self, which: Int[Tensor, "*n"], u: Float[Tensor, " n"]) -> Float[Tensor, "n 2"]:
         t = math.pi * u
         sign = 1 - 2 * which
-        return torch.stack((sign * (2 * t.cos() - 1), sign * (2 * t.sin() - 0.5) + 0.3), 1)
+        unit = torch.stack((sign * (t.cos() - 0.5), sign * (t.sin() - 0.25) + 0.15), 1)
+        return self.radius * unit
 
 
 class SwissRoll(NoisyCurves):

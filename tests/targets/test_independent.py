@@ -82,6 +82,10 @@ def test_rings_are_gaussians_averaged_over_the_angle(
             lambda n: 2 * datasets.make_moons(n, noise=0.1, random_state=0)[0] + [-1, -0.2],
         ),
         (
+            targets.Moons(noise=0.6, scale=3.0),
+            lambda n: 3 * datasets.make_moons(n, noise=0.2, random_state=0)[0] + [-1.5, -0.3],
+        ),
+        (
             targets.Circles(),
             lambda n: 3 * datasets.make_circles(n, noise=0.08, factor=0.5, random_state=0)[0],
         ),
@@ -90,7 +94,7 @@ def test_rings_are_gaussians_averaged_over_the_angle(
             lambda n: datasets.make_swiss_roll(n, noise=1.0, random_state=0)[0][:, [0, 2]] / 5,
         ),
     ],
-    ids=["moons", "circles", "swissroll"],
+    ids=["moons", "moons-scaled", "circles", "swissroll"],
 )
 def test_samples_of_scikit_learn_have_the_entropy_as_their_surprise(target, samples) -> None:
     surprise = -target.log_prob(torch.from_numpy(samples(50_000)))

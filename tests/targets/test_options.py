@@ -64,6 +64,7 @@ def test_a_file_states_every_default_as_the_constructor_does(path: Path) -> None
     [
         targets.Moons(noise=0.5),
         targets.Moons(noise=0.04),
+        targets.Moons(noise=0.6, scale=3.0),
         targets.SwissRoll(noise=0.05),
         targets.Rings(noise=0.3),
         targets.FourCircles(noise=0.04),

@@ -3,5 +3,6 @@
 from genlab.evaluation.figures.density import density_panel
 from genlab.evaluation.figures.gallery import draw
 from genlab.evaluation.figures.image import figure_to_image, save_figures
+from genlab.evaluation.figures.paths import animate_paths
 
-__all__ = ["density_panel", "draw", "figure_to_image", "save_figures"]
+__all__ = ["animate_paths", "density_panel", "draw", "figure_to_image", "save_figures"]

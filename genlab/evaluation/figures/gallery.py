@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,11 +17,13 @@ from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure, stages
 from genlab.evaluation.figures.density import density_figure
 from genlab.evaluation.figures.latent import latent_figure
+from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.samples import sample_figure
 from genlab.evaluation.figures.window import Window, window_of
 from genlab.evaluation.importance import resampled
 from genlab.evaluation.inference import draw_samples, inference, log_probs, spawn
 from genlab.evaluation.inversion import bijection_of
+from genlab.models.continuous import ContinuousFlow
 from genlab.models.vae import VAE
 from genlab.targets.target import Target
 
@@ -40,14 +43,14 @@ def draw(
 ) -> dict[str, Figure]:
     """The figures that apply to a model, by name, in data units.
 
-    In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both) and, for a
-    flow, ``latent`` and ``deformation``. In other dimensions: corner plots of the first five
-    coordinates, ``samples`` and, for a flow, ``latent``. An autoencoder has ``latent``,
-    ``reconstruction``, ``traversal`` and ``latent_kl``, of pictures too; other figures of samples
-    that are not vectors are not drawn here. A conditional model has the figures of samples and
-    latent, under the contexts that the true samples came with. Where there are no true samples, the
-    model's own stand for them, resampled by their weights under the target, and ``latent`` is left
-    out.
+    In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both), for a flow
+    ``latent`` and ``deformation``, and for a continuous one ``paths``. In other dimensions: corner
+    plots of the first five coordinates, ``samples`` and, for a flow, ``latent``. An autoencoder has
+    ``latent``, ``reconstruction``, ``traversal`` and ``latent_kl``, of pictures too; other figures
+    of samples that are not vectors are not drawn here. A conditional model has the figures of
+    samples and latent, under the contexts that the true samples came with. Where there are no true
+    samples, the model's own stand for them, resampled by their weights under the target, and
+    ``latent`` is left out.
 
     Args:
         model: The density to show.
@@ -73,7 +76,10 @@ def draw(
     figures: dict[str, Figure] = {}
     with inference(model, generator):
         if window is not None and context is None:
-            figures["density"] = density_figure(model, target, window=window, samples=everything)
+            size = min(200, math.isqrt(model.test_samples))
+            figures["density"] = density_figure(
+                model, target, window=window, samples=everything, size=size
+            )
         if len(model.event_shape) == 1:
             drawn = draw_samples(model, len(samples), context, generator=generator)
             figures["samples"] = _samples(samples, drawn, kind, window, names)
@@ -121,6 +127,8 @@ def _flow_figures(
     figures = {"latent": latent_figure(x, z, base_samples, base, window=window)}
     if context is None:
         figures["deformation"] = _deformation(bijection, base, base_samples, window)
+        if isinstance(model, ContinuousFlow):
+            figures["paths"] = paths_figure(model, generator=generator)
     return figures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import lightning.pytorch as pl
@@ -32,6 +33,7 @@ class DensityImages(Callback):
         target = data.target
         if number % self.every or target is None or learner.model.event_shape != (2,):
             return
+        size = min(100, math.isqrt(learner.model.test_samples // 4))
         with learner.averaged():
-            figure = density_panel(learner.model, target)
+            figure = density_panel(learner.model, target, size=size)
         log_figures(trainer.loggers, {"density/progress": figure}, learner.step)

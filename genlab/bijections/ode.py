@@ -1,0 +1,248 @@
+"""The flow of an ODE, as a bijection between its two ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.solvers import Field, Solver
+from genlab.nn.velocity import Velocity, basis, trace
+
+__all__ = ["ODE", "Divergence", "Gradient", "PathCosts"]
+
+Divergence = Literal["exact", "rademacher", "gaussian"]
+Gradient = Literal["backprop", "adjoint"]
+
+# Stretches of time that are shown one by one.
+STRETCHES = 8
+
+
+class PathCosts(NamedTuple):
+    """What regularisers of a flow's paths integrate over time, for each sample.
+
+    Attributes:
+        kinetic: ``int |v|^2 dt``; least for straight paths at constant speed.
+        jacobian: ``int |dv/dx|_F^2 dt``, or its estimate by the probe; None where not asked for.
+    """
+
+    kinetic: Float[Tensor, " n"]
+    jacobian: Float[Tensor, " n"] | None
+
+
+@dataclass
+class Count:
+    """Evaluations of the velocity in one solve.
+
+    Attributes:
+        calls: All so far, those of a gradient by the adjoint ODE included.
+        forward: Those of the solve itself, set at its end.
+    """
+
+    calls: int = 0
+    forward: int = 0
+
+
+class ODE(Bijection):
+    """``dx/dt = v(x, t, c)`` from the latent at t = 0 to the data at t = 1.
+
+    `forward` follows the field back from the data and integrates the divergence:
+    ``log|det| = -int_0^1 div v dt`` (Chen et al., "Neural ordinary differential equations", 2018,
+    theorem 1). The exact divergence is the trace of the Jacobian. Hutchinson's estimate is
+    ``e' (dv/dx) e`` with one probe e for the whole of a solve, so that the integrand is smooth
+    (Grathwohl et al., "FFJORD", 2019, section 3.1); torch's global generator draws it.
+
+    Args:
+        velocity: The field.
+        solver: Follows it in training, and to generate: what is trained is what samples.
+        evaluation: Follows it for the log-determinants outside of training, so finely that they
+            are the ODE's, not those of a discretisation.
+        divergence: ``exact``, or the distribution of the probe of Hutchinson's estimate.
+        gradient: ``backprop`` through the solver, or by the ``adjoint`` ODE, whose memory does not
+            grow with the number of steps; a context then gets no gradient.
+        start: Time of the latent.
+        end: Time of the data.
+    """
+
+    def __init__(
+        self,
+        velocity: Velocity,
+        *,
+        solver: Solver,
+        evaluation: Solver,
+        divergence: Divergence,
+        gradient: Gradient,
+        start: float = 0.0,
+        end: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.velocity = velocity
+        self.solver = solver
+        self.evaluation = evaluation
+        self.divergence = divergence
+        self.gradient = gradient
+        self.start = start
+        self.end = end
+        self._counts: dict[str, Count] = {}
+
+    def forward(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        field = self._field(x, context)
+        z, log_det = self._solve(field, x, self.end, self.start, rates=1)
+        return z, log_det
+
+    def inverse(
+        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        field = self._field(z, context)
+        x, log_det = self._solve(field, z, self.start, self.end, rates=1)
+        return x, log_det
+
+    def generate(
+        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n *event"]:
+        def field(t: Tensor, x: Tensor) -> tuple[Tensor]:
+            return (self.velocity(x, t, context),)
+
+        (x,) = self._follow(self.solver, field, z, self.start, self.end, rates=0, purpose="sample")
+        return x
+
+    def forward_with_costs(
+        self,
+        x: Float[Tensor, "n *event"],
+        context: Float[Tensor, "n c"] | None = None,
+        *,
+        jacobian: bool,
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"], PathCosts]:
+        """`forward`, and what the regularisers of the paths need, from the same evaluations.
+
+        Args:
+            x: Data.
+            context: Encoded context.
+            jacobian: Integrate the Jacobian's norm too, which needs all of the Jacobian.
+        """
+        field = self._field(x, context, kinetic=True, jacobian=jacobian)
+        z, log_det, kinetic, *rest = self._solve(
+            field, x, self.end, self.start, rates=2 + int(jacobian)
+        )
+        # Backward in time, each integral comes with the opposite sign.
+        return z, log_det, PathCosts(-kinetic, -rest[0] if rest else None)
+
+    def evaluations(self) -> dict[str, float]:
+        """Evaluations of the velocity in the last solves that were not compiled, by tag.
+
+        ``ode/nfe`` for the last log-determinant, ``ode/nfe_backward`` for its gradient by the
+        adjoint ODE, ``ode/nfe_sample`` for the last samples.
+        """
+        likelihood, sample = self._counts.get("likelihood"), self._counts.get("sample")
+        found: dict[str, float] = {}
+        if likelihood is not None:
+            found["ode/nfe"] = likelihood.forward
+            if self.gradient == "adjoint":
+                found["ode/nfe_backward"] = likelihood.calls - likelihood.forward
+        if sample is not None:
+            found["ode/nfe_sample"] = sample.forward
+        return found
+
+    def between(self, start: float, end: float) -> ODE:
+        """The same flow from one time to another, with its share of a fixed number of steps."""
+        share = (end - start) / (self.end - self.start)
+        return ODE(
+            self.velocity,
+            solver=self.solver.part(share),
+            evaluation=self.evaluation.part(share),
+            divergence=self.divergence,
+            gradient=self.gradient,
+            start=start,
+            end=end,
+        ).train(self.training)
+
+    def steps(self) -> list[Bijection]:
+        times = torch.linspace(self.end, self.start, STRETCHES + 1, dtype=torch.float64).tolist()
+        return [self.between(times[i + 1], times[i]) for i in range(STRETCHES)]
+
+    def _field(
+        self,
+        x: Float[Tensor, "n *event"],
+        context: Float[Tensor, "n c"] | None,
+        *,
+        kinetic: bool = False,
+        jacobian: bool = False,
+    ) -> Field:
+        """The velocity, its divergence, and the rates of the costs that are asked for."""
+        exact = self.divergence == "exact"
+
+        def diverging(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+            v, divergence = self.velocity.with_divergence(x, t, context)
+            return (v, divergence, _square(v)) if kinetic else (v, divergence)
+
+        if exact and not jacobian:
+            return diverging
+        directions = basis(x) if exact else self._probe(x)[None]
+
+        def field(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+            v, columns = self.velocity.with_tangents(x, t, context, directions)
+            divergence = trace(columns) if exact else _inner(columns[0], directions[0])
+            costs = [_square(v)] if kinetic else []
+            costs += [_square(columns.movedim(0, 1))] if jacobian else []
+            return v, divergence, *costs
+
+        return field
+
+    def _probe(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
+        if self.divergence == "gaussian":
+            return torch.randn_like(x)
+        return torch.randint_like(x, 2).mul_(2).sub_(1)
+
+    def _solve(
+        self, field: Field, x: Float[Tensor, "n *event"], start: float, end: float, *, rates: int
+    ) -> tuple[Tensor, ...]:
+        solver = self.solver if self.training else self.evaluation
+        return self._follow(solver, field, x, start, end, rates=rates, purpose="likelihood")
+
+    def _follow(
+        self,
+        solver: Solver,
+        field: Field,
+        x: Float[Tensor, "n *event"],
+        start: float,
+        end: float,
+        *,
+        rates: int,
+        purpose: str,
+    ) -> tuple[Tensor, ...]:
+        adjoint = self._adjoint()
+        # A count would be a constant to the compiler, and each new one another program.
+        if torch.compiler.is_compiling():
+            return solver.solve(field, x, start=start, end=end, rates=rates, adjoint=adjoint)
+        self._counts[purpose] = count = Count()
+
+        def counted(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+            count.calls += 1
+            return field(t, x)
+
+        result = solver.solve(counted, x, start=start, end=end, rates=rates, adjoint=adjoint)
+        count.forward = count.calls
+        return result
+
+    def _adjoint(self) -> list[Tensor] | None:
+        if self.gradient == "backprop" or not torch.is_grad_enabled():
+            return None
+        return [p for p in self.velocity.parameters() if p.requires_grad]
+
+    def extra_repr(self) -> str:
+        return f"solver={self.solver}, divergence={self.divergence}, gradient={self.gradient}"
+
+
+def _square(values: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
+    """The squared norm of each sample's values."""
+    return values.flatten(1).square().sum(1)
+
+
+def _inner(a: Float[Tensor, "n *event"], b: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
+    return (a * b).flatten(1).sum(1)

@@ -1,0 +1,108 @@
+"""Flow matching: the flow of an ODE, learned by regression on the velocity of known paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from genlab.bijections.ode import Divergence
+from genlab.bijections.solvers import Solver
+from genlab.bounds import NonNegative, NonNegativeInt, PositiveInt
+from genlab.densities.density import Density
+from genlab.densities.normal import StandardNormal
+from genlab.densities.uniform import Uniform
+from genlab.models.continuous import ContinuousFlow
+from genlab.models.guidance import GuidedVelocity
+from genlab.models.predicted_velocity import PredictedVelocity
+from genlab.nn.velocity import Velocity, VelocityFactory
+from genlab.paths.path import Path, Prediction
+
+__all__ = ["SOURCES", "FlowMatching"]
+
+SOURCES: dict[str, type[StandardNormal] | type[Uniform]] = {
+    "gaussian": StandardNormal,
+    "uniform": Uniform,
+}
+
+
+class FlowMatching(ContinuousFlow):
+    """``dx/dt = v(x, t)``, where v regresses on the speed of ``x_t = alpha x_1 + sigma x_0``.
+
+    The minimiser of ``E|v(x_t, t) - (alpha' x_1 + sigma' x_0)|^2`` is the mean speed of all paths
+    through a point, and its flow carries the source ``x_0`` to the data ``x_1`` (Lipman et al.,
+    "Flow matching for generative modeling", 2023, theorems 1 and 2). Its density is that of the
+    same ODE, ``log p(x) = log p_0(x(0)) - int_0^1 div v dt``.
+
+    Args:
+        event_shape: Shape of one sample.
+        network: Makes the network that is trained.
+        path: How source and data are blended.
+        prediction: What the network predicts: the ``velocity``, the data ``x1`` or the ``noise``.
+        source: Density at t = 0: ``gaussian``, ``uniform`` (on a cube, so that data which the flow
+            brings outside of it have density 0), or any other one.
+        solver: Follows the ODE to sample.
+        evaluation: Follows it for log-densities.
+        divergence: ``exact``, or the distribution of Hutchinson's probe.
+        guidance: Weight of classifier-free guidance; 1 for the conditional density as it is.
+        context_dim: Length of the vector that the density is conditioned on; 0 for none.
+        labels: Number of classes that the density is conditioned on; 0 for none.
+
+    Raises:
+        ValueError: The source is unknown or of another shape, or there is nothing to guide by.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        network: VelocityFactory,
+        path: Path,
+        prediction: Prediction,
+        source: str | Density,
+        solver: Solver,
+        evaluation: Solver,
+        divergence: Divergence,
+        guidance: NonNegative,
+        context_dim: NonNegativeInt = 0,
+        labels: NonNegativeInt = 0,
+    ) -> None:
+        shape, width = tuple(event_shape), context_dim or labels
+        if guidance != 1 and not width:
+            raise ValueError(f"guidance={guidance:g}: an unconditional model has nothing to go by")
+        # A marked context has one more column.
+        velocity: Velocity = network(shape, context_dim=width + 1 if width else 0)
+        velocity = GuidedVelocity(velocity, weight=guidance) if width else velocity
+        if prediction != "velocity":
+            velocity = PredictedVelocity(velocity, path=path, prediction=prediction)
+        super().__init__(
+            shape,
+            velocity,
+            solver=solver,
+            evaluation=evaluation,
+            divergence=divergence,
+            gradient="backprop",
+            context_dim=context_dim,
+            labels=labels,
+        )
+        self.path = path
+        self.prediction = prediction
+        self.base = _source(source, shape)
+
+    @property
+    def network(self) -> Velocity:
+        """What is trained: it makes the `prediction`, under a context that is marked."""
+        velocity = self.ode.velocity
+        while isinstance(velocity, GuidedVelocity | PredictedVelocity):
+            velocity = velocity.network
+        return velocity
+
+
+def _source(source: str | Density, shape: tuple[int, ...]) -> Density:
+    if isinstance(source, str):
+        if source not in SOURCES:
+            raise ValueError(f"source={source}: expected {' or '.join(SOURCES)}, or a density")
+        return SOURCES[source](shape)
+    if source.event_shape != shape:
+        raise ValueError(
+            f"source: its samples have shape {list(source.event_shape)}, the data's {list(shape)}"
+        )
+    return source

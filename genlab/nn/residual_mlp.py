@@ -1,0 +1,100 @@
+"""The velocity network for points: residual layers that time shifts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genlab.bounds import NonNegativeInt, Positive, PositiveInt
+from genlab.nn.fourier_features import FourierFeatures
+from genlab.nn.smooth import SMOOTH, SmoothActivation, value_and_slope
+from genlab.nn.time_embedding import TimeEmbedding
+from genlab.nn.velocity import Velocity
+
+__all__ = ["ResidualMLP"]
+
+
+class ResidualMLP(Velocity):
+    """``h = s(W_0 f(x) + B_0 u)``, then ``h <- h + s(W_l h + B_l u)``, then ``v = V h + a``.
+
+    ``f(x)`` are the coordinates and random waves of them, ``u`` time features and the context.
+
+    Args:
+        event_shape: Shape of one sample, which is flattened.
+        width: Width of the hidden layers.
+        blocks: Number of residual layers.
+        activation: Nonlinearity ``s``, smooth.
+        waves: Number of random waves of the coordinates; 0 for none.
+        wave_scale: Standard deviation of a wave's phase on data of unit variance, in radians.
+        frequencies: Number of frequencies that time is told by.
+        context_dim: Width of the context; 0 for none.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        width: PositiveInt,
+        blocks: NonNegativeInt,
+        activation: SmoothActivation,
+        waves: NonNegativeInt,
+        wave_scale: Positive,
+        frequencies: PositiveInt,
+        context_dim: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__()
+        dim = math.prod(event_shape)
+        self.activation = activation
+        self.features = FourierFeatures(dim, waves=waves, scale=wave_scale)
+        self.embedding = TimeEmbedding(frequencies)
+        # One product gives the shifts of all layers, their biases included.
+        self.shifts = nn.Linear(self.embedding.dim + context_dim, (blocks + 1) * width)
+        self.first = nn.Linear(self.features.dim, width, bias=False)
+        self.blocks = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(blocks))
+        self.last = nn.Linear(width, dim)
+
+    def forward(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        activate = SMOOTH[self.activation]
+        shift, *shifts = self._shifts(t, context)
+        h = activate(self.first(self.features(x.flatten(1))) + shift)
+        for block, shift in zip(self.blocks, shifts, strict=True):
+            h = h + activate(block(h) + shift)
+        v: Tensor = self.last(h)
+        return v.view_as(x)
+
+    def with_tangents(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None,
+        directions: Float[Tensor, "k m *event"],
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        shift, *shifts = self._shifts(t, context)
+        h, tangents = self.features.with_tangents(x.flatten(1), directions.flatten(2))
+        h, slope = value_and_slope(self.activation, self.first(h) + shift)
+        tangents = self.first(tangents) * slope
+        for block, shift in zip(self.blocks, shifts, strict=True):
+            step, slope = value_and_slope(self.activation, block(h) + shift)
+            h, tangents = h + step, torch.addcmul(tangents, block(tangents), slope)
+        v, columns = self.last(h), F.linear(tangents, self.last.weight)
+        return v.view_as(x), columns.unflatten(2, x.shape[1:])
+
+    def _shifts(
+        self, t: Float[Tensor, ""] | Float[Tensor, " n"], context: Float[Tensor, "n c"] | None
+    ) -> tuple[Float[Tensor, "m h"], ...]:
+        """The shift of each layer: one row where all samples share it."""
+        u = self.embedding(t)
+        if context is not None:
+            u = torch.cat((u.expand(len(context), -1), context), dim=1)
+        rows: Tensor = self.shifts(u.view(-1, u.shape[-1]))
+        return rows.chunk(len(self.blocks) + 1, dim=1)

@@ -1,0 +1,41 @@
+"""Smooth nonlinearities with their slopes: what a divergence of a network is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["SMOOTH", "SmoothActivation", "value_and_slope"]
+
+SmoothActivation = Literal["silu", "tanh", "softplus", "gelu"]
+
+SMOOTH: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "tanh": torch.tanh,
+    "softplus": F.softplus,
+    "gelu": F.gelu,
+}
+
+
+def value_and_slope(
+    activation: SmoothActivation, x: Float[Tensor, "*shape"]
+) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+    """``s(x)`` and ``s'(x)``, at the cost of little more than one of them."""
+    if activation == "silu":
+        gate = torch.sigmoid(x)
+        value = x * gate
+        return value, gate * (1 + x - value)
+    if activation == "tanh":
+        value = torch.tanh(x)
+        return value, 1 - value.square()
+    if activation == "softplus":
+        return F.softplus(x), torch.sigmoid(x)
+    below = 0.5 + 0.5 * torch.erf(x * math.sqrt(0.5))
+    density = torch.exp(-0.5 * x.square()) * (1 / math.sqrt(2 * math.pi))
+    return x * below, below + x * density

@@ -1,0 +1,95 @@
+"""The right-hand side of an ODE: a velocity, and what its Jacobian does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import jvp, vmap
+
+__all__ = ["Velocity", "VelocityFactory", "basis", "trace"]
+
+# Directions that the derivative of an arbitrary network is taken along at once.
+CHUNK = 64
+
+
+class Velocity(nn.Module, ABC):
+    """``v(x, t, c)``, each sample on its own.
+
+    Subclasses implement `forward`. The derivatives here hold for any network, by forward-mode
+    differentiation; a network whose Jacobian is known layer by layer overrides them.
+
+    A time is one number for all samples, or one for each. A context is a matrix of n rows, already
+    encoded, or None.
+    """
+
+    @abstractmethod
+    def forward(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        """The velocity at ``x``."""
+
+    def with_tangents(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None,
+        directions: Float[Tensor, "k m *event"],
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        """The velocity, and its derivatives ``J e`` along ``k`` directions.
+
+        Args:
+            x: Where.
+            t: When.
+            context: Under what condition.
+            directions: ``e``, for each sample (``m = n``) or the same for all (``m = 1``).
+        """
+
+        def along(direction: Float[Tensor, "m *event"]) -> tuple[Tensor, Tensor]:
+            v, derivative, *_ = jvp(
+                lambda point: self(point, t, context), (x,), (direction.expand_as(x),)
+            )
+            return v, derivative
+
+        if len(directions) == 1:
+            v, derivative = along(directions[0])
+            return v, derivative[None]
+        together = vmap(along, out_dims=(None, 0))  # type: ignore[arg-type]
+        parts = [together(part) for part in directions.split(CHUNK)]
+        return parts[0][0], torch.cat([derivatives for _, derivatives in parts])
+
+    def with_divergence(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None = None,
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        """The velocity and its exact divergence, ``tr dv/dx``."""
+        v, columns = self.with_tangents(x, t, context, basis(x))
+        return v, trace(columns)
+
+
+@runtime_checkable
+class VelocityFactory(Protocol):
+    """What a configuration's network is, before the model tells it what it works on."""
+
+    def __call__(self, event_shape: tuple[int, ...], *, context_dim: int) -> Velocity:
+        """A network for samples of a shape, under a context of a width."""
+
+
+def basis(x: Float[Tensor, "n *event"]) -> Float[Tensor, "d 1 *event"]:
+    """The unit vectors of the space that the samples live in."""
+    event = x.shape[1:]
+    dim = event.numel()
+    return torch.eye(dim, dtype=x.dtype, device=x.device).view(dim, 1, *event)
+
+
+def trace(columns: Float[Tensor, "d n *event"]) -> Float[Tensor, " n"]:
+    """The trace of each Jacobian, from its columns ``J e_i``."""
+    return columns.flatten(2).diagonal(dim1=0, dim2=2).sum(1)

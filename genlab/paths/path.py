@@ -1,0 +1,127 @@
+"""The contract of a probability path, and conversions between what a network may predict."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Coefficients", "Path", "PathSample", "Prediction"]
+
+Prediction = Literal["velocity", "x1", "noise"]
+
+# Data are not told from noise at the very ends: conversions see times this far inside.
+END = 1e-3
+
+
+class Coefficients(NamedTuple):
+    """Of ``x_t = alpha x_1 + sigma x_0``, each of the shape of the time.
+
+    Attributes:
+        alpha: Weight of the data.
+        sigma: Weight of the source.
+        d_alpha: Derivative of ``alpha`` by time.
+        d_sigma: Derivative of ``sigma`` by time.
+    """
+
+    alpha: Float[Tensor, "*n"]
+    sigma: Float[Tensor, "*n"]
+    d_alpha: Float[Tensor, "*n"]
+    d_sigma: Float[Tensor, "*n"]
+
+
+class PathSample(NamedTuple):
+    """Points on their way from the source to the data.
+
+    Attributes:
+        x_t: Where they are, ``[n, *event]``.
+        dx_t: How fast they move: the conditional velocity at ``x_t``, given ``x_0`` and ``x_1``.
+        t: When, ``[n]``.
+        x0: Where they started, at time 0: "noise", where the source is one.
+        x1: Where they will be at time 1: the data.
+    """
+
+    x_t: Float[Tensor, "n *event"]
+    dx_t: Float[Tensor, "n *event"]
+    t: Float[Tensor, " n"]
+    x0: Float[Tensor, "n *event"]
+    x1: Float[Tensor, "n *event"]
+
+    def target(self, prediction: Prediction) -> Float[Tensor, "n *event"]:
+        """What a network that makes this prediction should return."""
+        return {"velocity": self.dx_t, "x1": self.x1, "noise": self.x0}[prediction]
+
+
+class Path(ABC):
+    """``x_t = alpha(t) x_1 + sigma(t) x_0``, from the source at t = 0 to the data at t = 1.
+
+    With ``x_0`` Gaussian it is the Gaussian path ``N(alpha(t) x_1, sigma(t)^2 I)`` of Lipman et
+    al., "Flow matching for generative modeling" (2023); its conditional velocity
+    ``alpha' x_1 + sigma'/sigma (x - alpha x_1)`` is, at ``x_t``, ``alpha' x_1 + sigma' x_0``: the
+    form that is used here, as nothing is divided by.
+
+    A network may predict the velocity, the data ``x_1`` or the noise ``x_0``. Given ``x_t`` any of
+    the three determines the others. The conversions see times of at least 1e-3 and at most
+    1 - 1e-3, for at the ends they divide by ``alpha`` or ``sigma``.
+    """
+
+    @abstractmethod
+    def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
+        """Weights of data and source at ``t``, and their derivatives."""
+
+    def sample(
+        self, x0: Float[Tensor, "n *event"], x1: Float[Tensor, "n *event"], t: Float[Tensor, " n"]
+    ) -> PathSample:
+        """The points at their times, each between its own ends."""
+        alpha, sigma, d_alpha, d_sigma = (_over(c, x1) for c in self.coefficients(t))
+        return PathSample(
+            x_t=alpha * x1 + sigma * x0, dx_t=d_alpha * x1 + d_sigma * x0, t=t, x0=x0, x1=x1
+        )
+
+    def to_velocity(
+        self,
+        prediction: Prediction,
+        output: Float[Tensor, "n *event"],
+        x_t: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+    ) -> Float[Tensor, "n *event"]:
+        """The velocity that a prediction stands for."""
+        if prediction == "velocity":
+            return output
+        a, b = self.velocity_weights(prediction, t)
+        return _over(a, x_t) * x_t + _over(b, x_t) * output
+
+    def from_velocity(
+        self,
+        prediction: Prediction,
+        velocity: Float[Tensor, "n *event"],
+        x_t: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+    ) -> Float[Tensor, "n *event"]:
+        """The prediction that a velocity stands for: the inverse of `to_velocity`."""
+        if prediction == "velocity":
+            return velocity
+        a, b = self.velocity_weights(prediction, t)
+        return (velocity - _over(a, x_t) * x_t) / _over(b, x_t)
+
+    def velocity_weights(
+        self, prediction: Literal["x1", "noise"], t: Float[Tensor, "*n"]
+    ) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]]:
+        """``a`` and ``b`` in ``velocity = a x_t + b prediction``.
+
+        From ``x_0 = (x_t - alpha x_1) / sigma``, or ``x_1 = (x_t - sigma x_0) / alpha``, put into
+        ``alpha' x_1 + sigma' x_0``.
+        """
+        alpha, sigma, d_alpha, d_sigma = self.coefficients(t.clamp(END, 1 - END))
+        if prediction == "x1":
+            a = d_sigma / sigma
+            return a, d_alpha - a * alpha
+        a = d_alpha / alpha
+        return a, d_sigma - a * sigma
+
+
+def _over(coefficient: Float[Tensor, "*n"], x: Float[Tensor, "n *event"]) -> Tensor:
+    """A number for each sample, or one for all, against all entries of a sample."""
+    return coefficient if not coefficient.ndim else coefficient.view(-1, *[1] * (x.ndim - 1))

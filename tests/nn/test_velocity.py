@@ -1,0 +1,158 @@
+"""Velocity networks: their Jacobians against autograd, their times, contexts and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+import torch
+from properties import disturb
+from torch.func import jacrev, vmap
+
+from genlab.nn import ConcatSquashMLP, ResidualMLP, UNet, Velocity
+
+Make = Callable[..., Velocity]
+
+
+class Quadratic(Velocity):
+    """``v_i = t x_i^2 + sum x``: differentiated as any network is."""
+
+    def forward(self, x, t, context=None):
+        flat = x.flatten(1)
+        v = t.reshape(-1, 1) * flat.square() + flat.sum(1, keepdim=True)
+        return (v if context is None else v * context.sum(1, keepdim=True)).view_as(x)
+
+
+NETWORKS: dict[str, tuple[tuple[int, ...], Make]] = {}
+for activation in ("silu", "tanh", "softplus", "gelu"):
+    for hidden in ([7], [6, 7], [5, 6, 7]):
+        squash = partial(ConcatSquashMLP, hidden=hidden, activation=activation, frequencies=3)
+        NETWORKS[f"concat_squash-{activation}-{len(hidden)}"] = ((3,), squash)
+    for waves in (0, 4):
+        residual = partial(
+            ResidualMLP,
+            width=6,
+            blocks=2,
+            activation=activation,
+            waves=waves,
+            wave_scale=2.0,
+            frequencies=3,
+        )
+        NETWORKS[f"residual_mlp-{activation}-{waves}"] = ((3,), residual)
+small = partial(UNet, channels=[4, 8], blocks=1, embedding=8, frequencies=3)
+NETWORKS |= {
+    "concat_squash-line": ((1,), NETWORKS["concat_squash-silu-2"][1]),
+    "residual_mlp-image": ((1, 2, 3), NETWORKS["residual_mlp-silu-4"][1]),
+    "unet": ((2, 5, 4), partial(small, condition_shape=[])),
+    "unet-grey": ((4, 5), partial(small, condition_shape=[1, 2, 2])),
+    "any": ((2, 2), lambda event_shape, context_dim: Quadratic()),
+}
+
+
+def cases() -> Iterator[object]:
+    for name in NETWORKS:
+        for context_dim in (0, 5):
+            if context_dim or name != "unet-grey":
+                yield pytest.param(name, context_dim, id=f"{name}-{context_dim}")
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one-time", "times"])
+@pytest.mark.parametrize(("name", "context_dim"), list(cases()))
+def test_divergence_and_tangents_are_those_of_the_autograd_jacobian(
+    name: str, context_dim: int, many: bool
+) -> None:
+    shape, make = NETWORKS[name]
+    network = disturb(make(shape, context_dim=context_dim)).double()
+    x, t = torch.randn(4, *shape).double(), torch.rand(4 if many else ()).double()
+    c = torch.randn(4, context_dim).double() if context_dim else None
+
+    def one(x, t, c):
+        return network(x[None], t[None], None if c is None else c[None])[0]
+
+    dims = (0, 0 if many else None, None if c is None else 0)
+    jacobian = vmap(jacrev(one), in_dims=dims)(x, t, c).reshape(4, x[0].numel(), -1)
+    v, divergence = network.with_divergence(x, t, c)
+    torch.testing.assert_close(v, network(x, t, c))
+    torch.testing.assert_close(divergence, jacobian.diagonal(dim1=1, dim2=2).sum(1))
+    for directions in (torch.randn(2, 4, *shape), torch.randn(3, 1, *shape)):
+        v, columns = network.with_tangents(x, t, c, directions.double())
+        truth = torch.einsum("nij,knj->kni", jacobian, directions.double().flatten(2))
+        torch.testing.assert_close(v, network(x, t, c))
+        torch.testing.assert_close(columns.flatten(2), truth.expand_as(columns.flatten(2)))
+
+
+@pytest.mark.parametrize("name", ["concat_squash-silu-2", "residual_mlp-silu-4", "unet"])
+def test_the_divergence_has_gradients_for_every_parameter(name: str) -> None:
+    shape, make = NETWORKS[name]
+    network = disturb(make(shape, context_dim=2))
+    _, divergence = network.with_divergence(
+        torch.randn(4, *shape), torch.tensor(0.3), torch.randn(4, 2)
+    )
+    divergence.square().sum().backward()
+    # What is added behind the last nonlinearity does not show in a Jacobian.
+    silent = {"last.bias"}
+    for key, parameter in network.named_parameters():
+        assert (parameter.grad is not None and parameter.grad.any()) or key in silent, key
+
+
+@pytest.mark.parametrize("name", ["concat_squash-silu-2", "unet"])
+def test_the_velocity_starts_at_zero(name: str) -> None:
+    shape, make = NETWORKS[name]
+    assert not make(shape, context_dim=0)(torch.randn(4, *shape), torch.tensor(0.3)).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 7, 7), (28, 28), (1, 2, 2)])
+def test_a_unet_works_on_images_of_any_size(shape: tuple[int, ...]) -> None:
+    network = disturb(small(shape, condition_shape=[], context_dim=3))
+    x, c = torch.randn(2, *shape), torch.randn(2, 3)
+    v = network(x, torch.rand(2), c)
+    assert v.shape == x.shape
+    # Each sample on its own.
+    torch.testing.assert_close(network(x[:1], torch.tensor(0.2), c[:1])[0],
+                               network(x, torch.tensor(0.2), c)[0])  # fmt: skip
+
+
+def test_a_unet_sees_the_conditioning_image_where_it_is() -> None:
+    network = disturb(
+        UNet(
+            (1, 8, 8),
+            channels=[8],
+            blocks=1,
+            embedding=8,
+            frequencies=2,
+            condition_shape=[1, 4, 4],
+            context_dim=17,
+        )
+    )
+    network.norm = torch.nn.Identity()
+    for block in network.modules():
+        if hasattr(block, "norms"):
+            block.norms = torch.nn.ModuleList([torch.nn.Identity(), torch.nn.Identity()])
+    x, given = torch.randn(1, 1, 8, 8), torch.zeros(1, 17)
+    other = given.clone()
+    other[0, 0] = 5.0  # the upper left corner of the conditioning image
+    change = (network(x, torch.tensor(0.5), other) - network(x, torch.tensor(0.5), given)).abs()
+    assert change[0, 0, 0, 0] > 0
+    # Three blocks, and the first and the last convolution, carry it eight pixels at most.
+    assert change[0, 0, 0, 0] > 10 * change[0, 0, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"event_shape": (2,)}, r"event_shape: a U-Net works on images.*network=residual_mlp"),
+        ({"channels": []}, "channels: expected at least one"),
+        ({"condition_shape": [1, 7, 7]}, r"condition_shape=\[1, 7, 7\]: 49 numbers, but .* has 0"),
+        ({"condition_shape": [7]}, "condition_shape: a U-Net works on images"),
+    ],
+)
+def test_a_unet_names_what_does_not_fit(options: dict[str, object], message: str) -> None:
+    usual = {"event_shape": (1, 8, 8), "channels": [4], "condition_shape": []}
+    with pytest.raises(ValueError, match=message):
+        UNet(**{**usual, "blocks": 1, "embedding": 8, "frequencies": 2, **options})
+
+
+def test_an_mlp_needs_a_hidden_layer() -> None:
+    with pytest.raises(ValueError, match="hidden: expected at least one"):
+        ConcatSquashMLP((2,), hidden=[], activation="silu", frequencies=2)
