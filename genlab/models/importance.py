@@ -28,10 +28,11 @@ def row_shifts(x: Float[Tensor, "n *event"], dim: int) -> Float[Tensor, "n dim"]
     independent. Rows are hashed in float32: a sum of one hash for each number and its place
     (Zobrist, "A new hashing method with application for game playing", 1970), hashed again.
     """
-    bits = x.detach().flatten(1).float().view(torch.int32).long()
+    # Adding 0 turns -0 into 0: the two are equal.
+    bits = (x.detach().flatten(1).float() + 0.0).view(torch.int32).long()
     rows = _mixed(_mixed(bits) + _places(bits.shape[1], x.device)).sum(1)
     hashed = _mixed(_mixed(rows)[:, None] + _places(dim, x.device))
-    return (hashed / 2.0**32).to(x.dtype)
+    return (hashed / 2.0**32).to(torch.promote_types(x.dtype, torch.float32))
 
 
 def shifted_normals(

@@ -36,7 +36,11 @@ class Posterior(NamedTuple):
 
     @classmethod
     def from_parameters(cls, parameters: Float[Tensor, "n P"], dim: int) -> Posterior:
-        """The Gaussians of a network's output, full ones where it is wide enough."""
+        """The Gaussians of a network's output, full ones where it is wide enough.
+
+        In single precision at least: half a precision is none where densities are compared.
+        """
+        parameters = parameters.to(torch.promote_types(parameters.dtype, torch.float32))
         mean, raw, slopes = parameters.tensor_split((dim, 2 * dim), dim=1)
         log_scale = soft_clamp(raw, MAX_LOG_SCALE)
         if not slopes.shape[1]:

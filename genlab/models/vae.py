@@ -134,8 +134,8 @@ class VAE(Density):
         self, z: Float[Tensor, "n l"], context: Shaped[Tensor, "..."] | None = None
     ) -> Float[Tensor, "n *event"]:
         """The mean of ``p(x | z, c)``, in data units."""
-        rows = self.context_encoder(context, len(z), z.dtype)
-        x = self.observation.mean(self.decoder(z, rows))
+        rows = self.context_encoder(context, len(z), self.dtype)
+        x = self.observation.mean(self.decoder(z.to(self.dtype), rows))
         return x if self.preprocessing is None else self.preprocessing.generate(x)
 
     def observe(
@@ -146,8 +146,8 @@ class VAE(Density):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n *event"]:
         """A draw of ``p(x | z, c)`` for each z, in data units."""
-        rows = self.context_encoder(context, len(z), z.dtype)
-        x = self.observation.sample(self.decoder(z, rows), generator)
+        rows = self.context_encoder(context, len(z), self.dtype)
+        x = self.observation.sample(self.decoder(z.to(self.dtype), rows), generator)
         return x if self.preprocessing is None else self.preprocessing.generate(x)
 
     def reconstruct(
@@ -166,9 +166,9 @@ class VAE(Density):
         """What an objective puts together, with fresh draws from torch's global generator."""
         x, rows, log_det = self._prepared(x, context)
         posterior = self._posterior(x, rows)
-        z = posterior.transform(
-            torch.randn(samples, *posterior.mean.shape, dtype=x.dtype, device=x.device)
-        )
+        mean = posterior.mean
+        noise = torch.randn(samples, *mean.shape, dtype=mean.dtype, device=mean.device)
+        z = posterior.transform(noise)
         fixed = posterior.detach()
         return BoundTerms(
             z,
@@ -217,7 +217,7 @@ class VAE(Density):
     ) -> Float[Tensor, "k n"]:
         if context is not None:
             context = context.expand(len(z), -1, -1).flatten(0, 1)
-        parameters = self.decoder(z.flatten(0, 1), context)
+        parameters = self.decoder(z.flatten(0, 1).to(x.dtype), context)
         return self.observation.log_prob(x, parameters.unflatten(0, z.shape[:2]))
 
     def _chunk(self, n: int) -> int:

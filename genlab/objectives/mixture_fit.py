@@ -31,6 +31,8 @@ ROWS = 4
 # Passes after which a start, and a cut, are judged.
 TRIAL = 10
 CUT = 8
+# Numbers that are prepared at once.
+PIECE = 2**18
 # How many times the tolerance a pass may still gain when a mixture goes on to be cut.
 SETTLED = 50.0
 
@@ -117,14 +119,15 @@ class MixtureFit:
         return Mixtures(*(part.unflatten(0, likelihood.shape)[best, every] for part in mixtures))
 
     def observe(self, batch: Batch) -> None:
-        """Add some rows to the present pass."""
-        x, weight, log_det = self.model.standardised(batch)
-        statistics, of_children = sweep(self.present, x, weight, self.children)
-        self.statistics = statistics.plus(self.statistics)
-        if of_children is not None:
-            self.of_children = of_children.plus(self.of_children)
-        self.log_det = self.log_det + wide(weight.sum(0) @ log_det)
-        self.unusable = self.unusable + wide((~x.isfinite().all(1)).sum())
+        """Add some rows to the present pass, in memory that does not grow with their number."""
+        for rows in batch.split(max(1, PIECE // self.present.means.shape[-1])):
+            x, weight, log_det = self.model.standardised(rows)
+            statistics, of_children = sweep(self.present, x, weight, self.children)
+            self.statistics = statistics.plus(self.statistics)
+            if of_children is not None:
+                self.of_children = of_children.plus(self.of_children)
+            self.log_det = self.log_det + wide(weight.sum(0) @ log_det)
+            self.unusable = self.unusable + wide((~x.isfinite().all(1)).sum())
 
     def reduce(self, total: Callable[[Tensor], Tensor]) -> None:
         """Let several processes share a pass: ``total`` sums a tensor over all of them."""

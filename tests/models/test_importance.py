@@ -15,6 +15,7 @@ def test_a_row_has_its_shift_wherever_it_stands() -> None:
     assert torch.equal(row_shifts(x[[7, 3]], 5), shifts[[7, 3]])
     assert torch.equal(row_shifts(x.double(), 5).float(), shifts)
     assert torch.equal(row_shifts(x.view(100, 1, 3), 5), shifts)
+    assert torch.equal(row_shifts(torch.zeros(1, 3), 5), row_shifts(-torch.zeros(1, 3), 5))
     assert shifts.unique().numel() > 0.99 * shifts.numel()
 
 

@@ -42,14 +42,15 @@ def autoencoder_figures(
     posterior = model.encode(x, context)
     kl = posterior.kl().mean(0)
     order = kl.argsort(descending=True)
-    noise = torch.randn(posterior.mean.shape, generator=generator, device=x.device, dtype=x.dtype)
+    mean = posterior.mean
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
     draws = posterior.transform(noise[None])[0]
-    mean = model.decode(posterior.mean, context)
+    decoded = model.decode(mean, context)
     drawn = model.observe(draws, context, generator=generator)
     row = None if context is None else context[:1]
     return {
         "latent": code_figure(x, posterior, draws, order),
-        "reconstruction": _reconstruction(x, mean, drawn, window),
+        "reconstruction": _reconstruction(x, decoded, drawn, window),
         "traversal": traversal_figure(model, draws, order, row, window=window),
         "latent_kl": _divergences(kl[order], order),
     }

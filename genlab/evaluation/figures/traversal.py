@@ -119,6 +119,7 @@ def _sweep(
     model: VAE, coordinate: int, context: Shaped[Tensor, "1 ..."] | None, steps: int
 ) -> tuple[Float[np.ndarray, " s"], Float[Tensor, "s *event"]]:
     """Values of one latent coordinate, and what they are decoded to where the others are 0."""
-    z = torch.zeros(steps, model.latent_dim, dtype=model.dtype, device=model.device)
-    z[:, coordinate] = torch.linspace(-REACH, REACH, steps).to(z)
-    return z[:, coordinate].cpu().numpy(), model.decode(z, context).cpu()
+    sweep = torch.linspace(-REACH, REACH, steps)
+    z = torch.zeros(steps, model.latent_dim)
+    z[:, coordinate] = sweep
+    return sweep.numpy(), model.decode(z.to(model.device), context).cpu()
