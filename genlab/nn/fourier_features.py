@@ -8,16 +8,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from genlab.nn.soft_clamp import soft_clamp
+
 __all__ = ["FourierFeatures"]
 
 
+# R: how many standard deviations the waves go out.
+REACH = 10.0
+
+
 class FourierFeatures(nn.Module):
-    """``x -> (x, sin(B x), cos(B x))``, the entries of B drawn once from ``N(0, scale^2 / d)``.
+    """``x -> (x, sin(B r), cos(B r))``, the entries of B drawn once from ``N(0, scale^2 / d)``.
 
     Networks learn low frequencies first; waves of a random direction and length let them learn
     what is sharp, such as edges, in far fewer steps (Tancik et al., "Fourier features let networks
-    learn high frequency functions in low dimensional domains", 2020, section 5). The phase ``B x``
-    of data of unit variance has the standard deviation ``scale`` in any dimension.
+    learn high frequency functions in low dimensional domains", 2020, section 5). The phase ``B r``
+    of data of unit variance has the standard deviation ``scale`` in any dimension. The waves end
+    far out, with ``r = R tanh(x / R)`` for x: a solver could not follow a point across thousands.
 
     Args:
         dim: Number of coordinates d.
@@ -38,7 +45,7 @@ class FourierFeatures(nn.Module):
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n f"]:
         if not len(self.directions):
             return x
-        phase = x @ self.directions.T
+        phase = soft_clamp(x, REACH) @ self.directions.T
         return torch.cat((x, phase.sin(), phase.cos()), dim=1)
 
     def with_tangents(
@@ -47,7 +54,9 @@ class FourierFeatures(nn.Module):
         """The features, and their derivatives along ``k`` directions."""
         if not len(self.directions):
             return x, directions
-        phase, speed = x @ self.directions.T, directions @ self.directions.T
+        r = soft_clamp(x, REACH)
+        phase = r @ self.directions.T
+        speed = directions * (1 - (r / REACH).square()) @ self.directions.T
         sin, cos = phase.sin(), phase.cos()
         own = directions.expand(-1, len(x), -1)
         return torch.cat((x, sin, cos), 1), torch.cat((own, speed * cos, -speed * sin), 2)

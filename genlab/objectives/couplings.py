@@ -139,7 +139,8 @@ class Sinkhorn(PlannedCoupling):
         rows: Rows that are matched with each other.
         regularisation: ``epsilon``, relative to the mean squared distance; the smaller, the nearer
             to the exact plan, and the more iterations it would need.
-        iterations: Number of iterations.
+        iterations: Number of iterations; with 50 the sources of some hundred rows keep their
+            distribution to a thousandth.
     """
 
     rows: PositiveInt

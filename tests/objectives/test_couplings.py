@@ -12,7 +12,7 @@ from genlab.objectives import Independent, OptimalTransport, Sinkhorn
 COUPLINGS = {
     "independent": Independent(),
     "optimal_transport": OptimalTransport(rows=16),
-    "sinkhorn": Sinkhorn(rows=16, regularisation=0.05, iterations=30),
+    "sinkhorn": Sinkhorn(rows=16, regularisation=0.05, iterations=300),
 }
 
 
