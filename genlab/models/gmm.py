@@ -43,7 +43,7 @@ class GMM(Density):
         fit: How it is learned: by "em", or by "gradient" descent on the same parameters.
         start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
         restarts: Starts that are tried, for a few passes over the first rows.
-        tolerance: EM has converged when a pass gains less, in nats a row.
+        tolerance: EM has converged when a pass gains no more, in nats a row.
         covariance_floor: Smallest variance in any direction, in standardised units.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.

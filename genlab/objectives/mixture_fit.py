@@ -154,9 +154,9 @@ class MixtureFit:
         if self.phase == "cut":
             assert of_children is not None
             self._fit_halves(statistics, of_children)
-        elif self.phase == "settle" and gain < SETTLED * self.model.tolerance:
+        elif self.phase == "settle" and gain <= SETTLED * self.model.tolerance:
             self._cut_or_converge(statistics)
-        elif self.phase == "converge" and gain < self.model.tolerance:
+        elif self.phase == "converge" and gain <= self.model.tolerance:
             self.done = True
         else:
             self._place(self._maximise(self.present, statistics))

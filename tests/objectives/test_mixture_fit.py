@@ -151,6 +151,13 @@ def test_restarts_keep_the_likeliest_start() -> None:
     assert reached(20) > reached(1) + 0.02
 
 
+@pytest.mark.parametrize("components", [1, "auto"])
+def test_a_tolerance_of_zero_ends_where_nothing_changes_any_more(components: int | str) -> None:
+    model = make_gmm(2, components=components, tolerance=0.0)
+    fit = run(model, Batch(torch.randn(100, 2).double()), passes=3000)
+    assert fit.done
+
+
 def test_a_saved_fit_goes_on_as_if_nothing_had_been() -> None:
     x = Batch(EightGaussians().sample(1000).double())
     model = make_gmm(2, components="auto")
