@@ -95,6 +95,18 @@ def test_shapes_and_types(name: str, dim: int, context: str, dtype: torch.dtype)
     assert log_prob.isfinite().all()
 
 
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("name", MODELS)
+def test_half_precision_gives_finite_answers(name: str, context: str) -> None:
+    model = make(name, 5, torch.bfloat16, context)
+    with torch.no_grad():
+        x = model.sample(20, rows(20, context, torch.bfloat16))
+        log_prob = model.log_prob(x, rows(20, context, torch.bfloat16))
+    assert x.dtype == torch.bfloat16
+    assert x.isfinite().all()
+    assert log_prob.isfinite().all()
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
 @pytest.mark.parametrize(("name", "dim"), FLOWS)
 def test_log_prob_is_the_change_of_variables_by_the_autograd_jacobian(
