@@ -139,7 +139,10 @@ class GMM(Density):
         """The Gaussian that each sample comes from, numbered through all classes."""
         log_weights = mixtures.log_weights
         if context is None:
-            return torch.multinomial(log_weights[0].exp(), len(rows), True, generator=generator)
+            n = max(len(rows), 1)  # it draws no 0 of them
+            return torch.multinomial(log_weights[0].exp(), n, True, generator=generator)[
+                : len(rows)
+            ]
         label = torch.zeros_like(context[:, 0], dtype=torch.long)
         if self.context_encoder.labels:
             label = context.argmax(1)
