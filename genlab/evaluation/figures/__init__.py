@@ -1,7 +1,8 @@
 """Figures of a model, drawn without a display; one layout for every family."""
 
+from genlab.evaluation.figures.comparison import comparison_figure
 from genlab.evaluation.figures.density import density_panel
 from genlab.evaluation.figures.gallery import draw
 from genlab.evaluation.figures.image import figure_to_image, save_figures
 
-__all__ = ["density_panel", "draw", "figure_to_image", "save_figures"]
+__all__ = ["comparison_figure", "density_panel", "draw", "figure_to_image", "save_figures"]
