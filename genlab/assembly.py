@@ -260,13 +260,9 @@ class Experiment:
     def initialise(self) -> None:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
-        rows = self.data.first_rows()
-        self.module.start(rows)
+        self.module.start(self.data.first_rows())
         if self.settings.warm_start is not None:
             _warm_start(self.model, self.settings.warm_start)
-        else:
-            rows = self.data.first_rows()
-            self.model.initialise(rows.x, rows.context)
 
     def _place(self) -> None:
         # The target stays where the generators of the data are, on the CPU.

@@ -50,11 +50,20 @@ class Batch(NamedTuple):
         """
         if not len(self.x):
             raise UserError("data: there are no rows")
-        if bad := int((~self.x.flatten(1).isfinite().all(1)).sum()):
+        if bad := self.unusable:
             raise UserError(
                 f"data: {bad} of the first {len(self.x)} rows hold NaN or infinite values; "
                 "leave them out"
             )
+
+    @property
+    def unusable(self) -> int:
+        """Number of rows with NaN or an infinite value, in whichever part."""
+        usable = self.x.flatten(1).isfinite().all(1)
+        for part in (self.context, self.weight):
+            if part is not None:
+                usable &= part.view(len(part), *part.shape[1:] or (1,)).isfinite().all(1)
+        return int((~usable).sum())
 
     def rows(self, index: slice | Int[Tensor, " m"]) -> Batch:
         """The chosen rows of all parts."""

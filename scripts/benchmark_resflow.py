@@ -9,7 +9,7 @@ gradient by the Neumann series, with five power iterations a step. "compiled" is
 The memory is that of the tensors that a training step's graph keeps, for a power series of so many
 terms in 43 dimensions.
 
-    python scripts/benchmark_resflow.py [--rounds 15] [--steps 10]
+    python scripts/benchmark_resflow.py [--rounds 15] [--steps 10] [--figure memory.png]
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import normflows
 import torch
 
+from genlab.evaluation.figures.style import panels
 from genlab.models import ResFlow
 
 LAYERS, HIDDEN, BATCH = 8, [64, 64], 256
@@ -107,10 +109,21 @@ def kept_megabytes(model: ResFlow, x: torch.Tensor) -> float:
     return sum(storages.values()) / 2**20
 
 
+def draw_memory(kept: dict[str, list[float]], path: Path) -> None:
+    """Memory over the number of terms, a line for each way to the gradient."""
+    figure, (axis,) = panels(1, 1, side=4.4)
+    for gradient, values in kept.items():
+        axis.plot(TERMS, values, "o-", label=gradient)
+    axis.set(xlabel="terms of the series", ylabel="MB that a step keeps", ylim=(0, None))
+    axis.legend(frameon=False)
+    figure.savefig(path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--figure", type=Path, help="where to draw the memory")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for dim in (2, 43):
@@ -131,15 +144,19 @@ def main() -> None:
             ratio = statistics.median(times[name] / times["normflows"] for times in rounds)
             print(f"dim {dim}: {name} {median:.0f} us, ratio {ratio:.2f}", flush=True)
     x = torch.randn(BATCH, 43)
-    for gradient in ("neumann", "direct"):
-        kept = [
-            kept_megabytes(
-                genlab_model(43, log_det="power_series", terms=terms, gradient=gradient), x
-            )
+    series = {"log_det": "power_series"}
+    kept = {
+        gradient: [
+            kept_megabytes(genlab_model(43, **series, terms=terms, gradient=gradient), x)
             for terms in TERMS
         ]
-        shown = ", ".join(f"{k} terms {mb:.1f} MB" for k, mb in zip(TERMS, kept, strict=True))
+        for gradient in ("neumann", "direct")
+    }
+    for gradient, values in kept.items():
+        shown = ", ".join(f"{k} terms {mb:.1f} MB" for k, mb in zip(TERMS, values, strict=True))
         print(f"{gradient}: {shown}")
+    if arguments.figure is not None:
+        draw_memory(kept, arguments.figure)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from properties import AT_LEAST_TWO, ESTIMATES, MODELS, disturb, jacobian
 
 from genlab.bijections import Standardise
 from genlab.densities import Density, StandardLogistic
+from genlab.errors import UserError
 from genlab.models import ContinuousFlow, Flow
 
 CONTEXTS = {"none": {}, "vector": {"context_dim": 3}, "label": {"labels": 4}}
@@ -92,6 +93,17 @@ def test_shapes_and_types(name: str, dim: int, context: str, dtype: torch.dtype)
     assert x.shape == (20, dim)
     assert log_prob.shape == (20,)
     assert x.dtype == log_prob.dtype == dtype
+    assert log_prob.isfinite().all()
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_half_precision_gives_finite_answers(name: str, context: str) -> None:
+    model = make(name, 5, torch.bfloat16, context)
+    with torch.no_grad():
+        x = model.sample(20, rows(20, context, torch.bfloat16))
+        log_prob = model.log_prob(x, rows(20, context, torch.bfloat16))
+    assert x.dtype == torch.bfloat16
+    assert x.isfinite().all()
     assert log_prob.isfinite().all()
 
 
@@ -227,6 +239,18 @@ def test_the_log_density_is_in_data_units(name: str) -> None:
     inner, log_det = model.preprocessing(x)
     model.preprocessing = None
     torch.testing.assert_close(model.log_prob(inner) + log_det, whole)
+
+
+def test_no_rows_are_no_start_but_may_be_asked_for(name: str) -> None:
+    model = MODELS[name](2)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    for x, message in ((torch.empty(0, 2), "no rows"), (torch.full((3, 2), math.nan), "3 of")):
+        with pytest.raises(UserError, match=f"data: .*{message}"):
+            model.initialise(x)
+        for key, value in model.state_dict().items():
+            assert torch.equal(value, before[key])
+    assert model.log_prob(torch.empty(0, 2)).shape == (0,)
+    assert model.sample(0).shape == (0, 2)
 
 
 def test_a_wrong_shape_or_context_is_named(name: str) -> None:

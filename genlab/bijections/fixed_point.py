@@ -19,8 +19,14 @@ Solver = Literal["anderson", "plain"]
 Contraction = Callable[[Tensor, Tensor], Tensor]
 """``g(x, rows)``: the contraction at ``x``, which belongs to these rows of the batch."""
 
+Accepted = Callable[[Tensor, Tensor], Float[Tensor, " n"]]
+"""The largest error that ``x`` may have, which belongs to these rows of the batch."""
+
 ROUNDING = 4.0
 """Rounding errors of one evaluation of ``x + g(x)``, in units of the type's precision."""
+
+SLACK = 2.0
+"""How much closer than asked for the number of steps would lead, were it not for rounding."""
 
 DEPTH = 4
 """Steps that Anderson's method remembers."""
@@ -44,7 +50,7 @@ def solve(
     step does not shrink the residual by ``L``, which the plain one does, it takes the plain one.
 
     Both bounds hold for the error ``|x - x*|`` itself. ``tol`` is ``tolerance (1 + |y|)``, or what
-    the number type resolves if that is more.
+    the number type resolves of numbers as large as ``1 + max(|x|, |y|)`` if that is more.
 
     Args:
         g: The contraction.
@@ -59,13 +65,22 @@ def solve(
     """
     if not lipschitz < 1:
         raise RunError(f"a residual block has Lipschitz bound {lipschitz:g}: no inverse is certain")
+    first = g(y, _all_rows(y))
     if lipschitz == 0 or not len(y):
-        return y - g(y, torch.arange(len(y), device=y.device))
+        return y - first
     resolved = ROUNDING * torch.finfo(y.dtype).eps / (1 - lipschitz)
-    accepted = max(tolerance, resolved) * (1 + _norm(y))
-    most = 2 + math.ceil(math.log(max(tolerance, resolved) * (1 - lipschitz)) / math.log(lipschitz))
+    size = 1 + _norm(y)
+
+    def accepted(x: Tensor, rows: Tensor) -> Float[Tensor, " m"]:
+        return torch.maximum(tolerance * size[rows], resolved * size[rows].maximum(1 + _norm(x)))
+
+    # Each step leaves L of the first one, which is long where g(0) is large.
+    steps = _norm(first) / size
+    farthest = steps.where(steps.isfinite(), 1.0).amax().clamp_min(1).item()
+    goal = max(tolerance, resolved) * (1 - lipschitz) / (SLACK * farthest)
+    most = 2 + math.ceil(math.log(goal) / math.log(lipschitz))
     search = _plain if solver == "plain" else _anderson
-    x, left = search(g, y, lipschitz, accepted, most)
+    x, left = search(g, y, first, lipschitz, accepted, most)
     if left:
         raise RunError(
             f"the inverse of a residual block did not converge: {left} of {len(y)} samples after "
@@ -75,30 +90,30 @@ def solve(
 
 
 def _plain(
-    g: Contraction, y: Tensor, lipschitz: float, accepted: Float[Tensor, " n"], most: int
+    g: Contraction, y: Tensor, first: Tensor, lipschitz: float, accepted: Accepted, most: int
 ) -> tuple[Tensor, int]:
     """The solution, and the number of samples that are not there yet."""
     solution = y.clone()
-    rows, x = _all_rows(y), y
+    rows, x, value = _all_rows(y), y, first
     for _ in range(most):
-        new = y[rows] - g(x, rows)
+        new = y[rows] - value
         error = _norm(new - x) * (lipschitz / (1 - lipschitz))
         solution[rows] = new
         # Whatever is NaN goes on.
-        going = ~(error < accepted[rows])
+        going = ~(error < accepted(new, rows))
         rows, x = rows[going], new[going]
         if not len(rows):
             break
+        value = g(x, rows)
     return solution, len(rows)
 
 
 def _anderson(
-    g: Contraction, y: Tensor, lipschitz: float, accepted: Float[Tensor, " n"], most: int
+    g: Contraction, y: Tensor, first: Tensor, lipschitz: float, accepted: Accepted, most: int
 ) -> tuple[Tensor, int]:
     """The solution, and the number of samples that are not there yet."""
     solution = y.clone()
-    rows, x, target = _all_rows(y), y, y
-    residual = target - x - g(x, rows)
+    rows, x, target, residual = _all_rows(y), y, y, -first
     steps: list[tuple[Tensor, Tensor]] = []
     for _ in range(most):
         plain = x + residual
@@ -111,7 +126,7 @@ def _anderson(
         steps = [(new - x, after - residual), *steps[: DEPTH - 1]]
         x, residual = new, after
         solution[rows] = x
-        going = ~(_norm(residual) / (1 - lipschitz) < accepted[rows])
+        going = ~(_norm(residual) / (1 - lipschitz) < accepted(x, rows))
         if not going.all():
             rows, x, residual, target = _kept(going, rows, x, residual, target)
             steps = [(dx, dr) for dx, dr in (_kept(going, *step) for step in steps)]

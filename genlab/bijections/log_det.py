@@ -27,9 +27,11 @@ def exact_log_det(jacobian: Float[Tensor, "*n d d"]) -> Float[Tensor, "*n"]:
     if dim == 2:
         a, b, c, d = jacobian.flatten(-2).unbind(-1)
         return torch.log1p(a) + torch.log1p(d - b * c / (1 + a))
-    identity = torch.eye(dim, dtype=jacobian.dtype, device=jacobian.device)
-    log_det: Tensor = torch.linalg.slogdet(identity + jacobian).logabsdet
-    return log_det
+    # Half precision cannot be eliminated in.
+    eliminable = jacobian.to(torch.promote_types(jacobian.dtype, torch.float32))
+    identity = torch.eye(dim, dtype=eliminable.dtype, device=jacobian.device)
+    log_det: Tensor = torch.linalg.slogdet(identity + eliminable).logabsdet
+    return log_det.to(jacobian.dtype)
 
 
 def roulette_lengths(

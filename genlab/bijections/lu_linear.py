@@ -43,10 +43,12 @@ class LULinear(Bijection):
         self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         lower, upper, log_diagonal = self._factors()
-        columns = (z - self.bias).mT
+        # Half precision cannot be solved in.
+        solvable = torch.promote_types(z.dtype, torch.float32)
+        lower, upper, columns = (part.to(solvable) for part in (lower, upper, (z - self.bias).mT))
         columns = torch.linalg.solve_triangular(lower, columns, upper=False, unitriangular=True)
         columns = torch.linalg.solve_triangular(upper, columns, upper=True)
-        return columns.mT, -log_diagonal.sum().expand(len(z))
+        return columns.mT.to(z.dtype), -log_diagonal.sum().expand(len(z))
 
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
         log_diagonal = soft_clamp(self.log_diagonal, self.max_log_diagonal)

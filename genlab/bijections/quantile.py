@@ -63,8 +63,9 @@ class Probit(Quantile):
     """``z = Phi^{-1}(u)``, the quantile function of the normal distribution."""
 
     def _quantile(self, u: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
-        z: Tensor = torch.special.ndtri(u)
-        return z
+        # There is none for half precision.
+        z: Tensor = torch.special.ndtri(u.to(torch.promote_types(u.dtype, torch.float32)))
+        return z.to(u.dtype)
 
     def _cdf(self, z: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
         u: Tensor = torch.special.ndtr(z)

@@ -166,15 +166,23 @@ class ResidualBlocks(Bijection):
         # One more step, whose gradient (dz - dg) is led through (I + J)^{-1} on its way back.
         x = z - value
         if x.requires_grad:
-            x.register_hook(
-                lambda gradient: solve(
+
+            def implicit(gradient: Tensor) -> Tensor:
+                # Per unit of length: the tolerance is relative to 1, and a mean's gradients are
+                # the smaller the more samples it has.
+                dims = tuple(range(1, gradient.ndim))
+                length: Tensor = torch.linalg.vector_norm(gradient, dim=dims, keepdim=True)
+                length = length.clamp_min(torch.finfo(length.dtype).tiny)
+                solved: Tensor = solve(
                     lambda u, rows: jacobian.rows(rows[None]).vjp(u[None])[0],
-                    gradient,
+                    gradient / length,
                     lipschitz=bound,
                     tolerance=tolerance,
                     solver=solver,
                 )
-            )
+                return length * solved
+
+            x.register_hook(implicit)
         return x
 
     def _log_det(

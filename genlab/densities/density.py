@@ -164,7 +164,11 @@ class Density(nn.Module, ABC):
         Args:
             x: A first batch of training samples.
             context: Their context, as in `log_prob`.
+
+        Raises:
+            UserError: There are no rows, or some that are no numbers.
         """
+        Batch(x).refuse_unusable()
         rows = self.context_encoder(context, len(x), x.dtype)
         if self.preprocessing is not None:
             x = self.preprocessing.initialise(x)

@@ -129,9 +129,11 @@ def precision_root(covariance: Float[Tensor, "*b d d"]) -> Float[Tensor, "*b d d
 
 def inverse(lower: Float[Tensor, "*b d d"]) -> Float[Tensor, "*b d d"]:
     """The inverse of lower triangular matrices."""
-    identity = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
-    found: Tensor = torch.linalg.solve_triangular(lower, identity, upper=False)
-    return found
+    # Half precision cannot be solved in.
+    solvable = lower.to(torch.promote_types(lower.dtype, torch.float32))
+    identity = torch.eye(lower.shape[-1], dtype=solvable.dtype, device=lower.device)
+    found: Tensor = torch.linalg.solve_triangular(solvable, identity, upper=False)
+    return found.to(lower.dtype)
 
 
 def wide(x: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ class Gaussian(Observation):
     ) -> Float[Tensor, "..."]:
         mean, scale = self._mean_and_scale(parameters, x.ndim)
         log_prob = -0.5 * ((x - mean) / scale).square() - scale.log()
-        return _sum(log_prob, x.ndim) - 0.5 * math.log(2 * math.pi) * x[0].numel()
+        return _sum(log_prob, x.ndim) - 0.5 * math.log(2 * math.pi) * x.shape[1:].numel()
 
     def sample(
         self, parameters: Float[Tensor, "n P *event"], generator: torch.Generator | None
@@ -168,7 +168,7 @@ class DiscretisedLogistic(Observation):
         between = below + above + (-torch.expm1(-width)).log()
         log_mass = torch.where(level == 0, below, between)
         log_mass = torch.where(level == self.levels - 1, above, log_mass)
-        return _sum(log_mass, x.ndim) + math.log(self.levels) * x[0].numel()
+        return _sum(log_mass, x.ndim) + math.log(self.levels) * x.shape[1:].numel()
 
     def sample(
         self, parameters: Float[Tensor, "n P *event"], generator: torch.Generator | None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.mixtures import Covariance, Mixtures
+from genlab.errors import UserError
 
 __all__ = ["Start", "kmeans_plus_plus", "random_rows", "starts"]
 
@@ -39,9 +40,14 @@ def starts(
         floor: Their smallest variance.
 
     Raises:
-        UserError: There are no rows, or some that are no numbers.
+        UserError: There are no rows, or some that are no numbers, or whose squares are none.
     """
     Batch(x).refuse_unusable()
+    if not x.square().sum().isfinite():
+        raise UserError(
+            f"data: the squares of values up to {x.abs().max():.3g} are too large for {x.dtype}; "
+            "use data.standardise=true"
+        )
     draw = {"kmeans++": kmeans_plus_plus, "random": random_rows}[start]
     means = draw(x, weight, components)
     nearest = _squared_distances(x, means).amin(1)

@@ -43,7 +43,7 @@ class GMM(Density):
         fit: How it is learned: by "em", or by "gradient" descent on the same parameters.
         start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
         restarts: Starts that are tried, for a few passes over the first rows.
-        tolerance: EM has converged when a pass gains less, in nats a row.
+        tolerance: EM has converged when a pass gains no more, in nats a row.
         covariance_floor: Smallest variance in any direction, in standardised units.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
@@ -139,7 +139,10 @@ class GMM(Density):
         """The Gaussian that each sample comes from, numbered through all classes."""
         log_weights = mixtures.log_weights
         if context is None:
-            return torch.multinomial(log_weights[0].exp(), len(rows), True, generator=generator)
+            n = max(len(rows), 1)  # it draws no 0 of them
+            return torch.multinomial(log_weights[0].exp(), n, True, generator=generator)[
+                : len(rows)
+            ]
         label = torch.zeros_like(context[:, 0], dtype=torch.long)
         if self.context_encoder.labels:
             label = context.argmax(1)
@@ -196,7 +199,8 @@ class GMM(Density):
     def aic(self, data: Batch) -> float:
         """Akaike's criterion ``2 parameters - 2 log L`` on the rows that the mixture was fitted to.
 
-        Weighted rows count as Kish's effective number of them, in both criteria.
+        L is what was maximised: with a context vector, EM's is that of ``(c, x)``. Weighted rows
+        count as Kish's effective number of them, in both criteria.
         """
         _, log_likelihood = self._log_likelihood(data)
         return 2 * (self.degrees_of_freedom - log_likelihood)
@@ -210,10 +214,20 @@ class GMM(Density):
     def _log_likelihood(self, data: Batch) -> tuple[float, float]:
         """The effective number of rows, and as many times their mean log-density."""
         some = (b.cast(self.device, self.dtype) for b in data.split(ROWS_AT_ONCE))
-        log_p = wide(torch.cat([self.log_prob(b.x, b.context) for b in some]))
+        log_p = wide(torch.cat([self.log_prob(b.x, b.context) + self._of_context(b) for b in some]))
         weight = torch.ones_like(log_p) if data.weight is None else wide(data.weight).to(log_p)
         rows = (weight.sum().square() / weight.square().sum()).item()
         return rows, rows * weighted_mean(log_p, weight).item()
+
+    def _of_context(self, batch: Batch) -> Float[Tensor, " n"]:
+        """``log p(c)`` in data units, where EM fits it too; 0 elsewhere."""
+        if self.context_scaling is None or self.fit == "gradient":
+            return batch.x.new_zeros(len(batch.x))
+        mixtures: Mixtures = self.mixture()
+        rows, _, _ = self.standardised(batch)
+        of_context, _ = mixtures.log_gaussians(rows, given=self.context_encoder.context_dim)
+        log_p = (mixtures.log_weights[..., None] + of_context).logsumexp(1)[0]
+        return log_p - self.context_scaling.log_scale.sum()
 
     def summary(self, training: Batch | None) -> dict[str, float]:
         numbers = {"model/components": float(self.mixture.logits.isfinite().sum())}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 __all__ = ["LipschitzLayer", "LipschitzLinear", "Spectrum"]
 
-TRAINING_ITERATIONS = 3
+TRAINING_ITERATIONS = 8
 """Power iterations a training step: a step moves the weight little, and the last vectors serve."""
 
 TOLERANCE = 1e-5

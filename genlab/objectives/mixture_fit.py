@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.mixtures import Mixtures, wide
-from genlab.errors import UserError
+from genlab.errors import RunError, UserError
 from genlab.models.gmm import GMM
 from genlab.objectives.expectation_maximisation import (
     Statistics,
@@ -120,7 +120,9 @@ class MixtureFit:
 
     def observe(self, batch: Batch) -> None:
         """Add some rows to the present pass, in memory that does not grow with their number."""
-        for rows in batch.split(max(1, PIECE // self.present.means.shape[-1])):
+        size = max(1, PIECE // self.present.means.shape[-1])
+        # A pass over no rows is one too, where several processes share few.
+        for rows in batch.split(size) if len(batch.x) else (batch,):
             x, weight, log_det = self.model.standardised(rows)
             statistics, of_children = sweep(self.present, x, weight, self.children)
             self.statistics = statistics.plus(self.statistics)
@@ -145,18 +147,24 @@ class MixtureFit:
 
         Raises:
             UserError: The data hold what is no number, or weigh nothing.
+            RunError: Some are so far off that their density is 0 in the type of the model.
         """
         statistics, of_children = self.statistics, self.of_children
         assert statistics is not None
         self._refuse_unusable(statistics)
         loss = -(statistics.log_likelihood.sum() + self.log_det) / statistics.mass.sum()
         gain, self.loss = self.loss - loss.item(), loss.item()
+        if not math.isfinite(self.loss):
+            raise RunError(
+                f"the loss of EM became {self.loss:g}: the squares of some values are too large "
+                "for their type\ntry data.standardise=true, or trainer.precision=64-true"
+            )
         if self.phase == "cut":
             assert of_children is not None
             self._fit_halves(statistics, of_children)
-        elif self.phase == "settle" and gain < SETTLED * self.model.tolerance:
+        elif self.phase == "settle" and gain <= SETTLED * self.model.tolerance:
             self._cut_or_converge(statistics)
-        elif self.phase == "converge" and gain < self.model.tolerance:
+        elif self.phase == "converge" and gain <= self.model.tolerance:
             self.done = True
         else:
             self._place(self._maximise(self.present, statistics))

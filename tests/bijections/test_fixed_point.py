@@ -48,6 +48,29 @@ def test_the_slowest_contraction_is_solved_to_the_end(solver: str) -> None:
     assert found.item() == pytest.approx(50, abs=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_solution_far_from_the_right_hand_side_is_found(dtype: torch.dtype) -> None:
+    y = torch.randn(50, 2, dtype=dtype)
+    turn = torch.linalg.qr(torch.randn(2, 2, dtype=dtype))[0]
+    for g in (
+        lambda x, rows: 0.098 * torch.sin(10 * x) + 30,
+        lambda x, rows: 0.98 * x + 1000,
+        lambda x, rows: 0.98 * x @ turn + 50,
+    ):
+        found = solve(g, y, lipschitz=0.98, tolerance=1e-10, solver="anderson")
+        error = (found + g(found, y) - y).norm(dim=1) / 0.02
+        resolved = 4 * torch.finfo(dtype).eps / 0.02
+        size = 1 + y.norm(dim=1)
+        allowed = (1e-10 * size).maximum(resolved * size.maximum(1 + found.norm(dim=1)))
+        assert (error <= 1.05 * allowed).all()
+
+
+def test_a_first_step_of_any_length_leaves_steps_enough(solver: str) -> None:
+    y = torch.randn(5, 1, dtype=torch.float64)
+    found = solve(lambda x, _: 0.9 * x + 1e8, y, lipschitz=0.9, tolerance=1e-6, solver=solver)
+    assert (found - (y - 1e8) / 1.9).abs().max() < 1e-5
+
+
 def test_acceleration_saves_evaluations() -> None:
     counts = {"anderson": 0, "plain": 0}
     matrix = contraction(3, 0.98, torch.float64)

@@ -233,6 +233,15 @@ def test_the_gradient_of_the_inverse_is_that_of_the_implicit_function(solver: st
         torch.testing.assert_close((parameter.grad * direction).sum(), slope, atol=1e-5, rtol=1e-4)
 
 
+def test_the_gradient_of_the_inverse_scales_with_the_loss() -> None:
+    layer = strong().eval()
+    z = torch.randn(64, 3, requires_grad=True)
+    loss = layer.generate(z).square().sum()
+    (whole,) = torch.autograd.grad(loss, z, retain_graph=True)
+    (small,) = torch.autograd.grad(1e-6 * loss, z)
+    torch.testing.assert_close(1e6 * small, whole, atol=1e-3, rtol=1e-3)
+
+
 def test_the_steps_are_the_blocks() -> None:
     layer = blocks(stack=3).double().eval()
     x = torch.randn(10, 3, dtype=torch.float64)

@@ -94,6 +94,17 @@ def test_a_run_converges_and_reports(run: Experiment) -> None:
     assert {"density.png", "samples.png"} == {p.name for p in run.directory.figures.iterdir()}
 
 
+def test_a_run_begins_where_the_trial_on_the_first_rows_ended(tmp_path: Path) -> None:
+    one = small(tmp_path)
+    one.initialise()
+    weights, _, _ = one.model.moments()
+    assert weights.shape == (1, 8)
+    # Centres that were only drawn would all weigh the same, in Gaussians of one size.
+    assert weights.std() > 1e-3
+    loss = -one.model.log_prob(one.data.first_rows().x).mean()
+    assert loss < -one.data.target.log_prob(one.data.first_rows().x).mean()
+
+
 def test_the_number_found_is_loaded_again(run: Experiment) -> None:
     assert run.directory is not None
     loaded = genlab.load(run.directory.path)

@@ -112,6 +112,26 @@ def test_a_lost_loss_stops_the_run_and_keeps_the_last_good_checkpoint(
     assert read_status(run.directory)["state"] == "failed"
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [(32768, "data: 3 rows of the training hold NaN"), (200, "data: 1 rows of the validation")],
+)
+def test_a_loss_that_is_lost_by_the_data_says_so(tmp_path: Path, rows: int, message: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import torch\n\ndef sample(n, generator):\n"
+        "    x = torch.randn(n, 2, generator=generator)\n"
+        f"    if n == {rows}:\n"
+        "        x[-100, 1] = float('nan')\n"
+        "    return x\n"
+    )
+    broken = small_experiment(
+        tmp_path / "out", "data=custom", f"data.file={file}", "data.batch_size=15000"
+    )
+    with pytest.raises(UserError, match=message):
+        broken.fit()
+
+
 def test_time_and_patience_end_the_training_early(tmp_path: Path) -> None:
     limited = small_experiment(tmp_path, "trainer.max_seconds=1e-6")
     assert limited.fit()["train/steps"] == 1

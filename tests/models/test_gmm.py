@@ -125,6 +125,20 @@ def test_criteria_and_moments_are_scikit_learns(covariance: Covariance) -> None:
     assert set(model.summary(None)) == {"model/components"}
 
 
+def test_criteria_of_a_joint_mixture_are_those_of_the_joint_density() -> None:
+    whole, rows = random_gmm(3), torch.randn(200, 3).double()
+    given = whole.conditional([0])
+    # The derived mixture has the context's coordinate first, as the whole one here.
+    assert given.context_encoder.context_dim == 1
+    data = Batch(rows[:, 1:], rows[:, :1])
+    assert given.degrees_of_freedom == whole.degrees_of_freedom
+    assert given.bic(data) == pytest.approx(whole.bic(Batch(rows)))
+    assert given.aic(data) == pytest.approx(whole.aic(Batch(rows)))
+    given.fit = "gradient"
+    conditional = given.log_prob(*data[:2]).sum().item()
+    assert given.aic(data) == pytest.approx(2 * (given.degrees_of_freedom - conditional))
+
+
 def test_a_joint_mixture_over_a_vector_is_fitted_and_conditioned() -> None:
     # x = c^2 + noise: the best single Gaussian knows nothing of c, a mixture does.
     c = 4 * torch.rand(4000, 1).double() - 2

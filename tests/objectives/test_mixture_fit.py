@@ -10,7 +10,7 @@ from mixtures import COVARIANCES, make_gmm
 
 from genlab.batch import Batch
 from genlab.densities import Covariance
-from genlab.errors import UserError
+from genlab.errors import RunError, UserError
 from genlab.models import GMM
 from genlab.objectives import MixtureFit
 from genlab.targets import EightGaussians, Rings
@@ -151,6 +151,13 @@ def test_restarts_keep_the_likeliest_start() -> None:
     assert reached(20) > reached(1) + 0.02
 
 
+@pytest.mark.parametrize("components", [1, "auto"])
+def test_a_tolerance_of_zero_ends_where_nothing_changes_any_more(components: int | str) -> None:
+    model = make_gmm(2, components=components, tolerance=0.0)
+    fit = run(model, Batch(torch.randn(100, 2).double()), passes=3000)
+    assert fit.done
+
+
 def test_a_saved_fit_goes_on_as_if_nothing_had_been() -> None:
     x = Batch(EightGaussians().sample(1000).double())
     model = make_gmm(2, components="auto")
@@ -233,6 +240,37 @@ def test_rows_that_are_no_numbers_are_refused_wherever_they_come(bad: float) -> 
         fit.advance()
     with pytest.raises(UserError, match="data: 1 of the first 100 rows hold NaN"):
         make_gmm(2).initialise(x)
+
+
+@pytest.mark.parametrize("components", [3, "auto"])
+def test_values_whose_squares_overflow_are_refused(components: int | str) -> None:
+    x = torch.randn(100, 2)
+    with pytest.raises(UserError, match=r"data: the squares of values up to \S+ are too large"):
+        make_gmm(2, components=components).float().initialise(1e20 * x)
+    model = make_gmm(2, components=components).float()
+    model.initialise(x)
+    fit = MixtureFit(model)
+    x[3] = 1e25
+    fit.observe(Batch(x))
+    with pytest.raises(RunError, match="the loss of EM became nan"):
+        fit.advance()
+
+
+def test_a_process_without_rows_adds_nothing() -> None:
+    model = make_gmm(2)
+    x = torch.randn(100, 2).double()
+    model.initialise(x)
+    losses = []
+    for batches in ([x], [x, x[:0]], [x[:0], x]):
+        fit = MixtureFit(model)
+        for batch in batches:
+            fit.observe(Batch(batch))
+        losses.append(-fit.statistics.log_likelihood.item())
+    assert losses[0] == losses[1] == losses[2]
+    fit = MixtureFit(model)
+    fit.observe(Batch(x[:0]))
+    with pytest.raises(UserError, match="no row has a positive weight"):
+        fit.advance()
 
 
 def test_rows_that_weigh_nothing_are_refused() -> None:

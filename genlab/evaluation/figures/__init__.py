@@ -1,8 +1,16 @@
 """Figures of a model, drawn without a display; one layout for every family."""
 
+from genlab.evaluation.figures.comparison import comparison_figure
 from genlab.evaluation.figures.density import density_panel
 from genlab.evaluation.figures.gallery import draw
 from genlab.evaluation.figures.image import figure_to_image, save_figures
 from genlab.evaluation.figures.paths import animate_paths
 
-__all__ = ["animate_paths", "density_panel", "draw", "figure_to_image", "save_figures"]
+__all__ = [
+    "animate_paths",
+    "comparison_figure",
+    "density_panel",
+    "draw",
+    "figure_to_image",
+    "save_figures",
+]

@@ -18,7 +18,14 @@ from genlab.evaluation.figures.window import Window
 from genlab.evaluation.inference import batches, device_of, inference, log_probs
 from genlab.targets.target import Target
 
-__all__ = ["density_figure", "density_panel", "model_density", "sample_density", "target_density"]
+__all__ = [
+    "density_figure",
+    "density_panel",
+    "model_density",
+    "sample_density",
+    "show_density",
+    "target_density",
+]
 
 BATCH = 10_000
 TITLES = {
@@ -91,9 +98,9 @@ def density_figure(
     density = model_density(model, window, size)
     top = _top(truth)
     figure, axes = panels(1, 3 if exact else 2, side=4.4, height=4.1)
-    _map(axes[0], truth, window, top=top, title="True density" if exact else "True samples")
+    show_density(axes[0], truth, window, top=top, title="True density" if exact else "True samples")
     title = TITLES[model.likelihood]
-    add_colourbar(_map(axes[1], density, window, top=top, title=title), axes[1])
+    add_colourbar(show_density(axes[1], density, window, top=top, title=title), axes[1])
     if exact:
         _difference(axes[2], density - truth, window, top)
     return figure
@@ -123,24 +130,25 @@ def density_panel(
     top = _top(density if truth is None else truth)
     figure, axes = panels(1, 1 if truth is None else 2, side=3.2, dpi=100)
     if truth is not None:
-        _map(axes[0], truth, window, top=top, title="True density")
-    _map(axes[-1], density, window, top=top, title=TITLES[model.likelihood])
+        show_density(axes[0], truth, window, top=top, title="True density")
+    show_density(axes[-1], density, window, top=top, title=TITLES[model.likelihood])
     return figure
+
+
+def show_density(
+    axis: Axes, values: Float[np.ndarray, "size size"], window: Window, *, top: float, title: str
+) -> AxesImage:
+    """Draw a density on a grid; all above ``top`` share its colour."""
+    axis.set_title(title, fontsize=14)
+    return axis.imshow(
+        values, origin="lower", extent=window.extent, cmap=DENSITY, vmin=0, vmax=top, aspect="auto"
+    )
 
 
 def _top(values: Float[np.ndarray, "size size"]) -> float:
     """The largest finite density, 1 where there is none."""
     finite = values[np.isfinite(values)]
     return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
-
-
-def _map(
-    axis: Axes, values: Float[np.ndarray, "size size"], window: Window, *, top: float, title: str
-) -> AxesImage:
-    axis.set_title(title, fontsize=14)
-    return axis.imshow(
-        values, origin="lower", extent=window.extent, cmap=DENSITY, vmin=0, vmax=top, aspect="auto"
-    )
 
 
 def _difference(

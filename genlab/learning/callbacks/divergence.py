@@ -10,8 +10,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from genlab.batch import Batch, Chunk
 from genlab.bounds import Positive
-from genlab.errors import RunError
+from genlab.errors import RunError, UserError
 from genlab.learning.learner import Learner
 from genlab.runs.directory import RunDirectory
 
@@ -22,6 +23,7 @@ class Divergence(Callback):
     """Stops the run when the loss is not a number, or far above the lowest seen.
 
     One look a chunk, so that no step waits for the device; the checkpoint before is untouched.
+    Where the data are to blame, the message says so.
 
     Args:
         threshold: Nats a dimension above the lowest mean loss of a chunk so far.
@@ -43,6 +45,8 @@ class Divergence(Callback):
             lost |= losses > limit
         if lost.any():
             first = int(lost.nonzero()[0])
+            if isinstance(batch, Chunk):
+                _blame(batch.batch, "of the training")
             self._fail(
                 trainer, learner, learner.step - len(losses) + first + 1, losses[first].item()
             )
@@ -52,6 +56,8 @@ class Divergence(Callback):
         assert isinstance(learner, Learner)
         loss = float(trainer.callback_metrics["val/loss"])
         if not math.isfinite(loss):
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            _blame(data.validation, "of the validation")
             self._fail(trainer, learner, learner.step, loss)
 
     def _fail(self, trainer: pl.Trainer, learner: Learner, step: int, loss: float) -> None:
@@ -67,3 +73,8 @@ class Divergence(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.lowest = state_dict["lowest"]
+
+
+def _blame(rows: Batch, whose: str) -> None:
+    if bad := rows.unusable:
+        raise UserError(f"data: {bad} rows {whose} hold NaN or infinite values; leave them out")
