@@ -180,6 +180,9 @@ class AdaptiveSolver(Solver):
         rates: int,
         adjoint: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, ...]:
+        if not len(x):
+            # The mean error of no points is no number.
+            return x, *(x.new_zeros(0) for _ in range(rates))
         finest = 8 * torch.finfo(x.dtype).eps
         with explained():
             result: tuple[Tensor, ...] = _torchdiffeq(
