@@ -1,0 +1,30 @@
+"""The panel of one target and what several models make of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from genlab.densities import StandardNormal, Uniform
+from genlab.evaluation.figures import comparison_figure
+from genlab.targets import EightGaussians
+
+
+def test_each_map_is_its_own_density_in_the_colours_of_the_true_one():
+    target = EightGaussians()
+    models = {"normal": StandardNormal((2,)), "uniform": Uniform((2,))}
+    figure = comparison_figure(target, models, size=21)
+    images = [axis.get_images()[0] for axis in figure.axes]
+    assert [axis.get_title() for axis in figure.axes] == ["True density", "normal", "uniform"]
+    assert len({image.get_clim() for image in images}) == 1
+    truth, normal, uniform = (np.asarray(image.get_array()) for image in images)
+    middle = StandardNormal((2,)).log_prob(torch.zeros(1, 2)).exp().item()
+    assert truth[10, 10] < 0.01 * truth.max()
+    assert np.isclose(normal[10, 10], middle)
+    assert np.isclose(uniform[10, 10], 1 / 12)
+
+
+def test_panels_that_are_left_over_are_empty():
+    models = {str(index): StandardNormal((2,)) for index in range(5)}
+    figure = comparison_figure(EightGaussians(), models, size=5)
+    assert [axis.axison for axis in figure.axes] == [True] * 6 + [False] * 4
