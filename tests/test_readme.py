@@ -11,6 +11,7 @@ import pytest
 from small import SMALL
 
 from genlab.cli.main import main
+from genlab.models import ContinuousFlow
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -48,6 +49,7 @@ def test_the_readme(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.setattr(ContinuousFlow, "test_samples", 400)
     served: list[list[str]] = []
 
     def serve(program: str, words: list[str]) -> None:

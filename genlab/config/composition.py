@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hydra.utils import to_absolute_path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.choose import register_choose
@@ -90,6 +89,6 @@ def _make_absolute(config: DictConfig) -> None:
         # What is missing, or an interpolation to nothing, is for the check to tell.
         value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
         if isinstance(value, str) and value:
-            path = to_absolute_path(str(Path(value).expanduser()))
+            path = str(Path(value).expanduser().absolute())
             if key in FILES or RunDirectory(Path(path)).manifest.exists():
                 OmegaConf.update(config, key, path)

@@ -93,7 +93,11 @@ def evaluate(
     proposals: Float[Tensor, "n *event"] | None = None
     if target is not None and target.has_energy and model.likelihood == "exact":
         proposals, log_weight = weighted_samples(
-            model, target, weighted, generator=for_weights, batch_size=batch_size
+            model,
+            target,
+            min(weighted, model.test_samples),
+            generator=for_weights,
+            batch_size=batch_size,
         )
         record("test/ess", effective_sample_size(log_weight))
         record("test/log_z", log_partition(log_weight))

@@ -35,7 +35,7 @@ class ContinuousFlow(Flow):
     """
 
     # Each is a solve of some fifty evaluations of the velocity and its divergence.
-    test_samples = 20_000
+    test_samples = 10_000
 
     def __init__(
         self,
