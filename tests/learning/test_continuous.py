@@ -178,6 +178,22 @@ def test_an_objective_names_the_family_that_it_learns(
         experiment("model=realnvp", f"outputs={tmp_path}", *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("model=realnvp", "solver=dopri5"), "solver=dopri5: nothing uses it; RealNVP has no solv"),
+        (("model=cnf", "path=linear"), "path=linear: nothing uses it; CNF has no path"),
+        (
+            ("model=cnf", "coupling=sinkhorn"),
+            "coupling=sinkhorn: nothing uses it; RegularisedLikelihood has no coupling",
+        ),
+    ],
+)
+def test_a_piece_that_nothing_uses_is_refused(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        experiment(*words)
+
+
 def test_flow_matching_learns_by_likelihood_too(tmp_path: Path) -> None:
     for objective in ("maximum_likelihood", "regularised_likelihood"):
         words = [word for word in QUICK if "val_rows" not in word]
