@@ -158,7 +158,8 @@ class AdaptiveSolver(Solver):
     """Steps of torchdiffeq, as long as the estimated error of each allows.
 
     A step is accepted where the root mean square of error / (atol + rtol |x|) over all points is at
-    most 1. Tolerances below what the number type resolves are raised to it.
+    most 1, and that of each rate too. Tolerances below what the number type resolves are raised to
+    it.
 
     Attributes:
         method: An embedded Runge-Kutta method of order 5, 8, 3 or 2.
@@ -245,6 +246,8 @@ def _torchdiffeq(
     if adjoint is None:
         path = torchdiffeq.odeint(slope, state, times, **settings)
     else:
+        # It solves backward in the time that it solved forward in, which is -t where t falls.
+        first = times[:1] if start < end else -times[:1]
         # The integrals that become the parameters' gradients need no control of their error
         # (Kidger, Chen, Lyons, "Hey, that's not an ODE", 2021).
         path = torchdiffeq.odeint_adjoint(
@@ -252,7 +255,7 @@ def _torchdiffeq(
             state,
             times,
             adjoint_params=adjoint,
-            adjoint_options={**options(times[:1]), "norm": "seminorm"},
+            adjoint_options={**options(first), "norm": "seminorm"},
             **settings,
         )
     return tuple(part[-1] for part in path)

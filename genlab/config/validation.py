@@ -49,6 +49,7 @@ def check(config: DictConfig) -> None:
         raise UserError(f"{key}: missing; see `genlab list {key}`")
     for key, annotation in SCALARS.items():
         _check_value(key, plain[key], annotation)
+    _check_choices(plain)
     for key, node in plain.items():
         if key not in SCALARS and key not in FREE:
             check_node(key, node, SUPPLIED.get(key, frozenset()))
@@ -73,6 +74,18 @@ def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -
             check_node(f"{key}.{name}", value, supplied)
     else:
         _check_objects(key, node, supplied)
+
+
+def _check_choices(plain: Mapping[str, Any]) -> None:
+    """An option that describes a part of an object is of use only where the object has it."""
+    for group, option in plain["choices"].items():
+        for key, node in plain.items():
+            if isinstance(node, Mapping) and "_target_" in node and node.get(group) is not None:
+                target = locate(key, node["_target_"])
+                takes = signature(target)
+                if group not in takes.parameters and not takes.open:
+                    name = getattr(target, "__name__", node["_target_"])
+                    raise UserError(f"{group}={option}: nothing uses it; {name} has no {group}")
 
 
 def _check_objects(

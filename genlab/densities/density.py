@@ -90,13 +90,24 @@ class Density(nn.Module, ABC):
         Raises:
             ValueError: The shape or type of ``x`` or ``context`` does not fit the density.
         """
-        x, rows, log_det = self._prepared(x, context)
+        x, rows, log_det = self.prepare(x, context)
         return self._log_prob(x, rows) + log_det
 
-    def _prepared(
+    def prepare(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "n c"] | None, Float[Tensor, "..."]]:
-        """Checked and preprocessed points, their encoded context, and the log-determinant."""
+        """What an objective starts from: points and context in the units of the density itself.
+
+        Args:
+            x: Points in data units, ``[n, *event]``.
+            context: One row or n rows, as in `log_prob`.
+
+        Returns:
+            Preprocessed points, their encoded context, and the preprocessing's log-determinant.
+
+        Raises:
+            ValueError: The shape or type of ``x`` or ``context`` does not fit the density.
+        """
         if x.shape[1:] != self.event_shape:
             event = ", ".join(map(str, self.event_shape))
             raise ValueError(f"x: expected shape [n, {event}], got {list(x.shape)}")

@@ -25,6 +25,8 @@ def trajectories(
 ) -> Float[Tensor, "k n *event"]:
     """Where the solver that samples has brought points of the base at each time.
 
+    A solver of equal steps takes its share of them from each time to the next, but at least one.
+
     Args:
         model: The caller has put it under `inference`.
         z: Points at the first time, in the units that the model works in.

@@ -17,7 +17,7 @@ from genlab.learning.gradient import GradientLearner
 from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
 from genlab.models.flow_matching import FlowMatching
-from genlab.objectives.couplings import Coupling
+from genlab.objectives.couplings import Coupling, Independent
 from genlab.objectives.flow_matching import flow_matching_loss
 from genlab.objectives.maximum_likelihood import negative_log_likelihood
 from genlab.paths.times import Times
@@ -43,7 +43,7 @@ class ConditionalFlowMatching(GradientLearner):
             takes a solve of the ODE; 0 to leave it out.
 
     Raises:
-        UserError: The model is of another family.
+        UserError: The model is of another family, or its context does not go with these settings.
     """
 
     def __init__(
@@ -62,6 +62,16 @@ class ConditionalFlowMatching(GradientLearner):
             raise UserError(
                 "objective=flow_matching: learns model=flow-matching only; this model wants "
                 "objective=maximum_likelihood"
+            )
+        if model.guidance != 1 and not context_dropout:
+            raise UserError(
+                f"model.guidance={model.guidance:g}: it needs the velocity without a context, "
+                "which is learned where contexts are hidden; try objective.context_dropout=0.1"
+            )
+        if model.context_encoder.context_dim and not isinstance(coupling, Independent):
+            raise UserError(
+                "coupling: it matches rows of the same context, and of vectors hardly two are the "
+                "same; use coupling=independent"
             )
         super().__init__(model, settings, optimizer=optimizer, schedule=schedule)
         self.coupling = coupling

@@ -69,16 +69,6 @@ class ContinuousFlow(Flow):
         assert isinstance(ode, ODE)
         return ode
 
-    def prepare(
-        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "n c"] | None, Float[Tensor, " n"]]:
-        """Preprocessed data, encoded context, and the log-determinant of the preprocessing."""
-        rows = self.context_encoder(context, len(x), x.dtype)
-        if self.preprocessing is None:
-            return x, rows, x.new_zeros(len(x))
-        inner, log_det = self.preprocessing(x)
-        return inner, rows, log_det
-
     def log_prob_and_costs(
         self,
         x: Float[Tensor, "n *event"],

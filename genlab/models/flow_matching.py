@@ -85,6 +85,7 @@ class FlowMatching(ContinuousFlow):
         )
         self.path = path
         self.prediction = prediction
+        self.guidance = guidance
         self.base = _source(source, shape)
 
     @property

@@ -50,10 +50,7 @@ class GuidedVelocity(Velocity):
         known = self.network.with_tangents(x, t, marked(context), directions)
         if context is None or self.weight == 1:
             return known
-        free = self.network.with_tangents(x, t, _unmarked(context), directions)
-        return torch.lerp(free[0], known[0], self.weight), torch.lerp(
-            free[1], known[1], self.weight
-        )
+        return self._blend(self.network.with_tangents(x, t, _unmarked(context), directions), known)
 
     def with_divergence(
         self,
@@ -64,10 +61,14 @@ class GuidedVelocity(Velocity):
         known = self.network.with_divergence(x, t, marked(context))
         if context is None or self.weight == 1:
             return known
-        free = self.network.with_divergence(x, t, _unmarked(context))
-        return torch.lerp(free[0], known[0], self.weight), torch.lerp(
-            free[1], known[1], self.weight
-        )
+        return self._blend(self.network.with_divergence(x, t, _unmarked(context)), known)
+
+    def _blend(
+        self, free: tuple[Tensor, Tensor], known: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """A velocity and its derivatives: they are blended alike."""
+        (v_0, j_0), (v_c, j_c) = free, known
+        return torch.lerp(v_0, v_c, self.weight), torch.lerp(j_0, j_c, self.weight)
 
 
 def marked(

@@ -127,7 +127,7 @@ class VAE(Density):
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
     ) -> Posterior:
         """``q(z | x, c)`` for points in data units; its ``mean`` is the code of a point."""
-        x, rows, _ = self._prepared(x, context)
+        x, rows, _ = self.prepare(x, context)
         return self._posterior(x, rows)
 
     def decode(
@@ -164,7 +164,7 @@ class VAE(Density):
         samples: int = 1,
     ) -> BoundTerms:
         """What an objective puts together, with fresh draws from torch's global generator."""
-        x, rows, log_det = self._prepared(x, context)
+        x, rows, log_det = self.prepare(x, context)
         posterior = self._posterior(x, rows)
         mean = posterior.mean
         noise = torch.randn(samples, *mean.shape, dtype=mean.dtype, device=mean.device)

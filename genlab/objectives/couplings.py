@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
@@ -17,7 +17,7 @@ MAX_ITERATIONS = 1_000_000
 
 
 class Coupling(ABC):
-    """A joint distribution of source and data, whose margins are the two."""
+    """A joint distribution of source and data, whose margins are the two, under each context."""
 
     @abstractmethod
     def couple(
@@ -25,6 +25,7 @@ class Coupling(ABC):
         x0: Float[Tensor, "n *event"],
         x1: Float[Tensor, "n *event"],
         weight: Float[Tensor, " n"] | None = None,
+        context: Float[Tensor, "n c"] | None = None,
         *,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n *event"]:
@@ -34,6 +35,7 @@ class Coupling(ABC):
             x0: Independent points of the source.
             x1: Data; they stay in their order, with their contexts and weights.
             weight: How much each data point counts; None where all count the same.
+            context: What each data point is conditioned on, encoded; None without a condition.
             generator: Source of randomness, on any device; torch's global one if None.
         """
 
@@ -47,6 +49,7 @@ class Independent(Coupling):
         x0: Float[Tensor, "n *event"],
         x1: Float[Tensor, "n *event"],
         weight: Float[Tensor, " n"] | None = None,
+        context: Float[Tensor, "n c"] | None = None,
         *,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n *event"]:
@@ -58,6 +61,10 @@ class PlannedCoupling(Coupling):
 
     Under weights the plan's margin on the data are the weights, and a data point draws its source
     from its row of the plan: counted by weight, the sources keep their own distribution.
+
+    Only rows of the same context are matched. A plan across contexts would give each the part of
+    the source that is near to its data, whereas its samples start from all of the source (Cheng,
+    Schwing, "The curse of conditions", 2025).
 
     Attributes:
         rows: Rows that are matched with each other.
@@ -75,12 +82,16 @@ class PlannedCoupling(Coupling):
         x0: Float[Tensor, "n *event"],
         x1: Float[Tensor, "n *event"],
         weight: Float[Tensor, " n"] | None = None,
+        context: Float[Tensor, "n c"] | None = None,
         *,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n *event"]:
-        weights = [None] * len(x1) if weight is None else weight.split(self.rows)
-        blocks = zip(x0.split(self.rows), x1.split(self.rows), weights, strict=False)
-        return torch.cat([self._match(*block, generator) for block in blocks])
+        coupled = x0.clone()
+        for alike in _alike(x1, context):
+            for rows in alike.split(self.rows):
+                counts = None if weight is None else weight[rows]
+                coupled[rows] = self._match(x0[rows], x1[rows], counts, generator)
+        return coupled
 
     def _match(
         self,
@@ -89,9 +100,13 @@ class PlannedCoupling(Coupling):
         weight: Float[Tensor, " n"] | None,
         generator: torch.Generator | None,
     ) -> Float[Tensor, "n *event"]:
-        mass = x1.new_ones(len(x1)) if weight is None else weight
-        cost = torch.cdist(x1.flatten(1), x0.flatten(1)).square()
-        plan = self._plan(mass / mass.sum(), cost)
+        if len(x1) < 2:
+            return x0
+        cost = torch.cdist(_at_least_single(x1), _at_least_single(x0)).square()
+        mass = cost.new_ones(len(x1)) if weight is None else weight.to(cost)
+        total = mass.sum()
+        # Where no row counts, all may.
+        plan = self._plan(torch.where(total > 0, mass / total, 1 / len(mass)), cost)
         # A row without mass has nowhere to draw from, and no say: any source does.
         plan = torch.where(plan.sum(1, keepdim=True) > 0, plan, 1.0)
         device = plan.device if generator is None else generator.device
@@ -155,3 +170,18 @@ class Sinkhorn(PlannedCoupling):
             v = columns - torch.logsumexp(kernel + u[:, None], 0)
             u = rows - torch.logsumexp(kernel + v, 1)
         return (kernel + u[:, None] + v).exp()
+
+
+def _alike(
+    x1: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+) -> list[Int[Tensor, " _"]]:
+    """The rows under each context; all of them where there is none."""
+    if context is None:
+        return [torch.arange(len(x1), device=x1.device)]
+    _, which = torch.unique(_at_least_single(context), dim=0, return_inverse=True)
+    return list(which.argsort(stable=True).split(which.bincount().tolist()))
+
+
+def _at_least_single(rows: Float[Tensor, "n *event"]) -> Float[Tensor, "n d"]:
+    """Rows in a precision that distances and orders are computed in: half precision has none."""
+    return rows.flatten(1).to(torch.promote_types(rows.dtype, torch.float32))

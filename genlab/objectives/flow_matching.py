@@ -42,7 +42,7 @@ def flow_matching_loss(
     """
     x1, context, _ = model.prepare(batch.x, batch.context)
     x0 = model.base.sample(len(x1), generator=generator)
-    x0 = coupling.couple(x0, x1, batch.weight, generator=generator)
+    x0 = coupling.couple(x0, x1, batch.weight, context, generator=generator)
     sample = model.path.sample(x0, x1, times.sample(len(x1), x1, generator=generator))
     if context is not None:
         dropped = torch.rand(len(x1), generator=generator, device=x1.device) < context_dropout

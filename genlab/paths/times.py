@@ -46,11 +46,12 @@ class Times:
             like: A tensor of the type and on the device that the times should have.
             generator: Source of randomness; torch's global one if None.
         """
-        device, dtype = like.device, like.dtype
+        # Half precision tells few times apart, and has no quantiles.
+        device, dtype = like.device, torch.promote_types(like.dtype, torch.float32)
         shift = torch.rand((), generator=generator, device=device, dtype=dtype)
         order = torch.randperm(n, generator=generator, device=device)
         u = (order.to(dtype) / n + shift) % 1
         if self.distribution == "uniform":
-            return u
+            return u.to(like.dtype)
         normal = torch.special.ndtri(u.clamp(MARGIN, 1 - MARGIN))
-        return torch.sigmoid(self.mean + self.std * normal)
+        return torch.sigmoid(self.mean + self.std * normal).to(like.dtype)

@@ -72,6 +72,21 @@ def test_a_tolerance_below_the_resolution_of_the_type_is_raised_to_it(dtype):
     torch.testing.assert_close(found.double(), exact, atol=1e3 * torch.finfo(dtype).eps, rtol=0)
 
 
+@pytest.mark.parametrize("span", SPANS)
+def test_neither_a_solve_nor_its_adjoint_steps_beyond_the_ends(span):
+    seen, matrix = [], ROTATION.clone().requires_grad_()
+
+    def field(t, x):
+        seen.append(t.item())
+        return (x @ matrix.T,)
+
+    solver = AdaptiveSolver(method="dopri5", rtol=1e-5, atol=1e-5)
+    x = torch.randn(4, 2, dtype=torch.float64)
+    (end,) = solver.solve(field, x, start=span[0], end=span[1], rates=0, adjoint=[matrix])
+    end.square().sum().backward()
+    assert (min(seen), max(seen)) == tuple(sorted(span))
+
+
 @pytest.mark.parametrize("gradient", ["backprop", "adjoint"])
 @pytest.mark.parametrize(
     ("field", "message"),

@@ -144,6 +144,9 @@ def test_one_toy_carried_into_another(tmp_path: Path) -> None:
         (("model.guidance=3",), r"model\.guidance=3: an unconditional model"),
         (("model.solver.steps=0",), r"model\.solver\.steps=0: expected an integer, at least 1"),
         (("path=cosine", "model.path.sigma_0=0.1"), r"model\.path\.sigma_0=0.1"),
+        (("+model.labels=3", "model.guidance=2", "objective.context_dropout=0"),
+         r"model\.guidance=2: it needs .* objective\.context_dropout=0\.1"),
+        (("+model.context_dim=3", "coupling=sinkhorn"), "coupling: .* use coupling=independent"),
         (("model.prediction=x0",), r"model\.prediction=x0: expected velocity, x1 or noise"),
         (("objective.times.distribution=normal",), r"objective\.times\.distribution=normal: exp"),
         (("network=unet", "~model.network.width", "~model.network.blocks"), None),
@@ -173,6 +176,22 @@ def test_an_objective_names_the_family_that_it_learns(
 ) -> None:
     with pytest.raises(UserError, match=message):
         experiment("model=realnvp", f"outputs={tmp_path}", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("model=realnvp", "solver=dopri5"), "solver=dopri5: nothing uses it; RealNVP has no solv"),
+        (("model=cnf", "path=linear"), "path=linear: nothing uses it; CNF has no path"),
+        (
+            ("model=cnf", "coupling=sinkhorn"),
+            "coupling=sinkhorn: nothing uses it; RegularisedLikelihood has no coupling",
+        ),
+    ],
+)
+def test_a_piece_that_nothing_uses_is_refused(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        experiment(*words)
 
 
 def test_flow_matching_learns_by_likelihood_too(tmp_path: Path) -> None:

@@ -74,6 +74,35 @@ def test_under_weights_the_sources_keep_their_distribution(name):
     assert statistic < chi2.ppf(0.999, 7)
 
 
+def test_without_any_weight_there_is_a_source_for_each(coupling):
+    x0, x1, weight = torch.randn(20, 2), torch.randn(20, 2), torch.zeros(20)
+    weight[:16] = torch.rand(16)
+    assert coupling.couple(x0, x1, weight).isfinite().all()
+
+
+def test_under_each_context_the_sources_are_its_own(coupling):
+    """Near or far: what starts a class is no part of the source that lies at its side."""
+    label = torch.arange(30) % 3
+    context = torch.eye(3)[label]
+    x0, x1 = torch.randn(30, 2), 10 * context[:, :2] + torch.randn(30, 2)
+    found = coupling.couple(x0, x1, None, context)
+    for c in range(3):
+        given = {tuple(row) for row in x0[label == c].tolist()}
+        assert {tuple(row) for row in found[label == c].tolist()} <= given
+    distance = cost(found, x1)
+    if isinstance(coupling, OptimalTransport):
+        assert torch.equal(found.sort(0).values, x0.sort(0).values)
+        assert distance < cost(x0, x1)
+    # A context of its own leaves a row with its own source.
+    assert torch.equal(coupling.couple(x0, x1, None, torch.randn(30, 2)), x0)
+
+
+def test_half_precision_is_coupled_too(coupling):
+    x0, x1 = torch.randn(20, 2).bfloat16(), torch.randn(20, 2).bfloat16()
+    found = coupling.couple(x0, x1, torch.rand(20).bfloat16(), torch.ones(20, 1).bfloat16())
+    assert found.dtype == torch.bfloat16
+
+
 def test_a_seed_decides(coupling):
     x0, x1, weight = torch.randn(20, 2), torch.randn(20, 2), torch.rand(20)
     first, second = (

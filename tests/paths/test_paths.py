@@ -116,6 +116,11 @@ def test_times_cover_their_range_evenly_in_random_order():
     gaps = t.sort().values.diff()
     torch.testing.assert_close(gaps, torch.full_like(gaps, 0.01))
     assert not torch.equal(t, t.sort().values)
+    half = torch.empty(0).bfloat16()
+    for distribution in ("uniform", "logit_normal"):
+        t = Times(distribution=distribution, mean=0.0, std=1.0).sample(500, half)
+        assert t.dtype == torch.bfloat16
+        assert ((t >= 0) & (t <= 1)).all()
     seeded = [
         times.sample(5, torch.empty(0), generator=torch.Generator().manual_seed(1))
         for _ in range(2)
