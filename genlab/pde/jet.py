@@ -49,7 +49,7 @@ class Jet(NamedTuple):
         )
 
 
-@torch.enable_grad()  # type: ignore[untyped-decorator]
+@torch.enable_grad()
 def differentiate(
     function: Callable[[Float[Tensor, "n d"]], Float[Tensor, " n"]],
     x: Float[Tensor, "n d"],

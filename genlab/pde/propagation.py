@@ -39,7 +39,8 @@ def propagate(
     rows = torch.cat((z[None], slopes, torch.zeros_like(z)[None]))
     bias = first.bias
     for layer in (*inner, last):
-        rows = _Activate.apply(rows, bias, activation, space) @ layer.weight.T
+        hidden: Tensor = _Activate.apply(rows, bias, activation, space)  # type: ignore[no-untyped-call]
+        rows = hidden @ layer.weight.T
         bias = layer.bias
     value, *gradient, laplacian = rows.squeeze(-1).unbind()
     return Jet(value + bias, torch.stack(gradient, 1), laplacian)
