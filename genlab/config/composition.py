@@ -18,9 +18,9 @@ __all__ = ["complete", "compose"]
 
 register_choose()
 
-FILES = ("data.file", "data.path")
+FILES = ("data.file", "data.path", "problem.file")
 # Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
-UNCHOSEN = ("hydra/", "pairing/")
+UNCHOSEN = ("command", "hydra/", "pairing/")
 # A run's folder, or its name, or `latest`.
 RUN = "trainer.warm_start"
 

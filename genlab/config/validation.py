@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.bounds import Bound
+from genlab.bounds import Bound, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.mistakes import explain
 from genlab.config.passing import passed_on
@@ -28,7 +28,13 @@ SUPPLIED = {
     "objective": frozenset({"model", "settings", "optimizer", "schedule", "target"}),
     "optimizer": frozenset({"params"}),
     "logger": frozenset({"save_dir", "name", "version"}),
+    "pinn": frozenset({"problem"}),
+    "sampler": frozenset({"domain", "n_points", "seed", "model"}),
 }
+
+
+# What genlab reads itself before it builds the object of a section, and what it has to be.
+READ: dict[str, dict[str, Any]] = {"sampler": {"refresh": PositiveInt}}
 
 
 def check(config: DictConfig) -> None:
@@ -52,7 +58,18 @@ def check(config: DictConfig) -> None:
     _check_choices(plain)
     for key, node in plain.items():
         if key not in SCALARS and key not in FREE:
-            check_node(key, node, SUPPLIED.get(key, frozenset()))
+            check_node(key, _without_read(key, node), SUPPLIED.get(key, frozenset()))
+
+
+def _without_read(key: str, node: Any) -> Any:
+    """A section without the keys that genlab reads itself, which are checked here."""
+    if key not in READ or not isinstance(node, Mapping):
+        return node
+    for name, annotation in READ[key].items():
+        if name not in node:
+            raise UserError(f"{key}.{name}: missing; genlab needs it")
+        _check_value(f"{key}.{name}", node[name], annotation)
+    return {name: value for name, value in node.items() if name not in READ[key]}
 
 
 def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -> None:

@@ -15,7 +15,7 @@ from genlab.batch import Batch, Chunk
 from genlab.data.streams import Stream
 from genlab.targets.target import Target
 
-__all__ = ["DataModule"]
+__all__ = ["DataModule", "chunk_ends"]
 
 EVALUATION_BATCH = 8192
 
@@ -86,11 +86,9 @@ class Chunks:
         trainer = self.data.trainer
         assert trainer is not None
         learner: Any = trainer.lightning_module
-        settings, step = learner.settings, learner.step
-        stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
+        step = learner.step
         chunk = partial(Passes, self.data) if learner.whole_passes else self._chunk
-        while step < stop:
-            end = min(_next_multiple(step, settings.log_every), stop)
+        for end in chunk_ends(step, learner.settings):
             yield chunk(step, end, trainer.global_rank, trainer.world_size)
             step = end
 
@@ -147,6 +145,19 @@ class EvaluationBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         return self.data.split(EVALUATION_BATCH)
+
+
+def chunk_ends(step: int, settings: Any) -> Iterator[int]:
+    """Where the chunks end that follow a step, up to the next validation.
+
+    Args:
+        step: Steps taken so far.
+        settings: The trainer's settings.
+    """
+    stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
+    while step < stop:
+        step = min(_next_multiple(step, settings.log_every), stop)
+        yield step
 
 
 def _next_multiple(step: int, of: int) -> int:

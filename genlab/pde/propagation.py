@@ -23,19 +23,25 @@ __all__ = ["propagate"]
 
 
 def propagate(
-    network: MLP, activation: SmoothActivation, x: Float[Tensor, "n d"], space: int
+    network: MLP,
+    activation: SmoothActivation,
+    x: Float[Tensor, "n d"],
+    space: int,
+    scale: Float[Tensor, " d"],
 ) -> Jet:
-    """The jet of a perceptron with one output, differentiable once more by its parameters.
+    """The jet of ``x -> network(scale x)``, differentiable once more by the network's parameters.
 
     Args:
-        network: The perceptron.
+        network: A perceptron with one output.
         activation: Its nonlinearity.
         x: The points.
         space: How many coordinates, the first ones, the Laplacian sums over.
+        scale: Factor on each coordinate.
     """
     first, *inner, last = (layer for layer in network if isinstance(layer, nn.Linear))
-    z = x @ first.weight.T
-    slopes = first.weight.T[:, None].expand(-1, len(x), -1)
+    weight = first.weight * scale
+    z = x @ weight.T
+    slopes = weight.T[:, None].expand(-1, len(x), -1)
     rows = torch.cat((z[None], slopes, torch.zeros_like(z)[None]))
     bias = first.bias
     for layer in (*inner, last):
