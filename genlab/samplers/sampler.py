@@ -114,14 +114,14 @@ class Sampler(ABC):
         return Points(x, x.new_full((n,), self.domain.log_uniform))
 
 
-@torch.no_grad()
 def evaluated(indicator: Indicator, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     """The indicator at points, in float64, so that sums of huge values stay finite.
 
     Raises:
         RunError: A value is no finite number, or negative.
     """
-    h = torch.cat([indicator(some) for some in x.split(ROWS_AT_ONCE)]).double()
+    h = torch.cat([indicator(some).detach() for some in x.split(ROWS_AT_ONCE)])
+    h = h.to(x.device, torch.float64)
     if bad := int((~h.isfinite()).sum()):
         raise RunError(
             f"sampler: the indicator is not finite at {bad} of {len(x)} points: the network has "
