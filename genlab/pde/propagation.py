@@ -62,11 +62,11 @@ class _Activate(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        rows: Float[Tensor, "d+2 n w"],
+        rows: Float[Tensor, "rows n w"],
         bias: Float[Tensor, " w"],
         activation: SmoothActivation,
         space: int,
-    ) -> Float[Tensor, "d+2 n w"]:
+    ) -> Float[Tensor, "rows n w"]:
         value, slope, curve, third = three_derivatives(activation, rows[0] + bias)
         squares = rows[1 : 1 + space].square().sum(0)
         out = rows * slope
@@ -79,8 +79,8 @@ class _Activate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, cotangent: Float[Tensor, "d+2 n w"]
-    ) -> tuple[Float[Tensor, "d+2 n w"], Float[Tensor, " w"], None, None]:
+        ctx: Any, cotangent: Float[Tensor, "rows n w"]
+    ) -> tuple[Float[Tensor, "rows n w"], Float[Tensor, " w"], None, None]:
         rows, slope, curve, third, squares = ctx.saved_tensors
         inner = slice(1, 1 + ctx.space)
         last = cotangent[-1]
