@@ -15,6 +15,7 @@ from lightning.fabric.utilities.seed import seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.assembly.residual import residual_network
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.inverse import Inverse
 from genlab.config import (
@@ -102,7 +103,8 @@ class Experiment:
     def _assemble(self) -> None:
         """Build the data, the model and the learner."""
         config = self.config
-        self.data = build(config, "data")
+        given = {} if config.get("problem") is None else {"network": residual_network(config)}
+        self.data = build(config, "data", **given)
         _describe_source(config)
         self.model = build(config, "model")
         # A model that lives in a box has its own way to data units.

@@ -25,6 +25,7 @@ SCALARS = {"seed": Seed, "outputs": str}
 FREE = frozenset({"choices", "command"})
 # What genlab hands in itself when it builds the objects of a section.
 SUPPLIED = {
+    "data": frozenset({"network"}),
     "objective": frozenset({"model", "settings", "optimizer", "schedule", "target"}),
     "optimizer": frozenset({"params"}),
     "logger": frozenset({"save_dir", "name", "version"}),
@@ -47,11 +48,11 @@ def check(config: DictConfig) -> None:
         UserError: The first mistake, with the key, the value and what was expected.
     """
     plain = _resolve(config)
-    allowed = _sections(plain["command"])
-    for key in sorted(plain.keys() - allowed):
-        hint = nearest(key, allowed - FREE)
+    needed, optional = _sections(plain["command"])
+    for key in sorted(plain.keys() - needed - optional):
+        hint = nearest(key, needed - FREE)
         raise UserError(f"{key}={spell(plain[key])}: nothing takes this key; {hint}")
-    for key in sorted(allowed - plain.keys()):
+    for key in sorted(needed - plain.keys()):
         raise UserError(f"{key}: missing; see `genlab list {key}`")
     for key, annotation in SCALARS.items():
         _check_value(key, plain[key], annotation)
@@ -168,19 +169,24 @@ def _check_value(key: str, value: object, annotation: Any) -> None:
         raise UserError(f"{key}={spell(value)}: expected {expectation(value, annotation)}")
 
 
-def _sections(command: str) -> set[str]:
-    """The top-level keys that the primary config has: its own, and those of its groups."""
+def _sections(command: str) -> tuple[set[str], set[str]]:
+    """The top-level keys of the primary config, its own and those of its groups.
+
+    Returns:
+        Those that it always has, and those of groups in which nothing needs to be chosen.
+    """
     text = OmegaConf.load(config_dir() / f"{command}.yaml")
     primary = cast(dict[str, Any], OmegaConf.to_container(text, resolve=False))
     own = primary.keys() - {"defaults", "hydra"}
     groups = {
-        group
+        group: option
         for entry in primary["defaults"]
         if isinstance(entry, Mapping)
         for group, option in entry.items()
-        if option is not None and " " not in group and "@_global_" not in group
+        if " " not in group and "@_global_" not in group
     }
-    return own | groups
+    chosen = {group for group, option in groups.items() if option is not None}
+    return own | chosen, groups.keys() - chosen
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:

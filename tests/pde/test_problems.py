@@ -100,7 +100,9 @@ def test_the_lift_in_ten_dimensions_is_the_transfinite_one() -> None:
 )
 def test_references_to_ten_digits(name: str, x: list[list[float]], expected: list[float]) -> None:
     found = PROBLEMS[name].exact(torch.tensor(x, dtype=torch.float64))
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=6e-11, rtol=0)
+    torch.testing.assert_close(
+        found, torch.tensor(expected, dtype=torch.float64), atol=6e-11, rtol=0
+    )
 
 
 def test_burgers_starts_from_its_sine_and_stays_float64() -> None:
