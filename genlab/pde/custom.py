@@ -78,9 +78,7 @@ class CustomProblem(Problem):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Functions of a file that is not importable cannot be pickled: the file is what is kept.
-        problem = partial(
-            CustomProblem, file=self._file.path, dim=self.dim, n_points=self.n_points
-        )
+        problem = partial(CustomProblem, file=self._file.path, dim=self.dim, n_points=self.n_points)
         return problem, ()
 
     @property

@@ -44,7 +44,7 @@ def test_a_boundary_is_hard_where_it_can_be() -> None:
     assert not network(corner).hard
     assert network(disk).hard
     assert not network(disk, "soft").hard
-    with pytest.raises(UserError, match="use pinn.boundary=soft"):
+    with pytest.raises(UserError, match=r"use pinn\.boundary=soft"):
         network(corner, "hard")
     u = network(corner)
     x = corner.boundary.sample(20, generator=None, dtype=torch.float64)
@@ -68,9 +68,7 @@ def test_the_loss_has_the_same_scale_for_points_of_any_density() -> None:
     mean.backward()
     assert log_q.grad is None
     uniform = torch.full_like(log_q, log_uniform)
-    torch.testing.assert_close(
-        domain_mean(values, uniform, log_uniform=log_uniform), values.mean()
-    )
+    torch.testing.assert_close(domain_mean(values, uniform, log_uniform=log_uniform), values.mean())
     assert domain_mean(values, None, log_uniform=log_uniform) == values.mean()
 
 

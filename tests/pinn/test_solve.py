@@ -192,7 +192,7 @@ def test_a_users_own_problem_without_figures(tmp_path: Path) -> None:
     assert run.fit()["test/relative_l2"] is not None
     with pytest.raises(UserError, match="sampler=rad: it learns no density"):
         run.density  # noqa: B018
-    with pytest.raises(UserError, match="problem.dim=3: the box of .* has 2 intervals"):
+    with pytest.raises(UserError, match=r"problem\.dim=3: the box of .* has 2 intervals"):
         solve(tmp_path, *custom, "problem.dim=3")
 
 
