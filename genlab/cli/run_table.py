@@ -70,7 +70,7 @@ def _metric(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
 
     That of a bound on the likelihood is written ``<= value``, of an estimate ``~ value``.
     """
-    for key in ("test/kl", "test/nll"):
+    for key in ("test/kl", "test/relative_l2", "test/nll"):
         if metrics.get(key) is not None:
             error = metrics.get(f"{key}/se")
             spread = "" if error is None else f" +- {error:.4f}"

@@ -35,7 +35,7 @@ def run(words: list[str]) -> int:
     if arguments.output is not None:
         check_output(arguments.output, (".npz", ".csv", ".npy", ".png"))
     saved = SavedRun(arguments.run)
-    model = saved.load().model
+    model = saved.load().density
 
     import torch
 

@@ -38,7 +38,7 @@ def run(words: list[str]) -> int:
         raise UserError(f"-i {arguments.input}: no such file")
     saved = SavedRun(arguments.run)
     # In double precision the score is as exact as the weights, also far out in the tails.
-    model = saved.load().model.double()
+    model = saved.load().density.double()
 
     import torch
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.choose import register_choose
+from genlab.config.facts import fill_facts
 from genlab.config.mistakes import explain
 from genlab.config.raw import compose_raw
 from genlab.config.unused import drop_unused
@@ -18,11 +19,11 @@ __all__ = ["complete", "compose"]
 
 register_choose()
 
-FILES = ("data.file", "data.path")
+FILES = ("data.file", "data.path", "problem.file")
 # Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
-UNCHOSEN = ("hydra/", "pairing/")
+UNCHOSEN = ("command", "hydra/", "pairing/")
 # A run's folder, or its name, or `latest`.
-RUN = "trainer.warm_start"
+RUNS = ("trainer.warm_start", "data.run")
 
 
 def compose(command: str, overrides: Sequence[str]) -> DictConfig:
@@ -56,7 +57,7 @@ def complete(
     choices: Mapping[str, str | None],
     overrides: Sequence[str],
 ) -> DictConfig:
-    """Drop what is not used, note which option of each group was taken, make paths absolute.
+    """Note which option of each group was taken, make paths absolute, fill in what files tell.
 
     Args:
         config: As Hydra composed it; changed in place.
@@ -79,13 +80,14 @@ def complete(
             if option is not None and not group.startswith(UNCHOSEN)
         }
     _make_absolute(config)
+    fill_facts(config)
     drop_unused(config, overrides)
     return config
 
 
 def _make_absolute(config: DictConfig) -> None:
     """A run is read again from other folders, so its files are named from the root."""
-    for key in (*FILES, RUN):
+    for key in (*FILES, *RUNS):
         # What is missing, or an interpolation to nothing, is for the check to tell.
         value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
         if isinstance(value, str) and value:

@@ -23,19 +23,25 @@ __all__ = ["propagate"]
 
 
 def propagate(
-    network: MLP, activation: SmoothActivation, x: Float[Tensor, "n d"], space: int
+    network: MLP,
+    activation: SmoothActivation,
+    x: Float[Tensor, "n d"],
+    space: int,
+    scale: Float[Tensor, " d"],
 ) -> Jet:
-    """The jet of a perceptron with one output, differentiable once more by its parameters.
+    """The jet of ``x -> network(scale x)``, differentiable once more by the network's parameters.
 
     Args:
-        network: The perceptron.
+        network: A perceptron with one output.
         activation: Its nonlinearity.
         x: The points.
         space: How many coordinates, the first ones, the Laplacian sums over.
+        scale: Factor on each coordinate.
     """
     first, *inner, last = (layer for layer in network if isinstance(layer, nn.Linear))
-    z = x @ first.weight.T
-    slopes = first.weight.T[:, None].expand(-1, len(x), -1)
+    weight = first.weight * scale
+    z = x @ weight.T
+    slopes = weight.T[:, None].expand(-1, len(x), -1)
     rows = torch.cat((z[None], slopes, torch.zeros_like(z)[None]))
     bias = first.bias
     for layer in (*inner, last):
@@ -56,11 +62,11 @@ class _Activate(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        rows: Float[Tensor, "d+2 n w"],
+        rows: Float[Tensor, "rows n w"],
         bias: Float[Tensor, " w"],
         activation: SmoothActivation,
         space: int,
-    ) -> Float[Tensor, "d+2 n w"]:
+    ) -> Float[Tensor, "rows n w"]:
         value, slope, curve, third = three_derivatives(activation, rows[0] + bias)
         squares = rows[1 : 1 + space].square().sum(0)
         out = rows * slope
@@ -73,8 +79,8 @@ class _Activate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, cotangent: Float[Tensor, "d+2 n w"]
-    ) -> tuple[Float[Tensor, "d+2 n w"], Float[Tensor, " w"], None, None]:
+        ctx: Any, cotangent: Float[Tensor, "rows n w"]
+    ) -> tuple[Float[Tensor, "rows n w"], Float[Tensor, " w"], None, None]:
         rows, slope, curve, third, squares = ctx.saved_tensors
         inner = slice(1, 1 + ctx.space)
         last = cotangent[-1]

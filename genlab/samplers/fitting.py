@@ -58,7 +58,7 @@ class Fit(ABC):
         if not isinstance(model, self.teaches):
             raise UserError(
                 f"sampler.fit: {type(self).__name__} teaches {self.teaches.__name__} models, not "
-                f"{type(model).__name__}; leave it to the model, or take fit@sampler.fit=likelihood"
+                f"{type(model).__name__}"
             )
 
     @abstractmethod

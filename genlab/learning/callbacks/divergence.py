@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from genlab.batch import Batch, Chunk
 from genlab.bounds import Positive
+from genlab.data.module import DataModule
 from genlab.errors import RunError, UserError
 from genlab.learning.learner import Learner
 from genlab.runs.directory import RunDirectory
@@ -26,10 +27,11 @@ class Divergence(Callback):
     Where the data are to blame, the message says so.
 
     Args:
-        threshold: Nats a dimension above the lowest mean loss of a chunk so far.
+        threshold: Nats a dimension above the lowest mean loss of a chunk so far; None for losses
+            of no such scale, which may only not become infinite.
     """
 
-    def __init__(self, *, threshold: Positive) -> None:
+    def __init__(self, *, threshold: Positive | None) -> None:
         self.threshold = threshold
         self.lowest = math.inf
 
@@ -38,7 +40,9 @@ class Divergence(Callback):
     ) -> None:
         assert isinstance(learner, Learner)
         losses = learner.losses.float().cpu()
-        limit = self.lowest + self.threshold * math.prod(learner.model.event_shape)
+        limit = math.inf
+        if self.threshold is not None:
+            limit = self.lowest + self.threshold * math.prod(learner.model.event_shape)
         lost = ~torch.isfinite(losses)
         # One batch of heavy-tailed data may lie far above; half a chunk does not.
         if losses.median() > limit:
@@ -57,7 +61,8 @@ class Divergence(Callback):
         loss = float(trainer.callback_metrics["val/loss"])
         if not math.isfinite(loss):
             data: Any = trainer.datamodule  # type: ignore[attr-defined]
-            _blame(data.validation, "of the validation")
+            if isinstance(data, DataModule):
+                _blame(data.validation, "of the validation")
             self._fail(trainer, learner, learner.step, loss)
 
     def _fail(self, trainer: pl.Trainer, learner: Learner, step: int, loss: float) -> None:
