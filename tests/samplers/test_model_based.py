@@ -253,7 +253,7 @@ def test_both_players_of_aas() -> None:
         model=Wave(),
         beta=0.8 / math.pi**2,
         candidates=100_000,
-        fit=Descent(steps=60, lr=0.1, batch_size=10_000, gradient_clip=5.0),
+        fit=Descent(steps=150, lr=0.05, batch_size=5000, gradient_clip=5.0),
     )
 
     def wave(x: Tensor) -> Tensor:
