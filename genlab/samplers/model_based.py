@@ -76,6 +76,8 @@ class ModelSampler(Sampler):
             model.confine(domain.box, base=confine)
         if model.preprocessing is None:
             model.preprocessing = Standardise(model.event_shape)
+        # What has just been put round it has the default type.
+        model.to(model.device, model.dtype)
         self.initialise()
         self.proposal = Proposal(domain, model, alpha=alpha)
         self._metrics: dict[str, float] = {}

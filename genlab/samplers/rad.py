@@ -27,7 +27,8 @@ class RAD(Sampler):
         candidates: Uniform points at which a refresh looks at the indicator.
         k: How much the points crowd where the residual is large.
         c: How many are spread evenly.
-        weighted: Count each point by one over its density. The paper counts them all the same.
+        weighted: Count each point by one over its density, and draw with replacement, so that this
+            is its density. The paper counts all the same, and draws none twice.
 
     Raises:
         ValueError: There are fewer candidates than points.
@@ -56,7 +57,8 @@ class RAD(Sampler):
         generator = self._generator("candidates")
         x = self.domain.sample(self.candidates, generator=generator)
         density = residual_distribution(evaluated(indicator, x), k=self.k, c=self.c)
-        chosen = torch.multinomial(density, self.n_points, generator=generator)
+        # Without replacement, as in the paper, many of few candidates are not spread as they say.
+        chosen = torch.multinomial(density, self.n_points, self.weighted, generator=generator)
         log_q = density[chosen].log() + self.domain.log_uniform
         return Points(x[chosen], log_q.to(x) if self.weighted else None)
 
