@@ -12,7 +12,7 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
-from genlab.data.streams import Stream
+from genlab.data.streams import Blocks, Stream
 from genlab.pde import Box
 from genlab.pinn.network import Network
 from genlab.pinn.pretraining import pretrain
@@ -128,7 +128,7 @@ class ResidualData(DataModule):
         return CellDensity(weight.view(cells, cells), (first, second))
 
 
-class _ResidualPoints(Stream):
+class _ResidualPoints(Blocks, Stream):
     """Fresh uniform points, weighted or resampled, block by block."""
 
     def __init__(self, data: ResidualData) -> None:
