@@ -60,11 +60,6 @@ class Solve(Experiment):
             )
         self.problem = build(config, "problem")
         self.data = build(config, "data")
-        if self.data.event_shape != (self.problem.dim,):
-            raise UserError(
-                f"problem.dim={self.data.event_shape[0]}: the problem has {self.problem.dim} "
-                f"coordinates; set problem.dim={self.problem.dim}"
-            )
         common = {"domain": self.problem.domain, "n_points": self.problem.n_points}
         if config.model is not None:
             common["model"] = build(config, "model")

@@ -42,15 +42,21 @@ class CustomProblem(Problem):
 
     Args:
         file: Path of the file.
+        dim: Number of coordinates, as many as the box has intervals.
         n_points: Collocation points that a solution is sought with.
 
     Raises:
         UserError: The file is missing or fails, or what it defines does not fit.
     """
 
-    def __init__(self, *, file: str, n_points: PositiveInt) -> None:
+    def __init__(self, *, file: str, dim: PositiveInt, n_points: PositiveInt) -> None:
         self._file = UserFile(file, "problem.file")
         domain = self._domain()
+        if domain.dim != dim:
+            raise UserError(
+                f"problem.dim={dim}: the box of {self._file.key} has {domain.dim} intervals; set "
+                f"problem.dim={domain.dim}"
+            )
         time = self._file.names.get("time", False)
         if not isinstance(time, bool):
             raise UserError(f"{self._file.key}: time is {time!r}, expected True or False")
@@ -72,7 +78,8 @@ class CustomProblem(Problem):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Functions of a file that is not importable cannot be pickled: the file is what is kept.
-        return partial(CustomProblem, file=self._file.path, n_points=self.n_points), ()
+        problem = partial(CustomProblem, file=self._file.path, dim=self.dim, n_points=self.n_points)
+        return problem, ()
 
     @property
     def has_exact(self) -> bool:

@@ -23,9 +23,7 @@ __all__ = ["animate_stages", "curves_figure", "solution_figure", "stage_figure",
 
 OUTSIDE = "0.85"
 SOLUTION = colormaps["viridis"].with_extremes(bad=OUTSIDE)
-RESIDUAL = colormaps["magma"].with_extremes(bad=OUTSIDE)
 MASS = DENSITY.with_extremes(bad=OUTSIDE)
-DECADES = 6
 FRAMES_A_SECOND = 2
 
 
@@ -150,12 +148,12 @@ def _draw(axes: Sequence[Axes], stage: Stage, domain: Domain) -> None:
         return
     _logarithm(axes[0], stage.residual, domain, "r\N{SUPERSCRIPT TWO}, log10, and the new points")
     _dots(axes[0], stage.x)
-    top = float(_finite(stage.indicator).max())
-    _field(axes[1], stage.indicator, domain, "Target h/Z", MASS, (0.0, top))
+    top = float(_finite(stage.indicator).max().clamp_min(1e-30).log10())
+    _logarithm(axes[1], stage.indicator, domain, "Target h/Z, log10", top=top, decades=4)
     if stage.density is None:
         _absent(axes[2], "the sampler has no density")
     else:
-        _field(axes[2], stage.density, domain, "Sampler q", MASS, (0.0, top))
+        _logarithm(axes[2], stage.density, domain, "Sampler q, log10", top=top, decades=4)
     if stage.error is None:
         _absent(axes[3], "the solution is not known")
     else:
@@ -195,11 +193,19 @@ def _field(
     add_colourbar(image, axis)
 
 
-def _logarithm(axis: Axes, values: Float[Tensor, "size size"], domain: Domain, title: str) -> None:
+def _logarithm(
+    axis: Axes,
+    values: Float[Tensor, "size size"],
+    domain: Domain,
+    title: str,
+    *,
+    top: float | None = None,
+    decades: int = 6,
+) -> None:
     """A field of many orders of magnitude, the upper ones of them."""
     logarithm = values.clamp_min(1e-30).log10()
-    top = float(_finite(logarithm).max())
-    _field(axis, logarithm, domain, title, RESIDUAL, (top - DECADES, top))
+    top = float(_finite(logarithm).max()) if top is None else top
+    _field(axis, logarithm, domain, title, MASS, (top - decades, top))
 
 
 def _finite(values: Tensor) -> Tensor:

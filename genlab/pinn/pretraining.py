@@ -34,5 +34,5 @@ def pretrain(network: Network, *, steps: int, seed: int) -> None:
         loss = network.residual(frame).square().mean()
         if not network.hard:
             loss = loss + network.boundary_loss(edge)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
