@@ -1,16 +1,23 @@
 """Data: streams, sets, DataModules."""
 
+from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.module import DataModule
 from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
+from genlab.data.table_data import TableData
+from genlab.data.table_file import TableFile
 from genlab.data.target_data import TargetData
 from genlab.data.target_density import TargetDensity
 
 __all__ = [
     "DataModule",
+    "FixedSets",
     "FreshSamples",
     "NoSamples",
+    "Sets",
     "ShuffledSet",
     "Stream",
+    "TableData",
+    "TableFile",
     "TargetData",
     "TargetDensity",
 ]
