@@ -66,14 +66,15 @@ def run(words: list[str]) -> int:
         x = draw_samples(model, n, context, generator=generator).cpu()
     print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
-    rows = _rows(x, context)
-    names = _names(experiment.data, x)
+    data = experiment.data
+    rows = _rows(x, context if data.context_columns else None)
+    names = _names(data, x)
     if arguments.output is None:
         _show(rows, names)
     elif arguments.output.suffix == ".csv":
         write_table(arguments.output, names, rows.numpy())
     else:
-        _write(arguments.output, x, rows if experiment.data.columns else x)
+        _write(arguments.output, x, x if data.columns is None else rows)
     if arguments.output is not None:
         print(f"wrote {arguments.output}")
     return 0
@@ -91,7 +92,7 @@ def _rows(x: Tensor, context: Tensor | None) -> Tensor:
     """Flat samples, each before the vector that it was drawn under."""
     import torch
 
-    if context is None or not context.is_floating_point():
+    if context is None:
         return x.flatten(1)
     return torch.cat((x.flatten(1), context.to(x).expand(len(x), -1)), 1)
 

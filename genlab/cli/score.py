@@ -19,8 +19,9 @@ EXAMPLES = """\
   genlab score latest -i points.csv
   genlab score latest -i points.npy -o scores.csv
 
-POINTS holds one point a row: CSV with or without a header, NPY, or NPZ with an array x. For a run on
-a table, columns are taken by their names; without names, those that were learned, then the condition.
+POINTS holds one point a row: CSV with or without a header, NPY, or NPZ with an array x.
+For a run on a table, columns are taken by name; a file without names holds just those that were
+learned, then those of the condition.
 A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone."""
 
 LABELS = {"exact": "exact", "lower_bound": "a lower bound", "estimate": "an estimate"}
