@@ -19,7 +19,14 @@ __all__ = ["complete", "compose"]
 
 register_choose()
 
-FILES = ("data.file", "data.path", "problem.file")
+FILES = (
+    "data.file",
+    "data.path",
+    "data.val_path",
+    "data.test_path",
+    "data.root",
+    "problem.file",
+)
 # Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
 UNCHOSEN = ("command", "hydra/", "pairing/")
 # A run's folder, or its name, or `latest`.

@@ -17,7 +17,7 @@ from genlab.bijections.standardise import Standardise
 from genlab.data.streams import Stream
 from genlab.targets.target import Target
 
-__all__ = ["DataModule", "chunk_ends"]
+__all__ = ["DataModule"]
 
 EVALUATION_BATCH = 8192
 
@@ -42,10 +42,16 @@ class DataModule(pl.LightningDataModule, ABC):
     Attributes:
         target: The distribution that the data come from, or None where only data are known.
         levels: Number of values that each number of a quantised picture takes; None for others.
+        columns: Names of the coordinates of a sample; None where they have none.
+        context_columns: Names of the coordinates of a context vector; none without one.
+        standardise_context: Whether the model is to see context vectors in standardised units.
     """
 
     target: Target | None = None
     levels: int | None = None
+    columns: tuple[str, ...] | None = None
+    context_columns: tuple[str, ...] = ()
+    standardise_context: bool = False
 
     def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:
         super().__init__()
@@ -81,6 +87,11 @@ class DataModule(pl.LightningDataModule, ABC):
     def test(self) -> Batch | None:
         """The fixed set that the test metrics are computed on; None without samples."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of the data before a model is trained on them; may read them."""
+        return ()
+
     def first_rows(self, n: int = 10_000) -> Batch:
         """Rows that data-dependent starts are computed from."""
         return self.stream.rows(0, n)
@@ -102,9 +113,11 @@ class Chunks:
         trainer = self.data.trainer
         assert trainer is not None
         learner: Any = trainer.lightning_module
-        step = learner.step
+        settings, step = learner.settings, learner.step
+        stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
         chunk = partial(Passes, self.data) if learner.whole_passes else self._chunk
-        for end in chunk_ends(step, learner.settings):
+        while step < stop:
+            end = min(_next_multiple(step, settings.log_every), stop)
             yield chunk(step, end, trainer.global_rank, trainer.world_size)
             step = end
 
@@ -161,19 +174,6 @@ class EvaluationBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         return self.data.split(EVALUATION_BATCH)
-
-
-def chunk_ends(step: int, settings: Any) -> Iterator[int]:
-    """Where the chunks end that follow a step, up to the next validation.
-
-    Args:
-        step: Steps taken so far.
-        settings: The trainer's settings.
-    """
-    stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
-    while step < stop:
-        step = min(_next_multiple(step, settings.log_every), stop)
-        yield step
 
 
 def _next_multiple(step: int, of: int) -> int:

@@ -53,8 +53,9 @@ def assembly(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """In place of ``genlab.assembly``: every run is a standard normal in the plane."""
     module = ModuleType("genlab.assembly")
     model: Density = StandardNormal((2,))
+    data = SimpleNamespace(columns=None, context_columns=())
     metrics = {"test/nll": 2.5, "test/nll/se": 0.01}
-    experiment = SimpleNamespace(model=model, density=model, test=lambda: metrics)
+    experiment = SimpleNamespace(model=model, density=model, data=data, test=lambda: metrics)
     module.load = lambda path: experiment
     monkeypatch.setitem(sys.modules, "genlab.assembly", module)
     monkeypatch.setattr(genlab, "assembly", module, raising=False)

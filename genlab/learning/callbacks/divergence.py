@@ -12,7 +12,6 @@ from lightning.pytorch.callbacks import Callback
 
 from genlab.batch import Batch, Chunk
 from genlab.bounds import Positive
-from genlab.data.module import DataModule
 from genlab.errors import RunError, UserError
 from genlab.learning.learner import Learner
 from genlab.runs.directory import RunDirectory
@@ -61,8 +60,7 @@ class Divergence(Callback):
         loss = float(trainer.callback_metrics["val/loss"])
         if not math.isfinite(loss):
             data: Any = trainer.datamodule  # type: ignore[attr-defined]
-            if isinstance(data, DataModule):
-                _blame(data.validation, "of the validation")
+            _blame(data.validation, "of the validation")
             self._fail(trainer, learner, learner.step, loss)
 
     def _fail(self, trainer: pl.Trainer, learner: Learner, step: int, loss: float) -> None:
