@@ -33,7 +33,7 @@ from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
 from genlab.evaluation import evaluate
 from genlab.evaluation.figures import animate_paths, draw, save_figures
-from genlab.learning.callbacks import Checkpoints, Patience, StopOnSignal
+from genlab.learning.callbacks import Checkpoints, Curves, Patience, StopOnSignal
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
@@ -154,6 +154,7 @@ class Experiment:
                 *self._callbacks(),
                 *callbacks,
                 Patience(),
+                Curves(),
                 checkpoints,
                 StopOnSignal(interruption),
             ],
