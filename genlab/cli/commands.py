@@ -11,6 +11,7 @@ COMMANDS = {
     "score": "log-density of your own points",
     "sample": "draw from a run's model",
     "plot": "draw a run's figures again",
+    "compare": "many runs in one table, page or picture",
     "board": "look at all runs in TensorBoard",
     "list": "what there is to choose from; `genlab list runs`: your runs",
     "doctor": "check this machine and this installation",
@@ -23,5 +24,6 @@ EXAMPLES = """\
   genlab train -m model=nice,realnvp data=moons,rings    a sweep: every pair
   genlab list models                         what `model=` can be
   genlab sample latest -n 1000 -o new.csv    draw from the run that was started last
+  genlab compare --html compare.html         table, curves and figures of all runs
   genlab resume latest trainer.max_steps=20000
   genlab board                               TensorBoard over outputs/"""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import GenlabError, UserError
+from genlab.runs.comparison.cells import SIGN
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import OUTPUTS, find_runs
@@ -15,7 +16,6 @@ from genlab.runs.status import effective_state
 
 __all__ = ["print_runs"]
 
-SIGN = {"exact": "", "lower_bound": "<= ", "estimate": "~ "}
 HEADER = ("started", "state", "model", "data", "metric", "value", "run")
 
 
