@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from genlab.targets.target import Target
 
-__all__ = ["Experiment", "experiment", "load"]
+__all__ = ["Experiment", "experiment", "load", "new_directory"]
 
 RUN_VARIABLE = "GENLAB_RUN"
 
@@ -142,7 +142,7 @@ class Experiment:
             raise UserError("fit: this experiment is fitted already; make another one")
         if not resume:
             self.initialise()
-        run = self.directory = self.directory or self._new_directory()
+        run = self.directory = self.directory or new_directory(self.config)
         interruption = Interruption()
         checkpoints = Checkpoints()
         loggers = self._loggers(run, resume)
@@ -269,16 +269,6 @@ class Experiment:
         # The target stays where the generators of the data are, on the CPU.
         self.model.to(device_of(self.settings.accelerator)).eval()
 
-    def _new_directory(self) -> RunDirectory:
-        # Data-parallel training runs the program again in other processes, for the same run.
-        if rank_zero_only.rank:  # type: ignore[attr-defined]
-            return RunDirectory(Path(os.environ[RUN_VARIABLE]))
-        now = datetime.now()
-        name = f"{now:%H-%M-%S}-{self.config.choices.model}-{self.config.choices.data}"
-        path = claim(Path(self.config.outputs) / f"{now:%Y-%m-%d}", name)
-        os.environ[RUN_VARIABLE] = str(path)
-        return RunDirectory.create(path)
-
     def _loggers(self, run: RunDirectory, resume: bool) -> list[Any]:
         if self.config.logger is None:
             return []
@@ -291,6 +281,22 @@ class Experiment:
     def _callbacks(self) -> list[Any]:
         nodes = self.config.callbacks or {}
         return [build(nodes, name) for name, node in nodes.items() if node is not None]
+
+
+def new_directory(config: DictConfig) -> RunDirectory:
+    """A directory of its own for a run, below ``outputs``, named by time, model and data.
+
+    Raises:
+        UserError: ``outputs`` cannot be written.
+    """
+    # Data-parallel training runs the program again in other processes, for the same run.
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
+        return RunDirectory(Path(os.environ[RUN_VARIABLE]))
+    now = datetime.now()
+    name = f"{now:%H-%M-%S}-{config.choices.model}-{config.choices.data}"
+    path = claim(Path(config.outputs) / f"{now:%Y-%m-%d}", name)
+    os.environ[RUN_VARIABLE] = str(path)
+    return RunDirectory.create(path)
 
 
 def experiment(*overrides: str) -> Experiment:

@@ -7,13 +7,17 @@ __all__ = ["COMMANDS", "EXAMPLES"]
 COMMANDS = {
     "train": "train a model on data, and test it against the exact answer",
     "resume": "go on with a run that was stopped, or further than planned",
+    "rerun": "a run's configuration again, or with something changed, in a new directory",
     "evaluate": "test a run again and print its metrics",
     "score": "log-density of your own points",
     "sample": "draw from a run's model",
     "plot": "draw a run's figures again",
+    "show": "what a run is, how it stands, and what came out",
+    "diff": "in what two runs differ",
     "compare": "many runs in one table, page or picture",
     "board": "look at all runs in TensorBoard",
     "list": "what there is to choose from; `genlab list runs`: your runs",
+    "clean": "remove the directories of failed runs",
     "doctor": "check this machine and this installation",
     "completion": "tab completion for bash, zsh and fish",
 }

@@ -87,6 +87,8 @@ def _complete(before: Sequence[str], word: str) -> list[str]:
         return [*groups(config_dir()), "runs"]
     if command == "resume" and arguments:
         return _keys(read_manifest(resolve(arguments[0]))["config"], word)
+    if command == "rerun" and arguments:
+        return _hydra("train", arguments[1:], word)
     return [*_runs(), *(_paths(word) if word else [])] or _paths(word)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genlab.config.mistakes import explain
     from genlab.config.output import register_claim
     from genlab.config.places import config_dir
+    from genlab.config.recomposition import recompose
     from genlab.config.signature import locate
     from genlab.config.sources import source_node
     from genlab.config.stored import plain, read_config
@@ -31,6 +32,7 @@ __all__ = [
     "locate",
     "plain",
     "read_config",
+    "recompose",
     "register_claim",
     "source_node",
 ]
@@ -47,6 +49,7 @@ HOMES = {
     "locate": "signature",
     "plain": "stored",
     "read_config": "stored",
+    "recompose": "recomposition",
     "register_claim": "output",
     "source_node": "sources",
 }
