@@ -15,8 +15,8 @@ from lightning.fabric.utilities.seed import seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.bijections.bijection import Bijection
 from genlab.bijections.inverse import Inverse
-from genlab.bijections.standardise import Standardise
 from genlab.config import (
     OPTIONAL,
     build,
@@ -100,13 +100,8 @@ class Experiment:
         _describe_source(config)
         self.model = build(config, "model")
         # A model that lives in a box has its own way to data units.
-        if self.data.standardise and self.model.preprocessing is None:
-            self.model.preprocessing = Standardise(
-                self.data.event_shape, untouched=self.model.circular
-            )
-            if isinstance(source := getattr(self.model, "base", None), TargetDensity):
-                # A source has the units of its own data, the model works in standardised ones.
-                source.preprocessing = Inverse(self.model.preprocessing)
+        if self.model.preprocessing is None:
+            _precede(self.model, self.data.preprocessing(self.model.circular))
         self.module = build(
             config,
             "objective",
@@ -239,6 +234,7 @@ class Experiment:
             self.model,
             test=self.data.test,
             target=self.data.target,
+            levels=self.data.levels,
             generator=generator(self.config.seed, "evaluate"),
         )
 
@@ -337,6 +333,15 @@ def _describe_source(config: DictConfig) -> None:
     source = config.model.get("source")
     if isinstance(source, str) and source not in SOURCES:
         config.model.source = source_node(source, config.model.event_shape, SOURCES)
+
+
+def _precede(model: Density, preprocessing: Bijection | None) -> None:
+    """Let a model work behind a map from data units."""
+    model.preprocessing = preprocessing
+    source = getattr(model, "base", None)
+    if preprocessing is not None and isinstance(source, TargetDensity):
+        # A source has the units of its own data, the model works in preprocessed ones.
+        source.preprocessing = Inverse(preprocessing)
 
 
 def _warm_start(model: Density, run: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.choose import register_choose
+from genlab.config.facts import fill_facts
 from genlab.config.mistakes import explain
 from genlab.config.raw import compose_raw
 from genlab.config.unused import drop_unused
@@ -56,7 +57,7 @@ def complete(
     choices: Mapping[str, str | None],
     overrides: Sequence[str],
 ) -> DictConfig:
-    """Drop what is not used, note which option of each group was taken, make paths absolute.
+    """Note which option of each group was taken, make paths absolute, fill in what files tell.
 
     Args:
         config: As Hydra composed it; changed in place.
@@ -79,6 +80,7 @@ def complete(
             if option is not None and not group.startswith(UNCHOSEN)
         }
     _make_absolute(config)
+    fill_facts(config)
     drop_unused(config, overrides)
     return config
 

@@ -83,7 +83,8 @@ def _check_choices(plain: Mapping[str, Any]) -> None:
             if isinstance(node, Mapping) and "_target_" in node and node.get(group) is not None:
                 target = locate(key, node["_target_"])
                 takes = signature(target)
-                if group not in takes.parameters and not takes.open:
+                described = group in takes.parameters and isinstance(node[group], Mapping)
+                if not described and not takes.open:
                     name = getattr(target, "__name__", node["_target_"])
                     raise UserError(f"{group}={option}: nothing uses it; {name} has no {group}")
 

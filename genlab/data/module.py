@@ -12,6 +12,8 @@ import lightning.pytorch as pl
 import torch
 
 from genlab.batch import Batch, Chunk
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.standardise import Standardise
 from genlab.data.streams import Stream
 from genlab.targets.target import Target
 
@@ -33,17 +35,31 @@ class DataModule(pl.LightningDataModule, ABC):
         standardise: Let the model work on data of zero mean and unit variance; its log-density is
             still reported in data units.
 
+    A class whose files tell what a model has to know may have a static method ``facts(**node)``: it
+    is given the section of the configuration, and returns ``event_shape``, ``context_dim`` or
+    ``labels`` in the place of those that are null there.
+
     Attributes:
         target: The distribution that the data come from, or None where only data are known.
+        levels: Number of values that each number of a quantised picture takes; None for others.
     """
 
     target: Target | None = None
+    levels: int | None = None
 
     def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:
         super().__init__()
         self.event_shape = tuple(event_shape)
         self.batch_size = batch_size
         self.standardise = standardise
+
+    def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
+        """What carries data units to those that a model works in, before it starts from data.
+
+        Args:
+            circular: Coordinates that are angles to the model, and keep their units.
+        """
+        return Standardise(self.event_shape, untouched=circular) if self.standardise else None
 
     @property
     @abstractmethod

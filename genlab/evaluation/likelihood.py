@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 
 from genlab.batch import Batch
@@ -10,7 +13,7 @@ from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.evaluation.inference import BATCH_SIZE, batches, device_of, inference, log_probs, spawn
 from genlab.targets.target import Target
 
-__all__ = ["kl", "negative_log_likelihood"]
+__all__ = ["bits_per_dim", "kl", "negative_log_likelihood"]
 
 
 def negative_log_likelihood(
@@ -69,3 +72,18 @@ def kl(
             log_p = target.log_prob(x.double()).cpu()
             differences.append(log_p - log_probs(model, x, batch_size=batch_size))
     return estimate_mean(torch.cat(differences))
+
+
+def bits_per_dim(nll: Estimate, event_shape: Sequence[int], levels: int) -> Estimate:
+    """``NLL / (D log 2) + log2 L``: from the density of ``(level + u) / L`` to the mass of a level.
+
+    The mean over u in [0, 1) bounds the code length of the levels themselves from above (Theis, van
+    den Oord, Bethge, "A note on the evaluation of generative models", 2016, eq. 5).
+
+    Args:
+        nll: Nats per sample.
+        event_shape: Shape of one sample, of D numbers.
+        levels: L, the number of values that each of them takes.
+    """
+    nats = math.prod(event_shape) * math.log(2)
+    return Estimate(nll.value / nats + math.log2(levels), nll.se / nats)

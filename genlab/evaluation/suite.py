@@ -13,7 +13,7 @@ from genlab.evaluation.estimate import Estimate
 from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
 from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.inversion import bijection_of, inverse_error
-from genlab.evaluation.likelihood import kl, negative_log_likelihood
+from genlab.evaluation.likelihood import bits_per_dim, kl, negative_log_likelihood
 from genlab.evaluation.speed import samples_per_second
 from genlab.evaluation.trajectories import straightness
 from genlab.evaluation.wasserstein import wasserstein2
@@ -30,6 +30,7 @@ def evaluate(
     test: Batch | None,
     target: Target | None,
     generator: torch.Generator,
+    levels: int | None = None,
     w2_points: int = 2000,
     kl_samples: int | None = None,
     weighted: int = 20_000,
@@ -39,6 +40,8 @@ def evaluate(
 
     - ``test/nll``: nats per held-out sample; for an autoencoder a bound on it by so many
       ``test/importance_samples`` a sample.
+    - ``test/bits_per_dim``: the same in bits a number of a quantised picture, of mass instead of
+      density.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
     - ``test/ess``: effective sample size of the model's samples weighted towards the target, as a
       fraction, and ``test/log_z``, ``log Z`` of the target by the mean of these weights, where the
@@ -60,6 +63,7 @@ def evaluate(
         test: Held-out samples, or None.
         target: What the model should be, or None.
         generator: Source of all randomness; the global one is left alone.
+        levels: Number of values that each number of a quantised picture takes; None for others.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
@@ -81,6 +85,8 @@ def evaluate(
     if test is not None:
         nll = negative_log_likelihood(model, test, generator=for_nll, batch_size=batch_size)
         record("test/nll", nll)
+        if levels is not None:
+            record("test/bits_per_dim", bits_per_dim(nll, model.event_shape, levels))
     if isinstance(model, VAE):
         metrics["test/importance_samples"] = float(model.importance_samples)
     if target is not None and target.entropy is not None:

@@ -137,7 +137,7 @@ def test_an_unknown_shell(capsys: Capture) -> None:
 def test_asking_imports_nothing_slow(shell_environment: dict[str, str]) -> None:
     asked = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "genlab", "completion", "--query"],
-        env={**shell_environment, "COMP_LINE": "genlab train model.la"},
+        env={**shell_environment, "COMP_LINE": "genlab train model.lay"},
         capture_output=True,
         text=True,
         check=True,
