@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from genlab.targets.target import Target
 
-__all__ = ["Experiment", "experiment", "load", "new_directory"]
+__all__ = ["Experiment", "describe_source", "experiment", "load", "new_directory"]
 
 RUN_VARIABLE = "GENLAB_RUN"
 
@@ -97,7 +97,7 @@ class Experiment:
             torch.set_num_threads(self.settings.threads)
         seed_everything(config.seed, verbose=False)
         self.data = build(config, "data")
-        _describe_source(config)
+        describe_source(config)
         self.model = build(config, "model")
         # A model that lives in a box has its own way to data units.
         if self.model.preprocessing is None:
@@ -328,7 +328,7 @@ def load(run_dir: str | Path) -> Experiment:
     return loaded
 
 
-def _describe_source(config: DictConfig) -> None:
+def describe_source(config: DictConfig) -> None:
     """Put a target in the place of its name, so that a run can be read without these configs."""
     source = config.model.get("source")
     if isinstance(source, str) and source not in SOURCES:

@@ -155,7 +155,7 @@ def _sections(command: str) -> set[str]:
     """The top-level keys that the primary config has: its own, and those of its groups."""
     text = OmegaConf.load(config_dir() / f"{command}.yaml")
     primary = cast(dict[str, Any], OmegaConf.to_container(text, resolve=False))
-    own = primary.keys() - {"defaults", "hydra"}
+    own = primary.keys() - {"defaults", "hydra", "sweep"}
     groups = {
         group
         for entry in primary["defaults"]
