@@ -6,6 +6,7 @@ __all__ = ["COMMANDS", "EXAMPLES"]
 
 COMMANDS = {
     "train": "train a model on data, and test it against the exact answer",
+    "tune": "search the settings of a model, trial by trial",
     "resume": "go on with a run that was stopped, or further than planned",
     "rerun": "a run's configuration again, or with something changed, in a new directory",
     "evaluate": "test a run again and print its metrics",

@@ -71,12 +71,14 @@ def launch(
         say: Tells the user a line.
     """
     if _plugin(config) == "hydra_submitit_launcher":
-        _launch_each(make, jobs, at_once=_submitted_at_once(config))
+        _launch_each(make, sweep, jobs, at_once=_submitted_at_once(config))
     else:
         _launch_together(make, sweep, jobs, say)
 
 
-def _launch_each(make: Callable[[], Any], jobs: Sequence[Job], *, at_once: int) -> None:
+def _launch_each(
+    make: Callable[[], Any], sweep: SweepDirectory, jobs: Sequence[Job], *, at_once: int
+) -> None:
     """Each job by itself: submitit gives up on all of a batch when one of it is killed."""
 
     def launch_one(job: Job) -> None:
@@ -85,8 +87,9 @@ def _launch_each(make: Callable[[], Any], jobs: Sequence[Job], *, at_once: int) 
         try:
             make().launch([_words(job)], initial_job_idx=job.number)
         except UncompletedJobError:
-            # It was killed; the directory of the sweep says so.
-            return
+            # One that had begun was killed, and the directory of the sweep says so.
+            if sweep.read([job])[0].state == "waiting":
+                raise
 
     with ThreadPoolExecutor(at_once) as threads:
         for launched in [threads.submit(launch_one, job) for job in jobs]:

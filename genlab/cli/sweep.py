@@ -211,12 +211,15 @@ def _launcher(hydra: Hydra, config: Any, task: SweepJob) -> Any:
 @contextmanager
 def _hydra(arguments: Namespace, command: str) -> Iterator[Hydra]:
     """Hydra over the folder of the configs, as its own main function sets it up."""
+    from hydra import version
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
     from hydra.core.global_hydra import GlobalHydra
 
     from genlab.config import config_dir
+    from genlab.config.raw import VERSION_BASE
 
+    version.setbase(VERSION_BASE)
     GlobalHydra.instance().clear()
     folder = arguments.config_path or str(config_dir())
     try:

@@ -106,6 +106,9 @@ def _refuse_sweeps_own(overrides: Sequence[str], *, dry_run: bool) -> None:
     own = [word for word in overrides if word.startswith("sweep.")]
     for word in [*own, *([DRY_RUN] if dry_run else [])]:
         raise UserError(f"{word}: goes with -m, a sweep")
+    for word in overrides:
+        if re.match(r"\+?search[.=]", word):
+            raise UserError(f"{word}: goes with `genlab tune`")
 
 
 def train_one(

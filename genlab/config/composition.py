@@ -21,7 +21,7 @@ register_choose()
 
 FILES = ("data.file", "data.path")
 # Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
-UNCHOSEN = ("hydra/", "pairing/", "sweep")
+UNCHOSEN = ("hydra/", "pairing/", "sweep", "search")
 # A run's folder, or its name, or `latest`.
 RUN = "trainer.warm_start"
 
@@ -74,8 +74,9 @@ def complete(
         raise UserError(f"command={config.command}: fixed; run `genlab {config.command}` instead")
     with open_dict(config):
         config.pop("hydra", None)
-        # What a sweep is told does not reach its runs.
+        # What a sweep or a search is told does not reach its runs.
         config.pop("sweep", None)
+        config.pop("search", None)
         config.choices = {
             group.removesuffix("@_global_"): option
             for group, option in choices.items()

@@ -166,6 +166,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "two flags": (["-m", "--cfg", "job"], "train: -m, --run, --cfg, --info and"),
     "flag without its flag": (["--resolve"], "train: --resolve goes with --cfg"),
     "what only a sweep takes": (["sweep.fail_fast=true"], "sweep.fail_fast=true: goes with -m"),
+    "what only a search takes": (["+search=nsf"], "+search=nsf: goes with `genlab tune`"),
     "dry run of one": (["--dry-run"], "--dry-run: goes with -m"),
     "sweep's option": (
         ["-m", "seed=1,2", "sweep.fail_fast=1"],
