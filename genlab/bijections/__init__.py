@@ -14,6 +14,7 @@ from genlab.bijections.elementwise import Elementwise
 from genlab.bijections.freeze import Freeze
 from genlab.bijections.half_free import HalfFreeCoupling
 from genlab.bijections.inverse import Inverse
+from genlab.bijections.logit import LogitTransform
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.mixed import Mixed
 from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
@@ -54,6 +55,7 @@ __all__ = [
     "Inverse",
     "LULinear",
     "Logit",
+    "LogitTransform",
     "Mixed",
     "PathCosts",
     "Permutation",
