@@ -79,7 +79,10 @@ class Overview:
     def _look(self) -> None:
         states = self.sweep.read(self.jobs)
         for state in states:
-            if state.ended and state.job.number not in self.told:
+            if not state.ended:
+                # A job that is tried again is told of again.
+                self.told.discard(state.job.number)
+            elif state.job.number not in self.told:
                 self.told.add(state.job.number)
                 self._tell(state)
         if self._live is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,13 +27,21 @@ __all__ = ["sweep"]
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
-def sweep(arguments: Namespace, overrides: Sequence[str], command: str, *, dry_run: bool) -> int:
+def sweep(
+    arguments: Namespace,
+    overrides: Sequence[str],
+    command: str,
+    *,
+    made: Collection[Path],
+    dry_run: bool,
+) -> int:
     """Run every combination of the values that the overrides give.
 
     Args:
         arguments: Hydra's flags.
         overrides: Those of the command line, the search path included.
         command: Name of the primary config.
+        made: The directories that genlab has made for itself; grows with that of the sweep.
         dry_run: Print the jobs, and run nothing.
 
     Raises:
@@ -58,15 +66,20 @@ def sweep(arguments: Namespace, overrides: Sequence[str], command: str, *, dry_r
         if dry_run:
             print(_listing(jobs), end="")
             return 0
-        return _run(hydra, config, arguments, jobs, fail_fast=options["fail_fast"])
+        return _run(hydra, config, arguments, jobs, made=made, fail_fast=options["fail_fast"])
 
 
 def _run(
-    hydra: Hydra, config: Any, arguments: Namespace, jobs: Sequence[Job], *, fail_fast: bool
+    hydra: Hydra,
+    config: Any,
+    arguments: Namespace,
+    jobs: Sequence[Job],
+    *,
+    made: Collection[Path],
+    fail_fast: bool,
 ) -> int:
     from omegaconf import OmegaConf, read_write
 
-    is_default = config.hydra.sweep.dir.startswith(str(Path(config.outputs).absolute()))
     directory = SweepDirectory(Path(config.hydra.sweep.dir).absolute())
     with read_write(config):
         # Claimed once: the other processes take it as it is.
@@ -74,7 +87,9 @@ def _run(
         config.hydra.run.dir = str(directory.path)
     directory.plan(jobs)
     OmegaConf.save(config, directory.path / "multirun.yaml")
-    task = SweepJob(directory, arguments, fail_fast=fail_fast, ours=is_default)
+    task = SweepJob(
+        directory, arguments, fail_fast=fail_fast, ours=directory.path.resolve() in made
+    )
     waiting = [job for job in jobs if job.done_in is None]
     overview = Overview(directory, jobs)
     try:

@@ -86,10 +86,11 @@ def _sweep(arguments: Namespace, ordered: Sequence[str], *, dry_run: bool) -> in
     from genlab.cli.sweep import sweep
     from genlab.config import explain, register_claim
 
-    register_claim(make=not dry_run)
+    made = register_claim(make=not dry_run)
     with _as_program(ordered):
         try:
-            return sweep(arguments, _with_searchpath(arguments), COMMAND, dry_run=dry_run)
+            overrides = _with_searchpath(arguments)
+            return sweep(arguments, overrides, COMMAND, made=made, dry_run=dry_run)
         except Exception as error:
             mistake = explain(error, COMMAND, arguments.overrides)
             if mistake is None or mistake is error:
