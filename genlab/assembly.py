@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric.utilities.seed import seed_everything
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bijections.bijection import Bijection
@@ -45,8 +42,8 @@ from genlab.learning.weights import load_weights
 from genlab.models.continuous import ContinuousFlow
 from genlab.models.flow_matching import SOURCES
 from genlab.randomness import generator
-from genlab.recording import recorded
-from genlab.runs.directory import RunDirectory, claim
+from genlab.recording import new_directory, recorded
+from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path, read_json, write_json
 from genlab.runs.find import resolve
 from genlab.runs.manifest import flatten, read_manifest
@@ -57,9 +54,7 @@ if TYPE_CHECKING:
 
     from genlab.targets.target import Target
 
-__all__ = ["Experiment", "describe_source", "experiment", "load", "new_directory"]
-
-RUN_VARIABLE = "GENLAB_RUN"
+__all__ = ["Experiment", "describe_source", "experiment", "load"]
 
 log = logging.getLogger(__name__)
 
@@ -277,22 +272,6 @@ class Experiment:
     def _callbacks(self) -> list[Any]:
         nodes = self.config.callbacks or {}
         return [build(nodes, name) for name, node in nodes.items() if node is not None]
-
-
-def new_directory(config: DictConfig) -> RunDirectory:
-    """A directory of its own for a run, below ``outputs``, named by time, model and data.
-
-    Raises:
-        UserError: ``outputs`` cannot be written.
-    """
-    # Data-parallel training runs the program again in other processes, for the same run.
-    if rank_zero_only.rank:  # type: ignore[attr-defined]
-        return RunDirectory(Path(os.environ[RUN_VARIABLE]))
-    now = datetime.now()
-    name = f"{now:%H-%M-%S}-{config.choices.model}-{config.choices.data}"
-    path = claim(Path(config.outputs) / f"{now:%Y-%m-%d}", name)
-    os.environ[RUN_VARIABLE] = str(path)
-    return RunDirectory.create(path)
 
 
 def experiment(*overrides: str) -> Experiment:

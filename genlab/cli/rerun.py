@@ -31,7 +31,7 @@ def run(words: list[str]) -> int:
         if arguments.overrides:
             config = recompose(config, arguments.overrides)
         check(config)
-        from genlab.assembly import new_directory
         from genlab.cli.fitting import fit
+        from genlab.recording import new_directory
     fit(config, new_directory(config))
     return 0
