@@ -223,6 +223,21 @@ def _launcher(hydra: Hydra, config: Any, task: SweepJob) -> Any:
     )
 
 
+def _prefer_own_launchers(folder: Path) -> None:
+    """Let the files of genlab describe the launchers, not those that come with the plugins.
+
+    Hydra would match the ones with the others by their names, which it warns of as outdated. What
+    it knows travels to the processes of the jobs.
+    """
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()  # finds the plugins, which register their configurations
+    registered = ConfigStore.instance().repo["hydra"]["launcher"]
+    for path in folder.glob("*.yaml"):
+        registered.pop(path.name, None)
+
+
 @contextmanager
 def _hydra(arguments: Namespace, command: str) -> Iterator[Hydra]:
     """Hydra over the folder of the configs, as its own main function sets it up."""
@@ -235,6 +250,7 @@ def _hydra(arguments: Namespace, command: str) -> Iterator[Hydra]:
     from genlab.config.raw import VERSION_BASE
 
     version.setbase(VERSION_BASE)
+    _prefer_own_launchers(config_dir() / "hydra" / "launcher")
     GlobalHydra.instance().clear()
     folder = arguments.config_path or str(config_dir())
     try:
