@@ -97,6 +97,8 @@ class Experiment:
         # A model that lives in a box has its own way to data units.
         if self.model.preprocessing is None:
             _precede(self.model, self.data.preprocessing(self.model.circular))
+        if self.data.standardise_context:
+            self.model.context_encoder.standardise = True
         self.module = build(
             config,
             "objective",
@@ -150,6 +152,8 @@ class Experiment:
             ],
         )
         with recorded(run, self.config, self.model.likelihood, self.module), interruption.handled():
+            for remark in self.data.remarks:
+                logging.getLogger("genlab.data").info("%s", remark)
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             if not trainer.is_global_zero:
                 return {}
@@ -182,6 +186,7 @@ class Experiment:
             target=self.data.target,
             samples=None if test is None else test.x,
             context=None if test is None else test.context,
+            names=self.data.columns,
             generator=generator(self.config.seed, "figures"),
         )
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from omegaconf import OmegaConf
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -209,6 +208,7 @@ class Tuning:
 def experiment_file(words: list[str], comment: str) -> str:
     """Overrides as a file of the group ``experiment``."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
 
     from genlab.config import config_dir
 

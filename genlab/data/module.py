@@ -42,10 +42,16 @@ class DataModule(pl.LightningDataModule, ABC):
     Attributes:
         target: The distribution that the data come from, or None where only data are known.
         levels: Number of values that each number of a quantised picture takes; None for others.
+        columns: Names of the coordinates of a sample; None where they have none.
+        context_columns: Names of the coordinates of a context vector; none without one.
+        standardise_context: Whether the model is to see context vectors in standardised units.
     """
 
     target: Target | None = None
     levels: int | None = None
+    columns: tuple[str, ...] | None = None
+    context_columns: tuple[str, ...] = ()
+    standardise_context: bool = False
 
     def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:
         super().__init__()
@@ -80,6 +86,11 @@ class DataModule(pl.LightningDataModule, ABC):
     @abstractmethod
     def test(self) -> Batch | None:
         """The fixed set that the test metrics are computed on; None without samples."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of the data before a model is trained on them; may read them."""
+        return ()
 
     def first_rows(self, n: int = 10_000) -> Batch:
         """Rows that data-dependent starts are computed from."""
