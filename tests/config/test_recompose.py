@@ -19,7 +19,7 @@ FLOW = ["model=realnvp", "data=rings", "model.layers=3", "trainer.max_steps=50",
         (FLOW, ["trainer.max_steps=8000"], [*FLOW, "trainer.max_steps=8000"]),
         # What is chosen anew starts from its own defaults, the rest stays as it was.
         (FLOW, ["model=nsf"], ["model=nsf", "data=rings", "trainer.max_steps=50", "seed=2"]),
-        (["+model.context_dim=2"], ["seed=1"], ["+model.context_dim=2", "seed=1"]),
+        (["+trainer.extra=2"], ["seed=1"], ["+trainer.extra=2", "seed=1"]),
         (["callbacks.images=null"], ["seed=1"], ["callbacks.images=null", "seed=1"]),
         (["data.seed=7"], ["seed=1"], ["data.seed=7", "seed=1"]),
         (["model=flow-matching"], ["model=nice"], ["model=nice"]),
