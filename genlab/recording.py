@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
 
 import torch
 from lightning.pytorch.utilities import rank_zero_only
@@ -13,14 +16,32 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.config.stored import names, plain
 from genlab.errors import Interrupted
 from genlab.learning.learner import Learner
-from genlab.runs.directory import RunDirectory
+from genlab.runs.directory import RunDirectory, claim
 from genlab.runs.files import atomic_path
 from genlab.runs.manifest import update_config, write_manifest
 from genlab.runs.status import write_status
 
-__all__ = ["recorded"]
+__all__ = ["new_directory", "recorded"]
+
+RUN_VARIABLE = "GENLAB_RUN"
 
 log = logging.getLogger(__name__)
+
+
+def new_directory(config: DictConfig) -> RunDirectory:
+    """A directory of its own for a run, below ``outputs``, named by time, model and data.
+
+    Raises:
+        UserError: ``outputs`` cannot be written.
+    """
+    # Data-parallel training runs the program again in other processes, for the same run.
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
+        return RunDirectory(Path(os.environ[RUN_VARIABLE]))
+    now = datetime.now()
+    name = "-".join((f"{now:%H-%M-%S}", *names(config.choices)))
+    path = claim(Path(config.outputs) / f"{now:%Y-%m-%d}", name)
+    os.environ[RUN_VARIABLE] = str(path)
+    return RunDirectory.create(path)
 
 
 @contextmanager

@@ -77,6 +77,9 @@ def weights(run: RunDirectory) -> Iterator[torch.Tensor]:
 def assert_same(a: RunDirectory, b: RunDirectory) -> None:
     for one, other in zip(weights(a), weights(b), strict=True):
         assert torch.equal(one, other)
+    one, other = read_json(a.curves), read_json(b.curves)
+    assert {**one, "seconds": None} == {**other, "seconds": None}
+    assert one["seconds"] == sorted(one["seconds"])
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,6 @@
 
 from genlab.assembly.entry import experiment, from_config, load
 from genlab.assembly.solve import Solve
-from genlab.assembly.training import Experiment
+from genlab.assembly.training import Experiment, describe_source
 
-__all__ = ["Experiment", "Solve", "experiment", "from_config", "load"]
+__all__ = ["Experiment", "Solve", "describe_source", "experiment", "from_config", "load"]

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric.utilities.seed import seed_everything
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.assembly.residual import residual_network
@@ -22,7 +19,6 @@ from genlab.config import (
     OPTIONAL,
     build,
     locate,
-    names,
     plain,
     source_node,
 )
@@ -31,7 +27,7 @@ from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
 from genlab.evaluation import evaluate
 from genlab.evaluation.figures import animate_paths, draw, save_figures
-from genlab.learning.callbacks import Checkpoints, Patience, StopOnSignal
+from genlab.learning.callbacks import Checkpoints, Curves, Patience, StopOnSignal
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
@@ -42,8 +38,8 @@ from genlab.learning.weights import load_weights
 from genlab.models.continuous import ContinuousFlow
 from genlab.models.flow_matching import SOURCES
 from genlab.randomness import generator
-from genlab.recording import recorded
-from genlab.runs.directory import RunDirectory, claim
+from genlab.recording import new_directory, recorded
+from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path, read_json, write_json
 from genlab.runs.find import resolve
 from genlab.runs.manifest import flatten
@@ -54,9 +50,7 @@ if TYPE_CHECKING:
 
     from genlab.targets.target import Target
 
-__all__ = ["Experiment"]
-
-RUN_VARIABLE = "GENLAB_RUN"
+__all__ = ["Experiment", "describe_source"]
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +99,7 @@ class Experiment:
         config = self.config
         given = {} if config.get("problem") is None else {"network": residual_network(config)}
         self.data = build(config, "data", **given)
-        _describe_source(config)
+        describe_source(config)
         self.model = build(config, "model")
         # A model that lives in a box has its own way to data units.
         if self.model.preprocessing is None:
@@ -142,7 +136,7 @@ class Experiment:
             raise UserError("fit: this experiment is fitted already; make another one")
         if not resume:
             self.initialise()
-        run = self.directory = self.directory or self._new_directory()
+        run = self.directory = self.directory or new_directory(self.config)
         interruption = Interruption()
         checkpoints = Checkpoints()
         loggers = self._loggers(run, resume)
@@ -155,6 +149,7 @@ class Experiment:
                 *callbacks,
                 *self._keepers(run),
                 Patience(),
+                Curves(),
                 checkpoints,
                 StopOnSignal(interruption),
             ],
@@ -308,16 +303,6 @@ class Experiment:
         # The target stays where the generators of the data are, on the CPU.
         self.model.to(device_of(self.settings.accelerator)).eval()
 
-    def _new_directory(self) -> RunDirectory:
-        # Data-parallel training runs the program again in other processes, for the same run.
-        if rank_zero_only.rank:  # type: ignore[attr-defined]
-            return RunDirectory(Path(os.environ[RUN_VARIABLE]))
-        now = datetime.now()
-        name = "-".join((f"{now:%H-%M-%S}", *names(self.config.choices)))
-        path = claim(Path(self.config.outputs) / f"{now:%Y-%m-%d}", name)
-        os.environ[RUN_VARIABLE] = str(path)
-        return RunDirectory.create(path)
-
     def _loggers(self, run: RunDirectory, resume: bool) -> list[Any]:
         if self.config.logger is None:
             return []
@@ -336,7 +321,7 @@ class Experiment:
         return [build(nodes, name) for name, node in nodes.items() if node is not None]
 
 
-def _describe_source(config: DictConfig) -> None:
+def describe_source(config: DictConfig) -> None:
     """Put a target in the place of its name, so that a run can be read without these configs."""
     source = config.model.get("source")
     if isinstance(source, str) and source not in SOURCES:

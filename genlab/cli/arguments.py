@@ -67,17 +67,17 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def check_output(path: Path, suffixes: Sequence[str]) -> None:
+def check_output(path: Path, suffixes: Sequence[str], *, option: str = "-o") -> None:
     """Refuse, before any work is done, an output file that could not be written.
 
     Raises:
         UserError: The suffix is none of ``suffixes``, or the folder is missing or not writable.
     """
     if path.suffix not in suffixes:
-        raise UserError(f"-o {path}: expected a file that ends in {' or '.join(suffixes)}")
+        raise UserError(f"{option} {path}: expected a file that ends in {' or '.join(suffixes)}")
     if path.is_dir():
-        raise UserError(f"-o {path}: is a folder")
+        raise UserError(f"{option} {path}: is a folder")
     if not path.parent.is_dir():
-        raise UserError(f"-o {path}: the folder {path.parent} does not exist")
+        raise UserError(f"{option} {path}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
-        raise UserError(f"-o {path}: the folder {path.parent} cannot be written")
+        raise UserError(f"{option} {path}: the folder {path.parent} cannot be written")

@@ -7,13 +7,19 @@ __all__ = ["COMMANDS", "EXAMPLES"]
 COMMANDS = {
     "train": "train a model on data, and test it against the exact answer",
     "solve": "solve a PDE on collocation points that follow its residual",
+    "tune": "search the settings of a model, trial by trial",
     "resume": "go on with a run that was stopped, or further than planned",
+    "rerun": "a run's configuration again, or with something changed, in a new directory",
     "evaluate": "test a run again and print its metrics",
     "score": "log-density of your own points",
     "sample": "draw from a run's model",
     "plot": "draw a run's figures again",
+    "show": "what a run is, how it stands, and what came out",
+    "diff": "in what two runs differ",
+    "compare": "many runs in one table, page or picture",
     "board": "look at all runs in TensorBoard",
     "list": "what there is to choose from; `genlab list runs`: your runs",
+    "clean": "remove the directories of failed runs",
     "doctor": "check this machine and this installation",
     "completion": "tab completion for bash, zsh and fish",
 }
@@ -25,5 +31,6 @@ EXAMPLES = """\
   genlab solve problem=peak sampler=das model=krnet
   genlab list models                         what `model=` can be
   genlab sample latest -n 1000 -o new.csv    draw from the run that was started last
+  genlab compare --html compare.html         table, curves and figures of all runs
   genlab resume latest trainer.max_steps=20000
   genlab board                               TensorBoard over outputs/"""

@@ -32,6 +32,8 @@ EXAMPLES = """\
   genlab completion fish | source            in ~/.config/fish/config.fish"""
 
 OPTION = re.compile(r"--?[a-zA-Z][\w-]*")
+# Options that genlab adds to Hydra's.
+OWN_OPTIONS = {"train": ["--dry-run"]}
 # What a user seldom sets.
 RARE = ("choices", "command", "hydra", "pairing")
 
@@ -87,6 +89,10 @@ def _complete(before: Sequence[str], word: str) -> list[str]:
         return [*groups(config_dir()), "runs"]
     if command == "resume" and arguments:
         return _keys(read_manifest(resolve(arguments[0]))["config"], word)
+    if command == "tune" and arguments[-1:] != ["--study"]:
+        return _hydra("train", arguments, word)
+    if command == "rerun" and arguments:
+        return _hydra("train", arguments[1:], word)
     return [*_runs(), *(_paths(word) if word else [])] or _paths(word)
 
 
@@ -134,7 +140,8 @@ def _hydra(command: str, arguments: Sequence[str], word: str) -> list[str]:
 
     actions = get_args_parser()._actions
     if word.startswith("-"):
-        return [option for action in actions for option in action.option_strings]
+        options = [option for action in actions for option in action.option_strings]
+        return [*options, *OWN_OPTIONS.get(command, ())]
     for action in actions:
         if action.choices and arguments and arguments[-1] in action.option_strings:
             return list(action.choices)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from genlab.runs.rounding import rounded
 
 __all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
 
@@ -80,7 +81,7 @@ def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") 
         keys = [key for key in keys if key not in (EXACT, "test/log_z/error")]
         remarks["test/log_z"] = f"exact {metrics[EXACT]:.4f}"
     return [
-        Row(key, *_with_error(metrics[key], metrics.get(f"{key}/se")), remarks.get(key, ""))
+        Row(key, *rounded(metrics[key], metrics.get(f"{key}/se")), remarks.get(key, ""))
         for key in sorted(keys, key=_rank)
     ]
 
@@ -151,17 +152,6 @@ def _rank(key: str) -> tuple[int, int, str]:
         GROUPS.index(group) if group in GROUPS else len(GROUPS),
         key,
     )
-
-
-def _with_error(value: float | None, error: float | None) -> tuple[str, str]:
-    """A value to the digits that its standard error leaves, which is given to two."""
-    if value is None:
-        return "-", ""
-    if error is None or not math.isfinite(error) or error <= 0:
-        whole = float(value).is_integer() or 1e4 <= abs(value) < 1e15
-        return f"{value:.0f}" if whole else f"{value:.4g}", ""
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:z.{digits}f}", f"{error:.{digits}f}"
 
 
 def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

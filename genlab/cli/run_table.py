@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import GenlabError, UserError
+from genlab.runs.comparison.cells import SIGN
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import OUTPUTS, find_runs
 from genlab.runs.manifest import read_manifest
 from genlab.runs.status import effective_state
 
-__all__ = ["print_runs"]
+__all__ = ["headline", "print_runs"]
 
-SIGN = {"exact": "", "none": "", "lower_bound": "<= ", "estimate": "~ "}
 KEYS = ("test/kl", "test/relative_l2", "test/nll")
 HEADER = ("started", "state", "model", "data", "metric", "value", "run")
 
@@ -61,12 +61,12 @@ def _row(found: RunDirectory) -> tuple[datetime, tuple[str, ...]]:
         effective_state(found),
         manifest["model"],
         manifest["data"],
-        *_metric(metrics, manifest["likelihood"]),
+        *headline(metrics, manifest["likelihood"]),
         str(found.path),
     )
 
 
-def _metric(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
+def headline(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
     """The metric that runs are compared by, and its value with its standard error.
 
     That of a bound on the likelihood is written ``<= value``, of an estimate ``~ value``.

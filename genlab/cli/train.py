@@ -19,8 +19,11 @@ from genlab.cli.waiting import loading
 from genlab.errors import UserError, nearest
 from genlab.runs.directory import RunDirectory
 
-__all__ = ["run"]
+__all__ = ["run", "train_one"]
 
+DRY_RUN = "--dry-run"
+# A saved sweep, and what a sweep is told: nothing to a single run.
+SWEEPS = re.compile(r"\+?sweep[.=]")
 OVERRIDE = re.compile(r"[+~].*|[\w./@-]*\w=.*", re.DOTALL)
 
 
@@ -41,12 +44,19 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
 
     from genlab.config import check, compose, config_dir, explain, register_claim
 
+    dry_run = DRY_RUN in words
     # Hydra wants all overrides in one row: `model=nice -m seed=1,2` is put in order.
-    ordered = sorted(words, key=lambda word: OVERRIDE.fullmatch(word) is not None)
+    ordered = sorted(
+        (word for word in words if word != DRY_RUN),
+        key=lambda word: OVERRIDE.fullmatch(word) is not None,
+    )
     arguments = _parse(ordered, command)
+    if _sweeps(arguments):
+        return _sweep(arguments, ordered, command, dry_run=dry_run)
+    _refuse_sweeps_own(arguments.overrides, dry_run=dry_run)
     made = register_claim(make=_trains(arguments))
     own = arguments.config_name is None and arguments.config_path is None
-    if own and _trains(arguments) and not _sweeps(arguments):
+    if own and _trains(arguments):
         with loading():
             check(compose(command, _with_searchpath(arguments)))
         _check_run_dir(arguments, command)
@@ -54,10 +64,8 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
 
     def task(config: Any) -> float | None:
         try:
-            return _train(config, arguments, made, command)
+            return train_one(config, arguments, made, command=command)
         except Exception as error:
-            if _sweeps(arguments):  # the sweep has to know that this job failed
-                raise
             failures.append(error)
             return None
 
@@ -77,10 +85,43 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     return 0
 
 
-def _train(config: Any, arguments: Namespace, made: set[Path], command: str) -> float | None:
-    """One run in the directory that Hydra gave; the metric that a sweep may optimise.
+def _sweep(arguments: Namespace, ordered: Sequence[str], command: str, *, dry_run: bool) -> int:
+    from genlab.cli.sweep import sweep
+    from genlab.config import explain, register_claim
 
-    ``made`` are the directories of runs and sweeps that genlab made for itself.
+    made = register_claim(make=not dry_run)
+    with _as_program(ordered):
+        try:
+            overrides = _with_searchpath(arguments)
+            return sweep(arguments, overrides, command, made=made, dry_run=dry_run)
+        except Exception as error:
+            mistake = explain(error, command, arguments.overrides)
+            if mistake is None or mistake is error:
+                raise
+            raise mistake from error
+
+
+def _refuse_sweeps_own(overrides: Sequence[str], *, dry_run: bool) -> None:
+    """Refuse what only a sweep reads.
+
+    Raises:
+        UserError: It was asked for without ``-m``.
+    """
+    own = [word for word in overrides if word.startswith("sweep.")]
+    for word in [*own, *([DRY_RUN] if dry_run else [])]:
+        raise UserError(f"{word}: goes with -m, a sweep")
+    for word in overrides:
+        if re.match(r"\+?search[.=]", word):
+            raise UserError(f"{word}: goes with `genlab tune`")
+
+
+def train_one(
+    config: Any, arguments: Namespace, made: set[Path], *, command: str, again: bool = False
+) -> float | None:
+    """One run in the directory that Hydra gave; the metric that its checkpoint was chosen by.
+
+    ``made`` are the directories of runs and sweeps that genlab made for itself. A job of a sweep
+    that went down with its launcher is trained ``again``, from its last checkpoint.
     """
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import read_write
@@ -91,15 +132,21 @@ def _train(config: Any, arguments: Namespace, made: set[Path], command: str) -> 
     complete(config, command, hydra_config.runtime.choices, hydra_config.overrides.task)
     check(config)
     # Data-parallel training starts the same command again, in the directory of this run.
-    sys.argv = [sys.argv[0], command, *_config_flags(arguments), *hydra_config.overrides.task]
+    task = [word for word in hydra_config.overrides.task if not SWEEPS.match(word)]
+    sys.argv = [sys.argv[0], command, *_config_flags(arguments), *task]
     with read_write(hydra_config):
         hydra_config.run.dir = hydra_config.runtime.output_dir
 
     path = Path(hydra_config.runtime.output_dir)
-    run = RunDirectory.create(path) if is_first() else RunDirectory(path)
+    run = RunDirectory(path)
+    goes_on = again and run.manifest.exists() and run.last.exists()
+    if is_first() and not goes_on:
+        if again and run.manifest.exists():
+            shutil.rmtree(path)
+        RunDirectory.create(path)
     try:
         with separate():
-            metrics = fit(config, run)
+            metrics = fit(config, run, resume=True) if goes_on else fit(config, run)
     except BaseException:
         # What ended before it started leaves nothing, but a user's own folder stays.
         ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
@@ -165,7 +212,10 @@ def _trains(arguments: Namespace) -> bool:
 
 
 def _sweeps(arguments: Namespace) -> bool:
-    return arguments.multirun or "hydra.mode=MULTIRUN" in arguments.overrides
+    """Whether several runs are asked for: by a flag, or by a saved sweep."""
+    asked = arguments.multirun or "hydra.mode=MULTIRUN" in arguments.overrides
+    saved = any(re.match(r"\+?sweep=", word) for word in arguments.overrides)
+    return _trains(arguments) and (asked or saved)
 
 
 def _with_searchpath(arguments: Namespace) -> list[str]:

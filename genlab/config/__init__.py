@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genlab.config.mistakes import explain
     from genlab.config.output import register_claim
     from genlab.config.places import config_dir
+    from genlab.config.recomposition import recompose
     from genlab.config.signature import locate
     from genlab.config.sources import source_node
     from genlab.config.stored import names, plain, read_config
@@ -32,6 +33,7 @@ __all__ = [
     "names",
     "plain",
     "read_config",
+    "recompose",
     "register_claim",
     "source_node",
 ]
@@ -49,6 +51,7 @@ HOMES = {
     "names": "stored",
     "plain": "stored",
     "read_config": "stored",
+    "recompose": "recomposition",
     "register_claim": "output",
     "source_node": "sources",
 }

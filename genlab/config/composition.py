@@ -28,7 +28,7 @@ FILES = (
     "problem.file",
 )
 # Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
-UNCHOSEN = ("command", "hydra/", "pairing/")
+UNCHOSEN = ("command", "hydra/", "pairing/", "sweep", "search")
 # A run's folder, or its name, or `latest`.
 RUNS = ("trainer.warm_start", "data.run")
 
@@ -81,6 +81,9 @@ def complete(
         raise UserError(f"command={config.command}: fixed; run `genlab {config.command}` instead")
     with open_dict(config):
         config.pop("hydra", None)
+        # What a sweep or a search is told does not reach its runs.
+        config.pop("sweep", None)
+        config.pop("search", None)
         config.choices = {
             group.removesuffix("@_global_"): option
             for group, option in choices.items()

@@ -177,7 +177,7 @@ def _sections(command: str) -> tuple[set[str], set[str]]:
     """
     text = OmegaConf.load(config_dir() / f"{command}.yaml")
     primary = cast(dict[str, Any], OmegaConf.to_container(text, resolve=False))
-    own = primary.keys() - {"defaults", "hydra"}
+    own = primary.keys() - {"defaults", "hydra", "sweep"}
     groups = {
         group: option
         for entry in primary["defaults"]

@@ -77,6 +77,11 @@ class RunDirectory:
         return self.path / "metrics.json"
 
     @property
+    def curves(self) -> Path:
+        """The learning curves, a value a validation."""
+        return self.path / "curves.json"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,7 +13,14 @@ from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 
-__all__ = ["State", "effective_state", "read_status", "write_status"]
+__all__ = [
+    "State",
+    "effective_state",
+    "identity",
+    "is_gone",
+    "read_status",
+    "write_status",
+]
 
 State = Literal["running", "done", "failed", "interrupted"]
 
@@ -39,9 +47,7 @@ def write_status(
             "ended": None if state == "running" else now,
             "step": before.get("step") if step is None else step,
             "error": error,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "process": _process(os.getpid()),
+            **identity(),
         },
     )
 
@@ -68,21 +74,29 @@ def effective_state(run: RunDirectory) -> str:
         UserError: As in `read_status`.
     """
     status = read_status(run)
-    here = status.get("host") == socket.gethostname()
-    if status["state"] == "running" and here and _gone(status):
+    if status["state"] == "running" and is_gone(status):
         return "killed"
     return str(status["state"])
 
 
-def _gone(status: dict[str, Any]) -> bool:
-    pid = int(status["pid"])
+def identity() -> dict[str, Any]:
+    """What this process is known by, also after its end: host, number and start."""
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "process": _process(pid)}
+
+
+def is_gone(process: Mapping[str, Any]) -> bool:
+    """Whether a process that is known by its `identity` has ended; never told of another host."""
+    if process.get("host") != socket.gethostname():
+        return False
+    pid = int(process["pid"])
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
         return False
-    return bool(_process(pid) != status["process"])
+    return bool(_process(pid) != process["process"])
 
 
 def _process(pid: int) -> str | None:

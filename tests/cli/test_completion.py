@@ -70,6 +70,8 @@ def test_the_first_word_is_a_command() -> None:
         ("genlab train data=no_such_data optim", ["optimizer="]),
         ("genlab train model=no_such_model model=ni", ["model=nice"]),
         ("genlab list mod", ["model"]),
+        ("genlab rerun latest model=rea", ["model=realnvp"]),
+        ("genlab compare --mark", ["--markdown"]),
         ("genlab list ru", ["runs"]),
         ("genlab sample --se", ["--seed"]),
         ("genlab completion z", ["zsh"]),

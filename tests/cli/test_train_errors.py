@@ -81,7 +81,7 @@ def test_a_sweep(fits: Fits, tmp_path: Path) -> None:
 
 
 def test_a_failing_job_leaves_the_others_and_fails_the_sweep(fits: Fits) -> None:
-    with pytest.raises(RunError, match="nan at step 7"):
+    with pytest.raises(RunError, match="1 of 3 jobs came to nothing"):
         train.run(["-m", "seed=12,13,15"])
     assert [config.seed for config, _ in fits] == [12, 15]
 
@@ -165,6 +165,14 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown flag": (["--mulitrun"], "train: unrecognized arguments: --mulitrun; did you mean"),
     "two flags": (["-m", "--cfg", "job"], "train: -m, --run, --cfg, --info and"),
     "flag without its flag": (["--resolve"], "train: --resolve goes with --cfg"),
+    "what only a sweep takes": (["sweep.fail_fast=true"], "sweep.fail_fast=true: goes with -m"),
+    "what only a search takes": (["+search=nsf"], "+search=nsf: goes with `genlab tune`"),
+    "dry run of one": (["--dry-run"], "--dry-run: goes with -m"),
+    "sweep's option": (
+        ["-m", "seed=1,2", "sweep.fail_fast=1"],
+        "sweep.fail_fast=1: expected true or",
+    ),
+    "typo in a sweep": (["-m", "seed=1,2", "model.layrs=1"], "model.layrs=1: no 'layrs' in model"),
     "rerun": (["--experimental-rerun", "x"], "train: --experimental-rerun would write into the"),
     "no such folder": (["--config-dir", "no_such"], "--config-dir "),
 }
@@ -216,10 +224,10 @@ def test_what_is_refused_late_leaves_no_directory(fits: Fits, tmp_path: Path) ->
     with pytest.raises(UserError, match="no such directory"):
         train.run(REFUSED)
     assert directories(tmp_path) == []
-    with pytest.raises(UserError, match="no such directory"):
+    with pytest.raises(RunError, match="1 of 2 jobs"):
         train.run(["-m", "seed=12,14"])
     (sweep,) = directories(tmp_path)
-    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == ["0"]
+    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == ["0", "jobs"]
 
 
 @pytest.mark.parametrize("folder", [".", "mine"])
@@ -232,7 +240,7 @@ def test_a_users_own_folder_is_never_removed(fits: Fits, tmp_path: Path, folder:
     assert precious.read_text() == "mine"
     (tmp_path / folder / "1").mkdir()
     precious = precious.rename(tmp_path / folder / "1" / "precious.txt")
-    with pytest.raises(UserError, match="no such directory"):
+    with pytest.raises(RunError, match="1 of 2 jobs"):
         train.run(["-m", "seed=12,14", f"hydra.sweep.dir={folder}"])
     assert precious.read_text() == "mine"
 

@@ -1,6 +1,7 @@
 """What runs beside the training."""
 
 from genlab.learning.callbacks.checkpoints import Checkpoints
+from genlab.learning.callbacks.curves import Curves
 from genlab.learning.callbacks.divergence import Divergence
 from genlab.learning.callbacks.figures import DensityImages
 from genlab.learning.callbacks.patience import Patience
@@ -10,6 +11,7 @@ from genlab.learning.callbacks.signals import StopOnSignal
 
 __all__ = [
     "Checkpoints",
+    "Curves",
     "DensityImages",
     "Divergence",
     "Patience",

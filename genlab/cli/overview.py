@@ -1,0 +1,178 @@
+"""How a sweep goes on: a live table where a person looks, a line a job elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from genlab.cli.run_table import headline
+from genlab.errors import GenlabError
+from genlab.runs.files import read_json
+from genlab.runs.manifest import read_manifest
+from genlab.runs.sweep import Job, JobState, SweepDirectory
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+__all__ = ["HEADER", "Overview", "final_table", "row"]
+
+HEADER = ("job", "what differs", "state", "metric", "value", "time")
+COLOURS = {"done": "green", "running": "yellow", "failed": "bold red", "killed": "bold red"}
+# What a person wants to see first where not all rows fit the screen.
+URGENT = ("killed", "failed", "interrupted", "running")
+EVERY = 0.5
+MARGIN = 8
+
+
+class Overview:
+    """Watches the directory of a sweep from a thread of its own, whatever launches the jobs.
+
+    It shows on standard error a live table where that is a terminal, and a line a job elsewhere.
+
+    Args:
+        sweep: The directory.
+        jobs: The jobs, those that are skipped included.
+    """
+
+    def __init__(self, sweep: SweepDirectory, jobs: Sequence[Job]) -> None:
+        self.sweep = sweep
+        self.jobs = jobs
+        # The terminal itself: jobs in this process have their output redirected.
+        self.stream = sys.stderr
+        self.told: set[int] = {job.number for job in jobs if job.done_in is not None}
+        self._over = threading.Event()
+        self._live: Live | None = None
+
+    @contextmanager
+    def shown(self) -> Iterator[Overview]:
+        """Watch inside the context."""
+        if self.stream.isatty():
+            self._live = self._start_live()
+        watcher = threading.Thread(target=self._watch, daemon=True)
+        watcher.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            watcher.join()
+            self._look()
+            if self._live is not None:
+                self._live.stop()
+
+    def say(self, line: str) -> None:
+        """A line above the table."""
+        if self._live is not None:
+            self._live.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=self.stream, flush=True)
+
+    def _watch(self) -> None:
+        while not self._over.wait(EVERY):
+            self._look()
+
+    def _look(self) -> None:
+        states = self.sweep.read(self.jobs)
+        for state in states:
+            if not state.ended:
+                # A job that is tried again is told of again.
+                self.told.discard(state.job.number)
+            elif state.job.number not in self.told:
+                self.told.add(state.job.number)
+                self._tell(state)
+        if self._live is not None:
+            self._live.update(_drawn(states, self._live.console.height - MARGIN), refresh=True)
+
+    def _tell(self, state: JobState) -> None:
+        if self._live is not None and state.good:
+            return
+        count = f"[{len(self.told)}/{len(self.jobs)}]"
+        number, name, word, metric, value, time = row(state)
+        found = f"  {metric} {value}" if metric else ""
+        reason = f": {_one_line(state.error)}" if state.error else ""
+        self.say(f"{count} job {number} {word}{reason}  ({name}){found}  {time}".rstrip())
+
+    def _start_live(self) -> Live:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=self.stream)
+        live = Live(
+            console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
+        live.start()
+        return live
+
+
+def final_table(states: Sequence[JobState]) -> str:
+    """All jobs, aligned, with the reason below each that failed."""
+    rows = [HEADER, *map(row, states)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for cells, state in zip(rows, (None, *states), strict=True):
+        padded = (f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
+        lines.append("  ".join(padded).rstrip())
+        if state is not None and state.error:
+            lines.append(f"{'':{widths[0]}}  {_one_line(state.error)}")
+        if state is not None and state.state == "skipped":
+            lines.append(f"{'':{widths[0]}}  done in {state.run.path}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def row(state: JobState) -> tuple[str, str, str, str, str, str]:
+    """A job as a row of `HEADER`."""
+    time = "" if state.seconds is None else str(timedelta(seconds=round(state.seconds)))
+    word = "not run" if state.state == "waiting" else state.state
+    return (str(state.job.number), state.job.name, word, *_metric(state), time)
+
+
+def _metric(state: JobState) -> tuple[str, str]:
+    if not state.good:
+        return "", ""
+    try:
+        likelihood = read_manifest(state.run)["likelihood"]
+        return headline(read_json(state.run.metrics), likelihood)
+    except GenlabError:
+        return "", ""
+
+
+def _progress(state: JobState) -> str:
+    """The step that a running job has validated last."""
+    try:
+        step = read_json(state.run.curves)["step"][-1]
+        return f"{step}/{read_manifest(state.run)['config']['trainer.max_steps']}"
+    except GenlabError:
+        return ""
+
+
+def _one_line(error: str | None) -> str:
+    return (error or "").replace("\n", "; ")
+
+
+def _drawn(states: Sequence[JobState], height: int) -> Table:
+    """As many jobs as fit, the urgent ones first, under a line that counts all."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    counts = Counter(state.state for state in states)
+    title = ", ".join(f"{number} {name}" for name, number in counts.items())
+    table = Table(box=box.SIMPLE, title=f"{len(states)} jobs: {title}", title_justify="left")
+    for name in HEADER:
+        table.add_column(name, justify="right" if name in ("job", "time") else "left")
+    order = sorted(states, key=lambda s: URGENT.index(s.state) if s.state in URGENT else 9)
+    fitting = {state.job.number for state in order[: max(height, 1)]}
+    for state in states:
+        if state.job.number in fitting:
+            number, name, word, metric, value, time = row(state)
+            if state.state == "running":
+                metric, value = "step", _progress(state)
+            word = "" if state.state == "waiting" else word
+            style = COLOURS.get(state.state, "")
+            table.add_row(number, name, Text(word, style=style), metric, value, time)
+    return table

@@ -1,0 +1,37 @@
+"""``genlab rerun RUN [KEY=VALUE ...]``: the same configuration again, in a new directory."""
+
+from __future__ import annotations
+
+from genlab.cli.arguments import Parser
+from genlab.cli.waiting import loading
+from genlab.config import check, read_config, recompose
+from genlab.runs.find import resolve
+from genlab.runs.manifest import read_manifest
+
+__all__ = ["run"]
+
+EXAMPLES = """\
+  genlab rerun latest                        the same numbers again, on the same machine
+  genlab rerun latest seed=1
+  genlab rerun latest model=nsf trainer.max_steps=20000
+
+Without changes the run's own `config.yaml` is trained; with changes its choices are composed again,
+and what was set for it stays set."""
+
+
+def run(words: list[str]) -> int:
+    parser = Parser("rerun", EXAMPLES)
+    parser.add_run()
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what is to differ")
+    arguments = parser.parse(words)
+    directory = resolve(arguments.run)
+    read_manifest(directory)
+    config = read_config(directory)
+    with loading():
+        if arguments.overrides:
+            config = recompose(config, arguments.overrides)
+        check(config)
+        from genlab.cli.fitting import fit
+        from genlab.recording import new_directory
+    fit(config, new_directory(config))
+    return 0

@@ -1,0 +1,93 @@
+"""One job of a sweep, as a launcher takes it to another process or to another machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from genlab.errors import GenlabError
+from genlab.runs.sweep import SweepDirectory
+
+__all__ = ["SweepJob"]
+
+CONSOLE = "console.log"
+
+
+class SweepJob:
+    """Trains one configuration; whatever comes of it is noted in the directory of the sweep.
+
+    It raises nothing but an interruption, so that no launcher gives up the other jobs.
+
+    Args:
+        sweep: The directory of the sweep.
+        arguments: The flags of the command line.
+        command: Name of the primary config.
+        fail_fast: After a failure, let no other job begin.
+        ours: Whether the directory was made for this sweep, so that what failed before it started
+            can be removed.
+    """
+
+    def __init__(
+        self,
+        sweep: SweepDirectory,
+        arguments: Namespace,
+        *,
+        command: str,
+        fail_fast: bool,
+        ours: bool,
+    ) -> None:
+        self.sweep = sweep
+        self.arguments = arguments
+        self.command = command
+        self.fail_fast = fail_fast
+        self.ours = ours
+        self.folder = Path.cwd()
+        self.path = list(sys.path)
+
+    def __call__(self, config: Any) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        number = int(Path(HydraConfig.get().runtime.output_dir).name)
+        if self.sweep.stopped:
+            return
+        again = self.sweep.begin(number)
+        try:
+            self._train(config, number, again=again)
+        except Exception as error:
+            self.sweep.end(number, "failed", _reason(error))
+            if self.fail_fast:
+                self.sweep.stop()
+        except BaseException:
+            self.sweep.end(number, "interrupted")
+            raise
+        else:
+            self.sweep.end(number, "done")
+
+    def _train(self, config: Any, number: int, *, again: bool) -> None:
+        # Another process has a folder and a search path of its own.
+        os.chdir(self.folder)
+        sys.path += [place for place in self.path if place not in sys.path]
+        from genlab.cli.train import train_one
+
+        made = {self.sweep.path.resolve()} if self.ours else set()
+        with _console(self.sweep.run(number).path):
+            train_one(config, self.arguments, made, command=self.command, again=again)
+
+
+def _reason(error: Exception) -> str:
+    """What a user is told of a failure, with where its log is."""
+    first = str(error) if isinstance(error, GenlabError) else f"{type(error).__name__}: {error}"
+    return "\n".join([first.strip(), *getattr(error, "__notes__", ())])
+
+
+@contextmanager
+def _console(folder: Path) -> Iterator[None]:
+    """What a job would print goes to a file of its own: the terminal belongs to the overview."""
+    file = (folder / CONSOLE).open("a", encoding="utf-8")
+    with file, redirect_stdout(file), redirect_stderr(file):
+        yield

@@ -1,0 +1,87 @@
+"""A run's configuration with something changed, as if it had been so from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.config.composition import compose
+from genlab.config.keys import split
+from genlab.config.stored import plain
+from genlab.runs.manifest import flatten
+
+__all__ = ["recompose"]
+
+# From these follow, as a rule, the options of all other groups.
+LEADING = ("experiment", "model", "data")
+OWN = ("choices.", "command")
+
+
+def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Compose a run's choices anew with overrides, and keep what else was set for that run.
+
+    A stored configuration is resolved: a seed that is changed in it would not reach what follows
+    the seed. So it is composed again, and each value that the choices alone do not explain is
+    taken from the run, unless an override speaks of it or of what replaces it.
+
+    Args:
+        stored: The run's configuration.
+        overrides: ``group=option``, ``key=value``, ``+key=value`` and ``~key``.
+
+    Raises:
+        UserError: An override is wrong, or an option of the run is gone.
+    """
+    named = {split(word)[0] for word in overrides}
+    choices = _choices(stored)
+    before = compose(stored.command, choices)
+    raw = _raw(before)
+    kept = dict(_set_by_hand(stored, before))
+    changed = compose(
+        stored.command,
+        [*(word for word in choices if split(word)[0] not in named), *overrides],
+    )
+    now = _raw(changed)
+    for key, value in kept.items():
+        section = key.partition(".")[0]
+        # What is chosen anew starts from its own defaults.
+        same_choice = changed.choices.get(section) == stored.choices.get(section)
+        untouched = key not in now or raw.get(key) == now[key]
+        named_too = any(f"{key}.".startswith(f"{name}.") for name in named)
+        if same_choice and untouched and not named_too:
+            OmegaConf.update(changed, key, value, force_add=True)
+    return changed
+
+
+def _choices(stored: DictConfig) -> list[str]:
+    """The fewest options that lead to the choices of a run."""
+    taken = cast(dict[str, str], OmegaConf.to_container(stored.choices))
+    words = [f"{group}={taken[group]}" for group in LEADING if group in taken]
+    followed = compose(stored.command, words).choices
+    return words + [
+        f"{group}={option}"
+        for group, option in taken.items()
+        if group not in LEADING and followed.get(group) != option
+    ]
+
+
+def _set_by_hand(stored: DictConfig, before: DictConfig) -> Iterator[tuple[str, Any]]:
+    """The values of a run that its choices do not explain; ``before`` is brought up to them."""
+    was, raw = flatten(plain(stored)), _raw(before)
+    was = {key: value for key, value in was.items() if not key.startswith(OWN)}
+    for follows in (False, True):
+        # What follows another value can be compared once all the others are as they were.
+        now = flatten(plain(before)) if follows else raw
+        for key, value in was.items():
+            if _follows(raw.get(key)) == follows and (key not in now or now[key] != value):
+                OmegaConf.update(before, key, value, force_add=True)
+                yield key, value
+
+
+def _follows(value: object) -> bool:
+    return "${" in str(value)
+
+
+def _raw(config: DictConfig) -> dict[str, Any]:
+    return flatten(cast(dict[str, Any], OmegaConf.to_container(config, resolve=False)))

@@ -1,0 +1,102 @@
+"""A metric over the runs of one setting: mean, standard deviation, and whether it is the best."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from genlab.runs.comparison.groups import Group
+from genlab.runs.rounding import rounded
+
+__all__ = ["SIGN", "Cell", "cell", "direction", "mark_best"]
+
+SIGN = {"exact": "", "none": "", "lower_bound": "<= ", "estimate": "~ "}
+SIGNED = re.compile(r"test/(kl|nll|bits_per_dim)")
+LOWER = re.compile(
+    r"(train|val)/\w+|time/\w*seconds"
+    r"|test/(kl|nll|bits_per_dim|w2|relative_l2|max_error|inverse_error)"
+)
+HIGHER = re.compile(r"time/\w+_per_second|\w+/(ess|acceptance)")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of a table.
+
+    Attributes:
+        mean: The mean over the runs; None where one of them has no finite value.
+        deviation: Their standard deviation (n - 1); None for a single run.
+        error: The standard error of a single run's value; None where it is unknown.
+        sign: What stands before a bound or an estimate.
+        best: Whether no other setting does better on the same data.
+    """
+
+    mean: float | None = None
+    deviation: float | None = None
+    error: float | None = None
+    sign: str = ""
+    best: bool = False
+
+    @property
+    def text(self) -> str:
+        """Mean and deviation to the digits that they deserve."""
+        value, _ = rounded(self.mean, self.deviation or self.error)
+        spread = rounded(self.mean, self.deviation)[1]
+        return f"{self.sign}{value} ± {spread}" if spread else f"{self.sign}{value}"
+
+
+def cell(group: Group, tag: str) -> Cell | None:
+    """A metric over a group; None where no run has it.
+
+    A mean is over all of the runs: where one has no finite value, there is none.
+    """
+    values = group.metric(tag)
+    finite = [value for value in values if value is not None]
+    if not any(tag in record.metrics for record in group.records):
+        return None
+    likelihoods = {record.manifest["likelihood"] for record in group.records}
+    signed = SIGNED.fullmatch(tag) is not None
+    sign = max((SIGN[likelihood] for likelihood in likelihoods), key=len) if signed else ""
+    if len(finite) < len(values):
+        return Cell(sign=sign)
+    mean = math.fsum(finite) / len(finite)
+    if len(finite) > 1:
+        return Cell(mean, statistics.stdev(finite), sign=sign)
+    return Cell(mean, error=group.records[0].metrics.get(f"{tag}/se"), sign=sign)
+
+
+def direction(tag: str) -> int:
+    """-1 where less of a metric is better, 1 where more is, 0 where neither."""
+    return 1 if HIGHER.fullmatch(tag) else -1 if LOWER.fullmatch(tag) else 0
+
+
+def mark_best(tag: str, cells: Sequence[Cell | None], data: Iterable[str]) -> list[Cell | None]:
+    """The cells with the best of each data set marked, where there are several to choose from.
+
+    Args:
+        tag: The metric.
+        cells: Its cells.
+        data: What each was measured on: numbers on other data cannot be compared.
+    """
+    sense = direction(tag)
+    where: dict[str, list[int]] = {}
+    for place, (found, name) in enumerate(zip(cells, data, strict=True)):
+        if found is not None and found.mean is not None:
+            where.setdefault(name, []).append(place)
+    marked = list(cells)
+    for places in where.values():
+        best = max(sense * _mean(cells[place]) for place in places)
+        for place in places:
+            found = cells[place]
+            if sense and len(places) > 1 and found is not None and sense * _mean(found) == best:
+                marked[place] = replace(found, best=True)
+    return marked
+
+
+def _mean(found: Cell | None) -> float:
+    assert found is not None
+    assert found.mean is not None
+    return found.mean

@@ -1,0 +1,82 @@
+"""Runs grouped by what differs: those of one group differ in nothing but their seed."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from genlab.runs.comparison.records import Record
+
+__all__ = ["Group", "by_nature", "differing", "grouped"]
+
+ALWAYS = ("model", "data")
+# Seeds are averaged over; the rest says where a run is kept and what shows it.
+SILENT = re.compile(r"(.+\.)?seed|outputs|command|logger\b.*")
+# Told last, and so only where nothing else tells them: what a choice or another key stands for.
+LATE = re.compile(r"callbacks\b.*|.*_(target|partial)_")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one setting.
+
+    Attributes:
+        settings: The values of the keys that were grouped by, in their order.
+        records: The runs, by seed.
+    """
+
+    settings: tuple[str, ...]
+    records: tuple[Record, ...]
+
+    def metric(self, tag: str) -> list[float | None]:
+        """A metric of each run; None where one lacks it."""
+        return [record.metrics.get(tag) for record in self.records]
+
+
+def differing(records: Sequence[Record]) -> list[str]:
+    """``model``, ``data``, and each further key that the keys before it do not tell.
+
+    What follows from the choice of the model, such as its learning rate, is no column of its own;
+    what differs among runs of one model is.
+    """
+    keys = list(ALWAYS)
+    parts = list(_parts([records], ALWAYS))
+    for key in sorted(set().union(*(record.settings for record in records)), key=_rank):
+        if SILENT.fullmatch(key) or key in keys:
+            continue
+        if any(len({record.reads(key) for record in part}) > 1 for part in parts):
+            keys.append(key)
+            parts = list(_parts(parts, [key]))
+    return keys
+
+
+def grouped(records: Iterable[Record], keys: Sequence[str]) -> list[Group]:
+    """The runs by their values of ``keys``, in the order of these."""
+    found: defaultdict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        found[tuple(record.reads(key) for key in keys)].append(record)
+    groups = (
+        Group(settings, tuple(sorted(members, key=lambda record: record.seed)))
+        for settings, members in found.items()
+    )
+    return sorted(groups, key=lambda group: [by_nature(text) for text in group.settings])
+
+
+def by_nature(text: str) -> tuple[bool, float, str]:
+    """A key to sort by: numbers by their size, before words."""
+    is_number = NUMBER.fullmatch(text) is not None
+    return not is_number, float(text) if is_number else 0.0, text
+
+
+def _rank(key: str) -> tuple[bool, int, str]:
+    # Choices have no dot, and explain the keys below them.
+    return LATE.fullmatch(key) is not None, key.count("."), key
+
+
+def _parts(parts: Iterable[Sequence[Record]], keys: Sequence[str]) -> Iterable[Sequence[Record]]:
+    for part in parts:
+        for group in grouped(part, keys):
+            yield group.records

@@ -1,0 +1,123 @@
+"""Runs as they are compared: settings, state and metrics, read from their JSON files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genlab.errors import GenlabError, UserError, nearest
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
+from genlab.runs.find import find_runs
+from genlab.runs.manifest import read_manifest
+from genlab.runs.status import effective_state, read_status
+
+__all__ = ["Record", "matching", "read_record", "read_records", "spell", "without_repeats"]
+
+CHOICE = "choices."
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run.
+
+    Attributes:
+        run: Its directory.
+        state: running, done, failed, interrupted or killed.
+        error: Why it failed.
+        manifest: What ``run.json`` says.
+        settings: The flat configuration as text; a group by its own name, as on the command line.
+        metrics: Metrics by tag; None for what was not finite.
+    """
+
+    run: RunDirectory
+    state: str
+    error: str | None
+    manifest: Mapping[str, Any]
+    settings: Mapping[str, str]
+    metrics: Mapping[str, float | None]
+
+    @property
+    def seed(self) -> int:
+        """The seed of weights, batches and samples."""
+        return int(self.manifest["config"]["seed"])
+
+    def reads(self, key: str) -> str:
+        """A setting, or the state, as text; empty where the run has no such key."""
+        return self.state if key == "state" else self.settings.get(key, "")
+
+
+def read_records(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    """Every run at or below ``paths``, in the order they were started.
+
+    Returns:
+        The runs, and a line on each directory that cannot be read.
+
+    Raises:
+        UserError: One of the paths does not exist.
+    """
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"{path}: no such folder")
+    runs = {run.path.absolute(): run for path in paths for run in find_runs(path)}
+    records, unreadable = [], []
+    for run in runs.values():
+        try:
+            records.append(read_record(run))
+        except GenlabError as error:
+            unreadable.append(str(error))
+    return sorted(records, key=lambda record: str(record.manifest["created"])), unreadable
+
+
+def read_record(run: RunDirectory) -> Record:
+    """One run.
+
+    Raises:
+        UserError: A file is missing, torn, or of another version.
+    """
+    manifest, state = read_manifest(run), effective_state(run)
+    missing = [key for key in ("config", "created", "likelihood") if key not in manifest]
+    if missing or "seed" not in manifest["config"]:
+        raise UserError(f"{run.manifest}: {(*missing, 'seed')[0]} is missing")
+    return Record(
+        run,
+        state,
+        read_status(run)["error"] if state == "failed" else None,
+        manifest,
+        {key.removeprefix(CHOICE): spell(value) for key, value in manifest["config"].items()},
+        read_json(run.metrics) if run.metrics.exists() else {},
+    )
+
+
+def spell(value: object) -> str:
+    """A setting as it is written on the command line."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def without_repeats(records: Iterable[Record]) -> list[Record]:
+    """Of runs of one configuration, the last: the same numbers twice are no second sample."""
+    return list({record.manifest["config_hash"]: record for record in records}.values())
+
+
+def matching(records: Sequence[Record], condition: str) -> list[Record]:
+    """The runs that meet ``KEY=VALUE`` or ``KEY=VALUE,VALUE``.
+
+    Raises:
+        UserError: No run has this key, or none this value.
+    """
+    key, equals, text = condition.partition("=")
+    if not equals:
+        raise UserError(f"--where {condition}: expected KEY=VALUE")
+    known = {"state"}.union(*(record.settings for record in records))
+    if key not in known:
+        raise UserError(f"--where {condition}: no run has this key; {nearest(key, known)}")
+    values = {record.reads(key) for record in records}
+    # A list is one value, whatever commas it holds.
+    wanted = [text] if text in values else text.split(",")
+    for value in wanted:
+        if value not in values:
+            raise UserError(f"--where {condition}: no run has {value!r}; {nearest(value, values)}")
+    return [record for record in records if record.reads(key) in wanted]

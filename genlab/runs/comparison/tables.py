@@ -1,0 +1,155 @@
+"""Tables of runs: a row a setting, or a pivot of one metric over two settings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from genlab.errors import UserError, nearest
+from genlab.runs.comparison.cells import Cell, cell, mark_best
+from genlab.runs.comparison.groups import Group, by_nature
+
+__all__ = ["Table", "check_metrics", "listing", "metrics_of", "pivot", "sorted_by"]
+
+RUNS = "runs"
+DATA = "data"
+# What a table shows unless it is told otherwise, as far as it was measured.
+SHOWN = (
+    "test/kl",
+    "test/nll",
+    "test/bits_per_dim",
+    "test/relative_l2",
+    "test/w2",
+    "model/parameters",
+    "time/fit_seconds",
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts and numbers.
+
+    Attributes:
+        header: Names of the columns.
+        keys: How many columns, from the left, are settings.
+        rows: The cells; None where there is nothing to show.
+    """
+
+    header: tuple[str, ...]
+    keys: int
+    rows: tuple[tuple[str | Cell | None, ...], ...]
+
+
+def listing(groups: Sequence[Group], keys: Sequence[str], tags: Sequence[str]) -> Table:
+    """A row a group: its settings, the number of its runs, its metrics."""
+    data = [_measured_on(group, keys) for group in groups]
+    columns = [mark_best(tag, [cell(group, tag) for group in groups], data) for tag in tags]
+    rows = zip(*columns, strict=True) if columns else ((),) * len(groups)
+    return Table(
+        (*keys, RUNS, *tags),
+        len(keys) + 1,
+        tuple(
+            (*group.settings, str(len(group.records)), *row)
+            for group, row in zip(groups, rows, strict=True)
+        ),
+    )
+
+
+def pivot(
+    groups: Sequence[Group],
+    keys: Sequence[str],
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    tag: str,
+) -> Table:
+    """One metric: a row for each setting of ``rows``, a column for each of ``columns``.
+
+    Raises:
+        UserError: Runs of one cell differ in something else.
+    """
+    places = [
+        tuple(tuple(group.records[0].reads(key) for key in axis) for axis in (rows, columns))
+        for group in groups
+    ]
+    for place in places:
+        if places.count(place) > 1:
+            beside = [group for group, other in zip(groups, places, strict=True) if other == place]
+            raise UserError(_several(beside, keys, rows, columns))
+    data = [_measured_on(group, keys) for group in groups]
+    marked = mark_best(tag, [cell(group, tag) for group in groups], data)
+    cells = dict(zip(places, marked, strict=True))
+    heads = _distinct(place[1] for place in places)
+    return Table(
+        (*rows, *(" ".join(head) for head in heads)),
+        len(rows),
+        tuple(
+            (*row, *(cells.get((row, head)) for head in heads))
+            for row in _distinct(place[0] for place in places)
+        ),
+    )
+
+
+def metrics_of(groups: Sequence[Group]) -> list[str]:
+    """Tags that any run has, without standard errors."""
+    tags = set().union(*(record.metrics for group in groups for record in group.records))
+    return sorted(tag for tag in tags if not tag.endswith("/se"))
+
+
+def check_metrics(tags: Sequence[str], known: Collection[str]) -> list[str]:
+    """The metrics to show; the usual ones if none is asked for.
+
+    Raises:
+        UserError: No run has one of them.
+    """
+    for tag in tags:
+        if tag not in known:
+            raise UserError(f"{tag}: no run has this metric; {nearest(tag, known)}")
+    return list(tags) or [tag for tag in SHOWN if tag in known]
+
+
+def sorted_by(
+    groups: Sequence[Group], keys: Sequence[str], key: str, *, reverse: bool
+) -> list[Group]:
+    """The groups by a setting or by the mean of a metric; those without one at the end.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if key in keys:
+        place = keys.index(key)
+        return sorted(groups, key=lambda group: by_nature(group.settings[place]), reverse=reverse)
+    known = metrics_of(groups)
+    if key not in known:
+        raise UserError(f"--sort {key}: no such column; {nearest(key, [*keys, *known])}")
+    means = {group.settings: getattr(cell(group, key), "mean", None) for group in groups}
+    sign = -1.0 if reverse else 1.0
+    return sorted(
+        groups,
+        key=lambda group: (
+            means[group.settings] is None,
+            sign * (means[group.settings] or 0.0),
+        ),
+    )
+
+
+def _measured_on(group: Group, keys: Sequence[str]) -> str:
+    """The data that a group's numbers are about: the settings of all keys of ``data``."""
+    pairs = zip(keys, group.settings, strict=True)
+    return " ".join(value for key, value in pairs if key.partition(".")[0] == DATA)
+
+
+def _distinct(parts: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return sorted(set(parts), key=lambda texts: [by_nature(text) for text in texts])
+
+
+def _several(
+    beside: Sequence[Group], keys: Sequence[str], rows: Sequence[str], columns: Sequence[str]
+) -> str:
+    values = {key: {group.settings[place] for group in beside} for place, key in enumerate(keys)}
+    other = next(key for key in keys if len(values[key]) > 1)
+    cell_of = " ".join(beside[0].records[0].reads(key) for key in (*rows, *columns))
+    return (
+        f"--rows {','.join(rows)} --cols {','.join(columns)}: runs of the cell {cell_of} differ "
+        f"in {other}; choose by --where {other}=VALUE, or --rows {','.join((*rows, other))}"
+    )

@@ -1,0 +1,170 @@
+"""``genlab compare``: tables, a page and pictures of many runs, in a fraction of a second."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from matplotlib.image import imread
+from matplotlib.pyplot import imsave
+from synthetic import synthetic_run
+
+from genlab.cli import comparing
+from genlab.cli.main import main
+from genlab.densities import StandardNormal
+from genlab.targets import Moons
+
+Capture = pytest.CaptureFixture[str]
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Runs of two models on two targets with two seeds; one failed, one is torn."""
+    monkeypatch.chdir(tmp_path)
+    for model, kl in (("nsf", 0.1), ("nice", 0.2)):
+        for data in ("moons", "rings"):
+            for seed in (0, 1):
+                metrics = {"test/kl": kl + seed / 100, "test/nll": None}
+                path = tmp_path / "outputs" / f"{model}-{data}-{seed}"
+                run = synthetic_run(path, model=model, data=data, seed=seed, metrics=metrics)
+                run.figures.mkdir()
+                imsave(run.figures / "density.png", [[kl, 0.0], [0.5, 1.0]])
+    synthetic_run(tmp_path / "outputs" / "lost", seed=2, state="failed")
+    synthetic_run(tmp_path / "outputs" / "torn").manifest.write_text("{")
+    return tmp_path / "outputs"
+
+
+def test_a_table_and_what_is_not_in_it(outputs: Path, capsys: Capture) -> None:
+    assert main(["compare"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["model", "data", "runs", "test/kl", "test/nll"]
+    assert rows[3].split() == ["nsf", "rings", "2", "0.1050", "±", "0.0071*", "-"]
+    assert rows[4] == "failed: outputs/lost: RunError: the loss became nan"
+    assert rows[5].startswith("unreadable: outputs/torn/run.json: not valid JSON")
+
+
+def test_another_program_reads_the_table_alone(outputs: Path, capsys: Capture) -> None:
+    words = ["compare", "--rows", "data", "--cols", "model", "--value", "test/kl", "--csv"]
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[0] == "data,nice,nice/sd,nsf,nsf/sd"
+    assert "failed: outputs/lost" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "nowhere: no such folder"),
+        (["--rows", "model"], "--rows and --cols go with --value TAG"),
+        (["--value", "test/lk"], "test/lk: no run has this metric; did you mean 'test/kl'?"),
+        (["--metrics", "test/lk"], "test/lk: no run has this metric; did you mean 'test/kl'?"),
+        (["--value", "test/kl", "--rows", "modle"], "modle: no run has this key; did you mean 'mo"),
+        (["--html", "page.txt"], "--html page.txt: expected a file that ends in .html"),
+        (["--figure", "x.png", "--html", "x.html"], "not allowed with argument"),
+    ],
+)
+def test_mistakes(outputs: Path, capsys: Capture, words: list[str], message: str) -> None:
+    assert main(["compare", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_no_runs_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare"]) == 0
+    assert "no finished runs below outputs" in capsys.readouterr().out
+
+
+def test_the_page_holds_all_and_leads_nowhere(outputs: Path, capsys: Capture) -> None:
+    assert main(["compare", "--html", "page.html"]) == 0
+    assert capsys.readouterr().out == "page.html\n"
+    text = Path("page.html").read_text()
+    assert not re.search(r"https?:|//\w+\.\w|url\([^#]|@import", text)
+    assert all(link.startswith("data:") for link in re.findall(r'(?:src|href)="(.*?)"', text))
+    data = json.loads(re.search(r"const DATA = (.*);\n", text)[1])
+    assert data["rows"][0][:3] == ["nice", "moons", "2"]
+    assert data["rows"][0][3] == ["0.2050 ± 0.0071", pytest.approx(0.205), False]
+    assert data["runs"][1]["curves"]["val/loss"] == [3.0, 2.6]
+    assert data["figures"][0]["density"].startswith("data:image/webp;base64,")
+    assert len(data["notes"]) == 2
+
+
+def test_a_script_in_a_name_is_text(outputs: Path) -> None:
+    synthetic_run(outputs / "evil", data="</script><b>", metrics={"test/kl": 1.0})
+    assert main(["compare", "--html", "page.html"]) == 0
+    assert Path("page.html").read_text().count("</script>") == 1
+
+
+@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+def test_the_page_in_a_browser(outputs: Path) -> None:
+    assert main(["compare", "--html", "page.html"]) == 0
+    address = f"{Path('page.html').absolute().as_uri()}#filter=rings&sort=-test%2Fkl"
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000")
+    shown = subprocess.run(
+        [str(BROWSER), *options, "--dump-dom", address],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    body = re.search(r'<tbody id="body">(.*?)</tbody>', shown, re.DOTALL)[1]
+    rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in body.split("</tr>")[:-1]]
+    assert [row[:4] for row in rows] == [
+        ["nice", "rings", "2", "0.2050 ± 0.0071"],
+        ["nsf", "rings", "2", "0.1050 ± 0.0071"],
+    ]
+    assert body.count("number best") == 1
+    assert len(re.findall(r'points="\d', shown)) == 4, "two seeds each"
+    assert shown.count('<img src="data:image/webp') == 2
+
+
+def test_the_picture_of_models_by_targets(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    loaded: list[str] = []
+    data = SimpleNamespace(target=Moons())
+
+    def load(path: Path) -> SimpleNamespace:
+        loaded.append(path.name)
+        return SimpleNamespace(model=StandardNormal((2,)), data=data)
+
+    monkeypatch.setattr(comparing, "load", load)
+    assert main(["compare", "--figure", "panel.png"]) == 0
+    assert loaded == ["nice-moons-0", "nice-rings-0", "nsf-moons-0", "nsf-rings-0"]
+    height, width, _ = imread("panel.png").shape
+    assert 1.3 < width / height < 1.5, "the true density and two models, two targets"
+    model = StandardNormal((3,))
+    monkeypatch.setattr(comparing, "load", lambda path: SimpleNamespace(model=model, data=data))
+    assert main(["compare", "--figure", "panel.png"]) == 2
+    assert "shows densities in the plane" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "limit"), [(100, 1.0), (1000, 2.0)])
+def test_many_runs_are_read_at_once_without_torch(
+    tmp_path: Path, number: int, limit: float
+) -> None:
+    for index in range(number):
+        metrics = {"test/kl": 1 / (1 + index), "test/nll": 2.0, "test/kl/se": 0.01}
+        model = ("nsf", "nice", "krnet", "vae", "cnf")[index % 5]
+        run = synthetic_run(
+            tmp_path / f"day{index % 7}" / str(index), model=model, seed=index // 5, metrics=metrics
+        )
+        if index % 50 == 0:
+            run.manifest.write_text(run.manifest.read_text()[:100])
+    command = [sys.executable, "-X", "importtime", "-m", "genlab", "compare", str(tmp_path)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # The time of the processor, which does not depend on what else the machine does.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < limit
+    assert shown.stdout.count("unreadable: ") == number // 50
+    imported = {line.split("|")[-1].strip() for line in shown.stderr.splitlines()}
+    assert not imported.intersection({"torch", "hydra", "rich", "matplotlib", "pandas", "numpy"})

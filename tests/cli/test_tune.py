@@ -1,0 +1,158 @@
+"""``genlab tune``: trials that are told once each, through kills, and what is left of them."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig
+
+from genlab.cli.main import main
+from genlab.config import compose, config_dir
+from genlab.runs.directory import RunDirectory
+
+pytest.importorskip("optuna")
+
+import optuna
+
+from genlab.cli import tuning
+from genlab.errors import RunError
+from genlab.learning.callbacks.pruning import PrunedError
+
+Capture = pytest.CaptureFixture[str]
+
+SPACE = ["optimizer.lr=tag(log,interval(1e-4,1e-2))", "model.layers=range(2,11,step=2)"]
+WORDS = [
+    "tune",
+    "model=nice",
+    "data=rings",
+    "trainer.max_steps=40",
+    "search.random_trials=2",
+    *SPACE,
+]
+
+
+class Experiment:
+    """In place of a training: the loss is the distance of the rate from 1e-3, in decades."""
+
+    kill_at: int | None = None
+    fitted: list[tuple[str, bool]]
+
+    def __init__(self, config: DictConfig, run: RunDirectory) -> None:
+        self.config, self.run = config, run
+
+    def fit(self, *, resume: bool, callbacks: Sequence[Callback]) -> dict[str, float]:
+        number = int(self.run.path.name)
+        type(self).fitted.append((self.run.path.name, resume))
+        self.run.manifest.touch()
+        self.run.last.touch()
+        (pruning,) = callbacks
+        report: Any = pruning.report
+        loss = abs(math.log10(self.config.optimizer.lr) + 3) + self.config.model.layers / 100
+        for step in (10, 20, 30, 40):
+            if step == 20 and number == self.kill_at and not resume:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if report(step, loss + 1 / step) and step < 40:
+                raise PrunedError(f"pruned at step {step}")
+        if number == 1:
+            raise RunError("lost\ntry less")
+        return {"val/loss": loss}
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Experiment]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tuning, "Experiment", Experiment)
+    monkeypatch.setattr(Experiment, "kill_at", None)
+    Experiment.fitted = []
+    return Experiment
+
+
+def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    study = optuna.load_study(study_name="genlab", storage=f"sqlite:///{folder / 'study.db'}")
+    return study.get_trials()
+
+
+def test_a_search_finds_the_rate_and_writes_it_down(
+    fits: type[Experiment], capsys: Capture, tmp_path: Path
+) -> None:
+    assert main([*WORDS, "search.trials=12"]) == 0
+    shown = capsys.readouterr().out
+    (folder,) = tmp_path.glob("outputs/*/*-tune-nice-rings")
+    found = trials(folder)
+    assert len(found) == 12
+    states = {trial.state.name for trial in found}
+    assert states == {"COMPLETE", "FAIL", "PRUNED"}
+    assert "trial 1: optimizer.lr=" in shown
+    assert ": failed: lost; try less" in shown
+    best = min(trial.value for trial in found if trial.state.name == "COMPLETE")
+    assert f"val/loss {best:.6g}" in shown
+    assert {"history.png", "importance.png"} <= {path.name for path in folder.iterdir()}
+    text = (folder / "conf" / "experiment" / "best.yaml").read_text()
+    assert text.startswith(
+        "# @package _global_\n# The best of 12 trials of nice on rings: val/loss"
+    )
+    searchpath = f"hydra.searchpath=['file://{folder / 'conf'}']"
+    config = compose("train", ["experiment=best", searchpath])
+    winner = next(trial for trial in found if trial.value == best)
+    assert config.optimizer.lr == winner.params["optimizer.lr"]
+    assert config.model.layers == winner.params["model.layers"]
+    assert (config.choices.model, config.choices.data) == ("nice", "rings")
+
+
+KILLED = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from genlab.cli import tuning
+from genlab.cli.main import main
+import test_tune
+tuning.Experiment = test_tune.Experiment
+test_tune.Experiment.fitted, test_tune.Experiment.kill_at = [], 2
+main(sys.argv[3:])
+"""
+
+
+def test_a_killed_study_goes_on_with_the_very_trial(
+    fits: type[Experiment], capsys: Capture, tmp_path: Path
+) -> None:
+    here = Path(__file__).parent
+    words = [str(config_dir().parent), str(here), *WORDS, "search.trials=5", "search.pruning=false"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *words], cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
+    (folder,) = tmp_path.glob("outputs/*/*")
+    before = trials(folder)
+    assert [trial.state.name for trial in before] == ["COMPLETE", "FAIL", "RUNNING"]
+    assert main(["tune", "--study", str(folder)]) == 0
+    after = trials(folder)
+    assert fits.fitted == [("2", True), ("3", False), ("4", False)]
+    assert [trial.params for trial in after[:3]] == [trial.params for trial in before]
+    assert [trial.state.name for trial in after] == ["COMPLETE", "FAIL", *["COMPLETE"] * 3]
+    assert len({tuple(trial.params.values()) for trial in after}) == 5
+    assert main(["tune", "--study", str(folder), "search.trials=6"]) == 0
+    assert len(trials(folder)) == 6
+    assert len(fits.fitted) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model=nice"], "tune: nothing to search"),
+        (["+search=nfs", *SPACE], "search: no 'nfs'; did you mean 'nsf'?"),
+        (["search.sampler=tpo", *SPACE], "search.sampler=tpo: did you mean 'tpe'?"),
+        (["search.trials=0", *SPACE], "search.trials=0: expected a positive whole number"),
+        (["model.layrs=3", *SPACE], "model.layrs=3: no 'layrs' in model; did you mean 'layers'?"),
+        (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
+    ],
+)
+def test_mistakes(fits: type[Experiment], capsys: Capture, words: list[str], message: str) -> None:
+    assert main(["tune", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("outputs").exists()

@@ -1,0 +1,52 @@
+"""A run's configuration with something changed is what its own command line would have given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genlab.config import compose, plain, recompose
+from genlab.errors import UserError
+
+FLOW = ["model=realnvp", "data=rings", "model.layers=3", "trainer.max_steps=50", "seed=2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "changes", "together"),
+    [
+        (FLOW, ["seed=5"], [*FLOW, "seed=5"]),
+        (FLOW, ["trainer.max_steps=8000"], [*FLOW, "trainer.max_steps=8000"]),
+        # What is chosen anew starts from its own defaults, the rest stays as it was.
+        (FLOW, ["model=nsf"], ["model=nsf", "data=rings", "trainer.max_steps=50", "seed=2"]),
+        (["+trainer.extra=2"], ["seed=1"], ["+trainer.extra=2", "seed=1"]),
+        (["callbacks.images=null"], ["seed=1"], ["callbacks.images=null", "seed=1"]),
+        (["data.seed=7"], ["seed=1"], ["data.seed=7", "seed=1"]),
+        (["model=flow-matching"], ["model=nice"], ["model=nice"]),
+        (["experiment=torus"], ["model.layers=2"], ["experiment=torus", "model.layers=2"]),
+        (
+            ["model=gmm", "model.fit=gradient"],
+            ["seed=1"],
+            ["model=gmm", "model.fit=gradient", "seed=1"],
+        ),
+    ],
+)
+def test_as_if_from_the_start(words: list[str], changes: list[str], together: list[str]) -> None:
+    last = {word.partition("=")[0]: word for word in together}
+    assert plain(recompose(compose("train", words), changes)) == plain(
+        compose("train", list(last.values()))
+    )
+
+
+def test_a_file_of_the_users_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.touch()
+    words = ["data=custom", f"data.file={file}", "data.dim=3"]
+    assert plain(recompose(compose("train", words), ["seed=1"])) == plain(
+        compose("train", [*words, "seed=1"])
+    )
+
+
+def test_a_mistake_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'layers'"):
+        recompose(compose("train", FLOW), ["model.layrs=1"])
