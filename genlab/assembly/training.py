@@ -12,17 +12,14 @@ import torch
 from lightning.fabric.utilities.seed import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.assembly.preparation import describe_source, precede
 from genlab.assembly.residual import residual_network
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.inverse import Inverse
 from genlab.config import (
     OPTIONAL,
     build,
     locate,
     plain,
-    source_node,
 )
-from genlab.data.target_density import TargetDensity
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
 from genlab.evaluation import evaluate
@@ -36,7 +33,6 @@ from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import load_weights
 from genlab.models.continuous import ContinuousFlow
-from genlab.models.flow_matching import SOURCES
 from genlab.randomness import generator
 from genlab.recording import new_directory, recorded
 from genlab.runs.directory import RunDirectory
@@ -50,7 +46,7 @@ if TYPE_CHECKING:
 
     from genlab.targets.target import Target
 
-__all__ = ["Experiment", "describe_source"]
+__all__ = ["Experiment"]
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +99,7 @@ class Experiment:
         self.model = build(config, "model")
         # A model that lives in a box has its own way to data units.
         if self.model.preprocessing is None:
-            _precede(self.model, self.data.preprocessing(self.model.circular))
+            precede(self.model, self.data.preprocessing(self.model.circular))
         if self.data.standardise_context:
             self.model.context_encoder.standardise = True
         self.module = build(
@@ -319,19 +315,3 @@ class Experiment:
     def _callbacks(self) -> list[Any]:
         nodes = self.config.callbacks or {}
         return [build(nodes, name) for name, node in nodes.items() if node is not None]
-
-
-def describe_source(config: DictConfig) -> None:
-    """Put a target in the place of its name, so that a run can be read without these configs."""
-    source = config.model.get("source")
-    if isinstance(source, str) and source not in SOURCES:
-        config.model.source = source_node(source, config.model.event_shape, SOURCES)
-
-
-def _precede(model: Density, preprocessing: Bijection | None) -> None:
-    """Let a model work behind a map from data units."""
-    model.preprocessing = preprocessing
-    source = getattr(model, "base", None)
-    if preprocessing is not None and isinstance(source, TargetDensity):
-        # A source has the units of its own data, the model works in preprocessed ones.
-        source.preprocessing = Inverse(preprocessing)
