@@ -26,6 +26,9 @@ __all__ = [
     "DOMAINS",
     "ESTIMATES",
     "MODELS",
+    "PICTURE",
+    "PICTURES",
+    "SCALED",
     "disturb",
     "jacobian",
 ]
@@ -128,6 +131,55 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "inverse": lambda dim, _: b.Inverse(b.LULinear(dim)),
     "ode-concat_squash": lambda dim, c: ode(SQUASH((dim,), context_dim=c)),
     "ode-residual_mlp": lambda dim, c: ode(RESIDUAL((dim,), context_dim=c)),
+}
+
+
+def picture_coupling(split: b.HalfSplit, context_dim: int) -> b.Coupling:
+    network = nn.ConvNet(
+        split.passive,
+        2 * split.active,
+        hidden=[8, 8],
+        activation="tanh",
+        context_dim=context_dim,
+        zero_last=True,
+    )
+    return b.Coupling(split, b.Affine(), network)
+
+
+def conv_residual(shape: b.PictureShape, context_dim: int) -> b.ResidualBlocks:
+    network = nn.LipschitzConvNet(
+        2, shape, hidden=[4], kernel_size=3, activation="sine", bound=0.9, context_dim=context_dim
+    )
+    how = b.ResidualOptions("exact", 2, 20, "neumann", "anderson", 1e-12)
+    return b.ResidualBlocks(network, how, actnorm=True)
+
+
+# Bijections of pictures, by the width of the context.
+PICTURE, SCALED = (4, 2, 2), (1, 4, 4)
+PICTURES: dict[str, Callable[[int], b.Bijection]] = {
+    "picture-actnorm": lambda _: b.ActNorm(4),
+    "picture-squeeze": lambda _: b.Squeeze(),
+    "picture-flatten": lambda _: b.Flatten(PICTURE),
+    "picture-lu": lambda _: b.LUConv(4),
+    "picture-channels": lambda c: picture_coupling(b.ChannelSplit(4), c),
+    "picture-checkerboard": lambda c: picture_coupling(b.CheckerboardSplit(4), c),
+    "picture-checkerboard-flip": lambda c: picture_coupling(b.CheckerboardSplit(4, flip=True), c),
+    "picture-residual": partial(conv_residual, PICTURE),
+    "picture-scales": lambda c: b.Compose(
+        b.multi_scale(
+            SCALED,
+            2,
+            lambda shape: [
+                b.ActNorm(shape[0]),
+                picture_coupling(b.CheckerboardSplit(shape[0]), c),
+                picture_coupling(b.ChannelSplit(shape[0], flip=True), c),
+            ],
+        )
+    ),
+}
+BIJECTIONS |= {
+    name: lambda _, c, make=make: make(c)  # type: ignore[misc]
+    for name, make in PICTURES.items()
 }
 
 # Bijections of angles, which are only defined up to full turns.
@@ -264,6 +316,6 @@ def disturb(module: Module, scale: float = 0.2) -> Module:
 def jacobian(f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The Jacobian of each row's image, by one gradient an output: no sample sees another."""
     x = x.detach().requires_grad_()
-    outputs = f(x).sum(0)
+    outputs = f(x).flatten(1).sum(0)
     rows = [torch.autograd.grad(output, x, retain_graph=True)[0] for output in outputs]
-    return torch.stack(rows, 1).detach()
+    return torch.stack(rows, 1).flatten(2).detach()
