@@ -195,7 +195,9 @@ def nice(dim: int, **options: Any) -> m.NICE:
 
 
 def realnvp(dim: int, **options: Any) -> m.RealNVP:
-    return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
+    return m.RealNVP(
+        (dim,), **{"scales": 0, "actnorm": False, "mixing": "none", **SMALL, **options}
+    )
 
 
 def krnet(dim: int, **options: Any) -> m.KRNet:
@@ -205,11 +207,13 @@ def krnet(dim: int, **options: Any) -> m.KRNet:
 
 def nsf(dim: int, **options: Any) -> m.NSF:
     own = {"bins": 4, "bound": 3.0, "variant": "coupling", "free_half": True, "mixing": "none"}
+    own |= {"scales": 0, "actnorm": False}
     return m.NSF((dim,), **{"circular": [], **own, **SMALL, "layers": 2, **options})
 
 
 def resflow(dim: int, **options: Any) -> m.ResFlow:
     settings = SMALL | {
+        "scales": 0,
         "activation": "sine",
         "lipschitz": 0.98,
         "log_det": "exact",
@@ -243,6 +247,7 @@ def gmm(dim: int, **options: Any) -> m.GMM:
         "components": 5,
         "max_components": 8,
         "covariance": "full",
+        "rank": 2,
         "fit": "em",
         "start": "kmeans++",
         "restarts": 1,
@@ -292,6 +297,7 @@ MODELS: dict[str, Callable[..., d.Density]] = {
     "gmm": gmm,
     "gmm-tied": partial(gmm, covariance="tied"),
     "gmm-diag": partial(gmm, covariance="diag", start="random"),
+    "gmm-low-rank": partial(gmm, covariance="low_rank", rank=1),
     "gmm-spherical": partial(gmm, covariance="spherical"),
     "cnf": cnf,
     "flow-matching": flow_matching,

@@ -49,7 +49,10 @@ class Coupling(Bijection):
         return self.split.join(z_a, x_b), log_det_of(z, [log_derivative])
 
     def parameters_of(
-        self, x_a: Float[Tensor, "n a *pixels"], x_b: Float[Tensor, "n b *pixels"], context: Tensor | None
+        self,
+        x_a: Float[Tensor, "n a *pixels"],
+        x_b: Float[Tensor, "n b *pixels"],
+        context: Tensor | None,
     ) -> Float[Tensor, "n P b *pixels"]:
         """The scalar map's parameters for the mapped half, from the half that passes."""
         output: Tensor = self.conditioner(x_a, context)

@@ -15,7 +15,7 @@ __all__ = ["Covariance", "Mixtures", "inverse", "precision_root", "wide"]
 # Numbers of the matrices that are gathered at once for samples.
 GATHERED = 2**20
 
-Covariance = Literal["full", "tied", "diag", "spherical"]
+Covariance = Literal["full", "tied", "diag", "spherical", "low_rank"]
 
 
 class Mixtures(NamedTuple):
@@ -43,6 +43,11 @@ class Mixtures(NamedTuple):
         roots = self.roots
         found = roots if roots.ndim == 3 else roots.diagonal(dim1=-2, dim2=-1)
         return found.expand_as(self.means)
+
+    @property
+    def narrowest(self) -> float:
+        """The smallest variance of a coordinate given those before it."""
+        return float(self.diagonal.max()) ** -2
 
     @property
     def covariances(self) -> Float[Tensor, "g k d d"]:
