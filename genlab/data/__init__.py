@@ -1,6 +1,7 @@
 """Data: streams, sets, DataModules."""
 
 from genlab.data.digits import Digits
+from genlab.data.idx_files import IDXFiles
 from genlab.data.image_data import ImageData
 from genlab.data.image_folder import ImageFolder
 from genlab.data.module import DataModule
@@ -14,6 +15,7 @@ __all__ = [
     "DataModule",
     "Digits",
     "FreshSamples",
+    "IDXFiles",
     "ImageData",
     "ImageFolder",
     "NoSamples",

@@ -135,7 +135,7 @@ class ImageData(DataModule):
         """The levels of all pictures, to train, validate and test on."""
         splits = self.source.read()
         for part in splits:
-            if part.levels.shape[1:] != self.event_shape or part.levels.max() >= self.depth:
+            if part.levels.shape[1:] != self.event_shape or int(part.levels.max()) >= self.depth:
                 raise UserError(
                     f"data.event_shape={list(self.event_shape)}, data.levels={self.depth}: the "
                     f"pictures are {list(part.levels.shape[1:])}, up to {part.levels.max()}"
