@@ -15,6 +15,7 @@ from genlab.bijections.flatten import Flatten
 from genlab.bijections.freeze import Freeze
 from genlab.bijections.half_free import HalfFreeCoupling
 from genlab.bijections.inverse import Inverse
+from genlab.bijections.logit import LogitTransform
 from genlab.bijections.lu_conv import LUConv
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.mixed import Mixed
@@ -62,6 +63,7 @@ __all__ = [
     "LUConv",
     "LULinear",
     "Logit",
+    "LogitTransform",
     "Mixed",
     "PathCosts",
     "Permutation",

@@ -17,11 +17,19 @@ from genlab.batch import Batch
 from genlab.randomness import generator
 from genlab.targets.target import Target
 
-__all__ = ["FreshSamples", "NoSamples", "ShuffledSet", "Stream"]
+__all__ = ["Blocks", "FreshSamples", "NoSamples", "Order", "ShuffledSet", "Stream"]
 
 
 class Stream(ABC):
-    """An endless sequence of rows, addressed by their number, made block by block.
+    """An endless sequence of rows, addressed by their number."""
+
+    @abstractmethod
+    def rows(self, start: int, stop: int) -> Batch:
+        """Rows ``start`` to ``stop - 1`` of the sequence, on the CPU."""
+
+
+class Blocks(ABC):
+    """An endless sequence of numbers that are made block by block.
 
     Args:
         seed: The run's seed.
@@ -35,10 +43,6 @@ class Stream(ABC):
         self._cached = lru_cache(maxsize=2)(self._make)
 
     @abstractmethod
-    def rows(self, start: int, stop: int) -> Batch:
-        """Rows ``start`` to ``stop - 1`` of the sequence, on the CPU."""
-
-    @abstractmethod
     def _make(self, index: int) -> Shaped[Tensor, "block ..."]:
         """What stands for the rows of one block."""
 
@@ -49,7 +53,7 @@ class Stream(ABC):
         return blocks[start - first * self.block : stop - first * self.block]
 
 
-class FreshSamples(Stream):
+class FreshSamples(Blocks, Stream):
     """Samples that are drawn from a target once and never seen again.
 
     Args:
@@ -72,14 +76,27 @@ class FreshSamples(Stream):
 class NoSamples(Stream):
     """Rows without coordinates, for a target that has no samples: only their number counts."""
 
-    def __init__(self) -> None:
-        super().__init__(seed=0, block=32768)
-
     def rows(self, start: int, stop: int) -> Batch:
-        return Batch(self._slice(start, stop))
+        return Batch(torch.empty(stop - start, 0))
 
-    def _make(self, index: int) -> Float[Tensor, "block 0"]:
-        return torch.empty(self.block, 0)
+
+class Order(Blocks):
+    """Numbers 0 to ``size - 1``, pass after pass, each pass in an order of its own.
+
+    Args:
+        size: How many there are.
+        seed: The run's seed.
+    """
+
+    def __init__(self, size: int, *, seed: int) -> None:
+        super().__init__(seed=seed, block=size)
+
+    def rows(self, start: int, stop: int) -> Int[Tensor, " n"]:
+        """The ``start``-th to the ``stop - 1``-st number of the sequence."""
+        return self._slice(start, stop)
+
+    def _make(self, index: int) -> Int[Tensor, " block"]:
+        return torch.randperm(self.block, generator=generator(self.seed, "order", index))
 
 
 class ShuffledSet(Stream):
@@ -91,11 +108,8 @@ class ShuffledSet(Stream):
     """
 
     def __init__(self, data: Batch, *, seed: int) -> None:
-        super().__init__(seed=seed, block=len(data.x))
         self.data = data
+        self.order = Order(len(data.x), seed=seed)
 
     def rows(self, start: int, stop: int) -> Batch:
-        return self.data.rows(self._slice(start, stop))
-
-    def _make(self, index: int) -> Int[Tensor, " block"]:
-        return torch.randperm(self.block, generator=generator(self.seed, "order", index))
+        return self.data.rows(self.order.rows(start, stop))

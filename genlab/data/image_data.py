@@ -1,0 +1,224 @@
+"""Pictures as data: quantised levels made continuous, or black and white."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from genlab.batch import Batch
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.compose import Compose
+from genlab.bijections.logit import LogitTransform
+from genlab.bijections.standardise import Standardise
+from genlab.bounds import NonNegativeInt, Positive, PositiveInt
+from genlab.data.image_folder import folder_facts
+from genlab.data.module import DataModule
+from genlab.data.picture_stream import PictureStream, Render, uniform
+from genlab.data.pictures import Pictures, PictureSource
+from genlab.data.streams import ShuffledSet, Stream
+from genlab.errors import UserError
+from genlab.randomness import generator
+
+__all__ = ["ImageData"]
+
+Binarise = Literal["static", "dynamic", "threshold"]
+Condition = Literal["label", "low_resolution"]
+
+
+class ImageData(DataModule):
+    """Pictures of L levels a number, as points of the unit cube: ``x = (level + u) / L``.
+
+    With u uniform in (0, 1), drawn anew each time a picture is seen, the mean log-density of x
+    bounds that of the levels from below (Theis, van den Oord, Bethge, "A note on the evaluation of
+    generative models", 2016). Pictures to validate and test on have one u each, the same in every
+    run, so that runs compare.
+
+    Black and white, x is 0 or 1 and a model gives masses, not densities: 1 with probability
+    ``level / (L - 1)``, drawn once ("static") or at each sight ("dynamic", Salakhutdinov, Murray,
+    "On the quantitative analysis of deep belief networks", 2008), or 1 above the middle level
+    ("threshold").
+
+    Args:
+        source: Where the pictures come from, with their split.
+        event_shape: Channels, height and width.
+        levels: L.
+        classes: Number of classes; 0 where there are no labels.
+        labels: Number of classes that a model is conditioned on; follows from ``condition``.
+        context_dim: Length of the context vector; follows from ``condition``.
+        train_size: The first so many pictures to train on; None for all.
+        val_size: To validate on.
+        test_size: To test on.
+        batch_size: Pictures that one training step sees, in each process.
+        alpha: Of the logit transform in front of the model; None for none.
+        standardise: Let the model work on numbers of zero mean and unit variance, each one of a
+            picture by itself, after the logit.
+        dequantise: u is ``fresh`` at each sight, or ``fixed`` for each picture, as EM wants it.
+        binarise: How pictures become black and white; None to keep their levels.
+        condition: What a model is conditioned on: the ``label``, or the picture in
+            ``low_resolution``; None for nothing.
+        factor: How many times smaller that is, on both sides.
+        seed: The run's seed.
+
+    Raises:
+        UserError: The source has other pictures, or options contradict each other.
+    """
+
+    def __init__(
+        self,
+        source: PictureSource,
+        *,
+        event_shape: Sequence[PositiveInt],
+        levels: PositiveInt,
+        classes: NonNegativeInt,
+        labels: NonNegativeInt,
+        context_dim: NonNegativeInt,
+        train_size: PositiveInt | None,
+        val_size: PositiveInt | None,
+        test_size: PositiveInt | None,
+        batch_size: PositiveInt,
+        alpha: Positive | None,
+        standardise: bool,
+        dequantise: Literal["fresh", "fixed"],
+        binarise: Binarise | None,
+        condition: Condition | None,
+        factor: PositiveInt,
+        seed: NonNegativeInt,
+    ) -> None:
+        super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
+        given = {"labels": labels, "context_dim": context_dim}
+        for key, value in _context_facts(event_shape, classes, condition, factor).items():
+            if given[key] != value:
+                raise UserError(f"data.{key}={given[key]}: follows from data.condition; leave it")
+        self.source = source
+        self.classes = classes
+        self.sizes = (train_size, val_size, test_size)
+        self.depth = levels
+        self.levels = None if binarise else levels
+        self.masses = binarise is not None
+        self.alpha = alpha
+        self.dequantise = dequantise
+        self.binarise = binarise
+        self.condition = condition
+        self.factor = factor
+        self.seed = seed
+
+    @staticmethod
+    def facts(**node: Any) -> dict[str, Any]:
+        """What follows from the user's files, and from ``condition``: the widths of the context."""
+        found: dict[str, Any] = {}
+        if "path" in node:
+            found = folder_facts(node["path"], size=node["size"], grey=node["grey"])
+        known: dict[str, Any] = found | {
+            key: value for key, value in node.items() if value is not None
+        }
+        if "event_shape" not in known:  # for the check to tell
+            return found
+        return found | _context_facts(
+            known["event_shape"], known["classes"], known.get("condition"), known["factor"]
+        )
+
+    def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
+        if self.binarise is not None:
+            return None
+        layers: list[Bijection] = [] if self.alpha is None else [LogitTransform(self.alpha)]
+        layers += [Standardise(self.event_shape)] if self.standardise else []
+        return Compose(layers) if layers else None
+
+    @cached_property
+    def pictures(self) -> tuple[Pictures, Pictures, Pictures]:
+        """The levels of all pictures, to train, validate and test on."""
+        splits = self.source.read()
+        for part in splits:
+            if part.levels.shape[1:] != self.event_shape or int(part.levels.max()) >= self.depth:
+                raise UserError(
+                    f"data.event_shape={list(self.event_shape)}, data.levels={self.depth}: the "
+                    f"pictures are {list(part.levels.shape[1:])}, up to {part.levels.max()}"
+                )
+        train, validation, test = (
+            part.rows(slice(size)) for part, size in zip(splits, self.sizes, strict=True)
+        )
+        return train, validation, test
+
+    @cached_property
+    def stream(self) -> Stream:
+        pictures = self.pictures[0]
+        if self.binarise in ("static", "threshold") or self.dequantise == "fixed":
+            assert self.training_set is not None
+            return ShuffledSet(self.training_set, seed=self.seed)
+        return PictureStream(pictures.levels, self._render, self._context(pictures), seed=self.seed)
+
+    @cached_property
+    def training_set(self) -> Batch | None:
+        return self._fixed(0, "train")
+
+    @cached_property
+    def validation(self) -> Batch:
+        return self._fixed(1, "validation")
+
+    @cached_property
+    def test(self) -> Batch | None:
+        return self._fixed(2, "test")
+
+    def first_rows(self, n: int = 10_000) -> Batch:
+        return self.stream.rows(0, min(n, len(self.pictures[0].levels)))
+
+    @property
+    def _render(self) -> Render:
+        if self.binarise is None:
+            return self._dequantised
+        return self._thresholded if self.binarise == "threshold" else self._flipped
+
+    def _dequantised(
+        self, levels: UInt8[Tensor, "n c h w"], u: Float[Tensor, "n c h w"]
+    ) -> Float[Tensor, "n c h w"]:
+        return torch.add(levels, u).mul_(1 / self.depth)
+
+    def _flipped(
+        self, levels: UInt8[Tensor, "n c h w"], u: Float[Tensor, "n c h w"]
+    ) -> Float[Tensor, "n c h w"]:
+        return (u * (self.depth - 1) < levels).float()
+
+    def _thresholded(
+        self, levels: UInt8[Tensor, "n c h w"], u: Float[Tensor, "n c h w"]
+    ) -> Float[Tensor, "n c h w"]:
+        return (levels.float() > (self.depth - 1) / 2).float()
+
+    def _fixed(self, part: int, purpose: str) -> Batch:
+        pictures = self.pictures[part]
+        # Of no seed: the same in every run.
+        u = uniform(tuple(pictures.levels.shape), generator(0, purpose))
+        return Batch(self._render(pictures.levels, u), self._context(pictures))
+
+    def _context(self, pictures: Pictures) -> Shaped[Tensor, "n ..."] | None:
+        if self.condition == "label":
+            return pictures.labels
+        if self.condition == "low_resolution":
+            return low_resolution((pictures.levels + 0.5) / self.depth, self.factor)
+        return None
+
+
+def low_resolution(x: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "n _"]:
+    """Means of squares of ``factor`` by ``factor`` numbers, flattened: what a model is given."""
+    return avg_pool2d(x, factor).flatten(1)
+
+
+def _context_facts(
+    event_shape: Sequence[int], classes: int, condition: str | None, factor: int
+) -> dict[str, int]:
+    """``labels`` and ``context_dim`` that a condition makes of these pictures."""
+    if condition == "label" and not classes:
+        raise UserError("data.condition=label: these pictures have no labels")
+    if condition != "low_resolution":
+        return {"labels": classes if condition == "label" else 0, "context_dim": 0}
+    channels, height, width = event_shape
+    if factor < 2 or height % factor or width % factor:
+        raise UserError(
+            f"data.factor={factor}: expected a number above 1 that divides {height} and {width}"
+        )
+    return {"labels": 0, "context_dim": channels * (height // factor) * (width // factor)}
