@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from torch import Tensor
 
 from genlab.batch import Batch, Chunk
 from genlab.bijections.bijection import Bijection
@@ -20,6 +21,8 @@ from genlab.targets.target import Target
 __all__ = ["DataModule"]
 
 EVALUATION_BATCH = 8192
+# Numbers of a chunk that lie in memory at once, 128 MB: large pictures make shorter chunks.
+CHUNK = 2**25
 
 
 class DataModule(pl.LightningDataModule, ABC):
@@ -42,10 +45,12 @@ class DataModule(pl.LightningDataModule, ABC):
     Attributes:
         target: The distribution that the data come from, or None where only data are known.
         levels: Number of values that each number of a quantised picture takes; None for others.
+        masses: Whether data are black and white, so that a model has to give masses, not densities.
     """
 
     target: Target | None = None
     levels: int | None = None
+    masses: bool = False
 
     def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:
         super().__init__()
@@ -81,6 +86,16 @@ class DataModule(pl.LightningDataModule, ABC):
     def test(self) -> Batch | None:
         """The fixed set that the test metrics are computed on; None without samples."""
 
+    @property
+    def labelled(self) -> Batch | None:
+        """The training set with its classes as context, whatever a model is conditioned on."""
+        return None
+
+    @property
+    def reduction(self) -> Callable[[Tensor], Tensor] | None:
+        """What makes the small pictures that a model is given, flattened, of pictures."""
+        return None
+
     def first_rows(self, n: int = 10_000) -> Batch:
         """Rows that data-dependent starts are computed from."""
         return self.stream.rows(0, n)
@@ -104,9 +119,11 @@ class Chunks:
         learner: Any = trainer.lightning_module
         settings, step = learner.settings, learner.step
         stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
+        numbers = self.data.batch_size * trainer.world_size * math.prod(self.data.event_shape)
+        longest = max(1, CHUNK // numbers)
         chunk = partial(Passes, self.data) if learner.whole_passes else self._chunk
         while step < stop:
-            end = min(_next_multiple(step, settings.log_every), stop)
+            end = min(_next_multiple(step, settings.log_every), stop, step + longest)
             yield chunk(step, end, trainer.global_rank, trainer.world_size)
             step = end
 
