@@ -26,6 +26,9 @@ __all__ = [
     "DOMAINS",
     "ESTIMATES",
     "MODELS",
+    "PICTURE",
+    "PICTURES",
+    "SCALED",
     "disturb",
     "jacobian",
 ]
@@ -130,6 +133,55 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "ode-residual_mlp": lambda dim, c: ode(RESIDUAL((dim,), context_dim=c)),
 }
 
+
+def picture_coupling(split: b.HalfSplit, context_dim: int) -> b.Coupling:
+    network = nn.ConvNet(
+        split.passive,
+        2 * split.active,
+        hidden=[8, 8],
+        activation="tanh",
+        context_dim=context_dim,
+        zero_last=True,
+    )
+    return b.Coupling(split, b.Affine(), network)
+
+
+def conv_residual(shape: b.PictureShape, context_dim: int) -> b.ResidualBlocks:
+    network = nn.LipschitzConvNet(
+        2, shape, hidden=[4], kernel_size=3, activation="sine", bound=0.9, context_dim=context_dim
+    )
+    how = b.ResidualOptions("exact", 2, 20, "neumann", "anderson", 1e-12)
+    return b.ResidualBlocks(network, how, actnorm=True)
+
+
+# Bijections of pictures, by the width of the context.
+PICTURE, SCALED = (4, 2, 2), (1, 4, 4)
+PICTURES: dict[str, Callable[[int], b.Bijection]] = {
+    "picture-actnorm": lambda _: b.ActNorm(4),
+    "picture-squeeze": lambda _: b.Squeeze(),
+    "picture-flatten": lambda _: b.Flatten(PICTURE),
+    "picture-lu": lambda _: b.LUConv(4),
+    "picture-channels": lambda c: picture_coupling(b.ChannelSplit(4), c),
+    "picture-checkerboard": lambda c: picture_coupling(b.CheckerboardSplit(4), c),
+    "picture-checkerboard-flip": lambda c: picture_coupling(b.CheckerboardSplit(4, flip=True), c),
+    "picture-residual": partial(conv_residual, PICTURE),
+    "picture-scales": lambda c: b.Compose(
+        b.multi_scale(
+            SCALED,
+            2,
+            lambda shape: [
+                b.ActNorm(shape[0]),
+                picture_coupling(b.CheckerboardSplit(shape[0]), c),
+                picture_coupling(b.ChannelSplit(shape[0], flip=True), c),
+            ],
+        )
+    ),
+}
+BIJECTIONS |= {
+    name: lambda _, c, make=make: make(c)  # type: ignore[misc]
+    for name, make in PICTURES.items()
+}
+
 # Bijections of angles, which are only defined up to full turns.
 CIRCULAR = {name for name in BIJECTIONS if name.startswith(("circular", "cylinder"))}
 # The interval that each coordinate of x lies in, where it is not the line.
@@ -143,7 +195,9 @@ def nice(dim: int, **options: Any) -> m.NICE:
 
 
 def realnvp(dim: int, **options: Any) -> m.RealNVP:
-    return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
+    return m.RealNVP(
+        (dim,), **{"scales": 0, "actnorm": False, "mixing": "none", **SMALL, **options}
+    )
 
 
 def krnet(dim: int, **options: Any) -> m.KRNet:
@@ -153,11 +207,13 @@ def krnet(dim: int, **options: Any) -> m.KRNet:
 
 def nsf(dim: int, **options: Any) -> m.NSF:
     own = {"bins": 4, "bound": 3.0, "variant": "coupling", "free_half": True, "mixing": "none"}
+    own |= {"scales": 0, "actnorm": False}
     return m.NSF((dim,), **{"circular": [], **own, **SMALL, "layers": 2, **options})
 
 
 def resflow(dim: int, **options: Any) -> m.ResFlow:
     settings = SMALL | {
+        "scales": 0,
         "activation": "sine",
         "lipschitz": 0.98,
         "log_det": "exact",
@@ -191,6 +247,7 @@ def gmm(dim: int, **options: Any) -> m.GMM:
         "components": 5,
         "max_components": 8,
         "covariance": "full",
+        "rank": 2,
         "fit": "em",
         "start": "kmeans++",
         "restarts": 1,
@@ -240,6 +297,7 @@ MODELS: dict[str, Callable[..., d.Density]] = {
     "gmm": gmm,
     "gmm-tied": partial(gmm, covariance="tied"),
     "gmm-diag": partial(gmm, covariance="diag", start="random"),
+    "gmm-low-rank": partial(gmm, covariance="low_rank", rank=1),
     "gmm-spherical": partial(gmm, covariance="spherical"),
     "cnf": cnf,
     "flow-matching": flow_matching,
@@ -264,6 +322,6 @@ def disturb(module: Module, scale: float = 0.2) -> Module:
 def jacobian(f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The Jacobian of each row's image, by one gradient an output: no sample sees another."""
     x = x.detach().requires_grad_()
-    outputs = f(x).sum(0)
+    outputs = f(x).flatten(1).sum(0)
     rows = [torch.autograd.grad(output, x, retain_graph=True)[0] for output in outputs]
-    return torch.stack(rows, 1).detach()
+    return torch.stack(rows, 1).flatten(2).detach()

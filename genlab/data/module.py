@@ -20,7 +20,9 @@ from genlab.targets.target import Target
 
 __all__ = ["DataModule"]
 
+# Rows that are validated at once, and numbers: of pictures a network makes many channels.
 EVALUATION_BATCH = 8192
+EVALUATION_NUMBERS = 2**18
 # Numbers of a chunk that lie in memory at once, 128 MB: large pictures make shorter chunks.
 CHUNK = 2**25
 
@@ -174,12 +176,14 @@ class EvaluationBatches:
 
     def __init__(self, data: Batch) -> None:
         self.data = data
+        numbers = max(1, data.x.shape[1:].numel())
+        self.size = max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // numbers))
 
     def __len__(self) -> int:
-        return math.ceil(len(self.data.x) / EVALUATION_BATCH)
+        return math.ceil(len(self.data.x) / self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self.data.split(EVALUATION_BATCH)
+        return self.data.split(self.size)
 
 
 def _next_multiple(step: int, of: int) -> int:

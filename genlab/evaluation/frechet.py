@@ -12,9 +12,9 @@ __all__ = ["frechet_distance", "precision_and_recall"]
 def frechet_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> float:
     """``|m - m'|^2 + tr(S + S' - 2 (S S')^{1/2})`` of the means and covariances of two clouds.
 
-    The squared 2-Wasserstein distance of the Gaussians with these moments (Dowson, Landau, 1982), as
-    Heusel et al., "GANs trained by a two time-scale update rule" (2017) apply it to features. It is
-    biased upwards by the sizes of the clouds: compare only what has the same sizes.
+    The squared 2-Wasserstein distance of the Gaussians with these moments (Dowson, Landau, 1982);
+    of features, Heusel et al., "GANs trained by a two time-scale update rule" (2017). The fewer the
+    points, the larger it is: compare only clouds of the same sizes.
 
     Args:
         x: One cloud.

@@ -25,7 +25,7 @@ def super_resolution_figure(
     columns: int = 10,
     draws: int = 3,
 ) -> Figure:
-    """Rows: the small picture that is given, several pictures that the model makes of it, the truth.
+    """Rows: the small picture that is given, pictures that the model makes of it, the true one.
 
     Args:
         model: A density of pictures given smaller ones, under `inference`.
