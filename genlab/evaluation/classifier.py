@@ -112,7 +112,7 @@ def _trained(x: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"], classes: in
             rows = torch.randint(len(x), (BATCH,))
             loss = F.cross_entropy(classifier(x[rows]), labels[rows])
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
     return classifier.eval()

@@ -59,7 +59,7 @@ def evaluate(
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
     - ``test/accuracy``: of a label-conditional model as a classifier (`bayes_accuracy`).
     - Of pictures with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
-      with them (`sample_quality`); where small ones are given, ``test/psnr`` and ``test/consistency``
+      with them (`sample_quality`); where small ones are given, ``test/psnr``, ``test/consistency``
       (`restoration`).
     - ``ode/straightness``: for continuous flows, 0 where all ways are straight.
     - ``model/parameters``, ``time/samples_per_second``, and the model's own diagnostics.

@@ -99,7 +99,7 @@ def interpolation_figure(
     label = None if context is None else context[first]
     ends = [_code(model, pictures[one], label) for one in (first, second)]
     along = torch.linspace(0, 1, STEPS, dtype=ends[0].dtype, device=ends[0].device)
-    codes = arc(*ends, along).flatten(0, 1)
+    codes = arc(ends[0], ends[1], along).flatten(0, 1)
     labels = None if label is None else label.repeat_interleave(STEPS)
     ways = _decode(model, codes, labels).view(-1, STEPS, *model.event_shape)
     shown = torch.cat((pictures[first, None], ways, pictures[second, None]), 1)
@@ -141,7 +141,8 @@ def _code(model: Density, x: Tensor, context: Tensor | None) -> Tensor:
         return model.encode(x, context).mean
     bijection = bijection_of(model)
     assert bijection is not None
-    return bijection.encode(x, model.context_encoder(context, len(x), x.dtype))
+    z: Tensor = bijection.encode(x, model.context_encoder(context, len(x), x.dtype))
+    return z
 
 
 def _decode(model: Density, z: Tensor, context: Tensor | None) -> Tensor:
@@ -149,4 +150,5 @@ def _decode(model: Density, z: Tensor, context: Tensor | None) -> Tensor:
         return model.decode(z, context)
     bijection = bijection_of(model)
     assert bijection is not None
-    return bijection.generate(z, model.context_encoder(context, len(z), z.dtype))
+    x: Tensor = bijection.generate(z, model.context_encoder(context, len(z), z.dtype))
+    return x
