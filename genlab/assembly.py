@@ -107,6 +107,8 @@ class Experiment:
         # A model that lives in a box has its own way to data units.
         if self.model.preprocessing is None:
             _precede(self.model, self.data.preprocessing(self.model.circular))
+        if self.data.standardise_context:
+            self.model.context_encoder.standardise = True
         self.module = build(
             config,
             "objective",
@@ -159,6 +161,8 @@ class Experiment:
             ],
         )
         with recorded(run, self.config, self.model.likelihood, self.module), interruption.handled():
+            for remark in self.data.remarks:
+                logging.getLogger("genlab.data").info("%s", remark)
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             if not trainer.is_global_zero:
                 return {}
@@ -193,6 +197,7 @@ class Experiment:
             context=None if test is None else test.context,
             training=None if training is None else training.x,
             enlarges=self.data.reduction is not None,
+            names=self.data.columns,
             generator=generator(self.config.seed, "figures"),
         )
 

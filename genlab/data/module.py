@@ -48,11 +48,17 @@ class DataModule(pl.LightningDataModule, ABC):
         target: The distribution that the data come from, or None where only data are known.
         levels: Number of values that each number of a quantised picture takes; None for others.
         masses: Whether data are black and white, so that a model has to give masses, not densities.
+        columns: Names of the coordinates of a sample; None where they have none.
+        context_columns: Names of the coordinates of a context vector; none without one.
+        standardise_context: Whether the model is to see context vectors in standardised units.
     """
 
     target: Target | None = None
     levels: int | None = None
     masses: bool = False
+    columns: tuple[str, ...] | None = None
+    context_columns: tuple[str, ...] = ()
+    standardise_context: bool = False
 
     def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:
         super().__init__()
@@ -97,6 +103,11 @@ class DataModule(pl.LightningDataModule, ABC):
     def reduction(self) -> Callable[[Tensor], Tensor] | None:
         """What makes the small pictures that a model is given, flattened, of pictures."""
         return None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of the data before a model is trained on them; may read them."""
+        return ()
 
     def first_rows(self, n: int = 10_000) -> Batch:
         """Rows that data-dependent starts are computed from."""

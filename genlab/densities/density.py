@@ -172,7 +172,7 @@ class Density(nn.Module, ABC):
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
     ) -> None:
-        """Set what starts from data: the preprocessing, actnorm layers, cluster centres.
+        """Set what starts from data: units of data and context, actnorm layers, cluster centres.
 
         Args:
             x: A first batch of training samples.
@@ -182,6 +182,7 @@ class Density(nn.Module, ABC):
             UserError: There are no rows, or some that are no numbers.
         """
         Batch(x).refuse_unusable()
+        self.context_encoder.initialise(context)
         rows = self.context_encoder(context, len(x), x.dtype)
         if self.preprocessing is not None:
             x = self.preprocessing.initialise(x)
