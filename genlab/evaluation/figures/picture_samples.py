@@ -10,11 +10,11 @@ from torch import Tensor
 from genlab.densities.density import Density
 from genlab.evaluation.figures.mosaic import show_mosaic
 from genlab.evaluation.figures.style import panels
-from genlab.evaluation.inference import draw_samples
+from genlab.evaluation.inference import draw_samples, inference
 from genlab.evaluation.inversion import bijection_of
 from genlab.models.vae import VAE
 
-__all__ = ["interpolation_figure", "nearest", "picture_samples", "sample_grid"]
+__all__ = ["interpolation_figure", "nearest", "picture_panel", "picture_samples", "sample_grid"]
 
 SIDE = 8
 """Rows and columns of a grid."""
@@ -38,6 +38,14 @@ def sample_grid(
         n = SIDE * min(SIDE, len(context))
         rows = context[:SIDE].repeat(SIDE, 1)[:n]
     return draw_samples(model, n, rows, generator=generator), rows
+
+
+def picture_panel(model: Density, context: Shaped[Tensor, "k ..."] | None) -> Figure:
+    """A grid of samples alone, of the same noise at each call."""
+    context = None if context is None else context[:SIDE].to(model.device)
+    with inference(model):
+        samples, _ = sample_grid(model, context, generator=torch.Generator().manual_seed(0))
+    return picture_samples(samples, None)
 
 
 def picture_samples(
