@@ -99,9 +99,16 @@ class Experiment:
         self.data = build(config, "data")
         _describe_source(config)
         self.model = build(config, "model")
+        if self.data.masses and not self.model.masses:
+            raise UserError(
+                f"data.binarise: black and white pictures have masses, and model="
+                f"{config.choices.model} gives densities; use model=vae observation=bernoulli"
+            )
         # A model that lives in a box has its own way to data units.
         if self.model.preprocessing is None:
             _precede(self.model, self.data.preprocessing(self.model.circular))
+        if self.data.standardise_context:
+            self.model.context_encoder.standardise = True
         self.module = build(
             config,
             "objective",
@@ -154,6 +161,8 @@ class Experiment:
             ],
         )
         with recorded(run, self.config, self.model.likelihood, self.module), interruption.handled():
+            for remark in self.data.remarks:
+                logging.getLogger("genlab.data").info("%s", remark)
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             if not trainer.is_global_zero:
                 return {}
@@ -180,12 +189,15 @@ class Experiment:
 
     def figures(self) -> dict[str, Figure]:
         """Draw the figures of the present weights, by name."""
-        test = self.data.test
+        test, training = self.data.test, self.data.training_set
         return draw(
             self.model,
             target=self.data.target,
             samples=None if test is None else test.x,
             context=None if test is None else test.context,
+            training=None if training is None else training.x,
+            enlarges=self.data.reduction is not None,
+            names=self.data.columns,
             generator=generator(self.config.seed, "figures"),
         )
 
@@ -234,6 +246,8 @@ class Experiment:
             test=self.data.test,
             target=self.data.target,
             levels=self.data.levels,
+            labelled=self.data.labelled,
+            reduction=self.data.reduction,
             generator=generator(self.config.seed, "evaluate"),
         )
 

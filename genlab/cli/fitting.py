@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,8 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
             device=device_name(config.trainer.accelerator),
             run=near(run.path),
         )
+        for remark in experiment.data.remarks:
+            print(f"note: {remark}", file=sys.stderr)
     with noted(run), stages():
         metrics = experiment.fit(resume=resume)
     if is_first():

@@ -10,6 +10,7 @@ __all__ = ["choices", "groups"]
 
 # What is chosen for the user, by the data or by the launcher.
 HIDDEN = ("hydra", "kind", "pairing")
+OPEN = {"target: ???", "_target_: ???"}
 FIRST = ("experiment", "model", "data", "problem", "sampler", "objective")
 
 
@@ -31,7 +32,7 @@ def choices(folder: Path, group: str) -> dict[str, str]:
         for path in sorted((folder / group).glob("*.yaml"))
     }
     return {
-        name: _description(lines) for name, lines in texts.items() if "target: ???" not in lines
+        name: _description(lines) for name, lines in texts.items() if not OPEN.intersection(lines)
     }
 
 

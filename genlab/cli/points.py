@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from genlab.errors import UserError
 from genlab.runs.files import atomic_path
 
-__all__ = ["Points", "column_names", "read_points", "write_table"]
+__all__ = ["Points", "column_names", "read_points", "read_rows", "write_table"]
 
 READ = (".csv", ".npy", ".npz")
 
@@ -59,6 +59,18 @@ def read_points(path: Path, event_shape: Sequence[int]) -> Points:
         row, column = bad[0]
         raise UserError(f"-i {path}: point {row + 1}, column {column + 1} is not a finite number")
     return Points(rows.reshape(len(rows), *event_shape), header or column_names(size))
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Points:
+    """Read columns of a table by name; a file without names holds just these.
+
+    Raises:
+        UserError: The file is missing or unreadable, or a column is missing or not all numbers.
+    """
+    from genlab.data.table_file import TableFile
+
+    file = TableFile(path, "-i")
+    return Points(file.read(columns, columns).finite(file.where), tuple(columns))
 
 
 def column_names(size: int) -> tuple[str, ...]:

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output, positive, seed
+from genlab.cli.condition import HELP, read_condition
 from genlab.cli.saved import SavedRun
 from genlab.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from genlab.data import DataModule
 
 __all__ = ["run"]
 
@@ -18,7 +21,13 @@ EXAMPLES = """\
   genlab sample latest                        a few rows to look at
   genlab sample latest -n 1000 -o new.csv
   genlab sample latest -n 1000 -o new.npz --seed 1    the array is called x
-  genlab sample latest -n 5000 -o new.png             a picture (points in the plane)"""
+  genlab sample latest -n 5000 -o new.png             a picture of points in the plane
+  genlab sample latest -n 64 -o grid.png              a grid of pictures
+  genlab sample latest --condition 7 -n 64 -o 7.png   of one class
+  genlab sample latest --condition "a=1.5,b=2"        given values of a table's columns
+  genlab sample latest --condition rows.csv -n 10     10 for each row of a file
+
+A CSV has the columns of the table that was learned, in its units, those of the condition last."""
 
 SHOWN = 10
 
@@ -26,19 +35,27 @@ SHOWN = 10
 def run(words: list[str]) -> int:
     parser = Parser("sample", EXAMPLES)
     parser.add_run()
-    parser.add_argument("-n", type=positive, default=1000, metavar="N",
-                        help="number of samples (1000)")  # fmt: skip
+    parser.add_argument("-n", type=positive, metavar="N",
+                        help="number of samples (1000); 1 for each row of a file")  # fmt: skip
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE",
                         help=".npz, .csv, .npy or .png")  # fmt: skip
+    parser.add_argument("--condition", metavar="C", help=HELP)
     parser.add_argument("--seed", type=seed, metavar="S", help="for the same samples again")
     arguments = parser.parse(words)
     if arguments.output is not None:
         check_output(arguments.output, (".npz", ".csv", ".npy", ".png"))
     saved = SavedRun(arguments.run)
-    model = saved.load().model
+    experiment = saved.load()
+    model = experiment.model
+    context = read_condition(arguments.condition, model, experiment.data)
+    n = arguments.n or 1000
+    if context is not None and len(context) > 1:
+        context = context.repeat_interleave(arguments.n or 1, 0)
+        n = len(context)
 
     import torch
 
+    from genlab.cli.points import write_table
     from genlab.evaluation.inference import draw_samples, inference
 
     generator = torch.Generator()
@@ -46,58 +63,75 @@ def run(words: list[str]) -> int:
     used = generator.seed() % 2**31 if arguments.seed is None else arguments.seed
     generator.manual_seed(used)
     if arguments.output is not None and arguments.output.suffix == ".png":
-        _check_plane(model.event_shape)
+        _check_shown(model.event_shape)
     with inference(model, generator):
-        x = draw_samples(model, arguments.n, generator=generator).cpu()
+        x = draw_samples(model, n, context, generator=generator).cpu()
     print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
+    data = experiment.data
+    rows = _rows(x, context if data.context_columns else None)
+    names = _names(data, x)
     if arguments.output is None:
-        _show(x)
+        _show(rows, names)
+    elif arguments.output.suffix == ".csv":
+        write_table(arguments.output, names, rows.numpy())
     else:
-        _write(arguments.output, x)
+        _write(arguments.output, x, x if data.columns is None else rows)
+    if arguments.output is not None:
         print(f"wrote {arguments.output}")
     return 0
 
 
-def _check_plane(event_shape: tuple[int, ...]) -> None:
-    if event_shape != (2,):
+def _check_shown(event_shape: tuple[int, ...]) -> None:
+    if event_shape != (2,) and len(event_shape) != 3:
         raise UserError(
-            f"-o: a .png shows points in the plane, but the samples have shape "
+            f"-o: a .png shows points in the plane or pictures, but the samples have shape "
             f"{list(event_shape)}; write them to .npz, .npy or .csv"
         )
 
 
-def _show(x: Tensor) -> None:
+def _rows(x: Tensor, context: Tensor | None) -> Tensor:
+    """Flat samples, each before the vector that it was drawn under."""
+    import torch
+
+    if context is None:
+        return x.flatten(1)
+    return torch.cat((x.flatten(1), context.to(x).expand(len(x), -1)), 1)
+
+
+def _names(data: DataModule, x: Tensor) -> tuple[str, ...]:
     from genlab.cli.points import column_names
 
-    rows = x.flatten(1)[:SHOWN].tolist()
-    print(",".join(column_names(len(rows[0]))))
-    for row in rows:
+    return (*(data.columns or column_names(x[0].numel())), *data.context_columns)
+
+
+def _show(rows: Tensor, names: tuple[str, ...]) -> None:
+    print(",".join(names))
+    for row in rows[:SHOWN].tolist():
         print(",".join(f"{value:.6g}" for value in row))
-    if len(x) > SHOWN:
-        print(f"... {len(x) - SHOWN} more; -o FILE keeps all")
+    if len(rows) > SHOWN:
+        print(f"... {len(rows) - SHOWN} more; -o FILE keeps all")
 
 
-def _write(path: Path, x: Tensor) -> None:
+def _write(path: Path, x: Tensor, rows: Tensor) -> None:
     import numpy as np
 
-    from genlab.cli.points import column_names, write_table
     from genlab.runs.files import atomic_path
 
-    if path.suffix == ".csv":
-        rows = x.flatten(1).numpy()
-        write_table(path, column_names(rows.shape[1]), rows)
-        return
     with atomic_path(path) as temporary:
         if path.suffix == ".npz":
-            np.savez(temporary, x=x.numpy())
+            np.savez(temporary, x=rows.numpy())
         elif path.suffix == ".npy":
-            np.save(temporary, x.numpy())
+            np.save(temporary, rows.numpy())
         else:
             _picture(temporary, x)
 
 
 def _picture(path: Path, x: Tensor) -> None:
+    if x.ndim == 4:
+        _grid(path, x)
+        return
+
     from genlab.evaluation.figures.style import MODEL, panels, scatter
     from genlab.evaluation.figures.window import window_of
 
@@ -105,3 +139,18 @@ def _picture(path: Path, x: Tensor) -> None:
     scatter(axis, x, MODEL)
     window_of(x, square=True).frame(axis)
     figure.savefig(path)
+
+
+def _grid(path: Path, x: Tensor) -> None:
+    """Pixel by pixel, each one enlarged to a square that can be seen."""
+    import math
+
+    import matplotlib.image
+    import numpy as np
+
+    from genlab.evaluation.figures.mosaic import mosaic
+
+    picture = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
+    zoom = max(1, 512 // max(picture.shape[:2]))
+    picture = picture.repeat(zoom, 0).repeat(zoom, 1)
+    matplotlib.image.imsave(path, np.ascontiguousarray(picture), cmap="gray", vmin=0, vmax=1)

@@ -20,6 +20,8 @@ EXAMPLES = """\
   genlab score latest -i points.npy -o scores.csv
 
 POINTS holds one point a row: CSV with or without a header, NPY, or NPZ with an array x.
+For a run on a table, columns are taken by name; a file without names holds just those that were
+learned, then those of the condition.
 A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone."""
 
 LABELS = {"exact": "exact", "lower_bound": "a lower bound", "estimate": "an estimate"}
@@ -38,16 +40,25 @@ def run(words: list[str]) -> int:
         raise UserError(f"-i {arguments.input}: no such file")
     saved = SavedRun(arguments.run)
     # In double precision the score is as exact as the weights, also far out in the tails.
-    model = saved.load().model.double()
+    experiment = saved.load()
+    model = experiment.model.double()
 
     import torch
 
-    from genlab.cli.points import read_points
+    from genlab.cli.points import read_points, read_rows
     from genlab.evaluation.inference import inference, log_probs
 
-    points = read_points(arguments.input, model.event_shape)
+    data, context = experiment.data, None
+    if data.columns is None:
+        points = read_points(arguments.input, model.event_shape)
+        x = points.x
+    else:
+        points = read_rows(arguments.input, (*data.columns, *data.context_columns))
+        x = points.x[:, : len(data.columns)]
+        if data.context_columns:
+            context = torch.from_numpy(points.x[:, len(data.columns) :])
     with inference(model):
-        log_p = log_probs(model, torch.from_numpy(points.x)).numpy()
+        log_p = log_probs(model, torch.from_numpy(x), context).numpy()
     print(saved.title)
     label = LABELS[model.likelihood]
     print(f"log p of {len(log_p)} points in nats ({label}): {_summary(log_p)}")

@@ -19,7 +19,7 @@ __all__ = ["complete", "compose"]
 
 register_choose()
 
-FILES = ("data.file", "data.path", "data.root")
+FILES = ("data.file", "data.path", "data.val_path", "data.test_path", "data.root")
 # Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
 UNCHOSEN = ("hydra/", "pairing/")
 # A run's folder, or its name, or `latest`.

@@ -36,6 +36,7 @@ class Density(nn.Module, ABC):
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
         circular: Coordinates that the density takes for angles; preprocessing leaves them alone.
+        masses: Whether it gives masses of data in {0, 1}, not densities.
         test_samples: Log-densities that a number or a picture of an evaluation may cost: fewer
             where each is slow.
     """
@@ -43,6 +44,7 @@ class Density(nn.Module, ABC):
     likelihood: Likelihood = "exact"
     reparametrised: ClassVar[bool] = False
     circular: tuple[int, ...] = ()
+    masses: bool = False
     test_samples: int = 100_000
 
     def __init__(
@@ -170,7 +172,7 @@ class Density(nn.Module, ABC):
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
     ) -> None:
-        """Set what starts from data: the preprocessing, actnorm layers, cluster centres.
+        """Set what starts from data: units of data and context, actnorm layers, cluster centres.
 
         Args:
             x: A first batch of training samples.
@@ -180,6 +182,7 @@ class Density(nn.Module, ABC):
             UserError: There are no rows, or some that are no numbers.
         """
         Batch(x).refuse_unusable()
+        self.context_encoder.initialise(context)
         rows = self.context_encoder(context, len(x), x.dtype)
         if self.preprocessing is not None:
             x = self.preprocessing.initialise(x)

@@ -56,7 +56,6 @@ class GMM(Density):
     Attributes:
         growing: Whether the number of Gaussians is open.
         mixture: The parameters, of one mixture a class, in standardised units.
-        context_scaling: From the context's units to standardised ones; None without a vector.
     """
 
     def __init__(
@@ -87,7 +86,8 @@ class GMM(Density):
         self.restarts = restarts
         self.tolerance = tolerance
         self.covariance_floor = covariance_floor
-        self.context_scaling = Standardise((context_dim,)) if context_dim else None
+        # A joint mixture's floor means the same in each direction.
+        self.context_encoder.standardise = True
         self.mixture = MixtureParameters(
             max(labels, 1),
             1 if components == "auto" else components,
@@ -123,9 +123,9 @@ class GMM(Density):
     ) -> Float[Tensor, "n d"]:
         """The event, flattened, after the context where that is a vector."""
         x = x.flatten(1)
-        if context is None or self.context_scaling is None:
+        if context is None or self.context_encoder.labels:
             return x
-        return torch.cat((self.context_scaling(context)[0], x), 1)
+        return torch.cat((context, x), 1)
 
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
@@ -165,8 +165,6 @@ class GMM(Density):
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
-        if context is not None and self.context_scaling is not None:
-            self.context_scaling.initialise(context)
         count = self.mixture.logits.shape[1]
         weight = self._classes(context, x)
         self.mixture.load(self.starts(self._joint(x, context), weight, count))
@@ -233,13 +231,13 @@ class GMM(Density):
 
     def _of_context(self, batch: Batch) -> Float[Tensor, " n"]:
         """``log p(c)`` in data units, where EM fits it too; 0 elsewhere."""
-        if self.context_scaling is None or self.fit == "gradient":
+        if not self.context_encoder.context_dim or self.fit == "gradient":
             return batch.x.new_zeros(len(batch.x))
         mixtures: AnyMixtures = self.mixture()
         rows, _, _ = self.standardised(batch)
         of_context, _ = mixtures.log_gaussians(rows, given=self.context_encoder.context_dim)
         log_p = (mixtures.log_weights[..., None] + of_context).logsumexp(1)[0]
-        return log_p - self.context_scaling.log_scale.sum()
+        return log_p - self.context_encoder.log_scale.sum()
 
     def summary(self, training: Batch | None) -> dict[str, float]:
         numbers = {"model/components": float(self.mixture.logits.isfinite().sum())}
@@ -293,12 +291,12 @@ class GMM(Density):
         ).to(self.device, self.dtype)
         derived.mixture.load(mixtures)
         parts = (part[order].tensor_split([known + len(given)]) for part in self._units())
-        for one, shift, scale in zip(("context_scaling", "preprocessing"), *parts, strict=True):
+        derived.preprocessing = Standardise((len(keep),)).to(self.mixture.means)
+        units = (derived.context_encoder, derived.preprocessing)
+        for unit, shift, scale in zip(units, *parts, strict=True):
             if len(shift):
-                scaling = Standardise(tuple(shift.shape)).to(shift)
-                scaling.mean.copy_(shift)
-                scaling.log_scale.copy_(scale.log())
-                setattr(derived, one, scaling)
+                unit.mean.copy_(shift)
+                unit.log_scale.copy_(scale.log())
         return derived
 
     def _units(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
@@ -310,7 +308,7 @@ class GMM(Density):
         log_scale = shift
         if event is not None:
             shift, log_scale = event.mean.flatten(), event.log_scale.flatten()
-        if self.context_scaling is not None:
-            shift = torch.cat((self.context_scaling.mean, shift))
-            log_scale = torch.cat((self.context_scaling.log_scale, log_scale))
+        if self.context_encoder.context_dim:
+            shift = torch.cat((self.context_encoder.mean, shift))
+            log_scale = torch.cat((self.context_encoder.log_scale, log_scale))
         return shift, log_scale.exp()

@@ -10,9 +10,11 @@ __all__ = ["ContextEncoder"]
 
 
 class ContextEncoder(nn.Module):
-    """Turns a context into float rows: vectors pass, labels become one-hot rows.
+    """Turns a context into float rows: vectors are standardised, labels become one-hot rows.
 
     A linear layer on a one-hot row is an embedding table, so networks downstream need no other.
+    Vectors pass as they are until `initialise` has seen some of them, and where `standardise` is
+    off.
 
     Args:
         context_dim: Length of a context vector; 0 for none.
@@ -20,10 +22,16 @@ class ContextEncoder(nn.Module):
 
     Attributes:
         dim: Width of an encoded row: ``context_dim``, ``labels``, or 0 for an unconditional model.
+        standardise: Whether `initialise` gives vectors zero mean and unit variance.
+        mean: Subtracted from each vector.
+        log_scale: Log of what it is then divided by.
 
     Raises:
         ValueError: Both a vector and a label are asked for.
     """
+
+    mean: Float[Tensor, " c"]
+    log_scale: Float[Tensor, " c"]
 
     def __init__(self, context_dim: int = 0, labels: int = 0) -> None:
         super().__init__()
@@ -31,6 +39,19 @@ class ContextEncoder(nn.Module):
             raise ValueError("labels: a context is a vector (context_dim) or a label, not both")
         self.context_dim = context_dim
         self.labels = labels
+        self.standardise = False
+        if context_dim:
+            self.register_buffer("mean", torch.zeros(context_dim))
+            self.register_buffer("log_scale", torch.zeros(context_dim))
+
+    @torch.no_grad()
+    def initialise(self, context: Shaped[Tensor, "..."] | None) -> None:
+        """Learn the units of vectors from some of them; a constant coordinate keeps its scale."""
+        if not (self.standardise and self.context_dim) or context is None:
+            return
+        std, mean = torch.std_mean(context.reshape(-1, self.context_dim), dim=0, correction=0)
+        self.mean.copy_(mean)
+        self.log_scale.copy_(torch.where(std > 0, std, torch.ones_like(std)).log())
 
     @property
     def dim(self) -> int:
@@ -54,9 +75,11 @@ class ContextEncoder(nn.Module):
             rows = self._one_hot(context, n).to(dtype)
         else:
             rows = context.reshape(1, -1) if context.ndim < 2 else context
-            rows = rows.to(dtype)
         if rows.ndim != 2 or rows.shape[1] != self.dim or rows.shape[0] not in (1, n):
             raise ValueError(f"context: expected {self._expected(n)}, got {list(context.shape)}")
+        if self.context_dim:
+            # In the precision of whichever is finer, rows or buffers.
+            rows = ((rows - self.mean) * (-self.log_scale).exp()).to(dtype)
         return rows.expand(n, -1)
 
     def _one_hot(self, context: Tensor, n: int) -> Tensor:

@@ -53,7 +53,10 @@ def assembly(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """In place of ``genlab.assembly``: every run is a standard normal in the plane."""
     module = ModuleType("genlab.assembly")
     model: Density = StandardNormal((2,))
-    experiment = SimpleNamespace(model=model, test=lambda: {"test/nll": 2.5, "test/nll/se": 0.01})
+    data = SimpleNamespace(columns=None, context_columns=())
+    experiment = SimpleNamespace(
+        model=model, data=data, test=lambda: {"test/nll": 2.5, "test/nll/se": 0.01}
+    )
     module.load = lambda path: experiment
     monkeypatch.setitem(sys.modules, "genlab.assembly", module)
     monkeypatch.setattr(genlab, "assembly", module, raising=False)

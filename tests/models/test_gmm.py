@@ -32,9 +32,9 @@ def random_gmm(dim: int = 3, covariance: Covariance = "full", **options: Any) ->
     )
     model.preprocessing = Standardise((dim,)).double()
     model.preprocessing.initialise(5 + torch.randn(50, dim).double() * torch.arange(1, dim + 1))
-    if model.context_scaling is not None:
+    if "context_dim" in options:
         width = options["context_dim"]
-        model.context_scaling.initialise(2 + 3 * torch.randn(50, width).double())
+        model.context_encoder.initialise(2 + 3 * torch.randn(50, width).double())
     return model
 
 

@@ -1,0 +1,87 @@
+"""What a conditional model is to be asked for: ``--condition 7``, ``"a=1.5,b=2"`` or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from genlab.data import DataModule
+    from genlab.densities import Density
+
+__all__ = ["HELP", "read_condition"]
+
+HELP = 'a label such as 7, values such as "a=1.5,b=2", or a file of them'
+
+
+def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor | None:
+    """The context that ``--condition`` stands for: one row, or a row for each of a file.
+
+    Args:
+        text: What the user wrote; None without the option.
+        model: The density that is to be conditioned.
+        data: What it was trained on, which names the values.
+
+    Returns:
+        A label ``[1]``, or vectors ``[rows, c]`` in double precision; None for a model without a
+        context.
+
+    Raises:
+        UserError: The model wants a context and gets none, or the other way round, or the text
+            does not say one.
+    """
+    encoder = model.context_encoder
+    if not encoder.dim:
+        if text is not None:
+            raise UserError(f"--condition {text}: this model is unconditional")
+        return None
+    if encoder.labels:
+        return _label(text, encoder.labels)
+    names = data.context_columns or tuple(f"c{k + 1}" for k in range(encoder.context_dim))
+    return _vectors(text, names)
+
+
+def _label(text: str | None, labels: int) -> Tensor:
+    import torch
+
+    if text is None or not text.isdecimal() or int(text) >= labels:
+        got = "missing" if text is None else f"got {text!r}"
+        raise UserError(f"--condition: expected a label from 0 to {labels - 1}; {got}")
+    return torch.tensor([int(text)])
+
+
+def _vectors(text: str | None, names: Sequence[str]) -> Tensor:
+    import torch
+
+    wanted = ",".join(f"{name}=VALUE" for name in names)
+    if text is None:
+        raise UserError(f'--condition: missing; expected "{wanted}", or a file of such columns')
+    if "=" not in text:
+        return _from_file(Path(text), names)
+    given: dict[str, float] = {}
+    for word in text.split(","):
+        name, _, value = (part.strip() for part in word.partition("="))
+        if name not in names:
+            raise UserError(f"--condition {text}: no {name!r}; {nearest(name, names)}")
+        try:
+            given[name] = float(value)
+        except ValueError as error:
+            raise UserError(f"--condition {text}: {value!r} is not a number") from error
+    if missing := [name for name in names if name not in given]:
+        raise UserError(f'--condition {text}: {missing[0]} is missing; expected "{wanted}"')
+    return torch.tensor([[given[name] for name in names]], dtype=torch.float64)
+
+
+def _from_file(path: Path, names: Sequence[str]) -> Tensor:
+    import torch
+
+    from genlab.data.table_file import TableFile
+
+    file = TableFile(path, "--condition")
+    return torch.from_numpy(file.read(names, names).finite(file.where))

@@ -1,0 +1,73 @@
+"""Data that are known by rows in memory: some to learn from, some to validate and to test on."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from genlab.batch import Batch
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.data.module import DataModule
+from genlab.data.streams import ShuffledSet, Stream
+
+__all__ = ["FixedSets", "Sets"]
+
+
+class Sets(NamedTuple):
+    """Rows that do not overlap; ``test`` is None where none are kept for it."""
+
+    train: Batch
+    validation: Batch
+    test: Batch | None
+
+
+class FixedSets(DataModule):
+    """A training set that is seen again and again, each time in another order.
+
+    Args:
+        event_shape: Shape of one sample.
+        batch_size: Rows that one training step sees, in each process.
+        standardise: Let the model work on data of zero mean and unit variance.
+        seed: The run's seed.
+    """
+
+    def __init__(
+        self,
+        *,
+        event_shape: Sequence[PositiveInt],
+        batch_size: PositiveInt,
+        standardise: bool,
+        seed: NonNegativeInt,
+    ) -> None:
+        super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
+        self.seed = seed
+
+    @abstractmethod
+    def _read(self) -> Sets:
+        """The sets, from wherever they lie."""
+
+    @cached_property
+    def sets(self) -> Sets:
+        """The sets, read when first asked for: a model is used without them."""
+        return self._read()
+
+    @cached_property
+    def stream(self) -> Stream:
+        return ShuffledSet(self.training_set, seed=self.seed)
+
+    @property
+    def training_set(self) -> Batch:
+        return self.sets.train
+
+    @property
+    def validation(self) -> Batch:
+        return self.sets.validation
+
+    @property
+    def test(self) -> Batch | None:
+        return self.sets.test
+
+    def first_rows(self, n: int = 10_000) -> Batch:
+        return self.stream.rows(0, min(n, len(self.training_set.x)))

@@ -1,0 +1,131 @@
+"""What stands in the way of a density of a table: constant, dependent and discrete columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from genlab.errors import UserError
+
+__all__ = [
+    "dependent_columns",
+    "discrete_columns",
+    "grid_width",
+    "refuse_coarse",
+    "refuse_columns",
+    "refuse_dependent",
+]
+
+# Eigenvalue of a correlation matrix below which a direction has no variance but rounding.
+FLAT = 1e-10
+# Share of a column's standard deviation that neighbouring numbers in float32 may lie apart.
+COARSE = 0.01
+
+
+def refuse_columns(
+    where: str,
+    names: Sequence[str],
+    values: Float[np.ndarray, "n c"],
+    *,
+    text: dict[str, str],
+    dropped: Iterable[str | int],
+) -> None:
+    """Refuse columns that have no density: all of them at once, with what leaves them out.
+
+    Args:
+        where: The file, as the user named it.
+        names: Names of the columns.
+        values: Their numbers, NaN where a cell is empty or holds text.
+        text: For each column with text, its first cell that is no number.
+        dropped: What the user leaves out already.
+
+    Raises:
+        UserError: A column holds text, is empty, or is constant.
+    """
+    faults = {name: f"holds text ({cell!r})" for name, cell in text.items()}
+    for name, column in zip(names, values.T, strict=True):
+        known = column[~np.isnan(column)]
+        if name in text or not len(column):
+            continue
+        if not len(known):
+            faults[name] = "is empty"
+        elif known.min() == known.max():
+            faults[name] = f"is constant ({known[0]:g})"
+    if faults:
+        told = "; ".join(f"column {name!r} {fault}" for name, fault in faults.items())
+        out = ",".join([*map(str, dropped), *faults])
+        raise UserError(f"{where}: {told}\nTo leave out: data.drop=[{out}]")
+
+
+def refuse_dependent(where: str, names: Sequence[str], values: Float[np.ndarray, "n c"]) -> None:
+    """Refuse columns that determine each other: their density is infinite.
+
+    Raises:
+        UserError: A linear combination of some columns is constant.
+    """
+    dependent = [names[place] for place in dependent_columns(values)]
+    if dependent:
+        raise UserError(
+            f"{where}: columns {', '.join(dependent)} determine each other linearly, so that their "
+            "density is infinite; put one of them into data.drop"
+        )
+
+
+def dependent_columns(values: Float[np.ndarray, "n c"]) -> list[int]:
+    """Columns of the direction without variance in units of their own; none where all have some.
+
+    It takes more rows than columns to tell.
+    """
+    n, count = values.shape
+    if count < 2 or n <= count:
+        return []
+    centred = values - values.mean(0)
+    centred /= np.sqrt(np.square(centred).mean(0))
+    eigenvalues, vectors = np.linalg.eigh(centred.T @ centred / n)
+    if eigenvalues[0] > FLAT:
+        return []
+    return [int(place) for place in np.flatnonzero(np.abs(vectors[:, 0]) > 1e-3)]
+
+
+def refuse_coarse(where: str, names: Sequence[str], values: Float[np.ndarray, "n c"]) -> None:
+    """Refuse to round numbers to float32 that differ in their last digits only.
+
+    Raises:
+        UserError: Neighbouring float32 numbers lie more than `COARSE` standard deviations apart.
+    """
+    spacing = np.spacing(np.abs(values).max(0).astype(np.float32))
+    for name, step, std in zip(names, spacing, values.std(0), strict=True):
+        if step > COARSE * std:
+            raise UserError(
+                f"{where}: column {name!r} varies by {std:.3g} where float32 has steps of "
+                f"{step:.3g}; use trainer.precision=64-true, or subtract a constant from it"
+            )
+
+
+def discrete_columns(values: Float[np.ndarray, "n c"]) -> dict[int, str]:
+    """Columns whose numbers repeat, in words: a density can be made arbitrarily high at them.
+
+    A column counts where less than half of its numbers differ, or where a hundredth of all rows,
+    and more than five, share one.
+    """
+    found = {}
+    for place, column in enumerate(values.T):
+        levels, counts = np.unique(column, return_counts=True)
+        top = int(counts.argmax())
+        if 2 * len(levels) < len(column):
+            found[place] = f"{len(levels)} values"
+        elif counts[top] > max(5, len(column) / 100):
+            found[place] = f"{levels[top]:g} in {counts[top]} rows"
+    return found
+
+
+def grid_width(column: Float[np.ndarray, " n"]) -> float | None:
+    """The smallest gap w between different numbers; None where another gap is no multiple of it."""
+    gaps = np.diff(np.unique(column))
+    if not len(gaps):
+        return None
+    width = float(gaps.min())
+    steps = gaps / width
+    return width if np.abs(steps - steps.round()).max() < 0.05 else None

@@ -1,0 +1,293 @@
+"""Data of a user's own table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from genlab.batch import Batch
+from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
+from genlab.data.fixed_sets import FixedSets, Sets
+from genlab.data.roles import assign_roles, find_columns
+from genlab.data.table_checks import (
+    discrete_columns,
+    grid_width,
+    refuse_coarse,
+    refuse_columns,
+    refuse_dependent,
+)
+from genlab.data.table_file import TableFile
+from genlab.errors import UserError
+from genlab.randomness import generator
+
+__all__ = ["TableData"]
+
+
+class TableData(FixedSets):
+    """Rows of a file: some columns are learned, given others, each row with its weight.
+
+    Numbers are read, checked and dequantised in double precision; float32 sees what is left.
+
+    Args:
+        path: The file.
+        names: Names of all its columns, in order.
+        columns: Those to learn, by name or number from 0; None for all that have no other role.
+        drop: Those to leave out.
+        condition: Those to condition on: the context of each row.
+        weight: The one with importance weights.
+        missing: What empty cells do: an ``error``, or ``drop`` the rows that hold them.
+        dequantise: Discrete columns that get uniform noise on ``[0, w)``, w the gap between their
+            neighbouring values. With density p of the noisy rows, ``E[-log p] - sum log w`` bounds
+            the code length of the discrete values from above (Theis, van den Oord, Bethge, "A note
+            on the evaluation of generative models", 2016).
+        val_path: A file to validate on; None for a part of ``path``.
+        test_path: A file to test on; None for a part of ``path``.
+        val_fraction: Of the rows of ``path``, where it has to serve for validation.
+        test_fraction: The same for the test; 0 for no test.
+        split_seed: Shuffles the rows before they are split; None to keep their order, so that the
+            last ones test and those before them validate.
+        train_size: Number of training rows; None for all.
+        event_shape: Shape of one sample: the number of columns that are learned.
+        context_dim: The number of columns that are conditioned on.
+        checksums: Of the files, in the order above, so that a run notices when they change.
+        batch_size: Rows that one training step sees, in each process.
+        standardise: Let the model work on data of zero mean and unit variance.
+        precision: The trainer's; ``64-true`` keeps rows in double precision.
+        seed: The run's seed.
+
+    Raises:
+        UserError: A column does not exist or has two roles, or nothing is left to learn.
+    """
+
+    columns: tuple[str, ...]
+    standardise_context = True
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        names: Sequence[str],
+        columns: Sequence[str | int] | None,
+        drop: Sequence[str | int],
+        condition: Sequence[str | int],
+        weight: str | int | None,
+        missing: Literal["error", "drop"],
+        dequantise: Sequence[str | int],
+        val_path: str | None,
+        test_path: str | None,
+        val_fraction: Fraction,
+        test_fraction: Fraction,
+        split_seed: NonNegativeInt | None,
+        train_size: PositiveInt | None,
+        event_shape: Sequence[PositiveInt],
+        context_dim: NonNegativeInt,
+        checksums: Sequence[str],
+        batch_size: PositiveInt,
+        standardise: bool,
+        precision: str,
+        seed: NonNegativeInt,
+    ) -> None:
+        super().__init__(
+            event_shape=event_shape, batch_size=batch_size, standardise=standardise, seed=seed
+        )
+        self.names = tuple(names)
+        self.roles = assign_roles(
+            names, columns=columns, drop=drop, condition=condition, weight=weight
+        )
+        self.columns, self.context_columns, _ = self.roles
+        self._check_width("event_shape", event_shape, [len(self.columns)])
+        self._check_width("context_dim", context_dim, len(self.context_columns))
+        self.dequantised = find_columns("data.dequantise", dequantise, self.columns)
+        self.paths = {"path": path, "val_path": val_path, "test_path": test_path}
+        self.checksums = list(checksums)
+        self.drop = tuple(drop)
+        self.missing = missing
+        self.fractions = (
+            0.0 if val_path else float(val_fraction),
+            0.0 if test_path else float(test_fraction),
+        )
+        self.split_seed = split_seed
+        self.train_size = train_size
+        self.dtype = torch.float64 if precision == "64-true" else torch.float32
+        self._remarks: list[str] = []
+
+    @staticmethod
+    def facts(**node: Any) -> dict[str, Any]:
+        """What the header of the table tells, and the checksums of the files."""
+        if node["path"] == "???":  # for the check to tell
+            return {}
+        files = _files({key: node[key] for key in ("path", "val_path", "test_path")})
+        own = files["path"].names
+        names = tuple(map(str, node["names"] or own))
+        if len(names) != len(own):
+            raise UserError(f"data.names: expected {len(own)} names, got {len(names)}")
+        if files["path"].header is not None and names != own:
+            raise UserError("data.names: the file names its columns itself; leave it null")
+        choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
+        roles = assign_roles(names, **choices)
+        return {
+            "names": list(names),
+            "event_shape": [len(roles.event)],
+            "context_dim": len(roles.context),
+            "checksums": [file.checksum() for file in files.values()],
+        }
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        sizes = [0 if part is None else len(part.x) for part in self.sets]
+        rows = "{} rows to learn from, {} to validate, {} to test".format(*sizes)
+        return (f"{self.paths['path']}: {rows}", *self._remarks)
+
+    def _read(self) -> Sets:
+        files = _files(self.paths)
+        for file, known in zip(files.values(), self.checksums, strict=True):
+            if file.checksum() != known:
+                raise UserError(
+                    f"{file.where}: has changed since the run was made; what was measured on it "
+                    "compares with nothing new (genlab score takes other rows)"
+                )
+        tables = {key: self._numbers(file) for key, file in files.items()}
+        parts = self._split(tables)
+        self._check(files["path"].where, parts["train"])
+        parts = self._dequantise(parts)
+        scale = 1.0
+        if self.roles.weight is not None:
+            scale = parts["train"][:, -1].mean()
+        train, validation, test = (self._batch(parts[key], scale) for key in parts)
+        return Sets(train, validation, test if len(test.x) else None)
+
+    def _numbers(self, file: TableFile) -> Float[np.ndarray, "n c"]:
+        """The columns that are used, without the rows that lack some."""
+        table = file.read(self.roles.used, self.names)
+        values = table.values
+        refuse_columns(file.where, self.roles.used, values, text=table.text, dropped=self.drop)
+        empty = np.isnan(values)
+        lacking = empty.any(1)
+        if lacking.any():
+            counts = zip(self.roles.used, empty.sum(0), strict=True)
+            cells = ", ".join(f"{name!r} {count}" for name, count in counts if count)
+            what = f"{lacking.sum()} of {len(values)} rows lack a number ({cells}"
+            if self.missing == "error":
+                first = int(lacking.argmax()) + 1
+                raise UserError(
+                    f"{file.where}: {what}; the first is row {first}); "
+                    "data.missing=drop leaves these rows out"
+                )
+            self._remarks.append(f"{file.path}: {what}), and are left out")
+            values = values[~lacking]
+        infinite = ~np.isfinite(values).all(0)
+        if infinite.any():
+            name = self.roles.used[int(infinite.argmax())]
+            raise UserError(f"{file.where}: column {name!r} holds infinite values")
+        return values
+
+    def _split(
+        self, tables: dict[str, Float[np.ndarray, "_ c"]]
+    ) -> dict[str, Float[np.ndarray, "_ c"]]:
+        whole = tables["path"]
+        order = self._order(len(whole)).numpy()
+        n_val, n_test = (math.ceil(share * len(whole)) for share in self.fractions)
+        n_train = len(whole) - n_val - n_test
+        if n_train < 1:
+            raise UserError(
+                f"data.val_fraction, data.test_fraction: nothing is left to learn from, "
+                f"of {len(whole)} rows"
+            )
+        if n_val == 0 and "val_path" not in tables:
+            raise UserError("data.val_fraction=0: expected some rows, or data.val_path=FILE")
+        if self.train_size is not None and self.train_size > n_train:
+            raise UserError(f"data.train_size={self.train_size}: there are {n_train} rows to learn")
+        train, val, test = np.split(whole[order], [n_train, n_train + n_val])
+        return {
+            "train": train[: self.train_size],
+            "val": tables.get("val_path", val),
+            "test": tables.get("test_path", test),
+        }
+
+    def _order(self, n: int) -> Int[Tensor, " n"]:
+        if self.split_seed is None:
+            return torch.arange(n)
+        return torch.randperm(n, generator=generator(self.split_seed, "split"))
+
+    def _check(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
+        """Refuse what has no density, and remark on what barely has one."""
+        if self.roles.weight is not None:
+            weight, values = values[:, -1], values[:, :-1]
+            if weight.min() < 0 or weight.max() == 0:
+                raise UserError(
+                    f"data.weight={self.roles.weight}: expected weights of at least 0, some above; "
+                    f"got {weight.min():g} to {weight.max():g}"
+                )
+        names = (*self.columns, *self.context_columns)
+        refuse_columns(where, names, values, text={}, dropped=self.drop)
+        refuse_dependent(where, names, values)
+        if self.dtype == torch.float32:
+            refuse_coarse(where, names, values)
+        discrete = discrete_columns(values[:, : len(self.columns)])
+        left = {self.columns[i]: what for i, what in discrete.items()}
+        for name in self.dequantised:
+            left.pop(name, None)
+        if left:
+            found = ", ".join(f"{name} ({what})" for name, what in left.items())
+            several = ",".join([*self.dequantised, *left])
+            self._remarks.append(
+                f"values repeat in {found}: a density can grow without bound there, and nats lose "
+                f"their meaning; data.dequantise=[{several}] adds noise, data.condition takes them "
+                "as given"
+            )
+
+    def _dequantise(
+        self, parts: dict[str, Float[np.ndarray, "_ c"]]
+    ) -> dict[str, Float[np.ndarray, "_ c"]]:
+        widths = {}
+        for name in self.dequantised:
+            place = self.columns.index(name)
+            width = grid_width(np.concatenate([rows[:, place] for rows in parts.values()]))
+            if width is None:
+                raise UserError(
+                    f"data.dequantise: the values of {name!r} lie on no grid of equal steps"
+                )
+            widths[name] = width
+            for index, key in enumerate(parts):
+                # The same in each run, as the split is.
+                source = generator(self.split_seed or 0, f"dequantise {name}", index)
+                noise = torch.rand(len(parts[key]), generator=source, dtype=torch.float64)
+                parts[key][:, place] += width * noise.numpy()
+        if widths:
+            steps = ", ".join(f"{name} by {width:g}" for name, width in widths.items())
+            cost = sum(math.log(width) for width in widths.values())
+            self._remarks.append(
+                f"dequantised {steps}: nats are of the noisy values; for the discrete ones, at "
+                f"most {-cost:+.4f}"
+            )
+        return parts
+
+    def _batch(self, values: Float[np.ndarray, "n c"], scale: float) -> Batch:
+        dim, known = len(self.columns), len(self.context_columns)
+        weight = None
+        if self.roles.weight is not None:
+            weight = torch.from_numpy(values[:, -1] / scale).to(self.dtype)
+        rows = torch.from_numpy(values[:, : dim + known]).to(self.dtype)
+        return Batch(
+            rows[:, :dim].contiguous(), rows[:, dim:].contiguous() if known else None, weight
+        )
+
+    @staticmethod
+    def _check_width(key: str, got: object, found: object) -> None:
+        if got != found and list(got if isinstance(got, Sequence) else [got]) != found:
+            raise UserError(
+                f"data.{key}={got}: expected {found}, as the columns say; leave it null"
+            )
+
+
+def _files(paths: dict[str, str | None]) -> dict[str, TableFile]:
+    return {
+        key: TableFile(Path(path), f"data.{key}") for key, path in paths.items() if path is not None
+    }
