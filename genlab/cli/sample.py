@@ -47,6 +47,8 @@ def run(words: list[str]) -> int:
     saved = SavedRun(arguments.run)
     experiment = saved.load()
     model = experiment.model
+    if arguments.output is not None and arguments.output.suffix == ".png":
+        _check_plane(model.event_shape)
     context = read_condition(arguments.condition, model, experiment.data)
     n = arguments.n or 1000
     if context is not None and len(context) > 1:

@@ -6,16 +6,19 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from scipy import stats
+from torch import Tensor
 
 from genlab.cli.main import main
 from genlab.cli.points import read_points
-from genlab.densities import StandardNormal
+from genlab.densities import Density, StandardNormal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 
@@ -129,6 +132,76 @@ def test_without_a_file_a_few_rows(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 14
     assert lines[-1] == "... 490 more; -o FILE keeps all"
+
+
+class Given(Density):
+    """``x | p, q ~ N((p, q), I)``: a conditional density of a table with two columns learned."""
+
+    def __init__(self) -> None:
+        super().__init__((2,), context_dim=2)
+
+    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return StandardNormal((2,)).to(x).log_prob(x - context)
+
+    def _sample(self, n: int, context: Tensor | None, generator: Any) -> Tensor:
+        assert context is not None
+        return context + torch.randn(n, 2, dtype=self.dtype, generator=generator)
+
+
+@pytest.fixture
+def conditional(make_run: MakeRun, assembly: ModuleType) -> None:
+    make_run()
+    data = SimpleNamespace(columns=("a", "b"), context_columns=("p", "q"))
+    assembly.load = lambda path: SimpleNamespace(model=Given(), data=data)
+
+
+def test_a_table_comes_back_with_its_columns(conditional: None, capsys: Capture) -> None:
+    words = ["sample", "run", "--condition", "q=-100, p=100", "-n", "2000", "-o", "new.csv"]
+    assert main(words) == 0
+    header, *lines = Path("new.csv").read_text().splitlines()
+    assert header == "a,b,p,q"
+    rows = np.array([line.split(",") for line in lines], dtype=float)
+    np.testing.assert_allclose(rows.mean(0), [100, -100, 100, -100], atol=0.15)
+    # Columns are found by name, whatever else the file holds.
+    shuffled = [f"Rome,{q},{b},{a},{p}" for a, b, p, q in rows.tolist()]
+    Path("other.csv").write_text("\n".join(["city,q,b,a,p", *shuffled]))
+    np.save("new.npy", rows)
+    for name in ("new.csv", "other.csv", "new.npy"):
+        assert main(["score", "run", "-i", name, "-o", "scores.csv"]) == 0
+        assert Path("scores.csv").read_text().startswith("a,b,p,q,log_prob\n")
+        scores = np.loadtxt("scores.csv", delimiter=",", skiprows=1)
+        expected = stats.norm.logpdf(rows[:, :2] - rows[:, 2:]).sum(1)
+        np.testing.assert_allclose(scores[:, 4], expected, atol=1e-9)
+    # A sample for each row of a file, or several.
+    assert main(["sample", "run", "--condition", "new.csv", "-n", "2", "-o", "more.npy"]) == 0
+    assert np.load("more.npy").shape == (4000, 4)
+    assert main(["sample", "run", "--condition", "p=1,q=2", "-n", "3"]) == 0
+    assert "\na,b,p,q\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ([], '--condition: missing; expected "p=VALUE,q=VALUE", or a file'),
+        (["--condition", "p=1"], "--condition p=1: q is missing"),
+        (["--condition", "p=1,r=2"], "--condition p=1,r=2: no 'r'; choose from: p, q"),
+        (["--condition", "p=1,q=x"], "--condition p=1,q=x: 'x' is not a number"),
+        (["--condition", "gone.csv"], "--condition gone.csv: no such file"),
+    ],
+)
+def test_conditions_that_say_none(
+    conditional: None, capsys: Capture, condition: list[str], message: str
+) -> None:
+    assert main(["sample", "run", *condition]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_condition_for_a_model_without(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    assert main(["sample", "run", "--condition", "7"]) == 2
+    assert "--condition 7: this model is unconditional" in capsys.readouterr().err
 
 
 def test_a_picture_of_samples(make_run: MakeRun, assembly: ModuleType) -> None:
