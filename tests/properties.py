@@ -17,6 +17,7 @@ from genlab import models as m
 from genlab import nn
 from genlab.models.spline_layers import SplineLayers
 from genlab.nn import MLP, LipschitzMLP
+from genlab.nn.conv import ConvEncoder
 from genlab.paths import LinearPath
 
 __all__ = [
@@ -187,31 +188,39 @@ CIRCULAR = {name for name in BIJECTIONS if name.startswith(("circular", "cylinde
 # The interval that each coordinate of x lies in, where it is not the line.
 DOMAINS = {"unit_box": (-1.0, 3.0), "logit": (0.0, 1.0), "probit": (0.0, 1.0)}
 
+Event = int | tuple[int, ...]
+
+
+def shape_of(dim: Event) -> tuple[int, ...]:
+    """The shape of a sample: a vector of so many coordinates, or as it is given."""
+    return (dim,) if isinstance(dim, int) else dim
+
+
 SMALL: dict[str, Any] = {"layers": 4, "hidden": [16, 16], "activation": "tanh"}
 
 
-def nice(dim: int, **options: Any) -> m.NICE:
-    return m.NICE((dim,), **{"scaling": True, **SMALL, **options})
+def nice(dim: Event, **options: Any) -> m.NICE:
+    return m.NICE(shape_of(dim), **{"scaling": True, **SMALL, **options})
 
 
-def realnvp(dim: int, **options: Any) -> m.RealNVP:
+def realnvp(dim: Event, **options: Any) -> m.RealNVP:
     return m.RealNVP(
-        (dim,), **{"scales": 0, "actnorm": False, "mixing": "none", **SMALL, **options}
+        shape_of(dim), **{"scales": 0, "actnorm": False, "mixing": "none", **SMALL, **options}
     )
 
 
-def krnet(dim: int, **options: Any) -> m.KRNet:
+def krnet(dim: Event, **options: Any) -> m.KRNet:
     krnet = {"groups": 3, "alpha": 0.6, "rotation": True, "bins": 32, "bounded": None, "base": None}
-    return m.KRNet((dim,), **{**krnet, **SMALL, **options})
+    return m.KRNet(shape_of(dim), **{**krnet, **SMALL, **options})
 
 
-def nsf(dim: int, **options: Any) -> m.NSF:
+def nsf(dim: Event, **options: Any) -> m.NSF:
     own = {"bins": 4, "bound": 3.0, "variant": "coupling", "free_half": True, "mixing": "none"}
     own |= {"scales": 0, "actnorm": False}
-    return m.NSF((dim,), **{"circular": [], **own, **SMALL, "layers": 2, **options})
+    return m.NSF(shape_of(dim), **{"circular": [], **own, **SMALL, "layers": 2, **options})
 
 
-def resflow(dim: int, **options: Any) -> m.ResFlow:
+def resflow(dim: Event, **options: Any) -> m.ResFlow:
     settings = SMALL | {
         "scales": 0,
         "activation": "sine",
@@ -224,17 +233,17 @@ def resflow(dim: int, **options: Any) -> m.ResFlow:
         "tolerance": 1e-12,
         "actnorm": True,
     }
-    return m.ResFlow((dim,), **{**settings, **options})
+    return m.ResFlow(shape_of(dim), **{**settings, **options})
 
 
-def vae(dim: int, *, scale: Any = "network", **options: Any) -> m.VAE:
-    observation = d.Gaussian((dim,), scale=scale, min_scale=1.0)
+def vae(dim: Event, *, scale: Any = "network", **options: Any) -> m.VAE:
+    observation = d.Gaussian(shape_of(dim), scale=scale, min_scale=1.0)
     small = {"hidden": [16, 16], "activation": "tanh", "network": "auto", "covariance": "full"}
     small |= {"latent_dim": None, "importance_samples": 32, "observation": observation}
-    model = m.VAE((dim,), **{**small, **options})
+    model = m.VAE(shape_of(dim), **{**small, **options})
     # An encoder that answers with a little more than the prior: the importance weights of an
     # untrained one that is narrower have no variance, and there would be no estimate to test.
-    last = model.encoder[-1]
+    last = model.encoder.last if isinstance(model.encoder, ConvEncoder) else model.encoder[-1]
     torch.nn.init.zeros_(last.weight)
     torch.nn.init.zeros_(last.bias)
     with torch.no_grad():
@@ -242,7 +251,7 @@ def vae(dim: int, *, scale: Any = "network", **options: Any) -> m.VAE:
     return model
 
 
-def gmm(dim: int, **options: Any) -> m.GMM:
+def gmm(dim: Event, **options: Any) -> m.GMM:
     usual = {
         "components": 5,
         "max_components": 8,
@@ -254,21 +263,21 @@ def gmm(dim: int, **options: Any) -> m.GMM:
         "tolerance": 1e-5,
         "covariance_floor": 1e-6,
     }
-    return m.GMM((dim,), **{**usual, **options})
+    return m.GMM(shape_of(dim), **{**usual, **options})
 
 
-def cnf(dim: int, **options: Any) -> m.CNF:
+def cnf(dim: Event, **options: Any) -> m.CNF:
     solvers = {"solver": FINE, "evaluation": FINE}
     kinds = {"divergence": "exact", "gradient": "backprop"}
-    return m.CNF((dim,), **{"network": SQUASH, **solvers, **kinds, **options})
+    return m.CNF(shape_of(dim), **{"network": SQUASH, **solvers, **kinds, **options})
 
 
-def flow_matching(dim: int, **options: Any) -> m.FlowMatching:
+def flow_matching(dim: Event, **options: Any) -> m.FlowMatching:
     solvers = {"solver": FINE, "evaluation": FINE, "divergence": "exact"}
     kinds = {"prediction": "velocity", "source": "gaussian", "guidance": 1.0}
     path = LinearPath(sigma_0=0.0)
     return m.FlowMatching(
-        (dim,), **{"network": RESIDUAL, "path": path, **solvers, **kinds, **options}
+        shape_of(dim), **{"network": RESIDUAL, "path": path, **solvers, **kinds, **options}
     )
 
 

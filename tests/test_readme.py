@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from small import SMALL
 
 from genlab.cli.main import main
+from genlab.densities import Density
+from genlab.evaluation import evaluate
 from genlab.models import ContinuousFlow
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +52,10 @@ def test_the_readme(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    monkeypatch.setattr(ContinuousFlow, "test_samples", 400)
+    # What is tested is that each command runs, not how exactly it measures.
+    monkeypatch.setattr(Density, "test_samples", 2000)
+    monkeypatch.setattr(ContinuousFlow, "test_samples", 100)
+    monkeypatch.setattr("genlab.assembly.evaluate", partial(evaluate, w2_points=100))
     served: list[list[str]] = []
 
     def serve(program: str, words: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from mixtures import make_gmm
@@ -81,7 +83,7 @@ def test_em_never_lowers_the_likelihood_on_the_floor_neither() -> None:
     x[:, 0] = x[:, 1]  # no noise is left: its deviation falls to the floor
     model = make_gmm(DIM, covariance="low_rank", rank=RANK, tolerance=0.0, covariance_floor=0.05)
     losses = fit(model, x, 150)
-    assert all(after <= before + 1e-10 for before, after in zip(losses, losses[1:], strict=False))
+    assert all(after <= before + 1e-10 for before, after in pairwise(losses))
     assert model.mixture().narrowest >= 0.05 - 1e-12
 
 
