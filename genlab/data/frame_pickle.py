@@ -69,8 +69,8 @@ def read_frame(path: Path, where: str) -> Any:
             frame = _FrameUnpickler(file, encoding="latin-1").load()
     except Exception as error:  # a damaged pickle raises anything
         raise UserError(
-            f"{where}: {path} cannot be read as a frame of numbers ({error}); if you trust it, let a "
-            f"pandas of its time write {path.stem}.csv (index=False) beside it"
+            f"{where}: {path} cannot be read as a frame of numbers ({error}); if you trust it, let "
+            f"a pandas of its time write {path.stem}.csv (index=False) beside it"
         ) from error
     if not isinstance(frame, pd.DataFrame):
         raise UserError(f"{where}: {path} holds no data frame but a {type(frame).__name__}")

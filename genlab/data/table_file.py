@@ -169,8 +169,6 @@ class TableFile:
                 sep=_delimiter(line),
                 names=list(range(self._width)),
                 skiprows=0 if self.header is None else 1,
-                # What pandas' own fast parser reads is off by a last digit now and then.
-                float_precision="round_trip",
                 encoding="utf-8-sig",
                 skipinitialspace=True,
                 low_memory=False,

@@ -6,16 +6,19 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from scipy import stats
+from torch import Tensor
 
 from genlab.cli.main import main
 from genlab.cli.points import read_points
-from genlab.densities import StandardNormal
+from genlab.densities import Density, StandardNormal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 
@@ -131,6 +134,76 @@ def test_without_a_file_a_few_rows(
     assert lines[-1] == "... 490 more; -o FILE keeps all"
 
 
+class Given(Density):
+    """``x | p, q ~ N((p, q), I)``: a conditional density of a table with two columns learned."""
+
+    def __init__(self) -> None:
+        super().__init__((2,), context_dim=2)
+
+    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return StandardNormal((2,)).to(x).log_prob(x - context)
+
+    def _sample(self, n: int, context: Tensor | None, generator: Any) -> Tensor:
+        assert context is not None
+        return context + torch.randn(n, 2, dtype=self.dtype, generator=generator)
+
+
+@pytest.fixture
+def conditional(make_run: MakeRun, assembly: ModuleType) -> None:
+    make_run()
+    data = SimpleNamespace(columns=("a", "b"), context_columns=("p", "q"))
+    assembly.load = lambda path: SimpleNamespace(model=Given(), data=data)
+
+
+def test_a_table_comes_back_with_its_columns(conditional: None, capsys: Capture) -> None:
+    words = ["sample", "run", "--condition", "q=-100, p=100", "-n", "2000", "-o", "new.csv"]
+    assert main(words) == 0
+    header, *lines = Path("new.csv").read_text().splitlines()
+    assert header == "a,b,p,q"
+    rows = np.array([line.split(",") for line in lines], dtype=float)
+    np.testing.assert_allclose(rows.mean(0), [100, -100, 100, -100], atol=0.15)
+    # Columns are found by name, whatever else the file holds.
+    shuffled = [f"Rome,{q},{b},{a},{p}" for a, b, p, q in rows.tolist()]
+    Path("other.csv").write_text("\n".join(["city,q,b,a,p", *shuffled]))
+    np.save("new.npy", rows)
+    for name in ("new.csv", "other.csv", "new.npy"):
+        assert main(["score", "run", "-i", name, "-o", "scores.csv"]) == 0
+        assert Path("scores.csv").read_text().startswith("a,b,p,q,log_prob\n")
+        scores = np.loadtxt("scores.csv", delimiter=",", skiprows=1)
+        expected = stats.norm.logpdf(rows[:, :2] - rows[:, 2:]).sum(1)
+        np.testing.assert_allclose(scores[:, 4], expected, atol=1e-9)
+    # A sample for each row of a file, or several.
+    assert main(["sample", "run", "--condition", "new.csv", "-n", "2", "-o", "more.npy"]) == 0
+    assert np.load("more.npy").shape == (4000, 4)
+    assert main(["sample", "run", "--condition", "p=1,q=2", "-n", "3"]) == 0
+    assert "\na,b,p,q\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ([], '--condition: missing; expected "p=VALUE,q=VALUE", or a file'),
+        (["--condition", "p=1"], "--condition p=1: q is missing"),
+        (["--condition", "p=1,r=2"], "--condition p=1,r=2: no 'r'; choose from: p, q"),
+        (["--condition", "p=1,q=x"], "--condition p=1,q=x: 'x' is not a number"),
+        (["--condition", "gone.csv"], "--condition gone.csv: no such file"),
+    ],
+)
+def test_conditions_that_say_none(
+    conditional: None, capsys: Capture, condition: list[str], message: str
+) -> None:
+    assert main(["sample", "run", *condition]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_condition_for_a_model_without(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    assert main(["sample", "run", "--condition", "7"]) == 2
+    assert "--condition 7: this model is unconditional" in capsys.readouterr().err
+
+
 def test_a_picture_of_samples(make_run: MakeRun, assembly: ModuleType) -> None:
     make_run()
     assert main(["sample", "run", "-n", "2000", "--seed", "0", "-o", "x.png"]) == 0
@@ -149,6 +222,39 @@ def test_no_picture_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsy
     assert main(["sample", "run", "-o", "x.png"]) == 2
     assert "a .png shows points in the plane" in capsys.readouterr().err
     assert not Path("x.png").exists()
+
+
+class TwoGreys(Density):
+    """Pictures that are black in class 0 and white in class 1."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 3, 5), labels=2)
+
+    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return x.flatten(1).sum(1)
+
+    def _sample(self, n: int, context: Tensor | None, generator: object) -> Tensor:
+        assert context is not None
+        return context[:, 1, None, None, None].expand(-1, 1, 3, 5)
+
+
+def test_a_grid_of_pictures_of_one_class(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    data = SimpleNamespace(columns=None, context_columns=())
+    assembly.load = lambda path: SimpleNamespace(model=TwoGreys(), data=data)
+    assert main(["sample", "run", "-n", "7", "--condition", "1", "-o", "x.png"]) == 0
+    # Three rows of three, a line between them, each pixel enlarged alike.
+    picture = imread("x.png")[..., 0]
+    zoom = 512 // 17
+    assert picture.shape == (11 * zoom, 17 * zoom)
+    shown = picture[zoom // 2 :: zoom, zoom // 2 :: zoom]
+    assert (shown[:3, :5] == 1).all()
+    assert (shown[3] < 0.6).all()
+    assert (shown[8:, 6:] < 0.6).all()
+    assert main(["sample", "run", "-n", "1", "--condition", "2", "-o", "x.png"]) == 2
+    assert "expected a label from 0 to 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("folder", [None, "pictures/new"])

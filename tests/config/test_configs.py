@@ -34,6 +34,8 @@ OPTIONS = [
 ALONE = {
     **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
     "data=toy": ["+data.target={_target_: genlab.targets.Moons}"],
+    "data=maf": ["data._target_=genlab.data.Power", "data.event_shape=[6]"],
+    "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=images": ["+data.source={_target_: genlab.data.Digits}", "data.event_shape=[1,8,8]"],
     "data=image_folder": ["data.path=PICTURES"],
     "data=custom": ["data.file=my_target.py"],

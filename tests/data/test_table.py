@@ -1,0 +1,245 @@
+"""Tables: what is read, refused and remarked on, and what a run knows of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from genlab.config import check, compose
+from genlab.config.stored import plain
+from genlab.data import TableData, TableFile
+from genlab.data.table_checks import discrete_columns, grid_width
+from genlab.errors import UserError
+
+RNG = np.random.default_rng(0)
+KEYS = dict.fromkeys(("names", "columns", "weight", "val_path", "test_path", "train_size"))
+DEFAULTS: dict[str, Any] = {
+    **KEYS,
+    "drop": [],
+    "condition": [],
+    "missing": "error",
+    "dequantise": [],
+    "val_fraction": 0.1,
+    "test_fraction": 0.2,
+    "split_seed": 0,
+    "batch_size": 16,
+    "standardise": True,
+    "precision": "32-true",
+    "seed": 0,
+}
+
+
+def table(path: Path, **keys: Any) -> TableData:
+    node = {**DEFAULTS, "path": str(path), **keys}
+    return TableData(**{**node, **TableData.facts(**node)})
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(RNG.normal(size=(200, 4)), columns=["a", "b", "c d", "w"]).abs()
+
+
+@pytest.fixture
+def path(tmp_path: Path, frame: pd.DataFrame) -> Path:
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    return tmp_path / "t.csv"
+
+
+def test_columns_get_their_roles_by_name_or_number(path: Path, frame: pd.DataFrame) -> None:
+    data = table(path, condition=["c d", 1], weight=3, split_seed=None)
+    assert (data.columns, data.context_columns) == (("a",), ("c d", "b"))
+    assert (data.event_shape, data.names) == ((1,), ("a", "b", "c d", "w"))
+    batch = data.training_set
+    rows = torch.tensor(frame.to_numpy()).float()[:140]
+    assert batch.context is not None
+    assert batch.weight is not None
+    torch.testing.assert_close(batch.x, rows[:, :1])
+    torch.testing.assert_close(batch.context, rows[:, [2, 1]])
+    torch.testing.assert_close(batch.weight, rows[:, 3] / rows[:, 3].mean())
+    assert table(path, columns=["b", 0], drop=["w", 2]).columns == ("b", "a")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"columns": ["aa"]}, "data.columns: no column 'aa'; did you mean 'a'"),
+        ({"drop": [4]}, "data.drop: no column 4; expected a name, or 0 to 3"),
+        ({"drop": ["a"], "columns": [0]}, "data.drop: 'a' is in data.columns already"),
+        ({"drop": [0, 1, 2, 3]}, "none is left to learn"),
+        ({"names": list("xyzw")}, "the file names its columns itself"),
+        ({"train_size": 141}, "data.train_size=141: there are 140 rows"),
+        ({"val_fraction": 0.5, "test_fraction": 0.5}, "nothing is left to learn from"),
+        ({"dequantise": ["b"]}, "the values of 'b' lie on no grid"),
+    ],
+)
+def test_mistakes(path: Path, keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        _ = table(path, **keys).training_set
+
+
+def test_the_split_is_the_seeds_and_loses_no_row(path: Path, frame: pd.DataFrame) -> None:
+    data, again, other = table(path), table(path, seed=5), table(path, split_seed=1)
+    assert data.test is not None
+    assert again.test is not None
+    parts = [data.training_set.x, data.validation.x, data.test.x]
+    assert [len(part) for part in parts] == [140, 20, 40]
+    everything = torch.cat(parts).double().numpy()
+    np.testing.assert_allclose(np.sort(everything, 0), np.sort(frame.to_numpy(), 0), rtol=1e-6)
+    assert torch.equal(data.test.x, again.test.x)
+    assert not torch.equal(data.training_set.x, other.training_set.x)
+    files = table(path, val_path=str(path), test_path=str(path), train_size=50)
+    assert files.test is not None
+    assert [len(part.x) for part in (files.training_set, files.validation, files.test)] == [
+        50,
+        200,
+        200,
+    ]
+
+
+def test_text_constants_and_empty_columns_are_told_at_once(path: Path, frame: pd.DataFrame) -> None:
+    frame.assign(city="Rome", unit=7.5, gap=np.nan).to_csv(path, index=False)
+    with pytest.raises(UserError) as caught:
+        _ = table(path, drop=["w"]).training_set
+    assert str(caught.value) == (
+        f"data.path={path}: column 'city' holds text ('Rome'); column 'unit' is constant (7.5); "
+        "column 'gap' is empty\nTo leave out: data.drop=[w,city,unit,gap]"
+    )
+    data = table(path, drop=["city", "unit", "gap"])
+    assert len(data.training_set.x) == 140
+
+
+def test_dependent_and_coarse_columns_are_refused(path: Path, frame: pd.DataFrame) -> None:
+    frame.assign(w=2 * frame["a"] - frame["b"] + 1).to_csv(path, index=False)
+    with pytest.raises(UserError, match="columns a, b, w determine each other linearly"):
+        _ = table(path).training_set
+    frame.assign(w=frame["w"] + 1e7).to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"'w' varies by .* steps of 1; use trainer.precision=64"):
+        _ = table(path).training_set
+    x = table(path, precision="64-true", split_seed=None).training_set.x[:, 3]
+    np.testing.assert_allclose(x.numpy() - 1e7, frame["w"][:140], atol=1e-8)
+
+
+def test_missing_cells_are_refused_or_left_out(path: Path, frame: pd.DataFrame) -> None:
+    frame.iloc[3, 0] = frame.iloc[7, 0] = frame.iloc[7, 2] = np.nan
+    frame.to_csv(path, index=False)
+    message = r"2 of 200 rows lack a number \('a' 2, 'c d' 1; the first is row 4\); data.missing"
+    with pytest.raises(UserError, match=message):
+        _ = table(path).training_set
+    data = table(path, missing="drop")
+    assert "198" not in data.remarks[0]
+    assert data.remarks[1].endswith(
+        "2 of 200 rows lack a number ('a' 2, 'c d' 1), and are left out"
+    )
+    assert len(table(path, drop=[0, 2]).training_set.x) == 140
+
+
+def test_discrete_columns_are_named_and_dequantised(path: Path, frame: pd.DataFrame) -> None:
+    kids = RNG.integers(0, 5, 200) * 0.25
+    zeros = np.where(RNG.random(200) < 0.1, 0, frame["b"])
+    frame.assign(a=kids, b=zeros).to_csv(path, index=False)
+    data = table(path)
+    assert "values repeat in a (5 values), b (0 in " in data.remarks[1]
+    assert "data.dequantise=[a,b]" in data.remarks[1]
+    noisy = table(path, dequantise=["a"], split_seed=None)
+    noise = noisy.training_set.x[:, 0].numpy() - kids[:140]
+    assert 0 <= noise.min() < 0.01
+    assert 0.24 < noise.max() < 0.25
+    # log p of a value is log p of its cell, minus log of the cell's width.
+    assert noisy.remarks[-1].endswith(f"at most {-np.log(0.25):+.4f}")
+    again = table(path, dequantise=["a"], split_seed=None, seed=3)
+    assert torch.equal(again.training_set.x, noisy.training_set.x)
+
+
+def test_grids_and_repeats() -> None:
+    assert grid_width(np.array([0.1, 0.2, 0.5, 0.3])) == pytest.approx(0.1)
+    assert grid_width(np.array([0.0, 1.0, 1.3])) is None
+    assert discrete_columns(RNG.normal(size=(1000, 2))) == {}
+
+
+def csv(path: Path, frame: pd.DataFrame, **options: Any) -> None:
+    frame.to_csv(path, index=False, **options)
+
+
+def npz(path: Path, frame: pd.DataFrame) -> None:
+    np.savez(path, x=frame.to_numpy(), other=np.zeros(3))
+
+
+def parquet(path: Path, frame: pd.DataFrame) -> None:
+    pytest.importorskip("pyarrow")
+    frame.to_parquet(path)
+
+
+WRITERS: dict[str, Callable[[Path, pd.DataFrame], None]] = {
+    "a.csv": csv,
+    "b.csv": lambda path, frame: csv(path, frame, sep=";"),
+    "c.tsv": lambda path, frame: csv(path, frame, sep="\t", encoding="utf-8-sig"),
+    "d.csv": lambda path, frame: csv(path, frame, header=False),
+    "e.npy": lambda path, frame: np.save(path, frame.to_numpy()),
+    "f.npz": npz,
+    "g.parquet": parquet,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_every_digit(tmp_path: Path, name: str, frame: pd.DataFrame) -> None:
+    WRITERS[name](tmp_path / name, frame)
+    file = TableFile(tmp_path / name, "data.path")
+    named = file.header is not None
+    assert file.names == (tuple(frame) if named else ("x1", "x2", "x3", "x4"))
+    columns = file.read(["c d", "a"], tuple(frame))
+    np.testing.assert_array_equal(columns.values, frame[["c d", "a"]])
+
+
+def read_all(path: Path) -> None:
+    file = TableFile(path, "data.path")
+    file.read(file.names, file.names)
+
+
+def test_files_that_are_no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "text.npy", np.array(["a"]))
+    texts = {
+        "mixed.csv": "a,1\n2,3\n",
+        "twins.csv": "a,a\n2,3\n",
+        "long.csv": "a,b\n1,2\n1,2,3\n",
+        "empty.csv": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "t.parquet").touch()
+    monkeypatch.setattr("genlab.data.table_file.find_spec", lambda name: None)
+    messages = {
+        "mixed.csv": "line 1 is neither names nor numbers: a, 1",
+        "twins.csv": "several columns are called 'a'",
+        "long.csv": "Expected 2 fields in line 3, saw 3",
+        "empty.csv": "holds no rows",
+        "text.npy": "expected rows of numbers, got <U1",
+        "t.xlsx": "expected a file that ends in .csv",
+        "gone.csv": "no such file",
+        "t.parquet": "Parquet takes the package pyarrow; pip install pyarrow",
+    }
+    for name, message in messages.items():
+        with pytest.raises(UserError, match=message):
+            read_all(tmp_path / name)
+
+
+def test_a_run_is_composed_from_the_header_and_read_without_the_table(path: Path) -> None:
+    words = ["data=table", f"data.path={path}", "data.condition=[c d]", "model=gmm"]
+    config = compose("train", words)
+    check(config)
+    assert plain(config)["model"]["event_shape"] == [3]
+    assert (config.model.context_dim, config.data.batch_size) == (1, 100_000)
+    path.write_text(path.read_text() + "1,2,3,4\n")
+    node = {key: value for key, value in plain(config)["data"].items() if key != "_target_"}
+    with pytest.raises(UserError, match="has changed since the run was made"):
+        _ = TableData(**node).training_set
+    path.unlink()
+    data = TableData(**node)
+    assert (data.columns, data.context_columns) == (("a", "b", "w"), ("c d",))
+    with pytest.raises(UserError, match=r"data.path=.*: no such file"):
+        _ = data.test
