@@ -204,7 +204,7 @@ class MixtureFit:
             return
         self.best, self.best_bic = self.present, bic
         if (self._room() > 0).any():
-            self.children = halves(self.present, self.model.covariance)
+            self.children = halves(self._growing, self.model.covariance)
             self.phase, self.passes = "cut", 0
         else:
             self._converge()
@@ -214,11 +214,13 @@ class MixtureFit:
         assert self.children is not None
         self.passes += 1
         if self.passes <= CUT:
-            self.children = self._maximise(self.children, of_children)
+            children = self._maximise(self.children, of_children)
+            assert isinstance(children, Mixtures)
+            self.children = children
             return
         cut = self._worthwhile(statistics, of_children)
         if cut.any():
-            self._place(replace(self.present, self.children, cut, self.model.covariance))
+            self._place(replace(self._growing, self.children, cut, self.model.covariance))
             self.children, self.phase, self.loss = None, "settle", math.inf
         else:
             self._converge()
@@ -232,7 +234,7 @@ class MixtureFit:
         a_unit = (statistics.rows / statistics.mass.where(statistics.mass > 0, 1.0))[:, None]
         price = self.model.mixture.per_gaussian
         gain = of_children.log_likelihood.view(shape) - expected_log_gaussians(
-            self.present, statistics
+            self._growing, statistics
         )
         gain = gain * a_unit - 0.5 * price * statistics.rows.clamp(min=1).log()[:, None]
         supported = of_children.counts.amin(1).view(shape) * a_unit >= price
@@ -244,6 +246,12 @@ class MixtureFit:
         """How many Gaussians each mixture may still grow by."""
         present = self.present.log_weights.isfinite().sum(1, keepdim=True)
         return self.model.max_components - present
+
+    @property
+    def _growing(self) -> Mixtures:
+        """The present mixtures, where their number is open: never those of low rank."""
+        assert isinstance(self.present, Mixtures)
+        return self.present
 
     def _converge(self) -> None:
         self.children, self.phase, self.loss = None, "converge", math.inf
@@ -281,7 +289,7 @@ class MixtureFit:
 
 
 def _wide(model: GMM) -> AnyMixtures:
-    mixtures = model.mixture()
+    mixtures: AnyMixtures = model.mixture()
     return type(mixtures)(*map(wide, mixtures))
 
 
