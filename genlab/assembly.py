@@ -15,8 +15,6 @@ from lightning.fabric.utilities.seed import seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.inverse import Inverse
 from genlab.config import (
     OPTIONAL,
     build,
@@ -28,7 +26,7 @@ from genlab.config import (
     source_node,
 )
 from genlab.data.module import DataModule
-from genlab.data.target_density import TargetDensity
+from genlab.data.preceding import precede
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
 from genlab.evaluation import evaluate
@@ -99,16 +97,7 @@ class Experiment:
         self.data = build(config, "data")
         _describe_source(config)
         self.model = build(config, "model")
-        if self.data.masses and not self.model.masses:
-            raise UserError(
-                f"data.binarise: black and white pictures have masses, and model="
-                f"{config.choices.model} gives densities; use model=vae observation=bernoulli"
-            )
-        # A model that lives in a box has its own way to data units.
-        if self.model.preprocessing is None:
-            _precede(self.model, self.data.preprocessing(self.model.circular))
-        if self.data.standardise_context:
-            self.model.context_encoder.standardise = True
+        precede(self.model, self.data)
         self.module = build(
             config,
             "objective",
@@ -340,15 +329,6 @@ def _describe_source(config: DictConfig) -> None:
     source = config.model.get("source")
     if isinstance(source, str) and source not in SOURCES:
         config.model.source = source_node(source, config.model.event_shape, SOURCES)
-
-
-def _precede(model: Density, preprocessing: Bijection | None) -> None:
-    """Let a model work behind a map from data units."""
-    model.preprocessing = preprocessing
-    source = getattr(model, "base", None)
-    if preprocessing is not None and isinstance(source, TargetDensity):
-        # A source has the units of its own data, the model works in preprocessed ones.
-        source.preprocessing = Inverse(preprocessing)
 
 
 def _warm_start(model: Density, run: str) -> None:

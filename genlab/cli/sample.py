@@ -48,7 +48,7 @@ def run(words: list[str]) -> int:
     experiment = saved.load()
     model = experiment.model
     if arguments.output is not None and arguments.output.suffix == ".png":
-        _check_plane(model.event_shape)
+        _check_shown(model.event_shape)
     context = read_condition(arguments.condition, model, experiment.data)
     n = arguments.n or 1000
     if context is not None and len(context) > 1:
@@ -64,8 +64,6 @@ def run(words: list[str]) -> int:
     # Short enough to be typed again.
     used = generator.seed() % 2**31 if arguments.seed is None else arguments.seed
     generator.manual_seed(used)
-    if arguments.output is not None and arguments.output.suffix == ".png":
-        _check_shown(model.event_shape)
     with inference(model, generator):
         x = draw_samples(model, n, context, generator=generator).cpu()
     print(saved.title)

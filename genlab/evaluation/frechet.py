@@ -22,7 +22,7 @@ def frechet_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> float:
     """
     x, y = x.double(), y.double()
     shift = (x.mean(0) - y.mean(0)).square().sum()
-    first, second = torch.cov(x.T), torch.cov(y.T)
+    first, second = (torch.atleast_2d(torch.cov(part.T)) for part in (x, y))
     values, vectors = torch.linalg.eigh(first)
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     # S S' has the eigenvalues of the symmetric S^{1/2} S' S^{1/2}.

@@ -23,7 +23,7 @@ def whitened(n: int, d: int) -> torch.Tensor:
     """A cloud whose sample mean is 0 and whose sample covariance is the identity."""
     x = torch.randn(n, d, dtype=torch.float64)
     x = x - x.mean(0)
-    return x @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(x.T))).T
+    return x @ torch.linalg.inv(torch.linalg.cholesky(torch.atleast_2d(torch.cov(x.T)))).T
 
 
 def test_the_frechet_distance_is_that_of_gaussians() -> None:

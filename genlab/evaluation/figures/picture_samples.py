@@ -104,6 +104,8 @@ def interpolation_figure(
     if model.context_encoder.context_dim or not (isinstance(model, VAE) or bijection_of(model)):
         return None
     first, second = _pairs(context, len(pictures), rows)
+    if not len(first):
+        return None
     label = None if context is None else context[first]
     ends = [_code(model, pictures[one], label) for one in (first, second)]
     along = torch.linspace(0, 1, STEPS, dtype=ends[0].dtype, device=ends[0].device)
@@ -126,7 +128,8 @@ def arc(
     angle = cosine.acos()[:, None]
     parts = [(s * angle).sin() / angle.sin() for s in (1 - t, t)]
     way = parts[0][..., None] * flat_a[:, None] + parts[1][..., None] * flat_b[:, None]
-    return way.unflatten(2, a.shape[1:])
+    shaped: Tensor = way.unflatten(2, a.shape[1:])
+    return shaped
 
 
 def _pairs(
@@ -136,12 +139,12 @@ def _pairs(
     if context is None:
         index = torch.arange(2 * min(rows, n // 2))
         return index[::2], index[1::2]
-    pairs = []
+    pairs: list[Tensor] = []
     for label in context.unique():
         members = (context == label).nonzero().flatten()[:2]
         pairs += [members] if len(members) == 2 else []
-    chosen = torch.stack(pairs[:rows], 1)
-    return chosen[0], chosen[1]
+    chosen = torch.cat([context.new_zeros(0, 2), *(pair[None] for pair in pairs[:rows])])
+    return chosen[:, 0], chosen[:, 1]
 
 
 def _code(model: Density, x: Tensor, context: Tensor | None) -> Tensor:
