@@ -17,6 +17,7 @@ from genlab import models as m
 from genlab import nn
 from genlab.models.spline_layers import SplineLayers
 from genlab.nn import MLP, LipschitzMLP
+from genlab.nn.conv import ConvEncoder
 from genlab.paths import LinearPath
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "DOMAINS",
     "ESTIMATES",
     "MODELS",
+    "PICTURE",
+    "PICTURES",
+    "SCALED",
     "disturb",
     "jacobian",
 ]
@@ -132,34 +136,95 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "ode-residual_mlp": lambda dim, c: ode(RESIDUAL((dim,), context_dim=c)),
 }
 
+
+def picture_coupling(split: b.HalfSplit, context_dim: int) -> b.Coupling:
+    network = nn.ConvNet(
+        split.passive,
+        2 * split.active,
+        hidden=[8, 8],
+        activation="tanh",
+        context_dim=context_dim,
+        zero_last=True,
+    )
+    return b.Coupling(split, b.Affine(), network)
+
+
+def conv_residual(shape: b.PictureShape, context_dim: int) -> b.ResidualBlocks:
+    network = nn.LipschitzConvNet(
+        2, shape, hidden=[4], kernel_size=3, activation="sine", bound=0.9, context_dim=context_dim
+    )
+    how = b.ResidualOptions("exact", 2, 20, "neumann", "anderson", 1e-12)
+    return b.ResidualBlocks(network, how, actnorm=True)
+
+
+# Bijections of pictures, by the width of the context.
+PICTURE, SCALED = (4, 2, 2), (1, 4, 4)
+PICTURES: dict[str, Callable[[int], b.Bijection]] = {
+    "picture-actnorm": lambda _: b.ActNorm(4),
+    "picture-squeeze": lambda _: b.Squeeze(),
+    "picture-flatten": lambda _: b.Flatten(PICTURE),
+    "picture-lu": lambda _: b.LUConv(4),
+    "picture-channels": lambda c: picture_coupling(b.ChannelSplit(4), c),
+    "picture-checkerboard": lambda c: picture_coupling(b.CheckerboardSplit(4), c),
+    "picture-checkerboard-flip": lambda c: picture_coupling(b.CheckerboardSplit(4, flip=True), c),
+    "picture-residual": partial(conv_residual, PICTURE),
+    "picture-scales": lambda c: b.Compose(
+        b.multi_scale(
+            SCALED,
+            2,
+            lambda shape: [
+                b.ActNorm(shape[0]),
+                picture_coupling(b.CheckerboardSplit(shape[0]), c),
+                picture_coupling(b.ChannelSplit(shape[0], flip=True), c),
+            ],
+        )
+    ),
+}
+BIJECTIONS |= {
+    name: lambda _, c, make=make: make(c)  # type: ignore[misc]
+    for name, make in PICTURES.items()
+}
+
 # Bijections of angles, which are only defined up to full turns.
 CIRCULAR = {name for name in BIJECTIONS if name.startswith(("circular", "cylinder"))}
 # The interval that each coordinate of x lies in, where it is not the line.
 DOMAINS = {"unit_box": (-1.0, 3.0), "logit": (0.0, 1.0), "probit": (0.0, 1.0)}
 
+Event = int | tuple[int, ...]
+
+
+def shape_of(dim: Event) -> tuple[int, ...]:
+    """The shape of a sample: a vector of so many coordinates, or as it is given."""
+    return (dim,) if isinstance(dim, int) else dim
+
+
 SMALL: dict[str, Any] = {"layers": 4, "hidden": [16, 16], "activation": "tanh"}
 
 
-def nice(dim: int, **options: Any) -> m.NICE:
-    return m.NICE((dim,), **{"scaling": True, **SMALL, **options})
+def nice(dim: Event, **options: Any) -> m.NICE:
+    return m.NICE(shape_of(dim), **{"scaling": True, **SMALL, **options})
 
 
-def realnvp(dim: int, **options: Any) -> m.RealNVP:
-    return m.RealNVP((dim,), **{"actnorm": False, "mixing": "none", **SMALL, **options})
+def realnvp(dim: Event, **options: Any) -> m.RealNVP:
+    return m.RealNVP(
+        shape_of(dim), **{"scales": 0, "actnorm": False, "mixing": "none", **SMALL, **options}
+    )
 
 
-def krnet(dim: int, **options: Any) -> m.KRNet:
+def krnet(dim: Event, **options: Any) -> m.KRNet:
     krnet = {"groups": 3, "alpha": 0.6, "rotation": True, "bins": 32, "bounded": None, "base": None}
-    return m.KRNet((dim,), **{**krnet, **SMALL, **options})
+    return m.KRNet(shape_of(dim), **{**krnet, **SMALL, **options})
 
 
-def nsf(dim: int, **options: Any) -> m.NSF:
+def nsf(dim: Event, **options: Any) -> m.NSF:
     own = {"bins": 4, "bound": 3.0, "variant": "coupling", "free_half": True, "mixing": "none"}
-    return m.NSF((dim,), **{"circular": [], **own, **SMALL, "layers": 2, **options})
+    own |= {"scales": 0, "actnorm": False}
+    return m.NSF(shape_of(dim), **{"circular": [], **own, **SMALL, "layers": 2, **options})
 
 
-def resflow(dim: int, **options: Any) -> m.ResFlow:
+def resflow(dim: Event, **options: Any) -> m.ResFlow:
     settings = SMALL | {
+        "scales": 0,
         "activation": "sine",
         "lipschitz": 0.98,
         "log_det": "exact",
@@ -170,17 +235,17 @@ def resflow(dim: int, **options: Any) -> m.ResFlow:
         "tolerance": 1e-12,
         "actnorm": True,
     }
-    return m.ResFlow((dim,), **{**settings, **options})
+    return m.ResFlow(shape_of(dim), **{**settings, **options})
 
 
-def vae(dim: int, *, scale: Any = "network", **options: Any) -> m.VAE:
-    observation = d.Gaussian((dim,), scale=scale, min_scale=1.0)
+def vae(dim: Event, *, scale: Any = "network", **options: Any) -> m.VAE:
+    observation = d.Gaussian(shape_of(dim), scale=scale, min_scale=1.0)
     small = {"hidden": [16, 16], "activation": "tanh", "network": "auto", "covariance": "full"}
     small |= {"latent_dim": None, "importance_samples": 32, "observation": observation}
-    model = m.VAE((dim,), **{**small, **options})
+    model = m.VAE(shape_of(dim), **{**small, **options})
     # An encoder that answers with a little more than the prior: the importance weights of an
     # untrained one that is narrower have no variance, and there would be no estimate to test.
-    last = model.encoder[-1]
+    last = model.encoder.last if isinstance(model.encoder, ConvEncoder) else model.encoder[-1]
     torch.nn.init.zeros_(last.weight)
     torch.nn.init.zeros_(last.bias)
     with torch.no_grad():
@@ -188,32 +253,33 @@ def vae(dim: int, *, scale: Any = "network", **options: Any) -> m.VAE:
     return model
 
 
-def gmm(dim: int, **options: Any) -> m.GMM:
+def gmm(dim: Event, **options: Any) -> m.GMM:
     usual = {
         "components": 5,
         "max_components": 8,
         "covariance": "full",
+        "rank": 2,
         "fit": "em",
         "start": "kmeans++",
         "restarts": 1,
         "tolerance": 1e-5,
         "covariance_floor": 1e-6,
     }
-    return m.GMM((dim,), **{**usual, **options})
+    return m.GMM(shape_of(dim), **{**usual, **options})
 
 
-def cnf(dim: int, **options: Any) -> m.CNF:
+def cnf(dim: Event, **options: Any) -> m.CNF:
     solvers = {"solver": STEPS, "evaluation": STEPS}
     kinds = {"divergence": "exact", "gradient": "backprop"}
-    return m.CNF((dim,), **{"network": SQUASH, **solvers, **kinds, **options})
+    return m.CNF(shape_of(dim), **{"network": SQUASH, **solvers, **kinds, **options})
 
 
-def flow_matching(dim: int, **options: Any) -> m.FlowMatching:
+def flow_matching(dim: Event, **options: Any) -> m.FlowMatching:
     solvers = {"solver": STEPS, "evaluation": STEPS, "divergence": "exact"}
     kinds = {"prediction": "velocity", "source": "gaussian", "guidance": 1.0}
     path = LinearPath(sigma_0=0.0)
     return m.FlowMatching(
-        (dim,), **{"network": RESIDUAL, "path": path, **solvers, **kinds, **options}
+        shape_of(dim), **{"network": RESIDUAL, "path": path, **solvers, **kinds, **options}
     )
 
 
@@ -242,6 +308,7 @@ MODELS: dict[str, Callable[..., d.Density]] = {
     "gmm": gmm,
     "gmm-tied": partial(gmm, covariance="tied"),
     "gmm-diag": partial(gmm, covariance="diag", start="random"),
+    "gmm-low-rank": partial(gmm, covariance="low_rank", rank=1),
     "gmm-spherical": partial(gmm, covariance="spherical"),
     "cnf": cnf,
     "flow-matching": flow_matching,
@@ -266,6 +333,6 @@ def disturb(module: Module, scale: float = 0.2) -> Module:
 def jacobian(f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The Jacobian of each row's image, by one gradient an output: no sample sees another."""
     x = x.detach().requires_grad_()
-    outputs = f(x).sum(0)
+    outputs = f(x).flatten(1).sum(0)
     rows = [torch.autograd.grad(output, x, retain_graph=True)[0] for output in outputs]
-    return torch.stack(rows, 1).detach()
+    return torch.stack(rows, 1).flatten(2).detach()

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
 import torch
-from properties import AT_LEAST_TWO, BIJECTIONS, CIRCULAR, DOMAINS, disturb, jacobian
+from properties import (
+    AT_LEAST_TWO,
+    BIJECTIONS,
+    CIRCULAR,
+    DOMAINS,
+    PICTURE,
+    PICTURES,
+    SCALED,
+    disturb,
+    jacobian,
+)
 
 from genlab.bijections import Bijection
 from genlab.nn import wrap
@@ -19,10 +30,13 @@ DIMS = (1, 2, 5, 16)
 
 def cases() -> Iterator[object]:
     for name in BIJECTIONS:
-        for dim in DIMS:
+        for dim in () if name in PICTURES else DIMS:
             if dim > 1 or name not in AT_LEAST_TWO:
                 for context_dim in (0, 3):
                     yield pytest.param(name, dim, context_dim, id=f"{name}-{dim}-{context_dim}")
+    for name in PICTURES:
+        for context_dim in (0, 3):
+            yield pytest.param(name, math.prod(PICTURE), context_dim, id=f"{name}-{context_dim}")
 
 
 CASES = list(cases())
@@ -35,17 +49,24 @@ def dtype(request: pytest.FixtureRequest) -> torch.dtype:
 
 def make(name: str, dim: int, context_dim: int, dtype: torch.dtype) -> Bijection:
     bijection = BIJECTIONS[name](dim, context_dim)
-    x = rows(name, 100, dim) if name in DOMAINS else 3 * torch.randn(100, dim) + 1
+    x = rows(name, 100, dim)
+    x = x if name in DOMAINS else 3 * x + 1
     bijection.initialise(x, context_rows(100, context_dim))
     return disturb(bijection).to(dtype).eval()
 
 
 def rows(name: str, n: int, dim: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    x = torch.randn(n, dim, dtype=dtype)
+    x = torch.randn(n, *shape_of(name, dim), dtype=dtype)
     if name not in DOMAINS:
         return x
     low, high = DOMAINS[name]
     return low + (high - low) * x.sigmoid()
+
+
+def shape_of(name: str, dim: int) -> tuple[int, ...]:
+    if name in PICTURES:
+        return SCALED if name == "picture-scales" else PICTURE
+    return (dim,)
 
 
 def tolerance_of(name: str, dtype: torch.dtype) -> float:
@@ -62,7 +83,7 @@ def test_round_trip_and_shapes(name: str, dim: int, context_dim: int, dtype: tor
     x, c = rows(name, 50, dim, dtype), context_rows(50, context_dim, dtype)
     z, log_det = bijection(x, c)
     back, inverse_log_det = bijection.inverse(z, c)
-    assert z.shape == x.shape
+    assert z.shape == x.shape or name in ("picture-squeeze", "picture-flatten")
     assert log_det.shape == inverse_log_det.shape == (50,)
     assert z.dtype == log_det.dtype == dtype
     if name in CIRCULAR:
@@ -92,7 +113,7 @@ def test_every_parameter_gets_a_finite_gradient_also_far_out(
 ) -> None:
     bijection = make(name, dim, context_dim, dtype)
     scale = torch.tensor([0.0, 1.0, 1e3, 1e6], dtype=dtype)[:, None]
-    x = (scale * torch.ones(4, dim, dtype=dtype)).requires_grad_()
+    x = (scale.expand(4, dim).reshape(rows(name, 4, dim).shape).clone()).requires_grad_()
     z, log_det = bijection(x, context_rows(4, context_dim, dtype))
     (torch.tanh(z).sum() + log_det.sum()).backward()
     assert z.isfinite().all()

@@ -12,14 +12,15 @@ import torch
 from lightning.fabric.utilities.seed import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.assembly.preparation import describe_source, precede
 from genlab.assembly.residual import residual_network
+from genlab.assembly.source import describe_source
 from genlab.config import (
     OPTIONAL,
     build,
     locate,
     plain,
 )
+from genlab.data.preceding import precede
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
 from genlab.evaluation import evaluate
@@ -97,11 +98,7 @@ class Experiment:
         self.data = build(config, "data", **given)
         describe_source(config)
         self.model = build(config, "model")
-        # A model that lives in a box has its own way to data units.
-        if self.model.preprocessing is None:
-            precede(self.model, self.data.preprocessing(self.model.circular))
-        if self.data.standardise_context:
-            self.model.context_encoder.standardise = True
+        precede(self.model, self.data)
         self.module = build(
             config,
             "objective",
@@ -188,12 +185,14 @@ class Experiment:
 
     def figures(self) -> dict[str, Figure]:
         """Draw the figures of the present weights, by name."""
-        test = self.data.test
+        test, training = self.data.test, self.data.training_set
         return draw(
             self.model,
             target=self.data.target,
             samples=None if test is None else test.x,
             context=None if test is None else test.context,
+            training=None if training is None else training.x,
+            enlarges=self.data.reduction is not None,
             names=self.data.columns,
             generator=generator(self.config.seed, "figures"),
         )
@@ -255,6 +254,8 @@ class Experiment:
             test=self.data.test,
             target=self.data.target,
             levels=self.data.levels,
+            labelled=self.data.labelled,
+            reduction=self.data.reduction,
             generator=generator(self.config.seed, "evaluate"),
         )
 

@@ -11,12 +11,15 @@ from genlab.bijections.circular import CircularSpline
 from genlab.bijections.compose import Compose
 from genlab.bijections.coupling import Coupling
 from genlab.bijections.elementwise import Elementwise
+from genlab.bijections.flatten import Flatten
 from genlab.bijections.freeze import Freeze
 from genlab.bijections.half_free import HalfFreeCoupling
 from genlab.bijections.inverse import Inverse
 from genlab.bijections.logit import LogitTransform
+from genlab.bijections.lu_conv import LUConv
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.mixed import Mixed
+from genlab.bijections.multi_scale import PictureShape, multi_scale
 from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
 from genlab.bijections.permutation import Permutation
 from genlab.bijections.quantile import Logit, Probit, Quantile
@@ -28,7 +31,8 @@ from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
 from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, Solver, explained
 from genlab.bijections.spline import Spline
-from genlab.bijections.split import HalfSplit, WholeSplit
+from genlab.bijections.split import ChannelSplit, CheckerboardSplit, HalfSplit, WholeSplit
+from genlab.bijections.squeeze import Squeeze
 from genlab.bijections.standardise import Standardise
 from genlab.bijections.unit_box import UnitBox
 
@@ -42,23 +46,28 @@ __all__ = [
     "Bijection",
     "BoundedAffine",
     "CDFLayer",
+    "ChannelSplit",
+    "CheckerboardSplit",
     "CircularSpline",
     "Compose",
     "Coupling",
     "Divergence",
     "Elementwise",
     "FixedStepSolver",
+    "Flatten",
     "Freeze",
     "Gradient",
     "HalfFreeCoupling",
     "HalfSplit",
     "Inverse",
+    "LUConv",
     "LULinear",
     "Logit",
     "LogitTransform",
     "Mixed",
     "PathCosts",
     "Permutation",
+    "PictureShape",
     "Probit",
     "Quantile",
     "RationalQuadratic",
@@ -70,8 +79,10 @@ __all__ = [
     "Shift",
     "Solver",
     "Spline",
+    "Squeeze",
     "Standardise",
     "UnitBox",
     "WholeSplit",
     "explained",
+    "multi_scale",
 ]

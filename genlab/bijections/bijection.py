@@ -36,6 +36,12 @@ class Bijection(nn.Module, ABC):
         """Latent to data without the log-determinant; overridden where that is cheaper."""
         return self.inverse(z, context)[0]
 
+    def encode(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n *latent"]:
+        """Data to latent without the log-determinant; overridden where that is cheaper."""
+        return self.forward(x, context)[0]
+
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *latent"]:

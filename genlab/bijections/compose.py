@@ -54,6 +54,13 @@ class Compose(Bijection):
             z = layer.generate(z, context)
         return z
 
+    def encode(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n *latent"]:
+        for layer in self:
+            x = layer.encode(x, context)
+        return x
+
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *latent"]:

@@ -35,22 +35,25 @@ class Coupling(Bijection):
         self.conditioner = conditioner
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         x_a, x_b = self.split.separate(x)
         z_b, log_derivative = self.scalar_map(x_b, self.parameters_of(x_a, x_b, context))
         return self.split.join(x_a, z_b), log_det_of(x, [log_derivative])
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         z_a, z_b = self.split.separate(z)
         x_b, log_derivative = self.scalar_map.inverse(z_b, self.parameters_of(z_a, z_b, context))
         return self.split.join(z_a, x_b), log_det_of(z, [log_derivative])
 
     def parameters_of(
-        self, x_a: Float[Tensor, "n a"], x_b: Float[Tensor, "n b"], context: Tensor | None
-    ) -> Float[Tensor, "n P b"]:
+        self,
+        x_a: Float[Tensor, "n a *pixels"],
+        x_b: Float[Tensor, "n b *pixels"],
+        context: Tensor | None,
+    ) -> Float[Tensor, "n P b *pixels"]:
         """The scalar map's parameters for the mapped half, from the half that passes."""
         output: Tensor = self.conditioner(x_a, context)
         return output.view(len(x_b), self.scalar_map.n_parameters, *x_b.shape[1:])

@@ -29,28 +29,28 @@ class Freeze(Bijection):
         self.active = active
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         moving, frozen = self._split(x)
         z, log_det = self.inner(moving, context)
         return torch.cat((z, frozen), dim=1), log_det
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         moving, frozen = self._split(z)
         x, log_det = self.inner.inverse(moving, context)
         return torch.cat((x, frozen), dim=1), log_det
 
     def generate(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n d *pixels"]:
         moving, frozen = self._split(z)
         return torch.cat((self.inner.generate(moving, context), frozen), dim=1)
 
     def initialise(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n d *pixels"]:
         moving, frozen = self._split(x)
         return torch.cat((self.inner.initialise(moving, context), frozen), dim=1)
 

@@ -106,11 +106,12 @@ class ODE(Bijection):
     def generate(
         self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
-        def field(t: Tensor, x: Tensor) -> tuple[Tensor]:
-            return (self.velocity(x, t, context),)
+        return self._carry(z, context, self.start, self.end, purpose="sample")
 
-        (x,) = self._follow(self.solver, field, z, self.start, self.end, rates=0, purpose="sample")
-        return x
+    def encode(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, "n *event"]:
+        return self._carry(x, context, self.end, self.start, purpose="code")
 
     def forward_with_costs(
         self,
@@ -165,6 +166,23 @@ class ODE(Bijection):
     def steps(self) -> list[Bijection]:
         times = torch.linspace(self.end, self.start, STRETCHES + 1, dtype=torch.float64).tolist()
         return [self.between(times[i + 1], times[i]) for i in range(STRETCHES)]
+
+    def _carry(
+        self,
+        x: Float[Tensor, "n *event"],
+        context: Float[Tensor, "n c"] | None,
+        start: float,
+        end: float,
+        *,
+        purpose: str,
+    ) -> Float[Tensor, "n *event"]:
+        """Points alone, as `solver` follows them."""
+
+        def field(t: Tensor, x: Tensor) -> tuple[Tensor]:
+            return (self.velocity(x, t, context),)
+
+        (x,) = self._follow(self.solver, field, x, start, end, rates=0, purpose=purpose)
+        return x
 
     def _field(
         self,

@@ -39,11 +39,11 @@ class Permutation(Bijection):
         return cls(torch.randperm(dim))
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         return x.index_select(1, self.order), x.new_zeros(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+    ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         return z.index_select(1, self.inverse_order), z.new_zeros(len(z))

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["HalfSplit", "WholeSplit"]
+__all__ = ["ChannelSplit", "CheckerboardSplit", "HalfSplit", "WholeSplit"]
 
 
 class HalfSplit:
@@ -35,14 +35,14 @@ class HalfSplit:
         self.passive, self.active = (self.sizes[place] for place in self.places)
 
     def separate(
-        self, x: Float[Tensor, "n d"]
-    ) -> tuple[Float[Tensor, "n a"], Float[Tensor, "n b"]]:
+        self, x: Float[Tensor, "n d *pixels"]
+    ) -> tuple[Float[Tensor, "n a *pixels"], Float[Tensor, "n b *pixels"]]:
         """``x`` to ``(x_a, x_b)``."""
         halves = self.halves(x)
         passive, active = self.places
         return halves[passive], halves[active]
 
-    def halves(self, x: Float[Tensor, "n d"]) -> list[Tensor]:
+    def halves(self, x: Float[Tensor, "n d *pixels"]) -> list[Tensor]:
         """The first and the second half of ``x``, whichever of them is mapped."""
         return list(x.split(self.sizes, dim=1))
 
@@ -62,3 +62,41 @@ class WholeSplit(HalfSplit):
         self.sizes, self.places = (0, dim), (0, 1)
         self.columns = (slice(0, 0), slice(0, dim))
         self.passive, self.active = self.sizes
+
+
+class ChannelSplit(HalfSplit):
+    """The two halves of the channels of a picture, ``[n, channels, h, w]``.
+
+    Args:
+        dim: Number of channels, at least 2.
+        flip: Let the first half be mapped, and the second half pass.
+    """
+
+    def join(
+        self, x_a: Float[Tensor, "n a h w"], x_b: Float[Tensor, "n b h w"]
+    ) -> Float[Tensor, "n c h w"]:
+        return torch.cat((x_a, x_b) if self.places == (0, 1) else (x_b, x_a), dim=1)
+
+
+class CheckerboardSplit(HalfSplit):
+    """The fields of one colour of a checkerboard, and those of the other.
+
+    For a picture that `Squeeze` has brought to ``[n, 4 c, h, w]``: of the four pixels of each
+    square, the two on the diagonal are of one colour (Dinh, Sohl-Dickstein, Bengio, "Real NVP",
+    2017, figure 3). So networks see whole squares, and compute nothing that is masked afterwards.
+
+    Args:
+        dim: Number of channels of the squeezed picture, ``4 c``.
+        flip: Let the diagonal pixels be mapped, and the others pass.
+    """
+
+    def halves(self, x: Float[Tensor, "n c h w"]) -> list[Tensor]:
+        first, second, third, fourth = x.unflatten(1, (-1, 4)).unbind(2)
+        return [torch.cat((first, fourth), dim=1), torch.cat((second, third), dim=1)]
+
+    def join(
+        self, x_a: Float[Tensor, "n a h w"], x_b: Float[Tensor, "n b h w"]
+    ) -> Float[Tensor, "n c h w"]:
+        diagonal, other = (x_a, x_b) if self.places == (0, 1) else (x_b, x_a)
+        (first, fourth), (second, third) = diagonal.chunk(2, dim=1), other.chunk(2, dim=1)
+        return torch.stack((first, second, third, fourth), dim=2).flatten(1, 2)

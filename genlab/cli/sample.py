@@ -21,7 +21,9 @@ EXAMPLES = """\
   genlab sample latest                        a few rows to look at
   genlab sample latest -n 1000 -o new.csv
   genlab sample latest -n 1000 -o new.npz --seed 1    the array is called x
-  genlab sample latest -n 5000 -o new.png             a picture (points in the plane)
+  genlab sample latest -n 5000 -o new.png             a picture of points in the plane
+  genlab sample latest -n 64 -o grid.png              a grid of pictures
+  genlab sample latest --condition 7 -n 64 -o 7.png   of one class
   genlab sample latest --condition "a=1.5,b=2"        given values of a table's columns
   genlab sample latest --condition rows.csv -n 10     10 for each row of a file
 
@@ -46,7 +48,7 @@ def run(words: list[str]) -> int:
     experiment = saved.load()
     model = experiment.density
     if arguments.output is not None and arguments.output.suffix == ".png":
-        _check_plane(model.event_shape)
+        _check_shown(model.event_shape)
     context = read_condition(arguments.condition, model, experiment.data)
     n = arguments.n or 1000
     if context is not None and len(context) > 1:
@@ -80,10 +82,10 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _check_plane(event_shape: tuple[int, ...]) -> None:
-    if event_shape != (2,):
+def _check_shown(event_shape: tuple[int, ...]) -> None:
+    if event_shape != (2,) and len(event_shape) != 3:
         raise UserError(
-            f"-o: a .png shows points in the plane, but the samples have shape "
+            f"-o: a .png shows points in the plane or pictures, but the samples have shape "
             f"{list(event_shape)}; write them to .npz, .npy or .csv"
         )
 
@@ -126,6 +128,10 @@ def _write(path: Path, x: Tensor, rows: Tensor) -> None:
 
 
 def _picture(path: Path, x: Tensor) -> None:
+    if x.ndim == 4:
+        _grid(path, x)
+        return
+
     from genlab.evaluation.figures.style import MODEL, panels, scatter
     from genlab.evaluation.figures.window import window_of
 
@@ -133,3 +139,18 @@ def _picture(path: Path, x: Tensor) -> None:
     scatter(axis, x, MODEL)
     window_of(x, square=True).frame(axis)
     figure.savefig(path)
+
+
+def _grid(path: Path, x: Tensor) -> None:
+    """Pixel by pixel, each one enlarged to a square that can be seen."""
+    import math
+
+    import matplotlib.image
+    import numpy as np
+
+    from genlab.evaluation.figures.mosaic import mosaic
+
+    picture = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
+    zoom = max(1, 512 // max(picture.shape[:2]))
+    picture = picture.repeat(zoom, 0).repeat(zoom, 1)
+    matplotlib.image.imsave(path, np.ascontiguousarray(picture), cmap="gray", vmin=0, vmax=1)

@@ -2,6 +2,7 @@
 
 from genlab.data.digits import Digits
 from genlab.data.fixed_sets import FixedSets, Sets
+from genlab.data.idx_files import IDXFiles
 from genlab.data.image_data import ImageData
 from genlab.data.image_folder import ImageFolder
 from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
@@ -22,6 +23,7 @@ __all__ = [
     "FreshSamples",
     "Gas",
     "Hepmass",
+    "IDXFiles",
     "ImageData",
     "ImageFolder",
     "MiniBooNE",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
@@ -135,7 +135,7 @@ class ImageData(DataModule):
         """The levels of all pictures, to train, validate and test on."""
         splits = self.source.read()
         for part in splits:
-            if part.levels.shape[1:] != self.event_shape or part.levels.max() >= self.depth:
+            if part.levels.shape[1:] != self.event_shape or int(part.levels.max()) >= self.depth:
                 raise UserError(
                     f"data.event_shape={list(self.event_shape)}, data.levels={self.depth}: the "
                     f"pictures are {list(part.levels.shape[1:])}, up to {part.levels.max()}"
@@ -164,6 +164,20 @@ class ImageData(DataModule):
     @cached_property
     def test(self) -> Batch | None:
         return self._fixed(2, "test")
+
+    @property
+    def labelled(self) -> Batch | None:
+        labels = self.pictures[0].labels
+        if labels is None:
+            return None
+        assert self.training_set is not None
+        return Batch(self.training_set.x, labels)
+
+    @property
+    def reduction(self) -> Callable[[Tensor], Tensor] | None:
+        if self.condition != "low_resolution":
+            return None
+        return partial(low_resolution, factor=self.factor)
 
     def first_rows(self, n: int = 10_000) -> Batch:
         return self.stream.rows(0, min(n, len(self.pictures[0].levels)))

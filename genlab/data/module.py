@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from torch import Tensor
 
 from genlab.batch import Batch, Chunk
 from genlab.bijections.bijection import Bijection
@@ -19,7 +20,11 @@ from genlab.targets.target import Target
 
 __all__ = ["DataModule"]
 
+# Rows that are validated at once, and numbers: of pictures a network makes many channels.
 EVALUATION_BATCH = 8192
+EVALUATION_NUMBERS = 2**18
+# Numbers of a chunk that lie in memory at once, 128 MB: large pictures make shorter chunks.
+CHUNK = 2**25
 
 
 class DataModule(pl.LightningDataModule, ABC):
@@ -42,6 +47,7 @@ class DataModule(pl.LightningDataModule, ABC):
     Attributes:
         target: The distribution that the data come from, or None where only data are known.
         levels: Number of values that each number of a quantised picture takes; None for others.
+        masses: Whether data are black and white, so that a model has to give masses, not densities.
         columns: Names of the coordinates of a sample; None where they have none.
         context_columns: Names of the coordinates of a context vector; none without one.
         standardise_context: Whether the model is to see context vectors in standardised units.
@@ -49,6 +55,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     target: Target | None = None
     levels: int | None = None
+    masses: bool = False
     columns: tuple[str, ...] | None = None
     context_columns: tuple[str, ...] = ()
     standardise_context: bool = False
@@ -88,6 +95,16 @@ class DataModule(pl.LightningDataModule, ABC):
         """The fixed set that the test metrics are computed on; None without samples."""
 
     @property
+    def labelled(self) -> Batch | None:
+        """The training set with its classes as context, whatever a model is conditioned on."""
+        return None
+
+    @property
+    def reduction(self) -> Callable[[Tensor], Tensor] | None:
+        """What makes the small pictures that a model is given, flattened, of pictures."""
+        return None
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What a user should know of the data before a model is trained on them; may read them."""
         return ()
@@ -115,9 +132,11 @@ class Chunks:
         learner: Any = trainer.lightning_module
         settings, step = learner.settings, learner.step
         stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
+        numbers = self.data.batch_size * trainer.world_size * math.prod(self.data.event_shape)
+        longest = max(1, CHUNK // numbers)
         chunk = partial(Passes, self.data) if learner.whole_passes else self._chunk
         while step < stop:
-            end = min(_next_multiple(step, settings.log_every), stop)
+            end = min(_next_multiple(step, settings.log_every), stop, step + longest)
             yield chunk(step, end, trainer.global_rank, trainer.world_size)
             step = end
 
@@ -168,12 +187,14 @@ class EvaluationBatches:
 
     def __init__(self, data: Batch) -> None:
         self.data = data
+        numbers = max(1, data.x.shape[1:].numel())
+        self.size = max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // numbers))
 
     def __len__(self) -> int:
-        return math.ceil(len(self.data.x) / EVALUATION_BATCH)
+        return math.ceil(len(self.data.x) / self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self.data.split(EVALUATION_BATCH)
+        return self.data.split(self.size)
 
 
 def _next_multiple(step: int, of: int) -> int:

@@ -3,13 +3,15 @@
 from genlab.densities.cylinder import Cylinder
 from genlab.densities.density import Density, Likelihood
 from genlab.densities.logistic import StandardLogistic
-from genlab.densities.mixture_parameters import MixtureParameters
+from genlab.densities.low_rank import LowRankMixtures
+from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters
 from genlab.densities.mixtures import Covariance, Mixtures
 from genlab.densities.normal import StandardNormal
 from genlab.densities.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation
 from genlab.densities.uniform import Uniform
 
 __all__ = [
+    "AnyMixtures",
     "Bernoulli",
     "Covariance",
     "Cylinder",
@@ -17,6 +19,7 @@ __all__ = [
     "DiscretisedLogistic",
     "Gaussian",
     "Likelihood",
+    "LowRankMixtures",
     "MixtureParameters",
     "Mixtures",
     "Observation",

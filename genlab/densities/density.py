@@ -36,6 +36,7 @@ class Density(nn.Module, ABC):
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
         circular: Coordinates that the density takes for angles; preprocessing leaves them alone.
+        masses: Whether it gives masses of data in {0, 1}, not densities.
         test_samples: Log-densities that a number or a picture of an evaluation may cost: fewer
             where each is slow.
     """
@@ -43,6 +44,7 @@ class Density(nn.Module, ABC):
     likelihood: Likelihood = "exact"
     reparametrised: ClassVar[bool] = False
     circular: tuple[int, ...] = ()
+    masses: bool = False
     test_samples: int = 100_000
 
     def __init__(

@@ -15,7 +15,7 @@ __all__ = ["Covariance", "Mixtures", "inverse", "precision_root", "wide"]
 # Numbers of the matrices that are gathered at once for samples.
 GATHERED = 2**20
 
-Covariance = Literal["full", "tied", "diag", "spherical"]
+Covariance = Literal["full", "tied", "diag", "spherical", "low_rank"]
 
 
 class Mixtures(NamedTuple):
@@ -43,6 +43,11 @@ class Mixtures(NamedTuple):
         roots = self.roots
         found = roots if roots.ndim == 3 else roots.diagonal(dim1=-2, dim2=-1)
         return found.expand_as(self.means)
+
+    @property
+    def narrowest(self) -> float:
+        """The smallest variance of a coordinate given those before it."""
+        return float(self.diagonal.detach().max()) ** -2
 
     @property
     def covariances(self) -> Float[Tensor, "g k d d"]:
@@ -99,6 +104,8 @@ class Mixtures(NamedTuple):
         roots = self.roots.expand(*self.means.shape, -1).flatten(0, 1)
         factors = inverse(roots[:, given:, given:])
         # W_bb (b - mu_b) = z - W_ba (a - mu_a), with matrices for some rows at a time.
+        if z.shape[1] ** 2 > GATHERED // 16:
+            return self._complete_each(rows, which, factors, given)
         parts = []
         for some in torch.arange(len(z)).split(max(1, GATHERED // z.shape[1] ** 2)):
             k, a = which[some], known[some]
@@ -107,6 +114,24 @@ class Mixtures(NamedTuple):
                 b = b - roots[k, given:, :given] @ (a - means[k, :given])[..., None]
             parts.append(means[k, given:] + (factors[k] @ b)[..., 0])
         return torch.cat(parts) if parts else z
+
+    def _complete_each(
+        self,
+        rows: Float[Tensor, "n d"],
+        which: Int[Tensor, " n"],
+        factors: Float[Tensor, "gk rest rest"],
+        given: int,
+    ) -> Float[Tensor, "n rest"]:
+        """`complete`, one component after another: its matrix is too large to have it for each."""
+        means = self.means.flatten(0, 1)
+        roots = self.roots.expand(*self.means.shape, -1).flatten(0, 1)
+        completed = torch.empty_like(rows[:, given:])
+        for k in which.unique().tolist():
+            own = which == k
+            a, z = rows[own, :given], rows[own, given:]
+            z = z - (a - means[k, :given]) @ roots[k, given:, :given].mT
+            completed[own] = means[k, given:] + z @ factors[k].mT
+        return completed
 
     def marginal(self, keep: Sequence[int]) -> Mixtures:
         """The mixtures of the chosen coordinates, in the chosen order."""

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch
+from genlab.densities.low_rank import LowRankMixtures
+from genlab.densities.mixture_parameters import AnyMixtures
 from genlab.densities.mixtures import Covariance, Mixtures
 from genlab.errors import UserError
 
@@ -26,7 +28,8 @@ def starts(
     covariance: Covariance,
     *,
     floor: float,
-) -> Mixtures:
+    rank: int = 0,
+) -> AnyMixtures:
     """Equal round Gaussians about such rows, one mixture for each of ``g`` weightings.
 
     Their variance is the mean squared distance of a coordinate to that of the nearest centre.
@@ -38,6 +41,8 @@ def starts(
         start: How the centres are drawn, from torch's global generator.
         covariance: The form that the covariances are to have.
         floor: Their smallest variance.
+        rank: Factors of covariances of low rank: half of the variance lies along ways from the
+            centre to rows, drawn at random.
 
     Raises:
         UserError: There are no rows, or some that are no numbers, or whose squares are none.
@@ -54,9 +59,16 @@ def starts(
     mass = weight.sum(1).clamp(min=torch.finfo(x.dtype).tiny)
     variance = (weight * nearest).sum(1) / mass / x.shape[1]
     diagonal = variance.clamp(min=floor).rsqrt()[:, None, None].expand_as(means)
+    log_weights = torch.full_like(means[..., 0], -math.log(components))
+    if covariance == "low_rank":
+        deviations = diagonal.reciprocal() * math.sqrt(0.5)
+        ways = random_rows(x, weight, components * rank).unflatten(1, (components, rank))
+        ways = torch.nn.functional.normalize(ways - means[:, :, None], dim=-1).mT
+        factors = deviations[..., None] * math.sqrt(x.shape[1] / rank) * ways
+        return LowRankMixtures(log_weights, means, deviations.clamp(min=floor**0.5), factors)
     own = diagonal[:, :1] if covariance == "tied" else diagonal
     return Mixtures(
-        torch.full_like(means[..., 0], -math.log(components)),
+        log_weights,
         means,
         own.diag_embed() if covariance in ("full", "tied") else diagonal,
     )

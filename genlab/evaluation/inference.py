@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -18,6 +19,7 @@ __all__ = [
     "context_rows",
     "device_of",
     "draw_samples",
+    "fitting",
     "inference",
     "log_probs",
     "spawn",
@@ -25,6 +27,9 @@ __all__ = [
 
 BATCH_SIZE = 4096
 """Rows that a model sees at once: large enough for full speed, small enough for any memory."""
+
+NUMBERS_AT_ONCE = 2**18
+"""Numbers of the data at once: fewer rows of pictures, of which a network makes many channels."""
 
 
 def spawn(generator: torch.Generator, device: torch.device | str = "cpu") -> torch.Generator:
@@ -67,6 +72,11 @@ def inference(model: nn.Module, generator: torch.Generator | None = None) -> Ite
                 module.training = training
 
 
+def fitting(density: Density, batch_size: int) -> int:
+    """How many rows a model sees at once, ``batch_size`` at most."""
+    return max(1, min(batch_size, NUMBERS_AT_ONCE // math.prod(density.event_shape)))
+
+
 def batches(n: int, batch_size: int) -> Iterator[slice]:
     """Slices that cover ``range(n)``, at most ``batch_size`` long."""
     return (slice(start, min(start + batch_size, n)) for start in range(0, n, batch_size))
@@ -105,7 +115,7 @@ def log_probs(
             x[rows].to(density.device, density.dtype),
             context_rows(context, len(x), rows, density.device),
         )
-        for rows in batches(len(x), batch_size)
+        for rows in batches(len(x), fitting(density, batch_size))
     ]
     return torch.cat(parts).cpu().double() if parts else torch.empty(0, dtype=torch.float64)
 
@@ -134,6 +144,6 @@ def draw_samples(
             context_rows(context, n, rows, density.device),
             generator=source,
         )
-        for rows in batches(n, batch_size)
+        for rows in batches(n, fitting(density, batch_size))
     ]
     return torch.cat(parts)

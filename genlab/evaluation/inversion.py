@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
-from genlab.evaluation.inference import BATCH_SIZE, batches, context_rows, inference
+from genlab.evaluation.inference import BATCH_SIZE, batches, context_rows, fitting, inference
 
 __all__ = ["bijection_of", "inverse_error"]
 
@@ -44,7 +44,7 @@ def inverse_error(
         raise ValueError(f"model: expected a flow, got {type(model).__name__}")
     worst = torch.zeros((), dtype=torch.float64)
     with inference(model):
-        for rows in batches(len(x), batch_size):
+        for rows in batches(len(x), fitting(model, batch_size)):
             points = x[rows].to(model.device, model.dtype)
             raw = context_rows(context, len(x), rows, model.device)
             encoded = model.context_encoder(raw, len(points), points.dtype)

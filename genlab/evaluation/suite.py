@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
+from genlab.evaluation.bayes import bayes_accuracy
 from genlab.evaluation.discrepancy import mmd
 from genlab.evaluation.estimate import Estimate
 from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
 from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.inversion import bijection_of, inverse_error
 from genlab.evaluation.likelihood import bits_per_dim, kl, negative_log_likelihood
+from genlab.evaluation.pictures import Reduction, restoration, sample_quality
 from genlab.evaluation.speed import samples_per_second
 from genlab.evaluation.trajectories import straightness
 from genlab.evaluation.wasserstein import wasserstein2
@@ -31,6 +35,8 @@ def evaluate(
     target: Target | None,
     generator: torch.Generator,
     levels: int | None = None,
+    labelled: Batch | None = None,
+    reduction: Reduction | None = None,
     w2_points: int = 2000,
     kl_samples: int | None = None,
     weighted: int = 20_000,
@@ -51,6 +57,10 @@ def evaluate(
       ``test/w2/reference``: the same of two sets of true ones.
     - ``test/mmd``: squared MMD on the same samples.
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
+    - ``test/accuracy``: of a label-conditional model as a classifier (`bayes_accuracy`).
+    - Of pictures with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
+      with them (`sample_quality`); where small ones are given, ``test/psnr``, ``test/consistency``
+      (`restoration`).
     - ``ode/straightness``: for continuous flows, 0 where all ways are straight.
     - ``model/parameters``, ``time/samples_per_second``, and the model's own diagnostics.
 
@@ -64,14 +74,16 @@ def evaluate(
         target: What the model should be, or None.
         generator: Source of all randomness; the global one is left alone.
         levels: Number of values that each number of a quantised picture takes; None for others.
+        labelled: Training samples with their classes as context; None where there are no classes.
+        reduction: What makes the small pictures that a model of pictures is given; None for others.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
         batch_size: Samples that pass through the model at once.
     """
     # Each metric has a stream of its own, so that none depends on which others apply.
-    for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_ways = (
-        spawn(generator) for _ in range(7)
+    for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_ways, for_labels = (
+        spawn(generator) for _ in range(8)
     )
     row = None if test is None or test.context is None else test.context[:1]
     metrics: dict[str, float] = {
@@ -124,6 +136,12 @@ def evaluate(
         record("test/mmd", mmd(places, y))
     if places is not None and bijection_of(model) is not None:
         metrics["test/inverse_error"] = inverse_error(model, places, context, batch_size=batch_size)
+    if test is not None and labelled is not None:
+        metrics |= _of_classes(model, labelled, test, record, for_labels, batch_size)
+    if test is not None and reduction is not None:
+        estimates = restoration(model, test, reduction, generator=for_labels, batch_size=batch_size)
+        for tag, estimate in estimates.items():
+            record(tag, estimate)
     if isinstance(model, ContinuousFlow):
         metrics["ode/straightness"] = straightness(model, row, generator=for_ways)
     metrics |= model.diagnostics()
@@ -131,6 +149,26 @@ def evaluate(
         model, row, generator=for_speed, batch_size=batch_size
     )
     return metrics
+
+
+def _of_classes(
+    model: Density,
+    labelled: Batch,
+    test: Batch,
+    record: Callable[[str, Estimate], None],
+    generator: torch.Generator,
+    batch_size: int,
+) -> dict[str, float]:
+    """What the classes of the training samples allow to measure."""
+    if model.context_encoder.labels:
+        assert labelled.context is not None
+        accuracy = bayes_accuracy(
+            model, test, labelled.context, generator=spawn(generator), batch_size=batch_size
+        )
+        record("test/accuracy", accuracy)
+    if len(model.event_shape) != 3:
+        return {}
+    return sample_quality(model, labelled, test, generator=generator, batch_size=batch_size)
 
 
 def _truth(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
+from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.bijection import Bijection
+from genlab.bijections.compose import Compose
 from genlab.bijections.coupling import Coupling
+from genlab.bijections.flatten import Flatten
+from genlab.bijections.inverse import Inverse
+from genlab.bijections.lu_conv import LUConv
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.permutation import Permutation
 from genlab.bijections.scalar_map import ScalarMap
-from genlab.bijections.split import HalfSplit
+from genlab.bijections.split import ChannelSplit, CheckerboardSplit, HalfSplit
+from genlab.nn.conv_net import ConvNet
 from genlab.nn.mlp import MLP, Activation
 
-__all__ = ["Mixing", "alternating_halves", "mixing_layers"]
+__all__ = ["Mixing", "alternating_halves", "between", "of_vectors", "picture_couplings"]
 
 Mixing = Literal["none", "permutation", "lu"]
 
@@ -55,9 +61,70 @@ def alternating_halves(
     return [coupling(index) for index in range(layers)]
 
 
-def mixing_layers(dim: int, mixing: Mixing) -> Iterator[Bijection]:
-    """What mixes the coordinates before a coupling: nothing, a random permutation, an LU matrix."""
+def picture_couplings(
+    channels: int,
+    scalar_map: Callable[[], ScalarMap],
+    *,
+    layers: int,
+    hidden: Sequence[int],
+    activation: Activation,
+    actnorm: bool,
+    mixing: Mixing,
+    context_dim: int,
+) -> Iterator[Bijection]:
+    """Couplings of a squeezed picture, which start as the identity.
+
+    First, on the fields of a checkerboard, then on the halves of the channels; each kind in turn on
+    one part and the other (Dinh, Sohl-Dickstein, Bengio, "Real NVP", 2017, section 3.4).
+
+    Args:
+        channels: Channels of the squeezed picture.
+        scalar_map: Makes the increasing map of a coupling.
+        layers: Number of couplings; the larger half is on the checkerboard.
+        hidden: Channels of the hidden layers of each conditioner.
+        activation: Nonlinearity of the conditioners.
+        actnorm: Put a data-initialised scale and shift of each channel before each coupling.
+        mixing: What mixes the channels before each coupling of their halves.
+        context_dim: Width of the context that each conditioner sees; 0 for none.
+    """
+    on_checkerboard = (layers + 1) // 2
+    for index in range(layers):
+        kind = CheckerboardSplit if index < on_checkerboard else ChannelSplit
+        split, mapping = kind(channels, flip=index % 2 == 1), scalar_map()
+        mixing_here = mixing if kind is ChannelSplit else "none"
+        yield from between(channels, actnorm=actnorm, mixing=mixing_here, pictures=True)
+        conditioner = ConvNet(
+            split.passive,
+            split.active * mapping.n_parameters,
+            hidden=hidden,
+            activation=activation,
+            context_dim=context_dim,
+            zero_last=True,
+        )
+        yield Coupling(split, mapping, conditioner)
+
+
+def of_vectors(event_shape: tuple[int, ...], layers: Iterable[Bijection]) -> Compose:
+    """Layers that map vectors, for samples of any shape: arrays are flattened and put back."""
+    if len(event_shape) == 1:
+        return Compose(layers)
+    return Compose([Flatten(event_shape), *layers, Inverse(Flatten(event_shape))])
+
+
+def between(
+    dim: int, *, actnorm: bool, mixing: Mixing, pictures: bool = False
+) -> Iterator[Bijection]:
+    """What stands before a coupling.
+
+    Args:
+        dim: Number of coordinates, or of channels.
+        actnorm: A data-initialised scale and shift of each.
+        mixing: What mixes them: nothing, a random permutation, or a trainable LU matrix.
+        pictures: Whether they are channels.
+    """
+    if actnorm:
+        yield ActNorm(dim)
     if mixing == "permutation":
         yield Permutation.random(dim)
     if mixing == "lu":
-        yield LULinear(dim)
+        yield LUConv(dim) if pictures else LULinear(dim)

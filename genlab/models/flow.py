@@ -25,6 +25,10 @@ BASES: dict[Base, tuple[type[StandardNormal | StandardLogistic], type[Quantile]]
     "logistic": (StandardLogistic, Logit),
 }
 
+# Numbers of the data that layers start from, and how many rows there are at least.
+NUMBERS = 2**20
+FEWEST = 256
+
 
 class Flow(Density):
     """``log p(x | c) = log p_0(f(x; c)) + log|det df/dx|``, sampled by ``x = f^{-1}(z; c)``.
@@ -69,6 +73,8 @@ class Flow(Density):
         Raises:
             ValueError: The box does not fit the flow, or is empty or infinite.
         """
+        if len(self.event_shape) != 1:
+            raise ValueError(f"a box confines vectors, not samples of shape {self.event_shape}")
         (dim,) = self.event_shape
         density, quantile = BASES[base]
         self.base = density(self.event_shape)
@@ -105,4 +111,6 @@ class Flow(Density):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
         if not self.confined:
-            self.layers.initialise(x, context)
+            # A scale is known from few rows of many numbers, and a deep flow takes long for more.
+            n = max(FEWEST, NUMBERS // x[0].numel())
+            self.layers.initialise(x[:n], None if context is None else context[:n])

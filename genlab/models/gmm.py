@@ -14,8 +14,8 @@ from genlab.batch import Batch, weighted_mean
 from genlab.bijections.standardise import Standardise
 from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
 from genlab.densities.density import Density
-from genlab.densities.mixture_parameters import MixtureParameters
-from genlab.densities.mixtures import Covariance, Mixtures, wide
+from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters
+from genlab.densities.mixtures import Covariance, wide
 from genlab.densities.seeding import Start, starts
 
 __all__ = ["GMM", "Fit"]
@@ -23,7 +23,7 @@ __all__ = ["GMM", "Fit"]
 Fit = Literal["em", "gradient"]
 
 # Options that a mixture shares with its marginals and conditionals.
-SHARED = ("max_components", "covariance", "fit", "start", "restarts", "tolerance")
+SHARED = ("max_components", "covariance", "rank", "fit", "start", "restarts", "tolerance")
 ROWS_AT_ONCE = 8192
 
 
@@ -39,7 +39,9 @@ class GMM(Density):
         components: Number of Gaussians, for each class; "auto": as many as lower the BIC.
         max_components: The most that "auto" takes.
         covariance: A matrix for each Gaussian ("full"), one for all ("tied"), a diagonal for each
-            ("diag"), or a number for each ("spherical").
+            ("diag"), a number for each ("spherical"), or a diagonal and a matrix of low rank for
+            each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions.
+        rank: That rank.
         fit: How it is learned: by "em", or by "gradient" descent on the same parameters.
         start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
         restarts: Starts that are tried, for a few passes over the first rows.
@@ -47,6 +49,9 @@ class GMM(Density):
         covariance_floor: Smallest variance in any direction, in standardised units.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
+
+    Raises:
+        ValueError: The number of Gaussians is open where their covariance is of low rank.
 
     Attributes:
         growing: Whether the number of Gaussians is open.
@@ -60,6 +65,7 @@ class GMM(Density):
         components: PositiveInt | Literal["auto"],
         max_components: PositiveInt,
         covariance: Covariance,
+        rank: PositiveInt,
         fit: Fit,
         start: Start,
         restarts: PositiveInt,
@@ -69,9 +75,12 @@ class GMM(Density):
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        if components == "auto" and covariance == "low_rank":
+            raise ValueError("components=auto: expected a number, as covariance is low_rank")
         self.growing = components == "auto"
         self.max_components = max_components
         self.covariance = covariance
+        self.rank = rank
         self.fit = fit
         self.start = start
         self.restarts = restarts
@@ -85,6 +94,7 @@ class GMM(Density):
             context_dim + math.prod(self.event_shape),
             covariance=covariance,
             floor=covariance_floor,
+            rank=rank,
             growing=self.growing,
         )
 
@@ -98,7 +108,7 @@ class GMM(Density):
         return log_p[0]
 
     def _given(
-        self, mixtures: Mixtures, rows: Float[Tensor, "n d"]
+        self, mixtures: AnyMixtures, rows: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, "classes k #n"], Float[Tensor, "classes k n"]]:
         """Log-weights given the context of each row, and log-densities of the event given it."""
         known = self.context_encoder.context_dim
@@ -120,7 +130,7 @@ class GMM(Density):
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
-        mixtures: Mixtures = self.mixture()
+        mixtures: AnyMixtures = self.mixture()
         known = self.context_encoder.context_dim
         noise = torch.randn(
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
@@ -131,7 +141,7 @@ class GMM(Density):
 
     def _choose(
         self,
-        mixtures: Mixtures,
+        mixtures: AnyMixtures,
         rows: Float[Tensor, "n d"],
         context: Float[Tensor, "n c"] | None,
         generator: torch.Generator | None,
@@ -161,10 +171,12 @@ class GMM(Density):
 
     def starts(
         self, rows: Float[Tensor, "n d"], weight: Float[Tensor, "g n"], components: int
-    ) -> Mixtures:
+    ) -> AnyMixtures:
         """A mixture to start from for each weighting of standardised rows, drawn at random."""
         floor = self.covariance_floor
-        return starts(rows, weight, components, self.start, self.covariance, floor=floor)
+        return starts(
+            rows, weight, components, self.start, self.covariance, floor=floor, rank=self.rank
+        )
 
     @torch.no_grad()
     def standardised(
@@ -221,7 +233,7 @@ class GMM(Density):
         """``log p(c)`` in data units, where EM fits it too; 0 elsewhere."""
         if not self.context_encoder.context_dim or self.fit == "gradient":
             return batch.x.new_zeros(len(batch.x))
-        mixtures: Mixtures = self.mixture()
+        mixtures: AnyMixtures = self.mixture()
         rows, _, _ = self.standardised(batch)
         of_context, _ = mixtures.log_gaussians(rows, given=self.context_encoder.context_dim)
         log_p = (mixtures.log_weights[..., None] + of_context).logsumexp(1)[0]
@@ -267,12 +279,12 @@ class GMM(Density):
                 f"and keep={list(keep)}"
             )
         order = [*range(known), *(known + i for i in chosen)]
-        mixtures = Mixtures(*map(wide, self.mixture())).marginal(order)
-        narrowest = mixtures.diagonal.max().item() ** -2
+        whole: AnyMixtures = self.mixture()
+        mixtures = type(whole)(*map(wide, whole)).marginal(order)
         derived = GMM(
             (len(keep),),
             components=mixtures.means.shape[1],
-            covariance_floor=min(self.covariance_floor, narrowest),
+            covariance_floor=min(self.covariance_floor, mixtures.narrowest),
             context_dim=known + len(given),
             labels=self.context_encoder.labels,
             **{name: getattr(self, name) for name in SHARED},

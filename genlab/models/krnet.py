@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from genlab.bijections.scaled_couplings import ScaledCouplings
 from genlab.bijections.split import HalfSplit, WholeSplit
 from genlab.bijections.unit_box import Box
 from genlab.bounds import Bound, NonNegativeInt, PositiveInt
+from genlab.models.couplings import of_vectors
 from genlab.models.flow import BASES, Base, Flow
 from genlab.nn.mlp import MLP, Activation
 
@@ -34,7 +36,7 @@ class KRNet(Flow):
     invertible block-triangular mapping", 2020; Tang, Wan, Yang, "DAS-PINNs", 2023).
 
     Args:
-        event_shape: ``(d,)``.
+        event_shape: Shape of one sample; arrays are flattened.
         layers: Number ``L`` of couplings in each block.
         groups: Number ``K`` of blocks and of groups; ``d`` where there are fewer coordinates.
         hidden: Widths of the hidden layers of each network ``(s, t)``.
@@ -66,7 +68,7 @@ class KRNet(Flow):
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
-        (dim,) = self.event_shape
+        dim = math.prod(self.event_shape)
         if bounded is not None:
             self.confine(bounded, base=base or "logistic")
         elif base is not None:
@@ -98,7 +100,7 @@ class KRNet(Flow):
 
         blocks = [Freeze(Compose(block(active)), active) for active in _active(dim, groups)]
         last = [] if bins is None else [CDFLayer(dim, bins=bins)]
-        self.layers = Compose([*blocks, *last])
+        self.layers = of_vectors(self.event_shape, [*blocks, *last])
 
     def confine(self, box: Box, *, base: Base) -> None:
         super().confine(box, base=base)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from genlab.bijections.alternating import AlternatingCouplings
-from genlab.bijections.compose import Compose
 from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.models.couplings import alternating_halves
+from genlab.models.couplings import alternating_halves, of_vectors
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
 
@@ -25,7 +25,7 @@ class NICE(Flow):
     Krueger, Bengio, "NICE: Non-linear independent components estimation", 2015).
 
     Args:
-        event_shape: ``(d,)`` with d at least 2.
+        event_shape: Shape of one sample, of at least 2 numbers; arrays are flattened.
         layers: Number of couplings.
         hidden: Widths of the hidden layers of each shift network ``t``.
         activation: Nonlinearity of the shift networks.
@@ -46,7 +46,7 @@ class NICE(Flow):
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
-        (dim,) = self.event_shape
+        dim = math.prod(self.event_shape)
         # Not the identity: where the data are symmetric, as eight Gaussians are, no small shift
         # helps, and a flow that starts there stays there.
         couplings = alternating_halves(
@@ -59,4 +59,4 @@ class NICE(Flow):
             identity=False,
         )
         last = [Scaling(dim)] if scaling else []
-        self.layers = Compose([AlternatingCouplings(couplings), *last])
+        self.layers = of_vectors(self.event_shape, [AlternatingCouplings(couplings), *last])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from jaxtyping import Float
@@ -12,10 +12,12 @@ from torch import Tensor
 from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
+from genlab.bijections.multi_scale import PictureShape, multi_scale
+from genlab.bijections.rational_quadratic import RationalQuadratic
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.densities.cylinder import Cylinder
 from genlab.errors import UserError
-from genlab.models.couplings import Mixing, mixing_layers
+from genlab.models.couplings import Mixing, between, of_vectors, picture_couplings
 from genlab.models.flow import Flow
 from genlab.models.spline_layers import SplineLayers
 from genlab.nn.mlp import Activation
@@ -30,33 +32,39 @@ class NSF(Flow):
     trainable constants; the log-determinant is the sum of ``log S'`` (Durkan, Bekasov, Murray,
     Papamakarios, "Neural spline flows", 2019). Angles get splines of the circle, a uniform base and
     networks that see their cosine and sine (Rezende et al., "Normalizing flows on tori and
-    spheres", 2020).
+    spheres", 2020). Pictures go through several scales, as RealNVP's do, by couplings that leave
+    ``z_a = x_a``.
 
     Args:
-        event_shape: ``(d,)``; for d = 1 every layer is one spline, whose parameters are trainable
-            constants or a network of the context.
-        layers: Number of layers.
-        hidden: Widths of the hidden layers of each network.
+        event_shape: Shape of one sample; of a single number, every layer is one spline, whose
+            parameters are trainable constants or a network of the context.
+        scales: Number of scales of a picture, each of half the size of the one before; 0: samples
+            are taken for vectors, whatever their shape.
+        layers: Number of layers; of a picture, at each scale.
+        hidden: Widths of the hidden layers of each network; of a picture, channels.
         activation: Nonlinearity of the networks.
         bins: Number of bins of each spline.
         bound: Half the length ``c`` of the interval that splines act on.
         variant: ``coupling``, or ``autoregressive``: ``z_i = S(x_i; MADE(x_1, ..., x_{i-1}))`` in
             alternating order, which bends more in a layer but takes d networks in turn to sample.
         free_half: Let a coupling map ``x_a`` too; without it ``z_a = x_a``, as in the paper.
+        actnorm: Put a data-initialised scale and shift before each layer.
         mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
-            LU matrix.
+            LU matrix; of a picture's channels, before each coupling that halves them.
         circular: Coordinates that are angles in ``[-pi, pi]``.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
     Raises:
-        ValueError: ``circular`` names no coordinate, or angles would be mixed.
+        ValueError: ``circular`` names no coordinate, or angles would be mixed or scaled; or several
+            scales are asked for with what only vectors have.
     """
 
     def __init__(
         self,
         event_shape: Sequence[PositiveInt],
         *,
+        scales: NonNegativeInt,
         layers: PositiveInt,
         hidden: Sequence[PositiveInt],
         activation: Activation,
@@ -64,18 +72,42 @@ class NSF(Flow):
         bound: Positive,
         variant: Literal["coupling", "autoregressive"],
         free_half: bool,
+        actnorm: bool,
         mixing: Mixing,
         circular: Sequence[NonNegativeInt],
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
-        (dim,) = self.event_shape
+        dim = math.prod(self.event_shape)
         if any(i >= dim for i in circular) or len(set(circular)) < len(circular):
             raise ValueError(f"circular: expected some of 0 .. {dim - 1}, got {list(circular)}")
         if circular and mixing != "none":
             raise ValueError(f"mixing: angles must not be mixed; expected none, got {mixing}")
+        if circular and actnorm:
+            raise ValueError("actnorm: angles must not be scaled; expected false, got true")
         self.circular = tuple(circular)
+        if scales:
+            if circular or free_half or variant != "coupling":
+                raise ValueError(
+                    f"scales={scales}: expected variant=coupling, free_half=false and circular=[], "
+                    f"got {variant}, {str(free_half).lower()} and {list(circular)}"
+                )
+
+            def at_scale(shape: PictureShape) -> Iterator[Bijection]:
+                return picture_couplings(
+                    shape[0],
+                    lambda: RationalQuadratic(bins=bins, bound=bound),
+                    layers=layers,
+                    hidden=hidden,
+                    activation=activation,
+                    actnorm=actnorm,
+                    mixing=mixing,
+                    context_dim=self.context_encoder.dim,
+                )
+
+            self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
+            return
         is_angle = tuple(i in self.circular for i in range(dim))
         if self.circular:
             self.base = Cylinder(is_angle)
@@ -95,18 +127,19 @@ class NSF(Flow):
             steps = [make.autoregressive(flip=flip) for flip in flips]
         elif free_half:
             steps = [make.half_free(flip=flip) for flip in flips]
-        elif mixing == "none":
+        elif mixing == "none" and not actnorm:
             steps = [AlternatingCouplings(make.coupling(flip=flip) for flip in flips)]
         else:
             steps = [make.coupling(flip=flip) for flip in flips]
-        self.layers = Compose(
-            layer for step in steps for layer in (*mixing_layers(dim, mixing), step)
+        self.layers = of_vectors(
+            self.event_shape,
+            (s for step in steps for s in (*between(dim, actnorm=actnorm, mixing=mixing), step)),
         )
 
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
-        farthest = x.abs().amax(0)
+        farthest = x.flatten(1).abs().amax(0)
         for i in self.circular:
             # Samples lie in one turn: data of another one would be compared with the wrong points.
             if farthest[i] > 1.000001 * math.pi:

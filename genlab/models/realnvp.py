@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
-from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.affine import Affine
 from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
+from genlab.bijections.multi_scale import PictureShape, multi_scale
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.models.couplings import Mixing, alternating_halves, mixing_layers
+from genlab.models.couplings import (
+    Mixing,
+    alternating_halves,
+    between,
+    of_vectors,
+    picture_couplings,
+)
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
 
@@ -23,16 +32,20 @@ class RealNVP(Flow):
     Each is the exact flow of ``dx_b/dt = w(x_a) x_b + u(x_a)``, ``dx_a/dt = 0``.
 
     ``log|det| = sum w(x_a)``, and the inverse ``(z_b - t) exp(-w)`` costs the same (Dinh,
-    Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017).
+    Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017). Pictures go through several
+    scales: at each, couplings on the fields of a checkerboard, then on the channels; after it, half
+    of the numbers are done (section 3.6).
 
     Args:
-        event_shape: ``(d,)`` with d at least 2.
-        layers: Number of couplings.
-        hidden: Widths of the hidden layers of each network ``(w, t)``.
+        event_shape: Shape of one sample, of at least 2 numbers.
+        scales: Number of scales of a picture, each of half the size of the one before; 0: samples
+            are taken for vectors, whatever their shape.
+        layers: Number of couplings; of a picture, at each scale.
+        hidden: Widths of the hidden layers of each network ``(w, t)``; of a picture, channels.
         activation: Nonlinearity of the networks.
         actnorm: Put a data-initialised scale and shift before each coupling ("Glow", 2018).
         mixing: What stands before each coupling: nothing, a fixed random permutation, or a
-            trainable LU matrix.
+            trainable LU matrix; of a picture's channels, before each coupling that halves them.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
     """
@@ -41,6 +54,7 @@ class RealNVP(Flow):
         self,
         event_shape: Sequence[PositiveInt],
         *,
+        scales: NonNegativeInt,
         layers: PositiveInt,
         hidden: Sequence[PositiveInt],
         activation: Activation,
@@ -50,24 +64,25 @@ class RealNVP(Flow):
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
-        (dim,) = self.event_shape
-        couplings = alternating_halves(
-            dim,
-            Affine,
-            layers=layers,
-            hidden=hidden,
-            activation=activation,
-            context_dim=self.context_encoder.dim,
-            identity=True,
-        )
+        networks: dict[str, Any] = {
+            "layers": layers,
+            "hidden": hidden,
+            "activation": activation,
+            "context_dim": self.context_encoder.dim,
+        }
+        if scales:
+
+            def at_scale(shape: PictureShape) -> Iterator[Bijection]:
+                return picture_couplings(
+                    shape[0], Affine, actnorm=actnorm, mixing=mixing, **networks
+                )
+
+            self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
+            return
+        dim = math.prod(self.event_shape)
+        couplings = alternating_halves(dim, Affine, identity=True, **networks)
+        steps: list[Bijection] = [AlternatingCouplings(couplings)]
         if actnorm or mixing != "none":
-            steps = [[*_between(dim, actnorm, mixing), coupling] for coupling in couplings]
-            self.layers = Compose(layer for step in steps for layer in step)
-        else:
-            self.layers = Compose([AlternatingCouplings(couplings)])
-
-
-def _between(dim: int, actnorm: bool, mixing: Mixing) -> Iterator[Bijection]:
-    if actnorm:
-        yield ActNorm(dim)
-    yield from mixing_layers(dim, mixing)
+            before = partial(between, dim, actnorm=actnorm, mixing=mixing)
+            steps = [step for coupling in couplings for step in (*before(), coupling)]
+        self.layers = of_vectors(self.event_shape, steps)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import torch
+
+from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
 from genlab.bijections.fixed_point import Solver
 from genlab.bijections.log_det import Gradient, LogDet
+from genlab.bijections.multi_scale import PictureShape, multi_scale
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bounds import Bound, NonNegativeInt, Positive, PositiveInt
+from genlab.models.couplings import of_vectors
 from genlab.models.flow import Flow
 from genlab.nn.lipschitz_activation import LipschitzActivation
-from genlab.nn.lipschitz_network import LipschitzMLP
+from genlab.nn.lipschitz_network import LipschitzConvNet, LipschitzMLP, LipschitzNetwork
 
 __all__ = ["ResFlow"]
 
@@ -34,9 +40,11 @@ class ResFlow(Flow):
     ``russian_roulette``, biased by what a truncated ``power_series`` leaves out.
 
     Args:
-        event_shape: ``(d,)``.
-        layers: Number of blocks.
-        hidden: Widths of the hidden layers of each ``g``; at least one.
+        event_shape: Shape of one sample.
+        scales: Number of scales of a picture, each of half the size of the one before, at which the
+            networks are convolutional; 0: samples are taken for vectors, whatever their shape.
+        layers: Number of blocks; of a picture, at each scale.
+        hidden: Widths of the hidden layers of each ``g``, at least one; of a picture, channels.
         activation: Nonlinearity of each ``g``.
         lipschitz: The bound ``L`` on each ``g``, shared out equally among its layers.
         log_det: The exact determinant, an estimate, or ``auto``: exact up to 4 coordinates, by
@@ -56,6 +64,7 @@ class ResFlow(Flow):
         self,
         event_shape: Sequence[PositiveInt],
         *,
+        scales: NonNegativeInt,
         layers: PositiveInt,
         hidden: Sequence[PositiveInt],
         activation: LipschitzActivation,
@@ -71,20 +80,18 @@ class ResFlow(Flow):
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
-        (dim,) = self.event_shape
+        dim = math.prod(self.event_shape)
         if not hidden:
             raise ValueError("hidden=[]: expected at least one hidden layer; without, g is linear")
         if log_det == "auto":
             log_det = "exact" if dim <= EXACT_UP_TO else "russian_roulette"
         self.likelihood = "exact" if log_det == "exact" else "estimate"
-        networks = LipschitzMLP(
-            layers,
-            dim,
-            hidden=hidden,
-            activation=activation,
-            bound=lipschitz,
-            context_dim=self.context_encoder.dim,
-        )
+        common: dict[str, Any] = {
+            "hidden": hidden,
+            "activation": activation,
+            "bound": lipschitz,
+            "context_dim": self.context_encoder.dim,
+        }
         options = ResidualOptions(
             log_det=log_det,
             terms=terms,
@@ -93,10 +100,21 @@ class ResFlow(Flow):
             solver=solver,
             tolerance=tolerance,
         )
-        self.blocks = ResidualBlocks(networks, options, actnorm=actnorm)
-        self.layers = Compose([self.blocks])
+
+        def blocks(networks: LipschitzNetwork) -> ResidualBlocks:
+            return ResidualBlocks(networks, options, actnorm=actnorm)
+
+        def at_scale(shape: PictureShape) -> list[Bijection]:
+            return [blocks(LipschitzConvNet(layers, shape, kernel_size=3, **common))]
+
+        if scales:
+            self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
+        else:
+            networks = LipschitzMLP(layers, dim, **common)
+            self.layers = of_vectors(self.event_shape, [blocks(networks)])
 
     def diagnostics(self) -> dict[str, float]:
         """A Lipschitz bound of each block as it is used, by the converged norms of its layers."""
-        bounds = self.blocks.network.lipschitz().tolist()
+        stacks = (m for m in self.layers.modules() if isinstance(m, LipschitzNetwork))
+        bounds = torch.cat([stack.lipschitz() for stack in stacks]).tolist()
         return {f"lipschitz/block_{number}": bound for number, bound in enumerate(bounds, start=1)}

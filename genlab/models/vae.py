@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import Density
-from genlab.densities.observation import Observation
+from genlab.densities.observation import Bernoulli, Observation
 from genlab.models.importance import row_shifts, shifted_normals, uniform_points
 from genlab.models.posterior import Covariance, Posterior, n_parameters
 from genlab.nn.conv import ConvDecoder, ConvEncoder
@@ -98,6 +98,7 @@ class VAE(Density):
             latent_dim = min(math.prod(self.event_shape), MOST_LATENTS)
         self.latent_dim = latent_dim
         self.observation = observation
+        self.masses = isinstance(observation, Bernoulli)
         self.importance_samples = importance_samples
         if network == "auto":
             network = "conv" if len(self.event_shape) == 3 else "mlp"

@@ -3,6 +3,7 @@
 from genlab.nn.angles import AngleFeatures, Periodic, wrap
 from genlab.nn.concat_squash import ConcatSquashMLP
 from genlab.nn.context import ContextEncoder
+from genlab.nn.conv_net import ConvNet
 from genlab.nn.linearisation import Linearisation
 from genlab.nn.lipschitz import LipschitzLayer, LipschitzLinear
 from genlab.nn.lipschitz_activation import LipschitzActivation
@@ -22,6 +23,7 @@ __all__ = [
     "AngleFeatures",
     "ConcatSquashMLP",
     "ContextEncoder",
+    "ConvNet",
     "Linearisation",
     "LipschitzActivation",
     "LipschitzConv2d",

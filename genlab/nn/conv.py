@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from genlab.nn.mlp import ACTIVATIONS, Activation
 
-__all__ = ["ConvDecoder", "ConvEncoder"]
+__all__ = ["ConvDecoder", "ConvEncoder", "with_context"]
 
 
 class ConvEncoder(nn.Module):
@@ -52,10 +52,7 @@ class ConvEncoder(nn.Module):
     def forward(
         self, x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
     ) -> Float[Tensor, "n o"]:
-        if context is not None:
-            constant = context[:, :, None, None].expand(-1, -1, *x.shape[2:])
-            x = torch.cat((x, constant), dim=1)
-        output: Tensor = self.last(self.convolutions(x).flatten(1))
+        output: Tensor = self.last(self.convolutions(with_context(x, context)).flatten(1))
         return output
 
 
@@ -111,6 +108,15 @@ class ConvDecoder(nn.Module):
         pictures = self.convolutions(self.first(z).unflatten(1, self.smallest))
         arrays: Tensor = pictures.unflatten(1, self.shape[:2])
         return arrays
+
+
+def with_context(
+    x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None
+) -> Float[Tensor, "n _ h w"]:
+    """A picture with its context beside it, as constant channels."""
+    if context is None:
+        return x
+    return torch.cat((x, context[:, :, None, None].expand(-1, -1, *x.shape[2:])), dim=1)
 
 
 def _halved(size: Sequence[int], times: int) -> tuple[int, ...]:

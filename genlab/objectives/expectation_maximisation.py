@@ -16,7 +16,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import threshold
 
+from genlab.densities.low_rank import LowRankMixtures
+from genlab.densities.mixture_parameters import AnyMixtures
 from genlab.densities.mixtures import Covariance, Mixtures, inverse, wide
+from genlab.objectives.factor_analysis import FactorSums, factor_maximisation
 
 __all__ = ["Expectation", "Statistics", "collapsed", "maximisation", "sweep"]
 
@@ -40,6 +43,8 @@ class Statistics(NamedTuple):
         first: ``sum_i r z``, ``[G, K, D]``.
         second: ``sum_i r z (x - mu)^T``, ``[G, K, D, D]``; where ``W`` is diagonal,
             ``sum_i r z^2``, ``[G, K, D]``.
+
+    Covariances of low rank have the sums of `FactorSums` in the place of the last two.
     """
 
     log_likelihood: Float[Tensor, " g"]
@@ -141,7 +146,7 @@ class Expectation:
 
 
 def sweep(
-    mixtures: Mixtures,
+    mixtures: AnyMixtures,
     x: Float[Tensor, "n d"],
     weight: Float[Tensor, "#g n"],
     inner: Mixtures | None = None,
@@ -155,6 +160,12 @@ def sweep(
         inner: A mixture for each Gaussian, ``[G K, J]``, to which a row counts as much as that
             Gaussian is responsible for it. Its statistics come second.
     """
+    if isinstance(mixtures, LowRankMixtures):
+        sums = FactorSums(mixtures, x)
+        rows = max(64, (GPU_WORKING_SET if x.is_cuda else WORKING_SET) // mixtures.means.numel())
+        for some in (slice(start, start + rows) for start in range(0, len(x), rows)):
+            sums.add(x[some], weight[:, some])
+        return Statistics(*sums.sums()), None
     outer = Expectation(mixtures, x)
     nested = None if inner is None else Expectation(inner, x)
     numbers = mixtures.means.numel() + (0 if inner is None else inner.means.numel())
@@ -168,8 +179,8 @@ def sweep(
 
 @torch.no_grad()
 def maximisation(
-    mixtures: Mixtures, statistics: Statistics, covariance: Covariance, *, floor: float
-) -> Mixtures:
+    mixtures: AnyMixtures, statistics: Statistics, covariance: Covariance, *, floor: float
+) -> AnyMixtures:
     """The M-step: the most likely parameters among those with ``Sigma >= floor I``.
 
     Under that constraint the best covariance is the weighted sample covariance with its eigenvalues
@@ -180,7 +191,7 @@ def maximisation(
         mixtures: The parameters that the statistics were summed under.
         statistics: Those of a whole pass.
         covariance: ``full``, ``tied`` (one for all components of a mixture), ``diag``,
-            ``spherical``.
+            ``spherical``, ``low_rank``.
         floor: The smallest variance in any direction.
     """
     counts = statistics.counts
@@ -188,6 +199,9 @@ def maximisation(
     share = counts / statistics.mass.where(statistics.mass > 0, 1.0)[:, None]
     held = statistics.mass[:, None] > 0
     log_weights = torch.where(held, share.log(), mixtures.log_weights)
+    if isinstance(mixtures, LowRankMixtures):
+        _, _, _, *sums = statistics
+        return factor_maximisation(mixtures, log_weights, *sums, floor=floor)
     per_row = counts.where(present, 1.0).reciprocal()
     mean_z = statistics.first * per_row[..., None]
 
@@ -218,7 +232,7 @@ def maximisation(
     return Mixtures(log_weights, means, torch.where(present[..., None], roots, mixtures.roots))
 
 
-def collapsed(mixtures: Mixtures, *, floor: float) -> Bool[Tensor, "g k"]:
+def collapsed(mixtures: AnyMixtures, *, floor: float) -> Bool[Tensor, "g k"]:
     """Which components lie on the floor: without it their density would grow without bound."""
     smallest: Tensor = torch.linalg.eigvalsh(mixtures.covariances)[..., 0]
     thin = smallest <= floor * (1 + 1e-6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from genlab.batch import Batch
+from genlab.densities.mixture_parameters import AnyMixtures
 from genlab.densities.mixtures import Mixtures, wide
 from genlab.errors import RunError, UserError
 from genlab.models.gmm import GMM
@@ -66,14 +67,14 @@ class MixtureFit:
 
     def __init__(self, model: GMM) -> None:
         self.model = model
-        self.present = Mixtures(*map(wide, model.mixture()))
+        self.present: AnyMixtures = _wide(model)
         self._begin_search()
         self._begin_pass()
 
     def _begin_search(self) -> None:
         self.phase: Phase = "settle" if self.model.growing else "converge"
         self.children: Mixtures | None = None
-        self.best: Mixtures | None = None
+        self.best: AnyMixtures | None = None
         self.best_bic = math.inf
         self.loss = math.inf
         self.passes = 0
@@ -107,16 +108,20 @@ class MixtureFit:
         self._place(min(found, key=lambda one: one[0])[1])
         self._begin_search()
 
-    def _best_start(self, batch: Batch, count: int) -> Mixtures:
+    def _best_start(self, batch: Batch, count: int) -> AnyMixtures:
         """Of the model's ``restarts`` starts the most likely one after a few steps of EM."""
         x, weight, _ = self.model.standardised(batch)
         ways = weight.repeat(self.model.restarts if count > 1 else 1, 1)
-        mixtures = Mixtures(*map(wide, self.model.starts(x, ways, count)))
+        mixtures = self._like(map(wide, self.model.starts(x, ways, count)))
         for _ in range(TRIAL):
             mixtures = self._maximise(mixtures, sweep(mixtures, x, ways)[0])
         likelihood = sweep(mixtures, x, ways)[0].log_likelihood.view(-1, len(weight))
         best, every = likelihood.argmax(0), torch.arange(len(weight), device=likelihood.device)
-        return Mixtures(*(part.unflatten(0, likelihood.shape)[best, every] for part in mixtures))
+        return self._like(part.unflatten(0, likelihood.shape)[best, every] for part in mixtures)
+
+    def _like(self, parts: Iterable[Tensor]) -> AnyMixtures:
+        """Mixtures of the kind of the present ones."""
+        return type(self.present)(*parts)
 
     def observe(self, batch: Batch) -> None:
         """Add some rows to the present pass, in memory that does not grow with their number."""
@@ -179,11 +184,11 @@ class MixtureFit:
         if not statistics.mass.sum() > 0:
             raise UserError("data: no row has a positive weight")
 
-    def _maximise(self, mixtures: Mixtures, statistics: Statistics) -> Mixtures:
+    def _maximise(self, mixtures: AnyMixtures, statistics: Statistics) -> AnyMixtures:
         floor = self.model.covariance_floor
         return maximisation(mixtures, statistics, self.model.covariance, floor=floor)
 
-    def _place(self, mixtures: Mixtures) -> None:
+    def _place(self, mixtures: AnyMixtures) -> None:
         self.present = mixtures
         self.model.mixture.load(mixtures)
 
@@ -199,7 +204,7 @@ class MixtureFit:
             return
         self.best, self.best_bic = self.present, bic
         if (self._room() > 0).any():
-            self.children = halves(self.present, self.model.covariance)
+            self.children = halves(self._growing, self.model.covariance)
             self.phase, self.passes = "cut", 0
         else:
             self._converge()
@@ -209,11 +214,13 @@ class MixtureFit:
         assert self.children is not None
         self.passes += 1
         if self.passes <= CUT:
-            self.children = self._maximise(self.children, of_children)
+            children = self._maximise(self.children, of_children)
+            assert isinstance(children, Mixtures)
+            self.children = children
             return
         cut = self._worthwhile(statistics, of_children)
         if cut.any():
-            self._place(replace(self.present, self.children, cut, self.model.covariance))
+            self._place(replace(self._growing, self.children, cut, self.model.covariance))
             self.children, self.phase, self.loss = None, "settle", math.inf
         else:
             self._converge()
@@ -227,7 +234,7 @@ class MixtureFit:
         a_unit = (statistics.rows / statistics.mass.where(statistics.mass > 0, 1.0))[:, None]
         price = self.model.mixture.per_gaussian
         gain = of_children.log_likelihood.view(shape) - expected_log_gaussians(
-            self.present, statistics
+            self._growing, statistics
         )
         gain = gain * a_unit - 0.5 * price * statistics.rows.clamp(min=1).log()[:, None]
         supported = of_children.counts.amin(1).view(shape) * a_unit >= price
@@ -239,6 +246,12 @@ class MixtureFit:
         """How many Gaussians each mixture may still grow by."""
         present = self.present.log_weights.isfinite().sum(1, keepdim=True)
         return self.model.max_components - present
+
+    @property
+    def _growing(self) -> Mixtures:
+        """The present mixtures, where their number is open: never those of low rank."""
+        assert isinstance(self.present, Mixtures)
+        return self.present
 
     def _converge(self) -> None:
         self.children, self.phase, self.loss = None, "converge", math.inf
@@ -271,8 +284,13 @@ class MixtureFit:
         """Go on from a saved state."""
         for name, value in state.items():
             if isinstance(value, list):
-                value = Mixtures(*(part.to(self.present.means.device) for part in value))
+                value = self._like(part.to(self.present.means.device) for part in value)
             setattr(self, name, value)
+
+
+def _wide(model: GMM) -> AnyMixtures:
+    mixtures: AnyMixtures = model.mixture()
+    return type(mixtures)(*map(wide, mixtures))
 
 
 def _named(which: Bool[Tensor, "g k"], what: str) -> list[str]:

@@ -48,6 +48,14 @@ def test_a_linear_field_carries_a_gaussian_to_a_gaussian(training):
     torch.testing.assert_close(log_prob + log_det, truth, atol=1e-6, rtol=0)
 
 
+def test_codes_are_latents_without_a_divergence():
+    velocity, x = disturbed(), torch.randn(30, 2, dtype=torch.float64)
+    ode = make(velocity)
+    torch.testing.assert_close(ode.encode(x), ode(x)[0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(ode.generate(ode.encode(x)), x, atol=1e-6, rtol=0)
+    assert {"ode/nfe", "ode/nfe_sample"} == ode.evaluations().keys()
+
+
 @pytest.mark.parametrize("network", [SQUASH, RESIDUAL])
 @pytest.mark.parametrize("method", ["dopri5", "rk4"])
 def test_adjoint_and_backprop_have_the_same_gradients(network, method):

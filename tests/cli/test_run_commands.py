@@ -224,6 +224,39 @@ def test_no_picture_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsy
     assert not Path("x.png").exists()
 
 
+class TwoGreys(Density):
+    """Pictures that are black in class 0 and white in class 1."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 3, 5), labels=2)
+
+    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+        return x.flatten(1).sum(1)
+
+    def _sample(self, n: int, context: Tensor | None, generator: object) -> Tensor:
+        assert context is not None
+        return context[:, 1, None, None, None].expand(-1, 1, 3, 5)
+
+
+def test_a_grid_of_pictures_of_one_class(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    data = SimpleNamespace(columns=None, context_columns=())
+    assembly.load = lambda path: SimpleNamespace(model=TwoGreys(), data=data)
+    assert main(["sample", "run", "-n", "7", "--condition", "1", "-o", "x.png"]) == 0
+    # Three rows of three, a line between them, each pixel enlarged alike.
+    picture = imread("x.png")[..., 0]
+    zoom = 512 // 17
+    assert picture.shape == (11 * zoom, 17 * zoom)
+    shown = picture[zoom // 2 :: zoom, zoom // 2 :: zoom]
+    assert (shown[:3, :5] == 1).all()
+    assert (shown[3] < 0.6).all()
+    assert (shown[8:, 6:] < 0.6).all()
+    assert main(["sample", "run", "-n", "1", "--condition", "2", "-o", "x.png"]) == 2
+    assert "expected a label from 0 to 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("folder", [None, "pictures/new"])
 def test_plot(make_run: MakeRun, assembly: ModuleType, capsys: Capture, folder: str | None) -> None:
     run = make_run()

@@ -41,6 +41,7 @@ ALONE = {
     "data=maf": ["data._target_=genlab.data.Power", "data.event_shape=[6]"],
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=images": ["+data.source={_target_: genlab.data.Digits}", "data.event_shape=[1,8,8]"],
+    "data=image_folder": ["data.path=PICTURES"],
     "data=custom": ["data.file=my_target.py"],
     "objective=mixture": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
@@ -92,3 +93,10 @@ def test_the_defaults_pass_the_check() -> None:
     check(config)
     assert (config.choices.model, config.choices.data) == ("realnvp", "moons")
     assert config.seed == 0
+
+
+@pytest.mark.parametrize("model", [o for o in OPTIONS if o.startswith("model=")])
+def test_every_family_has_settings_for_pictures(model: str) -> None:
+    config = compose("train", [model, "data=digits"])
+    check(config)
+    assert config.model.event_shape == [1, 8, 8]

@@ -114,6 +114,17 @@ def test_what_contradicts_itself_is_refused() -> None:
         experiment("data=digits", "model=gmm", "data.condition=label", "data.classes=0")
 
 
+def test_masses_want_a_model_of_masses() -> None:
+    with pytest.raises(UserError, match=r"data\.binarise: .* RealNVP gives densities"):
+        experiment("data=digits", "model=realnvp", "data.binarise=static")
+    run = experiment("data=digits", "model=vae", "observation=bernoulli", "data.binarise=dynamic")
+    rows = run.data.test
+    log_p = run.model.log_prob(rows.x[:3])
+    assert run.model.preprocessing is None
+    # Masses of 64 coins, about half each before training.
+    assert (log_p < 0).all()
+
+
 def test_the_jacobian_from_levels_to_the_model_is_counted() -> None:
     run = experiment("data=digits", "model=gmm", "model.components=1", "data.alpha=0.05")
     x = run.data.test.x[:5].double()

@@ -120,3 +120,18 @@ def test_a_start_from_nothing_or_from_no_numbers_is_refused() -> None:
     x[3, 1], x[4, 0] = torch.nan, torch.inf
     with pytest.raises(UserError, match="data: 2 of the first 10 rows hold NaN"):
         starts(x, torch.ones(1, 10), 2, "random", "full", floor=1e-6)
+
+
+def test_large_matrices_are_taken_one_by_one_to_the_same_samples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from genlab.densities import mixtures as module
+
+    roots = torch.eye(4) + torch.randn(1, 3, 4, 4).tril(-1)
+    mixture = Mixtures(torch.zeros(1, 3).log_softmax(1), torch.randn(1, 3, 4), roots)
+    rows, which = torch.randn(50, 4), torch.randint(3, (50,))
+    for given in (0, 2):
+        gathered = mixture.complete(rows, which, given=given)
+        monkeypatch.setattr(module, "GATHERED", 1)
+        torch.testing.assert_close(mixture.complete(rows, which, given=given), gathered)
+        monkeypatch.undo()

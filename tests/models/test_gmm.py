@@ -186,6 +186,7 @@ def test_an_array_is_a_long_vector() -> None:
         (2, 3),
         **options,
         max_components=2,
+        rank=1,
         fit="em",
         start="random",
         restarts=1,

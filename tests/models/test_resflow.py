@@ -84,7 +84,7 @@ def test_a_stopped_run_resumes_bit_for_bit_and_logs_the_certain_bounds(
     again = Experiment(part.config, part.directory)
     again.fit(resume=True)
 
-    assert weights(whole).keys() >= {"model.blocks.network.layers.0.u"}
+    assert weights(whole).keys() >= {"model.layers.layers.0.network.layers.0.u"}
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(again)[name]), name
     assert read_json(part.directory.manifest)["likelihood"] == "estimate"
@@ -96,7 +96,7 @@ def test_a_stopped_run_resumes_bit_for_bit_and_logs_the_certain_bounds(
         assert {"train/lr", "lipschitz/block_1", "lipschitz/block_2"} <= scalars.keys()
         assert 0.01 < scalars["lipschitz/block_1"] < 0.99
     assert isinstance(loaded, ResFlow)
-    layers = loaded.blocks.network.layers
+    layers = next(iter(loaded.layers)).network.layers
     norms = [torch.linalg.matrix_norm(layer.normalised(), ord=2) for layer in layers]
     logged = torch.tensor(list(loaded.diagnostics().values()))
     torch.testing.assert_close(logged, torch.stack(norms).prod(0), rtol=1e-4, atol=0)

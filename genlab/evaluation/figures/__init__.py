@@ -5,6 +5,7 @@ from genlab.evaluation.figures.density import density_panel
 from genlab.evaluation.figures.gallery import draw
 from genlab.evaluation.figures.image import figure_to_image, save_figures
 from genlab.evaluation.figures.paths import animate_paths
+from genlab.evaluation.figures.picture_samples import picture_panel
 
 __all__ = [
     "animate_paths",
@@ -12,5 +13,6 @@ __all__ = [
     "density_panel",
     "draw",
     "figure_to_image",
+    "picture_panel",
     "save_figures",
 ]

@@ -18,7 +18,13 @@ from genlab.evaluation.figures.deformation import deformation_figure, stages
 from genlab.evaluation.figures.density import density_figure
 from genlab.evaluation.figures.latent import latent_figure
 from genlab.evaluation.figures.paths import paths_figure
+from genlab.evaluation.figures.picture_samples import (
+    interpolation_figure,
+    picture_samples,
+    sample_grid,
+)
 from genlab.evaluation.figures.samples import sample_figure
+from genlab.evaluation.figures.super_resolution import super_resolution_figure
 from genlab.evaluation.figures.window import Window, window_of
 from genlab.evaluation.importance import resampled
 from genlab.evaluation.inference import draw_samples, inference, log_probs, spawn
@@ -39,18 +45,21 @@ def draw(
     bound: float | None = None,
     context: Shaped[Tensor, "k ..."] | None = None,
     names: Sequence[str] | None = None,
+    training: Float[Tensor, "m *event"] | None = None,
+    enlarges: bool = False,
     n: int = 5000,
 ) -> dict[str, Figure]:
     """The figures that apply to a model, by name, in data units.
 
     In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both), for a flow
     ``latent`` and ``deformation``, and for a continuous one ``paths``. In other dimensions: corner
-    plots of the first five coordinates, ``samples`` and, for a flow, ``latent``. An autoencoder has
-    ``latent``, ``reconstruction``, ``traversal`` and ``latent_kl``, of pictures too; other figures
-    of samples that are not vectors are not drawn here. A conditional model has the figures of
-    samples and latent, under the contexts that the true samples came with. Where there are no true
-    samples, the model's own stand for them, resampled by their weights under the target, and
-    ``latent`` is left out.
+    plots of the first five coordinates, ``samples`` and, for a flow, ``latent``. Of pictures:
+    ``samples`` beside their nearest training pictures, ``interpolation`` between codes, and
+    ``super_resolution`` where small pictures are given. An autoencoder has ``latent``,
+    ``reconstruction``, ``traversal`` and ``latent_kl``, of pictures too. A conditional model has
+    the figures of samples and latent, under the contexts that the true samples came with. Where
+    there are no true samples, the model's own stand for them, resampled by their weights under the
+    target, and ``latent`` is left out.
 
     Args:
         model: The density to show.
@@ -61,6 +70,8 @@ def draw(
             target the window follows the samples.
         context: The context of each true sample, for a conditional model.
         names: Names of the coordinates in corner plots.
+        training: Pictures that were trained on, on the CPU.
+        enlarges: Whether the contexts are small pictures.
         n: Number of points in a cloud, at most.
     """
     everything, kind = samples, "True"
@@ -83,6 +94,10 @@ def draw(
         if len(model.event_shape) == 1:
             drawn = draw_samples(model, len(samples), context, generator=generator)
             figures["samples"] = _samples(samples, drawn, kind, window, names)
+        if len(model.event_shape) == 3:
+            figures |= _picture_figures(
+                model, samples, context, training, enlarges=enlarges, generator=generator
+            )
         if isinstance(model, VAE):
             source = spawn(generator, model.device)
             figures |= autoencoder_figures(model, samples, context, window=window, generator=source)
@@ -105,6 +120,28 @@ def _samples(
         return sample_figure(truth, drawn, window=window, kind=kind)
     labels = (f"{kind.lower()} samples", "model samples")
     return corner_figure(truth, drawn, labels=labels, names=names)
+
+
+def _picture_figures(
+    model: Density,
+    x: Float[Tensor, "n c h w"],
+    context: Shaped[Tensor, "n ..."] | None,
+    training: Float[Tensor, "m c h w"] | None,
+    *,
+    enlarges: bool,
+    generator: torch.Generator,
+) -> dict[str, Figure]:
+    grid, _ = sample_grid(model, context, generator=generator)
+    figures = {"samples": picture_samples(grid, training)}
+    interpolation = interpolation_figure(model, x, context)
+    if interpolation is not None:
+        figures["interpolation"] = interpolation
+    if enlarges:
+        assert context is not None
+        figures["super_resolution"] = super_resolution_figure(
+            model, x, context, generator=generator
+        )
+    return figures
 
 
 def _flow_figures(

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from genlab.bounds import PositiveInt
-from genlab.evaluation.figures import density_panel
+from genlab.evaluation.figures import density_panel, picture_panel
 from genlab.learning.learner import Learner
 from genlab.learning.tensorboard import log_figures
 
@@ -17,7 +17,10 @@ __all__ = ["DensityImages"]
 
 
 class DensityImages(Callback):
-    """Logs the model's density as an image to TensorBoard after every few validations (2-D only).
+    """Logs an image to TensorBoard after every few validations.
+
+    In the plane ``density/progress``, the model's density; of pictures ``samples/progress``, a grid
+    of samples that are drawn from the same noise each time.
 
     Args:
         every: Validations between two images.
@@ -30,8 +33,15 @@ class DensityImages(Callback):
         assert isinstance(learner, Learner)
         number = learner.step // learner.settings.val_every
         data: Any = learner.trainer.datamodule  # type: ignore[attr-defined]
+        if number % self.every:
+            return
+        if len(learner.model.event_shape) == 3:
+            with learner.averaged():
+                figure = picture_panel(learner.model, data.validation.context)
+            log_figures(trainer.loggers, {"samples/progress": figure}, learner.step)
+            return
         target = data.target
-        if number % self.every or target is None or learner.model.event_shape != (2,):
+        if target is None or learner.model.event_shape != (2,):
             return
         size = min(100, math.isqrt(learner.model.test_samples // 4))
         with learner.averaged():

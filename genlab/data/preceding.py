@@ -1,0 +1,34 @@
+"""What stands between data and a model."""
+
+from __future__ import annotations
+
+from genlab.bijections.inverse import Inverse
+from genlab.data.module import DataModule
+from genlab.data.target_density import TargetDensity
+from genlab.densities.density import Density
+from genlab.errors import UserError
+
+__all__ = ["precede"]
+
+
+def precede(model: Density, data: DataModule) -> None:
+    """Let a model work behind the way from the units of its data to its own.
+
+    Raises:
+        UserError: The data are black and white, and the model gives densities.
+    """
+    if data.masses and not model.masses:
+        raise UserError(
+            f"data.binarise: black and white pictures have masses, and {type(model).__name__} "
+            "gives densities; use model=vae observation=bernoulli"
+        )
+    if data.standardise_context:
+        model.context_encoder.standardise = True
+    # A model that lives in a box has its own way to data units.
+    if model.preprocessing is not None:
+        return
+    model.preprocessing = data.preprocessing(model.circular)
+    source = getattr(model, "base", None)
+    if model.preprocessing is not None and isinstance(source, TargetDensity):
+        # A source has the units of its own data, the model works in preprocessed ones.
+        source.preprocessing = Inverse(model.preprocessing)

@@ -1,0 +1,108 @@
+"""Numbers that only models of pictures have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from genlab.batch import Batch
+from genlab.densities.density import Density
+from genlab.evaluation.classifier import classifier_of
+from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.figures.super_resolution import enlarged
+from genlab.evaluation.frechet import frechet_distance, precision_and_recall
+from genlab.evaluation.inference import draw_samples, inference
+
+__all__ = ["Reduction", "restoration", "sample_quality"]
+
+Reduction = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n _"]]
+"""From pictures to the small ones that a model is given, flattened."""
+
+JUDGED = 2000
+TRUE = 10_000
+
+
+def sample_quality(
+    model: Density,
+    labelled: Batch,
+    test: Batch,
+    *,
+    generator: torch.Generator,
+    batch_size: int,
+) -> dict[str, float]:
+    """How good samples are in the features of a classifier that was trained on the same set.
+
+    - ``test/frechet``: their distance from training pictures (`frechet_distance`).
+    - ``test/precision``, ``test/recall``: (`precision_and_recall`), against as many of these.
+    - each with ``.../reference``, the same of as many test pictures in the place of samples.
+    - ``test/classifier``, ``test/classifier/accuracy``: the classifier's fingerprint, with which
+      scores compare, and how good it is on the training pictures.
+
+    Args:
+        model: The density.
+        labelled: Training pictures, with their classes as context.
+        test: Held-out pictures, with the context that the model wants.
+        generator: Source of randomness.
+        batch_size: Samples at once.
+    """
+    classifier = classifier_of(labelled)
+    rows = test.rows(slice(JUDGED))
+    with inference(model, generator):
+        drawn = draw_samples(
+            model, len(rows.x), rows.context, generator=generator, batch_size=batch_size
+        )
+    truth = classifier.features(labelled.x[:TRUE])
+    numbers = {
+        "test/classifier": float(classifier.fingerprint),
+        "test/classifier/accuracy": classifier.accuracy(labelled.rows(slice(TRUE))),
+    }
+    for ending, pictures in (("", drawn), ("/reference", rows.x)):
+        features = classifier.features(pictures)
+        precision, recall = precision_and_recall(truth[: len(features)], features)
+        numbers[f"test/frechet{ending}"] = frechet_distance(truth, features)
+        numbers[f"test/precision{ending}"] = precision
+        numbers[f"test/recall{ending}"] = recall
+    return numbers
+
+
+def restoration(
+    model: Density,
+    test: Batch,
+    reduction: Reduction,
+    *,
+    generator: torch.Generator,
+    batch_size: int,
+) -> dict[str, Estimate]:
+    """How near pictures that a model makes of small ones come to the true ones.
+
+    - ``test/psnr``: mean of ``-10 log10 MSE`` over pictures, one sample each, in decibels, and
+      ``test/psnr/reference`` that of the small pictures with their pixels repeated.
+    - ``test/consistency``: root mean square difference of the reduced sample and what was given.
+
+    Args:
+        model: A density of pictures given small ones.
+        test: True pictures with the small ones.
+        reduction: Makes small pictures of large ones.
+        generator: Source of randomness.
+        batch_size: Samples at once.
+    """
+    rows = test.rows(slice(JUDGED))
+    given: Shaped[Tensor, "n _"] | None = rows.context
+    assert given is not None
+    with inference(model, generator):
+        drawn = draw_samples(model, len(rows.x), given, generator=generator, batch_size=batch_size)
+    drawn = drawn.to(rows.x).clamp(0, 1)
+    difference = (reduction(drawn) - given).square().mean(1).sqrt()
+    return {
+        "test/psnr": estimate_mean(_psnr(drawn, rows.x)),
+        "test/psnr/reference": estimate_mean(_psnr(enlarged(given, model.event_shape), rows.x)),
+        "test/consistency": estimate_mean(difference),
+    }
+
+
+def _psnr(x: Float[Tensor, "n c h w"], truth: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    error = (x - truth).square().flatten(1).mean(1)
+    return -10 * error.log10()
