@@ -79,6 +79,8 @@ def residual(dim: int, context_dim: int, **options: Any) -> b.ResidualBlocks:
 
 # In single precision, as fine as the type resolves.
 FINE = b.AdaptiveSolver(method="dopri8", rtol=1e-9, atol=1e-9)
+# For whole models: 1e-6 close to it where velocities are as small as here, in a tenth of the time.
+STEPS = b.FixedStepSolver(method="rk4", steps=24)
 SQUASH = partial(nn.ConcatSquashMLP, hidden=[8, 8], activation="tanh", frequencies=1)
 RESIDUAL = partial(
     nn.ResidualMLP, width=8, blocks=2, activation="silu", waves=3, wave_scale=1.0, frequencies=1
@@ -267,13 +269,13 @@ def gmm(dim: Event, **options: Any) -> m.GMM:
 
 
 def cnf(dim: Event, **options: Any) -> m.CNF:
-    solvers = {"solver": FINE, "evaluation": FINE}
+    solvers = {"solver": STEPS, "evaluation": STEPS}
     kinds = {"divergence": "exact", "gradient": "backprop"}
     return m.CNF(shape_of(dim), **{"network": SQUASH, **solvers, **kinds, **options})
 
 
 def flow_matching(dim: Event, **options: Any) -> m.FlowMatching:
-    solvers = {"solver": FINE, "evaluation": FINE, "divergence": "exact"}
+    solvers = {"solver": STEPS, "evaluation": STEPS, "divergence": "exact"}
     kinds = {"prediction": "velocity", "source": "gaussian", "guidance": 1.0}
     path = LinearPath(sigma_0=0.0)
     return m.FlowMatching(
