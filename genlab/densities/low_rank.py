@@ -39,7 +39,7 @@ class LowRankMixtures(NamedTuple):
     @property
     def narrowest(self) -> float:
         """A variance that no direction of any component falls below."""
-        return float(self.deviations.min()) ** 2
+        return float(self.deviations.detach().min()) ** 2
 
     @property
     def covariances(self) -> Float[Tensor, "g k d d"]:

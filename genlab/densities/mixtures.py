@@ -47,7 +47,7 @@ class Mixtures(NamedTuple):
     @property
     def narrowest(self) -> float:
         """The smallest variance of a coordinate given those before it."""
-        return float(self.diagonal.max()) ** -2
+        return float(self.diagonal.detach().max()) ** -2
 
     @property
     def covariances(self) -> Float[Tensor, "g k d d"]:
