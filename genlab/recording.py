@@ -10,8 +10,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.config.stored import plain
-from genlab.densities.density import Likelihood
+from genlab.config.stored import names, plain
 from genlab.errors import Interrupted
 from genlab.learning.learner import Learner
 from genlab.runs.directory import RunDirectory
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def recorded(
-    run: RunDirectory, config: DictConfig, likelihood: Likelihood, learner: Learner
+    run: RunDirectory, config: DictConfig, likelihood: str, learner: Learner
 ) -> Iterator[None]:
     """Write ``config.yaml`` and ``run.json``, then keep ``status.json`` and ``run.log`` true.
 
@@ -35,12 +34,13 @@ def recorded(
     Args:
         run: The run directory.
         config: The resolved configuration.
-        likelihood: The model's label.
+        likelihood: The model's label, or ``none`` where it is no density.
         learner: Tells the step that was reached.
     """
     if rank_zero_only.rank:  # type: ignore[attr-defined]
         yield
         return
+    model, data = names(config.choices)
     with atomic_path(run.config) as temporary:
         OmegaConf.save(config, temporary)
     if run.manifest.exists():
@@ -49,14 +49,14 @@ def recorded(
         write_manifest(
             run,
             config=plain(config),
-            model=config.choices.model,
-            data=config.choices.data,
+            model=model,
+            data=data,
             likelihood=likelihood,
             threads=config.trainer.threads or torch.get_num_threads(),
         )
     write_status(run, "running")
     with _logged(run):
-        log.info("started: %s on %s", config.choices.model, config.choices.data)
+        log.info("started: %s on %s", model, data)
         try:
             yield
         except (Interrupted, KeyboardInterrupt):

@@ -6,6 +6,7 @@ __all__ = ["COMMANDS", "EXAMPLES"]
 
 COMMANDS = {
     "train": "train a model on data, and test it against the exact answer",
+    "solve": "solve a PDE on collocation points that follow its residual",
     "resume": "go on with a run that was stopped, or further than planned",
     "evaluate": "test a run again and print its metrics",
     "score": "log-density of your own points",
@@ -21,6 +22,7 @@ EXAMPLES = """\
   genlab train model=realnvp data=moons      train, test, and keep all under outputs/
   genlab train model=nice data=pinwheel trainer.max_steps=2000 seed=1
   genlab train -m model=nice,realnvp data=moons,rings    a sweep: every pair
+  genlab solve problem=peak sampler=das model=krnet
   genlab list models                         what `model=` can be
   genlab sample latest -n 1000 -o new.csv    draw from the run that was started last
   genlab resume latest trainer.max_steps=20000

@@ -36,10 +36,11 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
         RunError: The run failed.
         Interrupted: A signal stopped it.
     """
-    from genlab.assembly import Experiment
+    from genlab.assembly import from_config
+    from genlab.config import names
     from genlab.learning.trainer import device_name
 
-    experiment = Experiment(config, run)
+    experiment = from_config(config, run)
     if is_first():
         parameters = sum(tensor.numel() for tensor in experiment.model.parameters())
         print_config(
@@ -53,8 +54,8 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
     with noted(run), stages():
         metrics = experiment.fit(resume=resume)
     if is_first():
-        title = f"{config.choices.model} on {config.choices.data}: {near(run.path)}"
-        print_metrics(metrics, title, likelihood=experiment.model.likelihood)
+        title = f"{' on '.join(names(config.choices))}: {near(run.path)}"
+        print_metrics(metrics, title, likelihood=experiment.likelihood)
     return metrics
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["choices", "groups"]
 
 # What is chosen for the user, by the data or by the launcher.
-HIDDEN = ("hydra", "kind", "pairing")
+HIDDEN = ("command", "hydra", "kind", "pairing")
 OPEN = {"target: ???", "_target_: ???"}
 FIRST = ("experiment", "model", "data", "problem", "sampler", "objective")
 

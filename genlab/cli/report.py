@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 __all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
 
-FIRST = ("test/kl", "test/nll", "test/bits_per_dim", "test/ess", "test/log_z")
+FIRST = (
+    "test/relative_l2",
+    "test/relative_l2/zero",
+    "test/max_error",
+    "test/kl",
+    "test/nll",
+    "test/bits_per_dim",
+    "test/ess",
+    "test/log_z",
+)
 GROUPS = ("test", "val", "train", "pinn", "sampler", "ode", "model", "time")
 FLOOR = "target/entropy"
 EXACT = "target/log_z"
@@ -19,8 +28,9 @@ OPTIMUM = {
     "exact": "nats above the optimum",
     "lower_bound": "nats above the optimum, an upper bound",
     "estimate": "nats above the optimum, an estimate",
+    "none": "",
 }
-KIND = {"exact": (), "lower_bound": ("an upper bound",), "estimate": ("an estimate",)}
+KIND = {"exact": (), "lower_bound": ("an upper bound",), "estimate": ("an estimate",), "none": ()}
 
 
 class Row(NamedTuple):
@@ -57,7 +67,11 @@ def print_metrics(
 def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") -> list[Row]:
     """The rows of `print_metrics`."""
     keys = [key for key in metrics if not key.endswith("/se")]
-    remarks = {"test/kl": OPTIMUM[likelihood], "test/ess": "effective share of its samples"}
+    remarks = {
+        "test/kl": OPTIMUM[likelihood],
+        "test/ess": "effective share of its samples",
+        "test/relative_l2/zero": "the error of u = 0",
+    }
     if "test/nll" in metrics:
         # Said beside the likelihood, they need no row of their own.
         keys = [key for key in keys if key not in (FLOOR, DRAWS)]
@@ -102,19 +116,32 @@ def config_rows(
 ) -> list[tuple[str, str]]:
     """The rows of `print_config`."""
     choices, trainer = config["choices"], config["trainer"]
-    settings = " ".join(
-        f"{key}={value}"
-        for key, value in config["model"].items()
-        if key not in ("_target_", "event_shape") and not isinstance(value, Mapping)
-    )
+    if "problem" in choices:
+        rows = [
+            (key, f"{choices[key]} {_settings(config[key])}".rstrip())
+            for key in ("problem", "sampler", "model", "pinn")
+            if key in choices
+        ]
+    else:
+        data = f"{choices['data']} batch_size={config['data']['batch_size']}"
+        model = f"{choices['model']} {_settings(config['model'])}".rstrip()
+        rows = [("model", model), ("data", data)]
     return [
-        ("model", f"{choices['model']} {settings}".rstrip()),
+        *rows,
         ("parameters", f"{parameters:,}"),
-        ("data", f"{choices['data']} batch_size={config['data']['batch_size']}"),
         ("training", f"{trainer['max_steps']} steps, seed {config['seed']}"),
         ("device", device),
         ("run", str(run)),
     ]
+
+
+def _settings(node: Mapping[str, Any]) -> str:
+    """The plain values of a section in one line."""
+    return " ".join(
+        f"{key}={value}"
+        for key, value in node.items()
+        if key not in ("_target_", "event_shape") and not isinstance(value, Mapping)
+    )
 
 
 def _rank(key: str) -> tuple[int, int, str]:

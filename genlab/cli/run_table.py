@@ -15,7 +15,8 @@ from genlab.runs.status import effective_state
 
 __all__ = ["print_runs"]
 
-SIGN = {"exact": "", "lower_bound": "<= ", "estimate": "~ "}
+SIGN = {"exact": "", "none": "", "lower_bound": "<= ", "estimate": "~ "}
+KEYS = ("test/kl", "test/relative_l2", "test/nll")
 HEADER = ("started", "state", "model", "data", "metric", "value", "run")
 
 
@@ -70,9 +71,11 @@ def _metric(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
 
     That of a bound on the likelihood is written ``<= value``, of an estimate ``~ value``.
     """
-    for key in ("test/kl", "test/nll"):
+    for key in KEYS:
         if metrics.get(key) is not None:
             error = metrics.get(f"{key}/se")
+            # An error of a solution is what it is, whatever the sampler's model is.
+            sign = "" if key == "test/relative_l2" else SIGN[likelihood]
             spread = "" if error is None else f" +- {error:.4f}"
-            return key, f"{SIGN[likelihood]}{metrics[key]:.4f}{spread}"
+            return key, f"{sign}{metrics[key]:.4f}{spread}"
     return "", ""

@@ -46,7 +46,7 @@ def run(words: list[str]) -> int:
         check_output(arguments.output, (".npz", ".csv", ".npy", ".png"))
     saved = SavedRun(arguments.run)
     experiment = saved.load()
-    model = experiment.model
+    model = experiment.density
     if arguments.output is not None and arguments.output.suffix == ".png":
         _check_shown(model.event_shape)
     context = read_condition(arguments.condition, model, experiment.data)

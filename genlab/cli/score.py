@@ -41,7 +41,7 @@ def run(words: list[str]) -> int:
     saved = SavedRun(arguments.run)
     # In double precision the score is as exact as the weights, also far out in the tails.
     experiment = saved.load()
-    model = experiment.model.double()
+    model = experiment.density.double()
 
     import torch
 

@@ -21,14 +21,17 @@ from genlab.runs.directory import RunDirectory
 
 __all__ = ["run"]
 
-COMMAND = "train"
 OVERRIDE = re.compile(r"[+~].*|[\w./@-]*\w=.*", re.DOTALL)
 
 
-def run(words: Sequence[str]) -> int:
+def run(words: Sequence[str], *, command: str = "train") -> int:
     """Train one model, or one after the other with ``-m``.
 
     A single run is checked before its directory is made.
+
+    Args:
+        words: What follows the command.
+        command: The primary configuration: another application of the same kind has its own.
 
     Raises:
         UserError: The configuration has a mistake.
@@ -40,32 +43,32 @@ def run(words: Sequence[str]) -> int:
 
     # Hydra wants all overrides in one row: `model=nice -m seed=1,2` is put in order.
     ordered = sorted(words, key=lambda word: OVERRIDE.fullmatch(word) is not None)
-    arguments = _parse(ordered)
+    arguments = _parse(ordered, command)
     made = register_claim(make=_trains(arguments))
     own = arguments.config_name is None and arguments.config_path is None
     if own and _trains(arguments) and not _sweeps(arguments):
         with loading():
-            check(compose(COMMAND, _with_searchpath(arguments)))
-        _check_run_dir(arguments)
+            check(compose(command, _with_searchpath(arguments)))
+        _check_run_dir(arguments, command)
     failures: list[Exception] = []
 
     def task(config: Any) -> float | None:
         try:
-            return _train(config, arguments, made)
+            return _train(config, arguments, made, command)
         except Exception as error:
             if _sweeps(arguments):  # the sweep has to know that this job failed
                 raise
             failures.append(error)
             return None
 
-    main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=COMMAND)
+    main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=command)
     with _as_program(ordered):
         try:
             main(task)()
         except SystemExit as end:
             return int(end.code or 0)
         except Exception as error:
-            mistake = explain(error, COMMAND, arguments.overrides)
+            mistake = explain(error, command, arguments.overrides)
             if mistake is None or mistake is error:
                 raise
             raise mistake from error
@@ -74,7 +77,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _train(config: Any, arguments: Namespace, made: set[Path]) -> float | None:
+def _train(config: Any, arguments: Namespace, made: set[Path], command: str) -> float | None:
     """One run in the directory that Hydra gave; the metric that a sweep may optimise.
 
     ``made`` are the directories of runs and sweeps that genlab made for itself.
@@ -85,10 +88,10 @@ def _train(config: Any, arguments: Namespace, made: set[Path]) -> float | None:
     from genlab.config import check, complete
 
     hydra_config: Any = HydraConfig.get()
-    complete(config, COMMAND, hydra_config.runtime.choices, hydra_config.overrides.task)
+    complete(config, command, hydra_config.runtime.choices, hydra_config.overrides.task)
     check(config)
     # Data-parallel training starts the same command again, in the directory of this run.
-    sys.argv = [sys.argv[0], COMMAND, *_config_flags(arguments), *hydra_config.overrides.task]
+    sys.argv = [sys.argv[0], command, *_config_flags(arguments), *hydra_config.overrides.task]
     with read_write(hydra_config):
         hydra_config.run.dir = hydra_config.runtime.output_dir
 
@@ -106,7 +109,7 @@ def _train(config: Any, arguments: Namespace, made: set[Path]) -> float | None:
     return metrics.get(config.trainer.monitor)
 
 
-def _check_run_dir(arguments: Namespace) -> None:
+def _check_run_dir(arguments: Namespace, command: str) -> None:
     """Refuse a directory that holds a run already, before Hydra writes into it.
 
     Raises:
@@ -119,14 +122,14 @@ def _check_run_dir(arguments: Namespace) -> None:
     is_set = any(word.lstrip("+").startswith("hydra.run.dir=") for word in arguments.overrides)
     if not is_set or not is_first():
         return
-    composed = compose_raw(COMMAND, _with_searchpath(arguments))
+    composed = compose_raw(command, _with_searchpath(arguments))
     # What only a running Hydra can resolve is left to it.
     folder = OmegaConf.select(composed, "hydra.run.dir", throw_on_resolution_failure=False)
     if folder is not None and RunDirectory(Path(folder)).manifest.exists():
         RunDirectory.create(folder)  # raises, and says how to go on
 
 
-def _parse(words: Sequence[str]) -> Namespace:
+def _parse(words: Sequence[str], command: str) -> Namespace:
     """Hydra's own flags, with errors that name the nearest."""
     from hydra._internal.utils import get_args_parser
 
@@ -135,8 +138,8 @@ def _parse(words: Sequence[str]) -> Namespace:
     def refuse(message: str) -> NoReturn:
         unknown = re.match(r"unrecognized arguments: (-\S+)", message)
         options = [option for action in parser._actions for option in action.option_strings]
-        hint = nearest(unknown[1], options) if unknown else "see `genlab train --help`"
-        raise UserError(f"{COMMAND}: {message}; {hint}")
+        hint = nearest(unknown[1], options) if unknown else f"see `genlab {command} --help`"
+        raise UserError(f"{command}: {message}; {hint}")
 
     parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_args(list(words))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genlab.config.places import config_dir
     from genlab.config.signature import locate
     from genlab.config.sources import source_node
-    from genlab.config.stored import plain, read_config
+    from genlab.config.stored import names, plain, read_config
     from genlab.config.unused import OPTIONAL
     from genlab.config.validation import check
 
@@ -29,6 +29,7 @@ __all__ = [
     "config_dir",
     "explain",
     "locate",
+    "names",
     "plain",
     "read_config",
     "register_claim",
@@ -45,6 +46,7 @@ HOMES = {
     "config_dir": "places",
     "explain": "mistakes",
     "locate": "signature",
+    "names": "stored",
     "plain": "stored",
     "read_config": "stored",
     "register_claim": "output",

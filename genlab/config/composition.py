@@ -19,11 +19,18 @@ __all__ = ["complete", "compose"]
 
 register_choose()
 
-FILES = ("data.file", "data.path", "data.val_path", "data.test_path", "data.root")
+FILES = (
+    "data.file",
+    "data.path",
+    "data.val_path",
+    "data.test_path",
+    "data.root",
+    "problem.file",
+)
 # Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
-UNCHOSEN = ("hydra/", "pairing/")
+UNCHOSEN = ("command", "hydra/", "pairing/")
 # A run's folder, or its name, or `latest`.
-RUN = "trainer.warm_start"
+RUNS = ("trainer.warm_start", "data.run")
 
 
 def compose(command: str, overrides: Sequence[str]) -> DictConfig:
@@ -87,7 +94,7 @@ def complete(
 
 def _make_absolute(config: DictConfig) -> None:
     """A run is read again from other folders, so its files are named from the root."""
-    for key in (*FILES, RUN):
+    for key in (*FILES, *RUNS):
         # What is missing, or an interpolation to nothing, is for the check to tell.
         value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
         if isinstance(value, str) and value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genlab.errors import UserError
@@ -11,7 +12,23 @@ if TYPE_CHECKING:
 
     from genlab.runs.directory import RunDirectory
 
-__all__ = ["plain", "read_config"]
+__all__ = ["names", "plain", "read_config"]
+
+
+def names(choices: Mapping[str, Any]) -> tuple[str, str]:
+    """What a run is called by: what learns, and what from.
+
+    A solve is its sampler, with the sampler's model where it has one, and its problem.
+
+    >>> names({"model": "nsf", "data": "moons"})
+    ('nsf', 'moons')
+    >>> names({"sampler": "das", "model": "krnet", "problem": "peak"})
+    ('das-krnet', 'peak')
+    """
+    if "sampler" not in choices:
+        return choices["model"], choices["data"]
+    parts = (choices["sampler"], choices.get("model"))
+    return "-".join(part for part in parts if part is not None), choices["problem"]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a configuration chooses for whoever has a use for it, and nobody has: it is left out.
 
-An objective may do without an optimiser or a schedule, and a kind of data may name a network for
-families that have none.
+An objective may do without an optimiser or a schedule, a sampler without a model, and a kind of
+data may name a network for families that have none.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from genlab.errors import UserError
 __all__ = ["OPTIONAL", "drop_unused"]
 
 OPTIONAL = ("optimizer", "schedule")
+# How a family learns by itself, and the parts that it is made of.
+LEARNING = ("objective", "coupling")
+PARTS = ("network", "observation", "path", "solver")
 
 
 def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Leave out parts that the model does not take, and sections that the objective does not.
+    """Leave out parts that the model does not take, and sections that nothing reads.
 
     Args:
         config: A composed configuration, ``choices`` filled; changed in place.
@@ -30,8 +33,40 @@ def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
     Raises:
         UserError: The user set something in a section that nothing reads.
     """
+    if config.command == "solve":
+        _drop_of_solve(config, overrides)
     _drop_parts(config, overrides)
     _drop_sections(config, overrides)
+
+
+def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
+    """The way a family learns by itself, and the model where the sampler learns none."""
+    _refuse(LEARNING, overrides, "sampler.fit says how a model is taught")
+    unread: tuple[str, ...] = LEARNING
+    sampler = _target(config, "sampler")
+    if sampler is not None and "model" not in signature(sampler).parameters:
+        _refuse(("model", *PARTS), overrides, f"{sampler.__name__} learns no model")
+        unread = (*LEARNING, "model", *PARTS)
+    with open_dict(config):
+        for section in unread:
+            config.pop(section, None)
+            config.choices.pop(section, None)
+        if "model" in unread:
+            config.model = None
+            return
+    _drop_of_fit(config, overrides)
+
+
+def _drop_of_fit(config: DictConfig, overrides: Sequence[str]) -> None:
+    """What a sampler says of gradient steps, where its model is taught in another way."""
+    fit = _target(config, "sampler.fit")
+    if fit is None:
+        return
+    chosen = {split(word)[0] for word in overrides}
+    with open_dict(config):
+        for key in config.sampler.fit.keys() - signature(fit).parameters.keys() - {"_target_"}:
+            if f"sampler.fit.{key}" not in chosen:
+                del config.sampler.fit[key]
 
 
 def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -55,12 +90,15 @@ def _drop_sections(config: DictConfig, overrides: Sequence[str]) -> None:
     if learner is None:
         return
     for section in OPTIONAL:
-        if section in signature(learner).parameters or section not in config:
-            continue
-        for word in overrides:
-            if split(word)[0].partition(".")[0] == section:
-                raise UserError(f"{word}: nothing uses it; {learner.__name__} has no {section}")
-        config[section] = None
+        if section not in signature(learner).parameters and section in config:
+            _refuse((section,), overrides, f"{learner.__name__} has no {section}")
+            config[section] = None
+
+
+def _refuse(sections: Sequence[str], overrides: Sequence[str], reason: str) -> None:
+    for word in overrides:
+        if split(word)[0].partition(".")[0] in sections:
+            raise UserError(f"{word}: nothing uses it; {reason}")
 
 
 def _target(config: DictConfig, section: str) -> Any:

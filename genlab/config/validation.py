@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.bounds import Bound
+from genlab.bounds import Bound, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.mistakes import explain
 from genlab.config.passing import passed_on
@@ -25,10 +25,17 @@ SCALARS = {"seed": Seed, "outputs": str}
 FREE = frozenset({"choices", "command"})
 # What genlab hands in itself when it builds the objects of a section.
 SUPPLIED = {
+    "data": frozenset({"network"}),
     "objective": frozenset({"model", "settings", "optimizer", "schedule", "target"}),
     "optimizer": frozenset({"params"}),
     "logger": frozenset({"save_dir", "name", "version"}),
+    "pinn": frozenset({"problem"}),
+    "sampler": frozenset({"domain", "n_points", "seed", "model"}),
 }
+
+
+# What genlab reads itself before it builds the object of a section, and what it has to be.
+READ: dict[str, dict[str, Any]] = {"sampler": {"refresh": PositiveInt}}
 
 
 def check(config: DictConfig) -> None:
@@ -41,18 +48,29 @@ def check(config: DictConfig) -> None:
         UserError: The first mistake, with the key, the value and what was expected.
     """
     plain = _resolve(config)
-    allowed = _sections(plain["command"])
-    for key in sorted(plain.keys() - allowed):
-        hint = nearest(key, allowed - FREE)
+    needed, optional = _sections(plain["command"])
+    for key in sorted(plain.keys() - needed - optional):
+        hint = nearest(key, needed - FREE)
         raise UserError(f"{key}={spell(plain[key])}: nothing takes this key; {hint}")
-    for key in sorted(allowed - plain.keys()):
+    for key in sorted(needed - plain.keys()):
         raise UserError(f"{key}: missing; see `genlab list {key}`")
     for key, annotation in SCALARS.items():
         _check_value(key, plain[key], annotation)
     _check_choices(plain)
     for key, node in plain.items():
         if key not in SCALARS and key not in FREE:
-            check_node(key, node, SUPPLIED.get(key, frozenset()))
+            check_node(key, _without_read(key, node), SUPPLIED.get(key, frozenset()))
+
+
+def _without_read(key: str, node: Any) -> Any:
+    """A section without the keys that genlab reads itself, which are checked here."""
+    if key not in READ or not isinstance(node, Mapping):
+        return node
+    for name, annotation in READ[key].items():
+        if name not in node:
+            raise UserError(f"{key}.{name}: missing; genlab needs it")
+        _check_value(f"{key}.{name}", node[name], annotation)
+    return {name: value for name, value in node.items() if name not in READ[key]}
 
 
 def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -> None:
@@ -151,19 +169,24 @@ def _check_value(key: str, value: object, annotation: Any) -> None:
         raise UserError(f"{key}={spell(value)}: expected {expectation(value, annotation)}")
 
 
-def _sections(command: str) -> set[str]:
-    """The top-level keys that the primary config has: its own, and those of its groups."""
+def _sections(command: str) -> tuple[set[str], set[str]]:
+    """The top-level keys of the primary config, its own and those of its groups.
+
+    Returns:
+        Those that it always has, and those of groups in which nothing needs to be chosen.
+    """
     text = OmegaConf.load(config_dir() / f"{command}.yaml")
     primary = cast(dict[str, Any], OmegaConf.to_container(text, resolve=False))
     own = primary.keys() - {"defaults", "hydra"}
     groups = {
-        group
+        group: option
         for entry in primary["defaults"]
         if isinstance(entry, Mapping)
         for group, option in entry.items()
-        if option is not None and " " not in group and "@_global_" not in group
+        if " " not in group and "@_global_" not in group
     }
-    return own | groups
+    chosen = {group for group, option in groups.items() if option is not None}
+    return own | chosen, groups.keys() - chosen
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from genlab.batch import Batch
-from genlab.densities.density import Density
 from genlab.learning.ema import EMA
 from genlab.learning.learner import Learner
 from genlab.learning.schedules import Schedule
@@ -27,7 +26,7 @@ class GradientLearner(Learner):
     """One step is one gradient step; subclasses implement `loss`.
 
     Args:
-        model: The density to learn.
+        model: The density to learn, or another module.
         settings: How long, where and how carefully.
         optimizer: Makes the optimiser of some parameters.
         schedule: Factor on the learning rate as a function of the step and the number of steps.
@@ -35,7 +34,7 @@ class GradientLearner(Learner):
 
     def __init__(
         self,
-        model: Density,
+        model: nn.Module,
         settings: TrainerSettings,
         *,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
@@ -51,7 +50,7 @@ class GradientLearner(Learner):
         self.gradient_norm: Tensor | None = None
 
     @abstractmethod
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+    def loss(self, batch: Any) -> Float[Tensor, ""]:
         """The loss of one batch."""
 
     @property
@@ -75,7 +74,7 @@ class GradientLearner(Learner):
             if self._ema_state is not None:
                 self.ema.load_state_dict(self._ema_state)
 
-    def update(self, batch: Batch) -> Float[Tensor, ""]:
+    def update(self, batch: Any) -> Float[Tensor, ""]:
         optimizer = self.optimizer
         factor = self.schedule(self.step, self.settings.max_steps)
         for group in optimizer.param_groups:

@@ -11,10 +11,9 @@ from typing import Any, ClassVar, Literal
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlab.batch import Batch
-from genlab.densities.density import Density
 from genlab.evaluation.inference import inference
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
@@ -34,7 +33,7 @@ class Learner(pl.LightningModule):
     Subclasses implement `update`, one step, and `validate`, the metrics of one batch.
 
     Args:
-        model: The density to learn.
+        model: The density to learn, or another module.
         settings: How long, where and how carefully.
 
     Attributes:
@@ -52,10 +51,10 @@ class Learner(pl.LightningModule):
     reports: tuple[str, ...] = ("val/loss", "val/nll")
     whole_passes: bool = False
 
-    def __init__(self, model: Density, settings: TrainerSettings) -> None:
+    def __init__(self, model: nn.Module, settings: TrainerSettings) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.model = model
+        self.model: Any = model
         self.settings = settings
         self.step = 0
         self.stop_requested = False
@@ -96,7 +95,8 @@ class Learner(pl.LightningModule):
 
     def scalars(self) -> dict[str, float]:
         """What the logs show of the last step besides the loss."""
-        return self.model.diagnostics()
+        scalars: dict[str, float] = self.model.diagnostics()
+        return scalars
 
     def request_stop(self) -> None:
         """Stop after the present step."""

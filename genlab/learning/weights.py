@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genlab.densities.density import Density
+from torch import nn
+
 from genlab.errors import RunError
 from genlab.learning.checkpoint_io import load_checkpoint
 
 __all__ = ["load_weights"]
 
 
-def load_weights(model: Density, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path) -> None:
     """Load a checkpoint's weights, the averaged ones where it has them, in their own type.
 
     Raises:

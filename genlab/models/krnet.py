@@ -102,6 +102,13 @@ class KRNet(Flow):
         last = [] if bins is None else [CDFLayer(dim, bins=bins)]
         self.layers = of_vectors(self.event_shape, [*blocks, *last])
 
+    def confine(self, box: Box, *, base: Base) -> None:
+        super().confine(box, base=base)
+        for module in self.modules():
+            if isinstance(module, Coupling):
+                assert isinstance(module.conditioner, MLP)
+                module.conditioner.start_from_zero()
+
 
 def _active(dim: int, groups: int) -> list[int]:
     """Numbers of coordinates that the blocks act on: groups as even as can be fall away."""

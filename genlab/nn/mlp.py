@@ -52,11 +52,14 @@ class MLP(nn.Sequential):
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(widths):
             layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]
-        last = nn.Linear(widths[-1], out_features)
+        super().__init__(*layers, nn.Linear(widths[-1], out_features))
         if zero_last:
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-        super().__init__(*layers, last)
+            self.start_from_zero()
+
+    def start_from_zero(self) -> None:
+        """Make it the zero function, by its last layer."""
+        for parameter in self[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, x: Float[Tensor, "n i"], context: Float[Tensor, "n c"] | None = None

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["SMOOTH", "SmoothActivation", "value_and_slope"]
+__all__ = ["SMOOTH", "SmoothActivation", "three_derivatives", "value_and_slope"]
 
 SmoothActivation = Literal["silu", "tanh", "softplus", "gelu"]
 
@@ -39,3 +39,30 @@ def value_and_slope(
     below = 0.5 + 0.5 * torch.erf(x * math.sqrt(0.5))
     density = torch.exp(-0.5 * x.square()) * (1 / math.sqrt(2 * math.pi))
     return x * below, below + x * density
+
+
+def three_derivatives(
+    activation: SmoothActivation, x: Float[Tensor, "*shape"]
+) -> tuple[
+    Float[Tensor, "*shape"],
+    Float[Tensor, "*shape"],
+    Float[Tensor, "*shape"],
+    Float[Tensor, "*shape"],
+]:
+    """The value ``s(x)``, and the first, second and third derivative there."""
+    if activation == "tanh":
+        value = torch.tanh(x)
+        slope = 1 - value.square()
+        return value, slope, -2 * value * slope, slope * (4 - 6 * slope)
+    if activation == "gelu":
+        value, slope = value_and_slope(activation, x)
+        density = torch.exp(-0.5 * x.square()) * (1 / math.sqrt(2 * math.pi))
+        return value, slope, density * (2 - x.square()), density * x * (x.square() - 4)
+    # The logistic function and its derivatives make up both others.
+    gate = torch.sigmoid(x)
+    first = gate * (1 - gate)
+    second = first * (1 - 2 * gate)
+    third = first * (1 - 6 * first)
+    if activation == "softplus":
+        return F.softplus(x), gate, first, second
+    return x * gate, gate + x * first, 2 * first + x * second, 3 * second + x * third

@@ -102,6 +102,11 @@ class RunDirectory:
         return self.path / "figures"
 
     @property
+    def stages(self) -> Path:
+        """Folder of a solve's stages."""
+        return self.path / "stages"
+
+    @property
     def log(self) -> Path:
         """The run's log."""
         return self.path / "run.log"

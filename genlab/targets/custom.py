@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import PositiveInt
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError
 from genlab.targets.target import Target
+from genlab.userfile import UserFile
 
 __all__ = ["Custom"]
 
-_Result = TypeVar("_Result")
 TRIAL = 3
 
 
@@ -49,29 +44,23 @@ class Custom(Target):
 
     def __init__(self, file: str, dim: PositiveInt) -> None:
         super().__init__()
-        self.file = str(Path(file).expanduser().absolute())
         self.event_shape = (dim,)
-        self._key = f"data.file={file}"
-        names = self._run()
-        self._sample = self._function(names, "sample")
-        self._density = self._function(names, "log_prob")
+        self._file = UserFile(file, "data.file")
+        self._sample = self._file.function("sample")
+        self._density = self._file.function("log_prob")
         if self._sample is None and self._density is None:
-            own = [name for name, value in names.items() if callable(value)]
-            hint = f"; {nearest('sample', own)}" if own else ""
-            raise UserError(
-                f"{self._key}: defines no function sample(n, generator) or log_prob(x){hint}"
-            )
-        self.log_z = self._constant(names)
-        self.entropy = self._number(names, "entropy")
-        bound = self._number(names, "bound")
+            raise self._file.missing("sample(n, generator) or log_prob(x)", "sample")
+        self.log_z = self._constant()
+        self.entropy = self._file.number("entropy")
+        bound = self._file.number("bound")
         if bound is not None and not bound > 0:
-            raise UserError(f"{self._key}: bound is {bound:g}, expected a positive number")
+            raise UserError(f"{self._file.key}: bound is {bound:g}, expected a positive number")
         self.bound = Target.bound if bound is None else bound
         self._try()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Functions of a file that is not importable cannot be pickled: the file is what is kept.
-        return partial(Custom, self.file, *self.event_shape), ()
+        return partial(Custom, self._file.path, *self.event_shape), ()
 
     @property
     def has_samples(self) -> bool:
@@ -89,8 +78,12 @@ class Custom(Target):
         sample = self._sample
         if sample is None:
             return super().sample(n, generator=generator)
-        x: Tensor = self._call(f"sample({n}, generator)", lambda: sample(n, generator=generator))
-        self._check(f"sample({n}, generator)", x, (n, *self.event_shape))
+        x = self._file.tensor(
+            f"sample({n}, generator)",
+            lambda: sample(n, generator=generator),
+            (n, *self.event_shape),
+            hint=self._hint,
+        )
         return x.float()
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
@@ -102,9 +95,18 @@ class Custom(Target):
         density = self._density
         if density is None:
             return super().energy(x)
-        log_p: Tensor = self._call("log_prob(x)", lambda: density(x))
-        self._check(f"log_prob(x) of x {list(x.shape)}", log_p, (len(x),))
+        log_p = self._file.tensor(
+            "log_prob(x)",
+            lambda: density(x),
+            (len(x),),
+            given=f" of x {list(x.shape)}",
+            hint=self._hint,
+        )
         return -log_p.to(x)
+
+    @property
+    def _hint(self) -> str:
+        return f" (data.dim={self.event_shape[0]})"
 
     def _try(self) -> None:
         """Find mistakes before anything is trained on them."""
@@ -116,85 +118,25 @@ class Custom(Target):
             self.sample(TRIAL, generator=torch.Generator().manual_seed(0)) for _ in range(2)
         )
         if not x.isfinite().all():
-            raise UserError(f"{self._key}: sample({TRIAL}, generator) returned {x.tolist()}")
+            raise UserError(f"{self._file.key}: sample({TRIAL}, generator) returned {x.tolist()}")
         if not torch.equal(x, again):
             raise UserError(
-                f"{self._key}: sample gives other numbers for the same generator; "
+                f"{self._file.key}: sample gives other numbers for the same generator; "
                 "draw them with torch.rand(..., generator=generator)"
             )
         if self.has_energy and not self.energy(x).isfinite().all():
             raise UserError(
-                f"{self._key}: log_prob of samples {x.tolist()} is {(-self.energy(x)).tolist()}, "
-                "expected finite numbers"
+                f"{self._file.key}: log_prob of samples {x.tolist()} is "
+                f"{(-self.energy(x)).tolist()}, expected finite numbers"
             )
 
-    def _run(self) -> dict[str, Any]:
-        """Run the file; the names that it defines."""
-        path = Path(self.file)
-        if not path.is_file():
-            near = [other.name for other in path.parent.glob("*.py")]
-            hint = f"; {nearest(path.name, near)}" if near else ""
-            raise UserError(f"{self._key}: no such file{hint}")
-        module = ModuleType(f"genlab_custom_{path.stem}")
-        module.__file__ = self.file
-        before = set(vars(module)) | {"__builtins__"}
-        # Dataclasses look the module of a class up by name.
-        sys.modules[module.__name__] = module
-        self._call("", lambda: _execute(path, vars(module)))
-        return {name: value for name, value in vars(module).items() if name not in before}
-
-    def _call(self, what: str, function: Callable[[], _Result]) -> _Result:
-        """Call into the user's file; an exception there becomes an error that names its line."""
-        try:
-            return function()
-        except Exception as error:
-            line = _line(error, self.file)
-            where = f", line {line}" if line else ""
-            doing = f"{what} raised " if what else ""
-            raise UserError(
-                f"{self._key}{where}: {doing}{type(error).__name__}: {error}"
-            ) from error
-
-    def _check(self, what: str, value: object, shape: tuple[int, ...]) -> None:
-        if not isinstance(value, Tensor):
-            raise UserError(
-                f"{self._key}: {what} returned {type(value).__name__}, expected a torch tensor"
-            )
-        if value.shape != shape:
-            raise UserError(
-                f"{self._key}: {what} returned shape {list(value.shape)}, expected {list(shape)} "
-                f"(data.dim={self.event_shape[0]})"
-            )
-
-    def _function(self, names: dict[str, Any], name: str) -> Callable[..., Any] | None:
-        function: Any = names.get(name)
-        if function is None or callable(function):
-            return cast(Callable[..., Any] | None, function)
-        raise UserError(f"{self._key}: {name} is {function!r}, expected a function")
-
-    def _constant(self, names: dict[str, Any]) -> float | None:
+    def _constant(self) -> float | None:
         """The logarithm of the integral of ``exp(log_prob)``; None where it is unknown."""
-        normalised = names.get("normalised", True)
+        normalised = self._file.names.get("normalised", True)
         if not isinstance(normalised, bool):
-            raise UserError(f"{self._key}: normalised is {normalised!r}, expected True or False")
-        if "log_z" in names:
-            return self._number(names, "log_z")
+            raise UserError(
+                f"{self._file.key}: normalised is {normalised!r}, expected True or False"
+            )
+        if "log_z" in self._file.names:
+            return self._file.number("log_z")
         return 0.0 if normalised else None
-
-    def _number(self, names: dict[str, Any], name: str) -> float | None:
-        value = names.get(name)
-        if value is not None and not isinstance(value, int | float):
-            raise UserError(f"{self._key}: {name} is {value!r}, expected a number")
-        return None if value is None else float(value)
-
-
-def _execute(path: Path, names: dict[str, Any]) -> None:
-    exec(compile(path.read_bytes(), str(path), "exec"), names)
-
-
-def _line(error: Exception, file: str) -> int | None:
-    """The line of ``file`` where an exception was raised; None if it passed through none."""
-    if isinstance(error, SyntaxError) and error.filename == file:
-        return error.lineno
-    frames = traceback.extract_tb(error.__traceback__)
-    return next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)

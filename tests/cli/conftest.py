@@ -54,9 +54,8 @@ def assembly(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType("genlab.assembly")
     model: Density = StandardNormal((2,))
     data = SimpleNamespace(columns=None, context_columns=())
-    experiment = SimpleNamespace(
-        model=model, data=data, test=lambda: {"test/nll": 2.5, "test/nll/se": 0.01}
-    )
+    metrics = {"test/nll": 2.5, "test/nll/se": 0.01}
+    experiment = SimpleNamespace(model=model, density=model, data=data, test=lambda: metrics)
     module.load = lambda path: experiment
     monkeypatch.setitem(sys.modules, "genlab.assembly", module)
     monkeypatch.setattr(genlab, "assembly", module, raising=False)

@@ -29,6 +29,7 @@ class Experiment:
 
     made: list[tuple[DictConfig, RunDirectory, bool]]
     fails_with: BaseException | None
+    likelihood = "exact"
 
     def __init__(self, config: DictConfig, run: RunDirectory) -> None:
         self.config, self.run, self.model = config, run, StandardNormal((2,))
@@ -45,7 +46,7 @@ def fits(assembly: ModuleType, monkeypatch: pytest.MonkeyPatch) -> type[Experime
     """Experiments that were fitted; their configurations are taken as checked."""
     monkeypatch.setattr("genlab.config.check", lambda config: None)
     Experiment.made, Experiment.fails_with = [], None
-    assembly.Experiment = Experiment
+    assembly.from_config = Experiment
     return Experiment
 
 

@@ -152,7 +152,7 @@ class Given(Density):
 def conditional(make_run: MakeRun, assembly: ModuleType) -> None:
     make_run()
     data = SimpleNamespace(columns=("a", "b"), context_columns=("p", "q"))
-    assembly.load = lambda path: SimpleNamespace(model=Given(), data=data)
+    assembly.load = lambda path: SimpleNamespace(density=Given(), data=data)
 
 
 def test_a_table_comes_back_with_its_columns(conditional: None, capsys: Capture) -> None:
@@ -218,7 +218,7 @@ def test_a_picture_of_samples(make_run: MakeRun, assembly: ModuleType) -> None:
 
 def test_no_picture_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsys: Capture) -> None:
     make_run()
-    assembly.load = lambda path: SimpleNamespace(model=StandardNormal((3,)))
+    assembly.load = lambda path: SimpleNamespace(density=StandardNormal((3,)))
     assert main(["sample", "run", "-o", "x.png"]) == 2
     assert "a .png shows points in the plane" in capsys.readouterr().err
     assert not Path("x.png").exists()

@@ -258,12 +258,13 @@ def test_resolving_the_directory_makes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_names_groups_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    train.run(["--help"])
+@pytest.mark.parametrize("command", ["train", "solve"])
+def test_help_names_groups_and_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    train.run(["--help"], command=command)
     text = capsys.readouterr().out
-    assert text.startswith("genlab train: ")
+    assert text.startswith(f"genlab {command}: ")
     assert "\nmodel: " in text
-    assert "\n  genlab train -m " in text
+    assert f"\n  genlab {command} -m " in text
 
 
 def test_a_folder_of_the_users_own(fits: Fits, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ GROUPS = (
     "coupling",
     "data",
     "experiment",
+    "indicator",
     "logger",
     "model",
     "network",
@@ -20,6 +21,9 @@ GROUPS = (
     "observation",
     "optimizer",
     "path",
+    "pinn",
+    "problem",
+    "sampler",
     "schedule",
     "solver",
     "trainer",
@@ -41,6 +45,7 @@ ALONE = {
     "data=images": ["+data.source={_target_: genlab.data.Digits}", "data.event_shape=[1,8,8]"],
     "data=custom": ["data.file=my_target.py"],
     "objective=mixture": ["model=gmm"],
+    "problem=custom": ["problem.file=my_pde.py"],
 }
 
 
@@ -56,10 +61,27 @@ def test_starts_with_one_line_of_description(path: Path) -> None:
 PARTS = ("coupling", "network", "path", "solver", "objective=flow_matching")
 
 
+# Of a solve.
+SOLVES = ("indicator", "pinn", "problem", "sampler", "experiment=pinn_")
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_each_option_passes_the_check(option: str) -> None:
     family = ["model=flow-matching"] if option.startswith(PARTS) else []
-    check(compose("train", [*family, option, *ALONE.get(option, [])]))
+    command = "solve" if option.startswith(SOLVES) else "train"
+    check(compose(command, [*family, option, *ALONE.get(option, [])]))
+
+
+FAMILIES = [option for option in OPTIONS if option.startswith("model=")]
+
+
+@pytest.mark.parametrize("sampler", ["das", "bootstrap"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_is_taught_in_its_own_way(family: str, sampler: str) -> None:
+    config = compose("solve", [family, f"sampler={sampler}"])
+    check(config)
+    assert config.choices.sampler == sampler
+    assert config.optimizer.lr == 2e-3  # the network's own, whatever the family wants
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -26,10 +26,11 @@ class Divergence(Callback):
     Where the data are to blame, the message says so.
 
     Args:
-        threshold: Nats a dimension above the lowest mean loss of a chunk so far.
+        threshold: Nats a dimension above the lowest mean loss of a chunk so far; None for losses
+            of no such scale, which may only not become infinite.
     """
 
-    def __init__(self, *, threshold: Positive) -> None:
+    def __init__(self, *, threshold: Positive | None) -> None:
         self.threshold = threshold
         self.lowest = math.inf
 
@@ -38,7 +39,9 @@ class Divergence(Callback):
     ) -> None:
         assert isinstance(learner, Learner)
         losses = learner.losses.float().cpu()
-        limit = self.lowest + self.threshold * math.prod(learner.model.event_shape)
+        limit = math.inf
+        if self.threshold is not None:
+            limit = self.lowest + self.threshold * math.prod(learner.model.event_shape)
         lost = ~torch.isfinite(losses)
         # One batch of heavy-tailed data may lie far above; half a chunk does not.
         if losses.median() > limit:

@@ -1,4 +1,4 @@
-"""From a configuration to objects, from objects to a trained model in a run directory."""
+"""A run: from a configuration to objects, from objects to a trained model in its directory."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from lightning.fabric.utilities.seed import seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.assembly.residual import residual_network
 from genlab.config import (
     OPTIONAL,
     build,
-    check,
-    compose,
     locate,
+    names,
     plain,
-    read_config,
     source_node,
 )
-from genlab.data.module import DataModule
 from genlab.data.preceding import precede
 from genlab.densities.density import Density
 from genlab.errors import GenlabError, UserError, nearest
@@ -35,7 +33,6 @@ from genlab.learning.callbacks import Checkpoints, Patience, StopOnSignal
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
-from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
@@ -47,7 +44,7 @@ from genlab.recording import recorded
 from genlab.runs.directory import RunDirectory, claim
 from genlab.runs.files import atomic_path, read_json, write_json
 from genlab.runs.find import resolve
-from genlab.runs.manifest import flatten, read_manifest
+from genlab.runs.manifest import flatten
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -55,7 +52,7 @@ if TYPE_CHECKING:
 
     from genlab.targets.target import Target
 
-__all__ = ["Experiment", "experiment", "load"]
+__all__ = ["Experiment"]
 
 RUN_VARIABLE = "GENLAB_RUN"
 
@@ -74,7 +71,7 @@ class Experiment:
     Attributes:
         config: The configuration, resolved.
         data: The DataModule; ``data.target`` is the distribution behind it, where there is one.
-        model: The density, in plain torch.
+        model: The density, in plain torch; of a solve, the network ``u``.
         module: The learner that Lightning trains.
         directory: The run directory, or None before the first `fit`.
 
@@ -82,8 +79,8 @@ class Experiment:
         UserError: The configuration cannot be built.
     """
 
-    data: DataModule
-    model: Density
+    data: Any
+    model: Any
     module: Learner
 
     def __init__(self, config: DictConfig, directory: RunDirectory | None = None) -> None:
@@ -94,7 +91,18 @@ class Experiment:
         if self.settings.threads is not None:
             torch.set_num_threads(self.settings.threads)
         seed_everything(config.seed, verbose=False)
-        self.data = build(config, "data")
+        self._assemble()
+        if self.settings.monitor not in self.module.reports:
+            raise UserError(
+                f"trainer.monitor={self.settings.monitor}: not a validation metric; "
+                f"{nearest(self.settings.monitor, self.module.reports)}"
+            )
+
+    def _assemble(self) -> None:
+        """Build the data, the model and the learner."""
+        config = self.config
+        given = {} if config.get("problem") is None else {"network": residual_network(config)}
+        self.data = build(config, "data", **given)
         _describe_source(config)
         self.model = build(config, "model")
         precede(self.model, self.data)
@@ -106,11 +114,6 @@ class Experiment:
             **{name: build(config, name) for name in OPTIONAL if config[name] is not None},
             **self._source(),
         )
-        if self.settings.monitor not in self.module.reports:
-            raise UserError(
-                f"trainer.monitor={self.settings.monitor}: not a validation metric; "
-                f"{nearest(self.settings.monitor, self.module.reports)}"
-            )
 
     def fit(
         self, *, resume: bool = False, callbacks: Sequence[Callback] = ()
@@ -144,21 +147,21 @@ class Experiment:
             callbacks=[
                 *self._callbacks(),
                 *callbacks,
+                *self._keepers(run),
                 Patience(),
                 checkpoints,
                 StopOnSignal(interruption),
             ],
         )
-        with recorded(run, self.config, self.model.likelihood, self.module), interruption.handled():
+        with recorded(run, self.config, self.likelihood, self.module), interruption.handled():
             for remark in self.data.remarks:
                 logging.getLogger("genlab.data").info("%s", remark)
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             if not trainer.is_global_zero:
                 return {}
             log.info("testing the best weights")
-            load_weights(self.model, run.best)
+            self.restore()
             numbers = self._evaluate() | self._training_numbers()
-            numbers |= self.model.summary(self.data.training_set)
             assert checkpoints.best is not None
             metrics = self._record(numbers | {self.settings.monitor: checkpoints.best})
             log.info("drawing the figures")
@@ -176,6 +179,16 @@ class Experiment:
         """
         return self._record(self._evaluate())
 
+    def restore(self) -> None:
+        """Take the best weights of the run's directory, in evaluation mode.
+
+        Raises:
+            RunError: The checkpoint is missing or damaged.
+        """
+        assert self.directory is not None
+        load_weights(self.model, self.directory.best)
+        self._place()
+
     def figures(self) -> dict[str, Figure]:
         """Draw the figures of the present weights, by name."""
         test, training = self.data.test, self.data.training_set
@@ -189,6 +202,18 @@ class Experiment:
             names=self.data.columns,
             generator=generator(self.config.seed, "figures"),
         )
+
+    @property
+    def likelihood(self) -> str:
+        """What the run's record says of its density."""
+        likelihood: str = self.model.likelihood
+        return likelihood
+
+    @property
+    def density(self) -> Density:
+        """The density that the run has learned, with its present weights."""
+        model: Density = self.model
+        return model
 
     def animate(self, folder: Path) -> Path:
         """Write how the model carries its base to the data as ``paths.gif``, and return its path.
@@ -245,7 +270,13 @@ class Experiment:
             "train/steps": self.module.step,
             "time/fit_seconds": self.module.seconds,
             "time/steps_per_second": self.module.step / self.module.seconds,
+            **self._summary(),
         }
+
+    def _summary(self) -> dict[str, float]:
+        """Numbers that only this family has."""
+        numbers: dict[str, float] = self.model.summary(self.data.training_set)
+        return numbers
 
     def _record(self, numbers: dict[str, float]) -> dict[str, float | None]:
         """Metrics as they are kept: what is not finite is None, what was measured before stays."""
@@ -260,8 +291,16 @@ class Experiment:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
         self.module.start(self.data.first_rows())
-        if self.settings.warm_start is not None:
-            _warm_start(self.model, self.settings.warm_start)
+        self._warm_start()
+
+    def _warm_start(self) -> None:
+        if (run := self.settings.warm_start) is None:
+            return
+        try:
+            load_weights(self.model, resolve(run).best)
+        except GenlabError as error:
+            reason = str(error).removeprefix(f"{run}: ")
+            raise UserError(f"trainer.warm_start={run}: {reason}") from error
 
     def _place(self) -> None:
         # The target stays where the generators of the data are, on the CPU.
@@ -272,7 +311,7 @@ class Experiment:
         if rank_zero_only.rank:  # type: ignore[attr-defined]
             return RunDirectory(Path(os.environ[RUN_VARIABLE]))
         now = datetime.now()
-        name = f"{now:%H-%M-%S}-{self.config.choices.model}-{self.config.choices.data}"
+        name = "-".join((f"{now:%H-%M-%S}", *names(self.config.choices)))
         path = claim(Path(self.config.outputs) / f"{now:%Y-%m-%d}", name)
         os.environ[RUN_VARIABLE] = str(path)
         return RunDirectory.create(path)
@@ -286,42 +325,13 @@ class Experiment:
             place["purge_step"] = load_checkpoint(run.last)["step"] + 1
         return [build(self.config, "logger", **place)]
 
+    def _keepers(self, run: RunDirectory) -> list[Callback]:
+        """Callbacks that keep what only this kind of run has; none here."""
+        return []
+
     def _callbacks(self) -> list[Any]:
         nodes = self.config.callbacks or {}
         return [build(nodes, name) for name, node in nodes.items() if node is not None]
-
-
-def experiment(*overrides: str) -> Experiment:
-    """The experiment of ``genlab train`` with the same overrides.
-
-    >>> import genlab
-    >>> run = genlab.experiment("model=realnvp", "data=moons", "trainer.max_steps=100")
-    >>> metrics = run.fit()  # doctest: +SKIP
-
-    Raises:
-        UserError: An override is wrong; the message names the nearest valid choice.
-    """
-    config = compose("train", overrides)
-    check(config)
-    return Experiment(config)
-
-
-def load(run_dir: str | Path) -> Experiment:
-    """The experiment of a run, with its best weights, in evaluation mode.
-
-    Raises:
-        UserError: There is no run, or one of another version.
-        RunError: The checkpoint is missing or damaged.
-    """
-    run = RunDirectory.open(run_dir)
-    read_manifest(run)
-    # Building a model draws its first weights: that is nothing to the caller's random numbers.
-    state = rng_state()
-    loaded = Experiment(read_config(run), run)
-    set_rng_state(state)
-    load_weights(loaded.model, run.best)
-    loaded._place()
-    return loaded
 
 
 def _describe_source(config: DictConfig) -> None:
@@ -329,11 +339,3 @@ def _describe_source(config: DictConfig) -> None:
     source = config.model.get("source")
     if isinstance(source, str) and source not in SOURCES:
         config.model.source = source_node(source, config.model.event_shape, SOURCES)
-
-
-def _warm_start(model: Density, run: str) -> None:
-    try:
-        load_weights(model, resolve(run).best)
-    except GenlabError as error:
-        reason = str(error).removeprefix(f"{run}: ")
-        raise UserError(f"trainer.warm_start={run}: {reason}") from error

@@ -1,0 +1,188 @@
+"""A run of ``genlab solve``: a PDE, a network, and a sampler of its collocation points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from lightning.fabric.utilities.seed import seed_everything
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from genlab.assembly.training import Experiment
+from genlab.config import OPTIONAL, build
+from genlab.densities.density import Density
+from genlab.errors import UserError
+from genlab.learning.checkpoint_io import load_checkpoint
+from genlab.learning.trainer import device_of
+from genlab.learning.weights import load_weights
+from genlab.pde import Problem
+from genlab.pinn import Network, Solver
+from genlab.pinn.figures import animate_stages, curves_figure, solution_figure, stages_figure
+from genlab.pinn.keeping import Keeper
+from genlab.pinn.stage import read_stages
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import atomic_path
+from genlab.samplers import Sampler
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
+    from matplotlib.figure import Figure
+
+__all__ = ["Solve"]
+
+SIZE = 200
+
+
+class Solve(Experiment):
+    """One solve: an `Experiment` with a problem for its data, and a sampler beside the network.
+
+    Attributes:
+        problem: The PDE, with its solution where it is known.
+        sampler: What chooses the points.
+        model: The network ``u``: ``model(x)`` is the solution at points ``[n, d]``.
+        module: The solver that Lightning trains.
+    """
+
+    problem: Problem
+    sampler: Sampler
+    model: Network
+    module: Solver
+
+    def _assemble(self) -> None:
+        config = self.config
+        if config.trainer.devices != 1 or config.trainer.num_nodes != 1:
+            raise UserError(
+                f"trainer.devices={config.trainer.devices}: a solve runs on one device; use "
+                "trainer.devices=1"
+            )
+        self.problem = build(config, "problem")
+        self.data = build(config, "data")
+        common = {"domain": self.problem.domain, "n_points": self.problem.n_points}
+        if config.model is not None:
+            common["model"] = build(config, "model")
+        chosen = OmegaConf.masked_copy(
+            config.sampler, [k for k in config.sampler if k != "refresh"]
+        )
+        self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
+        self.model = build(config, "pinn", self.problem)
+        self.module = Solver(
+            self.model,
+            self.settings,
+            sampler=self.sampler,
+            indicator=build(config, "indicator"),
+            refresh=config.sampler.refresh,
+            seed=config.seed,
+            **{name: build(config, name) for name in OPTIONAL},
+        )
+
+    def initialise(self) -> None:
+        """Give the network the weights of another run, where that is asked for."""
+        seed_everything(self.config.seed, verbose=False)
+        self._warm_start()
+
+    @property
+    def likelihood(self) -> str:
+        """What the run's record says of the sampler's model."""
+        model = getattr(self.sampler, "model", None)
+        return model.likelihood if isinstance(model, Density) else "none"
+
+    @property
+    def density(self) -> Density:
+        """The sampler's model.
+
+        Raises:
+            UserError: The sampler has none.
+        """
+        model = getattr(self.sampler, "model", None)
+        if not isinstance(model, Density):
+            raise UserError(
+                f"sampler={self.config.choices.sampler}: it learns no density; a solve with das, "
+                "aas or bootstrap does"
+            )
+        return model
+
+    def restore(self) -> None:
+        """Take the best weights of the run's directory, with the sampler as it was then.
+
+        Raises:
+            RunError: The checkpoint is missing or damaged.
+        """
+        assert self.directory is not None
+        load_weights(self.model, self.directory.best)
+        if not self.module.step:
+            self.module.restore(load_checkpoint(self.directory.best)["solve"])
+        self._place()
+
+    def figures(self) -> dict[str, Figure]:
+        """Draw the figures of the present weights and of the run's stages, by name."""
+        assert self.directory is not None
+        figures = {
+            "curves": curves_figure(load_checkpoint(self.directory.last)["solve"]["history"])
+        }
+        if stages := read_stages(self.directory.stages):
+            figures["stages"] = stages_figure(stages, self.problem.domain)
+            if self.problem.dim == 2:
+                figures["solution"] = self._solution(stages[-1].x)
+        return figures
+
+    def animate(self, folder: Path) -> Path:
+        """Write the stages as ``stages.gif``, and return its path.
+
+        Raises:
+            UserError: The run has kept no stages.
+        """
+        assert self.directory is not None
+        stages = read_stages(self.directory.stages)
+        if not stages:
+            raise UserError(f"plot --animate: {self.directory.stages} holds no stages")
+        path = folder / "stages.gif"
+        with atomic_path(path) as temporary:
+            animate_stages(stages, self.problem.domain, temporary)
+        return path
+
+    def _evaluate(self) -> dict[str, float]:
+        self._place()
+        numbers = self.module.judge.metrics(self.model)
+        metrics = {f"test/{name}": value for name, value in numbers.items()}
+        if "test/relative_l2" in metrics:
+            metrics["test/relative_l2/zero"] = 1.0
+        return metrics
+
+    def _summary(self) -> dict[str, float]:
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return {
+            "model/parameters": float(parameters),
+            **self.module.costs(),
+            **self.module.sampler_scalars(),
+        }
+
+    def _place(self) -> None:
+        self.model.to(device_of(self.settings.accelerator)).eval()
+
+    def _keepers(self, run: RunDirectory) -> list[Callback]:
+        return [Keeper(run)]
+
+    @torch.no_grad()
+    def _solution(self, points: Float[Tensor, "n 2"]) -> Figure:
+        self._place()
+        domain, network = self.problem.domain, self.model
+        nodes = domain.grid(SIZE)
+        inside = domain.contains(nodes)
+        frame = network.frame(network.cast(nodes[inside]))
+
+        def field(values: Any) -> Float[Tensor, "size size"]:
+            filled = torch.full((SIZE**2,), torch.nan)
+            filled[inside] = values.cpu().float()
+            return filled.view(SIZE, SIZE)
+
+        exact = field(self.problem.exact(nodes[inside])) if self.problem.has_exact else None
+        return solution_figure(
+            field(network(frame.x)),
+            exact,
+            field(network.residual(frame).square()),
+            points,
+            domain,
+        )

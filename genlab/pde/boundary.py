@@ -1,0 +1,159 @@
+"""The part of a domain's boundary where a solution is known, and functions built from it."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.pde.domain import Box, Disk
+
+__all__ = ["Boundary", "Circle", "Faces", "Polygon"]
+
+Function = Callable[[Float[Tensor, "n d"]], Float[Tensor, " n"]]
+Face = tuple[int, Literal["low", "high"]]
+
+
+class Boundary(ABC):
+    """Where a solution is prescribed.
+
+    A hard boundary writes ``u = g + w v``: the lift ``g`` has the prescribed values there, the
+    cutoff ``w`` vanishes there and nowhere else, ``v`` is the network (Lagaris, Likas, Fotiadis,
+    "Artificial neural networks for solving ordinary and partial differential equations", 1998).
+
+    Attributes:
+        has_cutoff: Whether `cutoff` is known.
+    """
+
+    has_cutoff: bool = True
+
+    @abstractmethod
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "n d"]:
+        """``n`` independent points, uniform on the boundary."""
+
+    @abstractmethod
+    def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """``w``: zero on the boundary, about one far from it."""
+
+
+class Faces(Boundary):
+    """Some faces of a box.
+
+    Args:
+        box: The box.
+        faces: Each face by its coordinate and side; all of them if None.
+    """
+
+    def __init__(self, box: Box, faces: Sequence[Face] | None = None) -> None:
+        every: list[Face] = [(i, side) for i in range(box.dim) for side in ("low", "high")]
+        self.box = box.box
+        self.faces = list(every if faces is None else faces)
+
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "n d"]:
+        x = Box(self.box).sample(n, generator=generator, dtype=dtype)
+        sides = [high - low for low, high in self.box]
+        areas = torch.tensor([math.prod(sides) / sides[i] for i, _ in self.faces])
+        chosen = torch.multinomial(areas, n, replacement=True, generator=generator)
+        for number, face in enumerate(self.faces):
+            x[chosen == number, face[0]] = self._edge(face)
+        return x
+
+    def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        value = torch.ones_like(x[:, 0])
+        for i, (low, high) in enumerate(self.box):
+            sides = [side for coordinate, side in self.faces if coordinate == i]
+            factor = 4 if len(sides) == 2 else 1
+            for side in sides:
+                distance = x[:, i] - low if side == "low" else high - x[:, i]
+                value = value * distance / (high - low)
+            value = factor * value
+        return value
+
+    def lift(self, x: Float[Tensor, "n d"], prescribed: Function) -> Float[Tensor, " n"]:
+        """Transfinite interpolation of what is prescribed on the faces.
+
+        ``g = b - prod_i (1 - P_i) b``, where ``P_i`` interpolates linearly between the two faces
+        of coordinate i, or goes on constantly from its one face: only values on the boundary count
+        (Gordon, Hall, "Transfinite element methods", 1973). It takes ``3^d - 1`` of them a point.
+        """
+        terms = [(x, torch.ones_like(x[:, 0]))]
+        for i in sorted({coordinate for coordinate, _ in self.faces}):
+            low, high = self.box[i]
+            sides = [side for coordinate, side in self.faces if coordinate == i]
+            projected = []
+            for side in sides:
+                share = (x[:, i] - low) / (high - low)
+                share = share if side == "high" else 1 - share
+                share = share if len(sides) == 2 else torch.ones_like(share)
+                edge = self._edge((i, side))
+                for y, weight in terms:
+                    projected.append((_replaced(y, i, edge), -weight * share))
+            terms += projected
+        total: Tensor = -sum(weight * prescribed(y) for y, weight in terms[1:])  # type: ignore[assignment]
+        return total
+
+    def _edge(self, face: Face) -> float:
+        i, side = face
+        return self.box[i][side == "high"]
+
+
+class Circle(Boundary):
+    """The boundary of a disk.
+
+    Args:
+        disk: The disk.
+    """
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "n 2"]:
+        angle = 2 * math.pi * torch.rand(n, generator=generator, dtype=dtype)
+        unit = torch.stack((angle.cos(), angle.sin()), 1)
+        return unit.new_tensor(self.disk.center) + self.disk.radius * unit
+
+    def cutoff(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        return 1 - (x - x.new_tensor(self.disk.center)).square().sum(1) / self.disk.radius**2
+
+
+class Polygon(Boundary):
+    """A closed line through corners of the plane.
+
+    Args:
+        corners: In order; the last one is joined to the first.
+        cutoff: ``w`` of the polygon.
+    """
+
+    def __init__(self, corners: Sequence[tuple[float, float]], *, cutoff: Function) -> None:
+        self.corners = list(corners)
+        self._cutoff = cutoff
+
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "n 2"]:
+        start = torch.tensor(self.corners, dtype=dtype)
+        side = start.roll(-1, 0) - start
+        chosen = torch.multinomial(side.norm(dim=1), n, replacement=True, generator=generator)
+        along = torch.rand(n, 1, generator=generator, dtype=dtype)
+        return start[chosen] + along * side[chosen]
+
+    def cutoff(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        return self._cutoff(x)
+
+
+def _replaced(x: Float[Tensor, "n d"], i: int, value: float) -> Float[Tensor, "n d"]:
+    """``x`` with another i-th coordinate."""
+    columns = list(x.unbind(1))
+    columns[i] = torch.full_like(columns[i], value)
+    return torch.stack(columns, 1)

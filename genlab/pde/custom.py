@@ -1,0 +1,171 @@
+"""The user's own problem: one Python file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.bounds import PositiveInt
+from genlab.errors import UserError
+from genlab.pde.boundary import Boundary, Faces
+from genlab.pde.domain import Box, Domain, IndicatorDomain
+from genlab.pde.jet import Jet
+from genlab.pde.problem import Problem
+from genlab.userfile import UserFile
+
+__all__ = ["CustomProblem"]
+
+TRIAL = 5
+
+
+class CustomProblem(Problem):
+    """A problem that a Python file defines by these names::
+
+        box = [[-1, 1], [-1, 1]]     # an interval for each coordinate
+        def residual(x, u):          # [n], zero for a solution; u has .value [n],
+                                     # .gradient [n, d] and .laplacian [n]
+        time = True                  # if the last coordinate is time, with no condition at its end
+        def inside(x):               # if the domain is a part of the box: [n], true inside
+        def boundary(x):             # [n], prescribed values; zero without it
+        def exact(x):                # [n], if the solution is known
+        def cutoff(x):               # [n], zero on the boundary only } of a domain with `inside`,
+        def boundary_points(n, generator):    # [n, d], on it         } for a hard, a soft boundary
+
+    Functions take points ``[n, d]`` of float32 or float64, and must be made of torch operations.
+    On a box, hard and soft boundaries need nothing else. With ``inside``, a hard one needs
+    ``cutoff``, and ``boundary`` must then make sense in the whole domain.
+
+    Args:
+        file: Path of the file.
+        dim: Number of coordinates, as many as the box has intervals.
+        n_points: Collocation points that a solution is sought with.
+
+    Raises:
+        UserError: The file is missing or fails, or what it defines does not fit.
+    """
+
+    def __init__(self, *, file: str, dim: PositiveInt, n_points: PositiveInt) -> None:
+        self._file = UserFile(file, "problem.file")
+        domain = self._domain()
+        if domain.dim != dim:
+            raise UserError(
+                f"problem.dim={dim}: the box of {self._file.key} has {domain.dim} intervals; set "
+                f"problem.dim={domain.dim}"
+            )
+        time = self._file.names.get("time", False)
+        if not isinstance(time, bool):
+            raise UserError(f"{self._file.key}: time is {time!r}, expected True or False")
+        boundary: Boundary
+        if isinstance(domain, Box):
+            every = Faces(domain).faces
+            boundary = Faces(domain, every[:-1] if time else None)
+        else:
+            boundary = _UserBoundary(self._file, domain.dim)
+        space = domain.dim - 1 if time else domain.dim
+        super().__init__(domain, boundary, n_points=n_points, space=space)
+        residual = self._file.function("residual")
+        if residual is None:
+            raise self._file.missing("residual(x, u)", "residual")
+        self._residual: Callable[..., Any] = residual
+        self._prescribed = self._file.function("boundary")
+        self._exact = self._file.function("exact")
+        self._try()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Functions of a file that is not importable cannot be pickled: the file is what is kept.
+        problem = partial(CustomProblem, file=self._file.path, dim=self.dim, n_points=self.n_points)
+        return problem, ()
+
+    @property
+    def has_exact(self) -> bool:
+        return self._exact is not None
+
+    @property
+    def has_lift(self) -> bool:
+        return isinstance(self.boundary, Faces) or self.boundary.has_cutoff
+
+    def operator(self, x: Float[Tensor, "n d"], u: Jet) -> Float[Tensor, " n"]:
+        what = "residual(x, u)"
+        return self._file.tensor(what, lambda: self._residual(x, u), (len(x),), given=_given(x))
+
+    def exact(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        exact = self._exact
+        if exact is None:
+            return super().exact(x)
+        return self._file.tensor("exact(x)", lambda: exact(x), (len(x),), given=_given(x))
+
+    def prescribed(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        values = self._prescribed
+        if values is None:
+            return torch.zeros_like(x[:, 0])
+        return self._file.tensor("boundary(x)", lambda: values(x), (len(x),), given=_given(x))
+
+    def lift(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        return super().lift(x) if isinstance(self.boundary, Faces) else self.prescribed(x)
+
+    def _domain(self) -> Domain:
+        box, inside = self._file.names.get("box"), self._file.function("inside")
+        message = f"{self._file.key}: box is {box!r}, expected a list of [low, high]"
+        if not isinstance(box, list | tuple) or not box:
+            raise UserError(message)
+        for side in box:
+            numbers = isinstance(side, list | tuple) and len(side) == 2
+            if not numbers or not all(isinstance(end, int | float) for end in side):
+                raise UserError(message)
+        if inside is None:
+            return Box(box)
+        return IndicatorDomain(
+            box,
+            lambda x: self._file.tensor("inside(x)", lambda: inside(x), (len(x),)).bool(),
+        )
+
+    def _try(self) -> None:
+        """Find mistakes before anything is trained on them."""
+        draw = torch.Generator().manual_seed(0)
+        x = self.domain.sample(TRIAL, generator=draw)
+        zero = Jet(x[:, 0] * 0, x * 0, x[:, 0] * 0)
+        values = {"residual of u = 0": self.residual(x, zero), "boundary": self.prescribed(x)}
+        if self.has_exact:
+            values["exact"] = self.exact(x)
+        for name, value in values.items():
+            if not value.isfinite().all():
+                raise UserError(
+                    f"{self._file.key}: {name} is {value.tolist()} at {x.tolist()}, expected "
+                    "finite numbers"
+                )
+
+
+class _UserBoundary(Boundary):
+    """The boundary of a domain that a file tells by ``inside``."""
+
+    def __init__(self, file: UserFile, dim: int) -> None:
+        self.file, self.dim = file, dim
+        self._points, self._cutoff = file.function("boundary_points"), file.function("cutoff")
+        self.has_cutoff = self._cutoff is not None
+
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "n d"]:
+        points = self._points
+        if points is None:
+            raise self.file.missing(
+                "boundary_points(n, generator), which pinn.boundary=soft needs", "boundary_points"
+            )
+        what, shape = f"boundary_points({n}, generator)", (n, self.dim)
+        x = self.file.tensor(what, lambda: points(n, generator), shape)
+        return x.to(dtype or torch.get_default_dtype())
+
+    def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        cutoff = self._cutoff
+        if cutoff is None:
+            raise self.file.missing("cutoff(x), which pinn.boundary=hard needs", "cutoff")
+        return self.file.tensor("cutoff(x)", lambda: cutoff(x), (len(x),), given=_given(x))
+
+
+def _given(x: Tensor) -> str:
+    return f" of x {list(x.shape)}"

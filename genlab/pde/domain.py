@@ -1,0 +1,177 @@
+"""Where a PDE holds: boxes, a disk, an L, or any set that a function of points tells."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from genlab.bounds import Positive
+from genlab.errors import UserError
+
+__all__ = ["Box", "Disk", "Domain", "IndicatorDomain", "LShape"]
+
+VOLUME_POINTS = 2**20
+LOWEST_SHARE = 1e-3
+
+
+class Domain(ABC):
+    """A bounded closed set in R^d with positive volume, in a box.
+
+    Coordinates of space and time stand side by side: a problem in (x, t) has a box as its domain.
+
+    Args:
+        box: Interval of each coordinate.
+
+    Attributes:
+        box: The same.
+        dim: Number of coordinates ``d``.
+        volume: ``|Omega|``.
+        is_box: Whether the domain is its box.
+
+    Raises:
+        UserError: An interval is empty.
+    """
+
+    volume: float
+    is_box: bool = False
+
+    def __init__(self, box: Sequence[Sequence[float]]) -> None:
+        self.box = tuple((float(low), float(high)) for low, high in box)
+        self.dim = len(self.box)
+        for low, high in self.box:
+            if not low < high:
+                raise UserError(f"box: expected low < high, got [{low:g}, {high:g}]")
+
+    @abstractmethod
+    def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+        """Whether each point lies in the domain."""
+
+    @property
+    def log_uniform(self) -> float:
+        """Log-density of the uniform distribution on the domain, ``-log |Omega|``."""
+        return -math.log(self.volume)
+
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "n d"]:
+        """``n`` independent points, uniform on the domain; rejected from the box where needed.
+
+        Args:
+            n: Number of points.
+            generator: Source of randomness; the points are on its device.
+            dtype: Type of the coordinates; torch's default if None.
+        """
+        if self.is_box:
+            return self._in_box(n, generator, dtype)
+        accepted = [self._in_box(0, generator, dtype)]
+        missing = n
+        share = self.volume / math.prod(high - low for low, high in self.box)
+        while missing > 0:
+            x = self._in_box(math.ceil(1.1 * missing / share) + 16, generator, dtype)
+            accepted.append(x[self.contains(x)])
+            missing -= len(accepted[-1])
+        return torch.cat(accepted)[:n]
+
+    def grid(self, size: int) -> Float[Tensor, "k d"]:
+        """Nodes of a regular grid over the box, ends included, in rows; outside ones too."""
+        axes = [torch.linspace(low, high, size, dtype=torch.float64) for low, high in self.box]
+        return torch.cartesian_prod(*axes).view(-1, self.dim)
+
+    def _in_box(
+        self, n: int, generator: torch.Generator | None, dtype: torch.dtype | None
+    ) -> Float[Tensor, "n d"]:
+        device = "cpu" if generator is None else generator.device
+        unit = torch.rand(n, self.dim, generator=generator, dtype=dtype, device=device)
+        low, high = unit.new_tensor(self.box).unbind(1)
+        return low + (high - low) * unit
+
+
+class Box(Domain):
+    """``[l_1, h_1] x ... x [l_d, h_d]``.
+
+    Args:
+        bounds: Interval of each coordinate.
+    """
+
+    is_box = True
+
+    def __init__(self, bounds: Sequence[Sequence[float]]) -> None:
+        super().__init__(bounds)
+        self.volume = math.prod(high - low for low, high in self.box)
+
+    def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+        return _in_bounds(x, self.box)
+
+
+class Disk(Domain):
+    """``|x - c| <= R`` in the plane.
+
+    Args:
+        center: The centre ``c``.
+        radius: The radius ``R``.
+    """
+
+    def __init__(self, *, center: tuple[float, float] = (0.0, 0.0), radius: Positive = 1.0) -> None:
+        super().__init__([(c - radius, c + radius) for c in center])
+        self.center = center
+        self.radius = radius
+        self.volume = math.pi * radius**2
+
+    def contains(self, x: Float[Tensor, "n 2"]) -> Bool[Tensor, " n"]:
+        return (x - x.new_tensor(self.center)).square().sum(1) <= self.radius**2
+
+
+class LShape(Domain):
+    """``[-1, 1]^2`` without its lower right quarter ``(0, 1] x [-1, 0)``."""
+
+    def __init__(self) -> None:
+        super().__init__([(-1.0, 1.0)] * 2)
+        self.volume = 3.0
+
+    def contains(self, x: Float[Tensor, "n 2"]) -> Bool[Tensor, " n"]:
+        return _in_bounds(x, self.box) & ~((x[:, 0] > 0) & (x[:, 1] < 0))
+
+
+class IndicatorDomain(Domain):
+    """The points of a box at which a function holds.
+
+    The volume is an estimate, always the same: the share of 2^20 points of a Sobol sequence.
+
+    Args:
+        box: Interval of each coordinate.
+        inside: Tells of points ``[n, d]`` whether they belong to the domain, ``[n]``.
+
+    Raises:
+        UserError: Almost nothing of the box belongs to the domain.
+    """
+
+    def __init__(
+        self,
+        box: Sequence[Sequence[float]],
+        inside: Callable[[Float[Tensor, "n d"]], Bool[Tensor, " n"]],
+    ) -> None:
+        super().__init__(box)
+        self.inside = inside
+        sobol = torch.quasirandom.SobolEngine(self.dim)
+        low, high = torch.tensor(self.box, dtype=torch.float64).unbind(1)
+        x = low + (high - low) * sobol.draw(VOLUME_POINTS, dtype=torch.float64)
+        share = float(self.contains(x).double().mean())
+        if share < LOWEST_SHARE:
+            raise UserError(
+                f"domain: its indicator holds on {share:.2g} of the box; expected at least "
+                f"{LOWEST_SHARE:g}: choose a tighter box"
+            )
+        self.volume = share * math.prod(high - low for low, high in self.box)
+
+    def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+        return _in_bounds(x, self.box) & self.inside(x)
+
+
+def _in_bounds(x: Float[Tensor, "n d"], box: Sequence[tuple[float, float]]) -> Bool[Tensor, " n"]:
+    low, high = x.new_tensor(box).unbind(1)
+    return ((x >= low) & (x <= high)).all(1)

@@ -1,0 +1,147 @@
+"""The network u of a PINN, with its boundary values built in or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from genlab.bounds import NonNegative, PositiveInt
+from genlab.errors import UserError
+from genlab.nn.mlp import MLP
+from genlab.nn.smooth import SmoothActivation
+from genlab.pde import Jet, Problem, differentiate, propagate
+
+__all__ = ["Frame", "Network"]
+
+
+class Frame(NamedTuple):
+    """What does not change at given points while the network learns.
+
+    Attributes:
+        x: The points ``[n, d]``.
+        source: The right-hand side ``f`` there, ``[n]``.
+        lift: The jet of ``g``; None where the boundary is soft.
+        cutoff: The jet of ``w``; None where the boundary is soft.
+    """
+
+    x: Float[Tensor, "n d"]
+    source: Float[Tensor, " n"]
+    lift: Jet | None
+    cutoff: Jet | None
+
+    def rows(self, index: slice | Int[Tensor, " m"]) -> Frame:
+        """The frame of some of the points."""
+        return Frame(
+            self.x[index],
+            self.source[index],
+            None if self.lift is None else self.lift.rows(index),
+            None if self.cutoff is None else self.cutoff.rows(index),
+        )
+
+
+class Network(nn.Module):
+    """``u = g + w v`` with a hard boundary, ``u = v`` with a soft one; ``v`` a perceptron.
+
+    A hard boundary holds exactly, whatever ``v`` is; a soft one is learned, as a term
+    ``boundary_weight`` times the mean of ``(u - b)^2`` in the loss (Raissi, Perdikaris,
+    Karniadakis, "Physics-informed neural networks", 2019). The perceptron sees each coordinate
+    centred and scaled to ``[-1, 1]``.
+
+    Args:
+        problem: What u has to solve.
+        hidden: Widths of the hidden layers.
+        activation: A smooth nonlinearity.
+        boundary: ``hard``, ``soft``, or ``auto``: hard where the problem can be.
+        boundary_weight: Weight of a soft boundary in the loss.
+        boundary_points: Number of points on a soft boundary, drawn anew at each refresh.
+
+    Attributes:
+        hard: Whether the boundary is hard.
+
+    Raises:
+        UserError: A hard boundary is wanted that the problem does not have.
+    """
+
+    centre: Float[Tensor, " d"]
+    scale: Float[Tensor, " d"]
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        hidden: Sequence[PositiveInt],
+        activation: SmoothActivation,
+        boundary: Literal["hard", "soft", "auto"],
+        boundary_weight: NonNegative,
+        boundary_points: PositiveInt,
+    ) -> None:
+        super().__init__()
+        if boundary == "hard" and not problem.has_lift:
+            raise UserError(
+                "pinn.boundary=hard: this problem knows no smooth function with its boundary "
+                "values; use pinn.boundary=soft"
+            )
+        self.problem = problem
+        self.activation: SmoothActivation = activation
+        self.hard = boundary != "soft" and problem.has_lift
+        self.boundary_weight = boundary_weight
+        self.boundary_points = boundary_points
+        self.layers = MLP(problem.dim, 1, hidden=hidden, activation=activation)
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                # Keeps the variance of activations that are the identity near 0 (Glorot, 2010).
+                nn.init.xavier_normal_(layer.weight)
+                nn.init.zeros_(layer.bias)
+        box = torch.tensor(problem.domain.box)
+        self.register_buffer("centre", box.mean(1), persistent=False)
+        self.register_buffer("scale", 2 / (box[:, 1] - box[:, 0]), persistent=False)
+
+    def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """``u`` at points of the domain."""
+        value: Tensor = self.layers((x - self.centre) * self.scale).squeeze(1)
+        if not self.hard:
+            return value
+        return self.problem.lift(x) + self.problem.cutoff(x) * value
+
+    def frame(self, x: Float[Tensor, "n d"]) -> Frame:
+        """What is computed once for points that are used for many steps."""
+        lift = cutoff = None
+        if self.hard:
+            lift = differentiate(self.problem.lift, x, self.problem.space)
+            cutoff = differentiate(self.problem.cutoff, x, self.problem.space)
+        return Frame(x, self.problem.source(x), lift, cutoff)
+
+    def jet(self, frame: Frame) -> Jet:
+        """``u`` with its derivatives, differentiable by the parameters."""
+        space = self.problem.space
+        v = propagate(self.layers, self.activation, frame.x - self.centre, space, self.scale)
+        if frame.lift is None or frame.cutoff is None:
+            return v
+        return frame.lift.plus(frame.cutoff.times(v, space))
+
+    def residual(self, frame: Frame, u: Jet | None = None) -> Float[Tensor, " n"]:
+        """``r(u)`` at the points of a frame, differentiable by the parameters.
+
+        Args:
+            frame: The points.
+            u: The jet there, where it is known already.
+        """
+        return self.problem.operator(frame.x, u or self.jet(frame)) - frame.source
+
+    def boundary_loss(self, x: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+        """Mean of ``(u - b)^2`` at points of a soft boundary, times its weight."""
+        difference = self(x) - self.problem.prescribed(x)
+        penalty: Tensor = self.boundary_weight * difference.square().mean()
+        return penalty
+
+    def cast(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """A tensor in the type and on the device of the network."""
+        return x.to(self.scale)
+
+    def diagnostics(self) -> dict[str, float]:
+        """Nothing: the learner's own scalars are what the logs show."""
+        return {}

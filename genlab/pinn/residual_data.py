@@ -1,0 +1,148 @@
+"""The residual of a PINN as data: a generative model learns to draw points where it is large."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.batch import Batch
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.data.module import DataModule
+from genlab.data.streams import Blocks, Stream
+from genlab.pde import Box
+from genlab.pinn.network import Network
+from genlab.pinn.pretraining import pretrain
+from genlab.randomness import generator
+from genlab.samplers import cell_centres
+from genlab.samplers.resampling import systematic
+from genlab.samplers.sampler import evaluated
+from genlab.targets.cell_density import CellDensity
+from genlab.targets.target import Target
+
+__all__ = ["ResidualData"]
+
+BLOCK = 32768
+
+
+class ResidualData(DataModule):
+    """Points of a PDE's domain, weighted by ``r(u)^2`` or resampled by it.
+
+    The network u is that of a solve, or is trained here for some steps on uniform points. In the
+    plane, `target` is ``r^2 / int r^2`` on a grid of cells, exact to draw from and to compare with;
+    in other dimensions there is none, and weighted points stand for it.
+
+    Args:
+        network: ``u``.
+        event_shape: Shape of a point.
+        run: Folder of a solve whose network is taken; None to train one. The caller has loaded it.
+        steps: Training steps without a run.
+        resample: Draw points in proportion to ``r^2`` from as many uniform ones, in the place of
+            uniform ones with weights: for families that are not learned by a likelihood.
+        cells: Cells along each side of the target's grid.
+        val_size: Number of samples to validate on.
+        test_size: Number of samples to test on.
+        batch_size: Rows that one training step sees.
+        standardise: Let the model work on data of zero mean and unit variance.
+        seed: The run's seed.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        event_shape: Sequence[PositiveInt],
+        run: str | None,
+        steps: NonNegativeInt,
+        resample: bool,
+        cells: PositiveInt,
+        val_size: PositiveInt,
+        test_size: PositiveInt,
+        batch_size: PositiveInt,
+        standardise: bool,
+        seed: NonNegativeInt,
+    ) -> None:
+        super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
+        self.network = network
+        self.domain = network.problem.domain
+        self.resample = resample
+        self.val_size = val_size
+        self.test_size = test_size
+        self.seed = seed
+        if run is None:
+            pretrain(network, steps=steps, seed=seed)
+        network.requires_grad_(False).eval()
+        self.target = self._on_cells(cells) if self.domain.dim == 2 else None
+
+    @cached_property
+    def stream(self) -> Stream:
+        return _ResidualPoints(self)
+
+    @cached_property
+    def validation(self) -> Batch:
+        return self._held_out("validation", self.val_size)
+
+    @cached_property
+    def test(self) -> Batch:
+        return self._held_out("test", self.test_size)
+
+    def first_rows(self, n: int = 10_000) -> Batch:
+        """Resampled rows: what starts from data knows no weights."""
+        return self._resampled(self.weighted(n, "start"), "start")
+
+    def squared_residual(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """``r(u)^2`` at points."""
+        return self.network.residual(self.network.frame(x)).square()
+
+    def weighted(self, n: int, purpose: str, index: int = 0) -> Batch:
+        """Uniform points with the weights ``r^2``, whose mean is made 1."""
+        x = self.domain.sample(n, generator=generator(self.seed, f"residual/{purpose}", index))
+        h = evaluated(self.squared_residual, x)
+        return Batch(x, weight=(h / h.mean()).to(x))
+
+    def rows(self, n: int, index: int) -> Batch:
+        """A block of training rows."""
+        points = self.weighted(n, "train", index)
+        return self._resampled(points, "train", index) if self.resample else points
+
+    def _resampled(self, points: Batch, purpose: str, index: int = 0) -> Batch:
+        draw = generator(self.seed, f"residual/resample/{purpose}", index)
+        assert points.weight is not None
+        chosen = systematic(points.weight.double(), len(points.x), generator=draw)
+        return Batch(points.x[chosen])
+
+    def _held_out(self, purpose: str, n: int) -> Batch:
+        if self.target is None:
+            return self.weighted(n, purpose)
+        return Batch(self.target.sample(n, generator=generator(self.seed, f"residual/{purpose}")))
+
+    def _on_cells(self, cells: int) -> Target:
+        centres, _ = cell_centres(Box(self.domain.box), cells)
+        inside = self.domain.contains(centres)
+        weight = torch.zeros(len(centres), dtype=torch.float64)
+        weight[inside] = evaluated(self.squared_residual, self.network.cast(centres[inside]))
+        first, second = self.domain.box
+        return CellDensity(weight.view(cells, cells), (first, second))
+
+
+class _ResidualPoints(Blocks, Stream):
+    """Fresh uniform points, weighted or resampled, block by block."""
+
+    def __init__(self, data: ResidualData) -> None:
+        super().__init__(seed=data.seed, block=BLOCK)
+        self.data = data
+
+    def rows(self, start: int, stop: int) -> Batch:
+        rows = self._slice(start, stop)
+        if self.data.resample:
+            return Batch(rows)
+        return Batch(rows[:, :-1], weight=rows[:, -1])
+
+    def _make(self, index: int) -> Float[Tensor, "block columns"]:
+        batch = self.data.rows(self.block, index)
+        if batch.weight is None:
+            return batch.x
+        return torch.cat((batch.x, batch.weight[:, None]), 1)

@@ -1,0 +1,59 @@
+"""Collocation samplers: where the residual of a PDE is looked at.
+
+Which family serves which sampler, and by which principle it learns:
+
+| family | das | bootstrap | aas |
+|---|---|---|---|
+| nice, realnvp, krnet, resflow, nsf | likelihood, in the box | the same | descent on the game |
+| cnf | likelihood with priced paths, in the box | the same | descent on the game, slow |
+| flow-matching | regression on weighted rows, in the box | the same | descent on the game, slow |
+| gmm | EM with weights, or descent; rejection | EM, or descent; rejection | descent on the game |
+| vae | evidence bound; rejection; its log q is a bound | the same | refused: no exact density |
+
+uniform, lhs, sobol, rad, rar_d and r3 have no model.
+"""
+
+from genlab.samplers.aas import AAS
+from genlab.samplers.bootstrap import Bootstrap
+from genlab.samplers.das import DAS
+from genlab.samplers.descent import Descent
+from genlab.samplers.fitting import (
+    ELBOFit,
+    EMFit,
+    Fit,
+    FlowMatchingFit,
+    LikelihoodFit,
+    RegularisedFit,
+)
+from genlab.samplers.grid import cell_centres, grid_divergence
+from genlab.samplers.lhs import LatinHypercube
+from genlab.samplers.r3 import R3
+from genlab.samplers.rad import RAD
+from genlab.samplers.rar_d import RARD
+from genlab.samplers.sampler import Indicator, Points, Sampler
+from genlab.samplers.sobol import Sobol
+from genlab.samplers.uniform import Uniform
+
+__all__ = [
+    "AAS",
+    "DAS",
+    "R3",
+    "RAD",
+    "RARD",
+    "Bootstrap",
+    "Descent",
+    "ELBOFit",
+    "EMFit",
+    "Fit",
+    "FlowMatchingFit",
+    "Indicator",
+    "LatinHypercube",
+    "LikelihoodFit",
+    "Points",
+    "RegularisedFit",
+    "Sampler",
+    "Sobol",
+    "Uniform",
+    "cell_centres",
+    "grid_divergence",
+]

@@ -1,0 +1,147 @@
+"""What the samplers share that learn a density of where the residual is large."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.bijections.standardise import Standardise
+from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
+from genlab.densities.density import Density
+from genlab.models import Flow
+from genlab.pde.domain import Domain
+from genlab.samplers.descent import training
+from genlab.samplers.proposal import Proposal
+from genlab.samplers.sampler import Indicator, Points, Sampler, evaluated
+from genlab.samplers.weights import Weights, importance_weights
+
+__all__ = ["Candidates", "ModelSampler"]
+
+ACCEPTANCE_SAMPLES = 20_000
+"""Samples that the chance to stay in the domain is estimated with, to half a percent."""
+
+
+class Candidates(NamedTuple):
+    """Points of the present q, what is known at them, and what they weigh.
+
+    Attributes:
+        x: Points, in the model's type and on its device.
+        h: The indicator, in float64 on the CPU.
+        log_q: Log-density that they were drawn from.
+        weights: Their weights under ``h / Z``.
+    """
+
+    x: Float[Tensor, "n d"]
+    h: Float[Tensor, " n"]
+    log_q: Float[Tensor, " n"]
+    weights: Weights
+
+
+class ModelSampler(Sampler):
+    """Draws from ``q = (1 - alpha) p 1_Omega / P_acc + alpha / |Omega|`` with a model p.
+
+    At every refresh it looks at candidates from the present q, teaches the model where the
+    indicator is large, and draws the next points from the new q. The first points are uniform.
+
+    Args:
+        domain: Where the PDE holds.
+        n_points: Number of collocation points.
+        seed: Seed of all draws.
+        model: The density ``p``, not trained yet.
+        alpha: Uniform share of q.
+        candidates: Points at which a refresh looks at the indicator.
+        confine: Base density of a flow that is to live in the domain's box, so that no sample
+            leaves it; None to leave it in the whole space, where mixtures and autoencoders always
+            are.
+    """
+
+    def __init__(
+        self,
+        *,
+        domain: Domain,
+        n_points: PositiveInt,
+        seed: NonNegativeInt,
+        model: Density,
+        alpha: Fraction,
+        candidates: PositiveInt,
+        confine: Literal["logistic", "normal"] | None,
+    ) -> None:
+        super().__init__(domain=domain, n_points=n_points, seed=seed)
+        self.n_candidates = candidates
+        self.model = model
+        if confine is not None and isinstance(model, Flow) and not model.confined:
+            model.confine(domain.box, base=confine)
+        if model.preprocessing is None:
+            model.preprocessing = Standardise(model.event_shape)
+        # What has just been put round it has the default type.
+        model.to(model.device, model.dtype)
+        self.initialise()
+        self.proposal = Proposal(domain, model, alpha=alpha)
+        self._metrics: dict[str, float] = {}
+
+    def initialise(self) -> None:
+        """Start the model from uniform points: from the scale of the domain."""
+        generator = self._generator("initialise")
+        x = self.domain.sample(self.n_candidates, generator=generator, dtype=self.model.dtype)
+        with training(self.model, generator):
+            self.model.initialise(x.to(self.model.device))
+
+    def _look(self, indicator: Indicator) -> Candidates:
+        """Draw candidates, look at the indicator there, and note how good the present q is.
+
+        The candidates are fresh, and h is the present one, so the numbers hold for a proposal that
+        has not seen them:
+
+        - ``sampler/ess``: Kish's effective sample size, as a fraction of the candidates;
+        - ``sampler/largest_weight``: the share of the heaviest of them;
+        - ``sampler/kl``: ``KL(h / Z || p)`` in nats, estimated with the weights;
+        - ``sampler/mass``: ``Z = int h``;
+        - ``sampler/int_p``: ``int_Omega p / P_acc``, the mean of ``p / q``: 1 but for noise where a
+          likelihood is exact.
+        """
+        x = self.proposal.sample(self.n_candidates, generator=self._generator("candidates"))
+        h = evaluated(indicator, x).cpu()
+        log_p = self.proposal.log_prob_of_model(x)
+        log_q = self.proposal.blend(log_p)
+        weights = importance_weights(h, log_q)
+        # As log_q does not, log_p may be -inf where a weight is 0.
+        gain = torch.where(weights.values > 0, weights.values.log() - log_p + log_q, 0.0)
+        divergence = weights.values @ gain + torch.tensor(float(len(x))).log()
+        self._metrics = {
+            "sampler/ess": weights.effective,
+            "sampler/largest_weight": weights.largest,
+            "sampler/kl": divergence.item(),
+            "sampler/mass": weights.mass,
+            "sampler/int_p": (log_p - log_q).exp().mean().item(),
+        }
+        return Candidates(x, h, log_q, weights)
+
+    def _draw(self, n: int) -> Points:
+        """Points of the q that the model has just been taught."""
+        self.proposal.fitted = True
+        self.proposal.estimate_acceptance(
+            ACCEPTANCE_SAMPLES, generator=self._generator("acceptance")
+        )
+        self._metrics["sampler/acceptance"] = self.proposal.acceptance
+        x = self.proposal.sample(n, generator=self._generator("points"))
+        return Points(x, self.proposal.log_prob(x).to(x))
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        return self.proposal.log_prob(x.to(self.model.device, self.model.dtype)).to(x)
+
+    def metrics(self) -> dict[str, float]:
+        return dict(self._metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {
+            "proposal": self.proposal.state_dict(),
+            "metrics": dict(self._metrics),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.proposal.load_state_dict(state["proposal"])
+        self._metrics = dict(state["metrics"])

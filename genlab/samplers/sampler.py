@@ -1,0 +1,132 @@
+"""The protocol of collocation samplers: where a residual is looked at next."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.errors import RunError
+from genlab.pde.domain import Domain
+from genlab.randomness import generator
+
+__all__ = ["Indicator", "Points", "Sampler", "evaluated"]
+
+ROWS_AT_ONCE = 8192
+"""Points that an indicator sees at once: large enough for full speed, small enough for memory."""
+
+Indicator = Callable[[Float[Tensor, "n d"]], Float[Tensor, " n"]]
+"""``h(x) >= 0``, detached: how much a point asks for attention; by default the squared residual."""
+
+
+class Points(NamedTuple):
+    """Collocation points, and the density that they were drawn from.
+
+    Attributes:
+        x: Points of the domain, ``[n, d]``.
+        log_q: Log-density at each of them, for weights ``1 / q`` in an integral over the domain;
+            None where it is not known, or where a method wants all points to count the same.
+    """
+
+    x: Float[Tensor, "n d"]
+    log_q: Float[Tensor, " n"] | None
+
+
+class Sampler(ABC):
+    """Chooses the points at which the residual of a PDE is made small, again and again.
+
+        points = sampler.refresh(None, indicator)
+        while training:
+            ...  # some steps on `points`
+            points = sampler.refresh(points, indicator)
+
+    All draws follow from the seed and the number of the round, so that a run goes on from a saved
+    state as if it had not been stopped.
+
+    Args:
+        domain: Where the PDE holds.
+        n_points: Number of collocation points.
+        seed: Seed of all draws.
+
+    Attributes:
+        round: Number of refreshes so far.
+        grows: Whether each refresh adds points; otherwise there are `n_points` after each.
+    """
+
+    grows: bool = False
+
+    def __init__(self, *, domain: Domain, n_points: PositiveInt, seed: NonNegativeInt) -> None:
+        self.domain = domain
+        self.n_points = n_points
+        self.seed = seed
+        self.round = 0
+
+    def refresh(self, points: Points | None, indicator: Indicator) -> Points:
+        """The points of the next stage.
+
+        Args:
+            points: Those of the present stage; None before the first one.
+            indicator: ``h``, under the present network; asked for points ``[n, d]`` of the domain.
+
+        Raises:
+            RunError: The indicator is not a finite number somewhere, or negative.
+        """
+        following = self._first() if points is None else self._refresh(points, indicator)
+        self.round += 1
+        return following
+
+    def _first(self) -> Points:
+        """The points to start from: uniform, unless a sampler knows better."""
+        return self._uniform(self.n_points, "first")
+
+    @abstractmethod
+    def _refresh(self, points: Points, indicator: Indicator) -> Points:
+        """The points after some."""
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"] | None:
+        """Log-density of the next draw at points of the domain; None where it is not known."""
+        return None
+
+    def metrics(self) -> dict[str, float]:
+        """What the logs show of the last refresh, by tag; nothing by default."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the sampler goes on from, in tensors and plain containers."""
+        return {"round": self.round}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.round = state["round"]
+
+    def _generator(self, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+        """The randomness of one purpose in the present round."""
+        return generator(self.seed, f"sampler/{purpose}", self.round, device=device)
+
+    def _uniform(self, n: int, purpose: str) -> Points:
+        """Independent points, uniform on the domain."""
+        x = self.domain.sample(n, generator=self._generator(purpose))
+        return Points(x, x.new_full((n,), self.domain.log_uniform))
+
+
+def evaluated(indicator: Indicator, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """The indicator at points, in float64, so that sums of huge values stay finite.
+
+    Raises:
+        RunError: A value is no finite number, or negative.
+    """
+    h = torch.cat([indicator(some).detach() for some in x.split(ROWS_AT_ONCE)])
+    h = h.to(x.device, torch.float64)
+    if bad := int((~h.isfinite()).sum()):
+        raise RunError(
+            f"sampler: the indicator is not finite at {bad} of {len(x)} points: the network has "
+            "diverged\ntry a smaller optimizer.lr"
+        )
+    if bad := int((h < 0).sum()):
+        raise RunError(f"sampler: the indicator is negative at {bad} of {len(x)} points")
+    return h

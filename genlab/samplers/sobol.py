@@ -1,0 +1,55 @@
+"""Quasi-random points."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.pde.domain import Domain
+from genlab.samplers.sampler import Indicator, Points, Sampler
+
+__all__ = ["Sobol"]
+
+
+class Sobol(Sampler):
+    """The first points of Sobol's sequence that lie in the domain, scrambled afresh each time.
+
+    Scrambled, each point is uniform on the domain, and together they leave smaller gaps than
+    independent ones (Owen, "Scrambling Sobol' and Niederreiter-Xing points", 1998).
+
+    Args:
+        domain: Where the PDE holds.
+        n_points: Number of collocation points.
+        seed: Seed of all draws.
+        resample: Scramble again at every refresh.
+    """
+
+    def __init__(
+        self, *, domain: Domain, n_points: PositiveInt, seed: NonNegativeInt, resample: bool
+    ) -> None:
+        super().__init__(domain=domain, n_points=n_points, seed=seed)
+        self.resample = resample
+
+    def _first(self) -> Points:
+        return self._spread()
+
+    def _refresh(self, points: Points, indicator: Indicator) -> Points:
+        return self._spread() if self.resample else points
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        return x.new_full((len(x),), self.domain.log_uniform)
+
+    def _spread(self) -> Points:
+        seed = torch.randint(2**31, (), generator=self._generator("points")).item()
+        sequence = torch.quasirandom.SobolEngine(self.domain.dim, scramble=True, seed=int(seed))
+        low, high = torch.tensor(self.domain.box, dtype=torch.float64).unbind(1)
+        found = [low.new_empty(0, self.domain.dim)]
+        missing = self.n_points
+        while missing > 0:
+            x = low + (high - low) * sequence.draw(missing, dtype=torch.float64)
+            found.append(x[self.domain.contains(x)])
+            missing -= len(found[-1])
+        x = torch.cat(found).to(torch.get_default_dtype())
+        return Points(x, self.log_prob(x))

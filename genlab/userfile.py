@@ -1,0 +1,145 @@
+"""A user's own Python file: run from where it lies, with errors that name its lines."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+from torch import Tensor
+
+from genlab.errors import UserError, nearest
+
+__all__ = ["UserFile"]
+
+_Result = TypeVar("_Result")
+
+
+class UserFile:
+    """The names that a file defines, and calls into its functions.
+
+    The file need not be importable.
+
+    Args:
+        file: Path of the file.
+        key: The key that names it in a configuration, for messages.
+
+    Attributes:
+        path: Where it lies, absolute.
+        key: ``KEY=FILE``, as it was given.
+        names: What the file defines.
+
+    Raises:
+        UserError: The file is missing or fails.
+    """
+
+    def __init__(self, file: str, key: str) -> None:
+        self.path = str(Path(file).expanduser().absolute())
+        self.key = f"{key}={file}"
+        self.names = self._run()
+
+    def call(self, what: str, function: Callable[[], _Result]) -> _Result:
+        """Call into the file; an exception there becomes an error that names its line.
+
+        Raises:
+            UserError: The function failed.
+        """
+        try:
+            return function()
+        except Exception as error:
+            line = _line(error, self.path)
+            where = f", line {line}" if line else ""
+            doing = f"{what} raised " if what else ""
+            raise UserError(f"{self.key}{where}: {doing}{type(error).__name__}: {error}") from error
+
+    def tensor(
+        self,
+        what: str,
+        function: Callable[[], Any],
+        shape: tuple[int, ...],
+        *,
+        given: str = "",
+        hint: str = "",
+    ) -> Tensor:
+        """Call into the file for a tensor.
+
+        Args:
+            what: The call in words.
+            function: The call.
+            shape: The shape that it must return.
+            given: What it was called with.
+            hint: What may help where the shape is another.
+
+        Raises:
+            UserError: The function failed, or returned something else.
+        """
+        value = self.call(what, function)
+        if not isinstance(value, Tensor):
+            raise UserError(
+                f"{self.key}: {what}{given} returned {type(value).__name__}, expected a "
+                "torch tensor"
+            )
+        if value.shape != shape:
+            raise UserError(
+                f"{self.key}: {what}{given} returned shape {list(value.shape)}, expected "
+                f"{list(shape)}{hint}"
+            )
+        return value
+
+    def function(self, name: str) -> Callable[..., Any] | None:
+        """A function of the file; None where it defines none of that name.
+
+        Raises:
+            UserError: The name is something else.
+        """
+        function: Any = self.names.get(name)
+        if function is None or callable(function):
+            return cast(Callable[..., Any] | None, function)
+        raise UserError(f"{self.key}: {name} is {function!r}, expected a function")
+
+    def number(self, name: str) -> float | None:
+        """A number of the file; None where it defines none of that name.
+
+        Raises:
+            UserError: The name is something else.
+        """
+        value = self.names.get(name)
+        if value is not None and not isinstance(value, int | float):
+            raise UserError(f"{self.key}: {name} is {value!r}, expected a number")
+        return None if value is None else float(value)
+
+    def missing(self, what: str, name: str) -> UserError:
+        """The error of a function that has to be there, with the nearest that is."""
+        own = [name for name, value in self.names.items() if callable(value)]
+        hint = f"; {nearest(name, own)}" if own else ""
+        return UserError(f"{self.key}: defines no function {what}{hint}")
+
+    def _run(self) -> dict[str, Any]:
+        """Run the file; the names that it defines."""
+        path = Path(self.path)
+        if not path.is_file():
+            near = [other.name for other in path.parent.glob("*.py")]
+            hint = f"; {nearest(path.name, near)}" if near else ""
+            raise UserError(f"{self.key}: no such file{hint}")
+        module = ModuleType(f"genlab_custom_{path.stem}")
+        module.__file__ = self.path
+        before = set(vars(module)) | {"__builtins__"}
+        # Dataclasses look the module of a class up by name.
+        sys.modules[module.__name__] = module
+        self.call("", lambda: _execute(path, vars(module)))
+        return {name: value for name, value in vars(module).items() if name not in before}
+
+
+def _execute(path: Path, names: dict[str, Any]) -> None:
+    exec(compile(path.read_bytes(), str(path), "exec"), names)
+
+
+def _line(error: Exception, file: str) -> int | None:
+    """The line of ``file`` where an exception was raised; None if it passed through none."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)

@@ -1,0 +1,83 @@
+"""The network u: its boundary, its residual, and the loss on weighted points."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from genlab.errors import UserError
+from genlab.objectives import domain_mean
+from genlab.pde import Burgers, Corner, DiskPeak, Jet, Peak, Problem, differentiate
+from genlab.pinn import Network, SquaredGradient, SquaredResidual, WeightedSum
+
+TIGHT = {"atol": 1e-10, "rtol": 1e-10}
+
+
+def network(problem: Problem, boundary: str = "auto") -> Network:
+    return Network(
+        problem,
+        hidden=[8, 8],
+        activation="tanh",
+        boundary=boundary,  # type: ignore[arg-type]
+        boundary_weight=2.0,
+        boundary_points=50,
+    ).double()
+
+
+@pytest.mark.parametrize("problem", [Peak(A=3.0, n_points=1), Burgers(n_points=1)])
+def test_a_hard_boundary_holds_and_the_jet_is_that_of_u(problem: Problem) -> None:
+    u = network(problem)
+    draw = torch.Generator().manual_seed(0)
+    edge = problem.boundary.sample(100, generator=draw, dtype=torch.float64)
+    torch.testing.assert_close(u(edge), problem.prescribed(edge), **TIGHT)
+    x = problem.domain.sample(50, generator=draw, dtype=torch.float64)
+    frame = u.frame(x)
+    expected = differentiate(u, x, problem.space)
+    for one, other in zip(u.jet(frame), expected, strict=True):
+        torch.testing.assert_close(one, other, **TIGHT)
+    torch.testing.assert_close(u.residual(frame), problem.residual(x, expected), **TIGHT)
+    torch.testing.assert_close(u.residual(frame.rows(slice(3, 9))), u.residual(frame)[3:9])
+
+
+def test_a_boundary_is_hard_where_it_can_be() -> None:
+    corner, disk = Corner(n_points=1), DiskPeak(A=10.0, n_points=1)
+    assert not network(corner).hard
+    assert network(disk).hard
+    assert not network(disk, "soft").hard
+    with pytest.raises(UserError, match=r"use pinn\.boundary=soft"):
+        network(corner, "hard")
+    u = network(corner)
+    x = corner.boundary.sample(20, generator=None, dtype=torch.float64)
+    expected = 2 * (u(x) - corner.exact(x)).square().mean()
+    torch.testing.assert_close(u.boundary_loss(x), expected)
+
+
+def test_the_loss_has_the_same_scale_for_points_of_any_density() -> None:
+    """``E_q[f / (|Omega| q)]`` is the mean over the domain; no gradient flows through q."""
+    problem = Peak(A=1.0, n_points=1)
+    draw = torch.Generator().manual_seed(0)
+    x = 2 * torch.rand(200_000, 2, generator=draw, dtype=torch.float64).sqrt() - 1
+    log_q = (((x + 1) / 2).prod(1)).log()  # each coordinate has the density (x + 1) / 2
+    log_q.requires_grad_()
+    log_uniform = problem.domain.log_uniform
+    ones = domain_mean(torch.ones(len(x)).double(), log_q, log_uniform=log_uniform)
+    assert ones.item() == pytest.approx(1.0, abs=0.02)
+    values = x[:, 0].square().requires_grad_()
+    mean = domain_mean(values, log_q, log_uniform=log_uniform)
+    assert mean.item() == pytest.approx(1 / 3, abs=0.01)
+    mean.backward()
+    assert log_q.grad is None
+    uniform = torch.full_like(log_q, log_uniform)
+    torch.testing.assert_close(domain_mean(values, uniform, log_uniform=log_uniform), values.mean())
+    assert domain_mean(values, None, log_uniform=log_uniform) == values.mean()
+
+
+def test_indicators() -> None:
+    u = Jet(torch.zeros(2), torch.tensor([[3.0, 4.0], [0.0, 1.0]]), torch.zeros(2))
+    residual = torch.tensor([2.0, -1.0])
+    assert SquaredResidual()(u, residual).tolist() == [4, 1]
+    assert SquaredGradient()(u, residual).tolist() == [25, 1]
+    both = WeightedSum(criteria=[SquaredResidual(), SquaredGradient()], weights=[2.0, 0.1])
+    torch.testing.assert_close(both(u, residual), torch.tensor([10.5, 2.1]))
+    with pytest.raises(UserError, match=r"indicator.weights=\[1.0\]: expected 2 numbers"):
+        WeightedSum(criteria=[SquaredResidual(), SquaredGradient()], weights=[1.0])

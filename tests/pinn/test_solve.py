@@ -1,0 +1,220 @@
+"""Whole solves of some dozens of steps: what they keep, resume, and say."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import genlab
+from genlab.assembly import Solve, from_config
+from genlab.cli.main import main
+from genlab.config import read_config
+from genlab.errors import Interrupted, UserError
+from genlab.learning.checkpoint_io import load_checkpoint
+from genlab.pinn.stage import read_stages
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
+
+FEW = (
+    "problem.n_points=40",
+    "pinn.hidden=[8,8]",
+    "trainer.max_steps=30",
+    "trainer.val_every=15",
+    "trainer.log_every=10",
+    "trainer.accelerator=cpu",
+    "sampler.refresh=10",
+)
+DAS = (
+    "sampler=das",
+    "model=realnvp",
+    "model.layers=2",
+    "model.hidden=[8]",
+    "sampler.candidates=100",
+    "sampler.fit.steps=3",
+    "sampler.fit.batch_size=50",
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def coarse() -> Iterator[None]:
+    """Stages and solutions on grids of few points."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genlab.pinn.snapshot.SIZE", 25)
+        patch.setattr("genlab.assembly.solve.SIZE", 25)
+        patch.setattr("genlab.pde.problem.SIDE", 32)
+        yield
+
+
+def solve(folder: Path, *overrides: str) -> Solve:
+    run = genlab.experiment(*FEW, f"outputs={folder}", *overrides, command="solve")
+    assert isinstance(run, Solve)
+    return run
+
+
+@pytest.fixture(scope="module")
+def das(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    run = solve(tmp_path_factory.mktemp("das"), *DAS)
+    run.fit()
+    assert run.directory is not None
+    return run.directory
+
+
+def test_a_run_like_any_other(das: RunDirectory) -> None:
+    manifest = read_json(das.manifest)
+    assert (manifest["model"], manifest["data"]) == ("das-realnvp", "peak")
+    assert manifest["config"]["sampler.refresh"] == 10
+    metrics = json.loads(das.metrics.read_text())
+    assert metrics["test/relative_l2/zero"] == 1
+    assert metrics["test/relative_l2"] > 0
+    assert metrics["test/max_error"] > 0
+    # Thirty steps on 40 points, and two looks at 100 candidates.
+    assert metrics["pinn/residual_evaluations"] == 30 * 40 + 2 * 100
+    assert metrics["pinn/points"] == 40
+    assert 0 < metrics["sampler/ess"] <= 1
+    assert 0 <= metrics["time/sampler_share"] <= 1
+    assert {path.name for path in das.figures.iterdir()} == {
+        "curves.png",
+        "solution.png",
+        "stages.png",
+    }
+    events = EventAccumulator(str(das.tensorboard), size_guidance={"images": 0}).Reload()
+    scalars = set(events.Tags()["scalars"])
+    assert {"train/loss", "val/relative_l2", "sampler/ess", "test/relative_l2"} < scalars
+    assert [image.step for image in events.Images("stage")] == [0, 10, 20]
+
+
+def test_stages(das: RunDirectory) -> None:
+    first, *_, last = read_stages(das.stages)
+    assert (first.step, last.step) == (0, 20)
+    assert first.weight.tolist() == [1.0] * 40  # the first points are uniform
+    assert last.density is not None
+    assert last.indicator is not None
+    cell = 4 / last.density.numel()
+    assert float(last.indicator.sum()) * cell == pytest.approx(1, abs=0.1)
+    assert float(last.density.sum()) * cell == pytest.approx(1, abs=0.2)
+    # Half of the density is uniform, so no weight exceeds 2.
+    assert float(last.weight.max()) <= 2 + 1e-4
+
+
+def test_loading_and_what_works_on_a_run(
+    das: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = genlab.load(das.path)
+    assert isinstance(loaded, Solve)
+    x = torch.rand(5, 2)
+    assert loaded.model(x).shape == (5,)
+    q = loaded.sampler.log_prob(x)
+    assert q is not None
+    assert loaded.density.log_prob(x).isfinite().all()
+    before = read_json(das.metrics)
+    assert loaded.test()["test/relative_l2"] == pytest.approx(before["test/relative_l2"])
+    run = str(das.path)
+    assert main(["evaluate", run]) == 0
+    assert main(["sample", run, "-n", "10"]) == 0
+    assert main(["plot", run, "--animate", "-o", str(tmp_path)]) == 0
+    assert (tmp_path / "stages.gif").stat().st_size > 1000
+    assert "das-realnvp on peak" in capsys.readouterr().out
+
+
+class Stop(Callback):
+    """Sends this process a signal in the middle of a training step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        update = learner.update
+
+        def spied(batch: Any) -> torch.Tensor:
+            if learner.step == self.step:
+                os.kill(os.getpid(), signal.SIGINT)
+            return update(batch)
+
+        learner.update = spied
+
+
+@pytest.mark.parametrize("step", [13, 19])
+def test_a_solve_that_is_stopped_ends_like_one_that_was_not(
+    das: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    monkeypatch.setattr(Solve, "figures", lambda self: {})
+    run = solve(tmp_path, *DAS, "callbacks.images=null")
+    with pytest.raises(Interrupted):
+        run.fit(callbacks=[Stop(step)])
+    assert run.directory is not None
+    from_config(read_config(run.directory), run.directory).fit(resume=True)
+    one, other = load_checkpoint(run.directory.last), load_checkpoint(das.last)
+    for key, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][key])
+    assert torch.equal(one["solve"]["points"]["x"], other["solve"]["points"]["x"])
+    assert one["solve"]["evaluations"] == other["solve"]["evaluations"]
+    assert [row["step"] for row in one["solve"]["history"]] == [15, 30]
+
+
+MY_PDE = """\
+import math
+
+import torch
+
+box = [[0, 2], [0, 1]]
+time = True
+
+
+def residual(x, u):
+    return u.gradient[:, 1] - u.laplacian / math.pi**2
+
+
+def boundary(x):
+    return torch.sin(math.pi * x[:, 0])
+
+
+def exact(x):
+    return torch.sin(math.pi * x[:, 0]) * torch.exp(-x[:, 1])
+"""
+
+
+def test_a_users_own_problem_without_figures(tmp_path: Path) -> None:
+    (tmp_path / "my_pde.py").write_text(MY_PDE)
+    file = f"problem.file={tmp_path / 'my_pde.py'}"
+    custom = ("problem=custom", file, "sampler=rad", "sampler.candidates=100")
+    run = solve(tmp_path, *custom, "callbacks.images=null")
+    assert run.likelihood == "none"
+    assert run.fit()["test/relative_l2"] is not None
+    with pytest.raises(UserError, match="sampler=rad: it learns no density"):
+        run.density  # noqa: B018
+    with pytest.raises(UserError, match=r"problem\.dim=3: the box of .* has 2 intervals"):
+        solve(tmp_path, *custom, "problem.dim=3")
+
+
+def test_ten_dimensions_and_a_soft_boundary(tmp_path: Path) -> None:
+    run = solve(
+        tmp_path,
+        *("problem=linear10", "problem.dim=3", "sampler=rar_d", "sampler.candidates=100"),
+        *("pinn.boundary=soft", "callbacks.images=null"),
+    )
+    assert run.fit()["pinn/points"] == 40 + 2 * 50
+    assert run.directory is not None
+    assert {path.stem for path in run.directory.figures.iterdir()} == {"curves", "stages"}
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    for words, message in {
+        ("sampler=uniform", "model=krnet"): "model=krnet: nothing uses it; Uniform learns no model",
+        ("sampler.refresh=0",): "sampler.refresh=0: expected an integer, at least 1",
+        ("sampler=aas", "model=vae"): "sampler=aas: it needs an exact density",
+        ("objective=elbo",): "objective=elbo: nothing uses it; sampler.fit says how",
+        ("trainer.devices=2",): "trainer.devices=2: a solve runs on one device",
+        ("problem=custom", "problem.file=no.py"): "no.py: no such file",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            solve(tmp_path, *words)
