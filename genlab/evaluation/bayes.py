@@ -13,7 +13,7 @@ from genlab.evaluation.inference import inference, log_probs
 
 __all__ = ["bayes_accuracy"]
 
-DENSITIES = 20_000
+DENSITIES = 10_000
 """Log-densities that the accuracy may cost: one for each class of each sample."""
 
 
@@ -38,7 +38,7 @@ def bayes_accuracy(
         batch_size: Samples at once.
     """
     classes = model.context_encoder.labels
-    n = max(100, min(DENSITIES, model.test_samples // 5) // classes)
+    n = max(100, min(DENSITIES, model.test_samples // 10) // classes)
     rows = test.rows(slice(n))
     assert rows.context is not None
     log_prior = torch.bincount(training_labels, minlength=classes).double().log()

@@ -27,6 +27,9 @@ from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
 
+PICTURES_AT_ONCE = 256
+"""Of pictures a network makes many channels: fewer fit into memory, and are as fast each."""
+
 
 def evaluate(
     model: Density,
@@ -81,6 +84,8 @@ def evaluate(
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
         batch_size: Samples that pass through the model at once.
     """
+    if len(model.event_shape) == 3:
+        batch_size = min(batch_size, PICTURES_AT_ONCE)
     # Each metric has a stream of its own, so that none depends on which others apply.
     for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_ways, for_labels = (
         spawn(generator) for _ in range(8)

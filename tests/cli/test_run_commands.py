@@ -243,7 +243,7 @@ def test_a_grid_of_pictures_of_one_class(
 ) -> None:
     make_run()
     data = SimpleNamespace(columns=None, context_columns=())
-    assembly.load = lambda path: SimpleNamespace(model=TwoGreys(), data=data)
+    assembly.load = lambda path: SimpleNamespace(density=TwoGreys(), data=data)
     assert main(["sample", "run", "-n", "7", "--condition", "1", "-o", "x.png"]) == 0
     # Three rows of three, a line between them, each pixel enlarged alike.
     picture = imread("x.png")[..., 0]

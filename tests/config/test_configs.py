@@ -32,7 +32,9 @@ FILES = sorted(config_dir().rglob("*.yaml"))
 OPTIONS = [
     f"{path.parent.name}={path.stem}"
     for path in FILES
-    if path.parent.name in GROUPS and path.parent.parent == config_dir()
+    if path.parent.name in GROUPS
+    and path.parent.parent == config_dir()
+    and path.stem != "image_folder"  # reads a folder, which its own tests make
 ]
 # Shared by other files, or without a value that only the user has.
 ALONE = {
@@ -41,7 +43,6 @@ ALONE = {
     "data=maf": ["data._target_=genlab.data.Power", "data.event_shape=[6]"],
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=images": ["+data.source={_target_: genlab.data.Digits}", "data.event_shape=[1,8,8]"],
-    "data=image_folder": ["data.path=PICTURES"],
     "data=custom": ["data.file=my_target.py"],
     "objective=mixture": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
