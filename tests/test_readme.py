@@ -19,6 +19,15 @@ from genlab.models import ContinuousFlow
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FEW = [word for word in SMALL if not word.startswith("model.")]
+SIZES = ("data.val_size", "data.test_size")
+SOLVE = [
+    "problem.n_points=40",
+    "pinn.hidden=[8,8]",
+    "trainer.max_steps=20",
+    "trainer.val_every=10",
+    "trainer.log_every=10",
+    "sampler.refresh=10",
+]
 
 
 class Served(BaseException):
@@ -37,7 +46,11 @@ def commands(block: str) -> list[list[str]]:
 
 def run(words: list[str]) -> int:
     if words[0] == "train" and not {"--cfg", "--help"} & set(words):
-        words = [*words, *FEW]
+        few = [word for word in FEW if "data=table" not in words or not word.startswith(SIZES)]
+        words = [*words, *few, *(["data.steps=5"] if "data=pinn_residual" in words else [])]
+    if words[0] == "solve":
+        learned = {"sampler=das", "sampler=bootstrap"} & set(words)
+        words = [*words, *SOLVE, *(["sampler.fit.steps=3"] if learned else [])]
     if words[0] == "resume":
         words = [re.sub("max_steps=.*", "max_steps=80", word) for word in words]
     try:
@@ -55,7 +68,7 @@ def test_the_readme(
     # What is tested is that each command runs, not how exactly it measures.
     monkeypatch.setattr(Density, "test_samples", 2000)
     monkeypatch.setattr(ContinuousFlow, "test_samples", 100)
-    monkeypatch.setattr("genlab.assembly.evaluate", partial(evaluate, w2_points=100))
+    monkeypatch.setattr("genlab.assembly.training.evaluate", partial(evaluate, w2_points=100))
     served: list[list[str]] = []
 
     def serve(program: str, words: list[str]) -> None:

@@ -76,12 +76,12 @@ class LowRankMixtures(NamedTuple):
         means, deviations, factors = (part.flatten(0, 1) for part in self[1:])
         known = self.marginal(range(given))
         project = posterior(known)[0]
-        # Given a, y ~ N(B (a - mu_a), I - B F_a) with B its projection.
-        certainty = project @ known.factors
-        left = torch.eye(certainty.shape[-1]).to(certainty) - (certainty + certainty.mT) / 2
+        # Given a, y ~ N(B (a - mu_a), M^-1) with B its projection and M = R R^T: R^-T is a root.
+        precision = _precision_root(known)[1].flatten(0, 1)
+        identity = torch.eye(precision.shape[-1]).to(precision)
+        root = torch.linalg.solve_triangular(precision.mT, identity, upper=True).to(factors)
         # Half precision cannot be factorised.
         solvable = torch.promote_types(rows.dtype, torch.float32)
-        root = torch.linalg.cholesky(left.to(solvable)).to(left).flatten(0, 1)
         project, deviations, factors = (
             project.flatten(0, 1),
             deviations[:, given:],
@@ -119,14 +119,23 @@ def posterior(
 
     ``B = M^-1 F^T diag(s)^-2`` with ``M = I + F^T diag(s)^-2 F``, the precision of y given x.
     """
-    scaled = mixtures.factors / mixtures.deviations[..., None]
-    # Half precision cannot be factorised.
-    scaled = scaled.to(torch.promote_types(scaled.dtype, torch.float32))
-    precision = torch.eye(scaled.shape[-1]).to(scaled) + scaled.mT @ scaled
-    root = torch.linalg.cholesky(precision)
+    scaled, root = _precision_root(mixtures)
     project = torch.cholesky_solve(scaled.mT, root) / mixtures.deviations[..., None, :]
     log_det = mixtures.deviations.log().sum(-1) + root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     return project.to(mixtures.factors), (2 * log_det).to(mixtures.factors)
+
+
+def _precision_root(
+    mixtures: LowRankMixtures,
+) -> tuple[Float[Tensor, "g k d q"], Float[Tensor, "g k q q"]]:
+    """``diag(s)^-1 F``, and the Cholesky factor of ``M``, in as many digits as the device has.
+
+    Where s is small beside F, single precision would lose the identity in M.
+    """
+    exact = torch.float32 if mixtures.factors.device.type == "mps" else torch.float64
+    scaled = mixtures.factors.to(exact) / mixtures.deviations.to(exact)[..., None]
+    precision = torch.eye(scaled.shape[-1]).to(scaled) + scaled.mT @ scaled
+    return scaled, torch.linalg.cholesky(precision)
 
 
 def distances(

@@ -28,6 +28,7 @@ VARIANTS = pytest.mark.parametrize(
 def nsf(dim: int, **options: Any) -> NSF:
     given = {"layers": 3, "hidden": [16], "activation": "tanh", "bins": 5, "bound": 4.0}
     given |= {"variant": "coupling", "free_half": True, "mixing": "none", "circular": []}
+    given |= {"scales": 0, "actnorm": False}
     return disturb(NSF((dim,), **(given | options))).double().eval()
 
 
@@ -80,6 +81,8 @@ def test_starts_as_the_identity(options: dict[str, Any]) -> None:
         bound=4.0,
         mixing="none",
         circular=[],
+        scales=0,
+        actnorm=False,
         **({"variant": "coupling", "free_half": True} | options),
     )
     x = 2 * torch.randn(20, 4)

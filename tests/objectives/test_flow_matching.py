@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from properties import flow_matching
+from properties import FINE, flow_matching
 from torch.func import functional_call, jacrev, vmap
 
 from genlab.batch import Batch
@@ -107,7 +107,7 @@ def test_the_loss_of_the_marginal_velocity_is_least(path: Path) -> None:
 
 def test_the_flow_of_the_marginal_velocity_ends_in_the_mixture(path: Path) -> None:
     """At ``t``, the samples and the density are those of ``sum_k N(alpha x_k, sigma^2 I) / 3``."""
-    model = make(path, lambda shape, context_dim: Marginal(path))
+    model = make(path, lambda shape, context_dim: Marginal(path), evaluation=FINE, solver=FINE)
     t = 0.8
     alpha, sigma, *_ = path.coefficients(torch.tensor(t).double())
     mixture = torch.distributions.MixtureSameFamily(

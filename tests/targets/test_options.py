@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from omegaconf import OmegaConf
 
 from genlab import targets
@@ -44,8 +43,7 @@ def test_numbers_state_their_bounds(target: type) -> None:
 
 @pytest.mark.parametrize("target", CLASSES, ids=lambda target: target.__name__)
 def test_a_file_in_configs_makes_it(target: type) -> None:
-    nodes = [yaml.safe_load(path.read_text()) for path in (config_dir() / "data").glob("*.yaml")]
-    named = [node["target"]["_target_"] for node in nodes if isinstance(node["target"], dict)]
+    named = [OmegaConf.load(path).target._target_ for path in FILES]
     assert named.count(f"genlab.targets.{target.__name__}") == 1
 
 
