@@ -49,7 +49,7 @@ def run(words: list[str]) -> int:
         few = [word for word in FEW if "data=table" not in words or not word.startswith(SIZES)]
         words = [*words, *few, *(["data.steps=5"] if "data=pinn_residual" in words else [])]
     if words[0] == "solve":
-        learned = {"sampler=das", "sampler=bootstrap"} & set(words)
+        learned = "sampler=das" in words
         words = [*words, *SOLVE, *(["sampler.fit.steps=3"] if learned else [])]
     if words[0] == "resume":
         words = [re.sub("max_steps=.*", "max_steps=80", word) for word in words]
