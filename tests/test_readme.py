@@ -59,7 +59,7 @@ def run(words: list[str]) -> int:
         return 0
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_the_readme(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
