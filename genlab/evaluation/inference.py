@@ -22,6 +22,7 @@ __all__ = [
     "fitting",
     "inference",
     "log_probs",
+    "private_randomness",
     "spawn",
 ]
 
@@ -55,21 +56,32 @@ def inference(model: nn.Module, generator: torch.Generator | None = None) -> Ite
         model: The model to evaluate.
         generator: Seeds the private random state; a fixed seed if None.
     """
-    device = device_of(model)
-    cuda = [device] if device.type == "cuda" else []
     seed = 0 if generator is None else spawn(generator).initial_seed()
     modes = [(module, module.training) for module in model.modules()]
-    with torch.no_grad(), torch.random.fork_rng(cuda):
-        torch.default_generator.manual_seed(seed)
-        for one in cuda:
-            with torch.cuda.device(one):
-                torch.cuda.manual_seed(seed)
+    with torch.no_grad(), private_randomness(device_of(model), seed):
         model.eval()
         try:
             yield
         finally:
             for module, training in modes:
                 module.training = training
+
+
+@contextmanager
+def private_randomness(device: torch.device, seed: int) -> Iterator[None]:
+    """A seeded copy of torch's global random state, on the CPU and on a device; then the old one.
+
+    Args:
+        device: Where a model draws.
+        seed: What the copy starts from.
+    """
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(cuda):
+        torch.default_generator.manual_seed(seed)
+        for one in cuda:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def fitting(density: Density, batch_size: int) -> int:

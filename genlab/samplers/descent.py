@@ -15,7 +15,7 @@ from genlab.batch import Batch
 from genlab.bounds import Positive, PositiveInt
 from genlab.densities.density import Density
 from genlab.errors import RunError
-from genlab.evaluation.inference import spawn
+from genlab.evaluation.inference import private_randomness, spawn
 from genlab.samplers.resampling import multinomial
 
 __all__ = ["Descent", "training"]
@@ -88,13 +88,8 @@ class Descent:
 @contextmanager
 def training(model: Density, generator: torch.Generator) -> Iterator[None]:
     """Training mode with gradients, and meanwhile a seeded state in torch's global generator."""
-    cuda = [model.device] if model.device.type == "cuda" else []
     seed = spawn(generator).initial_seed()
-    with torch.enable_grad(), torch.random.fork_rng(cuda):
-        torch.default_generator.manual_seed(seed)
-        for device in cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
+    with torch.enable_grad(), private_randomness(model.device, seed):
         model.train()
         try:
             yield

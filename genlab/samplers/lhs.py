@@ -8,14 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.pde.domain import Domain
-from genlab.samplers.sampler import Indicator, Points, Sampler
+from genlab.samplers.even import EvenSampler
+from genlab.samplers.sampler import Points
 
 __all__ = ["LatinHypercube", "latin_hypercube"]
 
 
-class LatinHypercube(Sampler):
+class LatinHypercube(EvenSampler):
     """Points whose every coordinate has one value in each of n slices (McKay et al., 1979).
 
     Each is uniform on the domain. In a domain that is no box they are those of a larger hypercube
@@ -27,21 +26,6 @@ class LatinHypercube(Sampler):
         seed: Seed of all draws.
         resample: Draw fresh points at every refresh.
     """
-
-    def __init__(
-        self, *, domain: Domain, n_points: PositiveInt, seed: NonNegativeInt, resample: bool
-    ) -> None:
-        super().__init__(domain=domain, n_points=n_points, seed=seed)
-        self.resample = resample
-
-    def _first(self) -> Points:
-        return self._spread()
-
-    def _refresh(self, points: Points, indicator: Indicator) -> Points:
-        return self._spread() if self.resample else points
-
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        return x.new_full((len(x),), self.domain.log_uniform)
 
     def _spread(self) -> Points:
         generator = self._generator("points")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.pde.domain import Domain
-from genlab.samplers.sampler import Indicator, Points, Sampler
+from genlab.samplers.even import EvenSampler
+from genlab.samplers.sampler import Points
 
 __all__ = ["Sobol"]
 
 
-class Sobol(Sampler):
+class Sobol(EvenSampler):
     """The first points of Sobol's sequence that lie in the domain, scrambled afresh each time.
 
     Scrambled, each point is uniform on the domain, and together they leave smaller gaps than
@@ -25,21 +22,6 @@ class Sobol(Sampler):
         seed: Seed of all draws.
         resample: Scramble again at every refresh.
     """
-
-    def __init__(
-        self, *, domain: Domain, n_points: PositiveInt, seed: NonNegativeInt, resample: bool
-    ) -> None:
-        super().__init__(domain=domain, n_points=n_points, seed=seed)
-        self.resample = resample
-
-    def _first(self) -> Points:
-        return self._spread()
-
-    def _refresh(self, points: Points, indicator: Indicator) -> Points:
-        return self._spread() if self.resample else points
-
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        return x.new_full((len(x),), self.domain.log_uniform)
 
     def _spread(self) -> Points:
         seed = torch.randint(2**31, (), generator=self._generator("points")).item()

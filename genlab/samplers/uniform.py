@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor
-
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.pde.domain import Domain
-from genlab.samplers.sampler import Indicator, Points, Sampler
+from genlab.samplers.even import EvenSampler
+from genlab.samplers.sampler import Points
 
 __all__ = ["Uniform"]
 
 
-class Uniform(Sampler):
+class Uniform(EvenSampler):
     """Independent points ``x ~ 1 / |Omega|``, drawn once or at every refresh.
 
     Args:
@@ -22,14 +18,9 @@ class Uniform(Sampler):
         resample: Draw fresh points at every refresh.
     """
 
-    def __init__(
-        self, *, domain: Domain, n_points: PositiveInt, seed: NonNegativeInt, resample: bool
-    ) -> None:
-        super().__init__(domain=domain, n_points=n_points, seed=seed)
-        self.resample = resample
+    def _first(self) -> Points:
+        # Those that the adaptive samplers start from too.
+        return self._uniform(self.n_points, "first")
 
-    def _refresh(self, points: Points, indicator: Indicator) -> Points:
-        return self._uniform(self.n_points, "points") if self.resample else points
-
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        return x.new_full((len(x),), self.domain.log_uniform)
+    def _spread(self) -> Points:
+        return self._uniform(self.n_points, "points")
