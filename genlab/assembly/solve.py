@@ -64,7 +64,7 @@ class Solve(Experiment):
         if config.model is not None:
             common["model"] = build(config, "model")
         chosen = OmegaConf.masked_copy(
-            config.sampler, [k for k in config.sampler if k != "refresh"]
+            config.sampler, [k for k in config.sampler if k not in ("refresh", "redraw")]
         )
         self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
         self.model = build(config, "pinn", self.problem)
@@ -74,6 +74,7 @@ class Solve(Experiment):
             sampler=self.sampler,
             indicator=build(config, "indicator"),
             refresh=config.sampler.refresh,
+            redraw=config.sampler.get("redraw"),
             seed=config.seed,
             **{name: build(config, name) for name in OPTIONAL},
         )

@@ -35,7 +35,9 @@ SUPPLIED = {
 
 
 # What genlab reads itself before it builds the object of a section, and what it has to be.
-READ: dict[str, dict[str, Any]] = {"sampler": {"refresh": PositiveInt}}
+READ: dict[str, dict[str, Any]] = {
+    "sampler": {"refresh": PositiveInt, "redraw": PositiveInt | None}
+}
 
 
 def check(config: DictConfig) -> None:
@@ -67,9 +69,10 @@ def _without_read(key: str, node: Any) -> Any:
     if key not in READ or not isinstance(node, Mapping):
         return node
     for name, annotation in READ[key].items():
-        if name not in node:
+        if name in node:
+            _check_value(f"{key}.{name}", node[name], annotation)
+        elif type(None) not in get_args(annotation):
             raise UserError(f"{key}.{name}: missing; genlab needs it")
-        _check_value(f"{key}.{name}", node[name], annotation)
     return {name: value for name, value in node.items() if name not in READ[key]}
 
 

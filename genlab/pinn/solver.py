@@ -41,6 +41,7 @@ class Solver(GradientLearner):
         sampler: Chooses the points.
         indicator: What the sampler follows.
         refresh: Steps between two refreshes.
+        redraw: Steps between two draws from the density of one refresh; None to keep its points.
         seed: Seed of the points on a soft boundary.
         optimizer: Makes the optimiser of some parameters.
         schedule: Factor on the learning rate.
@@ -64,6 +65,7 @@ class Solver(GradientLearner):
         sampler: Sampler,
         indicator: Indicator,
         refresh: PositiveInt,
+        redraw: PositiveInt | None,
         seed: int,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Schedule,
@@ -72,6 +74,7 @@ class Solver(GradientLearner):
         self.sampler = sampler
         self.indicator = indicator
         self.refresh = refresh
+        self.redraw = redraw
         self.seed = seed
         self.judge = Judge(network.problem)
         self.snapshots = Snapshots(network.problem)
@@ -95,6 +98,8 @@ class Solver(GradientLearner):
     def update(self, batch: Any) -> Float[Tensor, ""]:
         if self.points is None or self.step % self.refresh == 0:
             self._refresh()
+        elif self.redraw is not None and self.step % self.redraw == 0:
+            self._redraw()
         if self._frame is None:
             self._prepare()
         assert self.points is not None
@@ -201,6 +206,14 @@ class Solver(GradientLearner):
             self.stages.append(stage)
             if (divergence := self.snapshots.kl(stage)) is not None:
                 self._sampler_scalars["sampler/kl"] = divergence
+
+    def _redraw(self) -> None:
+        """Other points of the present stage's density."""
+        assert self.points is not None
+        began = time.monotonic()
+        self.points = self.sampler.redraw(self.points)
+        self._prepare()
+        self.sampler_seconds += time.monotonic() - began
 
     def _prepare(self) -> None:
         """What stays the same for all steps on the present points."""

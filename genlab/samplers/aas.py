@@ -108,6 +108,9 @@ class AAS(ModelSampler):
         }
         return Points(fresh.x, None)
 
+    def _redraw(self, points: Points) -> Points:
+        return Points(super()._redraw(points).x, None)
+
     def _relative(self, candidates: Candidates) -> Float[Tensor, " n"]:
         """``h / Z``: without it, beta would mean ever more as the residual shrinks."""
         weights = candidates.weights.values

@@ -93,6 +93,9 @@ class DAS(ModelSampler):
         x = torch.cat((points.x.to(fresh.x), fresh.x))
         return Points(x, self.log_prob(x))
 
+    def _redraw(self, points: Points) -> Points:
+        return points if self.grows else super()._redraw(points)
+
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """``log q``; where the points grow, that of the mixture of all stages."""
         if not self.stages:

@@ -126,6 +126,12 @@ class ModelSampler(Sampler):
             ACCEPTANCE_SAMPLES, generator=self._generator("acceptance")
         )
         self._metrics["sampler/acceptance"] = self.proposal.acceptance
+        return self._sample(n)
+
+    def _redraw(self, points: Points) -> Points:
+        return self._sample(len(points.x))
+
+    def _sample(self, n: int) -> Points:
         x = self.proposal.sample(n, generator=self._generator("points"))
         return Points(x, self.proposal.log_prob(x).to(x))
 

@@ -45,8 +45,9 @@ class Sampler(ABC):
             ...  # some steps on `points`
             points = sampler.refresh(points, indicator)
 
-    All draws follow from the seed and the number of the round, so that a run goes on from a saved
-    state as if it had not been stopped.
+    Between two refreshes, `redraw` gives other points of the same density, which costs no look at
+    the residual. All draws follow from the seed and their number, so that a run goes on from a
+    saved state as if it had not been stopped.
 
     Args:
         domain: Where the PDE holds.
@@ -55,6 +56,7 @@ class Sampler(ABC):
 
     Attributes:
         round: Number of refreshes so far.
+        draw: Number of draws since the last refresh.
         grows: Whether each refresh adds points; otherwise there are `n_points` after each.
     """
 
@@ -65,6 +67,7 @@ class Sampler(ABC):
         self.n_points = n_points
         self.seed = seed
         self.round = 0
+        self.draw = 0
 
     def refresh(self, points: Points | None, indicator: Indicator) -> Points:
         """The points of the next stage.
@@ -78,7 +81,17 @@ class Sampler(ABC):
         """
         following = self._first() if points is None else self._refresh(points, indicator)
         self.round += 1
+        self.draw = 0
         return following
+
+    def redraw(self, points: Points) -> Points:
+        """Other points of the density that the present ones were drawn from, as many.
+
+        Args:
+            points: Those of the present stage.
+        """
+        self.draw += 1
+        return self._redraw(points)
 
     def _first(self) -> Points:
         """The points to start from: uniform, unless a sampler knows better."""
@@ -87,6 +100,10 @@ class Sampler(ABC):
     @abstractmethod
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         """The points after some."""
+
+    def _redraw(self, points: Points) -> Points:
+        """The points after some of the same density: the same, unless a sampler can draw others."""
+        return points
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"] | None:
         """Log-density of the next draw at points of the domain; None where it is not known."""
@@ -98,15 +115,17 @@ class Sampler(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """All that the sampler goes on from, in tensors and plain containers."""
-        return {"round": self.round}
+        return {"round": self.round, "draw": self.draw}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
         self.round = state["round"]
+        self.draw = state["draw"]
 
     def _generator(self, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
-        """The randomness of one purpose in the present round."""
-        return generator(self.seed, f"sampler/{purpose}", self.round, device=device)
+        """The randomness of one purpose in the present round and draw."""
+        purpose = f"sampler/{purpose}/{self.draw}" if self.draw else f"sampler/{purpose}"
+        return generator(self.seed, purpose, self.round, device=device)
 
     def _uniform(self, n: int, purpose: str) -> Points:
         """Independent points, uniform on the domain."""
