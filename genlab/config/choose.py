@@ -22,8 +22,8 @@ def register_choose() -> None:
 
 def _choose(key: str, options: Mapping[str, Any], *, _root_: DictConfig) -> Any:
     value = OmegaConf.select(_root_, key)
-    if value is None:
-        raise UserError(f"{key}: missing; a setting depends on it ({', '.join(options)})")
     if value not in options:
+        if value is None:
+            raise UserError(f"{key}: missing; a setting depends on it ({', '.join(options)})")
         raise UserError(f"{key}={value}: {nearest(str(value), options)}")
     return options[value]

@@ -76,7 +76,7 @@ class GradientLearner(Learner):
 
     def update(self, batch: Any) -> Float[Tensor, ""]:
         optimizer = self.optimizer
-        factor = self.schedule(self.step, self.settings.max_steps)
+        factor = self.schedule(self._reached(), self.settings.max_steps)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         optimizer.zero_grad()
@@ -91,6 +91,15 @@ class GradientLearner(Learner):
 
     def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         return {"val/loss": self.loss(batch)}
+
+    def _reached(self) -> int:
+        """Where in ``max_steps`` the learning rate is: under a time limit it falls by the clock."""
+        settings = self.settings
+        # Several processes have clocks of their own, but must take the same step.
+        if settings.max_seconds is None or self.trainer.world_size > 1:
+            return self.step
+        share = min(self.seconds / settings.max_seconds, 1.0)
+        return max(self.step, int(share * settings.max_steps))
 
     def averaged(self) -> AbstractContextManager[None]:
         return nullcontext() if self.ema is None else self.ema.applied()
