@@ -26,6 +26,11 @@ def test_a_default_follows_the_key_it_depends_on() -> None:
     assert (em.trainer.gradient_clip, descent.trainer.gradient_clip) == (None, 5.0)
 
 
+def test_a_default_can_follow_what_is_not_set() -> None:
+    assert train("model=gmm", "data=digits").model.components == 10
+    assert train("model=gmm", "data=digits", "data.condition=label").model.components == 1
+
+
 def test_the_user_wins_over_the_family_and_the_family_over_the_defaults() -> None:
     assert train("model=gmm").trainer.max_steps == 300
     assert train("model=gmm", "trainer=cpu").trainer.max_steps == 300

@@ -42,6 +42,7 @@ DAS = (
     "sampler.candidates=100",
     "sampler.fit.steps=3",
     "sampler.fit.batch_size=50",
+    "sampler.redraw=4",
 )
 
 

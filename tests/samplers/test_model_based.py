@@ -125,6 +125,27 @@ def test_a_stopped_sampler_goes_on_as_if_it_had_not_been(kind: str) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("kind", ["das", "das-grow", "bootstrap", "aas"])
+def test_another_draw_comes_from_the_same_density(kind: str) -> None:
+    sampler = make(kind.removesuffix("-grow"), added=30) if "grow" in kind else make(kind)
+    points = refreshed(sampler)
+    state = sampler.state_dict()
+    first, second = sampler.redraw(points), sampler.redraw(points)
+    if kind == "das-grow":
+        assert first is points
+        return
+    assert first.x.shape == points.x.shape
+    assert len(torch.cat((points.x, first.x, second.x)).unique(dim=0)) == 300
+    if kind == "aas":
+        assert first.log_q is None
+    else:
+        assert first.log_q is not None
+        torch.testing.assert_close(first.log_q, sampler.log_prob(first.x))
+    # Nothing of it has to be saved but how many draws there were.
+    sampler.load_state_dict(state)
+    assert torch.equal(sampler.redraw(points).x, first.x)
+
+
 @pytest.mark.parametrize("name", ["realnvp", "krnet"])
 def test_a_flow_in_the_box_starts_uniform(name: str) -> None:
     sampler = make("das", name)
