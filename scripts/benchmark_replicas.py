@@ -2,8 +2,9 @@
 
 Both train in turns: some runs alone, then all together, and again, so that what else the machine
 does hits both. A time is the processor's, of one thread and of a whole training, from the
-configuration on: data, model, steps, validations, logging, checkpoints. Tests and figures are the same work for a run either way, and
-nothing that replicas share: they are left out, and what they take is printed beside.
+configuration on: data, model, steps, validations, logging, checkpoints. Tests and figures are the
+same work for a run either way, and nothing that replicas share: they are left out, and what they
+take is printed beside.
 
     python scripts/benchmark_replicas.py [--replicas N] [--rounds N] [OVERRIDE ...]
 """
