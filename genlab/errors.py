@@ -6,7 +6,7 @@ import difflib
 import signal
 from collections.abc import Iterable
 
-__all__ = ["GenlabError", "Interrupted", "RunError", "UserError", "nearest"]
+__all__ = ["GenlabError", "Interrupted", "PrunedError", "RunError", "UserError", "nearest"]
 
 
 class GenlabError(Exception):
@@ -23,6 +23,10 @@ class UserError(GenlabError):
 
 class RunError(GenlabError):
     """A run that failed on the way: a diverging loss, a full disk, a damaged checkpoint."""
+
+
+class PrunedError(RunError):
+    """A trial of a search that was stopped because others were better at the same step."""
 
 
 class Interrupted(BaseException):

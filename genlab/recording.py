@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.stored import names, plain
-from genlab.errors import Interrupted
+from genlab.errors import Interrupted, PrunedError
 from genlab.learning.learner import Learner
 from genlab.runs.directory import RunDirectory, claim
 from genlab.runs.files import atomic_path
@@ -87,6 +87,10 @@ def recorded(
         except (Interrupted, KeyboardInterrupt):
             write_status(run, "interrupted", step=learner.step or None)
             log.info("interrupted at step %d", learner.step)
+            raise
+        except PrunedError as end:
+            write_status(run, "pruned", step=learner.step, error=str(end))
+            log.info("%s", end)
             raise
         except BaseException as error:
             write_status(

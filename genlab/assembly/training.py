@@ -89,6 +89,8 @@ class Experiment:
             )
         if self.settings.threads is not None:
             torch.set_num_threads(self.settings.threads)
+        # A GPU would round convolutions to 10 bits: no inverse of a residual block converges then.
+        torch.backends.cudnn.allow_tf32 = False
         seed_everything(config.seed, verbose=False)
         self._assemble()
         if self.settings.monitor not in self.module.reports:

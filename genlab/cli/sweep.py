@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["sweep"]
 
+LAUNCHER = re.compile(r"[+~]{0,2}hydra[/.]launcher[=.]")
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
@@ -87,6 +89,12 @@ def _run(
         config.hydra.run.dir = str(directory.path)
     directory.plan(jobs)
     OmegaConf.save(config, directory.path / "multirun.yaml")
+    with read_write(config):
+        # Jobs are composed the same whatever launches them; for most it is another process, where
+        # the plugin would register its own file of the launcher beside that of genlab.
+        config.hydra.overrides.hydra = [
+            word for word in config.hydra.overrides.hydra if not LAUNCHER.match(word)
+        ]
     task = SweepJob(
         directory,
         arguments,
@@ -230,8 +238,7 @@ def _launcher(hydra: Hydra, config: Any, task: SweepJob) -> Any:
 def _prefer_own_launchers(folder: Path) -> None:
     """Let the files of genlab describe the launchers, not those that come with the plugins.
 
-    Hydra would match the ones with the others by their names, which it warns of as outdated. What
-    it knows travels to the processes of the jobs.
+    Hydra would match the ones with the others by their names, which it warns of as outdated.
     """
     from hydra.core.config_store import ConfigStore
     from hydra.core.plugins import Plugins

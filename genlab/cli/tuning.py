@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from genlab.assembly import Experiment
 from genlab.config import check, compose
 from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
-from genlab.errors import GenlabError, RunError
-from genlab.learning.callbacks.pruning import PrunedError, Pruning
+from genlab.errors import GenlabError, PrunedError, RunError
+from genlab.learning.callbacks.pruning import Pruning
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
 from genlab.runs.status import identity, is_gone

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from genlab.evaluation.inference import inference, spawn
+from genlab.evaluation.inference import context_rows, inference, spawn
 from genlab.models.continuous import ContinuousFlow
 
 __all__ = ["straightness", "to_data", "trajectories"]
@@ -66,7 +66,8 @@ def straightness(
     """
     times = torch.linspace(0, 1, STRETCHES + 1, dtype=torch.float64)
     with inference(model, generator):
-        rows = model.context_encoder(context, n, model.dtype)
+        placed = context_rows(context, n, slice(n), model.device)
+        rows = model.context_encoder(placed, n, model.dtype)
         z = model.base.sample(n, generator=spawn(generator, model.device))
         ways = trajectories(model, z, times, rows).double()
         energy = STRETCHES * _mean_square(ways[1:] - ways[:-1]).sum()

@@ -93,17 +93,17 @@ class AllenCahn(Evolution):
         return u.gradient[:, 1] - self.diffusivity * u.laplacian - reaction
 
     def exact(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-        series = _allen_cahn_series(self.diffusivity)
+        series = _allen_cahn_series(self.diffusivity).to(x.device)
         # Between the computed times, the cubic through the four nearest.
         place = x[:, 1].double() * STEPS
         first = (place.floor() - 1).clamp(0, STEPS - 3)
         offset = place - first
-        coefficients = torch.zeros(len(x), INTERVALS - 1, dtype=torch.float64)
+        coefficients = torch.zeros(len(x), INTERVALS - 1).to(series)
         for j in range(4):
             others = [k for k in range(4) if k != j]
             weight = torch.stack([(offset - k) / (j - k) for k in others]).prod(0)
             coefficients += weight[:, None] * series[(first + j).long()]
-        mode = torch.arange(1, INTERVALS, dtype=torch.float64)
+        mode = torch.arange(1, INTERVALS).to(series)
         angle = (x[:, :1].double() + 1) * (math.pi / 2)
         return ((coefficients * torch.sin(angle * mode)).sum(1) - 1).to(x)
 

@@ -22,7 +22,7 @@ __all__ = [
     "write_status",
 ]
 
-State = Literal["running", "done", "failed", "interrupted"]
+State = Literal["running", "done", "failed", "interrupted", "pruned"]
 
 
 def write_status(
@@ -32,8 +32,8 @@ def write_status(
 
     Args:
         run: The run.
-        state: running, done, failed or interrupted.
-        error: Why a run failed, in the words that the user saw.
+        state: running, done, failed, interrupted, or pruned: a trial of a search that fell behind.
+        error: Why a run failed or was pruned, in the words that the user saw.
         step: Training step that was reached; the one written before if None.
     """
     before = read_status(run) if run.status.exists() else {}

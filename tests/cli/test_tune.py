@@ -24,8 +24,7 @@ pytest.importorskip("optuna")
 import optuna
 
 from genlab.cli import tuning
-from genlab.errors import RunError
-from genlab.learning.callbacks.pruning import PrunedError
+from genlab.errors import PrunedError, RunError
 
 Capture = pytest.CaptureFixture[str]
 

@@ -208,6 +208,17 @@ def test_ten_dimensions_and_a_soft_boundary(tmp_path: Path) -> None:
     assert {path.stem for path in run.directory.figures.iterdir()} == {"curves", "stages"}
 
 
+def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sampler=uniform,rad", "sampler.refresh=10", *FEW, f"outputs={tmp_path}"]
+    assert main(["solve", "-m", *words, "callbacks.images=null"]) == 0
+    output = capsys.readouterr().out
+    assert all(f"sampler={name}" in output for name in ("uniform", "rad"))
+    assert len(list(tmp_path.rglob("metrics.json"))) == 2
+    recipe = ["experiment=pinn_peak_samplers", "--dry-run", f"outputs={tmp_path}"]
+    assert main(["solve", "-m", *recipe]) == 0
+    assert "30 jobs" in capsys.readouterr().out
+
+
 def test_mistakes(tmp_path: Path) -> None:
     for words, message in {
         ("sampler=uniform", "model=krnet"): "model=krnet: nothing uses it; Uniform learns no model",

@@ -1,4 +1,4 @@
-"""A trial of a search that is not worth going on with."""
+"""The end of a trial of a search that is not worth going on with."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from collections.abc import Callable
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-from genlab.errors import RunError
+from genlab.errors import PrunedError
 from genlab.learning.learner import Learner
 
-__all__ = ["PrunedError", "Pruning"]
-
-
-class PrunedError(RunError):
-    """The run was stopped because others were better at the same step."""
+__all__ = ["Pruning"]
 
 
 class Pruning(Callback):

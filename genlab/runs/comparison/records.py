@@ -26,8 +26,8 @@ class Record:
 
     Attributes:
         run: Its directory.
-        state: running, done, failed, interrupted or killed.
-        error: Why it failed.
+        state: running, done, failed, interrupted, pruned or killed.
+        error: Why it failed or was pruned.
         manifest: What ``run.json`` says.
         settings: The flat configuration as text; a group by its own name, as on the command line.
         metrics: Metrics by tag; None for what was not finite.
@@ -85,7 +85,7 @@ def read_record(run: RunDirectory) -> Record:
     return Record(
         run,
         state,
-        read_status(run)["error"] if state == "failed" else None,
+        read_status(run)["error"],
         manifest,
         {key.removeprefix(CHOICE): spell(value) for key, value in manifest["config"].items()},
         read_json(run.metrics) if run.metrics.exists() else {},
