@@ -144,6 +144,8 @@ def test_another_draw_comes_from_the_same_density(kind: str) -> None:
     # Nothing of it has to be saved but how many draws there were.
     sampler.load_state_dict(state)
     assert torch.equal(sampler.redraw(points).x, first.x)
+    fresh = sampler.refresh(points, peak)
+    assert len(torch.cat((first.x, fresh.x)).unique(dim=0)) == 200
 
 
 @pytest.mark.parametrize("name", ["realnvp", "krnet"])
