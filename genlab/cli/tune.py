@@ -73,21 +73,16 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    from genlab.config import check, compose, explain
+    from genlab.config import check, compose, explained
     from genlab.config.raw import compose_raw
     from genlab.config.space import split_space
 
-    try:
-        own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
-        if not any(word.startswith("+search=") for word in own):
-            own.insert(0, "+search=default")
+    own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
+    if not any(word.startswith("+search=") for word in own):
+        own.insert(0, "+search=default")
+    with explained("train", words):
         _, fixed = split_space([word for word in words if word not in own])
         raw = compose_raw("train", [*fixed, *own])
-    except Exception as error:
-        mistake = explain(error, "train", words)
-        if mistake is None:
-            raise
-        raise mistake from error
     search: Any = OmegaConf.to_container(raw.search, resolve=True)
     saved = [f"{key}={value}" for key, value in search.pop("space").items()]
     named = {word.partition("=")[0] for word in words}

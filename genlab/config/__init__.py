@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genlab.config.composition import complete, compose
     from genlab.config.instantiation import build
-    from genlab.config.mistakes import explain
+    from genlab.config.mistakes import explained
     from genlab.config.output import register_claim
     from genlab.config.places import config_dir
     from genlab.config.recomposition import recompose
@@ -28,7 +28,7 @@ __all__ = [
     "complete",
     "compose",
     "config_dir",
-    "explain",
+    "explained",
     "locate",
     "names",
     "plain",
@@ -46,7 +46,7 @@ HOMES = {
     "complete": "composition",
     "compose": "composition",
     "config_dir": "places",
-    "explain": "mistakes",
+    "explained": "mistakes",
     "locate": "signature",
     "names": "stored",
     "plain": "stored",

@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from genlab.bounds import Bound, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
-from genlab.config.mistakes import explain
+from genlab.config.mistakes import explained
 from genlab.config.passing import passed_on
 from genlab.config.places import config_dir
 from genlab.config.signature import Signature, locate, signature
@@ -194,10 +193,7 @@ def _sections(command: str) -> tuple[set[str], set[str]]:
 
 def _resolve(config: DictConfig) -> dict[str, Any]:
     """Plain containers, interpolations resolved."""
-    try:
+    known = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    with explained(config.command, (), known):
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        known = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
-        mistake = explain(error, config.command, (), known)
-        raise error if mistake is None else mistake from error
     return cast(dict[str, Any], plain)

@@ -147,6 +147,7 @@ def test_a_killed_study_goes_on_with_the_very_trial(
         (["+search=nfs", *SPACE], "search: no 'nfs'; did you mean 'nsf'?"),
         (["search.sampler=tpo", *SPACE], "search.sampler=tpo: did you mean 'tpe'?"),
         (["search.trials=0", *SPACE], "search.trials=0: expected a positive whole number"),
+        (["optimizer.lr=interval(2,1)"], "optimizer.lr=interval(2,1): expected low < high"),
         (["model.layrs=3", *SPACE], "model.layrs=3: no 'layrs' in model; did you mean 'layers'?"),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
     ],
