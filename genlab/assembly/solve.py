@@ -16,8 +16,6 @@ from genlab.config import OPTIONAL, build
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.learning.trainer import device_of
-from genlab.learning.weights import load_weights
 from genlab.pde import Problem
 from genlab.pinn import Network, Solver
 from genlab.pinn.figures import animate_stages, curves_figure, solution_figure, stages_figure
@@ -111,11 +109,10 @@ class Solve(Experiment):
         Raises:
             RunError: The checkpoint is missing or damaged.
         """
+        super().restore()
         assert self.directory is not None
-        load_weights(self.model, self.directory.best)
         if not self.module.step:
             self.module.restore(load_checkpoint(self.directory.best)["solve"])
-        self._place()
 
     def figures(self) -> dict[str, Figure]:
         """Draw the figures of the present weights and of the run's stages, by name."""
@@ -159,9 +156,6 @@ class Solve(Experiment):
             **self.module.costs(),
             **self.module.sampler_scalars(),
         }
-
-    def _place(self) -> None:
-        self.model.to(device_of(self.settings.accelerator)).eval()
 
     def _keepers(self, run: RunDirectory) -> list[Callback]:
         return [Keeper(run)]

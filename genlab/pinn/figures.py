@@ -128,7 +128,6 @@ def animate_stages(stages: Sequence[Stage], domain: Domain, path: Path) -> None:
         domain: Where the PDE holds.
         path: Where to, replaced if there is one.
     """
-    figure = Figure()
     writer = PillowWriter(fps=FRAMES_A_SECOND)
     frames = [stage_figure(stage, domain) for stage in stages]
     figure = frames[0]

@@ -205,7 +205,8 @@ class Solver(GradientLearner):
             )
             self.stages.append(stage)
             if (divergence := self.snapshots.kl(stage)) is not None:
-                self._sampler_scalars["sampler/kl"] = divergence
+                # Of the new q; what the sampler estimated is about the model before it was taught.
+                self._sampler_scalars["sampler/kl_grid"] = divergence
 
     def _redraw(self) -> None:
         """Other points of the present stage's density."""

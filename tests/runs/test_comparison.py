@@ -52,6 +52,30 @@ def test_seeds_are_averaged_and_the_best_of_each_target_is_marked(records: list[
     ]
 
 
+def test_solves_go_by_sampler_and_problem(tmp_path: Path) -> None:
+    errors = {("das", 100): 0.01, ("rad", 100): 0.2, ("das", 1000): 0.05, ("rad", 1000): 0.9}
+    for (sampler, sharpness), error in errors.items():
+        name = "das-krnet" if sampler == "das" else sampler
+        synthetic_run(
+            tmp_path / f"{sampler}-{sharpness}",
+            model=name,
+            data="peak",
+            metrics={"test/relative_l2": error},
+            choices={"model": "krnet" if sampler == "das" else None, "sampler": sampler},
+            problem={"A": sharpness},
+            # Told by the problem, so no column of its own.
+            pinn={"hidden": [sharpness]},
+        )
+    shown = as_text(table(records_below(tmp_path), "test/relative_l2")).splitlines()
+    assert [line.split() for line in shown] == [
+        ["model", "data", "problem.A", "runs", "test/relative_l2"],
+        ["das-krnet", "peak", "100", "1", "0.01*"],
+        ["das-krnet", "peak", "1000", "1", "0.05*"],
+        ["rad", "peak", "100", "1", "0.2"],
+        ["rad", "peak", "1000", "1", "0.9"],
+    ]
+
+
 def test_a_spreadsheet_has_full_precision(records: list[Record]) -> None:
     rows = list(csv.DictReader(as_csv(table(records, "test/kl")).splitlines()))
     assert float(rows[1]["test/kl"]) == pytest.approx(0.2, abs=1e-15)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from genlab.runs.comparison.records import Record
 
-__all__ = ["Group", "by_nature", "differing", "grouped"]
+__all__ = ["Group", "by_nature", "differing", "grouped", "is_of_data"]
 
 ALWAYS = ("model", "data")
+OF_DATA = ("data", "problem")
 # Seeds are averaged over; the rest says where a run is kept and what shows it.
 SILENT = re.compile(r"(.+\.)?seed|outputs|command|logger\b.*")
 # Told last, and so only where nothing else tells them: what a choice or another key stands for.
@@ -65,15 +66,20 @@ def grouped(records: Iterable[Record], keys: Sequence[str]) -> list[Group]:
     return sorted(groups, key=lambda group: [by_nature(text) for text in group.settings])
 
 
+def is_of_data(key: str) -> bool:
+    """Whether a setting says what a run's numbers are about, rather than how they were got."""
+    return key.partition(".")[0] in OF_DATA
+
+
 def by_nature(text: str) -> tuple[bool, float, str]:
     """A key to sort by: numbers by their size, before words."""
     is_number = NUMBER.fullmatch(text) is not None
     return not is_number, float(text) if is_number else 0.0, text
 
 
-def _rank(key: str) -> tuple[bool, int, str]:
-    # Choices have no dot, and explain the keys below them.
-    return LATE.fullmatch(key) is not None, key.count("."), key
+def _rank(key: str) -> tuple[bool, int, bool, str]:
+    # Choices have no dot, and explain the keys below them; what was to be done goes before how.
+    return LATE.fullmatch(key) is not None, key.count("."), not is_of_data(key), key
 
 
 def _parts(parts: Iterable[Sequence[Record]], keys: Sequence[str]) -> Iterable[Sequence[Record]]:

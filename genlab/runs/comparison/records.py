@@ -79,15 +79,19 @@ def read_record(run: RunDirectory) -> Record:
         UserError: A file is missing, torn, or of another version.
     """
     manifest, state = read_manifest(run), effective_state(run)
-    missing = [key for key in ("config", "created", "likelihood") if key not in manifest]
+    missing = [
+        key for key in ("config", "created", "likelihood", "model", "data") if key not in manifest
+    ]
     if missing or "seed" not in manifest["config"]:
         raise UserError(f"{run.manifest}: {(*missing, 'seed')[0]} is missing")
+    settings = {key.removeprefix(CHOICE): spell(value) for key, value in manifest["config"].items()}
     return Record(
         run,
         state,
         read_status(run)["error"],
         manifest,
-        {key.removeprefix(CHOICE): spell(value) for key, value in manifest["config"].items()},
+        # What a run is called by: a solve has a sampler with its model, and a problem.
+        settings | {key: manifest[key] for key in ("model", "data")},
         read_json(run.metrics) if run.metrics.exists() else {},
     )
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from genlab.errors import UserError, nearest
 from genlab.runs.comparison.cells import Cell, cell, mark_best
-from genlab.runs.comparison.groups import Group, by_nature
+from genlab.runs.comparison.groups import Group, by_nature, is_of_data
 
 __all__ = ["Table", "check_metrics", "listing", "metrics_of", "pivot", "sorted_by"]
 
 RUNS = "runs"
-DATA = "data"
 # What a table shows unless it is told otherwise, as far as it was measured.
 SHOWN = (
     "test/kl",
@@ -134,9 +133,9 @@ def sorted_by(
 
 
 def _measured_on(group: Group, keys: Sequence[str]) -> str:
-    """The data that a group's numbers are about: the settings of all keys of ``data``."""
+    """The data that a group's numbers are about."""
     pairs = zip(keys, group.settings, strict=True)
-    return " ".join(value for key, value in pairs if key.partition(".")[0] == DATA)
+    return " ".join(value for key, value in pairs if is_of_data(key))
 
 
 def _distinct(parts: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
