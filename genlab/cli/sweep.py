@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,19 @@ __all__ = ["sweep"]
 
 LAUNCHER = re.compile(r"[+~]{0,2}hydra[/.]launcher[=.]")
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What ``genlab train -m`` is told beside the jobs.
+
+    Attributes:
+        fail_fast: Whether after a failure no other job begins.
+        skip_done: Whether what a finished run has done with the same configuration is left out.
+    """
+
+    fail_fast: bool
+    skip_done: bool
 
 
 def sweep(
@@ -68,7 +81,7 @@ def sweep(
         if dry_run:
             print(_listing(jobs), end="")
             return 0
-        return _run(hydra, config, arguments, jobs, made=made, fail_fast=options["fail_fast"])
+        return _run(hydra, config, arguments, jobs, made=made, fail_fast=options.fail_fast)
 
 
 def _run(
@@ -126,17 +139,21 @@ def _run(
     return 0
 
 
-def _options(config: Any, overrides: Sequence[str]) -> dict[str, bool]:
-    """The section ``sweep``."""
+def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:
+    """The section ``sweep``.
+
+    Raises:
+        UserError: It has a mistake, or what only genlab sets was set.
+    """
+    from genlab.config import check_options, plain
+
     if config.hydra.sweeper._target_ != BASIC:
         raise UserError("hydra/sweeper: genlab sweeps by itself; `genlab tune` searches")
     if any(word.startswith("hydra.sweep.subdir=") for word in overrides):
         raise UserError("hydra.sweep.subdir: cannot be set; the number of a job names its folder")
-    options: dict[str, bool] = dict(config.sweep)
-    for key, value in options.items():
-        if not isinstance(value, bool):
-            raise UserError(f"sweep.{key}={value}: expected true or false")
-    return options
+    options = plain(config.sweep)
+    check_options("sweep", options, SweepOptions)
+    return SweepOptions(**options)
 
 
 def _expand(hydra: Hydra, config: Any) -> list[Job]:
@@ -174,7 +191,7 @@ def _checked(
     command: str,
     searchpath: Sequence[str],
     config: Any,
-    options: Mapping[str, bool],
+    options: SweepOptions,
 ) -> tuple[list[Job], int]:
     """The jobs, those marked that a finished run has done; and the most threads of one.
 
@@ -183,7 +200,7 @@ def _checked(
     """
     from genlab.config import check, compose
 
-    done = _done(Path(config.outputs)) if options["skip_done"] else {}
+    done = _done(Path(config.outputs)) if options.skip_done else {}
     marked, threads = [], 1
     for job in jobs:
         composed = compose(command, [*job.overrides, *searchpath])

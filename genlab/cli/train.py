@@ -45,6 +45,7 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     import hydra
 
     from genlab.config import check, compose, config_dir, explained, register_claim
+    from genlab.config.raw import VERSION_BASE
 
     dry_run = DRY_RUN in words
     # Hydra wants all overrides in one row: `model=nice -m seed=1,2` is put in order.
@@ -71,7 +72,7 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
             failures.append(error)
             return None
 
-    main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=command)
+    main = hydra.main(version_base=VERSION_BASE, config_path=str(config_dir()), config_name=command)
     with _as_program(ordered), explained(command, arguments.overrides):
         try:
             main(task)()

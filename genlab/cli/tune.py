@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from genlab.cli.arguments import Parser
+from genlab.cli.search import Search
 from genlab.cli.waiting import loading
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError
 from genlab.runs.directory import claim
 from genlab.runs.files import read_json, write_json
 
@@ -29,13 +30,6 @@ EXAMPLES = """\
 searched as well. Each trial is a run, which `genlab compare` and `genlab board` show."""
 
 SEARCH = "search"
-EXPECTED: Mapping[str, Any] = {
-    "trials": int,
-    "sampler": ("tpe", "random"),
-    "pruning": bool,
-    "random_trials": int,
-    "workers": int,
-}
 
 
 def run(words: list[str]) -> int:
@@ -73,7 +67,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    from genlab.config import check, compose, explained
+    from genlab.config import check, check_options, compose, explained
     from genlab.config.raw import compose_raw
     from genlab.config.space import split_space
 
@@ -92,7 +86,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
         raise UserError(
             "tune: nothing to search; see `genlab list search`, or KEY=interval(LOW,HIGH)"
         )
-    _check_search(search)
+    check_options(SEARCH, search, Search)
     # A mistake in a fixed setting is told before the study is made.
     config = compose("train", fixed)
     check(config)
@@ -109,19 +103,6 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _check_search(search: Mapping[str, Any]) -> None:
-    for key, value in search.items():
-        if key not in EXPECTED:
-            raise UserError(f"search.{key}: no such key; {nearest(key, EXPECTED)}")
-        expected = EXPECTED[key]
-        if isinstance(expected, tuple):
-            if value not in expected:
-                raise UserError(f"search.{key}={value}: {nearest(str(value), expected)}")
-        elif type(value) is not expected or (expected is int and value < 1):
-            kind = "true or false" if expected is bool else "a positive whole number"
-            raise UserError(f"search.{key}={value}: expected {kind}")
-
-
 def _new_study(plan: Mapping[str, Any]) -> Path:
     now = datetime.now()
     name = f"{now:%H-%M-%S}-tune-{plan['model']}-{plan['data']}"
@@ -136,6 +117,8 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: There is no study, or something else was to change.
     """
+    from genlab.config import check_options
+
     plan = read_json(folder / "tune.json")
     for word in words:
         key, _, value = word.partition("=")
@@ -144,7 +127,7 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
                 f"{word}: a study goes on as it began; only search.trials and search.workers change"
             )
         plan["search"][key.partition(".")[2]] = int(value)
-    _check_search(plan["search"])
+    check_options(SEARCH, plan["search"], Search)
     write_json(folder / "tune.json", plan)
     return plan
 

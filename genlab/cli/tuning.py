@@ -16,6 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from genlab.assembly import Experiment
+from genlab.cli.search import Search
 from genlab.config import check, compose
 from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
 from genlab.errors import GenlabError, PrunedError, RunError
@@ -47,7 +48,7 @@ class Tuning:
     def __init__(self, folder: Path, plan: Mapping[str, Any], *, worker: int) -> None:
         self.folder = folder
         self.plan = plan
-        self.search: Mapping[str, Any] = plan["search"]
+        self.search = Search(**plan["search"])
         self.space, _ = split_space(plan["space"])
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = f"sqlite:///{(folder / 'study.db').absolute()}"
@@ -97,7 +98,7 @@ class Tuning:
                     trial = Trial(self.study, known._trial_id)
                     break
             else:
-                if len(self.study.get_trials(deepcopy=False)) >= self.search["trials"]:
+                if len(self.study.get_trials(deepcopy=False)) >= self.search.trials:
                     return None
                 trial = self.study.ask()
             trial.set_user_attr(PROCESS, identity())
@@ -151,16 +152,16 @@ class Tuning:
         return report
 
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        if self.search["sampler"] == "random":
+        if self.search.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=self.search["random_trials"])
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=self.search.random_trials)
 
     def _pruner(self) -> optuna.pruners.BasePruner:
-        if not self.search["pruning"]:
+        if not self.search.pruning:
             return optuna.pruners.NopPruner()
         # The first quarter of a training says little about its end.
         return optuna.pruners.MedianPruner(
-            n_startup_trials=self.search["random_trials"],
+            n_startup_trials=self.search.random_trials,
             n_warmup_steps=self.plan["max_steps"] // 4,
         )
 

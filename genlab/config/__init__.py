@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from genlab.config.sources import source_node
     from genlab.config.stored import names, plain, read_config
     from genlab.config.unused import OPTIONAL
-    from genlab.config.validation import check
+    from genlab.config.validation import check, check_options
 
 __all__ = [
     "OPTIONAL",
     "build",
     "check",
+    "check_options",
     "complete",
     "compose",
     "config_dir",
@@ -43,6 +44,7 @@ HOMES = {
     "OPTIONAL": "unused",
     "build": "instantiation",
     "check": "validation",
+    "check_options": "validation",
     "complete": "composition",
     "compose": "composition",
     "config_dir": "places",

@@ -145,8 +145,9 @@ def test_a_killed_study_goes_on_with_the_very_trial(
     [
         (["model=nice"], "tune: nothing to search"),
         (["+search=nfs", *SPACE], "search: no 'nfs'; did you mean 'nsf'?"),
-        (["search.sampler=tpo", *SPACE], "search.sampler=tpo: did you mean 'tpe'?"),
-        (["search.trials=0", *SPACE], "search.trials=0: expected a positive whole number"),
+        (["search.sampler=tpo", *SPACE], "search.sampler=tpo: expected tpe or random; did"),
+        (["+search.trails=9", *SPACE], "search.trails=9: no such key; did you mean 'trials'?"),
+        (["search.trials=0", *SPACE], "search.trials=0: expected an integer, at least 1"),
         (["optimizer.lr=interval(2,1)"], "optimizer.lr=interval(2,1): expected low < high"),
         (["model.layrs=3", *SPACE], "model.layrs=3: no 'layrs' in model; did you mean 'layers'?"),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
