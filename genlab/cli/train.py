@@ -132,7 +132,7 @@ def train_one(
 
     path = Path(hydra_config.runtime.output_dir)
     run = RunDirectory(path)
-    goes_on = again and run.manifest.exists() and run.last.exists()
+    goes_on = again and run.resumable
     if is_first() and not goes_on:
         if again and find_runs(path):
             shutil.rmtree(path)

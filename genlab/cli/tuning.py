@@ -6,7 +6,7 @@ import fcntl
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from genlab.assembly import Experiment
+from genlab.cli.redirection import redirected
 from genlab.cli.search import Search
 from genlab.config import check, compose
 from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
@@ -124,15 +125,11 @@ class Tuning:
         config = compose("train", words)
         check(config)
         run = RunDirectory(self.folder / str(trial.number))
-        goes_on = run.manifest.exists() and run.last.exists()
+        goes_on = run.resumable
         if not goes_on:
             shutil.rmtree(run.path, ignore_errors=True)
             RunDirectory.create(run.path)
-        with (
-            (run.path / "console.log").open("a", encoding="utf-8") as console,
-            redirect_stdout(console),
-            redirect_stderr(console),
-        ):
+        with redirected(run):
             metrics = Experiment(config, run).fit(
                 resume=goes_on, callbacks=[Pruning(self._reporter(trial))]
             )
