@@ -20,8 +20,9 @@ from genlab.cli.redirection import redirected
 from genlab.cli.search import Search
 from genlab.config import check, compose
 from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
-from genlab.errors import GenlabError, PrunedError, RunError
+from genlab.errors import GenlabError, PrunedError, RunError, one_line
 from genlab.learning.callbacks.pruning import Pruning
+from genlab.runs.columns import aligned
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
 from genlab.runs.status import identity, is_gone
@@ -115,7 +116,7 @@ class Tuning:
             print(f"{name}: {end}", flush=True)
         except GenlabError as error:
             self.study.tell(trial, state=TrialState.FAIL)
-            print(f"{name}: failed: {str(error).replace(chr(10), '; ')}", flush=True)
+            print(f"{name}: failed: {one_line(error)}", flush=True)
         else:
             self.study.tell(trial, value)
             print(f"{name}: {self.plan['monitor']} {value:.6g}", flush=True)
@@ -254,9 +255,4 @@ def _table(trials: list[FrozenTrial]) -> str:
                 settings,
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in aligned(rows))

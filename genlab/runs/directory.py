@@ -58,7 +58,7 @@ class RunDirectory:
 
     @property
     def resumable(self) -> bool:
-        """Whether it holds a run that was stopped behind a checkpoint, or at its end."""
+        """Whether it holds a run that can go on from its last checkpoint."""
         return self.manifest.exists() and self.last.exists()
 
     @property
