@@ -191,7 +191,7 @@ def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
     from genlab.cli.waiting import loading
 
     with loading():
-        from genlab.cli.comparing import draw_densities
+        from genlab.cli.compare_figure import draw_densities
     draw_densities(path, groups, keys)
     print(path)
     return 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.cli.hydra_application import application, launcher
 from genlab.cli.launching import check_launcher, launch
 from genlab.cli.overview import Overview, final_table
 from genlab.cli.sweep_job import SweepJob
@@ -63,7 +63,7 @@ def sweep(
         UserError: The sweep, or the configuration of a job, has a mistake.
         RunError: A job failed.
     """
-    with _hydra(arguments, command) as hydra:
+    with application(arguments, command) as hydra:
         from hydra.types import RunMode
 
         name = arguments.config_name or command
@@ -122,7 +122,7 @@ def _run(
             if waiting:
                 launch(
                     config,
-                    lambda: _launcher(hydra, config, task),
+                    lambda: launcher(hydra, config, task),
                     directory,
                     waiting,
                     overview.say,
@@ -239,51 +239,3 @@ def _listing(jobs: Sequence[Job]) -> str:
 
 def _searchpath(overrides: Iterable[str]) -> list[str]:
     return [word for word in overrides if word.startswith("hydra.searchpath=")]
-
-
-def _launcher(hydra: Hydra, config: Any, task: SweepJob) -> Any:
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.plugins import Plugins
-    from hydra.types import HydraContext
-
-    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
-    return Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=task, config=config
-    )
-
-
-def _prefer_own_launchers(folder: Path) -> None:
-    """Let the files of genlab describe the launchers, not those that come with the plugins.
-
-    Hydra would match the ones with the others by their names, which it warns of as outdated.
-    """
-    from hydra.core.config_store import ConfigStore
-    from hydra.core.plugins import Plugins
-
-    Plugins.instance()  # finds the plugins, which register their configurations
-    registered = ConfigStore.instance().repo["hydra"]["launcher"]
-    for path in folder.glob("*.yaml"):
-        registered.pop(path.name, None)
-
-
-@contextmanager
-def _hydra(arguments: Namespace, command: str) -> Iterator[Hydra]:
-    """Hydra over the folder of the configs, as its own main function sets it up."""
-    from hydra import version
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.global_hydra import GlobalHydra
-
-    from genlab.config import config_dir
-    from genlab.config.raw import VERSION_BASE
-
-    version.setbase(VERSION_BASE)
-    _prefer_own_launchers(config_dir() / "hydra" / "launcher")
-    GlobalHydra.instance().clear()
-    folder = arguments.config_path or str(config_dir())
-    try:
-        yield Hydra.create_main_hydra2(
-            task_name=command, config_search_path=create_config_search_path(folder)
-        )
-    finally:
-        GlobalHydra.instance().clear()

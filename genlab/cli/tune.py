@@ -46,16 +46,17 @@ def run(words: list[str]) -> int:
     else:
         plan, folder = _planned(arguments.study, arguments.overrides), arguments.study
     with loading():
-        from genlab.cli.tuning import Tuning
-    tuning = Tuning(folder, plan, worker=arguments.worker)
+        from genlab.cli.study import Study
+        from genlab.cli.study_report import report
+    study = Study(folder, plan, worker=arguments.worker)
     if arguments.worker:
-        tuning.work()
+        study.work()
         return 0
     helpers = [_helper(folder, number) for number in range(1, plan["search"]["workers"])]
-    tuning.work()
+    study.work()
     for helper in helpers:
         helper.wait()
-    tuning.finish()
+    report(study.optuna, folder, plan)
     return 0
 
 
