@@ -58,6 +58,8 @@ class Solve(Experiment):
             )
         self.problem = build(config, "problem")
         self.data = build(config, "data")
+        # First, so that it starts the same whatever chooses its points.
+        self.model = build(config, "pinn", self.problem)
         common = {"domain": self.problem.domain, "n_points": self.problem.n_points}
         if config.model is not None:
             common["model"] = build(config, "model")
@@ -65,7 +67,6 @@ class Solve(Experiment):
             config.sampler, [k for k in config.sampler if k not in ("refresh", "redraw")]
         )
         self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
-        self.model = build(config, "pinn", self.problem)
         self.module = Solver(
             self.model,
             self.settings,
@@ -105,6 +106,8 @@ class Solve(Experiment):
 
     def restore(self) -> None:
         """Take the best weights of the run's directory, with the sampler as it was then.
+
+        After a fit the sampler stays as the fit left it: what the run cost is told by it.
 
         Raises:
             RunError: The checkpoint is missing or damaged.

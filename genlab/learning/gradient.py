@@ -101,15 +101,15 @@ class GradientLearner(Learner):
 
     def set_rate(self, optimizer: Optimizer | LightningOptimizer) -> None:
         """Give an optimiser the learning rate of the present step."""
-        factor = self.schedule(self._reached(), self.settings.max_steps)
+        factor = self.schedule(self.reached(), self.settings.max_steps)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
 
     def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         return {"val/loss": self.loss(batch)}
 
-    def _reached(self) -> int:
-        """Where in ``max_steps`` the learning rate is: under a time limit it falls by the clock."""
+    def reached(self) -> int:
+        """Where in ``max_steps`` schedules are: under a time limit they follow the clock."""
         settings = self.settings
         # Several processes have clocks of their own, but must take the same step.
         if settings.max_seconds is None or self.trainer.world_size > 1:

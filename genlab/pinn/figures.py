@@ -161,7 +161,8 @@ def _draw(axes: Sequence[Axes], stage: Stage, domain: Domain) -> None:
 
 
 def _weights(axis: Axes, stage: Stage) -> None:
-    weight = stage.weight.clamp_min(1e-6).log10().numpy()
+    # The first and the last bin hold what lies beyond them too.
+    weight = stage.weight.clamp(1e-3, 10).log10().numpy()
     axis.hist(weight, bins=np.linspace(-3, 1, 41).tolist(), color=MODEL)
     axis.set_title("Weights 1/(|\N{GREEK CAPITAL LETTER OMEGA}| q), log10", fontsize=12)
 
