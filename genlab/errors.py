@@ -6,7 +6,15 @@ import difflib
 import signal
 from collections.abc import Iterable
 
-__all__ = ["GenlabError", "Interrupted", "PrunedError", "RunError", "UserError", "nearest"]
+__all__ = [
+    "GenlabError",
+    "Interrupted",
+    "PrunedError",
+    "RunError",
+    "UserError",
+    "nearest",
+    "one_line",
+]
 
 
 class GenlabError(Exception):
@@ -61,3 +69,12 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"choose from: {', '.join(choices)}"
+
+
+def one_line(error: object) -> str:
+    """The lines of an error in one, for a table or a log.
+
+    >>> one_line(RunError("the loss is NaN\\ntry a smaller optimizer.lr"))
+    'the loss is NaN; try a smaller optimizer.lr'
+    """
+    return str(error).replace("\n", "; ")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genlab.cli.arguments import Parser, check_output
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, nearest, one_line
 from genlab.runs.comparison.formats import (
     as_csv,
     as_latex,
@@ -132,7 +132,7 @@ def _notes(
     for record in records:
         if record.state != "done":
             reason = f": {record.error}" if record.error else ""
-            yield f"{record.state}: {record.run.path}{reason}".replace("\n", "; ")
+            yield one_line(f"{record.state}: {record.run.path}{reason}")
     if len(done) > len(counted):
         yield f"{len(done) - len(counted)} repeated runs: of one configuration the last counts"
     for package in ("genlab", "torch"):
@@ -191,7 +191,7 @@ def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
     from genlab.cli.waiting import loading
 
     with loading():
-        from genlab.cli.comparing import draw_densities
+        from genlab.cli.compare_figure import draw_densities
     draw_densities(path, groups, keys)
     print(path)
     return 0

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from genlab.cli.arguments import Parser
+from genlab.runs.columns import aligned
 from genlab.runs.comparison.records import Record, read_record, spell
 from genlab.runs.find import resolve
+from genlab.runs.manifest import CHOICE
 from genlab.runs.rounding import rounded
 
 __all__ = ["run"]
@@ -31,19 +33,16 @@ def run(words: list[str]) -> int:
         *_versions(first.manifest, second.manifest),
         *_metrics(first, second),
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print("".join(f"{line}\n" for line in aligned(rows)), end="")
     return 0
 
 
 def _settings(first: Record, second: Record) -> Iterator[tuple[str, str, str]]:
     one, other = first.manifest["config"], second.manifest["config"]
     # Choices first; what a key is set to follows.
-    for key in sorted({*one, *other}, key=lambda key: (not key.startswith("choices."), key)):
+    for key in sorted({*one, *other}, key=lambda key: (not key.startswith(CHOICE), key)):
         if one.get(key) != other.get(key) or (key in one) != (key in other):
-            name = key.removeprefix("choices.")
+            name = key.removeprefix(CHOICE)
             yield (
                 name,
                 *(spell(config[key]) if key in config else "" for config in (one, other)),

@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from genlab.cli.run_table import headline
-from genlab.errors import GenlabError
+from genlab.errors import GenlabError, one_line
+from genlab.runs.columns import aligned
 from genlab.runs.files import read_json
 from genlab.runs.manifest import read_manifest
 from genlab.runs.sweep import Job, JobState, SweepDirectory
@@ -94,7 +95,7 @@ class Overview:
         count = f"[{len(self.told)}/{len(self.jobs)}]"
         number, name, word, metric, value, time = row(state)
         found = f"  {metric} {value}" if metric else ""
-        reason = f": {_one_line(state.error)}" if state.error else ""
+        reason = f": {one_line(state.error)}" if state.error else ""
         self.say(f"{count} job {number} {word}{reason}  ({name}){found}  {time}".rstrip())
 
     def _start_live(self) -> Live:
@@ -112,15 +113,15 @@ class Overview:
 def final_table(states: Sequence[JobState]) -> str:
     """All jobs, aligned, with the reason below each that failed."""
     rows = [HEADER, *map(row, states)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for cells, state in zip(rows, (None, *states), strict=True):
-        padded = (f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
-        lines.append("  ".join(padded).rstrip())
-        if state is not None and state.error:
-            lines.append(f"{'':{widths[0]}}  {_one_line(state.error)}")
-        if state is not None and state.state == "skipped":
-            lines.append(f"{'':{widths[0]}}  done in {state.run.path}")
+    head, *table = aligned(rows)
+    below = " " * max(len(number) for number, *_ in rows)
+    lines = [head]
+    for line, state in zip(table, states, strict=True):
+        lines.append(line)
+        if state.error:
+            lines.append(f"{below}  {one_line(state.error)}")
+        if state.state == "skipped":
+            lines.append(f"{below}  done in {state.run.path}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -148,10 +149,6 @@ def _progress(state: JobState) -> str:
         return f"{step}/{read_manifest(state.run)['config']['trainer.max_steps']}"
     except GenlabError:
         return ""
-
-
-def _one_line(error: str | None) -> str:
-    return (error or "").replace("\n", "; ")
 
 
 def _drawn(states: Sequence[JobState], height: int) -> Table:

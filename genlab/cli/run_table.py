@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import GenlabError, UserError
+from genlab.runs.columns import aligned
 from genlab.runs.comparison.cells import SIGN
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
@@ -43,12 +44,8 @@ def print_runs(folder: Path | None = None) -> None:
     if not rows and not unreadable:
         print(f"no runs below {folder}; `genlab train model=realnvp data=moons` makes one")
         return
-    table = [HEADER, *(row for _, row in sorted(rows))]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-    print("".join(f"{line}\n" for line in unreadable), end="")
+    table = aligned([HEADER, *(row for _, row in sorted(rows))])
+    print("".join(f"{line}\n" for line in (*table, *unreadable)), end="")
 
 
 def _row(found: RunDirectory) -> tuple[datetime, tuple[str, ...]]:

@@ -9,8 +9,10 @@ from typing import Any
 from genlab.cli.arguments import Parser
 from genlab.cli.report import print_metrics
 from genlab.cli.saved import SavedRun
+from genlab.errors import one_line
 from genlab.runs.comparison.records import spell
 from genlab.runs.files import read_json
+from genlab.runs.manifest import CHOICE
 from genlab.runs.status import effective_state, read_status
 
 __all__ = ["run"]
@@ -18,8 +20,6 @@ __all__ = ["run"]
 EXAMPLES = """\
   genlab show latest
   genlab show latest --config                every key and its value"""
-
-CHOICE = "choices."
 
 
 def run(words: list[str]) -> int:
@@ -47,7 +47,7 @@ def _rows(saved: SavedRun, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "run", str(run.path)
     yield "state", f"{state}{step}, of {config.get('trainer.max_steps', '?')}"
     if status["error"]:
-        yield "error", status["error"].replace("\n", "; ")
+        yield "error", one_line(status["error"])
     started = datetime.fromisoformat(status["started"])
     yield "started", f"{started.astimezone():%Y-%m-%d %H:%M:%S} on {status['host']}{_took(status)}"
     choices = {k.removeprefix(CHOICE): v for k, v in config.items() if k.startswith(CHOICE)}

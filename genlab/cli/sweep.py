@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.cli.hydra_application import application, launcher
 from genlab.cli.launching import check_launcher, launch
 from genlab.cli.overview import Overview, final_table
 from genlab.cli.sweep_job import SweepJob
@@ -27,6 +27,19 @@ __all__ = ["sweep"]
 
 LAUNCHER = re.compile(r"[+~]{0,2}hydra[/.]launcher[=.]")
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What ``genlab train -m`` is told beside the jobs.
+
+    Attributes:
+        fail_fast: Whether after a failure no other job begins.
+        skip_done: Whether what a finished run has done with the same configuration is left out.
+    """
+
+    fail_fast: bool
+    skip_done: bool
 
 
 def sweep(
@@ -50,7 +63,7 @@ def sweep(
         UserError: The sweep, or the configuration of a job, has a mistake.
         RunError: A job failed.
     """
-    with _hydra(arguments, command) as hydra:
+    with application(arguments, command) as hydra:
         from hydra.types import RunMode
 
         name = arguments.config_name or command
@@ -68,7 +81,7 @@ def sweep(
         if dry_run:
             print(_listing(jobs), end="")
             return 0
-        return _run(hydra, config, arguments, jobs, made=made, fail_fast=options["fail_fast"])
+        return _run(hydra, config, arguments, jobs, made=made, fail_fast=options.fail_fast)
 
 
 def _run(
@@ -109,7 +122,7 @@ def _run(
             if waiting:
                 launch(
                     config,
-                    lambda: _launcher(hydra, config, task),
+                    lambda: launcher(hydra, config, task),
                     directory,
                     waiting,
                     overview.say,
@@ -126,17 +139,21 @@ def _run(
     return 0
 
 
-def _options(config: Any, overrides: Sequence[str]) -> dict[str, bool]:
-    """The section ``sweep``."""
+def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:
+    """The section ``sweep``.
+
+    Raises:
+        UserError: It has a mistake, or what only genlab sets was set.
+    """
+    from genlab.config import check_options, plain
+
     if config.hydra.sweeper._target_ != BASIC:
         raise UserError("hydra/sweeper: genlab sweeps by itself; `genlab tune` searches")
     if any(word.startswith("hydra.sweep.subdir=") for word in overrides):
         raise UserError("hydra.sweep.subdir: cannot be set; the number of a job names its folder")
-    options: dict[str, bool] = dict(config.sweep)
-    for key, value in options.items():
-        if not isinstance(value, bool):
-            raise UserError(f"sweep.{key}={value}: expected true or false")
-    return options
+    options = plain(config.sweep)
+    check_options("sweep", options, SweepOptions)
+    return SweepOptions(**options)
 
 
 def _expand(hydra: Hydra, config: Any) -> list[Job]:
@@ -174,7 +191,7 @@ def _checked(
     command: str,
     searchpath: Sequence[str],
     config: Any,
-    options: Mapping[str, bool],
+    options: SweepOptions,
 ) -> tuple[list[Job], int]:
     """The jobs, those marked that a finished run has done; and the most threads of one.
 
@@ -183,7 +200,7 @@ def _checked(
     """
     from genlab.config import check, compose
 
-    done = _done(Path(config.outputs)) if options["skip_done"] else {}
+    done = _done(Path(config.outputs)) if options.skip_done else {}
     marked, threads = [], 1
     for job in jobs:
         composed = compose(command, [*job.overrides, *searchpath])
@@ -222,51 +239,3 @@ def _listing(jobs: Sequence[Job]) -> str:
 
 def _searchpath(overrides: Iterable[str]) -> list[str]:
     return [word for word in overrides if word.startswith("hydra.searchpath=")]
-
-
-def _launcher(hydra: Hydra, config: Any, task: SweepJob) -> Any:
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.plugins import Plugins
-    from hydra.types import HydraContext
-
-    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
-    return Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=task, config=config
-    )
-
-
-def _prefer_own_launchers(folder: Path) -> None:
-    """Let the files of genlab describe the launchers, not those that come with the plugins.
-
-    Hydra would match the ones with the others by their names, which it warns of as outdated.
-    """
-    from hydra.core.config_store import ConfigStore
-    from hydra.core.plugins import Plugins
-
-    Plugins.instance()  # finds the plugins, which register their configurations
-    registered = ConfigStore.instance().repo["hydra"]["launcher"]
-    for path in folder.glob("*.yaml"):
-        registered.pop(path.name, None)
-
-
-@contextmanager
-def _hydra(arguments: Namespace, command: str) -> Iterator[Hydra]:
-    """Hydra over the folder of the configs, as its own main function sets it up."""
-    from hydra import version
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.global_hydra import GlobalHydra
-
-    from genlab.config import config_dir
-    from genlab.config.raw import VERSION_BASE
-
-    version.setbase(VERSION_BASE)
-    _prefer_own_launchers(config_dir() / "hydra" / "launcher")
-    GlobalHydra.instance().clear()
-    folder = arguments.config_path or str(config_dir())
-    try:
-        yield Hydra.create_main_hydra2(
-            task_name=command, config_search_path=create_config_search_path(folder)
-        )
-    finally:
-        GlobalHydra.instance().clear()

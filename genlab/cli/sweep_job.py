@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from genlab.cli.redirection import redirected
 from genlab.errors import GenlabError
 from genlab.runs.sweep import SweepDirectory
 
 __all__ = ["SweepJob"]
-
-CONSOLE = "console.log"
 
 
 class SweepJob:
@@ -75,7 +72,7 @@ class SweepJob:
         from genlab.cli.train import train_one
 
         made = {self.sweep.path.resolve()} if self.ours else set()
-        with _console(self.sweep.run(number).path):
+        with redirected(self.sweep.run(number)):
             train_one(config, self.arguments, made, command=self.command, again=again)
 
 
@@ -83,11 +80,3 @@ def _reason(error: Exception) -> str:
     """What a user is told of a failure, with where its log is."""
     first = str(error) if isinstance(error, GenlabError) else f"{type(error).__name__}: {error}"
     return "\n".join([first.strip(), *getattr(error, "__notes__", ())])
-
-
-@contextmanager
-def _console(folder: Path) -> Iterator[None]:
-    """What a job would print goes to a file of its own: the terminal belongs to the overview."""
-    file = (folder / CONSOLE).open("a", encoding="utf-8")
-    with file, redirect_stdout(file), redirect_stderr(file):
-        yield

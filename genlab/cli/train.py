@@ -44,7 +44,8 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     """
     import hydra
 
-    from genlab.config import check, compose, config_dir, explain, register_claim
+    from genlab.config import check, compose, config_dir, explained, register_claim
+    from genlab.config.raw import VERSION_BASE
 
     dry_run = DRY_RUN in words
     # Hydra wants all overrides in one row: `model=nice -m seed=1,2` is put in order.
@@ -71,17 +72,12 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
             failures.append(error)
             return None
 
-    main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=command)
-    with _as_program(ordered):
+    main = hydra.main(version_base=VERSION_BASE, config_path=str(config_dir()), config_name=command)
+    with _as_program(ordered), explained(command, arguments.overrides):
         try:
             main(task)()
         except SystemExit as end:
             return int(end.code or 0)
-        except Exception as error:
-            mistake = explain(error, command, arguments.overrides)
-            if mistake is None or mistake is error:
-                raise
-            raise mistake from error
     for failure in failures:
         raise failure
     return 0
@@ -89,18 +85,12 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
 
 def _sweep(arguments: Namespace, ordered: Sequence[str], command: str, *, dry_run: bool) -> int:
     from genlab.cli.sweep import sweep
-    from genlab.config import explain, register_claim
+    from genlab.config import explained, register_claim
 
     made = register_claim(make=not dry_run)
-    with _as_program(ordered):
-        try:
-            overrides = _with_searchpath(arguments)
-            return sweep(arguments, overrides, command, made=made, dry_run=dry_run)
-        except Exception as error:
-            mistake = explain(error, command, arguments.overrides)
-            if mistake is None or mistake is error:
-                raise
-            raise mistake from error
+    with _as_program(ordered), explained(command, arguments.overrides):
+        overrides = _with_searchpath(arguments)
+        return sweep(arguments, overrides, command, made=made, dry_run=dry_run)
 
 
 def _refuse_sweeps_own(overrides: Sequence[str], *, dry_run: bool) -> None:
@@ -142,7 +132,7 @@ def train_one(
 
     path = Path(hydra_config.runtime.output_dir)
     run = RunDirectory(path)
-    goes_on = again and run.manifest.exists() and run.last.exists()
+    goes_on = again and run.resumable
     if is_first() and not goes_on:
         if again and find_runs(path):
             shutil.rmtree(path)

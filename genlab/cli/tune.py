@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from genlab.cli.arguments import Parser
+from genlab.cli.search import Search
 from genlab.cli.waiting import loading
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError
 from genlab.runs.directory import claim
 from genlab.runs.files import read_json, write_json
 
@@ -29,13 +30,6 @@ EXAMPLES = """\
 searched as well. Each trial is a run, which `genlab compare` and `genlab board` show."""
 
 SEARCH = "search"
-EXPECTED: Mapping[str, Any] = {
-    "trials": int,
-    "sampler": ("tpe", "random"),
-    "pruning": bool,
-    "random_trials": int,
-    "workers": int,
-}
 
 
 def run(words: list[str]) -> int:
@@ -52,16 +46,17 @@ def run(words: list[str]) -> int:
     else:
         plan, folder = _planned(arguments.study, arguments.overrides), arguments.study
     with loading():
-        from genlab.cli.tuning import Tuning
-    tuning = Tuning(folder, plan, worker=arguments.worker)
+        from genlab.cli.study import Study
+        from genlab.cli.study_report import report
+    study = Study(folder, plan, worker=arguments.worker)
     if arguments.worker:
-        tuning.work()
+        study.work()
         return 0
     helpers = [_helper(folder, number) for number in range(1, plan["search"]["workers"])]
-    tuning.work()
+    study.work()
     for helper in helpers:
         helper.wait()
-    tuning.finish()
+    report(study.optuna, folder, plan)
     return 0
 
 
@@ -73,21 +68,16 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    from genlab.config import check, compose, explain
+    from genlab.config import check, check_options, compose, explained
     from genlab.config.raw import compose_raw
     from genlab.config.space import split_space
 
-    try:
-        own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
-        if not any(word.startswith("+search=") for word in own):
-            own.insert(0, "+search=default")
+    own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
+    if not any(word.startswith("+search=") for word in own):
+        own.insert(0, "+search=default")
+    with explained("train", words):
         _, fixed = split_space([word for word in words if word not in own])
         raw = compose_raw("train", [*fixed, *own])
-    except Exception as error:
-        mistake = explain(error, "train", words)
-        if mistake is None:
-            raise
-        raise mistake from error
     search: Any = OmegaConf.to_container(raw.search, resolve=True)
     saved = [f"{key}={value}" for key, value in search.pop("space").items()]
     named = {word.partition("=")[0] for word in words}
@@ -97,7 +87,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
         raise UserError(
             "tune: nothing to search; see `genlab list search`, or KEY=interval(LOW,HIGH)"
         )
-    _check_search(search)
+    check_options(SEARCH, search, Search)
     # A mistake in a fixed setting is told before the study is made.
     config = compose("train", fixed)
     check(config)
@@ -114,19 +104,6 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _check_search(search: Mapping[str, Any]) -> None:
-    for key, value in search.items():
-        if key not in EXPECTED:
-            raise UserError(f"search.{key}: no such key; {nearest(key, EXPECTED)}")
-        expected = EXPECTED[key]
-        if isinstance(expected, tuple):
-            if value not in expected:
-                raise UserError(f"search.{key}={value}: {nearest(str(value), expected)}")
-        elif type(value) is not expected or (expected is int and value < 1):
-            kind = "true or false" if expected is bool else "a positive whole number"
-            raise UserError(f"search.{key}={value}: expected {kind}")
-
-
 def _new_study(plan: Mapping[str, Any]) -> Path:
     now = datetime.now()
     name = f"{now:%H-%M-%S}-tune-{plan['model']}-{plan['data']}"
@@ -141,6 +118,8 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: There is no study, or something else was to change.
     """
+    from genlab.config import check_options
+
     plan = read_json(folder / "tune.json")
     for word in words:
         key, _, value = word.partition("=")
@@ -149,7 +128,7 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
                 f"{word}: a study goes on as it began; only search.trials and search.workers change"
             )
         plan["search"][key.partition(".")[2]] = int(value)
-    _check_search(plan["search"])
+    check_options(SEARCH, plan["search"], Search)
     write_json(folder / "tune.json", plan)
     return plan
 

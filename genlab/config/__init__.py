@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genlab.config.composition import complete, compose
     from genlab.config.instantiation import build
-    from genlab.config.mistakes import explain
+    from genlab.config.mistakes import explained
     from genlab.config.output import register_claim
     from genlab.config.places import config_dir
     from genlab.config.recomposition import recompose
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from genlab.config.sources import source_node
     from genlab.config.stored import names, plain, read_config
     from genlab.config.unused import OPTIONAL
-    from genlab.config.validation import check
+    from genlab.config.validation import check, check_options
 
 __all__ = [
     "OPTIONAL",
     "build",
     "check",
+    "check_options",
     "complete",
     "compose",
     "config_dir",
-    "explain",
+    "explained",
     "locate",
     "names",
     "plain",
@@ -43,10 +44,11 @@ HOMES = {
     "OPTIONAL": "unused",
     "build": "instantiation",
     "check": "validation",
+    "check_options": "validation",
     "complete": "composition",
     "compose": "composition",
     "config_dir": "places",
-    "explain": "mistakes",
+    "explained": "mistakes",
     "locate": "signature",
     "names": "stored",
     "plain": "stored",

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.choose import register_choose
 from genlab.config.facts import fill_facts
-from genlab.config.mistakes import explain
+from genlab.config.mistakes import explained
 from genlab.config.raw import compose_raw
 from genlab.config.unused import drop_unused
 from genlab.errors import UserError
@@ -48,13 +48,8 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         UserError: An option, a key or a value is wrong; it names the nearest valid one.
     """
-    try:
+    with explained(command, overrides):
         config = compose_raw(command, overrides)
-    except Exception as error:
-        mistake = explain(error, command, overrides)
-        if mistake is None:
-            raise
-        raise mistake from error
     return complete(config, command, config.hydra.runtime.choices, overrides)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,34 +21,48 @@ from genlab.config.keys import as_written, known_keys, no_such_key, split
 from genlab.config.places import config_dir
 from genlab.errors import GenlabError, UserError, nearest
 
-__all__ = ["explain"]
-
+__all__ = ["explained"]
 
 COMPOSITION = (HydraException, OmegaConfBaseException)
 # Hydra raises a ValueError where an option is not a name.
 OWN = (*COMPOSITION, GenlabError, MarkedYAMLError, ValueError)
 
 
-def explain(
-    error: BaseException,
-    command: str,
-    overrides: Sequence[str],
-    known: Mapping[str, Any] | None = None,
-) -> GenlabError | None:
-    """What the user did wrong, where an error of Hydra or OmegaConf says so.
+@contextmanager
+def explained(
+    command: str, overrides: Sequence[str], known: Mapping[str, Any] | None = None
+) -> Iterator[None]:
+    """Raise what the user did wrong, where an error of Hydra or OmegaConf inside says so.
+
+    An error that is not of the configuration, or that is explained already, comes out as it is.
 
     Args:
-        error: As it was raised; causes are looked through.
         command: The primary config's name.
         overrides: What was to be composed.
         known: The configuration, where it was composed already.
 
-    Returns:
-        None for an error that is not of the configuration.
+    Raises:
+        UserError: An option, a key or a value is wrong; it names the nearest valid one.
     """
+    try:
+        yield
+    except Exception as error:
+        mistake = _explain(error, command, overrides, known)
+        if mistake is None or mistake is error:
+            raise
+        raise mistake from error
+
+
+def _explain(
+    error: BaseException,
+    command: str,
+    overrides: Sequence[str],
+    known: Mapping[str, Any] | None,
+) -> GenlabError | None:
+    """The user's mistake behind an error, or None where there is none."""
     if not isinstance(error, OWN):
         return None
-    causes = list(_causes(error))
+    causes = _causes(error)
     for cause in causes:
         match cause:
             case GenlabError():
@@ -82,10 +97,13 @@ def _generic(causes: Sequence[BaseException]) -> str:
     return ": ".join([key, first, *(line for line in rest[:1] if line not in first)])
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
+def _causes(error: BaseException | None) -> list[BaseException]:
+    """An error and what is behind it; each once, since one raised from its effect makes a ring."""
+    causes: list[BaseException] = []
+    while error is not None and error not in causes:
+        causes.append(error)
         error = error.__cause__ or error.__context__
+    return causes
 
 
 def _missing_config(path: str | None, options: Sequence[str] | None) -> str:

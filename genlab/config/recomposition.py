@@ -10,13 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.config.composition import compose
 from genlab.config.keys import split
 from genlab.config.stored import plain
-from genlab.runs.manifest import flatten
+from genlab.runs.manifest import CHOICE, flatten
 
 __all__ = ["recompose"]
 
 # From these follow, as a rule, the options of all other groups.
 LEADING = ("experiment", "model", "data")
-OWN = ("choices.", "command")
+OWN = (CHOICE, "command")
 
 
 def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:

@@ -6,17 +6,16 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from genlab.bounds import Bound, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
-from genlab.config.mistakes import explain
+from genlab.config.mistakes import explained
 from genlab.config.passing import passed_on
 from genlab.config.places import config_dir
 from genlab.config.signature import Signature, locate, signature
 from genlab.errors import UserError, nearest
 
-__all__ = ["check", "check_node"]
+__all__ = ["check", "check_node", "check_options"]
 
 HYDRA_OWN = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
 # The seeds that every generator takes: 32 bits.
@@ -62,6 +61,26 @@ def check(config: DictConfig) -> None:
     for key, node in plain.items():
         if key not in SCALARS and key not in FREE:
             check_node(key, _without_read(key, node), SUPPLIED.get(key, frozenset()))
+
+
+def check_options(key: str, node: Mapping[str, Any], options: type[Any]) -> None:
+    """Check a section that genlab reads itself, and builds nothing of.
+
+    Args:
+        key: Its name.
+        node: Plain values.
+        options: The dataclass that it fills: its fields, with their types and bounds.
+
+    Raises:
+        UserError: A key is unknown or missing, or a value does not fit.
+    """
+    takes = signature(options)
+    for name, value in node.items():
+        if name not in takes.parameters:
+            hint = nearest(name, takes.parameters)
+            raise UserError(f"{key}.{name}={spell(value)}: no such key; {hint}")
+        _check_value(f"{key}.{name}", value, takes.parameters[name].annotation)
+    _check_complete(key, "genlab", takes, {*node})
 
 
 def _without_read(key: str, node: Any) -> Any:
@@ -194,10 +213,7 @@ def _sections(command: str) -> tuple[set[str], set[str]]:
 
 def _resolve(config: DictConfig) -> dict[str, Any]:
     """Plain containers, interpolations resolved."""
-    try:
+    known = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    with explained(config.command, (), known):
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        known = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
-        mistake = explain(error, config.command, (), known)
-        raise error if mistake is None else mistake from error
     return cast(dict[str, Any], plain)

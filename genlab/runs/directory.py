@@ -57,6 +57,11 @@ class RunDirectory:
         return run
 
     @property
+    def resumable(self) -> bool:
+        """Whether it holds a run that can go on from its last checkpoint."""
+        return self.manifest.exists() and self.last.exists()
+
+    @property
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.yaml"
@@ -115,6 +120,11 @@ class RunDirectory:
     def log(self) -> Path:
         """The run's log."""
         return self.path / "run.log"
+
+    @property
+    def console(self) -> Path:
+        """What a run among others would have printed."""
+        return self.path / "console.log"
 
 
 def claim(parent: Path, name: str) -> Path:

@@ -13,6 +13,7 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 
 __all__ = [
+    "CHOICE",
     "FORMAT",
     "config_hash",
     "flatten",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 FORMAT = 1
+# In the flat configuration, what stands before the name of a group.
+CHOICE = "choices."
 
 # Where a run is stored and what it is shown with does not change what it computes.
 OUTSIDE_HASH = ("outputs", "logger")

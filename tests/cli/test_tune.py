@@ -23,7 +23,7 @@ pytest.importorskip("optuna")
 
 import optuna
 
-from genlab.cli import tuning
+from genlab.cli import study
 from genlab.errors import PrunedError, RunError
 
 Capture = pytest.CaptureFixture[str]
@@ -69,15 +69,15 @@ class Experiment:
 @pytest.fixture
 def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Experiment]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tuning, "Experiment", Experiment)
+    monkeypatch.setattr(study, "Experiment", Experiment)
     monkeypatch.setattr(Experiment, "kill_at", None)
     Experiment.fitted = []
     return Experiment
 
 
 def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
-    study = optuna.load_study(study_name="genlab", storage=f"sqlite:///{folder / 'study.db'}")
-    return study.get_trials()
+    storage = f"sqlite:///{folder / 'study.db'}"
+    return optuna.load_study(study_name="genlab", storage=storage).get_trials()
 
 
 def test_a_search_finds_the_rate_and_writes_it_down(
@@ -110,10 +110,10 @@ def test_a_search_finds_the_rate_and_writes_it_down(
 KILLED = """
 import sys
 sys.path[:0] = sys.argv[1:3]
-from genlab.cli import tuning
+from genlab.cli import study
 from genlab.cli.main import main
 import test_tune
-tuning.Experiment = test_tune.Experiment
+study.Experiment = test_tune.Experiment
 test_tune.Experiment.fitted, test_tune.Experiment.kill_at = [], 2
 main(sys.argv[3:])
 """
@@ -145,8 +145,10 @@ def test_a_killed_study_goes_on_with_the_very_trial(
     [
         (["model=nice"], "tune: nothing to search"),
         (["+search=nfs", *SPACE], "search: no 'nfs'; did you mean 'nsf'?"),
-        (["search.sampler=tpo", *SPACE], "search.sampler=tpo: did you mean 'tpe'?"),
-        (["search.trials=0", *SPACE], "search.trials=0: expected a positive whole number"),
+        (["search.sampler=tpo", *SPACE], "search.sampler=tpo: expected tpe or random; did"),
+        (["+search.trails=9", *SPACE], "search.trails=9: no such key; did you mean 'trials'?"),
+        (["search.trials=0", *SPACE], "search.trials=0: expected an integer, at least 1"),
+        (["optimizer.lr=interval(2,1)"], "optimizer.lr=interval(2,1): expected low < high"),
         (["model.layrs=3", *SPACE], "model.layrs=3: no 'layrs' in model; did you mean 'layers'?"),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
     ],

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.config import check, compose, config_dir, explain
+from genlab.config import check, compose, config_dir, explained
 from genlab.errors import UserError
 
 MISTAKES = {
@@ -65,9 +66,30 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
         compose("train", [f"hydra.searchpath=['file://{tmp_path}']", "model=mine"])
 
 
-def test_errors_that_are_not_of_the_configuration_are_left_alone() -> None:
-    assert explain(RuntimeError("Could not override 'x'."), "train", []) is None
-    assert explain(ValueError("x: expected shape [n, 2]"), "train", []) is None
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Could not override 'x'."),
+        ValueError("x: expected shape [n, 2]"),
+        UserError("x: explained already"),
+    ],
+    ids=repr,
+)
+def test_what_needs_no_explanation_is_raised_as_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, explained("train", []):
+        raise error
+    assert caught.value is error
+    assert error.__cause__ is None
+
+
+def test_a_mistake_that_was_told_by_way_of_another_error_is_explained_once() -> None:
+    mistake, wrapper = UserError("x=1: expected 2"), HydraException("while composing")
+    wrapper.__cause__ = mistake
+    # Raised from the error that it caused, the mistake closes a ring of causes.
+    with pytest.raises(UserError) as caught, explained("train", []), explained("train", []):
+        raise wrapper
+    assert caught.value is mistake
+    assert mistake.__cause__ is wrapper
 
 
 def test_choices_and_no_hydra_node(composed: Callable[..., DictConfig]) -> None:

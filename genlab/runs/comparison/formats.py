@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
+from genlab.runs.columns import aligned
 from genlab.runs.comparison.cells import Cell
 from genlab.runs.comparison.tables import Table
 
@@ -21,13 +22,7 @@ PLAIN = {"<= ": "≤ ", "~ ": "~ ", "": ""}
 def as_text(table: Table) -> str:
     """Aligned columns, the best marked by a star."""
     rows = [[f"{shown(item)}{'*' if is_best(item) else ''}" for item in row] for row in table.rows]
-    lines = [list(table.header), *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join(
-        "  ".join(f"{item:{width}}" for item, width in zip(line, widths, strict=True)).rstrip()
-        + "\n"
-        for line in lines
-    )
+    return "".join(f"{line}\n" for line in aligned([table.header, *rows]))
 
 
 def as_csv(table: Table) -> str:

@@ -1,0 +1,156 @@
+"""The trials of a search, by Optuna's ask and tell, in a folder that survives a kill."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import Trial, TrialState
+
+from genlab.assembly import Experiment
+from genlab.cli.redirection import redirected
+from genlab.cli.search import Search
+from genlab.config import check, compose
+from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
+from genlab.errors import GenlabError, PrunedError, RunError, one_line
+from genlab.learning.callbacks.pruning import Pruning
+from genlab.runs.directory import RunDirectory
+from genlab.runs.status import identity, is_gone
+
+__all__ = ["Study"]
+
+PROCESS = "process"
+
+
+class Study:
+    """A study in a folder: ``study.db``, and a run a trial.
+
+    Any number of processes work at it together. A trial whose process was killed is gone on with
+    by the next that looks: from its last checkpoint, with its own parameters.
+
+    Args:
+        folder: The study's folder.
+        plan: What ``tune.json`` says.
+        worker: The number of this process among those that work at it.
+
+    Attributes:
+        optuna: The study as Optuna keeps it.
+    """
+
+    def __init__(self, folder: Path, plan: Mapping[str, Any], *, worker: int) -> None:
+        self.folder = folder
+        self.plan = plan
+        self.search = Search(**plan["search"])
+        self.space, _ = split_space(plan["space"])
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = f"sqlite:///{(folder / 'study.db').absolute()}"
+        with self._locked():
+            # A sampler that begins anew with the same seed would repeat its first trials.
+            known = optuna.create_study(
+                study_name="genlab", storage=storage, load_if_exists=True
+            ).get_trials(deepcopy=False)
+        seed = (plan["seed"] + 7919 * len(known) + 104729 * worker) % 2**32
+        self.optuna = optuna.load_study(
+            study_name="genlab",
+            storage=storage,
+            sampler=self._sampler(seed),
+            pruner=self._pruner(),
+        )
+
+    def work(self) -> None:
+        """Take one trial after the other, until all are told."""
+        while (trial := self._next()) is not None:
+            self._run(trial)
+
+    def _next(self) -> Trial | None:
+        with self._locked():
+            for known in self.optuna.get_trials(deepcopy=False):
+                holder = known.user_attrs.get(PROCESS)
+                if known.state is TrialState.RUNNING and (holder is None or is_gone(holder)):
+                    trial = Trial(self.optuna, known._trial_id)
+                    break
+            else:
+                if len(self.optuna.get_trials(deepcopy=False)) >= self.search.trials:
+                    return None
+                trial = self.optuna.ask()
+            trial.set_user_attr(PROCESS, identity())
+        return trial
+
+    def _run(self, trial: Trial) -> None:
+        words = [f"{key}={_suggest(trial, key, kind)}" for key, kind in self.space.items()]
+        name = f"trial {trial.number}: {' '.join(words)}"
+        try:
+            value = self._fit(trial, [*self.plan["fixed"], *words])
+        except PrunedError as end:
+            self.optuna.tell(trial, state=TrialState.PRUNED)
+            print(f"{name}: {end}", flush=True)
+        except GenlabError as error:
+            self.optuna.tell(trial, state=TrialState.FAIL)
+            print(f"{name}: failed: {one_line(error)}", flush=True)
+        else:
+            self.optuna.tell(trial, value)
+            print(f"{name}: {self.plan['monitor']} {value:.6g}", flush=True)
+
+    def _fit(self, trial: Trial, words: list[str]) -> float:
+        """The best validation of a run with these settings."""
+        config = compose("train", words)
+        check(config)
+        run = RunDirectory(self.folder / str(trial.number))
+        goes_on = run.resumable
+        if not goes_on:
+            shutil.rmtree(run.path, ignore_errors=True)
+            RunDirectory.create(run.path)
+        with redirected(run):
+            metrics = Experiment(config, run).fit(
+                resume=goes_on, callbacks=[Pruning(self._reporter(trial))]
+            )
+        value = metrics[self.plan["monitor"]]
+        if value is None:
+            raise RunError(f"{self.plan['monitor']} is not finite")
+        return value
+
+    def _reporter(self, trial: Trial) -> Any:
+        told = self.optuna._storage.get_trial(trial._trial_id).intermediate_values
+
+        def report(step: int, value: float) -> bool:
+            if step not in told:
+                trial.report(value, step)
+            return bool(trial.should_prune())
+
+        return report
+
+    def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        if self.search.sampler == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=self.search.random_trials)
+
+    def _pruner(self) -> optuna.pruners.BasePruner:
+        if not self.search.pruning:
+            return optuna.pruners.NopPruner()
+        # The first quarter of a training says little about its end.
+        return optuna.pruners.MedianPruner(
+            n_startup_trials=self.search.random_trials,
+            n_warmup_steps=self.plan["max_steps"] // 4,
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time takes a trial: none twice, and none too many."""
+        with (self.folder / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _suggest(trial: Trial, key: str, dimension: Dimension) -> str:
+    match dimension:
+        case Interval(low, high, log):
+            return repr(trial.suggest_float(key, low, high, log=log))
+        case Steps(low, high, step):
+            return str(trial.suggest_int(key, low, high, step=step))
+        case Choice(values):
+            return str(trial.suggest_categorical(key, values))
