@@ -21,9 +21,9 @@ __all__ = ["Bootstrap"]
 class Bootstrap(TaughtSampler):
     """Draws candidates with replacement by ``w_i = h(x_i) / q^k(x_i)``, and learns the outcome.
 
-    What is drawn counts equally, so a model needs neither weights nor a likelihood: any generative
-    model learns it as it learns data. A little noise tells copies of one candidate apart
-    (Gordon, Salmond, Smith, "Novel approach to nonlinear/non-Gaussian Bayesian state estimation",
+    As many are drawn as there are candidates, and count equally, so a model needs neither weights
+    nor a likelihood: any generative model learns them as it learns data. A little noise tells
+    copies of one candidate apart (Gordon, Salmond, Smith, "Novel approach to nonlinear/non-Gaussian Bayesian state estimation",
     1993, is the same step in time).
 
     Attributes:
