@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 
@@ -21,11 +22,14 @@ from genlab.runs.files import atomic_path
 from genlab.runs.manifest import update_config, write_manifest
 from genlab.runs.status import write_status
 
-__all__ = ["new_directory", "recorded"]
+__all__ = ["at_work", "new_directory", "recorded"]
 
 RUN_VARIABLE = "GENLAB_RUN"
 
 log = logging.getLogger(__name__)
+
+# Whose log is written, where several runs go on at once.
+_at_work: ContextVar[RunDirectory | None] = ContextVar("at_work", default=None)
 
 
 def new_directory(config: DictConfig) -> RunDirectory:
@@ -99,9 +103,20 @@ def recorded(
 
 
 @contextmanager
+def at_work(run: RunDirectory) -> Iterator[None]:
+    """Of several runs that are recorded, let this one alone log what happens inside."""
+    token = _at_work.set(run)
+    try:
+        yield
+    finally:
+        _at_work.reset(token)
+
+
+@contextmanager
 def _logged(run: RunDirectory) -> Iterator[None]:
     """Append what is logged, warnings included, to ``run.log``."""
     handler = logging.FileHandler(run.log, encoding="utf-8")
+    handler.addFilter(lambda record: _at_work.get() in (None, run))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     root, ours = logging.getLogger(), logging.getLogger("genlab")
     level = ours.level

@@ -16,8 +16,6 @@ from genlab.config import OPTIONAL, build
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.learning.trainer import device_of
-from genlab.learning.weights import load_weights
 from genlab.pde import Problem
 from genlab.pinn import Network, Solver
 from genlab.pinn.figures import animate_stages, curves_figure, solution_figure, stages_figure
@@ -60,6 +58,8 @@ class Solve(Experiment):
             )
         self.problem = build(config, "problem")
         self.data = build(config, "data")
+        # First, so that it starts the same whatever chooses its points.
+        self.model = build(config, "pinn", self.problem)
         common = {"domain": self.problem.domain, "n_points": self.problem.n_points}
         if config.model is not None:
             common["model"] = build(config, "model")
@@ -67,7 +67,6 @@ class Solve(Experiment):
             config.sampler, [k for k in config.sampler if k not in ("refresh", "redraw")]
         )
         self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
-        self.model = build(config, "pinn", self.problem)
         self.module = Solver(
             self.model,
             self.settings,
@@ -108,14 +107,15 @@ class Solve(Experiment):
     def restore(self) -> None:
         """Take the best weights of the run's directory, with the sampler as it was then.
 
+        After a fit the sampler stays as the fit left it: what the run cost is told by it.
+
         Raises:
             RunError: The checkpoint is missing or damaged.
         """
+        super().restore()
         assert self.directory is not None
-        load_weights(self.model, self.directory.best)
         if not self.module.step:
             self.module.restore(load_checkpoint(self.directory.best)["solve"])
-        self._place()
 
     def figures(self) -> dict[str, Figure]:
         """Draw the figures of the present weights and of the run's stages, by name."""
@@ -159,9 +159,6 @@ class Solve(Experiment):
             **self.module.costs(),
             **self.module.sampler_scalars(),
         }
-
-    def _place(self) -> None:
-        self.model.to(device_of(self.settings.accelerator)).eval()
 
     def _keepers(self, run: RunDirectory) -> list[Callback]:
         return [Keeper(run)]

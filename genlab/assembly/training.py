@@ -42,6 +42,7 @@ from genlab.runs.find import resolve
 from genlab.runs.manifest import flatten
 
 if TYPE_CHECKING:
+    import lightning.pytorch as pl
     from lightning.pytorch.callbacks import Callback
     from matplotlib.figure import Figure
 
@@ -81,6 +82,11 @@ class Experiment:
         self.config = config
         self.directory = directory
         self.settings: TrainerSettings = build(config, "trainer")
+        if self.settings.replicas > 1:
+            raise UserError(
+                f"trainer.replicas={self.settings.replicas}: `genlab train` alone trains several "
+                "runs; this is one, use trainer.replicas=1"
+            )
         if self.settings.threads is not None:
             torch.set_num_threads(self.settings.threads)
         # A GPU would round convolutions to 10 bits: no inverse of a residual block converges then.
@@ -134,13 +140,12 @@ class Experiment:
         run = self.directory = self.directory or new_directory(self.config)
         interruption = Interruption()
         checkpoints = Checkpoints()
-        loggers = self._loggers(run, resume)
         trainer = make_trainer(
             self.settings,
             folder=run.path,
-            loggers=loggers,
+            loggers=self.loggers(run, resume=resume),
             callbacks=[
-                *self._callbacks(),
+                *self.callbacks(),
                 *callbacks,
                 *self._keepers(run),
                 Patience(),
@@ -150,21 +155,30 @@ class Experiment:
             ],
         )
         with recorded(run, self.config, self.likelihood, self.module), interruption.handled():
-            for remark in self.data.remarks:
-                logging.getLogger("genlab.data").info("%s", remark)
+            self.remark()
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             if not trainer.is_global_zero:
                 return {}
-            log.info("testing the best weights")
-            self.restore()
-            numbers = self._evaluate() | self._training_numbers()
-            assert checkpoints.best is not None
-            metrics = self._record(numbers | {self.settings.monitor: checkpoints.best})
-            log.info("drawing the figures")
-            figures = self.figures()
-            save_figures(figures, run.figures)
-            log_figures(loggers, figures, self.module.step)
-            log_results(loggers, flatten(plain(self.config)), metrics, self.module.step)
+            return self.conclude(trainer, checkpoints)
+
+    def remark(self) -> None:
+        """Log what a user should know of the data."""
+        for remark in self.data.remarks:
+            logging.getLogger("genlab.data").info("%s", remark)
+
+    def conclude(self, trainer: pl.Trainer, checkpoints: Checkpoints) -> dict[str, float | None]:
+        """Test the best weights behind a training, draw the figures, and record it all."""
+        assert self.directory is not None
+        log.info("testing the best weights")
+        self.restore()
+        numbers = self._evaluate() | self._training_numbers()
+        assert checkpoints.best is not None
+        metrics = self._record(numbers | {self.settings.monitor: checkpoints.best})
+        log.info("drawing the figures")
+        figures = self.figures()
+        save_figures(figures, self.directory.figures)
+        log_figures(trainer.loggers, figures, self.module.step)
+        log_results(trainer.loggers, flatten(plain(self.config)), metrics, self.module.step)
         return metrics
 
     def test(self) -> dict[str, float | None]:
@@ -302,7 +316,8 @@ class Experiment:
         # The target stays where the generators of the data are, on the CPU.
         self.model.to(device_of(self.settings.accelerator)).eval()
 
-    def _loggers(self, run: RunDirectory, resume: bool) -> list[Any]:
+    def loggers(self, run: RunDirectory, *, resume: bool = False) -> list[Any]:
+        """The loggers of the configuration."""
         if self.config.logger is None:
             return []
         place = {"save_dir": str(run.path), "name": "", "version": run.tensorboard.name}
@@ -315,6 +330,7 @@ class Experiment:
         """Callbacks that keep what only this kind of run has; none here."""
         return []
 
-    def _callbacks(self) -> list[Any]:
+    def callbacks(self) -> list[Any]:
+        """The callbacks of the configuration."""
         nodes = self.config.callbacks or {}
         return [build(nodes, name) for name, node in nodes.items() if node is not None]

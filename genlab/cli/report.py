@@ -130,10 +130,15 @@ def config_rows(
     return [
         *rows,
         ("parameters", f"{parameters:,}"),
-        ("training", f"{trainer['max_steps']} steps, seed {config['seed']}"),
+        ("training", f"{trainer['max_steps']} steps, {_seeds(config)}"),
         ("device", device),
         ("run", str(run)),
     ]
+
+
+def _seeds(config: Mapping[str, Any]) -> str:
+    seed, replicas = config["seed"], config["trainer"].get("replicas", 1)
+    return f"seed {seed}" if replicas == 1 else f"seeds {seed} to {seed + replicas - 1} together"
 
 
 def _settings(node: Mapping[str, Any]) -> str:

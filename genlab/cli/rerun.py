@@ -32,6 +32,11 @@ def run(words: list[str]) -> int:
             config = recompose(config, arguments.overrides)
         check(config)
         from genlab.cli.fitting import fit
+        from genlab.cli.replicas import fit_replicas
         from genlab.recording import new_directory
-    fit(config, new_directory(config))
+    directory = new_directory(config)
+    if config.trainer.replicas > 1:
+        fit_replicas(config, directory.path)
+    else:
+        fit(config, directory)
     return 0

@@ -28,8 +28,8 @@ What is trained on what stays as it was: only `trainer`, `schedule`, `callbacks`
 change."""
 
 FREE = ("trainer.", "schedule.", "callbacks.", "logger.")
-# Averaged weights and a warm start are decided at the first step.
-FIXED = ("trainer.ema", "trainer.warm_start")
+# Averaged weights, a warm start and company are decided at the first step.
+FIXED = ("trainer.ema", "trainer.warm_start", "trainer.replicas")
 MAX_STEPS = "trainer.max_steps"
 # What ends a run before its last step.
 LIMITS = ("trainer.max_seconds", "trainer.patience")

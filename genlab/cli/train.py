@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 
 from genlab.cli.fitting import fit
 from genlab.cli.processes import is_first, separate
+from genlab.cli.replicas import fit_replicas
 from genlab.cli.waiting import loading
 from genlab.errors import UserError, nearest
 from genlab.runs.directory import RunDirectory
+from genlab.runs.find import find_runs
 
 __all__ = ["run", "train_one"]
 
@@ -121,7 +123,8 @@ def train_one(
     """One run in the directory that Hydra gave; the metric that its checkpoint was chosen by.
 
     ``made`` are the directories of runs and sweeps that genlab made for itself. A job of a sweep
-    that went down with its launcher is trained ``again``, from its last checkpoint.
+    that went down with its launcher is trained ``again``, from its last checkpoint. Replicas have a
+    directory each inside that one, and no metric in common.
     """
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import read_write
@@ -141,16 +144,20 @@ def train_one(
     run = RunDirectory(path)
     goes_on = again and run.manifest.exists() and run.last.exists()
     if is_first() and not goes_on:
-        if again and run.manifest.exists():
+        if again and find_runs(path):
             shutil.rmtree(path)
-        RunDirectory.create(path)
+        if config.trainer.replicas == 1:
+            RunDirectory.create(path)
     try:
         with separate():
+            if config.trainer.replicas > 1:
+                fit_replicas(config, path)
+                return None
             metrics = fit(config, run, resume=True) if goes_on else fit(config, run)
     except BaseException:
         # What ended before it started leaves nothing, but a user's own folder stays.
         ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
-        if ours and is_first() and not run.manifest.exists():
+        if ours and is_first() and not find_runs(path):
             shutil.rmtree(path)
         raise
     return metrics.get(config.trainer.monitor)

@@ -59,19 +59,20 @@ class IDXFiles(PictureSource):
         return Pictures(levels, read_idx(self._find(labels)).long())
 
     def _find(self, file: str) -> Path:
-        own = self.root / self.name / file
-        for path in (own, self.root / file):
-            if path.is_file():
-                found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-                if found != self.md5[file]:
-                    raise UserError(
-                        f"data.root: {path} is damaged (MD5 {found}, expected {self.md5[file]}); "
-                        "remove it"
-                    )
-                return path
+        own, expected = self.root / self.name / file, self.md5[file]
+        if own.is_file():
+            if (found := _md5(own)) != expected:
+                raise UserError(
+                    f"data.root: {own} is damaged (MD5 {found}, expected {expected}); remove it"
+                )
+            return own
+        # Another set may lie there, whose files have the same names.
+        beside = self.root / file
+        if beside.is_file() and _md5(beside) == expected:
+            return beside
         for mirror in self.mirrors:
             try:
-                pooch.retrieve(mirror + file, f"md5:{self.md5[file]}", fname=file, path=own.parent)
+                pooch.retrieve(mirror + file, f"md5:{expected}", fname=file, path=own.parent)
                 return own
             except (OSError, ValueError) as error:  # no network, no such file, or a wrong sum
                 reason = error
@@ -80,6 +81,10 @@ class IDXFiles(PictureSource):
             f"({type(reason).__name__}). Put these four files into {own.parent}, or set data.root "
             f"or GENLAB_DATA to where they lie: {', '.join(self.md5)}"
         )
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def read_idx(path: Path) -> UInt8[Tensor, "..."]:

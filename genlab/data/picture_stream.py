@@ -57,13 +57,13 @@ class PictureStream(Blocks, Stream):
 
 
 def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "..."]:
-    """Uniform numbers in (0, 1) of 16 bits each, the midpoints of as many cells.
+    """Uniform numbers in (0, 1), the midpoints of ``2^15`` cells.
 
-    Four from one draw: a third of the time of `torch.rand`. Finer ones would be lost in float32 as
-    soon as a level is added to them.
+    Four from one draw: a third of the time of `torch.rand`. Finer ones would be rounded in float32
+    as soon as a level of 255 is added to them, the largest to the next level.
     """
     count = math.prod(shape)
     draws = torch.empty(-(-count // 4), dtype=torch.int64)
     draws.random_(-(2**63), None, generator=generator)
-    u = draws.view(torch.int16)[:count].float()
-    return u.add_(2**15 + 0.5).mul_(2.0**-16).view(shape)
+    u = draws.view(torch.int16)[:count].bitwise_and_(2**15 - 1).float()
+    return u.add_(0.5).mul_(2.0**-15).view(shape)

@@ -155,6 +155,8 @@ class TableData(FixedSets):
                 )
         tables = {key: self._numbers(file) for key, file in files.items()}
         parts = self._split(tables)
+        for key, part in parts.items():
+            self._check_weights(part, some=key == "train")
         self._check(files["path"].where, parts["train"])
         parts = self._dequantise(parts)
         scale = 1.0
@@ -216,15 +218,21 @@ class TableData(FixedSets):
             return torch.arange(n)
         return torch.randperm(n, generator=generator(self.split_seed, "split"))
 
+    def _check_weights(self, values: Float[np.ndarray, "n c"], *, some: bool) -> None:
+        """Refuse what cannot weigh rows."""
+        if self.roles.weight is None or not len(values):
+            return
+        weight = values[:, -1]
+        if weight.min() < 0 or (some and weight.max() == 0):
+            raise UserError(
+                f"data.weight={self.roles.weight}: expected weights of at least 0, some above; "
+                f"got {weight.min():g} to {weight.max():g}"
+            )
+
     def _check(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
         """Refuse what has no density, and remark on what barely has one."""
         if self.roles.weight is not None:
-            weight, values = values[:, -1], values[:, :-1]
-            if weight.min() < 0 or weight.max() == 0:
-                raise UserError(
-                    f"data.weight={self.roles.weight}: expected weights of at least 0, some above; "
-                    f"got {weight.min():g} to {weight.max():g}"
-                )
+            values = values[:, :-1]
         names = (*self.columns, *self.context_columns)
         refuse_columns(where, names, values, text={}, dropped=self.drop)
         refuse_dependent(where, names, values)

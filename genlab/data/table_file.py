@@ -162,13 +162,13 @@ class TableFile:
         if self.path.suffix == ".parquet":
             return pd.read_parquet(self.path, columns=[self.names[place] for place in places])
         with self.path.open(encoding="utf-8-sig") as file:
-            line = next(line for line in file if line.strip())
+            before, line = next(each for each in enumerate(file) if each[1].strip())
         try:
             frame = pd.read_csv(
                 self.path,
                 sep=_delimiter(line),
                 names=list(range(self._width)),
-                skiprows=0 if self.header is None else 1,
+                skiprows=0 if self.header is None else before + 1,
                 encoding="utf-8-sig",
                 skipinitialspace=True,
                 low_memory=False,

@@ -37,12 +37,15 @@ class Density(nn.Module, ABC):
             its Jacobian is counted, so `log_prob` stays in data units.
         circular: Coordinates that the density takes for angles; preprocessing leaves them alone.
         masses: Whether it gives masses of data in {0, 1}, not densities.
+        stackable: Whether `log_prob` is the same operations whatever the numbers are, without
+            random ones, so that many models can be evaluated by one pass.
         test_samples: Log-densities that a number or a picture of an evaluation may cost: fewer
             where each is slow.
     """
 
     likelihood: Likelihood = "exact"
     reparametrised: ClassVar[bool] = False
+    stackable: ClassVar[bool] = False
     circular: tuple[int, ...] = ()
     masses: bool = False
     test_samples: int = 100_000

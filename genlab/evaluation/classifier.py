@@ -57,7 +57,7 @@ class Classifier(nn.Module):
 
         Values out of [0, 1] are cut off there, as on a screen.
         """
-        x = torch.nan_to_num(x.detach().cpu().float()).clamp(0, 1)
+        x = x.detach().cpu().float().clamp(0, 1)
         return torch.cat([self.body(x[rows]) for rows in batches(len(x), 1000)]).double()
 
     def accuracy(self, labelled: Batch) -> float:

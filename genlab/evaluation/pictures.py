@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -22,6 +23,7 @@ Reduction = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n _"]]
 """From pictures to the small ones that a model is given, flattened."""
 
 JUDGED = 2000
+FEWEST = 10  # fewer are no cloud
 TRUE = 10_000
 
 
@@ -34,6 +36,8 @@ def sample_quality(
     batch_size: int,
 ) -> dict[str, float]:
     """How good samples are in the features of a classifier that was trained on the same set.
+
+    Nothing where there are hardly any test pictures; NaN of samples that are not finite.
 
     - ``test/frechet``: their distance from training pictures (`frechet_distance`).
     - ``test/precision``, ``test/recall``: (`precision_and_recall`), against as many of these.
@@ -48,8 +52,10 @@ def sample_quality(
         generator: Source of randomness.
         batch_size: Samples at once.
     """
-    classifier = classifier_of(labelled)
     rows = test.rows(slice(JUDGED))
+    if len(rows.x) < FEWEST:
+        return {}
+    classifier = classifier_of(labelled)
     with inference(model, generator):
         drawn = draw_samples(
             model, len(rows.x), rows.context, generator=generator, batch_size=batch_size
@@ -60,11 +66,13 @@ def sample_quality(
         "test/classifier/accuracy": classifier.accuracy(labelled.rows(slice(TRUE))),
     }
     for ending, pictures in (("", drawn), ("/reference", rows.x)):
-        features = classifier.features(pictures)
-        precision, recall = precision_and_recall(truth[: len(features)], features)
-        numbers[f"test/frechet{ending}"] = frechet_distance(truth, features)
-        numbers[f"test/precision{ending}"] = precision
-        numbers[f"test/recall{ending}"] = recall
+        scores = (math.nan,) * 3
+        if pictures.isfinite().all():
+            features = classifier.features(pictures)
+            distance = frechet_distance(truth, features)
+            scores = distance, *precision_and_recall(truth[: len(features)], features)
+        names = (f"test/{name}{ending}" for name in ("frechet", "precision", "recall"))
+        numbers |= dict(zip(names, scores, strict=True))
     return numbers
 
 

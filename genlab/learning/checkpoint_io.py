@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from genlab.errors import RunError
 from genlab.runs.files import atomic_path
@@ -23,7 +25,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
         with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            torch.save(tree_map_only(Tensor, _alone, checkpoint), temporary)
 
     def load_checkpoint(
         self,
@@ -32,6 +34,11 @@ class AtomicCheckpoints(TorchCheckpointIO):
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
         return load_checkpoint(Path(path))
+
+
+def _alone(tensor: Tensor) -> Tensor:
+    """A tensor without the rest of its storage, which would be saved along with a view."""
+    return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class ELBO(GradientLearner):
 
     def update(self, batch: Batch) -> Float[Tensor, ""]:
         rise = self.annealing * self.settings.max_steps
-        self.present_beta.fill_(self.beta * min((self.step + 1) / (rise + 1), 1.0))
+        self.present_beta.fill_(self.beta * min((self.reached() + 1) / (rise + 1), 1.0))
         return super().update(batch)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -30,7 +30,13 @@ class GradientLearner(Learner):
         settings: How long, where and how carefully.
         optimizer: Makes the optimiser of some parameters.
         schedule: Factor on the learning rate as a function of the step and the number of steps.
+
+    Attributes:
+        stackable: Whether the loss is a function of weights and batch alone, without random numbers
+            of its own, so that several learners can take their steps together.
     """
+
+    stackable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -43,7 +49,9 @@ class GradientLearner(Learner):
         super().__init__(model, settings)
         self.make_optimizer = optimizer
         self.schedule = schedule
-        self.trained = [p for p in model.parameters() if p.requires_grad]
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        self.trained_names = [name for name, _ in named]
+        self.trained = [parameter for _, parameter in named]
         self.ema: EMA | None = None
         self._ema_state: dict[str, Any] | None = None
         self.compiled_loss = torch.compile(self.loss) if settings.compile else self.loss
@@ -61,7 +69,11 @@ class GradientLearner(Learner):
         return optimizer
 
     def configure_optimizers(self) -> Optimizer:
-        optimizer = self.make_optimizer(self.trained)
+        return self.start_optimizer(self.trained)
+
+    def start_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """An optimiser of some parameters that remembers the rate it starts from."""
+        optimizer = self.make_optimizer(parameters)
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
         return optimizer
@@ -76,9 +88,7 @@ class GradientLearner(Learner):
 
     def update(self, batch: Any) -> Float[Tensor, ""]:
         optimizer = self.optimizer
-        factor = self.schedule(self._reached(), self.settings.max_steps)
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        self.set_rate(optimizer)
         optimizer.zero_grad()
         loss = self.compiled_loss(batch)
         self.manual_backward(loss)
@@ -89,11 +99,17 @@ class GradientLearner(Learner):
             self.ema.update()
         return loss.detach()
 
+    def set_rate(self, optimizer: Optimizer | LightningOptimizer) -> None:
+        """Give an optimiser the learning rate of the present step."""
+        factor = self.schedule(self.reached(), self.settings.max_steps)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
     def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         return {"val/loss": self.loss(batch)}
 
-    def _reached(self) -> int:
-        """Where in ``max_steps`` the learning rate is: under a time limit it falls by the clock."""
+    def reached(self) -> int:
+        """Where in ``max_steps`` schedules are: under a time limit they follow the clock."""
         settings = self.settings
         # Several processes have clocks of their own, but must take the same step.
         if settings.max_seconds is None or self.trainer.world_size > 1:

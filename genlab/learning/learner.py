@@ -122,7 +122,11 @@ class Learner(pl.LightningModule):
             # Several processes must stop after the same step: they only agree between chunks.
             if self.finished or (alone and (self.stop_requested or self.out_of_time())):
                 break
-        self.losses = torch.stack(losses)
+        self.conclude_chunk(torch.stack(losses))
+
+    def conclude_chunk(self, losses: Float[Tensor, " steps"]) -> None:
+        """Note the losses of the steps that were taken, and whether they were the last ones."""
+        self.losses = losses
         self.stop_requested = self._any_process(self.stop_requested)
         if self._any_process(self.out_of_time()) or self._at_the_end():
             self.trainer.should_stop = True
@@ -152,13 +156,22 @@ class Learner(pl.LightningModule):
             self._validation.append((mass, self.validate(batch)))
 
     def on_validation_epoch_end(self) -> None:
-        total = sum(n for n, _ in self._validation)
-        for key in self._validation[0][1]:
-            mean = sum(n / total * metrics[key] for n, metrics in self._validation)
+        for key, mean in self.validation_means().items():
             self.log(key, mean, logger=False, sync_dist=self.trainer.world_size > 1)
-            log.info("step %d: %s %.6g", self.step, key, mean)
+
+    def validation_means(self) -> dict[str, Float[Tensor, ""]]:
+        """Conclude a validation: the mean of each metric over all batches."""
+        total = sum(n for n, _ in self._validation)
+        means: dict[str, Tensor] = {}
+        for key, first in self._validation[0][1].items():
+            means[key] = sum(
+                (n / total * metrics[key] for n, metrics in self._validation),
+                start=torch.zeros_like(first),
+            )
+            log.info("step %d: %s %.6g", self.step, key, means[key])
         self._validation.clear()
         self._validating.close()
+        return means
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # The step says where to go on; Lightning's own position would only contradict it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,6 +16,8 @@ __all__ = ["MaximumLikelihood"]
 
 class MaximumLikelihood(GradientLearner):
     """Minimises ``-E[log p(x | c)]``, for every family whose likelihood is exact."""
+
+    stackable: ClassVar[bool] = True
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         return negative_log_likelihood(self.model, batch)

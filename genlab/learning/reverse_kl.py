@@ -96,7 +96,7 @@ class ReverseKL(GradientLearner):
         self._noise = torch.Generator(self.device)
 
     def update(self, batch: Batch) -> Float[Tensor, ""]:
-        progress = self.step / self.settings.max_steps
+        progress = self.reached() / self.settings.max_steps
         self.beta.fill_(anneal(self.beta_start, self.anneal, progress))
         draw = self.step * self.trainer.world_size + self.trainer.global_rank
         self._noise.manual_seed(generator(self.seed, "reverse KL", draw).initial_seed())

@@ -32,6 +32,7 @@ class TrainerSettings:
         patience: Stop after so many validations without improvement; None to go on.
         warm_start: Folder of a run whose best weights to start from.
         compile: Compile the training step with ``torch.compile``.
+        replicas: Number of runs that are trained together, of seeds one after the other.
         deterministic: Refuse operations whose result depends on the order of execution.
     """
 
@@ -51,4 +52,5 @@ class TrainerSettings:
     patience: PositiveInt | None
     warm_start: str | None
     compile: bool
+    replicas: PositiveInt
     deterministic: bool

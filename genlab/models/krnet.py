@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.bijection import Bijection
@@ -50,6 +50,8 @@ class KRNet(Flow):
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
     """
+
+    stackable: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.scaling import Scaling
@@ -33,6 +34,8 @@ class NICE(Flow):
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
     """
+
+    stackable: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -59,6 +59,8 @@ class NSF(Flow):
         ValueError: ``circular`` names no coordinate, or angles would be mixed or scaled; or several
             scales are asked for with what only vectors have.
     """
+
+    stackable: ClassVar[bool] = True
 
     def __init__(
         self,

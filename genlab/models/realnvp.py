@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from genlab.bijections.affine import Affine
 from genlab.bijections.alternating import AlternatingCouplings
@@ -49,6 +49,8 @@ class RealNVP(Flow):
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
     """
+
+    stackable: ClassVar[bool] = True
 
     def __init__(
         self,

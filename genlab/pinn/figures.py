@@ -128,7 +128,6 @@ def animate_stages(stages: Sequence[Stage], domain: Domain, path: Path) -> None:
         domain: Where the PDE holds.
         path: Where to, replaced if there is one.
     """
-    figure = Figure()
     writer = PillowWriter(fps=FRAMES_A_SECOND)
     frames = [stage_figure(stage, domain) for stage in stages]
     figure = frames[0]
@@ -162,7 +161,8 @@ def _draw(axes: Sequence[Axes], stage: Stage, domain: Domain) -> None:
 
 
 def _weights(axis: Axes, stage: Stage) -> None:
-    weight = stage.weight.clamp_min(1e-6).log10().numpy()
+    # The first and the last bin hold what lies beyond them too.
+    weight = stage.weight.clamp(1e-3, 10).log10().numpy()
     axis.hist(weight, bins=np.linspace(-3, 1, 41).tolist(), color=MODEL)
     axis.set_title("Weights 1/(|\N{GREEK CAPITAL LETTER OMEGA}| q), log10", fontsize=12)
 

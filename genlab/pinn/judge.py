@@ -10,14 +10,18 @@ from torch import Tensor
 
 from genlab.pde import Problem
 from genlab.pinn.network import Frame, Network
+from genlab.randomness import generator
 
 __all__ = ["Judge"]
 
 ROWS_AT_ONCE = 8192
+BOUNDARY_POINTS = 1000
 
 
 class Judge:
     """Measures networks on the problem's reference points, which are prepared once.
+
+    A soft boundary is looked at on points of its own, always the same.
 
     Args:
         problem: What is solved.
@@ -44,11 +48,16 @@ class Judge:
         """``residual``, the mean of ``r^2`` over the domain, and the errors where they are known.
 
         ``relative_l2`` is ``|u - u*| / |u*|`` in the norm of ``L^2``, so that ``u = 0`` has 1;
-        ``max_error`` is the largest ``|u - u*|``.
+        ``max_error`` is the largest ``|u - u*|``. ``boundary`` is the term of a soft boundary in
+        the loss, with its weight.
         """
         reference = self.problem.reference()
         weight = reference.weight / reference.weight.sum()
         metrics = {"residual": float(weight @ self.squared_residual(network))}
+        if not network.hard:
+            draw = generator(0, "boundary reference")
+            edge = self.problem.boundary.sample(BOUNDARY_POINTS, generator=draw)
+            metrics["boundary"] = float(network.boundary_loss(network.cast(edge)))
         error = self.error(network)
         if error is not None and reference.exact is not None:
             norm = (weight @ reference.exact.square()).sqrt()

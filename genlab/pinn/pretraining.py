@@ -28,8 +28,9 @@ def pretrain(network: Network, *, steps: int, seed: int) -> None:
             draw = generator(seed, "pretraining", step)
             x = problem.domain.sample(problem.n_points, generator=draw)
             frame = network.frame(network.cast(x))
-            edge = problem.boundary.sample(network.boundary_points, generator=draw)
-            edge = network.cast(edge)
+            if not network.hard:
+                edge = problem.boundary.sample(network.boundary_points, generator=draw)
+                edge = network.cast(edge)
         optimizer.zero_grad()
         loss = network.residual(frame).square().mean()
         if not network.hard:

@@ -55,8 +55,6 @@ class Solver(GradientLearner):
         stages: Stages that nobody has kept yet.
     """
 
-    reports = ("val/loss", "val/relative_l2")
-
     def __init__(
         self,
         network: Network,
@@ -78,6 +76,8 @@ class Solver(GradientLearner):
         self.seed = seed
         self.judge = Judge(network.problem)
         self.snapshots = Snapshots(network.problem)
+        known = network.problem.has_exact
+        self.reports = ("val/loss", "val/relative_l2") if known else ("val/loss",)
         self.points: Points | None = None
         self.evaluations = 0
         self.sampler_seconds = 0.0
@@ -124,7 +124,8 @@ class Solver(GradientLearner):
             "residual": numbers["residual"],
         }
         self.history.append(row if error is None else row | {"relative_l2": error})
-        metrics = {"val/loss": numbers["residual"]}
+        # Without its boundary, a network that is flat would solve any homogeneous equation.
+        metrics = {"val/loss": numbers["residual"] + numbers.get("boundary", 0.0)}
         if error is not None:
             metrics["val/relative_l2"] = error
         return {key: torch.tensor(value) for key, value in metrics.items()}
@@ -205,7 +206,8 @@ class Solver(GradientLearner):
             )
             self.stages.append(stage)
             if (divergence := self.snapshots.kl(stage)) is not None:
-                self._sampler_scalars["sampler/kl"] = divergence
+                # Of the new q; what the sampler estimated is about the model before it was taught.
+                self._sampler_scalars["sampler/kl_grid"] = divergence
 
     def _redraw(self) -> None:
         """Other points of the present stage's density."""

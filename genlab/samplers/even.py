@@ -33,5 +33,8 @@ class EvenSampler(Sampler):
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         return self._spread() if self.resample else points
 
+    def _redraw(self, points: Points) -> Points:
+        return self._spread() if self.resample else points
+
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         return x.new_full((len(x),), self.domain.log_uniform)

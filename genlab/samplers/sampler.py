@@ -80,9 +80,10 @@ class Sampler(ABC):
         Raises:
             RunError: The indicator is not a finite number somewhere, or negative.
         """
+        # Before, so that no draw of the stage that ends is repeated.
+        self.draw = 0
         following = self._first() if points is None else self._refresh(points, indicator)
         self.round += 1
-        self.draw = 0
         return following
 
     def redraw(self, points: Points) -> Points:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -46,8 +45,8 @@ def importance_weights(h: Float[Tensor, " n"], log_q: Float[Tensor, " n"]) -> We
         h: The indicator at the points, finite and non-negative.
         log_q: Log-density that the points were drawn from, at them.
     """
-    if not h.any():
-        h = torch.ones_like(h)
     log_ratio = h.double().log() - log_q.double()
     log_mass = log_ratio.logsumexp(0) - math.log(len(h))
+    if not h.any():
+        log_ratio = -log_q.double()
     return Weights(log_ratio.softmax(0), log_mass.exp().item())

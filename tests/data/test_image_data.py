@@ -65,13 +65,15 @@ def test_a_batch_is_a_function_of_its_row_numbers_and_noise_is_fresh() -> None:
     assert abs(float(u.mean()) - 0.5) < 0.005
 
 
-def test_sixteen_bits_of_noise_are_uniform() -> None:
+def test_the_noise_is_uniform_and_leaves_the_level_as_it_is() -> None:
     u = uniform((100, 1, 50, 51), torch.Generator().manual_seed(0)).flatten()
     assert float(u.min()) > 0
     assert float(u.max()) < 1
     counts = torch.histc(u, 100, 0, 1)
     assert float(((counts - 2550).square() / 2550).sum()) < 99 + 4 * math.sqrt(2 * 99)
     assert abs(float(torch.corrcoef(torch.stack((u[:-1], u[1:])))[0, 1])) < 0.01
+    top = torch.tensor([255.0])
+    assert torch.equal((top + u).floor(), top.expand_as(u))
 
 
 def test_held_out_pictures_have_the_same_noise_in_every_run() -> None:

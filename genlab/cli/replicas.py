@@ -1,0 +1,58 @@
+"""Replicas as a user sees them: what is trained, and a table of the runs that came of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.cli.fitting import near, stages
+from genlab.cli.report import print_config
+from genlab.cli.run_table import print_runs
+from genlab.errors import RunError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["fit_replicas"]
+
+
+def fit_replicas(config: DictConfig, folder: Path) -> None:
+    """Train ``trainer.replicas`` runs together, each in a directory of its own.
+
+    Args:
+        config: A checked configuration.
+        folder: Where the directories are made.
+
+    Raises:
+        UserError: Such runs cannot be trained together.
+        RunError: Some of them failed.
+        Interrupted: A signal stopped them.
+    """
+    from genlab.assembly import Replicas
+    from genlab.learning.trainer import device_name
+
+    replicas = Replicas(config, folder)
+    first = replicas.runs[0].experiment
+    print_config(
+        config,
+        parameters=sum(tensor.numel() for tensor in first.model.parameters()),
+        device=device_name(config.trainer.accelerator),
+        run=near(folder),
+    )
+    for remark in first.data.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    try:
+        with stages():
+            replicas.fit()
+    except BaseException as stop:
+        left = [replica.run for replica in replicas.runs if replica.run.last.exists()]
+        if left:
+            stop.add_note(f"go on with each, as with: genlab resume {near(left[0].path)}")
+        raise
+    print_runs(near(folder))
+    print(f"means and deviations: genlab compare {near(folder)}")
+    failed = [replica for replica in replicas.runs if replica.error is not None]
+    if failed:
+        reasons = "".join(f"\n{near(replica.run.path)}: {replica.error}" for replica in failed)
+        raise RunError(f"{len(failed)} of {len(replicas.runs)} replicas failed{reasons}")
