@@ -23,8 +23,8 @@ class Bootstrap(TaughtSampler):
 
     As many are drawn as there are candidates, and count equally, so a model needs neither weights
     nor a likelihood: any generative model learns them as it learns data. A little noise tells
-    copies of one candidate apart (Gordon, Salmond, Smith, "Novel approach to nonlinear/non-Gaussian Bayesian state estimation",
-    1993, is the same step in time).
+    copies of one candidate apart (Gordon, Salmond, Smith, "Novel approach to
+    nonlinear/non-Gaussian Bayesian state estimation", 1993, is the same step in time).
 
     Attributes:
         resampling: ``multinomial``, or ``systematic``, which has the least variance.
