@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bounds import Fraction, NonNegative, NonNegativeInt, PositiveInt
+from genlab.bounds import NonNegative
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.models import GMM
 from genlab.objectives import MixtureFit
-from genlab.pde.domain import Domain
 from genlab.samplers.descent import Descent, training
 from genlab.samplers.model_based import Candidates, ModelSampler
 from genlab.samplers.sampler import Indicator, Points
@@ -22,6 +21,7 @@ from genlab.samplers.sampler import Indicator, Points
 __all__ = ["AAS", "adversarial_gain"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AAS(ModelSampler):
     """``min_theta max_p int r^2 p dx - beta int |grad p|^2 dx``.
 
@@ -30,60 +30,33 @@ class AAS(ModelSampler):
     the same: `Points.log_q` is None (Tang, Zhai, Wan, Yang, "Adversarial adaptive sampling: unify
     PINN and optimal transport for the approximation of PDEs", 2024, section 3).
 
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
-        model: The density ``p``, not trained yet.
+    Attributes:
         fit: The gradient steps of the density's player.
         beta: Price of slopes, in squared units of length: the density follows what is wider than
             about ``sqrt(beta)``.
-        alpha: Uniform share of q.
-        candidates: Points at which a refresh looks at the indicator.
-        confine: Base density of a flow that is to live in the domain's box; None to leave it in
-            the whole space.
 
     Raises:
         UserError: The model's log-density is not exact.
     """
 
-    def __init__(
-        self,
-        *,
-        domain: Domain,
-        n_points: PositiveInt,
-        seed: NonNegativeInt,
-        model: Density,
-        fit: Descent,
-        beta: NonNegative,
-        alpha: Fraction,
-        candidates: PositiveInt,
-        confine: Literal["logistic", "normal"] | None,
-    ) -> None:
+    fit: Descent
+    beta: NonNegative
+
+    def _check(self) -> None:
+        model = self.model
         if model.likelihood != "exact":
             raise UserError(
                 f"sampler=aas: it needs an exact density; that of {type(model).__name__} is "
                 f"{'a lower bound' if model.likelihood == 'lower_bound' else 'an estimate'}: use "
                 "sampler=bootstrap"
             )
-        super().__init__(
-            domain=domain,
-            n_points=n_points,
-            seed=seed,
-            model=model,
-            alpha=alpha,
-            candidates=candidates,
-            confine=confine,
-        )
-        self.fit = fit
-        self.beta = beta
 
     def initialise(self) -> None:
         super().initialise()
         if isinstance(self.model, GMM):
             # Gradients move Gaussians, but do not choose how many there are, or where.
             generator = self._generator("mixture")
-            x = self.domain.sample(self.n_candidates, generator=generator, dtype=self.model.dtype)
+            x = self.domain.sample(self.candidates, generator=generator, dtype=self.model.dtype)
             with training(self.model, generator):
                 MixtureFit(self.model).start(Batch(x.to(self.model.device)))
 

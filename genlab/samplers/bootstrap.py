@@ -2,87 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bounds import Fraction, NonNegative, NonNegativeInt, PositiveInt
-from genlab.densities.density import Density
-from genlab.pde.domain import Domain
-from genlab.samplers.fitting import Fit
-from genlab.samplers.model_based import ModelSampler
+from genlab.bounds import NonNegative
 from genlab.samplers.resampling import RESAMPLING, Resampling
 from genlab.samplers.sampler import Indicator, Points
+from genlab.samplers.taught import TaughtSampler
 
 __all__ = ["Bootstrap"]
 
 
-class Bootstrap(ModelSampler):
+@dataclass(kw_only=True, eq=False, repr=False)
+class Bootstrap(TaughtSampler):
     """Draws candidates with replacement by ``w_i = h(x_i) / q^k(x_i)``, and learns the outcome.
 
-    What is drawn counts equally, so a model needs neither weights nor a likelihood: any generative
-    model learns it as it learns data. A little noise tells copies of one candidate apart
-    (Gordon, Salmond, Smith, "Novel approach to nonlinear/non-Gaussian Bayesian state estimation",
-    1993, is the same step in time).
+    As many are drawn as there are candidates, and count equally, so a model needs neither weights
+    nor a likelihood: any generative model learns them as it learns data. A little noise tells
+    copies of one candidate apart (Gordon, Salmond, Smith, "Novel approach to
+    nonlinear/non-Gaussian Bayesian state estimation", 1993, is the same step in time).
 
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
-        model: The density ``p``, not trained yet.
-        fit: How it is taught.
-        alpha: Uniform share of q.
-        candidates: Points at which a refresh looks at the indicator, and of which it draws as many.
-        confine: Base density of a flow that is to live in the domain's box; None to leave it in
-            the whole space.
+    Attributes:
         resampling: ``multinomial``, or ``systematic``, which has the least variance.
         jitter: Standard deviation of the noise, as a fraction of the box's sides.
-
-    Raises:
-        UserError: The model cannot be taught so.
     """
 
-    def __init__(
-        self,
-        *,
-        domain: Domain,
-        n_points: PositiveInt,
-        seed: NonNegativeInt,
-        model: Density,
-        fit: Fit,
-        alpha: Fraction,
-        candidates: PositiveInt,
-        confine: Literal["logistic", "normal"] | None,
-        resampling: Resampling,
-        jitter: NonNegative,
-    ) -> None:
-        fit.check(model)
-        super().__init__(
-            domain=domain,
-            n_points=n_points,
-            seed=seed,
-            model=model,
-            alpha=alpha,
-            candidates=candidates,
-            confine=confine,
-        )
-        self.fit = fit
-        self.resampling = resampling
-        self.jitter = jitter
+    resampling: Resampling
+    jitter: NonNegative
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         x, _, _, weights = self._look(indicator)
         generator = self._generator("resample")
         chosen = RESAMPLING[self.resampling](weights.values, len(x), generator=generator)
-        self.fit(
-            self.model,
-            Batch(self._jittered(x[chosen.to(x.device)], generator)),
-            first=not self.proposal.fitted,
-            generator=self._generator("fit"),
-        )
+        self._teach(Batch(self._jittered(x[chosen.to(x.device)], generator)))
         return self._draw(self.n_points)
 
     def _jittered(

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
-from genlab.densities.density import Density
-from genlab.pde.domain import Domain
-from genlab.samplers.fitting import Fit
-from genlab.samplers.model_based import ModelSampler
+from genlab.bounds import PositiveInt
 from genlab.samplers.proposal import Proposal
 from genlab.samplers.sampler import Indicator, Points
+from genlab.samplers.taught import TaughtSampler
 
 __all__ = ["DAS"]
 
 
-class DAS(ModelSampler):
+@dataclass(kw_only=True, eq=False, repr=False)
+class DAS(TaughtSampler):
     """``p^{k+1} = argmin_p -1/n sum_i h(x_i) / q^k(x_i) log p(x_i)`` with ``x_i ~ q^k``.
 
     The minimiser is the p nearest to ``h / Z`` in ``KL(h / Z || p)``. The weights are
@@ -33,59 +32,24 @@ class DAS(ModelSampler):
     second case a point's weight is one over the mixture of all stages,
     ``q = sum_j n_j q^j / sum_j n_j``, from which they all are a stratified sample.
 
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points; of those to start from where they grow.
-        seed: Seed of all draws.
-        model: The density ``p``, not trained yet.
-        fit: How it is taught.
-        alpha: Uniform share of q.
-        candidates: Points at which a refresh looks at the indicator.
-        confine: Base density of a flow that is to live in the domain's box; None to leave it in
-            the whole space.
+    Attributes:
         added: Points that a refresh adds; None to replace all.
-
-    Raises:
-        UserError: The model cannot be taught so.
+        stages: Where the points grow, the size of each stage and the q that it was drawn from.
     """
 
-    def __init__(
-        self,
-        *,
-        domain: Domain,
-        n_points: PositiveInt,
-        seed: NonNegativeInt,
-        model: Density,
-        fit: Fit,
-        alpha: Fraction,
-        candidates: PositiveInt,
-        confine: Literal["logistic", "normal"] | None,
-        added: PositiveInt | None,
-    ) -> None:
-        fit.check(model)
-        super().__init__(
-            domain=domain,
-            n_points=n_points,
-            seed=seed,
-            model=model,
-            alpha=alpha,
-            candidates=candidates,
-            confine=confine,
-        )
-        self.fit = fit
-        self.added = added
-        self.grows = added is not None
-        self.stages = [(n_points, self.proposal.frozen())] if self.grows else []
+    added: PositiveInt | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.stages = [(self.n_points, self.proposal.frozen())] if self.grows else []
+
+    @property
+    def grows(self) -> bool:
+        return self.added is not None
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         x, _, _, weights = self._look(indicator)
-        batch = Batch(x, weight=weights.values.to(x) * len(x))
-        self.fit(
-            self.model,
-            batch,
-            first=not self.proposal.fitted,
-            generator=self._generator("fit"),
-        )
+        self._teach(Batch(x, weight=weights.values.to(x) * len(x)))
         if self.added is None:
             return self._draw(self.n_points)
         fresh = self._draw(self.added)

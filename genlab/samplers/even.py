@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.pde.domain import Domain
 from genlab.samplers.sampler import Indicator, Points, Sampler
 
 __all__ = ["EvenSampler"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class EvenSampler(Sampler):
     """Points ``x ~ 1 / |Omega|``, spread once or at every refresh; subclasses implement `_spread`.
 
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
+    Attributes:
         resample: Draw fresh points at every refresh.
     """
 
-    def __init__(
-        self, *, domain: Domain, n_points: PositiveInt, seed: NonNegativeInt, resample: bool
-    ) -> None:
-        super().__init__(domain=domain, n_points=n_points, seed=seed)
-        self.resample = resample
+    resample: bool
 
     @abstractmethod
     def _spread(self) -> Points:

@@ -19,12 +19,6 @@ class LatinHypercube(EvenSampler):
 
     Each is uniform on the domain. In a domain that is no box they are those of a larger hypercube
     that lie in it.
-
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
-        resample: Draw fresh points at every refresh.
     """
 
     def _spread(self) -> Points:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bijections.standardise import Standardise
-from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
+from genlab.bounds import Fraction, PositiveInt
 from genlab.densities.density import Density
-from genlab.models import Flow
-from genlab.pde.domain import Domain
+from genlab.models.flow import Base, Flow
 from genlab.samplers.descent import training
 from genlab.samplers.proposal import Proposal
 from genlab.samplers.sampler import Indicator, Points, Sampler, evaluated
@@ -40,16 +41,14 @@ class Candidates(NamedTuple):
     weights: Weights
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ModelSampler(Sampler):
     """Draws from ``q = (1 - alpha) p 1_Omega / P_acc + alpha / |Omega|`` with a model p.
 
     At every refresh it looks at candidates from the present q, teaches the model where the
     indicator is large, and draws the next points from the new q. The first points are uniform.
 
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
+    Attributes:
         model: The density ``p``, not trained yet.
         alpha: Uniform share of q.
         candidates: Points at which a refresh looks at the indicator.
@@ -58,34 +57,36 @@ class ModelSampler(Sampler):
             are.
     """
 
-    def __init__(
-        self,
-        *,
-        domain: Domain,
-        n_points: PositiveInt,
-        seed: NonNegativeInt,
-        model: Density,
-        alpha: Fraction,
-        candidates: PositiveInt,
-        confine: Literal["logistic", "normal"] | None,
-    ) -> None:
-        super().__init__(domain=domain, n_points=n_points, seed=seed)
-        self.n_candidates = candidates
-        self.model = model
-        if confine is not None and isinstance(model, Flow) and not model.confined:
-            model.confine(domain.box, base=confine)
+    model: Density
+    alpha: Fraction
+    candidates: PositiveInt
+    confine: Base | None
+
+    def __post_init__(self) -> None:
+        self._check()
+        model = self.model
+        if self.confine is not None and isinstance(model, Flow) and not model.confined:
+            model.confine(self.domain.box, base=self.confine)
         if model.preprocessing is None:
             model.preprocessing = Standardise(model.event_shape)
         # What has just been put round it has the default type.
         model.to(model.device, model.dtype)
         self.initialise()
-        self.proposal = Proposal(domain, model, alpha=alpha)
+        self.proposal = Proposal(self.domain, model, alpha=self.alpha)
         self._metrics: dict[str, float] = {}
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Refuse a model that cannot serve, before it is changed.
+
+        Raises:
+            UserError: It cannot.
+        """
 
     def initialise(self) -> None:
         """Start the model from uniform points: from the scale of the domain."""
         generator = self._generator("initialise")
-        x = self.domain.sample(self.n_candidates, generator=generator, dtype=self.model.dtype)
+        x = self.domain.sample(self.candidates, generator=generator, dtype=self.model.dtype)
         with training(self.model, generator):
             self.model.initialise(x.to(self.model.device))
 
@@ -102,7 +103,7 @@ class ModelSampler(Sampler):
         - ``sampler/int_p``: ``int_Omega p / P_acc``, the mean of ``p / q``: 1 but for noise where a
           likelihood is exact.
         """
-        x = self.proposal.sample(self.n_candidates, generator=self._generator("candidates"))
+        x = self.proposal.sample(self.candidates, generator=self._generator("candidates"))
         h = evaluated(indicator, x).cpu()
         log_p = self.proposal.log_prob_of_model(x)
         log_q = self.proposal.blend(log_p)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.pde.domain import Domain
 from genlab.samplers.sampler import Indicator, Points, Sampler, evaluated
 
 __all__ = ["R3"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class R3(Sampler):
     """Retains the points where ``|r|`` exceeds its mean, and draws the others anew, uniformly.
 
@@ -19,15 +20,11 @@ class R3(Sampler):
     physics-informed neural networks using retain-resample-release (R3) sampling", 2023,
     algorithm 1).
 
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
+    Attributes:
+        retained: The share of points that stayed at the last refresh.
     """
 
-    def __init__(self, *, domain: Domain, n_points: PositiveInt, seed: NonNegativeInt) -> None:
-        super().__init__(domain=domain, n_points=n_points, seed=seed)
-        self.retained = 0.0
+    retained: float = field(init=False, default=0.0)
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         size = evaluated(indicator, points.x).sqrt()

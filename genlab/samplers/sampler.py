@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -37,6 +38,7 @@ class Points(NamedTuple):
     log_q: Float[Tensor, " n"] | None
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Sampler(ABC):
     """Chooses the points at which the residual of a PDE is made small, again and again.
 
@@ -49,25 +51,24 @@ class Sampler(ABC):
     the residual. All draws follow from the seed and their number, so that a run goes on from a
     saved state as if it had not been stopped.
 
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
-
     Attributes:
+        domain: Where the PDE holds.
+        n_points: Number of collocation points; of those to start from where they grow.
+        seed: Seed of all draws.
         round: Number of refreshes so far.
         draw: Number of draws since the last refresh.
-        grows: Whether each refresh adds points; otherwise there are `n_points` after each.
     """
 
-    grows: bool = False
+    domain: Domain
+    n_points: PositiveInt
+    seed: NonNegativeInt
+    round: int = field(init=False, default=0)
+    draw: int = field(init=False, default=0)
 
-    def __init__(self, *, domain: Domain, n_points: PositiveInt, seed: NonNegativeInt) -> None:
-        self.domain = domain
-        self.n_points = n_points
-        self.seed = seed
-        self.round = 0
-        self.draw = 0
+    @property
+    def grows(self) -> bool:
+        """Whether each refresh adds points; otherwise there are `n_points` after each."""
+        return False
 
     def refresh(self, points: Points | None, indicator: Indicator) -> Points:
         """The points of the next stage.

@@ -15,12 +15,6 @@ class Sobol(EvenSampler):
 
     Scrambled, each point is uniform on the domain, and together they leave smaller gaps than
     independent ones (Owen, "Scrambling Sobol' and Niederreiter-Xing points", 1998).
-
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
-        resample: Scramble again at every refresh.
     """
 
     def _spread(self) -> Points:

@@ -9,14 +9,7 @@ __all__ = ["Uniform"]
 
 
 class Uniform(EvenSampler):
-    """Independent points ``x ~ 1 / |Omega|``, drawn once or at every refresh.
-
-    Args:
-        domain: Where the PDE holds.
-        n_points: Number of collocation points.
-        seed: Seed of all draws.
-        resample: Draw fresh points at every refresh.
-    """
+    """Independent points ``x ~ 1 / |Omega|``, drawn once or at every refresh."""
 
     def _first(self) -> Points:
         # Those that the adaptive samplers start from too.

@@ -46,6 +46,11 @@ ALONE = {
     "data=custom": ["data.file=my_target.py"],
     "objective=mixture": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
+    "sampler=model_based": [
+        "sampler._target_=genlab.samplers.DAS",
+        "+sampler.fit={_target_: genlab.samplers.EMFit, steps: 5}",
+        "+sampler.added=null",
+    ],
 }
 
 

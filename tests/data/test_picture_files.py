@@ -63,7 +63,11 @@ def test_missing_and_damaged_files_are_named(files: tuple[Path, dict[str, np.nda
     with pytest.raises(UserError, match=r"no mirror has it .*Put these four files into .*small"):
         source(empty, folder).read()
     whole = source(folder)
-    (folder / FILES[1]).write_bytes(b"no longer")
+    (folder / FILES[1]).write_bytes(b"of another set, whose files have the same names")
+    with pytest.raises(UserError, match=r"train-labels-idx1-ubyte.gz is not there"):
+        whole.read()
+    (folder / "small").mkdir(exist_ok=True)
+    (folder / "small" / FILES[1]).write_bytes(b"no longer")
     with pytest.raises(UserError, match=r"train-labels-idx1-ubyte.gz is damaged"):
         whole.read()
 

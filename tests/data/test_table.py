@@ -65,6 +65,13 @@ def test_columns_get_their_roles_by_name_or_number(path: Path, frame: pd.DataFra
     assert table(path, columns=["b", 0], drop=["w", 2]).columns == ("b", "a")
 
 
+def test_weights_are_checked_in_every_part(path: Path, frame: pd.DataFrame) -> None:
+    other = path.with_name("other.csv")
+    frame.assign(w=-frame["w"]).to_csv(other, index=False)
+    with pytest.raises(UserError, match=r"data.weight=w: expected weights of at least 0"):
+        _ = table(path, weight="w", test_path=str(other)).training_set
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

@@ -197,6 +197,35 @@ def test_a_users_own_problem_without_figures(tmp_path: Path) -> None:
         solve(tmp_path, *custom, "problem.dim=3")
 
 
+def test_a_problem_whose_solution_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MY_PDE.split("def exact")[0])
+    custom = ("problem=custom", f"problem.file={tmp_path / 'mine.py'}", "callbacks.images=null")
+    metrics = solve(tmp_path, *custom, "sampler=resampled").fit()
+    assert metrics["test/residual"] is not None
+    assert "test/relative_l2" not in metrics
+    with pytest.raises(UserError, match=r"trainer.monitor=val/relative_l2: not a validation"):
+        solve(tmp_path, *custom, "sampler=resampled", "trainer.monitor=val/relative_l2")
+
+
+def test_a_soft_boundary_counts_where_networks_are_chosen(tmp_path: Path) -> None:
+    run = solve(tmp_path, "problem=lshape", "pinn.boundary=soft", "sampler=uniform")
+    # A constant has no residual at all, and solves nothing.
+    for parameter in run.model.parameters():
+        parameter.data.zero_()
+    numbers = run.module.validate(None)
+    x = run.problem.boundary.sample(4000, generator=torch.Generator().manual_seed(1))
+    missed = run.problem.prescribed(x).square().mean()
+    torch.testing.assert_close(
+        numbers["val/loss"], (run.model.boundary_weight * missed).cpu(), rtol=0.1, atol=0
+    )
+
+
+def test_a_network_starts_the_same_whatever_chooses_its_points(tmp_path: Path) -> None:
+    runs = [solve(tmp_path, "sampler=uniform"), solve(tmp_path, *DAS)]
+    first, second = (run.model.state_dict() for run in runs)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_ten_dimensions_and_a_soft_boundary(tmp_path: Path) -> None:
     run = solve(
         tmp_path,

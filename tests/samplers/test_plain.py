@@ -65,6 +65,17 @@ def test_a_stopped_sampler_goes_on_as_if_it_had_not_been(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["uniform", "lhs", "sobol"])
+def test_draws_never_repeat(name: str) -> None:
+    sampler = make(name, Disk())
+    points = [sampler.refresh(None, indicator)]
+    for _ in range(2):
+        points += [sampler.redraw(points[-1]), sampler.redraw(points[-1])]
+        points += [sampler.refresh(points[-1], indicator)]
+    together = torch.cat([each.x for each in points])
+    assert len(together.unique(dim=0)) == len(together) == 7 * 200
+
+
 @pytest.mark.parametrize("name", ["uniform", "lhs", "sobol", "rad-weighted"])
 @pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
 def test_weights_integrate_over_the_domain(name: str, domain: Domain) -> None:

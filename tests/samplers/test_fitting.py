@@ -1,0 +1,59 @@
+"""What teaches a sampler's model: its gradient, which families it teaches, and how it fails."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from learned import FITS, LOOP, SQUARE, make, peak, refreshed
+from properties import MODELS, disturb
+
+from genlab.batch import Batch
+from genlab.errors import RunError, UserError
+from genlab.objectives import negative_log_likelihood
+from genlab.samplers import Descent, Fit, LikelihoodFit
+from genlab.samplers.grid import cell_centres
+from genlab.samplers.proposal import Proposal
+from genlab.samplers.weights import importance_weights
+
+
+def test_the_gradient_of_das_against_quadrature() -> None:
+    model = disturb(MODELS["realnvp"](2), 0.1)
+    model.confine(SQUARE.box, base="logistic")
+    model.double()
+    parameters = list(model.parameters())
+    x, cell = cell_centres(SQUARE, 200)
+    density = peak(x) / (peak(x).sum() * cell)
+    exact = torch.autograd.grad(-(density * model.log_prob(x)).sum() * cell, parameters)
+    proposal = Proposal(SQUARE, disturb(make("das", "realnvp").model.double(), 0.05), alpha=0.5)
+    proposal.fitted = True
+    drawn = proposal.sample(100_000, generator=torch.Generator().manual_seed(0))
+    weights = importance_weights(peak(drawn), proposal.log_prob(drawn))
+    loss = negative_log_likelihood(model, Batch(drawn, weight=weights.values))
+    found = torch.autograd.grad(loss, parameters)
+    a, b = (torch.cat([part.flatten() for part in parts]) for parts in (exact, found))
+    assert (a - b).norm() < 0.03 * a.norm()
+    # Rows drawn by their weights, as the steps of a fit see them, have it on the average.
+    rows = Descent(steps=1, lr=1.0, batch_size=100_000, gradient_clip=1.0).rows(
+        Batch(drawn, weight=weights.values), torch.Generator().manual_seed(1)
+    )
+    found = torch.autograd.grad(negative_log_likelihood(model, Batch(drawn[rows[0]])), parameters)
+    assert (a - torch.cat([part.flatten() for part in found])).norm() < 0.03 * a.norm()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "fit", "message"),
+    [
+        ("das", "gmm", FITS["vae"], "ELBOFit teaches VAE models, not GMM"),
+        ("bootstrap", "nsf", FITS["flow-matching"], "teaches FlowMatching models, not NSF"),
+        ("das", "gmm", LikelihoodFit(**LOOP), "model.fit=em"),
+    ],
+)
+def test_impossible_pairs(kind: str, name: str, fit: Fit, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make(kind, name, fit=fit)
+
+
+def test_a_diverging_fit_is_told() -> None:
+    sampler = make("das", fit=LikelihoodFit(**LOOP | {"steps": 30, "lr": 1e30}))
+    with pytest.raises(RunError, match=r"fit became .*\ntry a smaller sampler.fit.lr"):
+        refreshed(sampler)
