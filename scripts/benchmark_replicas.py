@@ -41,8 +41,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for setting in SETTINGS:
+    for setting in SETTINGS:
+        with tempfile.TemporaryDirectory() as folder:
             overrides = [*COMMON, *setting, f"outputs={folder}", *arguments.overrides]
             compare(overrides, Path(folder), arguments.replicas, arguments.rounds)
 
