@@ -20,10 +20,11 @@ def register_choose() -> None:
     OmegaConf.register_new_resolver("choose", _choose, replace=True)
 
 
-def _choose(key: str, options: Mapping[str, Any], *, _root_: DictConfig) -> Any:
+def _choose(key: str, options: Mapping[str | None, Any], *, _root_: DictConfig) -> Any:
     value = OmegaConf.select(_root_, key)
     if value not in options:
+        known = [str(option) for option in options]
         if value is None:
-            raise UserError(f"{key}: missing; a setting depends on it ({', '.join(options)})")
-        raise UserError(f"{key}={value}: {nearest(str(value), options)}")
+            raise UserError(f"{key}: missing; a setting depends on it ({', '.join(known)})")
+        raise UserError(f"{key}={value}: {nearest(str(value), known)}")
     return options[value]

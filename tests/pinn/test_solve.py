@@ -243,9 +243,6 @@ def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str
     output = capsys.readouterr().out
     assert all(f"sampler={name}" in output for name in ("uniform", "rad"))
     assert len(list(tmp_path.rglob("metrics.json"))) == 2
-    recipe = ["experiment=pinn_peak_samplers", "--dry-run", f"outputs={tmp_path}"]
-    assert main(["solve", "-m", *recipe]) == 0
-    assert "30 jobs" in capsys.readouterr().out
 
 
 def test_mistakes(tmp_path: Path) -> None:
