@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from genlab.assembly.training import Experiment
-from genlab.config import OPTIONAL, build
+from genlab.config import OPTIONAL, READ, build
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -64,7 +64,7 @@ class Solve(Experiment):
         if config.model is not None:
             common["model"] = build(config, "model")
         chosen = OmegaConf.masked_copy(
-            config.sampler, [k for k in config.sampler if k not in ("refresh", "redraw")]
+            config.sampler, [k for k in config.sampler if k not in READ["sampler"]]
         )
         self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
         self.module = Solver(

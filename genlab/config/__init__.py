@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from genlab.config.sources import source_node
     from genlab.config.stored import names, plain, read_config
     from genlab.config.unused import OPTIONAL
-    from genlab.config.validation import check, check_options
+    from genlab.config.validation import READ, check, check_options
 
 __all__ = [
     "OPTIONAL",
+    "READ",
     "build",
     "check",
     "check_options",
@@ -42,6 +43,7 @@ __all__ = [
 # No module is called like a function of it: it would shadow the function.
 HOMES = {
     "OPTIONAL": "unused",
+    "READ": "validation",
     "build": "instantiation",
     "check": "validation",
     "check_options": "validation",

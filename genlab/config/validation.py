@@ -15,7 +15,7 @@ from genlab.config.places import config_dir
 from genlab.config.signature import Signature, locate, signature
 from genlab.errors import UserError, nearest
 
-__all__ = ["check", "check_node", "check_options"]
+__all__ = ["READ", "check", "check_node", "check_options"]
 
 HYDRA_OWN = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
 # The seeds that every generator takes: 32 bits.

@@ -140,12 +140,11 @@ class ImageData(DataModule):
                     f"data.event_shape={list(self.event_shape)}, data.levels={self.depth}: the "
                     f"pictures are {list(part.levels.shape[1:])}, up to {part.levels.max()}"
                 )
-        train, validation, test = splits
-        parts = (train, _mixed(validation), _mixed(test))
-        first, second, third = (
+        parts = (splits.train, _mixed(splits.validation), _mixed(splits.test))
+        train, validation, test = (
             part.rows(slice(size)) for part, size in zip(parts, self.sizes, strict=True)
         )
-        return first, second, third
+        return train, validation, test
 
     @cached_property
     def stream(self) -> Stream:
