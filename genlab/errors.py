@@ -11,6 +11,7 @@ __all__ = [
     "Interrupted",
     "PrunedError",
     "RunError",
+    "UnusedError",
     "UserError",
     "nearest",
     "one_line",
@@ -27,6 +28,18 @@ class UserError(GenlabError):
     """The user's mistake: an unknown name, a wrong type, a file that is missing."""
 
     exit_status = 2
+
+
+class UnusedError(UserError):
+    """A word that is right in itself, but that nothing in this configuration has a use for.
+
+    Attributes:
+        word: What the user wrote.
+    """
+
+    def __init__(self, word: str, reason: str) -> None:
+        super().__init__(f"{word}: nothing uses it; {reason}")
+        self.word = word
 
 
 class RunError(GenlabError):

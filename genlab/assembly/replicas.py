@@ -24,10 +24,19 @@ from genlab.learning.trainer import device_of, make_trainer
 from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
-__all__ = ["Replica", "Replicas"]
+__all__ = ["Replica", "Replicas", "alone"]
 
 STACKABLE = ("nice", "realnvp", "krnet", "nsf")
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
+
+
+def alone(config: DictConfig) -> Iterator[DictConfig]:
+    """The configuration of each of ``trainer.replicas`` runs, as if it were alone."""
+    for number in range(config.trainer.replicas):
+        one = copy.deepcopy(config)
+        OmegaConf.update(one, "seed", config.seed + number)
+        OmegaConf.update(one, "trainer.replicas", 1)
+        yield one
 
 
 class Replicas:
@@ -51,7 +60,7 @@ class Replicas:
     def __init__(self, config: DictConfig, folder: Path) -> None:
         settings: TrainerSettings = build(config, "trainer")
         _check_settings(settings)
-        each = _each(config, settings.replicas)
+        each = alone(config)
         first = Replica(next(each), folder)
         _check_step(first.experiment, settings.replicas)
         self.runs = [first, *(Replica(one, folder) for one in each)]
@@ -167,15 +176,6 @@ class Replica:
             if error is not None:
                 self.member.call("on_exception", error)
             record.__exit__(kind, error, traceback)
-
-
-def _each(config: DictConfig, replicas: int) -> Iterator[DictConfig]:
-    """The configuration of each run, as if it were alone."""
-    for number in range(replicas):
-        one = copy.deepcopy(config)
-        OmegaConf.update(one, "seed", config.seed + number)
-        OmegaConf.update(one, "trainer.replicas", 1)
-        yield one
 
 
 def _check_settings(settings: TrainerSettings) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from genlab.cli.run_table import headline
 from genlab.errors import GenlabError, one_line
 from genlab.runs.columns import aligned
+from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.manifest import read_manifest
 from genlab.runs.sweep import Job, JobState, SweepDirectory
@@ -135,11 +137,26 @@ def row(state: JobState) -> tuple[str, str, str, str, str, str]:
 def _metric(state: JobState) -> tuple[str, str]:
     if not state.good:
         return "", ""
+    runs = [RunDirectory(path) for path in sorted(state.run.path.glob("seed-*"))] or [state.run]
     try:
-        likelihood = read_manifest(state.run)["likelihood"]
-        return headline(read_json(state.run.metrics), likelihood)
+        likelihood = read_manifest(runs[0])["likelihood"]
+        metrics = [read_json(run.metrics) for run in runs]
     except GenlabError:
         return "", ""
+    if len(runs) == 1:
+        return headline(metrics[0], likelihood)
+    metric, value = headline(_means(metrics), likelihood)
+    return metric, f"{value} (mean of {len(runs)})"
+
+
+def _means(metrics: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """Of the metrics that all replicas have; errors of single runs are none of the mean's."""
+    shared = {
+        key: [value for each in metrics if (value := each.get(key)) is not None]
+        for key in metrics[0]
+        if not key.endswith("/se")
+    }
+    return {key: fmean(values) for key, values in shared.items() if len(values) == len(metrics)}
 
 
 def _progress(state: JobState) -> str:

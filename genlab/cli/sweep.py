@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,13 @@ from genlab.cli.hydra_application import application, launcher
 from genlab.cli.launching import check_launcher, launch
 from genlab.cli.overview import Overview, final_table
 from genlab.cli.sweep_job import SweepJob
+from genlab.cli.sweep_plan import combinations, finished, listing, planned
 from genlab.cli.waiting import loading
 from genlab.errors import RunError, UserError
-from genlab.runs.comparison.records import read_records
-from genlab.runs.manifest import config_hash
 from genlab.runs.sweep import Job, SweepDirectory
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
-    from omegaconf import DictConfig
 
 __all__ = ["sweep"]
 
@@ -74,12 +72,13 @@ def sweep(
             run_mode=RunMode.MULTIRUN,
         )
         options = _options(config, overrides)
-        jobs = _expand(hydra, config)
+        lines = combinations(hydra, config)
         with loading():
-            jobs, threads = _checked(jobs, command, _searchpath(overrides), config, options)
+            done = finished(Path(config.outputs)) if options.skip_done else {}
+            jobs, threads = planned(lines, command, _searchpath(overrides), done)
         check_launcher(config, threads)
         if dry_run:
-            print(_listing(jobs), end="")
+            print(listing(jobs), end="")
             return 0
         return _run(hydra, config, arguments, jobs, made=made, fail_fast=options.fail_fast)
 
@@ -154,87 +153,6 @@ def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:
     options = plain(config.sweep)
     check_options("sweep", options, SweepOptions)
     return SweepOptions(**options)
-
-
-def _expand(hydra: Hydra, config: Any) -> list[Job]:
-    """Every combination, in the order of the command line, named by what differs."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    from genlab.config.keys import split
-
-    own = list(config.hydra.overrides.task)
-    named = {split(word)[0] for word in own}
-    saved = config.hydra.sweeper.params or {}
-    words = [f"{key}={value}" for key, value in saved.items() if key not in named]
-    parsed = OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(words + own)
-    (combinations,) = BasicSweeper.split_arguments(parsed, None)
-    varied = {
-        place
-        for place in range(len(combinations[0]))
-        if len({combination[place] for combination in combinations}) > 1
-    }
-    return [
-        Job(
-            number,
-            " ".join(
-                word for place, word in enumerate(combination) if place in varied or not varied
-            ),
-            tuple(combination),
-        )
-        for number, combination in enumerate(combinations)
-    ]
-
-
-def _checked(
-    jobs: Sequence[Job],
-    command: str,
-    searchpath: Sequence[str],
-    config: Any,
-    options: SweepOptions,
-) -> tuple[list[Job], int]:
-    """The jobs, those marked that a finished run has done; and the most threads of one.
-
-    Raises:
-        UserError: The configuration of one has a mistake.
-    """
-    from genlab.config import check, compose
-
-    done = _done(Path(config.outputs)) if options.skip_done else {}
-    marked, threads = [], 1
-    for job in jobs:
-        composed = compose(command, [*job.overrides, *searchpath])
-        check(composed)
-        threads = max(threads, composed.trainer.threads or 1)
-        marked.append(replace(job, done_in=done.get(_hash(composed)) if done else None))
-    return marked, threads
-
-
-def _hash(config: DictConfig) -> str:
-    """The hash that a run of this configuration is recorded with."""
-    from genlab.assembly import describe_source
-    from genlab.config import plain
-
-    describe_source(config)
-    return config_hash(plain(config))
-
-
-def _done(outputs: Path) -> dict[str, str]:
-    """Directories of the finished runs, by the hash of their configuration."""
-    records, _ = read_records([outputs] if outputs.is_dir() else [])
-    return {
-        record.manifest["config_hash"]: str(record.run.path)
-        for record in records
-        if record.state == "done"
-    }
-
-
-def _listing(jobs: Sequence[Job]) -> str:
-    lines = (
-        f"{job.number:4}  {job.name}{f'  (done in {job.done_in})' if job.done_in else ''}\n"
-        for job in jobs
-    )
-    return f"{len(jobs)} jobs, {sum(job.done_in is None for job in jobs)} to run\n{''.join(lines)}"
 
 
 def _searchpath(overrides: Iterable[str]) -> list[str]:

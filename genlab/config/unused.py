@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.keys import split
 from genlab.config.signature import locate, signature
-from genlab.errors import UserError
+from genlab.errors import UnusedError
 
 __all__ = ["OPTIONAL", "drop_unused"]
 
@@ -31,7 +31,7 @@ def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
         overrides: What the user set: no part of it is left out in silence.
 
     Raises:
-        UserError: The user set something in a section that nothing reads.
+        UnusedError: The user set something in a section that nothing reads.
     """
     if config.command == "solve":
         _drop_of_solve(config, overrides)
@@ -98,7 +98,7 @@ def _drop_sections(config: DictConfig, overrides: Sequence[str]) -> None:
 def _refuse(sections: Sequence[str], overrides: Sequence[str], reason: str) -> None:
     for word in overrides:
         if split(word)[0].partition(".")[0] in sections:
-            raise UserError(f"{word}: nothing uses it; {reason}")
+            raise UnusedError(word, reason)
 
 
 def _target(config: DictConfig, section: str) -> Any:

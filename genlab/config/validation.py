@@ -13,7 +13,7 @@ from genlab.config.mistakes import explained
 from genlab.config.passing import passed_on
 from genlab.config.places import config_dir
 from genlab.config.signature import Signature, locate, signature
-from genlab.errors import UserError, nearest
+from genlab.errors import UnusedError, UserError, nearest
 
 __all__ = ["READ", "check", "check_node", "check_options"]
 
@@ -126,7 +126,7 @@ def _check_choices(plain: Mapping[str, Any]) -> None:
                 described = group in takes.parameters and isinstance(node[group], Mapping)
                 if not described and not takes.open:
                     name = getattr(target, "__name__", node["_target_"])
-                    raise UserError(f"{group}={option}: nothing uses it; {name} has no {group}")
+                    raise UnusedError(f"{group}={option}", f"{name} has no {group}")
 
 
 def _check_objects(

@@ -15,7 +15,7 @@ from genlab.cli import launching, train
 from genlab.cli.launching import launch
 from genlab.cli.main import main
 from genlab.cli.overview import final_table
-from genlab.config import plain
+from genlab.config import compose, plain
 from genlab.errors import RunError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import write_json
@@ -217,3 +217,37 @@ def test_what_is_no_kill_is_raised(
     config = SimpleNamespace(hydra=SimpleNamespace(launcher=SimpleNamespace(_target_="x.y.z")))
     with pytest.raises(RuntimeError, match="a worker died"):
         launch(config, lambda: BreakingLauncher(sweep, {0: []}), sweep, jobs, print)
+
+
+def test_a_word_that_only_some_jobs_use_is_left_out_of_the_others(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["solve", "-m", "sampler=uniform,das", "model=gmm,nsf", "--dry-run"]) == 0
+    count, *jobs = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert count == "3 jobs, 3 to run"
+    assert jobs == ["0  sampler=uniform", "1  sampler=das model=gmm", "2  sampler=das model=nsf"]
+    assert main(["solve", "-m", "sampler=uniform,rad", "model=gmm", "--dry-run"]) == 2
+    shown = capsys.readouterr().err
+    assert shown == "genlab: model=gmm: nothing uses it; Uniform learns no model\n"
+
+
+def test_replicas_are_one_job_that_is_done_when_all_of_them_are(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "-m", "model=nice", "trainer.replicas=2", "sweep.skip_done=true"]
+    for seed, value in ((0, 0.5), (1, 0.7)):
+        config = compose("train", ["model=nice", f"seed={seed}"])
+        run = RunDirectory.create(tmp_path / "outputs" / "both" / f"seed-{seed}")
+        assert main([*words, "--dry-run"]) == 0
+        assert capsys.readouterr().out.startswith("1 jobs, 1 to run")
+        write_manifest(
+            run, config=plain(config), likelihood="exact", threads=1, model="nice", data="moons"
+        )
+        write_json(run.metrics, {"test/kl": value, "test/kl/se": 0.1})
+        write_status(run, "done", step=1)
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "skipped  test/kl  0.6000 (mean of 2)" in shown
+    assert f"done in {Path('outputs/both')}" in shown
