@@ -37,7 +37,7 @@ def train_one(
     from genlab.config import check, complete
 
     hydra_config: Any = HydraConfig.get()
-    complete(config, command, hydra_config.runtime.choices, hydra_config.overrides.task)
+    complete(config, command, hydra_config.runtime, hydra_config.overrides.task)
     check(config)
     # Data-parallel training starts the same command again, in the directory of this run.
     task = [word for word in hydra_config.overrides.task if not OF_SWEEPS.match(word)]
