@@ -196,4 +196,4 @@ def test_what_a_recipe_sets_of_a_part_goes_with_the_part() -> None:
     check(replaced)
     assert "candidates" not in replaced.sampler
     with pytest.raises(UserError, match="Sobol takes no 'candidates'"):
-        check(compose("solve", [recipe, "sampler=sobol", "+sampler.candidates=3"]))
+        check(compose("solve", [recipe, "sampler=sobol", "sampler.candidates=3"]))
