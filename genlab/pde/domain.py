@@ -77,11 +77,6 @@ class Domain(ABC):
             missing -= len(accepted[-1])
         return torch.cat(accepted)[:n]
 
-    def grid(self, size: int) -> Float[Tensor, "k d"]:
-        """Nodes of a regular grid over the box, ends included, in rows; outside ones too."""
-        axes = [torch.linspace(low, high, size, dtype=torch.float64) for low, high in self.box]
-        return torch.cartesian_prod(*axes).view(-1, self.dim)
-
     def _in_box(
         self, n: int, generator: torch.Generator | None, dtype: torch.dtype | None
     ) -> Float[Tensor, "n d"]:
