@@ -51,6 +51,7 @@ ALONE = {
         "+sampler.fit={_target_: genlab.samplers.EMFit, steps: 5}",
         "+sampler.added=null",
     ],
+    "sampler=taught": ["sampler._target_=genlab.samplers.DAS", "+sampler.added=null"],
 }
 
 
