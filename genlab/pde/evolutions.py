@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +118,7 @@ def _allen_cahn_series(diffusivity: float) -> Float[Tensor, "times modes"]:
     x = np.linspace(-1, 1, INTERVALS + 1)[1:-1]
     decay = diffusivity * (np.pi / 2 * np.arange(1, INTERVALS)) ** 2
 
-    def strang(u: Any, step: float) -> Any:
+    def strang(u: Float[np.ndarray, " modes"], step: float) -> Float[np.ndarray, " modes"]:
         fade = np.exp(-10 * (step / 2))
         u = u / np.sqrt(u**2 + (1 - u**2) * fade)
         # The transform is its own inverse, up to the factor 2 INTERVALS.
