@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genlab.data import DataModule
+    from genlab.densities import Density
 
 __all__ = ["run"]
 
@@ -55,17 +56,7 @@ def run(words: list[str]) -> int:
         context = context.repeat_interleave(arguments.n or 1, 0)
         n = len(context)
 
-    import torch
-
-    from genlab.cli.points import write_table
-    from genlab.evaluation.inference import draw_samples, inference
-
-    generator = torch.Generator()
-    # Short enough to be typed again.
-    used = generator.seed() % 2**31 if arguments.seed is None else arguments.seed
-    generator.manual_seed(used)
-    with inference(model, generator):
-        x = draw_samples(model, n, context, generator=generator).cpu()
+    x, used = _drawn(model, n, context, arguments.seed)
     print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
     data = experiment.data
@@ -73,13 +64,31 @@ def run(words: list[str]) -> int:
     names = _names(data, x)
     if arguments.output is None:
         _show(rows, names)
-    elif arguments.output.suffix == ".csv":
+        return 0
+    if arguments.output.suffix == ".csv":
+        from genlab.cli.points import write_table
+
         write_table(arguments.output, names, rows.numpy())
     else:
         _write(arguments.output, x, x if data.columns is None else rows)
-    if arguments.output is not None:
-        print(f"wrote {arguments.output}")
+    print(f"wrote {arguments.output}")
     return 0
+
+
+def _drawn(
+    model: Density, n: int, context: Tensor | None, chosen: int | None
+) -> tuple[Tensor, int]:
+    """Samples on the CPU, and the seed that gives them again: the chosen one, or any."""
+    import torch
+
+    from genlab.evaluation.inference import draw_samples, inference
+
+    generator = torch.Generator()
+    # Short enough to be typed again.
+    used = generator.seed() % 2**31 if chosen is None else chosen
+    generator.manual_seed(used)
+    with inference(model, generator):
+        return draw_samples(model, n, context, generator=generator).cpu(), used
 
 
 def _check_shown(event_shape: tuple[int, ...]) -> None:
