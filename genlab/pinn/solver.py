@@ -159,7 +159,7 @@ class Solver(GradientLearner):
 
     @property
     def solve_seconds(self) -> float:
-        """Seconds of steps and refreshes; without those of validations and pictures."""
+        """Seconds of steps and refreshes; without those of validations and figures."""
         return self.seconds - self.idle_seconds
 
     def sampler_scalars(self) -> dict[str, float]:
