@@ -8,6 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from genlab.cli.one_run import train_one
 from genlab.cli.redirection import redirected
 from genlab.errors import GenlabError
 from genlab.runs.sweep import SweepDirectory
@@ -69,8 +70,6 @@ class SweepJob:
         # Another process has a folder and a search path of its own.
         os.chdir(self.folder)
         sys.path += [place for place in self.path if place not in sys.path]
-        from genlab.cli.train import train_one
-
         made = {self.sweep.path.resolve()} if self.ours else set()
         with redirected(self.sweep.run(number)):
             train_one(config, self.arguments, made, command=self.command, again=again)

@@ -5,27 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from genlab.cli.fitting import fit
-from genlab.cli.processes import is_first, separate
-from genlab.cli.replicas import fit_replicas
+from genlab.cli.hydra_flags import parse
+from genlab.cli.one_run import train_one
+from genlab.cli.processes import is_first
+from genlab.cli.sweep import sweep
 from genlab.cli.waiting import loading
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
-from genlab.runs.find import find_runs
 
-__all__ = ["run", "train_one"]
+__all__ = ["run"]
 
 DRY_RUN = "--dry-run"
-# A saved sweep, and what a sweep is told: nothing to a single run.
-SWEEPS = re.compile(r"\+?sweep[.=]")
 OVERRIDE = re.compile(r"[+~].*|[\w./@-]*\w=.*", re.DOTALL)
 
 
@@ -53,7 +50,7 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
         (word for word in words if word != DRY_RUN),
         key=lambda word: OVERRIDE.fullmatch(word) is not None,
     )
-    arguments = _parse(ordered, command)
+    arguments = parse(ordered, command)
     if _sweeps(arguments):
         return _sweep(arguments, ordered, command, dry_run=dry_run)
     _refuse_sweeps_own(arguments.overrides, dry_run=dry_run)
@@ -84,7 +81,6 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
 
 
 def _sweep(arguments: Namespace, ordered: Sequence[str], command: str, *, dry_run: bool) -> int:
-    from genlab.cli.sweep import sweep
     from genlab.config import explained, register_claim
 
     made = register_claim(make=not dry_run)
@@ -107,52 +103,6 @@ def _refuse_sweeps_own(overrides: Sequence[str], *, dry_run: bool) -> None:
             raise UserError(f"{word}: goes with `genlab tune`")
 
 
-def train_one(
-    config: Any, arguments: Namespace, made: set[Path], *, command: str, again: bool = False
-) -> float | None:
-    """One run in the directory that Hydra gave; the metric that its checkpoint was chosen by.
-
-    ``made`` are the directories of runs and sweeps that genlab made for itself. A job of a sweep
-    that went down with its launcher is trained ``again``, from its last checkpoint. Replicas have a
-    directory each inside that one, and no metric in common.
-    """
-    from hydra.core.hydra_config import HydraConfig
-    from omegaconf import read_write
-
-    from genlab.config import check, complete
-
-    hydra_config: Any = HydraConfig.get()
-    complete(config, command, hydra_config.runtime.choices, hydra_config.overrides.task)
-    check(config)
-    # Data-parallel training starts the same command again, in the directory of this run.
-    task = [word for word in hydra_config.overrides.task if not SWEEPS.match(word)]
-    sys.argv = [sys.argv[0], command, *_config_flags(arguments), *task]
-    with read_write(hydra_config):
-        hydra_config.run.dir = hydra_config.runtime.output_dir
-
-    path = Path(hydra_config.runtime.output_dir)
-    run = RunDirectory(path)
-    goes_on = again and run.resumable
-    if is_first() and not goes_on:
-        if again and find_runs(path):
-            shutil.rmtree(path)
-        if config.trainer.replicas == 1:
-            RunDirectory.create(path)
-    try:
-        with separate():
-            if config.trainer.replicas > 1:
-                fit_replicas(config, path)
-                return None
-            metrics = fit(config, run, resume=True) if goes_on else fit(config, run)
-    except BaseException:
-        # What ended before it started leaves nothing, but a user's own folder stays.
-        ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
-        if ours and is_first() and not find_runs(path):
-            shutil.rmtree(path)
-        raise
-    return metrics.get(config.trainer.monitor)
-
-
 def _check_run_dir(arguments: Namespace, command: str) -> None:
     """Refuse a directory that holds a run already, before Hydra writes into it.
 
@@ -171,30 +121,6 @@ def _check_run_dir(arguments: Namespace, command: str) -> None:
     folder = OmegaConf.select(composed, "hydra.run.dir", throw_on_resolution_failure=False)
     if folder is not None and RunDirectory(Path(folder)).manifest.exists():
         RunDirectory.create(folder)  # raises, and says how to go on
-
-
-def _parse(words: Sequence[str], command: str) -> Namespace:
-    """Hydra's own flags, with errors that name the nearest."""
-    from hydra._internal.utils import get_args_parser
-
-    parser = get_args_parser()
-
-    def refuse(message: str) -> NoReturn:
-        unknown = re.match(r"unrecognized arguments: (-\S+)", message)
-        options = [option for action in parser._actions for option in action.option_strings]
-        hint = nearest(unknown[1], options) if unknown else f"see `genlab {command} --help`"
-        raise UserError(f"{command}: {message}; {hint}")
-
-    parser.error = refuse  # type: ignore[method-assign]
-    arguments = parser.parse_args(list(words))
-    if arguments.experimental_rerun is not None:
-        refuse("--experimental-rerun would write into the old run")
-    asked = (arguments.run, arguments.multirun, arguments.cfg, arguments.info)
-    if sum(map(bool, (*asked, arguments.shell_completion))) > 1:
-        refuse("-m, --run, --cfg, --info and --shell-completion exclude each other")
-    if arguments.resolve and not (arguments.cfg or arguments.help):
-        refuse("--resolve goes with --cfg")
-    return arguments
 
 
 def _trains(arguments: Namespace) -> bool:
@@ -223,15 +149,6 @@ def _with_searchpath(arguments: Namespace) -> list[str]:
     if not folder.is_dir():
         raise UserError(f"--config-dir {folder}: no such folder")
     return [*arguments.overrides, f"hydra.searchpath=['file://{folder}']"]
-
-
-def _config_flags(arguments: Namespace) -> list[str]:
-    flags = {
-        "--config-dir": arguments.config_dir,
-        "--config-name": arguments.config_name,
-        "--config-path": arguments.config_path,
-    }
-    return [word for flag, value in flags.items() if value is not None for word in (flag, value)]
 
 
 @contextmanager

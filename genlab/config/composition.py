@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -11,6 +11,7 @@ from genlab.config.choose import register_choose
 from genlab.config.facts import fill_facts
 from genlab.config.mistakes import explained
 from genlab.config.raw import compose_raw
+from genlab.config.recipe import drop_replaced
 from genlab.config.unused import drop_unused
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
@@ -50,13 +51,13 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
     """
     with explained(command, overrides):
         config = compose_raw(command, overrides)
-    return complete(config, command, config.hydra.runtime.choices, overrides)
+    return complete(config, command, config.hydra.runtime, overrides)
 
 
 def complete(
     config: DictConfig,
     command: str,
-    choices: Mapping[str, str | None],
+    runtime: DictConfig,
     overrides: Sequence[str],
 ) -> DictConfig:
     """Note which option of each group was taken, make paths absolute, fill in what files tell.
@@ -64,7 +65,7 @@ def complete(
     Args:
         config: As Hydra composed it; changed in place.
         command: The primary config's name.
-        choices: Hydra's ``runtime.choices``.
+        runtime: Hydra's node ``runtime``: the choices, and where options are found.
         overrides: What the user set.
 
     Raises:
@@ -81,11 +82,12 @@ def complete(
         config.pop("search", None)
         config.choices = {
             group.removesuffix("@_global_"): option
-            for group, option in choices.items()
+            for group, option in runtime.choices.items()
             if option is not None and not group.startswith(UNCHOSEN)
         }
     _make_absolute(config)
     fill_facts(config)
+    drop_replaced(config, runtime, overrides)
     drop_unused(config, overrides)
     return config
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import DictConfig
 
-from genlab.cli import launching, train
+from genlab.cli import launching, one_run
 from genlab.cli.launching import launch
 from genlab.cli.main import main
 from genlab.cli.overview import final_table
@@ -42,7 +42,7 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
         done.append(config.seed)
         return {"val/loss": 1.0}
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(one_run, "fit", fit)
     monkeypatch.chdir(tmp_path)
     return done
 
@@ -113,7 +113,7 @@ def test_an_interruption_ends_the_sweep_and_says_where_it_was(
     def interrupt(config: DictConfig, run: RunDirectory) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "fit", interrupt)
+    monkeypatch.setattr(one_run, "fit", interrupt)
     assert main(["train", "-m", "seed=1,2"]) == 130
     states = [line.split()[2] for line in capsys.readouterr().out.splitlines()[2:]]
     assert states == ["interrupted", "not"]

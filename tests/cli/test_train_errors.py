@@ -12,7 +12,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.cli import train
+from genlab.cli import one_run, train
 from genlab.cli.main import main
 from genlab.config import compose
 from genlab.errors import RunError, UserError
@@ -34,7 +34,7 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fits:
         done.append((config, run))
         return {"val/loss": 1.0}
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(one_run, "fit", fit)
     monkeypatch.chdir(tmp_path)
     return done
 
@@ -115,7 +115,7 @@ def test_composing_inside_a_run(fits: Fits, monkeypatch: pytest.MonkeyPatch) -> 
         fits.append((config, run))
         return {}
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(one_run, "fit", fit)
     assert train.run(["model=realnvp"]) == 0
     assert len(fits) == 1
 
@@ -130,7 +130,7 @@ def test_other_processes_of_a_run_are_started_in_its_directory(
         seen.append((list(sys.argv), HydraConfig.get().run.dir, run.path))
         return {}
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(one_run, "fit", fit)
     train.run(["-m", "seed=1,2"])
     (first, second), (sweep,) = seen, directories(tmp_path)
     assert first[0][1:] == ["train", "seed=1"]

@@ -186,3 +186,14 @@ def test_the_folder_costs_no_hydra() -> None:
     )
     assert done.stdout == "False\n"
     assert (config_dir() / "train.yaml").is_file()
+
+
+def test_what_a_recipe_sets_of_a_part_goes_with_the_part() -> None:
+    recipe = "experiment=pinn_sharp_peak"
+    assert compose("solve", [recipe]).sampler.candidates == 20000
+    assert compose("solve", [recipe, "sampler=rad"]).sampler.candidates == 20000
+    replaced = compose("solve", [recipe, "sampler=sobol"])
+    check(replaced)
+    assert "candidates" not in replaced.sampler
+    with pytest.raises(UserError, match="Sobol takes no 'candidates'"):
+        check(compose("solve", [recipe, "sampler=sobol", "sampler.candidates=3"]))

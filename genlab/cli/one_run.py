@@ -1,0 +1,68 @@
+"""One run of a configuration that Hydra has composed, or one job of a sweep."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from genlab.cli.fitting import fit
+from genlab.cli.hydra_flags import config_flags
+from genlab.cli.processes import is_first, separate
+from genlab.cli.replicas import fit_replicas
+from genlab.runs.directory import RunDirectory
+from genlab.runs.find import find_runs
+
+__all__ = ["train_one"]
+
+# A saved sweep, and what a sweep is told: nothing to a single run.
+OF_SWEEPS = re.compile(r"\+?sweep[.=]")
+
+
+def train_one(
+    config: Any, arguments: Namespace, made: set[Path], *, command: str, again: bool = False
+) -> float | None:
+    """One run in the directory that Hydra gave; the metric that its checkpoint was chosen by.
+
+    ``made`` are the directories of runs and sweeps that genlab made for itself. A job of a sweep
+    that went down with its launcher is trained ``again``, from its last checkpoint. Replicas have a
+    directory each inside that one, and no metric in common.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import read_write
+
+    from genlab.config import check, complete
+
+    hydra_config: Any = HydraConfig.get()
+    complete(config, command, hydra_config.runtime, hydra_config.overrides.task)
+    check(config)
+    # Data-parallel training starts the same command again, in the directory of this run.
+    task = [word for word in hydra_config.overrides.task if not OF_SWEEPS.match(word)]
+    sys.argv = [sys.argv[0], command, *config_flags(arguments), *task]
+    with read_write(hydra_config):
+        hydra_config.run.dir = hydra_config.runtime.output_dir
+
+    path = Path(hydra_config.runtime.output_dir)
+    run = RunDirectory(path)
+    goes_on = again and run.resumable
+    if is_first() and not goes_on:
+        if again and find_runs(path):
+            shutil.rmtree(path)
+        if config.trainer.replicas == 1:
+            RunDirectory.create(path)
+    try:
+        with separate():
+            if config.trainer.replicas > 1:
+                fit_replicas(config, path)
+                return None
+            metrics = fit(config, run, resume=True) if goes_on else fit(config, run)
+    except BaseException:
+        # What ended before it started leaves nothing, but a user's own folder stays.
+        ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
+        if ours and is_first() and not find_runs(path):
+            shutil.rmtree(path)
+        raise
+    return metrics.get(config.trainer.monitor)
