@@ -1,4 +1,4 @@
-"""Pictures of a stage on a grid, as numbers: residual, indicator, density and error."""
+"""Fields of a stage on a grid: residual, indicator, density and error."""
 
 from __future__ import annotations
 
