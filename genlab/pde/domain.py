@@ -16,7 +16,10 @@ from genlab.errors import UserError
 __all__ = ["Box", "Disk", "Domain", "IndicatorDomain", "LShape"]
 
 VOLUME_POINTS = 2**20
+"""Points of a Sobol sequence that a volume is estimated with."""
+
 LOWEST_SHARE = 1e-3
+"""Of a box: below it, points of the domain are found too rarely."""
 
 
 class Domain(ABC):

@@ -21,6 +21,7 @@ SIDE = 256
 """Points a side of the grid that solutions are compared on."""
 
 ROWS_AT_ONCE = 4096
+"""Points that a solution is computed at together: a series takes hundreds of numbers for each."""
 
 
 class Reference(NamedTuple):

@@ -25,6 +25,7 @@ from genlab.targets.target import Target
 __all__ = ["ResidualData"]
 
 BLOCK = 32768
+"""Training rows that are made together."""
 
 
 class ResidualData(DataModule):

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.pde import Grid, Problem, grid_divergence
-from genlab.pinn.indicators import Indicator
+from genlab.pinn.indicators import Criterion
 from genlab.pinn.network import Frame, Network
 from genlab.pinn.stage import Stage
 from genlab.samplers import Points, Sampler
@@ -31,7 +31,7 @@ class Snapshots:
 
     @torch.no_grad()
     def take(
-        self, step: int, network: Network, indicator: Indicator, sampler: Sampler, points: Points
+        self, step: int, network: Network, indicator: Criterion, sampler: Sampler, points: Points
     ) -> Stage:
         """The stage of a network and of the points that a sampler chose by it."""
         weight = weights_of(points, sampler.domain.log_uniform)

@@ -17,7 +17,7 @@ from genlab.learning.gradient import GradientLearner
 from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
 from genlab.objectives import domain_mean
-from genlab.pinn.indicators import Indicator
+from genlab.pinn.indicators import Criterion
 from genlab.pinn.judge import Judge
 from genlab.pinn.network import Frame, Network
 from genlab.pinn.snapshot import Snapshots
@@ -61,7 +61,7 @@ class Solver(GradientLearner):
         settings: TrainerSettings,
         *,
         sampler: Sampler,
-        indicator: Indicator,
+        indicator: Criterion,
         refresh: PositiveInt,
         redraw: PositiveInt | None,
         seed: int,
