@@ -223,7 +223,7 @@ def _check_step(experiment: Experiment, replicas: int) -> None:
 def _stackable() -> list[str]:
     """What ``model=`` can be for replicas."""
     targets = {
-        path.stem: locate("model", OmegaConf.load(path)["_target_"])
+        path.stem: locate("model", OmegaConf.select(OmegaConf.load(path), "_target_"))
         for path in sorted((config_dir() / "model").glob("*.yaml"))
     }
     return [name for name, target in targets.items() if target.stackable]

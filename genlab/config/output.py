@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.stored import names
-from genlab.config.unused import samples_alone
+from genlab.config.unused import learns_no_model
 from genlab.runs.directory import claim
 
 __all__ = ["register_claim"]
@@ -50,6 +50,6 @@ def register_claim(*, make: bool) -> set[Path]:
 def _name(*, _root_: DictConfig) -> str:
     """What learns, and what from, as long as the configuration is still as Hydra composed it."""
     choices = dict(_root_.hydra.runtime.choices)
-    if samples_alone(_root_):
+    if learns_no_model(_root_):
         choices["model"] = None
     return "-".join(names(choices))
