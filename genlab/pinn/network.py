@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -91,10 +92,12 @@ class Network(nn.Module):
         self.boundary_weight = boundary_weight
         self.boundary_points = boundary_points
         self.layers = MLP(problem.dim, 1, hidden=hidden, activation=activation)
+        # Keeps the variance where the identity holds near 0 (Glorot, Bengio 2010), or on one side
+        # (He et al. 2015); layers that shrink it may die on a sharp peak before they have found it.
+        gain = 1.0 if activation == "tanh" else math.sqrt(2)
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
-                # Keeps the variance of activations that are the identity near 0 (Glorot, 2010).
-                nn.init.xavier_normal_(layer.weight)
+                nn.init.xavier_normal_(layer.weight, gain)
                 nn.init.zeros_(layer.bias)
         box = torch.tensor(problem.domain.box)
         self.register_buffer("centre", box.mean(1), persistent=False)
