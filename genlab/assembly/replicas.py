@@ -221,9 +221,12 @@ def _check_step(experiment: Experiment, replicas: int) -> None:
 
 
 def _stackable() -> list[str]:
-    """What ``model=`` can be for replicas."""
-    targets = {
-        path.stem: locate("model", OmegaConf.select(OmegaConf.load(path), "_target_"))
-        for path in sorted((config_dir() / "model").glob("*.yaml"))
-    }
-    return [name for name, target in targets.items() if target.stackable]
+    """What ``model=`` can be for replicas, as the families themselves say."""
+    names = []
+    for path in sorted((config_dir() / "model").glob("*.yaml")):
+        file = OmegaConf.load(path)
+        # One that chooses from other groups too stands for more than the section ``model``.
+        section = OmegaConf.select(file, "model", default=file)
+        if locate("model", section._target_).stackable:
+            names.append(path.stem)
+    return names
