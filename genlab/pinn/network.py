@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from genlab.bounds import NonNegative, Positive, PositiveInt
+from genlab.bounds import NonNegative, PositiveInt
 from genlab.errors import UserError
 from genlab.nn.mlp import MLP
 from genlab.nn.smooth import SmoothActivation
@@ -55,8 +56,6 @@ class Network(nn.Module):
         problem: What u has to solve.
         hidden: Widths of the hidden layers.
         activation: A smooth nonlinearity.
-        gain: Of the initial weights, beside those that keep the variance of a linear network
-            (Glorot, Bengio 2010).
         boundary: ``hard``, ``soft``, or ``auto``: hard where the problem can be.
         boundary_weight: Weight of a soft boundary in the loss.
         boundary_points: Number of points on a soft boundary, drawn anew at each refresh.
@@ -77,7 +76,6 @@ class Network(nn.Module):
         *,
         hidden: Sequence[PositiveInt],
         activation: SmoothActivation,
-        gain: Positive,
         boundary: Literal["hard", "soft", "auto"],
         boundary_weight: NonNegative,
         boundary_points: PositiveInt,
@@ -94,6 +92,9 @@ class Network(nn.Module):
         self.boundary_weight = boundary_weight
         self.boundary_points = boundary_points
         self.layers = MLP(problem.dim, 1, hidden=hidden, activation=activation)
+        # Keeps the variance where the identity holds near 0 (Glorot, Bengio 2010), or on one side
+        # (He et al. 2015); layers that shrink it may die on a sharp peak before they have found it.
+        gain = 1.0 if activation == "tanh" else math.sqrt(2)
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight, gain)
