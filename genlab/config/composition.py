@@ -9,7 +9,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.choose import register_choose
 from genlab.config.facts import fill_facts
+from genlab.config.keys import split
 from genlab.config.mistakes import explained
+from genlab.config.primary import belongs_elsewhere
 from genlab.config.raw import compose_raw
 from genlab.config.recipe import drop_replaced
 from genlab.config.unused import drop_unused
@@ -69,12 +71,16 @@ def complete(
         overrides: What the user set.
 
     Raises:
-        UserError: ``choices`` or ``command``, or what nothing uses, was set by hand.
+        UserError: ``choices`` or ``command``, or what nothing uses, was set by hand; or a group of
+            another command was added.
     """
     if config.choices:
         raise UserError("choices: filled by genlab, cannot be set; write GROUP=OPTION")
     if config.command != command:
         raise UserError(f"command={config.command}: fixed; run `genlab {config.command}` instead")
+    for word in overrides:
+        if owner := belongs_elsewhere(command, split(word)[0]):
+            raise UserError(f"{word}: {owner}")
     with open_dict(config):
         config.pop("hydra", None)
         # What a sweep or a search is told does not reach its runs.

@@ -11,7 +11,7 @@ from genlab.bounds import Bound, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.mistakes import explained
 from genlab.config.passing import passed_on
-from genlab.config.places import config_dir
+from genlab.config.primary import own_groups, primary
 from genlab.config.signature import Signature, locate, signature
 from genlab.errors import UnusedError, UserError, nearest
 
@@ -197,16 +197,8 @@ def _sections(command: str) -> tuple[set[str], set[str]]:
     Returns:
         Those that it always has, and those of groups in which nothing needs to be chosen.
     """
-    text = OmegaConf.load(config_dir() / f"{command}.yaml")
-    primary = cast(dict[str, Any], OmegaConf.to_container(text, resolve=False))
-    own = primary.keys() - {"defaults", "hydra", "sweep"}
-    groups = {
-        group: option
-        for entry in primary["defaults"]
-        if isinstance(entry, Mapping)
-        for group, option in entry.items()
-        if " " not in group and "@_global_" not in group
-    }
+    own = primary(command).keys() - {"defaults", "hydra", "sweep"}
+    groups = own_groups(command)
     chosen = {group for group, option in groups.items() if option is not None}
     return own | chosen, groups.keys() - chosen
 
