@@ -157,6 +157,14 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown top-level key, added": (["+sed=1"], "sed=1: nothing takes this key; did you mean"),
     "wrong type": (["model.layers=many"], "model.layers=many: expected an integer, at least 1"),
     "negative size": (["data.batch_size=-1"], "data.batch_size=-1: expected an integer, at least"),
+    "another library's bounds": (
+        ["optimizer.lr=-1"],
+        "optimizer.lr=-1: expected a number, greater than 0",
+    ),
+    "bounds of each": (
+        ["optimizer.betas=[0.9,1]"],
+        "optimizer.betas=[0.9,1]: expected a list of numbers, each at least 0 and less than 1",
+    ),
     "wrong choice": (["model.activation=rel"], "model.activation=rel: expected relu, "),
     "no value": (["model"], "model: expected KEY=VALUE"),
     "no interpolation": (["model.layers=${modle.x}"], "model.layers=${modle.x}: no 'modle'; did"),

@@ -11,6 +11,7 @@ import torch
 from genlab.errors import UserError
 from genlab.pde import CustomProblem
 from genlab.pde.jet import differentiate
+from genlab.pinn import Network
 
 HEAT = """
 import math
@@ -57,7 +58,14 @@ def test_a_domain_that_a_function_tells(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no function cutoff\(x\), which pinn.boundary=hard needs"):
         disk.cutoff(x)
     with pytest.raises(UserError, match=r"no function boundary_points\(n, generator\), which pinn"):
-        disk.boundary.sample(10, generator=None)
+        Network(
+            disk,
+            hidden=[8],
+            activation="gelu",
+            boundary="auto",
+            boundary_weight=1.0,
+            boundary_points=10,
+        )
 
 
 BOX, LAPLACIAN = "box = [[-1, 1], [0, 1]]", "u.laplacian"

@@ -81,7 +81,7 @@ def test_solves_go_by_sampler_and_problem(tmp_path: Path) -> None:
     )
     assert as_markdown(crossed).splitlines()[2:] == [
         "| das | krnet | **0.01** | **0.05** |",
-        "| rad |  | 0.2 | 0.9 |",
+        "| rad | null | 0.2 | 0.9 |",
     ]
 
 
