@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from genlab.bounds import NonNegative, PositiveInt
+from genlab.bounds import NonNegative, Positive, PositiveInt
 from genlab.errors import UserError
 from genlab.nn.mlp import MLP
 from genlab.nn.smooth import SmoothActivation
@@ -55,6 +55,8 @@ class Network(nn.Module):
         problem: What u has to solve.
         hidden: Widths of the hidden layers.
         activation: A smooth nonlinearity.
+        gain: Of the initial weights, beside those that keep the variance of a linear network
+            (Glorot, Bengio 2010).
         boundary: ``hard``, ``soft``, or ``auto``: hard where the problem can be.
         boundary_weight: Weight of a soft boundary in the loss.
         boundary_points: Number of points on a soft boundary, drawn anew at each refresh.
@@ -75,6 +77,7 @@ class Network(nn.Module):
         *,
         hidden: Sequence[PositiveInt],
         activation: SmoothActivation,
+        gain: Positive,
         boundary: Literal["hard", "soft", "auto"],
         boundary_weight: NonNegative,
         boundary_points: PositiveInt,
@@ -96,8 +99,7 @@ class Network(nn.Module):
         self.layers = MLP(problem.dim, 1, hidden=hidden, activation=activation)
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
-                # Keeps the variance of activations that are the identity near 0 (Glorot, 2010).
-                nn.init.xavier_normal_(layer.weight)
+                nn.init.xavier_normal_(layer.weight, gain)
                 nn.init.zeros_(layer.bias)
         box = torch.tensor(problem.domain.box)
         self.register_buffer("centre", box.mean(1), persistent=False)

@@ -18,6 +18,7 @@ def network(problem: Problem, boundary: str = "auto") -> Network:
         problem,
         hidden=[8, 8],
         activation="tanh",
+        gain=1.0,
         boundary=boundary,  # type: ignore[arg-type]
         boundary_weight=2.0,
         boundary_points=50,

@@ -21,6 +21,7 @@ def data(resample: bool) -> ResidualData:
         Diffusion(n_points=50),
         hidden=[8, 8],
         activation="tanh",
+        gain=1.0,
         boundary="auto",
         boundary_weight=1.0,
         boundary_points=1,
