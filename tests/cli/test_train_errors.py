@@ -150,6 +150,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["model.layrs=3"],
         "model.layrs=3: no 'layrs' in model; did you mean 'layers'?",
     ),
+    "another option's key": (
+        ["model.components=3"],
+        "model.components=3: no 'components' in this model; choose model=gmm",
+    ),
     "unknown key, added": (
         ["+model.layrs=3"],
         "model.layrs=3: RealNVP takes no 'layrs'; did you mean 'layers'?",
