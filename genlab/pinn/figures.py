@@ -271,5 +271,5 @@ def _finite(values: Tensor) -> Tensor:
 
 def _dots(axis: Axes, points: Float[Tensor, "n 2"]) -> None:
     x, y = points.numpy().T
-    size = float(np.clip(4000 / max(len(x), 1), 1.5, 8.0))
+    size = float(np.clip(2500 / max(len(x), 1), 1.2, 5.0))
     axis.scatter(x, y, s=size, c="#39d0ff", linewidths=0, alpha=0.8, rasterized=True)

@@ -167,7 +167,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     ),
     "bounds of each": (
         ["optimizer.betas=[0.9,1]"],
-        "optimizer.betas=[0.9,1]: expected a list of numbers, each at least 0 and less than 1",
+        "optimizer.betas=[0.9, 1]: expected a list of numbers, each at least 0 and less than 1",
     ),
     "wrong choice": (["model.activation=rel"], "model.activation=rel: expected relu, "),
     "no value": (["model"], "model: expected KEY=VALUE"),

@@ -62,6 +62,7 @@ def test_a_domain_that_a_function_tells(tmp_path: Path) -> None:
             disk,
             hidden=[8],
             activation="gelu",
+            gain=1.0,
             boundary="auto",
             boundary_weight=1.0,
             boundary_points=10,
