@@ -6,7 +6,7 @@ from pathlib import Path
 
 from genlab.assembly import Experiment, experiment
 
-__all__ = ["SMALL", "VAE", "small_experiment"]
+__all__ = ["SMALL", "SOLVE", "VAE", "small_experiment"]
 
 FLOW = ("model.layers=2", "model.hidden=[16]")
 VAE = ("model=vae", "model.hidden=[16]", "model.importance_samples=4")
@@ -21,6 +21,16 @@ RUN = (
     "trainer.accelerator=cpu",
 )
 SMALL = (*FLOW, *RUN)
+
+SOLVE = (
+    "problem.n_points=40",
+    "pinn.hidden=[8,8]",
+    "trainer.max_steps=30",
+    "trainer.val_every=15",
+    "trainer.log_every=10",
+    "trainer.accelerator=cpu",
+    "sampler.refresh=10",
+)
 
 
 def small_experiment(folder: Path, *overrides: str, model: tuple[str, ...] = FLOW) -> Experiment:

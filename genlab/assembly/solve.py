@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from genlab.config import OPTIONAL, READ, build
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.pde import Problem
+from genlab.pde import Grid, Problem
 from genlab.pinn import Network, Solver
 from genlab.pinn.figures import (
     animate_stages,
@@ -173,17 +173,16 @@ class Solve(Experiment):
     def _solution(self, points: Float[Tensor, "n d"]) -> Figure:
         self._place()
         domain, network = self.problem.domain, self.model
-        nodes = domain.grid(SIZE)
-        inside = domain.contains(nodes)
-        frame = network.frame(network.cast(nodes[inside]))
-
-        def field(values: Any) -> Float[Tensor, "*sizes"]:
-            filled = torch.full((len(nodes),), torch.nan)
-            filled[inside] = values.cpu().float()
-            return filled.view((SIZE,) * domain.dim)
-
-        exact = field(self.problem.exact(nodes[inside])) if self.problem.has_exact else None
-        u, residual = field(network(frame.x)), field(network.residual(frame).square())
+        grid = Grid(domain, SIZE)
+        frame = network.frame(network.cast(grid.x))
+        u, residual = network(frame.x), network.residual(frame).square()
+        exact = self.problem.exact(grid.x) if self.problem.has_exact else None
         if domain.dim == 1:
-            return line_figure(nodes[:, 0], u, exact, residual, self.problem)
-        return solution_figure(u, exact, residual, points, self.problem)
+            return line_figure(grid.x[:, 0], u, exact, residual, self.problem)
+        return solution_figure(
+            grid.field(u),
+            None if exact is None else grid.field(exact),
+            grid.field(residual),
+            points,
+            self.problem,
+        )

@@ -22,6 +22,7 @@ from genlab.userfile import UserFile
 __all__ = ["CustomProblem"]
 
 TRIAL = 5
+"""Points that a user's functions are tried on."""
 FUNCTIONS = ("residual", "inside", "boundary", "exact", "cutoff", "boundary_points")
 
 

@@ -35,6 +35,8 @@ FRAMES_A_SECOND = 2
 BINS = 40
 RESIDUAL = r"$\log_{10}\,r^2$"
 ERROR = r"Error $\log_{10}\,|u - u^*|$"
+# What has no logarithm is shown as the lowest that there is.
+SMALLEST = 1e-30
 
 
 def stage_figure(stage: Stage, problem: Problem) -> Figure:
@@ -141,12 +143,14 @@ def line_figure(
 
     Args:
         x: Where.
-        u: The network, NaN outside the domain.
+        u: The network.
         exact: The solution, where it is known.
         residual: ``r^2``.
         problem: The equation, for the name of its coordinate.
     """
     figure, axes = panels(1, 2, side=4.4, height=3.6)
+    x, u, residual = x.cpu(), u.cpu(), residual.cpu()
+    exact = None if exact is None else exact.cpu()
     if exact is not None:
         axes[0].plot(x, exact, color=TRUTH, linewidth=4, alpha=0.4, label="exact $u^*$")
     axes[0].plot(x, u, color=MODEL, label="network $u$")
@@ -195,7 +199,7 @@ def _draw(axes: Sequence[Axes], stage: Stage, problem: Problem) -> None:
         return
     _logarithm(axes[0], stage.residual, problem, rf"{RESIDUAL} and the new points")
     _dots(axes[0], stage.x)
-    top = float(_finite(stage.indicator).max().clamp_min(1e-30).log10())
+    top = float(_finite(stage.indicator).max().clamp_min(SMALLEST).log10())
     _logarithm(axes[1], stage.indicator, problem, r"Target $\log_{10}\,h/Z$", top=top, decades=4)
     if stage.density is None:
         _absent(axes[2], "the sampler has no density")
@@ -259,7 +263,7 @@ def _logarithm(
     decades: int = 6,
 ) -> None:
     """A field of many orders of magnitude, the upper ones of them."""
-    logarithm = values.clamp_min(1e-30).log10()
+    logarithm = values.clamp_min(SMALLEST).log10()
     top = float(_finite(logarithm).max()) if top is None else top
     _field(axis, logarithm, problem, title, MASS, (top - decades, top))
 

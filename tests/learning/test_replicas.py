@@ -114,7 +114,10 @@ def test_a_replica_goes_on_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("model=gmm",), "model=gmm takes its steps alone"),
+        (
+            ("model=gmm",),
+            "model=gmm takes its steps alone; choose from: krnet, nice, nsf, realnvp, or",
+        ),
         (("model=resflow",), "or sweep by -m seed="),
         (("trainer=ddp",), "share one device"),
         (("trainer.compile=true",), "trainer.compile=true: not with"),
