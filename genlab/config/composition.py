@@ -17,6 +17,7 @@ from genlab.config.recipe import drop_replaced
 from genlab.config.unused import drop_unused
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
+from genlab.runs.find import latest
 
 __all__ = ["complete", "compose"]
 
@@ -99,11 +100,13 @@ def complete(
 
 
 def _make_absolute(config: DictConfig) -> None:
-    """A run is read again from other folders, so its files are named from the root."""
+    """A run is read again from other folders and later: its files, and the run that is the latest
+    now, are named from the root."""
     for key in (*FILES, *RUNS):
         # What is missing, or an interpolation to nothing, is for the check to tell.
         value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
         if isinstance(value, str) and value:
-            path = str(Path(value).expanduser().absolute())
+            run = latest() if key in RUNS and value == "latest" else None
+            path = str((run.path if run else Path(value).expanduser()).absolute())
             if key in FILES or RunDirectory(Path(path)).manifest.exists():
                 OmegaConf.update(config, key, path)

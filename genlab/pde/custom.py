@@ -176,7 +176,7 @@ class _UserBoundary(Boundary):
         return self.file.tensor("cutoff(x)", lambda: cutoff(x), (len(x),), given=_given(x))
 
 
-def _is_interval(side: object) -> bool:
+def _is_interval(side: Any) -> bool:
     pair = isinstance(side, list | tuple) and len(side) == 2
     if not pair or not all(isinstance(end, int | float) and math.isfinite(end) for end in side):
         return False
