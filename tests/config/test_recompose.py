@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from synthetic import synthetic_run
 
 from genlab.config import compose, plain, recompose
 from genlab.errors import UserError
@@ -46,15 +45,6 @@ def test_a_file_of_the_users_own(tmp_path: Path) -> None:
     assert plain(recompose(compose("train", words), ["seed=1"])) == plain(
         compose("train", [*words, "seed=1"])
     )
-
-
-def test_the_latest_run_stays_the_one_that_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    run = synthetic_run(tmp_path / "outputs" / "first")
-    stored = compose("train", ["trainer.warm_start=latest"])
-    assert stored.trainer.warm_start == str(run.path)
 
 
 def test_a_mistake_names_the_nearest() -> None:
