@@ -18,6 +18,9 @@ __all__ = [
 ]
 
 
+MOST = 50
+
+
 class GenlabError(Exception):
     """Base of every error that the command line prints as one or two lines, without a traceback."""
 
@@ -70,7 +73,7 @@ class Interrupted(BaseException):
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """A hint that names the choice nearest to ``word``, or all of them where none is near.
+    """A hint that names the choice nearest to ``word``, or all where none is near; not too many.
 
     >>> nearest("moon", ["moons", "rings"])
     "did you mean 'moons'?"
@@ -81,7 +84,8 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"choose from: {', '.join(choices)}"
+    rest = [f"... ({len(choices)} in all)"] if len(choices) > MOST else []
+    return f"choose from: {', '.join([*choices[:MOST], *rest])}"
 
 
 def one_line(error: object) -> str:

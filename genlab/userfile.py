@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar, cast
 
 from torch import Tensor
@@ -16,6 +17,8 @@ from genlab.errors import UserError, nearest
 __all__ = ["UserFile"]
 
 _Result = TypeVar("_Result")
+# How alike a name and a known one have to be, so that a helper is not taken for a mistake.
+NEARLY = 0.85
 
 
 class UserFile:
@@ -53,7 +56,9 @@ class UserFile:
             line = _line(error, self.path)
             where = f", line {line}" if line else ""
             doing = f"{what} raised " if what else ""
-            raise UserError(f"{self.key}{where}: {doing}{type(error).__name__}: {error}") from error
+            raise UserError(
+                f"{self.key}{where}: {doing}{type(error).__name__}: {error}{_fields(error)}"
+            ) from error
 
     def tensor(
         self,
@@ -111,6 +116,24 @@ class UserFile:
             raise UserError(f"{self.key}: {name} is {value!r}, expected a number")
         return None if value is None else float(value)
 
+    def refuse_misspelt(self, known: Collection[str]) -> None:
+        """Refuse a function that nothing reads, where its name is nearly one that is read.
+
+        Args:
+            known: Names of the functions that are read.
+
+        Raises:
+            UserError: The first such function, with what was meant.
+        """
+        undefined = [name for name in known if name not in self.names]
+        for name, value in self.names.items():
+            own = isinstance(value, FunctionType) and value.__code__.co_filename == self.path
+            if own and not name.startswith("_") and name not in known:
+                for meant in get_close_matches(name, undefined, n=1, cutoff=NEARLY):
+                    raise UserError(
+                        f"{self.key}: defines {name}, which nothing reads; did you mean {meant!r}?"
+                    )
+
     def missing(self, what: str, name: str) -> UserError:
         """The error of a function that has to be there, with the nearest that is."""
         own = [name for name, value in self.names.items() if callable(value)]
@@ -131,6 +154,12 @@ class UserFile:
         sys.modules[module.__name__] = module
         self.call("", lambda: _execute(path, vars(module)))
         return {name: value for name, value in vars(module).items() if name not in before}
+
+
+def _fields(error: Exception) -> str:
+    """What an object has, where a file asked for another of its few names."""
+    fields = getattr(getattr(error, "obj", None), "_fields", None)
+    return f"; {nearest(str(getattr(error, 'name', '')), fields)}" if fields else ""
 
 
 def _execute(path: Path, names: dict[str, Any]) -> None:

@@ -58,6 +58,11 @@ class Replicas:
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
         settings: TrainerSettings = build(config, "trainer")
+        if config.command != "train":
+            raise UserError(
+                f"trainer.replicas={settings.replicas}: goes with `genlab train`; sweep a solve by "
+                "-m seed=..."
+            )
         _check_settings(settings)
         each = alone(config)
         first = Replica(next(each), folder)

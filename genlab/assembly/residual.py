@@ -30,7 +30,9 @@ def residual_network(config: DictConfig) -> Network:
     solved = read_config(directory)
     if solved.command != "solve":
         raise UserError(f"data.run={run}: not a run of `genlab solve`")
-    config.problem, config.pinn = solved.problem, solved.pinn
+    for part in ("problem", "pinn"):
+        config[part] = solved[part]
+        config.choices[part] = solved.choices[part]
     network = _build(config)
     load_weights(network, directory.best)
     return network

@@ -18,7 +18,13 @@ from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.pde import Grid, Problem
 from genlab.pinn import Network, Solver
-from genlab.pinn.figures import animate_stages, curves_figure, solution_figure, stages_figure
+from genlab.pinn.figures import (
+    animate_stages,
+    curves_figure,
+    line_figure,
+    solution_figure,
+    stages_figure,
+)
 from genlab.pinn.keeping import Keeper
 from genlab.pinn.stage import read_stages
 from genlab.runs.directory import RunDirectory
@@ -124,8 +130,8 @@ class Solve(Experiment):
             "curves": curves_figure(load_checkpoint(self.directory.last)["solve"]["history"])
         }
         if stages := read_stages(self.directory.stages):
-            figures["stages"] = stages_figure(stages, self.problem.domain)
-            if self.problem.dim == 2:
+            figures["stages"] = stages_figure(stages, self.problem)
+            if self.problem.dim <= 2:
                 figures["solution"] = self._solution(stages[-1].x)
         return figures
 
@@ -141,7 +147,7 @@ class Solve(Experiment):
             raise UserError(f"plot --animate: {self.directory.stages} holds no stages")
         path = folder / "stages.gif"
         with atomic_path(path) as temporary:
-            animate_stages(stages, self.problem.domain, temporary)
+            animate_stages(stages, self.problem, temporary)
         return path
 
     def _evaluate(self) -> dict[str, float]:
@@ -164,15 +170,19 @@ class Solve(Experiment):
         return [Keeper(run)]
 
     @torch.no_grad()
-    def _solution(self, points: Float[Tensor, "n 2"]) -> Figure:
+    def _solution(self, points: Float[Tensor, "n d"]) -> Figure:
         self._place()
         domain, network = self.problem.domain, self.model
         grid = Grid(domain, SIZE)
         frame = network.frame(network.cast(grid.x))
+        u, residual = network(frame.x), network.residual(frame).square()
+        exact = self.problem.exact(grid.x) if self.problem.has_exact else None
+        if domain.dim == 1:
+            return line_figure(grid.x[:, 0], u, exact, residual, self.problem)
         return solution_figure(
-            grid.field(network(frame.x)),
-            grid.field(self.problem.exact(grid.x)) if self.problem.has_exact else None,
-            grid.field(network.residual(frame).square()),
+            grid.field(u),
+            None if exact is None else grid.field(exact),
+            grid.field(residual),
             points,
-            domain,
+            self.problem,
         )

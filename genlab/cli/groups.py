@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-__all__ = ["choices", "groups"]
+__all__ = ["choices", "groups", "listing"]
 
 # What is chosen for the user, by the data or by the launcher.
 HIDDEN = ("command", "hydra", "kind", "pairing")
 OPEN = {"target: ???", "_target_: ???"}
+BASE = "Shared by "
+WIDTH = 100
 FIRST = ("experiment", "model", "data", "problem", "sampler", "objective")
 
 
@@ -25,15 +28,31 @@ def groups(folder: Path) -> list[str]:
 def choices(folder: Path, group: str) -> dict[str, str]:
     """Each choice of a group with its description, which is its file's first comment line.
 
-    A file that leaves its own target open is what others build on, and no choice by itself.
+    A file that leaves its own target open, or that says so, is what others build on, and no choice
+    by itself.
     """
     texts = {
         path.stem: path.read_text(encoding="utf-8").splitlines()
         for path in sorted((folder / group).glob("*.yaml"))
     }
-    return {
+    described = {
         name: _description(lines) for name, lines in texts.items() if not OPEN.intersection(lines)
     }
+    return {name: text for name, text in described.items() if not text.startswith(BASE)}
+
+
+def listing(folders: Sequence[Path], wanted: Collection[str]) -> str:
+    """Groups with the names of their choices, for the help of a command.
+
+    Args:
+        folders: Where choices are found: those of genlab, and the user's own.
+        wanted: The groups to show.
+    """
+    lines = []
+    for group in [name for name in groups(folders[0]) if name in wanted]:
+        names = sorted({name for folder in folders for name in choices(folder, group)})
+        lines.append(textwrap.fill(f"{group}: {', '.join(names)}", WIDTH, subsequent_indent="  "))
+    return "\n".join(lines) + "\n"
 
 
 def _description(lines: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import NoReturn
 
+from genlab.config import config_dir
 from genlab.errors import UserError, nearest
 
 __all__ = ["config_flags", "parse"]
@@ -28,6 +29,9 @@ def parse(words: Sequence[str], command: str) -> Namespace:
 
     def refuse(message: str) -> NoReturn:
         unknown = re.match(r"unrecognized arguments: (-\S+)", message)
+        name = unknown[1].lstrip("-").partition("=")[0] if unknown else ""
+        if name and (config_dir() / name).is_dir():
+            raise UserError(f"{command}: {message}; a choice has no dashes: {name}=OPTION")
         options = [option for action in parser._actions for option in action.option_strings]
         hint = nearest(unknown[1], options) if unknown else f"see `genlab {command} --help`"
         raise UserError(f"{command}: {message}; {hint}")

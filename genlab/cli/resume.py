@@ -53,7 +53,7 @@ def run(words: list[str]) -> int:
     if not directory.last.exists():
         raise UserError(
             f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
-            "start a new run with `genlab train`"
+            f"start it anew by `genlab rerun {arguments.run}`"
         )
     config = read_config(directory)
     before = flatten(plain(config))
@@ -120,7 +120,7 @@ def apply(config: DictConfig, overrides: Sequence[str]) -> None:
             raise UserError(f"{key}: {no_such_key(key, plain(config))}")
         if key not in free:
             raise UserError(
-                f"{word}: cannot change when a run is resumed; `genlab train` starts another run"
+                f"{word}: cannot change when a run is resumed; `genlab rerun` starts another run"
             )
         OmegaConf.update(config, key, OmegaConf.select(OmegaConf.from_dotlist([word]), key))
 

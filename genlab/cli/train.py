@@ -55,6 +55,7 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
         return _sweep(arguments, ordered, command, dry_run=dry_run)
     _refuse_sweeps_own(arguments.overrides, dry_run=dry_run)
     made = register_claim(make=_trains(arguments))
+    _register_groups(arguments)
     own = arguments.config_name is None and arguments.config_path is None
     if own and _trains(arguments):
         with loading():
@@ -121,6 +122,22 @@ def _check_run_dir(arguments: Namespace, command: str) -> None:
     folder = OmegaConf.select(composed, "hydra.run.dir", throw_on_resolution_failure=False)
     if folder is not None and RunDirectory(Path(folder)).manifest.exists():
         RunDirectory.create(folder)  # raises, and says how to go on
+
+
+def _register_groups(arguments: Namespace) -> None:
+    """Let the text of ``--help`` name the choices by ``${genlab.groups:COMMAND}``."""
+    from omegaconf import OmegaConf
+
+    from genlab.cli.groups import listing
+    from genlab.config import config_dir
+    from genlab.config.primary import own_groups
+
+    folders = [config_dir(), *([Path(arguments.config_dir)] if arguments.config_dir else [])]
+
+    def groups(command: str) -> str:
+        return listing(folders, {*own_groups(command), "sweep"})
+
+    OmegaConf.register_new_resolver("genlab.groups", groups, replace=True)
 
 
 def _trains(arguments: Namespace) -> bool:

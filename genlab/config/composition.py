@@ -9,12 +9,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.choose import register_choose
 from genlab.config.facts import fill_facts
+from genlab.config.keys import split
 from genlab.config.mistakes import explained
+from genlab.config.primary import belongs_elsewhere
 from genlab.config.raw import compose_raw
 from genlab.config.recipe import drop_replaced
 from genlab.config.unused import drop_unused
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
+from genlab.runs.find import latest
 
 __all__ = ["complete", "compose"]
 
@@ -69,12 +72,16 @@ def complete(
         overrides: What the user set.
 
     Raises:
-        UserError: ``choices`` or ``command``, or what nothing uses, was set by hand.
+        UserError: ``choices`` or ``command``, or what nothing uses, was set by hand; or a group of
+            another command was added.
     """
     if config.choices:
         raise UserError("choices: filled by genlab, cannot be set; write GROUP=OPTION")
     if config.command != command:
         raise UserError(f"command={config.command}: fixed; run `genlab {config.command}` instead")
+    for word in overrides:
+        if owner := belongs_elsewhere(command, split(word)[0]):
+            raise UserError(f"{word}: {owner}")
     with open_dict(config):
         config.pop("hydra", None)
         # What a sweep or a search is told does not reach its runs.
@@ -93,11 +100,13 @@ def complete(
 
 
 def _make_absolute(config: DictConfig) -> None:
-    """A run is read again from other folders, so its files are named from the root."""
+    """A run is read again from other folders and later: its files, and the run that is the latest
+    now, are named from the root."""
     for key in (*FILES, *RUNS):
         # What is missing, or an interpolation to nothing, is for the check to tell.
         value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
         if isinstance(value, str) and value:
-            path = str(Path(value).expanduser().absolute())
+            run = latest() if key in RUNS and value == "latest" else None
+            path = str((run.path if run else Path(value).expanduser()).absolute())
             if key in FILES or RunDirectory(Path(path)).manifest.exists():
                 OmegaConf.update(config, key, path)

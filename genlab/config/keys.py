@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from hydra.errors import HydraException
@@ -13,6 +14,8 @@ from genlab.config.raw import compose_raw
 from genlab.errors import nearest
 
 __all__ = ["as_written", "known_keys", "no_such_key", "split"]
+
+FEW = 5
 
 
 def split(override: str) -> tuple[str, str]:
@@ -60,6 +63,9 @@ def no_such_key(key: str, config: Mapping[str, Any]) -> str:
 def _nearest_key(
     name: str, section: str, node: Mapping[str, Any], config: Mapping[str, Any]
 ) -> str:
+    if section and (options := _options_with(name, section)):
+        elsewhere = " or ".join(f"{section}={option}" for option in options)
+        return f"no {name!r} in this {section}; choose {elsewhere}"
     flat = [known for known in _flat(config) if not known.startswith("hydra.")]
     twins = sorted(known for known in flat if known.endswith(f".{name}"))
     if twins:
@@ -69,6 +75,29 @@ def _nearest_key(
         return f"{section} has no keys"
     where = f" in {section}" if section else ""
     return f"no {name!r}{where}; {nearest(name, choices)}"
+
+
+def _options_with(name: str, section: str) -> list[str]:
+    """The choices of a group that have a key, where these are but a few."""
+    described = {file.stem: _own(file) for file in (config_dir() / section).glob("*.yaml")}
+    options = [
+        option
+        for option, node in described.items()
+        if name in node and node.get("_target_") != "???"  # a mere base of others
+    ]
+    return sorted(options) if len(options) <= FEW else []
+
+
+def _own(file: Path) -> dict[str, Any]:
+    """The keys of a choice, with those of the choices that it builds on."""
+    text = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(file), resolve=False))
+    names = (name for name in text.pop("defaults", ()) if isinstance(name, str))
+    bases = [file.parent / f"{name}.yaml" for name in names]
+    node = text.get(file.parent.name)
+    inherited = {
+        key: value for base in bases if base.is_file() for key, value in _own(base).items()
+    }
+    return inherited | (node if isinstance(node, dict) else text)
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

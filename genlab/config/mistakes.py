@@ -19,6 +19,7 @@ from yaml import MarkedYAMLError  # type: ignore[import-untyped]
 
 from genlab.config.keys import as_written, known_keys, no_such_key, split
 from genlab.config.places import config_dir
+from genlab.config.primary import belongs_elsewhere
 from genlab.errors import GenlabError, UserError, nearest
 
 __all__ = ["explained"]
@@ -157,7 +158,11 @@ def _exists(found: re.Match[str], command: str, overrides: Sequence[str]) -> str
 
 def _not_a_default(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
     written = as_written(found[1], overrides)
-    return f"{written}: nothing is chosen for {found[1]} yet; write +{written}"
+    owner = belongs_elsewhere(command, found[1])
+    recipes = [word for word in overrides if split(word)[0] in ("experiment", "sweep")]
+    if owner and recipes and written == found[1]:
+        return f"{recipes[0]}: chooses {written}, {owner}"
+    return f"{written}: {owner or f'nothing is chosen for {found[1]} yet; write +{written}'}"
 
 
 def _ambiguous(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.config.composition import compose
 from genlab.config.keys import split
 from genlab.config.stored import plain
+from genlab.errors import UnusedError
 from genlab.runs.manifest import CHOICE, flatten
 
 __all__ = ["recompose"]
@@ -38,10 +39,8 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
     before = compose(stored.command, choices)
     raw = _raw(before)
     kept = dict(_set_by_hand(stored, before))
-    changed = compose(
-        stored.command,
-        [*(word for word in choices if split(word)[0] not in named), *overrides],
-    )
+    left = [word for word in choices if split(word)[0] not in named]
+    changed = _composed(stored.command, left, overrides)
     now = _raw(changed)
     for key, value in kept.items():
         section = key.partition(".")[0]
@@ -52,6 +51,17 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
         if same_choice and untouched and not named_too:
             OmegaConf.update(changed, key, value, force_add=True)
     return changed
+
+
+def _composed(command: str, choices: Sequence[str], overrides: Sequence[str]) -> DictConfig:
+    """Overrides of a run's choices, without those of which nothing is then made: ``model=krnet``
+    where the sampler that replaces another learns no model."""
+    try:
+        return compose(command, [*choices, *overrides])
+    except UnusedError as error:
+        if error.word not in choices:
+            raise
+        return _composed(command, [word for word in choices if word != error.word], overrides)
 
 
 def _choices(stored: DictConfig) -> list[str]:

@@ -21,6 +21,8 @@ OPTIONAL = ("optimizer", "schedule")
 # How a family learns by itself, and the parts that it is made of.
 LEARNING = ("objective", "coupling")
 PARTS = ("network", "observation", "path", "solver")
+# What the residual of a PINN is made of.
+RESIDUAL = ("problem", "pinn")
 
 
 def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -35,6 +37,8 @@ def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
     """
     if config.command == "solve":
         _drop_of_solve(config, overrides)
+    else:
+        _drop_problem(config, overrides)
     _drop_parts(config, overrides)
     _drop_sections(config, overrides)
 
@@ -61,6 +65,18 @@ def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
             config.model = None
             return
     _drop_of_fit(config, overrides)
+
+
+def _drop_problem(config: DictConfig, overrides: Sequence[str]) -> None:
+    """A PDE and its network, where the data are not a residual."""
+    data = _target(config, "data")
+    if data is None or signature(data).open or "network" in signature(data).parameters:
+        return
+    _refuse(RESIDUAL, overrides, "it goes with data=pinn_residual, or with `genlab solve`")
+    with open_dict(config):
+        for section in RESIDUAL:
+            config.pop(section, None)
+            config.choices.pop(section, None)
 
 
 def _drop_of_fit(config: DictConfig, overrides: Sequence[str]) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.bounds import Bound, PositiveInt
+from genlab.bounds import Bound, NonNegative, Positive, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.mistakes import explained
 from genlab.config.passing import passed_on
-from genlab.config.places import config_dir
+from genlab.config.primary import own_groups, primary
 from genlab.config.signature import Signature, locate, signature
 from genlab.errors import UnusedError, UserError, nearest
 
@@ -37,6 +37,18 @@ SUPPLIED = {
 READ: dict[str, dict[str, Any]] = {
     "sampler": {"refresh": PositiveInt, "redraw": PositiveInt | None}
 }
+# Bounds that a class of another library tells only when the run has begun.
+Decay = Annotated[float, Bound(0.0, 1.0, open_high=True)]
+BOUNDS: dict[str, dict[str, Any]] = {
+    "optimizer": {
+        "lr": Positive,
+        "betas": Sequence[Decay],
+        "alpha": NonNegative,
+        "eps": NonNegative,
+        "momentum": NonNegative,
+        "weight_decay": NonNegative,
+    }
+}
 
 
 def check(config: DictConfig) -> None:
@@ -61,6 +73,9 @@ def check(config: DictConfig) -> None:
     for key, node in plain.items():
         if key not in SCALARS and key not in FREE:
             check_node(key, _without_read(key, node), SUPPLIED.get(key, frozenset()))
+            for name, annotation in BOUNDS.get(key, {}).items():
+                if isinstance(node, Mapping) and name in node:
+                    _check_value(f"{key}.{name}", node[name], annotation)
 
 
 def check_options(key: str, node: Mapping[str, Any], options: type[Any]) -> None:
@@ -197,16 +212,8 @@ def _sections(command: str) -> tuple[set[str], set[str]]:
     Returns:
         Those that it always has, and those of groups in which nothing needs to be chosen.
     """
-    text = OmegaConf.load(config_dir() / f"{command}.yaml")
-    primary = cast(dict[str, Any], OmegaConf.to_container(text, resolve=False))
-    own = primary.keys() - {"defaults", "hydra", "sweep"}
-    groups = {
-        group: option
-        for entry in primary["defaults"]
-        if isinstance(entry, Mapping)
-        for group, option in entry.items()
-        if " " not in group and "@_global_" not in group
-    }
+    own = primary(command).keys() - {"defaults", "hydra", "sweep"}
+    groups = own_groups(command)
     chosen = {group for group, option in groups.items() if option is not None}
     return own | chosen, groups.keys() - chosen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = ["CustomProblem"]
 
 TRIAL = 5
 """Points that a user's functions are tried on."""
+FUNCTIONS = ("residual", "inside", "boundary", "exact", "cutoff", "boundary_points")
 
 
 class CustomProblem(Problem):
@@ -55,8 +57,8 @@ class CustomProblem(Problem):
         domain = self._domain()
         if domain.dim != dim:
             raise UserError(
-                f"problem.dim={dim}: the box of {self._file.key} has {domain.dim} intervals; set "
-                f"problem.dim={domain.dim}"
+                f"problem.dim={dim}: the box of {self._file.key} has {domain.dim} "
+                f"interval{'s' if domain.dim > 1 else ''}; set problem.dim={domain.dim}"
             )
         time = self._file.names.get("time", False)
         if not isinstance(time, bool):
@@ -73,6 +75,7 @@ class CustomProblem(Problem):
         if residual is None:
             raise self._file.missing("residual(x, u)", "residual")
         self._residual: Callable[..., Any] = residual
+        self._file.refuse_misspelt(FUNCTIONS)
         self._prescribed = self._file.function("boundary")
         self._exact = self._file.function("exact")
         self._try()
@@ -111,13 +114,16 @@ class CustomProblem(Problem):
 
     def _domain(self) -> Domain:
         box, inside = self._file.names.get("box"), self._file.function("inside")
-        message = f"{self._file.key}: box is {box!r}, expected a list of [low, high]"
-        if not isinstance(box, list | tuple) or not box:
-            raise UserError(message)
-        for side in box:
-            numbers = isinstance(side, list | tuple) and len(side) == 2
-            if not numbers or not all(isinstance(end, int | float) for end in side):
-                raise UserError(message)
+        if box is None:
+            raise UserError(f"{self._file.key}: defines no box = [[low, high], ...]")
+        intervals = (
+            isinstance(box, list | tuple) and box and all(_is_interval(side) for side in box)
+        )
+        if not intervals:
+            raise UserError(
+                f"{self._file.key}: box is {box!r}, expected a list of [low, high] with low < "
+                "high, both finite"
+            )
         if inside is None:
             return Box(box)
         return IndicatorDomain(
@@ -134,11 +140,13 @@ class CustomProblem(Problem):
         if self.has_exact:
             values["exact"] = self.exact(x)
         for name, value in values.items():
-            if not value.isfinite().all():
-                raise UserError(
-                    f"{self._file.key}: {name} is {value.tolist()} at {x.tolist()}, expected "
-                    "finite numbers"
-                )
+            for number, point in zip(value.tolist(), x.tolist(), strict=True):
+                if not math.isfinite(number):
+                    where = ", ".join(f"{coordinate:.4g}" for coordinate in point)
+                    raise UserError(
+                        f"{self._file.key}: {name} is {number} at x = [{where}], expected a finite "
+                        "number"
+                    )
 
 
 class _UserBoundary(Boundary):
@@ -166,6 +174,14 @@ class _UserBoundary(Boundary):
         if cutoff is None:
             raise self.file.missing("cutoff(x), which pinn.boundary=hard needs", "cutoff")
         return self.file.tensor("cutoff(x)", lambda: cutoff(x), (len(x),), given=_given(x))
+
+
+def _is_interval(side: Any) -> bool:
+    pair = isinstance(side, list | tuple) and len(side) == 2
+    if not pair or not all(isinstance(end, int | float) and math.isfinite(end) for end in side):
+        return False
+    low, high = side
+    return bool(low < high)
 
 
 def _given(x: Tensor) -> str:

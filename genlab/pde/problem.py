@@ -75,6 +75,12 @@ class Problem(ABC):
         return self.domain.dim
 
     @property
+    def coordinates(self) -> tuple[str, ...]:
+        """Their names: ``x``, ``x y`` or ``x1 x2 ...`` of space, then ``t`` where there is time."""
+        space = ("x", "y") if self.space <= 2 else tuple(f"x{i + 1}" for i in range(self.space))
+        return (*space[: self.space], *("t",) * (self.dim - self.space))
+
+    @property
     def has_exact(self) -> bool:
         return type(self).exact is not Problem.exact
 

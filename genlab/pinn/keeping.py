@@ -34,7 +34,7 @@ class StageImages(Callback):
         with learner.paused():
             for stage in learner.stages:
                 if trainer.loggers and stage.step // learner.refresh % self.every == 0:
-                    figure = stage_figure(stage, learner.network.problem.domain)
+                    figure = stage_figure(stage, learner.network.problem)
                     log_figures(trainer.loggers, {"stage": figure}, stage.step)
 
 

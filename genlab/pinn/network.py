@@ -65,7 +65,7 @@ class Network(nn.Module):
         hard: Whether the boundary is hard.
 
     Raises:
-        UserError: A hard boundary is wanted that the problem does not have.
+        UserError: A hard boundary is wanted that the problem does not have, or a soft one.
     """
 
     centre: Float[Tensor, " d"]
@@ -91,6 +91,9 @@ class Network(nn.Module):
         self.problem = problem
         self.activation: SmoothActivation = activation
         self.hard = boundary != "soft" and problem.has_lift
+        if not self.hard:
+            # A user's file may not tell where its boundary is: known now rather than in the run.
+            problem.boundary.sample(1, generator=torch.Generator().manual_seed(0))
         self.boundary_weight = boundary_weight
         self.boundary_points = boundary_points
         self.layers = MLP(problem.dim, 1, hidden=hidden, activation=activation)

@@ -50,6 +50,7 @@ class Custom(Target):
         self._density = self._file.function("log_prob")
         if self._sample is None and self._density is None:
             raise self._file.missing("sample(n, generator) or log_prob(x)", "sample")
+        self._file.refuse_misspelt(("sample", "log_prob"))
         self.log_z = self._constant()
         self.entropy = self._file.number("entropy")
         bound = self._file.number("bound")

@@ -150,6 +150,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["model.layrs=3"],
         "model.layrs=3: no 'layrs' in model; did you mean 'layers'?",
     ),
+    "another option's key": (
+        ["model.components=3"],
+        "model.components=3: no 'components' in this model; choose model=gmm",
+    ),
     "unknown key, added": (
         ["+model.layrs=3"],
         "model.layrs=3: RealNVP takes no 'layrs'; did you mean 'layers'?",
@@ -157,12 +161,37 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown top-level key, added": (["+sed=1"], "sed=1: nothing takes this key; did you mean"),
     "wrong type": (["model.layers=many"], "model.layers=many: expected an integer, at least 1"),
     "negative size": (["data.batch_size=-1"], "data.batch_size=-1: expected an integer, at least"),
+    "another library's bounds": (
+        ["optimizer.lr=-1"],
+        "optimizer.lr=-1: expected a number, greater than 0",
+    ),
+    "bounds of each": (
+        ["optimizer.betas=[0.9,1]"],
+        "optimizer.betas=[0.9, 1]: expected a list of numbers, each at least 0 and less than 1",
+    ),
     "wrong choice": (["model.activation=rel"], "model.activation=rel: expected relu, "),
     "no value": (["model"], "model: expected KEY=VALUE"),
     "no interpolation": (["model.layers=${modle.x}"], "model.layers=${modle.x}: no 'modle'; did"),
     "missing value": (["model.layers=???"], "model.layers: missing; set it by model.layers=VALUE"),
     "sweep without -m": (["seed=1,2"], "seed=1,2: several values; add -m to run each"),
     "unknown flag": (["--mulitrun"], "train: unrecognized arguments: --mulitrun; did you mean"),
+    "a choice as a flag": (["--model", "nice"], "train: unrecognized arguments: --model; a choice"),
+    "another command's group": (
+        ["sampler=das"],
+        "sampler=das: no choice of `genlab train`; `genlab solve` has it",
+    ),
+    "another command's group, added": (
+        ["+sampler=das"],
+        "+sampler=das: no choice of `genlab train`",
+    ),
+    "another command's recipe": (
+        ["experiment=pinn_two_peaks"],
+        "experiment=pinn_two_peaks: chooses sampler, no choice of `genlab train`; `genlab solve`",
+    ),
+    "a PDE that nothing uses": (
+        ["problem=peak"],
+        "problem=peak: nothing uses it; it goes with data=",
+    ),
     "two flags": (["-m", "--cfg", "job"], "train: -m, --run, --cfg, --info and"),
     "flag without its flag": (["--resolve"], "train: --resolve goes with --cfg"),
     "what only a sweep takes": (["sweep.fail_fast=true"], "sweep.fail_fast=true: goes with -m"),
@@ -271,7 +300,9 @@ def test_help_names_groups_and_examples(command: str, capsys: pytest.CaptureFixt
     train.run(["--help"], command=command)
     text = capsys.readouterr().out
     assert text.startswith(f"genlab {command}: ")
-    assert "\nmodel: " in text
+    assert "\nmodel: cnf, " in text
+    assert ("\nsampler: " in text, "\ndata: " in text) == (command == "solve", command == "train")
+    assert not any(word in text for word in ("pairing", "kind", "model_based", "maf,", "images"))
     assert f"\n  genlab {command} -m " in text
 
 

@@ -50,3 +50,11 @@ def test_a_file_of_the_users_own(tmp_path: Path) -> None:
 def test_a_mistake_names_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'layers'"):
         recompose(compose("train", FLOW), ["model.layrs=1"])
+
+
+def test_a_sampler_without_a_model_replaces_one_with() -> None:
+    stored = compose("solve", ["sampler=das", "model=realnvp", "sampler.refresh=50", "seed=2"])
+    changed = recompose(stored, ["sampler=uniform"])
+    assert plain(changed) == plain(compose("solve", ["sampler=uniform", "seed=2"]))
+    with pytest.raises(UserError, match="model=nsf: nothing uses it"):
+        recompose(stored, ["sampler=uniform", "model=nsf"])

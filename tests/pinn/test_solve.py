@@ -189,6 +189,19 @@ def test_a_users_own_problem_without_figures(tmp_path: Path) -> None:
         solve(tmp_path, *custom, "problem.dim=3")
 
 
+def test_one_dimension(tmp_path: Path) -> None:
+    (tmp_path / "ode.py").write_text(
+        "box = [[0, 1]]\n"
+        "def residual(x, u): return u.laplacian + 2\n"
+        "def exact(x): return x[:, 0] * (1 - x[:, 0])\n"
+    )
+    file = f"problem.file={tmp_path / 'ode.py'}"
+    run = solve(tmp_path, "problem=custom", file, "problem.dim=1", "sampler=uniform")
+    assert run.fit()["test/relative_l2"] is not None
+    assert sorted(run.figures()) == ["curves", "solution", "stages"]
+    assert run.animate(tmp_path).exists()
+
+
 def test_a_problem_whose_solution_is_not_known(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MY_PDE.split("def exact")[0])
     custom = ("problem=custom", f"problem.file={tmp_path / 'mine.py'}", "callbacks.images=null")
@@ -245,6 +258,7 @@ def test_mistakes(tmp_path: Path) -> None:
         ("objective=elbo",): "objective=elbo: nothing uses it; sampler.fit says how",
         ("trainer.devices=2",): "trainer.devices=2: a solve runs on one device",
         ("problem=custom", "problem.file=no.py"): "no.py: no such file",
+        ("+data=moons",): "data=moons: no choice of `genlab solve`; `genlab train` has it",
     }.items():
         with pytest.raises(UserError, match=message):
             solve(tmp_path, *words)

@@ -74,6 +74,15 @@ def test_solves_go_by_sampler_and_problem(tmp_path: Path) -> None:
         ["rad", "peak", "100", "1", "0.2"],
         ["rad", "peak", "1000", "1", "0.9"],
     ]
+    keys = ["sampler", "family", "problem.A"]
+    groups = grouped(records_below(tmp_path), keys)
+    crossed = pivot(
+        groups, keys, rows=["sampler", "family"], columns=["problem.A"], tag="test/relative_l2"
+    )
+    assert as_markdown(crossed).splitlines()[2:] == [
+        "| das | krnet | **0.01** | **0.05** |",
+        "| rad | null | 0.2 | 0.9 |",
+    ]
 
 
 def test_a_spreadsheet_has_full_precision(records: list[Record]) -> None:

@@ -142,6 +142,10 @@ MISTAKES = {
         SAMPLE.replace("sample", "sampel"),
         r": defines no function sample\(n, generator\) or .*; did you mean 'sampel'\?",
     ),
+    "log_prob misspelt": (
+        SAMPLE + "def logprob(x): return x.sum(1)\n",
+        ": defines logprob, which nothing reads; did you mean 'log_prob'",
+    ),
     "sample not a function": ("sample = 3\n", ": sample is 3, expected a function"),
     "log_prob not a function": (
         SAMPLE + "log_prob = 'x'\n",

@@ -52,7 +52,8 @@ def panels(
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.set_box_aspect(1)
-        axis.tick_params(labelsize=10, color="0.4", labelcolor="0.25")
+        axis.locator_params(nbins=6)  # more labels would touch each other
+        axis.tick_params(which="both", labelsize=10, color="0.4", labelcolor="0.25")
         axis.spines[:].set_color("0.4")
     return figure, axes
 

@@ -88,8 +88,10 @@ def read_record(run: RunDirectory) -> Record:
         state,
         read_status(run)["error"],
         manifest,
-        # What a run is called by: a solve has a sampler with its model, and a problem.
-        settings | {key: manifest[key] for key in ("model", "data")},
+        # What a run is called by: a solve has a sampler with its model, and a problem. The model
+        # by itself is the family, to be crossed with the sampler.
+        {"family": settings.get("model", ""), **settings}
+        | {key: manifest[key] for key in ("model", "data")},
         read_json(run.metrics) if run.metrics.exists() else {},
     )
 
