@@ -82,15 +82,15 @@ def check_launcher(config: Any, threads: int) -> None:
     Raises:
         UserError: Its extra is not installed, an option does not fit, or there is no Slurm here.
     """
-    from genlab.config import check_options, plain
+    from genlab.config import check_options
 
     launcher, package = config.hydra.launcher, plugin(config)
     if package in EXTRAS and find_spec(f"hydra_plugins.{package}") is None:
         raise UserError(f"{chosen(config)}: not installed; pip install 'genlab[{EXTRAS[package]}]'")
     if package in OPTIONS:
-        # The launcher may take more keys than these.
-        known = {field.name for field in fields(OPTIONS[package])}
-        given = {key: value for key, value in plain(launcher).items() if key in known}
+        # The launcher may take more keys than these; to resolve them all would make the directory.
+        known = [field.name for field in fields(OPTIONS[package]) if field.name in launcher]
+        given = {key: _plain(launcher[key]) for key in known}
         check_options("hydra.launcher", given, OPTIONS[package])
     if config.hydra.runtime.choices["hydra/launcher"] == SLURM and shutil.which("srun") is None:
         raise UserError(
@@ -104,3 +104,9 @@ def check_launcher(config: Any, threads: int) -> None:
         launcher.cpus_per_task = max(launcher.cpus_per_task or 1, threads)
     elif package == RAY:
         launcher.ray.remote.num_cpus = max(launcher.ray.remote.num_cpus, threads)
+
+
+def _plain(value: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -167,8 +167,9 @@ def test_what_slurm_is_asked_for(cluster: Path, tmp_path: Path, capsys: Capture)
     assert "module load python" in lines
     assert sys.executable in lines[-2]
     (line,) = capsys.readouterr().err.splitlines()[-1:]
-    assert line.startswith("genlab: hydra/launcher=submitit_slurm: FailedSubmissionError: ")
-    assert "no such account" in line
+    assert line == (
+        "genlab: hydra/launcher=submitit_slurm: FailedJobError: sbatch: error: no such account"
+    )
 
 
 @pytest.mark.parametrize(
