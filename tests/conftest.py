@@ -26,3 +26,8 @@ def fixed_seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that may take long come first, so that no worker is left alone with one."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)

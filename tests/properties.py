@@ -26,9 +26,9 @@ __all__ = [
     "CIRCULAR",
     "DOMAINS",
     "ESTIMATES",
+    "IMAGE",
+    "IMAGES",
     "MODELS",
-    "PICTURE",
-    "PICTURES",
     "SCALED",
     "disturb",
     "jacobian",
@@ -137,7 +137,7 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
 }
 
 
-def picture_coupling(split: b.HalfSplit, context_dim: int) -> b.Coupling:
+def image_coupling(split: b.HalfSplit, context_dim: int) -> b.Coupling:
     network = nn.ConvNet(
         split.passive,
         2 * split.active,
@@ -149,7 +149,7 @@ def picture_coupling(split: b.HalfSplit, context_dim: int) -> b.Coupling:
     return b.Coupling(split, b.Affine(), network)
 
 
-def conv_residual(shape: b.PictureShape, context_dim: int) -> b.ResidualBlocks:
+def conv_residual(shape: b.ImageShape, context_dim: int) -> b.ResidualBlocks:
     network = nn.LipschitzConvNet(
         2, shape, hidden=[4], kernel_size=3, activation="sine", bound=0.9, context_dim=context_dim
     )
@@ -157,32 +157,32 @@ def conv_residual(shape: b.PictureShape, context_dim: int) -> b.ResidualBlocks:
     return b.ResidualBlocks(network, how, actnorm=True)
 
 
-# Bijections of pictures, by the width of the context.
-PICTURE, SCALED = (4, 2, 2), (1, 4, 4)
-PICTURES: dict[str, Callable[[int], b.Bijection]] = {
-    "picture-actnorm": lambda _: b.ActNorm(4),
-    "picture-squeeze": lambda _: b.Squeeze(),
-    "picture-flatten": lambda _: b.Flatten(PICTURE),
-    "picture-lu": lambda _: b.LUConv(4),
-    "picture-channels": lambda c: picture_coupling(b.ChannelSplit(4), c),
-    "picture-checkerboard": lambda c: picture_coupling(b.CheckerboardSplit(4), c),
-    "picture-checkerboard-flip": lambda c: picture_coupling(b.CheckerboardSplit(4, flip=True), c),
-    "picture-residual": partial(conv_residual, PICTURE),
-    "picture-scales": lambda c: b.Compose(
+# Bijections of images, by the width of the context.
+IMAGE, SCALED = (4, 2, 2), (1, 4, 4)
+IMAGES: dict[str, Callable[[int], b.Bijection]] = {
+    "image-actnorm": lambda _: b.ActNorm(4),
+    "image-squeeze": lambda _: b.Squeeze(),
+    "image-flatten": lambda _: b.Flatten(IMAGE),
+    "image-lu": lambda _: b.LUConv(4),
+    "image-channels": lambda c: image_coupling(b.ChannelSplit(4), c),
+    "image-checkerboard": lambda c: image_coupling(b.CheckerboardSplit(4), c),
+    "image-checkerboard-flip": lambda c: image_coupling(b.CheckerboardSplit(4, flip=True), c),
+    "image-residual": partial(conv_residual, IMAGE),
+    "image-scales": lambda c: b.Compose(
         b.multi_scale(
             SCALED,
             2,
             lambda shape: [
                 b.ActNorm(shape[0]),
-                picture_coupling(b.CheckerboardSplit(shape[0]), c),
-                picture_coupling(b.ChannelSplit(shape[0], flip=True), c),
+                image_coupling(b.CheckerboardSplit(shape[0]), c),
+                image_coupling(b.ChannelSplit(shape[0], flip=True), c),
             ],
         )
     ),
 }
 BIJECTIONS |= {
     name: lambda _, c, make=make: make(c)  # type: ignore[misc]
-    for name, make in PICTURES.items()
+    for name, make in IMAGES.items()
 }
 
 # Bijections of angles, which are only defined up to full turns.

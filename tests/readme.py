@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from small import SMALL
+from small import SMALL, SOLVE
 
 from genlab.cli.main import main
 from genlab.densities import Density
@@ -21,14 +21,6 @@ TEXT = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FEW = [word for word in SMALL if not word.startswith("model.")]
 SIZES = ("data.val_size", "data.test_size")
-SOLVE = [
-    "problem.n_points=40",
-    "pinn.hidden=[8,8]",
-    "trainer.max_steps=20",
-    "trainer.val_every=10",
-    "trainer.log_every=10",
-    "sampler.refresh=10",
-]
 OWN = {
     "data=pinn_residual": ["data.steps=5"],
     "data=pinwheel": ["data.train_size=500"],

@@ -8,7 +8,7 @@ import numpy as np
 
 from genlab.assembly import Experiment, experiment
 
-__all__ = ["SMALL", "TABLE", "VAE", "small_experiment", "write_table"]
+__all__ = ["SMALL", "SOLVE", "TABLE", "VAE", "small_experiment", "write_table"]
 
 FLOW = ("model.layers=2", "model.hidden=[16]")
 VAE = ("model=vae", "model.hidden=[16]", "model.importance_samples=4")
@@ -35,6 +35,15 @@ TABLE = (
     "trainer.accelerator=cpu",
     "callbacks=minimal",
     "logger=none",
+)
+SOLVE = (
+    "problem.n_points=40",
+    "pinn.hidden=[8,8]",
+    "trainer.max_steps=30",
+    "trainer.val_every=15",
+    "trainer.log_every=10",
+    "trainer.accelerator=cpu",
+    "sampler.refresh=10",
 )
 
 

@@ -12,8 +12,8 @@ from properties import (
     BIJECTIONS,
     CIRCULAR,
     DOMAINS,
-    PICTURE,
-    PICTURES,
+    IMAGE,
+    IMAGES,
     SCALED,
     disturb,
     jacobian,
@@ -30,13 +30,13 @@ DIMS = (1, 2, 5, 16)
 
 def cases() -> Iterator[object]:
     for name in BIJECTIONS:
-        for dim in () if name in PICTURES else DIMS:
+        for dim in () if name in IMAGES else DIMS:
             if dim > 1 or name not in AT_LEAST_TWO:
                 for context_dim in (0, 3):
                     yield pytest.param(name, dim, context_dim, id=f"{name}-{dim}-{context_dim}")
-    for name in PICTURES:
+    for name in IMAGES:
         for context_dim in (0, 3):
-            yield pytest.param(name, math.prod(PICTURE), context_dim, id=f"{name}-{context_dim}")
+            yield pytest.param(name, math.prod(IMAGE), context_dim, id=f"{name}-{context_dim}")
 
 
 CASES = list(cases())
@@ -64,8 +64,8 @@ def rows(name: str, n: int, dim: int, dtype: torch.dtype = torch.float32) -> tor
 
 
 def shape_of(name: str, dim: int) -> tuple[int, ...]:
-    if name in PICTURES:
-        return SCALED if name == "picture-scales" else PICTURE
+    if name in IMAGES:
+        return SCALED if name == "image-scales" else IMAGE
     return (dim,)
 
 
@@ -83,7 +83,7 @@ def test_round_trip_and_shapes(name: str, dim: int, context_dim: int, dtype: tor
     x, c = rows(name, 50, dim, dtype), context_rows(50, context_dim, dtype)
     z, log_det = bijection(x, c)
     back, inverse_log_det = bijection.inverse(z, c)
-    assert z.shape == x.shape or name in ("picture-squeeze", "picture-flatten")
+    assert z.shape == x.shape or name in ("image-squeeze", "image-flatten")
     assert log_det.shape == inverse_log_det.shape == (50,)
     assert z.dtype == log_det.dtype == dtype
     if name in CIRCULAR:

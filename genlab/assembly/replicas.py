@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.assembly.training import Experiment
-from genlab.config import build
+from genlab.config import build, config_dir, locate
 from genlab.errors import UserError
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar
 from genlab.learning.gradient import GradientLearner
@@ -26,7 +26,6 @@ from genlab.runs.directory import RunDirectory
 
 __all__ = ["Replica", "Replicas", "alone"]
 
-STACKABLE = ("nice", "realnvp", "krnet", "nsf")
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
 
 
@@ -206,7 +205,7 @@ def _check_step(experiment: Experiment, replicas: int) -> None:
     if not experiment.model.stackable:
         raise UserError(
             f"trainer.replicas={replicas}: model={choices.model} takes its steps alone; "
-            f"choose from: {', '.join(STACKABLE)}, or sweep by -m seed=..."
+            f"choose from: {', '.join(_stackable())}, or sweep by -m seed=..."
         )
     if not (isinstance(learner, GradientLearner) and learner.stackable):
         raise UserError(
@@ -219,3 +218,15 @@ def _check_step(experiment: Experiment, replicas: int) -> None:
             f"trainer.replicas={replicas}: optimizer={choices.optimizer} does not treat each "
             "weight by itself; use optimizer=adam, or sweep by -m seed=..."
         )
+
+
+def _stackable() -> list[str]:
+    """What ``model=`` can be for replicas, as the families themselves say."""
+    names = []
+    for path in sorted((config_dir() / "model").glob("*.yaml")):
+        file = OmegaConf.load(path)
+        # One that chooses from other groups too stands for more than the section ``model``.
+        section = OmegaConf.select(file, "model", default=file)
+        if locate("model", section._target_).stackable:
+            names.append(path.stem)
+    return names

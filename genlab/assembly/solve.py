@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from genlab.config import OPTIONAL, READ, build
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.pde import Problem
+from genlab.pde import Grid, Problem
 from genlab.pinn import Network, Solver
 from genlab.pinn.figures import animate_stages, curves_figure, solution_figure, stages_figure
 from genlab.pinn.keeping import Keeper
@@ -167,20 +167,12 @@ class Solve(Experiment):
     def _solution(self, points: Float[Tensor, "n 2"]) -> Figure:
         self._place()
         domain, network = self.problem.domain, self.model
-        nodes = domain.grid(SIZE)
-        inside = domain.contains(nodes)
-        frame = network.frame(network.cast(nodes[inside]))
-
-        def field(values: Any) -> Float[Tensor, "size size"]:
-            filled = torch.full((SIZE**2,), torch.nan)
-            filled[inside] = values.cpu().float()
-            return filled.view(SIZE, SIZE)
-
-        exact = field(self.problem.exact(nodes[inside])) if self.problem.has_exact else None
+        grid = Grid(domain, SIZE)
+        frame = network.frame(network.cast(grid.x))
         return solution_figure(
-            field(network(frame.x)),
-            exact,
-            field(network.residual(frame).square()),
+            grid.field(network(frame.x)),
+            grid.field(self.problem.exact(grid.x)) if self.problem.has_exact else None,
+            grid.field(network.residual(frame).square()),
             points,
             domain,
         )

@@ -19,7 +19,7 @@ from genlab.bijections.logit import LogitTransform
 from genlab.bijections.lu_conv import LUConv
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.mixed import Mixed
-from genlab.bijections.multi_scale import PictureShape, multi_scale
+from genlab.bijections.multi_scale import ImageShape, multi_scale
 from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
 from genlab.bijections.permutation import Permutation
 from genlab.bijections.quantile import Logit, Probit, Quantile
@@ -59,6 +59,7 @@ __all__ = [
     "Gradient",
     "HalfFreeCoupling",
     "HalfSplit",
+    "ImageShape",
     "Inverse",
     "LUConv",
     "LULinear",
@@ -67,7 +68,6 @@ __all__ = [
     "Mixed",
     "PathCosts",
     "Permutation",
-    "PictureShape",
     "Probit",
     "Quantile",
     "RationalQuadratic",

@@ -15,7 +15,7 @@ __all__ = ["ActNorm"]
 class ActNorm(Bijection):
     """``z = x exp(s) + b`` (Kingma, Dhariwal, "Glow", 2018, section 3.1).
 
-    All pixels of a channel of a picture, ``[n, channels, h, w]``, share their scale and shift. The
+    All pixels of a channel of an image, ``[n, channels, h, w]``, share their scale and shift. The
     identity until `initialise` sees data; no hidden state switches on a first call.
 
     Args:
@@ -55,5 +55,5 @@ class ActNorm(Bijection):
 
 
 def _beside(values: Float[Tensor, " d"], x: Tensor) -> Tensor:
-    """One value for each channel, shaped to be combined with pictures."""
+    """One value for each channel, shaped to be combined with images."""
     return values if x.ndim == 2 else values.view(-1, *[1] * (x.ndim - 2))

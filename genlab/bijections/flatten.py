@@ -1,4 +1,4 @@
-"""Pictures as vectors."""
+"""Images as vectors."""
 
 from __future__ import annotations
 

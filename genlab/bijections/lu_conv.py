@@ -11,7 +11,7 @@ __all__ = ["LUConv"]
 
 
 class LUConv(LULinear):
-    """``z_p = L U x_p + b`` at each pixel ``p`` of a picture, ``[n, channels, h, w]``.
+    """``z_p = L U x_p + b`` at each pixel ``p`` of an image, ``[n, channels, h, w]``.
 
     ``log|det| = h w sum log U_ii`` (Kingma, Dhariwal, "Glow", 2018, section 3.2). It starts as the
     identity.

@@ -1,4 +1,4 @@
-"""Bijections of pictures, at one scale after another."""
+"""Bijections of images, at one scale after another."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from genlab.bijections.freeze import Freeze
 from genlab.bijections.inverse import Inverse
 from genlab.bijections.squeeze import Squeeze
 
-__all__ = ["PictureShape", "multi_scale"]
+__all__ = ["ImageShape", "multi_scale"]
 
-PictureShape = tuple[int, int, int]
+ImageShape = tuple[int, int, int]
 
 
 def multi_scale(
     event_shape: tuple[int, ...],
     scales: int,
-    layers: Callable[[PictureShape], Iterable[Bijection]],
+    layers: Callable[[ImageShape], Iterable[Bijection]],
 ) -> Iterator[Bijection]:
     """Squeeze, map, and factor out half of the channels; the other half goes on at the next scale.
 
     ``z = (z_1, ..., z_K)``: what leaves at an early scale is fine detail, and costs nothing at the
     later ones (Dinh, Sohl-Dickstein, Bengio, "Real NVP", 2017, section 3.6). Factored out means
-    frozen: the latent is put together again, as a picture of the shape that came in.
+    frozen: the latent is put together again, as an image of the shape that came in.
 
     Args:
         event_shape: Channels, height and width.
         scales: Number of scales K; height and width must be multiples of ``2^K``.
-        layers: What maps a squeezed picture of such a shape, from data to latent.
+        layers: What maps a squeezed image of such a shape, from data to latent.
 
     Raises:
-        ValueError: The event is no picture, or cannot be halved so many times.
+        ValueError: The event is no image, or cannot be halved so many times.
     """
     if len(event_shape) != 3:
         raise ValueError(
-            f"scales={scales}: expected pictures, [channels, height, width], got "
+            f"scales={scales}: expected images, [channels, height, width], got "
             f"{list(event_shape)}; scales=0 is for vectors"
         )
     channels, height, width = event_shape

@@ -65,7 +65,7 @@ class WholeSplit(HalfSplit):
 
 
 class ChannelSplit(HalfSplit):
-    """The two halves of the channels of a picture, ``[n, channels, h, w]``.
+    """The two halves of the channels of an image, ``[n, channels, h, w]``.
 
     Args:
         dim: Number of channels, at least 2.
@@ -81,12 +81,12 @@ class ChannelSplit(HalfSplit):
 class CheckerboardSplit(HalfSplit):
     """The fields of one colour of a checkerboard, and those of the other.
 
-    For a picture that `Squeeze` has brought to ``[n, 4 c, h, w]``: of the four pixels of each
+    For an image that `Squeeze` has brought to ``[n, 4 c, h, w]``: of the four pixels of each
     square, the two on the diagonal are of one colour (Dinh, Sohl-Dickstein, Bengio, "Real NVP",
     2017, figure 3). So networks see whole squares, and compute nothing that is masked afterwards.
 
     Args:
-        dim: Number of channels of the squeezed picture, ``4 c``.
+        dim: Number of channels of the squeezed image, ``4 c``.
         flip: Let the diagonal pixels be mapped, and the others pass.
     """
 

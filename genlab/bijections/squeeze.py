@@ -1,4 +1,4 @@
-"""Pictures of half the size, with four times the channels."""
+"""Images of half the size, with four times the channels."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ COMMANDS = {
     "plot": "draw a run's figures again",
     "show": "what a run is, how it stands, and what came out",
     "diff": "in what two runs differ",
-    "compare": "many runs in one table, page or picture",
+    "compare": "many runs in one table, page or figure",
     "board": "look at all runs in TensorBoard",
     "list": "what there is to choose from; `genlab list runs`: your runs",
     "clean": "remove the directories of failed runs",

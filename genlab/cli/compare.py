@@ -1,4 +1,4 @@
-"""``genlab compare PATH...``: many runs in one table, page or picture."""
+"""``genlab compare PATH...``: many runs in one table, page or figure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EXAMPLES = """\
 A row holds the runs that differ in their seeds only: mean ± standard deviation, the best on the
 same data marked. Columns are what differs; what follows from the columns before is left out."""
 
-PICTURES = (".png", ".pdf", ".svg")
+FIGURES = (".png", ".pdf", ".svg")
 FORMATS = {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}
 EACH = ("all",)
 
@@ -112,7 +112,7 @@ def _parse(words: list[str]) -> Namespace:
     if arguments.html is not None:
         check_output(arguments.html, (".html",), option="--html")
     if arguments.figure is not None:
-        check_output(arguments.figure, PICTURES, option="--figure")
+        check_output(arguments.figure, FIGURES, option="--figure")
     return arguments
 
 

@@ -1,4 +1,4 @@
-"""The picture of ``genlab compare --figure``: what each model makes of each target."""
+"""The figure of ``genlab compare --figure``: what each model makes of each target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def draw_densities(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> 
     """Draw a row a target and a column a model, each by the first seed of its runs.
 
     Args:
-        path: The picture's file.
+        path: The figure's file.
         groups: The runs.
         keys: What they are grouped by.
 

@@ -16,9 +16,10 @@ from genlab.errors import GenlabError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from genlab.assembly import Experiment
     from genlab.runs.directory import RunDirectory
 
-__all__ = ["fit", "near", "noted", "stages"]
+__all__ = ["announce", "fit", "near", "noted", "stages"]
 
 
 def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[str, float | None]:
@@ -38,25 +39,36 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
     """
     from genlab.assembly import from_config
     from genlab.config import names
-    from genlab.learning.trainer import device_name
 
     experiment = from_config(config, run)
     if is_first():
-        parameters = sum(tensor.numel() for tensor in experiment.model.parameters())
-        print_config(
-            config,
-            parameters=parameters,
-            device=device_name(config.trainer.accelerator),
-            run=near(run.path),
-        )
-        for remark in experiment.data.remarks:
-            print(f"note: {remark}", file=sys.stderr)
+        announce(config, experiment, run.path)
     with noted(run), stages():
         metrics = experiment.fit(resume=resume)
     if is_first():
         title = f"{' on '.join(names(config.choices))}: {near(run.path)}"
         print_metrics(metrics, title, likelihood=experiment.likelihood)
     return metrics
+
+
+def announce(config: DictConfig, experiment: Experiment, place: Path) -> None:
+    """Say what is about to be trained, and what there is to know of its data.
+
+    Args:
+        config: The configuration.
+        experiment: What came of it; of replicas, the first.
+        place: Where it is kept.
+    """
+    from genlab.learning.trainer import device_name
+
+    print_config(
+        config,
+        parameters=sum(tensor.numel() for tensor in experiment.model.parameters()),
+        device=device_name(config.trainer.accelerator),
+        run=near(place),
+    )
+    for remark in experiment.data.remarks:
+        print(f"note: {remark}", file=sys.stderr)
 
 
 @contextmanager

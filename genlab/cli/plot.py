@@ -12,7 +12,7 @@ __all__ = ["run"]
 
 EXAMPLES = """\
   genlab plot latest                 into the run's own folder figures/
-  genlab plot latest -o pictures/
+  genlab plot latest -o figures/
   genlab plot latest --animate       how a continuous flow moves, as a GIF"""
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab.cli.fitting import near, stages
-from genlab.cli.report import print_config
+from genlab.cli.fitting import announce, near, stages
 from genlab.cli.run_table import print_runs
 from genlab.errors import RunError
 
@@ -30,18 +28,9 @@ def fit_replicas(config: DictConfig, folder: Path) -> None:
         Interrupted: A signal stopped them.
     """
     from genlab.assembly import Replicas
-    from genlab.learning.trainer import device_name
 
     replicas = Replicas(config, folder)
-    first = replicas.runs[0].experiment
-    print_config(
-        config,
-        parameters=sum(tensor.numel() for tensor in first.model.parameters()),
-        device=device_name(config.trainer.accelerator),
-        run=near(folder),
-    )
-    for remark in first.data.remarks:
-        print(f"note: {remark}", file=sys.stderr)
+    announce(config, replicas.runs[0].experiment, folder)
     try:
         with stages():
             replicas.fit()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
 from genlab.cli.processes import is_first
@@ -17,7 +17,7 @@ from genlab.runs.status import effective_state, read_status
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["run"]
+__all__ = ["apply", "run"]
 
 EXAMPLES = """\
   genlab resume latest
@@ -49,7 +49,7 @@ def run(words: list[str]) -> int:
     read_manifest(directory)
     # The processes that help the first one find the run as that one goes on with it.
     if is_first() and not arguments.force:
-        refuse_running(directory)
+        _refuse_running(directory)
     if not directory.last.exists():
         raise UserError(
             f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
@@ -59,16 +59,8 @@ def run(words: list[str]) -> int:
     before = flatten(plain(config))
     apply(config, arguments.overrides)
     check(config)
-    planned = before[MAX_STEPS]
-    if is_first() and is_finished(directory, planned, config, arguments.overrides):
-        reached = read_status(directory)["step"]
-        limits = [key for key in LIMITS if before.get(key) is not None]
-        early = bool(limits) and reached < planned
-        further = [f"{key}=null" for key in limits] if early else [f"{MAX_STEPS}={2 * planned}"]
-        print(
-            f"{directory.path} is done, at step {reached} of {planned}.\n"
-            f"To go further: genlab resume {directory.path} {' '.join(further)}"
-        )
+    if is_first() and _is_finished(directory, before[MAX_STEPS], config, arguments.overrides):
+        print(_how_further(directory, before))
         return 0
 
     from genlab.cli.fitting import fit
@@ -77,12 +69,24 @@ def run(words: list[str]) -> int:
     # A damaged checkpoint is noticed before the run's own files are touched.
     reached = load_checkpoint(directory.last)["step"]
     if config.trainer.max_steps < reached:
-        raise too_few(config.trainer.max_steps, reached)
+        raise _too_few(config.trainer.max_steps, reached)
     fit(config, directory, resume=True)
     return 0
 
 
-def refuse_running(directory: RunDirectory) -> None:
+def _how_further(directory: RunDirectory, config: Mapping[str, Any]) -> str:
+    """That a run is done, and what would take it further: it may have reached another limit."""
+    reached, planned = read_status(directory)["step"], config[MAX_STEPS]
+    limits = [key for key in LIMITS if config.get(key) is not None]
+    early = bool(limits) and reached < planned
+    further = [f"{key}=null" for key in limits] if early else [f"{MAX_STEPS}={2 * planned}"]
+    return (
+        f"{directory.path} is done, at step {reached} of {planned}.\n"
+        f"To go further: genlab resume {directory.path} {' '.join(further)}"
+    )
+
+
+def _refuse_running(directory: RunDirectory) -> None:
     """Leave a run alone that another process is at.
 
     Raises:
@@ -121,7 +125,7 @@ def apply(config: DictConfig, overrides: Sequence[str]) -> None:
         OmegaConf.update(config, key, OmegaConf.select(OmegaConf.from_dotlist([word]), key))
 
 
-def is_finished(
+def _is_finished(
     directory: RunDirectory, planned: int, config: DictConfig, overrides: Sequence[str]
 ) -> bool:
     """Whether a run is done and nothing that was changed lets it go further.
@@ -135,11 +139,11 @@ def is_finished(
     reached = status["step"] if status["step"] is not None else planned
     wanted = config.trainer.max_steps
     if any(word.startswith(f"{MAX_STEPS}=") for word in overrides) and wanted <= reached:
-        raise too_few(wanted, reached)
+        raise _too_few(wanted, reached)
     return not overrides or wanted <= reached
 
 
-def too_few(wanted: int, reached: int) -> UserError:
+def _too_few(wanted: int, reached: int) -> UserError:
     return UserError(
         f"{MAX_STEPS}={wanted}: the run is at step {reached} already; expected a larger number"
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genlab.data import DataModule
+    from genlab.densities import Density
 
 __all__ = ["run"]
 
@@ -21,8 +22,8 @@ EXAMPLES = """\
   genlab sample latest                        a few rows to look at
   genlab sample latest -n 1000 -o new.csv
   genlab sample latest -n 1000 -o new.npz --seed 1    the array is called x
-  genlab sample latest -n 5000 -o new.png             a picture of points in the plane
-  genlab sample latest -n 64 -o grid.png              a grid of pictures
+  genlab sample latest -n 5000 -o new.png             a figure of points in the plane
+  genlab sample latest -n 64 -o grid.png              a grid of images
   genlab sample latest --condition 7 -n 64 -o 7.png   of one class
   genlab sample latest --condition "a=1.5,b=2"        given values of a table's columns
   genlab sample latest --condition rows.csv -n 10     10 for each row of a file
@@ -55,17 +56,7 @@ def run(words: list[str]) -> int:
         context = context.repeat_interleave(arguments.n or 1, 0)
         n = len(context)
 
-    import torch
-
-    from genlab.cli.points import write_table
-    from genlab.evaluation.inference import draw_samples, inference
-
-    generator = torch.Generator()
-    # Short enough to be typed again.
-    used = generator.seed() % 2**31 if arguments.seed is None else arguments.seed
-    generator.manual_seed(used)
-    with inference(model, generator):
-        x = draw_samples(model, n, context, generator=generator).cpu()
+    x, used = _drawn(model, n, context, arguments.seed)
     print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
     data = experiment.data
@@ -73,19 +64,37 @@ def run(words: list[str]) -> int:
     names = _names(data, x)
     if arguments.output is None:
         _show(rows, names)
-    elif arguments.output.suffix == ".csv":
+        return 0
+    if arguments.output.suffix == ".csv":
+        from genlab.cli.points import write_table
+
         write_table(arguments.output, names, rows.numpy())
     else:
         _write(arguments.output, x, x if data.columns is None else rows)
-    if arguments.output is not None:
-        print(f"wrote {arguments.output}")
+    print(f"wrote {arguments.output}")
     return 0
+
+
+def _drawn(
+    model: Density, n: int, context: Tensor | None, chosen: int | None
+) -> tuple[Tensor, int]:
+    """Samples on the CPU, and the seed that gives them again: the chosen one, or any."""
+    import torch
+
+    from genlab.evaluation.inference import draw_samples, inference
+
+    generator = torch.Generator()
+    # Short enough to be typed again.
+    used = generator.seed() % 2**31 if chosen is None else chosen
+    generator.manual_seed(used)
+    with inference(model, generator):
+        return draw_samples(model, n, context, generator=generator).cpu(), used
 
 
 def _check_shown(event_shape: tuple[int, ...]) -> None:
     if event_shape != (2,) and len(event_shape) != 3:
         raise UserError(
-            f"-o: a .png shows points in the plane or pictures, but the samples have shape "
+            f"-o: a .png shows points in the plane or images, but the samples have shape "
             f"{list(event_shape)}; write them to .npz, .npy or .csv"
         )
 
@@ -124,10 +133,10 @@ def _write(path: Path, x: Tensor, rows: Tensor) -> None:
         elif path.suffix == ".npy":
             np.save(temporary, rows.numpy())
         else:
-            _picture(temporary, x)
+            _draw(temporary, x)
 
 
-def _picture(path: Path, x: Tensor) -> None:
+def _draw(path: Path, x: Tensor) -> None:
     if x.ndim == 4:
         _grid(path, x)
         return
@@ -150,7 +159,7 @@ def _grid(path: Path, x: Tensor) -> None:
 
     from genlab.evaluation.figures.mosaic import mosaic
 
-    picture = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
-    zoom = max(1, 512 // max(picture.shape[:2]))
-    picture = picture.repeat(zoom, 0).repeat(zoom, 1)
-    matplotlib.image.imsave(path, np.ascontiguousarray(picture), cmap="gray", vmin=0, vmax=1)
+    image = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
+    zoom = max(1, 512 // max(image.shape[:2]))
+    image = image.repeat(zoom, 0).repeat(zoom, 1)
+    matplotlib.image.imsave(path, np.ascontiguousarray(image), cmap="gray", vmin=0, vmax=1)

@@ -93,21 +93,7 @@ def _run(
     made: Collection[Path],
     fail_fast: bool,
 ) -> int:
-    from omegaconf import OmegaConf, read_write
-
-    directory = SweepDirectory(Path(config.hydra.sweep.dir).absolute())
-    with read_write(config):
-        # Claimed once: the other processes take it as it is.
-        config.hydra.sweep.dir = str(directory.path)
-        config.hydra.run.dir = str(directory.path)
-    directory.plan(jobs)
-    OmegaConf.save(config, directory.path / "multirun.yaml")
-    with read_write(config):
-        # Jobs are composed the same whatever launches them; for most it is another process, where
-        # the plugin would register its own file of the launcher beside that of genlab.
-        config.hydra.overrides.hydra = [
-            word for word in config.hydra.overrides.hydra if not LAUNCHER.match(word)
-        ]
+    directory = _prepared(config, jobs)
     task = SweepJob(
         directory,
         arguments,
@@ -137,6 +123,26 @@ def _run(
             "sweep.skip_done=true runs those alone"
         )
     return 0
+
+
+def _prepared(config: Any, jobs: Sequence[Job]) -> SweepDirectory:
+    """The directory of the sweep, with its plan; the configuration is made fit for the jobs."""
+    from omegaconf import OmegaConf, read_write
+
+    directory = SweepDirectory(Path(config.hydra.sweep.dir).absolute())
+    with read_write(config):
+        # Claimed once: the other processes take it as it is.
+        config.hydra.sweep.dir = str(directory.path)
+        config.hydra.run.dir = str(directory.path)
+    directory.plan(jobs)
+    OmegaConf.save(config, directory.path / "multirun.yaml")
+    with read_write(config):
+        # Jobs are composed the same whatever launches them; for most it is another process, where
+        # the plugin would register its own file of the launcher beside that of genlab.
+        config.hydra.overrides.hydra = [
+            word for word in config.hydra.overrides.hydra if not LAUNCHER.match(word)
+        ]
+    return directory
 
 
 def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:

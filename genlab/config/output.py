@@ -1,11 +1,16 @@
-"""The resolver ``${genlab.claim:ROOT,DAY,NAME}``: a run directory of its own for each process."""
+"""The resolver ``${genlab.claim:ROOT,DAY,NAME}``: a run directory of its own for each process.
+
+And ``${genlab.name:}``, what the run is called by, as a part of NAME.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from genlab.config.stored import names
+from genlab.config.unused import learns_no_model
 from genlab.runs.directory import claim
 
 __all__ = ["register_claim"]
@@ -26,6 +31,7 @@ def register_claim(*, make: bool) -> set[Path]:
     claims = Claims(make=make)
     # The cache travels with the configuration to the processes of a sweep.
     OmegaConf.register_new_resolver("genlab.claim", claims, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("genlab.name", _name, replace=True)
     return claims.made
 
 
@@ -53,3 +59,11 @@ class Claims:
                 self.made.add(path.resolve())
             self._given[key] = str(path)
         return self._given[key]
+
+
+def _name(*, _root_: DictConfig) -> str:
+    """What learns, and what from, as long as the configuration is still as Hydra composed it."""
+    choices = dict(_root_.hydra.runtime.choices)
+    if learns_no_model(_root_):
+        choices["model"] = None
+    return "-".join(names(choices))

@@ -15,7 +15,7 @@ from genlab.config.keys import split
 from genlab.config.signature import locate, signature
 from genlab.errors import UnusedError
 
-__all__ = ["OPTIONAL", "drop_unused"]
+__all__ = ["OPTIONAL", "drop_unused", "learns_no_model"]
 
 OPTIONAL = ("optimizer", "schedule")
 # How a family learns by itself, and the parts that it is made of.
@@ -39,13 +39,19 @@ def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
     _drop_sections(config, overrides)
 
 
+def learns_no_model(config: DictConfig) -> bool:
+    """Whether the sampler of a solve learns no model."""
+    sampler = _target(config, "sampler")
+    return sampler is not None and "model" not in signature(sampler).parameters
+
+
 def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
     """The way a family learns by itself, and the model where the sampler learns none."""
     _refuse(LEARNING, overrides, "sampler.fit says how a model is taught")
     unread: tuple[str, ...] = LEARNING
-    sampler = _target(config, "sampler")
-    if sampler is not None and "model" not in signature(sampler).parameters:
-        _refuse(("model", *PARTS), overrides, f"{sampler.__name__} learns no model")
+    if learns_no_model(config):
+        name = _target(config, "sampler").__name__
+        _refuse(("model", *PARTS), overrides, f"{name} learns no model")
         unread = (*LEARNING, "model", *PARTS)
     with open_dict(config):
         for section in unread:

@@ -5,10 +5,10 @@ from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.idx_files import IDXFiles
 from genlab.data.image_data import ImageData
 from genlab.data.image_folder import ImageFolder
+from genlab.data.image_stream import ImageStream
+from genlab.data.images import Images, ImageSource, Splits
 from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
 from genlab.data.module import DataModule
-from genlab.data.picture_stream import PictureStream
-from genlab.data.pictures import Pictures, PictureSource, Splits
 from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
 from genlab.data.table_data import TableData
 from genlab.data.table_file import TableFile
@@ -26,11 +26,11 @@ __all__ = [
     "IDXFiles",
     "ImageData",
     "ImageFolder",
+    "ImageSource",
+    "ImageStream",
+    "Images",
     "MiniBooNE",
     "NoSamples",
-    "PictureSource",
-    "PictureStream",
-    "Pictures",
     "Power",
     "Sets",
     "ShuffledSet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from sklearn.datasets import load_digits
 
-from genlab.data.pictures import Pictures, PictureSource, Splits
+from genlab.data.images import Images, ImageSource, Splits
 from genlab.randomness import generator
 
 __all__ = ["Digits"]
@@ -13,8 +13,8 @@ __all__ = ["Digits"]
 VALIDATION, TEST = 200, 360
 
 
-class Digits(PictureSource):
-    """1,797 pictures of 8x8 in 17 grey levels (Alpaydin, Kaynak, UCI repository, 1998).
+class Digits(ImageSource):
+    """1,797 images of 8x8 in 17 grey levels (Alpaydin, Kaynak, UCI repository, 1998).
 
     They stand in the order of their writers; one fixed shuffle splits them into 1,237 to train on,
     200 to validate and 360 to test on.
@@ -24,7 +24,7 @@ class Digits(PictureSource):
         bunch = load_digits()
         levels = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]
         order = torch.randperm(len(levels), generator=generator(0, "digits"))
-        whole = Pictures(levels[order], torch.from_numpy(bunch.target).long()[order])
+        whole = Images(levels[order], torch.from_numpy(bunch.target).long()[order])
         return Splits(
             whole.rows(slice(VALIDATION + TEST, None)),
             whole.rows(slice(VALIDATION)),

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from genlab.data.pictures import Pictures, PictureSource, Splits
+from genlab.data.images import Images, ImageSource, Splits
 from genlab.errors import UserError
 
 __all__ = ["IDXFiles"]
@@ -25,11 +25,11 @@ NAMES = {
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
 VALIDATION = 10_000
-"""The last so many training pictures are validated on."""
+"""The last so many training images are validated on."""
 
 
-class IDXFiles(PictureSource):
-    """Four gzipped IDX files (LeCun, Cortes, Burges, 1998): 50,000 + 10,000 + 10,000 pictures.
+class IDXFiles(ImageSource):
+    """Four gzipped IDX files (LeCun, Cortes, Burges, 1998): 50,000 + 10,000 + 10,000 images.
 
     They are taken from ``root``, or ``root/name``, where they lie there. Those that do not are
     downloaded to ``root/name``, from the first mirror that has them, and kept; a file counts only
@@ -51,12 +51,12 @@ class IDXFiles(PictureSource):
         self.md5 = md5
 
     def read(self) -> Splits:
-        train, test = (self._pictures(*names) for names in NAMES.values())
+        train, test = (self._images(*names) for names in NAMES.values())
         return Splits(train.rows(slice(-VALIDATION)), train.rows(slice(-VALIDATION, None)), test)
 
-    def _pictures(self, images: str, labels: str) -> Pictures:
+    def _images(self, images: str, labels: str) -> Images:
         levels = read_idx(self._find(images))[:, None]
-        return Pictures(levels, read_idx(self._find(labels)).long())
+        return Images(levels, read_idx(self._find(labels)).long())
 
     def _find(self, file: str) -> Path:
         own, expected = self.root / self.name / file, self.md5[file]

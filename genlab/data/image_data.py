@@ -1,4 +1,4 @@
-"""Pictures as data: quantised levels made continuous, or black and white."""
+"""Images as data: quantised levels made continuous, or black and white."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from genlab.bijections.logit import LogitTransform
 from genlab.bijections.standardise import Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.data.image_folder import folder_facts
+from genlab.data.image_stream import ImageStream, Render, uniform
+from genlab.data.images import Images, ImageSource
 from genlab.data.module import DataModule
-from genlab.data.picture_stream import PictureStream, Render, uniform
-from genlab.data.pictures import Pictures, PictureSource
 from genlab.data.streams import ShuffledSet, Stream
 from genlab.errors import UserError
 from genlab.randomness import generator
@@ -32,11 +32,11 @@ Condition = Literal["label", "low_resolution"]
 
 
 class ImageData(DataModule):
-    """Pictures of L levels a number, as points of the unit cube: ``x = (level + u) / L``.
+    """Images of L levels a number, as points of the unit cube: ``x = (level + u) / L``.
 
-    With u uniform in (0, 1), drawn anew each time a picture is seen, the mean log-density of x
+    With u uniform in (0, 1), drawn anew each time an image is seen, the mean log-density of x
     bounds that of the levels from below (Theis, van den Oord, Bethge, "A note on the evaluation of
-    generative models", 2016). Pictures to validate and test on have one u each, the same in every
+    generative models", 2016). Images to validate and test on have one u each, the same in every
     run, so that runs compare.
 
     Black and white, x is 0 or 1 and a model gives masses, not densities: 1 with probability
@@ -45,33 +45,33 @@ class ImageData(DataModule):
     ("threshold").
 
     Args:
-        source: Where the pictures come from, with their split.
+        source: Where the images come from, with their split.
         event_shape: Channels, height and width.
         levels: L.
         classes: Number of classes; 0 where there are no labels.
         labels: Number of classes that a model is conditioned on; follows from ``condition``.
         context_dim: Length of the context vector; follows from ``condition``.
-        train_size: The first so many pictures to train on; None for all.
+        train_size: The first so many images to train on; None for all.
         val_size: To validate on.
         test_size: To test on.
-        batch_size: Pictures that one training step sees, in each process.
+        batch_size: Images that one training step sees, in each process.
         alpha: Of the logit transform in front of the model; None for none.
         standardise: Let the model work on numbers of zero mean and unit variance, each one of a
-            picture by itself, after the logit.
-        dequantise: u is ``fresh`` at each sight, or ``fixed`` for each picture, as EM wants it.
-        binarise: How pictures become black and white; None to keep their levels.
-        condition: What a model is conditioned on: the ``label``, or the picture in
+            image by itself, after the logit.
+        dequantise: u is ``fresh`` at each sight, or ``fixed`` for each image, as EM wants it.
+        binarise: How images become black and white; None to keep their levels.
+        condition: What a model is conditioned on: the ``label``, or the image in
             ``low_resolution``; None for nothing.
         factor: How many times smaller that is, on both sides.
         seed: The run's seed.
 
     Raises:
-        UserError: The source has other pictures, or options contradict each other.
+        UserError: The source has other images, or options contradict each other.
     """
 
     def __init__(
         self,
-        source: PictureSource,
+        source: ImageSource,
         *,
         event_shape: Sequence[PositiveInt],
         levels: PositiveInt,
@@ -131,14 +131,14 @@ class ImageData(DataModule):
         return Compose(layers) if layers else None
 
     @cached_property
-    def pictures(self) -> tuple[Pictures, Pictures, Pictures]:
-        """The levels of all pictures, to train, validate and test on."""
+    def images(self) -> tuple[Images, Images, Images]:
+        """The levels of all images, to train, validate and test on."""
         splits = self.source.read()
         for part in splits:
             if part.levels.shape[1:] != self.event_shape or int(part.levels.max()) >= self.depth:
                 raise UserError(
                     f"data.event_shape={list(self.event_shape)}, data.levels={self.depth}: the "
-                    f"pictures are {list(part.levels.shape[1:])}, up to {part.levels.max()}"
+                    f"images are {list(part.levels.shape[1:])}, up to {part.levels.max()}"
                 )
         parts = (splits.train, _mixed(splits.validation), _mixed(splits.test))
         train, validation, test = (
@@ -148,11 +148,11 @@ class ImageData(DataModule):
 
     @cached_property
     def stream(self) -> Stream:
-        pictures = self.pictures[0]
+        images = self.images[0]
         if self.binarise in ("static", "threshold") or self.dequantise == "fixed":
             assert self.training_set is not None
             return ShuffledSet(self.training_set, seed=self.seed)
-        return PictureStream(pictures.levels, self._render, self._context(pictures), seed=self.seed)
+        return ImageStream(images.levels, self._render, self._context(images), seed=self.seed)
 
     @cached_property
     def training_set(self) -> Batch | None:
@@ -168,7 +168,7 @@ class ImageData(DataModule):
 
     @property
     def labelled(self) -> Batch | None:
-        labels = self.pictures[0].labels
+        labels = self.images[0].labels
         if labels is None:
             return None
         assert self.training_set is not None
@@ -181,7 +181,7 @@ class ImageData(DataModule):
         return partial(low_resolution, factor=self.factor)
 
     def first_rows(self, n: int = 10_000) -> Batch:
-        return self.stream.rows(0, min(n, len(self.pictures[0].levels)))
+        return self.stream.rows(0, min(n, len(self.images[0].levels)))
 
     @property
     def _render(self) -> Render:
@@ -205,16 +205,16 @@ class ImageData(DataModule):
         return (levels.float() > (self.depth - 1) / 2).float()
 
     def _fixed(self, part: int, purpose: str) -> Batch:
-        pictures = self.pictures[part]
+        images = self.images[part]
         # Of no seed: the same in every run.
-        u = uniform(tuple(pictures.levels.shape), generator(0, purpose))
-        return Batch(self._render(pictures.levels, u), self._context(pictures))
+        u = uniform(tuple(images.levels.shape), generator(0, purpose))
+        return Batch(self._render(images.levels, u), self._context(images))
 
-    def _context(self, pictures: Pictures) -> Shaped[Tensor, "n ..."] | None:
+    def _context(self, images: Images) -> Shaped[Tensor, "n ..."] | None:
         if self.condition == "label":
-            return pictures.labels
+            return images.labels
         if self.condition == "low_resolution":
-            return low_resolution((pictures.levels + 0.5) / self.depth, self.factor)
+            return low_resolution((images.levels + 0.5) / self.depth, self.factor)
         return None
 
 
@@ -223,21 +223,21 @@ def low_resolution(x: Float[Tensor, "n c h w"], factor: int) -> Float[Tensor, "n
     return avg_pool2d(x, factor).flatten(1)
 
 
-def _mixed(pictures: Pictures) -> Pictures:
+def _mixed(images: Images) -> Images:
     """In an order of no meaning, always the same: the first rows stand for all.
 
     As published, the first half of MNIST's test set comes from other writers than the second.
     """
-    n = len(pictures.levels)
-    return pictures.rows(torch.randperm(n, generator=generator(0, "held-out pictures")))
+    n = len(images.levels)
+    return images.rows(torch.randperm(n, generator=generator(0, "held-out pictures")))
 
 
 def _context_facts(
     event_shape: Sequence[int], classes: int, condition: str | None, factor: int
 ) -> dict[str, int]:
-    """``labels`` and ``context_dim`` that a condition makes of these pictures."""
+    """``labels`` and ``context_dim`` that a condition makes of these images."""
     if condition == "label" and not classes:
-        raise UserError("data.condition=label: these pictures have no labels")
+        raise UserError("data.condition=label: these images have no labels")
     if condition != "low_resolution":
         return {"labels": classes if condition == "label" else 0, "context_dim": 0}
     channels, height, width = event_shape

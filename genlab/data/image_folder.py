@@ -1,4 +1,4 @@
-"""A user's own pictures, from a folder."""
+"""A user's own images, from a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from genlab.bounds import PositiveInt
-from genlab.data.pictures import Pictures, PictureSource, Splits
+from genlab.data.images import Images, ImageSource, Splits
 from genlab.errors import UserError
 from genlab.randomness import generator
 
@@ -21,17 +21,17 @@ __all__ = ["ImageFolder", "folder_facts"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 HELD_OUT = 10
-"""One picture in so many is validated on, and as many are tested on."""
+"""One image in so many is validated on, and as many are tested on."""
 
 
-class ImageFolder(PictureSource):
-    """All pictures below a folder, ``FOLDER/CLASS/*.png`` or, without classes, ``FOLDER/*.png``.
+class ImageFolder(ImageSource):
+    """All images below a folder, ``FOLDER/CLASS/*.png`` or, without classes, ``FOLDER/*.png``.
 
     One fixed shuffle of their names in order leaves a tenth to validate and a tenth to test on.
 
     Args:
         path: The folder.
-        size: Height and width that pictures are scaled and cropped to; None where all are alike.
+        size: Height and width that images are scaled and cropped to; None where all are alike.
         grey: One channel instead of three.
     """
 
@@ -55,7 +55,7 @@ class ImageFolder(PictureSource):
         if names:
             numbers = {name: number for number, name in enumerate(names)}
             labels = torch.tensor([numbers[file.parent.name] for file in files])
-        whole = Pictures(torch.stack(arrays), labels)
+        whole = Images(torch.stack(arrays), labels)
         held_out = max(1, len(files) // HELD_OUT)
         whole = whole.rows(torch.randperm(len(files), generator=generator(0, "image folder")))
         return Splits(
@@ -66,10 +66,10 @@ class ImageFolder(PictureSource):
 
 
 def folder_facts(path: str, *, size: Sequence[int] | None, grey: bool) -> dict[str, Any]:
-    """The shape of the first picture, and the number of classes.
+    """The shape of the first image, and the number of classes.
 
     Raises:
-        UserError: There are too few pictures in the folder, or the first one is none.
+        UserError: There are too few images in the folder, or the first one is none.
     """
     files, names = _listed(Path(path))
     first = _read(files[0], None if size is None else _height_and_width(size), grey)
@@ -77,7 +77,7 @@ def folder_facts(path: str, *, size: Sequence[int] | None, grey: bool) -> dict[s
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files, in order, and the names of the classes; none where pictures lie in the folder."""
+    """The files, in order, and the names of the classes; none where images lie in the folder."""
     if not folder.is_dir():
         raise UserError(f"data.path={folder}: no such folder")
     files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES]
@@ -93,7 +93,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[str]]:
         names = sorted({file.parent.name for file in files})
     if len(files) < HELD_OUT:
         raise UserError(
-            f"data.path={folder}: expected at least {HELD_OUT} pictures, in it or in a folder for "
+            f"data.path={folder}: expected at least {HELD_OUT} images, in it or in a folder for "
             f"each class, found {len(files)} ({', '.join(SUFFIXES)})"
         )
     return files, names
@@ -101,10 +101,10 @@ def _listed(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _read(file: Path, size: tuple[int, int] | None, grey: bool) -> UInt8[Tensor, "c h w"]:
     try:
-        with Image.open(file) as picture:
-            plain = picture.convert("L" if grey or picture.mode in ("1", "L") else "RGB")
+        with Image.open(file) as image:
+            plain = image.convert("L" if grey or image.mode in ("1", "L") else "RGB")
     except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"data.path: {file} is no picture ({error})") from None
+        raise UserError(f"data.path: {file} is no image ({error})") from None
     pixels = np.array(plain if size is None else ImageOps.fit(plain, (size[1], size[0])))
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
 

@@ -20,10 +20,10 @@ from genlab.targets.target import Target
 
 __all__ = ["DataModule"]
 
-# Rows that are validated at once, and numbers: of pictures a network makes many channels.
+# Rows that are validated at once, and numbers: of images a network makes many channels.
 EVALUATION_BATCH = 8192
 EVALUATION_NUMBERS = 2**18
-# Numbers of a chunk that lie in memory at once, 128 MB: large pictures make shorter chunks.
+# Numbers of a chunk that lie in memory at once, 128 MB: large images make shorter chunks.
 CHUNK = 2**25
 
 
@@ -46,7 +46,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     Attributes:
         target: The distribution that the data come from, or None where only data are known.
-        levels: Number of values that each number of a quantised picture takes; None for others.
+        levels: Number of values that each number of a quantised image takes; None for others.
         masses: Whether data are black and white, so that a model has to give masses, not densities.
         columns: Names of the coordinates of a sample; None where they have none.
         context_columns: Names of the coordinates of a context vector; none without one.
@@ -101,7 +101,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     @property
     def reduction(self) -> Callable[[Tensor], Tensor] | None:
-        """What makes the small pictures that a model is given, flattened, of pictures."""
+        """What makes the small images that a model is given, flattened, of images."""
         return None
 
     @property

@@ -19,7 +19,7 @@ def precede(model: Density, data: DataModule) -> None:
     """
     if data.masses and not model.masses:
         raise UserError(
-            f"data.binarise: black and white pictures have masses, and {type(model).__name__} "
+            f"data.binarise: black and white images have masses, and {type(model).__name__} "
             "gives densities; use model=vae observation=bernoulli"
         )
     if data.standardise_context:

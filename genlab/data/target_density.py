@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.densities.density import Density
+from genlab.densities.parameterless import Parameterless
 from genlab.targets.target import Target
 
 __all__ = ["TargetDensity"]
 
 
-class TargetDensity(Density):
+class TargetDensity(Parameterless):
     """What a target samples, and its exact density where that is known.
 
     The target's constants keep their own precision: they are no part of the model's state, and
@@ -23,13 +23,9 @@ class TargetDensity(Density):
         name: What it is called in a configuration.
     """
 
-    origin: Float[Tensor, "*event"]
-
     def __init__(self, target: Target, *, name: str) -> None:
         super().__init__(target.event_shape)
         self.name = name
-        # Carries the device and the type that samples are drawn in; never saved.
-        self.register_buffer("origin", torch.zeros(target.event_shape), persistent=False)
         self._hidden = (target,)
 
     @property

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from genlab.densities.density import Density
+from genlab.densities.parameterless import Parameterless
 
 __all__ = ["Cylinder"]
 
 
-class Cylinder(Density):
+class Cylinder(Parameterless):
     """Angles are uniform on ``[-pi, pi)``, the other coordinates ``N(0, 1)``; all independent.
 
     An angle stands for itself modulo ``2 pi``: the density is the same for all its values.
@@ -24,13 +24,10 @@ class Cylinder(Density):
     """
 
     angle: Bool[Tensor, " d"]
-    origin: Float[Tensor, " d"]
 
     def __init__(self, circular: Sequence[bool]) -> None:
         super().__init__((len(circular),))
         self.register_buffer("angle", torch.tensor(circular), persistent=False)
-        # Carries the device and the type that samples are drawn in; never saved.
-        self.register_buffer("origin", torch.zeros(len(circular)), persistent=False)
         angles = sum(circular)
         self.log_normaliser = (angles + (len(circular) - angles) / 2) * math.log(2 * math.pi)
 

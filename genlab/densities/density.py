@@ -39,7 +39,7 @@ class Density(nn.Module, ABC):
         masses: Whether it gives masses of data in {0, 1}, not densities.
         stackable: Whether `log_prob` is the same operations whatever the numbers are, without
             random ones, so that many models can be evaluated by one pass.
-        test_samples: Log-densities that a number or a picture of an evaluation may cost: fewer
+        test_samples: Log-densities that a number or a figure of an evaluation may cost: fewer
             where each is slow.
     """
 

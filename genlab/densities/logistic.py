@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from genlab.densities.density import Density
+from genlab.densities.parameterless import Parameterless
 
 __all__ = ["StandardLogistic"]
 
 
-class StandardLogistic(Density):
+class StandardLogistic(Parameterless):
     """``p(x) = prod sigmoid(x_i) sigmoid(-x_i)`` on arrays of shape ``event_shape``.
 
     Its tails are exponential: a shift in the tails changes the density by a bounded factor.
@@ -20,13 +20,6 @@ class StandardLogistic(Density):
     Args:
         event_shape: Shape of one sample.
     """
-
-    origin: Float[Tensor, "*event"]
-
-    def __init__(self, event_shape: tuple[int, ...]) -> None:
-        super().__init__(event_shape)
-        # Carries the device and the type that samples are drawn in; never saved.
-        self.register_buffer("origin", torch.zeros(event_shape), persistent=False)
 
     def _log_prob(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None

@@ -8,24 +8,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.densities.density import Density
+from genlab.densities.parameterless import Parameterless
 
 __all__ = ["StandardNormal"]
 
 
-class StandardNormal(Density):
+class StandardNormal(Parameterless):
     """``N(0, I)`` on arrays of shape ``event_shape``.
 
     Args:
         event_shape: Shape of one sample.
     """
 
-    origin: Float[Tensor, "*event"]
-
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__(event_shape)
-        # Carries the device and the type that samples are drawn in; never saved.
-        self.register_buffer("origin", torch.zeros(event_shape), persistent=False)
         self.log_normaliser = 0.5 * math.prod(event_shape) * math.log(2 * math.pi)
 
     def _log_prob(

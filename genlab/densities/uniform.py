@@ -8,24 +8,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.densities.density import Density
+from genlab.densities.parameterless import Parameterless
 
 __all__ = ["Uniform"]
 
 
-class Uniform(Density):
+class Uniform(Parameterless):
     """The uniform density on the cube ``[-sqrt 3, sqrt 3]^d``: mean 0 and variance 1.
 
     Args:
         event_shape: Shape of one sample.
     """
 
-    origin: Float[Tensor, "*event"]
-
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__(event_shape)
-        # Carries the device and the type that samples are drawn in; never saved.
-        self.register_buffer("origin", torch.zeros(event_shape), persistent=False)
         self.bound = math.sqrt(3)
         self.log_volume = math.prod(event_shape) * math.log(2 * self.bound)
 

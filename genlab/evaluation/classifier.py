@@ -1,4 +1,4 @@
-"""A small classifier of a set's own pictures: its features are what samples are judged in."""
+"""A small classifier of a set's own images: its features are what samples are judged in."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FEATURES = 32
 STEPS = 1500
 BATCH = 128
 VERSION = 1
-"""Of all that a stored classifier depends on besides the pictures."""
+"""Of all that a stored classifier depends on besides the images."""
 
 
 class Classifier(nn.Module):
-    """Two convolutions that halve a picture, a layer of `FEATURES` features, and the classes.
+    """Two convolutions that halve an image, a layer of `FEATURES` features, and the classes.
 
     Args:
         event_shape: Channels, height and width.
@@ -61,7 +61,7 @@ class Classifier(nn.Module):
         return torch.cat([self.body(x[rows]) for rows in batches(len(x), 1000)]).double()
 
     def accuracy(self, labelled: Batch) -> float:
-        """Share of the pictures whose class is the most likely one."""
+        """Share of the images whose class is the most likely one."""
         assert labelled.context is not None
         right = [
             (self.head(F.relu(self.features(part.x).float())).argmax(1) == part.context).float()
@@ -77,13 +77,13 @@ class Classifier(nn.Module):
 
 
 def classifier_of(labelled: Batch) -> Classifier:
-    """A classifier trained on labelled pictures, or the one that was kept from before.
+    """A classifier trained on labelled images, or the one that was kept from before.
 
-    It is kept in ``GENLAB_CACHE`` (``~/.cache/genlab``), under a name that tells the pictures, and
+    It is kept in ``GENLAB_CACHE`` (``~/.cache/genlab``), under a name that tells the images, and
     trained with random numbers of its own.
 
     Args:
-        labelled: Pictures in [0, 1], with their classes as context.
+        labelled: Images in [0, 1], with their classes as context.
     """
     assert labelled.context is not None
     labels: Int[Tensor, " n"] = labelled.context
@@ -120,7 +120,7 @@ def _trained(x: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"], classes: in
 
 def _name(labelled: Batch, classes: int) -> str:
     digest = hashlib.sha256(f"{VERSION} {tuple(labelled.x.shape)} {classes}".encode())
-    # A thousand pictures tell a set.
+    # A thousand images tell a set.
     part = labelled.rows(slice(1000))
     assert part.context is not None
     digest.update(part.x.numpy().tobytes())

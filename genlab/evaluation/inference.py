@@ -30,7 +30,7 @@ BATCH_SIZE = 4096
 """Rows that a model sees at once: large enough for full speed, small enough for any memory."""
 
 NUMBERS_AT_ONCE = 2**18
-"""Numbers of the data at once: fewer rows of pictures, of which a network makes many channels."""
+"""Numbers of the data at once: fewer rows of images, of which a network makes many channels."""
 
 
 def spawn(generator: torch.Generator, device: torch.device | str = "cpu") -> torch.Generator:

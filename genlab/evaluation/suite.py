@@ -13,11 +13,11 @@ from genlab.densities.density import Density
 from genlab.evaluation.bayes import bayes_accuracy
 from genlab.evaluation.discrepancy import mmd
 from genlab.evaluation.estimate import Estimate
+from genlab.evaluation.images import Reduction, restoration, sample_quality
 from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
 from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.inversion import bijection_of, inverse_error
 from genlab.evaluation.likelihood import bits_per_dim, kl, negative_log_likelihood
-from genlab.evaluation.pictures import Reduction, restoration, sample_quality
 from genlab.evaluation.speed import samples_per_second
 from genlab.evaluation.trajectories import straightness
 from genlab.evaluation.wasserstein import wasserstein2
@@ -27,8 +27,8 @@ from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
 
-PICTURES_AT_ONCE = 256
-"""Of pictures a network makes many channels: fewer fit into memory, and are as fast each."""
+IMAGES_AT_ONCE = 256
+"""Of images a network makes many channels: fewer fit into memory, and are as fast each."""
 
 
 def evaluate(
@@ -49,7 +49,7 @@ def evaluate(
 
     - ``test/nll``: nats per held-out sample; for an autoencoder a bound on it by so many
       ``test/importance_samples`` a sample.
-    - ``test/bits_per_dim``: the same in bits a number of a quantised picture, of mass instead of
+    - ``test/bits_per_dim``: the same in bits a number of a quantised image, of mass instead of
       density.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
     - ``test/ess``: effective sample size of the model's samples weighted towards the target, as a
@@ -61,7 +61,7 @@ def evaluate(
     - ``test/mmd``: squared MMD on the same samples.
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
     - ``test/accuracy``: of a label-conditional model as a classifier (`bayes_accuracy`).
-    - Of pictures with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
+    - Of images with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
       with them (`sample_quality`); where small ones are given, ``test/psnr``, ``test/consistency``
       (`restoration`).
     - ``ode/straightness``: for continuous flows, 0 where all ways are straight.
@@ -76,16 +76,16 @@ def evaluate(
         test: Held-out samples, or None.
         target: What the model should be, or None.
         generator: Source of all randomness; the global one is left alone.
-        levels: Number of values that each number of a quantised picture takes; None for others.
+        levels: Number of values that each number of a quantised image takes; None for others.
         labelled: Training samples with their classes as context; None where there are no classes.
-        reduction: What makes the small pictures that a model of pictures is given; None for others.
+        reduction: What makes the small images that a model of images is given; None for others.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
         batch_size: Samples that pass through the model at once.
     """
     if len(model.event_shape) == 3:
-        batch_size = min(batch_size, PICTURES_AT_ONCE)
+        batch_size = min(batch_size, IMAGES_AT_ONCE)
     # Each metric has a stream of its own, so that none depends on which others apply.
     for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_ways, for_labels = (
         spawn(generator) for _ in range(8)

@@ -19,7 +19,7 @@ from genlab.bijections.split import ChannelSplit, CheckerboardSplit, HalfSplit
 from genlab.nn.conv_net import ConvNet
 from genlab.nn.mlp import MLP, Activation
 
-__all__ = ["Mixing", "alternating_halves", "between", "of_vectors", "picture_couplings"]
+__all__ = ["Mixing", "alternating_halves", "between", "image_couplings", "of_vectors"]
 
 Mixing = Literal["none", "permutation", "lu"]
 
@@ -61,7 +61,7 @@ def alternating_halves(
     return [coupling(index) for index in range(layers)]
 
 
-def picture_couplings(
+def image_couplings(
     channels: int,
     scalar_map: Callable[[], ScalarMap],
     *,
@@ -72,13 +72,13 @@ def picture_couplings(
     mixing: Mixing,
     context_dim: int,
 ) -> Iterator[Bijection]:
-    """Couplings of a squeezed picture, which start as the identity.
+    """Couplings of a squeezed image, which start as the identity.
 
     First, on the fields of a checkerboard, then on the halves of the channels; each kind in turn on
     one part and the other (Dinh, Sohl-Dickstein, Bengio, "Real NVP", 2017, section 3.4).
 
     Args:
-        channels: Channels of the squeezed picture.
+        channels: Channels of the squeezed image.
         scalar_map: Makes the increasing map of a coupling.
         layers: Number of couplings; the larger half is on the checkerboard.
         hidden: Channels of the hidden layers of each conditioner.
@@ -92,7 +92,7 @@ def picture_couplings(
         kind = CheckerboardSplit if index < on_checkerboard else ChannelSplit
         split, mapping = kind(channels, flip=index % 2 == 1), scalar_map()
         mixing_here = mixing if kind is ChannelSplit else "none"
-        yield from between(channels, actnorm=actnorm, mixing=mixing_here, pictures=True)
+        yield from between(channels, actnorm=actnorm, mixing=mixing_here, images=True)
         conditioner = ConvNet(
             split.passive,
             split.active * mapping.n_parameters,
@@ -112,7 +112,7 @@ def of_vectors(event_shape: tuple[int, ...], layers: Iterable[Bijection]) -> Com
 
 
 def between(
-    dim: int, *, actnorm: bool, mixing: Mixing, pictures: bool = False
+    dim: int, *, actnorm: bool, mixing: Mixing, images: bool = False
 ) -> Iterator[Bijection]:
     """What stands before a coupling.
 
@@ -120,11 +120,11 @@ def between(
         dim: Number of coordinates, or of channels.
         actnorm: A data-initialised scale and shift of each.
         mixing: What mixes them: nothing, a random permutation, or a trainable LU matrix.
-        pictures: Whether they are channels.
+        images: Whether they are channels.
     """
     if actnorm:
         yield ActNorm(dim)
     if mixing == "permutation":
         yield Permutation.random(dim)
     if mixing == "lu":
-        yield LUConv(dim) if pictures else LULinear(dim)
+        yield LUConv(dim) if images else LULinear(dim)

@@ -12,12 +12,12 @@ from torch import Tensor
 from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
-from genlab.bijections.multi_scale import PictureShape, multi_scale
+from genlab.bijections.multi_scale import ImageShape, multi_scale
 from genlab.bijections.rational_quadratic import RationalQuadratic
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.densities.cylinder import Cylinder
 from genlab.errors import UserError
-from genlab.models.couplings import Mixing, between, of_vectors, picture_couplings
+from genlab.models.couplings import Mixing, between, image_couplings, of_vectors
 from genlab.models.flow import Flow
 from genlab.models.spline_layers import SplineLayers
 from genlab.nn.mlp import Activation
@@ -32,16 +32,16 @@ class NSF(Flow):
     trainable constants; the log-determinant is the sum of ``log S'`` (Durkan, Bekasov, Murray,
     Papamakarios, "Neural spline flows", 2019). Angles get splines of the circle, a uniform base and
     networks that see their cosine and sine (Rezende et al., "Normalizing flows on tori and
-    spheres", 2020). Pictures go through several scales, as RealNVP's do, by couplings that leave
+    spheres", 2020). Images go through several scales, as RealNVP's do, by couplings that leave
     ``z_a = x_a``.
 
     Args:
         event_shape: Shape of one sample; of a single number, every layer is one spline, whose
             parameters are trainable constants or a network of the context.
-        scales: Number of scales of a picture, each of half the size of the one before; 0: samples
+        scales: Number of scales of an image, each of half the size of the one before; 0: samples
             are taken for vectors, whatever their shape.
-        layers: Number of layers; of a picture, at each scale.
-        hidden: Widths of the hidden layers of each network; of a picture, channels.
+        layers: Number of layers; of an image, at each scale.
+        hidden: Widths of the hidden layers of each network; of an image, channels.
         activation: Nonlinearity of the networks.
         bins: Number of bins of each spline.
         bound: Half the length ``c`` of the interval that splines act on.
@@ -50,7 +50,7 @@ class NSF(Flow):
         free_half: Let a coupling map ``x_a`` too; without it ``z_a = x_a``, as in the paper.
         actnorm: Put a data-initialised scale and shift before each layer.
         mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
-            LU matrix; of a picture's channels, before each coupling that halves them.
+            LU matrix; of an image's channels, before each coupling that halves them.
         circular: Coordinates that are angles in ``[-pi, pi]``.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
@@ -96,8 +96,8 @@ class NSF(Flow):
                     f"got {variant}, {str(free_half).lower()} and {list(circular)}"
                 )
 
-            def at_scale(shape: PictureShape) -> Iterator[Bijection]:
-                return picture_couplings(
+            def at_scale(shape: ImageShape) -> Iterator[Bijection]:
+                return image_couplings(
                     shape[0],
                     lambda: RationalQuadratic(bins=bins, bound=bound),
                     layers=layers,

@@ -11,14 +11,14 @@ from genlab.bijections.affine import Affine
 from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
-from genlab.bijections.multi_scale import PictureShape, multi_scale
+from genlab.bijections.multi_scale import ImageShape, multi_scale
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.models.couplings import (
     Mixing,
     alternating_halves,
     between,
+    image_couplings,
     of_vectors,
-    picture_couplings,
 )
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
@@ -32,20 +32,20 @@ class RealNVP(Flow):
     Each is the exact flow of ``dx_b/dt = w(x_a) x_b + u(x_a)``, ``dx_a/dt = 0``.
 
     ``log|det| = sum w(x_a)``, and the inverse ``(z_b - t) exp(-w)`` costs the same (Dinh,
-    Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017). Pictures go through several
+    Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017). Images go through several
     scales: at each, couplings on the fields of a checkerboard, then on the channels; after it, half
     of the numbers are done (section 3.6).
 
     Args:
         event_shape: Shape of one sample, of at least 2 numbers.
-        scales: Number of scales of a picture, each of half the size of the one before; 0: samples
+        scales: Number of scales of an image, each of half the size of the one before; 0: samples
             are taken for vectors, whatever their shape.
-        layers: Number of couplings; of a picture, at each scale.
-        hidden: Widths of the hidden layers of each network ``(w, t)``; of a picture, channels.
+        layers: Number of couplings; of an image, at each scale.
+        hidden: Widths of the hidden layers of each network ``(w, t)``; of an image, channels.
         activation: Nonlinearity of the networks.
         actnorm: Put a data-initialised scale and shift before each coupling ("Glow", 2018).
         mixing: What stands before each coupling: nothing, a fixed random permutation, or a
-            trainable LU matrix; of a picture's channels, before each coupling that halves them.
+            trainable LU matrix; of an image's channels, before each coupling that halves them.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
     """
@@ -74,10 +74,8 @@ class RealNVP(Flow):
         }
         if scales:
 
-            def at_scale(shape: PictureShape) -> Iterator[Bijection]:
-                return picture_couplings(
-                    shape[0], Affine, actnorm=actnorm, mixing=mixing, **networks
-                )
+            def at_scale(shape: ImageShape) -> Iterator[Bijection]:
+                return image_couplings(shape[0], Affine, actnorm=actnorm, mixing=mixing, **networks)
 
             self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
             return

@@ -12,7 +12,7 @@ from genlab.bijections.bijection import Bijection
 from genlab.bijections.compose import Compose
 from genlab.bijections.fixed_point import Solver
 from genlab.bijections.log_det import Gradient, LogDet
-from genlab.bijections.multi_scale import PictureShape, multi_scale
+from genlab.bijections.multi_scale import ImageShape, multi_scale
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bounds import Bound, NonNegativeInt, Positive, PositiveInt
 from genlab.models.couplings import of_vectors
@@ -41,10 +41,10 @@ class ResFlow(Flow):
 
     Args:
         event_shape: Shape of one sample.
-        scales: Number of scales of a picture, each of half the size of the one before, at which the
+        scales: Number of scales of an image, each of half the size of the one before, at which the
             networks are convolutional; 0: samples are taken for vectors, whatever their shape.
-        layers: Number of blocks; of a picture, at each scale.
-        hidden: Widths of the hidden layers of each ``g``, at least one; of a picture, channels.
+        layers: Number of blocks; of an image, at each scale.
+        hidden: Widths of the hidden layers of each ``g``, at least one; of an image, channels.
         activation: Nonlinearity of each ``g``.
         lipschitz: The bound ``L`` on each ``g``, shared out equally among its layers.
         log_det: The exact determinant, an estimate, or ``auto``: exact up to 4 coordinates, by
@@ -104,7 +104,7 @@ class ResFlow(Flow):
         def blocks(networks: LipschitzNetwork) -> ResidualBlocks:
             return ResidualBlocks(networks, options, actnorm=actnorm)
 
-        def at_scale(shape: PictureShape) -> list[Bijection]:
+        def at_scale(shape: ImageShape) -> list[Bijection]:
             return [blocks(LipschitzConvNet(layers, shape, kernel_size=3, **common))]
 
         if scales:

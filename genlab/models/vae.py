@@ -64,9 +64,9 @@ class VAE(Density):
         event_shape: Shape of one sample.
         latent_dim: Number of latent coordinates; None for as many as x has, 16 at most.
         observation: ``p(x | .)`` given the decoder's output.
-        network: Kind of encoder and decoder; ``auto`` takes convolutions for pictures.
+        network: Kind of encoder and decoder; ``auto`` takes convolutions for images.
         hidden: Widths of the encoder's hidden layers; the decoder's are the same, backwards. Of
-            convolutions, the channels after each halving of the picture.
+            convolutions, the channels after each halving of the image.
         activation: Nonlinearity of both networks.
         covariance: Of the encoder's Gaussian: ``full``, or ``diag`` as in the paper.
         importance_samples: Draws of z that a log-density is estimated with.
@@ -74,7 +74,7 @@ class VAE(Density):
         labels: Number of classes that the density is conditioned on; 0 for none.
 
     Raises:
-        ValueError: Convolutions are asked for where the data are no pictures.
+        ValueError: Convolutions are asked for where the data are no images.
     """
 
     likelihood = "lower_bound"

@@ -1,4 +1,4 @@
-"""Convolutional networks between pictures and vectors."""
+"""Convolutional networks between images and vectors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["ConvDecoder", "ConvEncoder", "with_context"]
 
 
 class ConvEncoder(nn.Module):
-    """A picture to a vector: convolutions, each of which halves the picture, then an affine map.
+    """An image to a vector: convolutions, each of which halves the image, then an affine map.
 
-    A context is given to every pixel, as constant channels beside the picture's.
+    A context is given to every pixel, as constant channels beside the image's.
 
     Args:
         event_shape: ``(channels, height, width)``, of any height and width.
@@ -57,7 +57,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """A vector to several pictures: an affine map, then a convolution after each doubling.
+    """A vector to several images: an affine map, then a convolution after each doubling.
 
     Doubling repeats pixels: the kernels of a transposed convolution overlap unevenly (Odena,
     Dumoulin, Olah, "Deconvolution and checkerboard artifacts", 2016).
@@ -65,8 +65,8 @@ class ConvDecoder(nn.Module):
     Args:
         in_features: Length of the vector.
         event_shape: ``(channels, height, width)``, of any height and width.
-        arrays: P, the number of pictures.
-        hidden: Channels before each doubling, from the largest picture to the smallest.
+        arrays: P, the number of images.
+        hidden: Channels before each doubling, from the largest image to the smallest.
         activation: Name of the nonlinearity.
         context_dim: Width of the context that is appended to the vector; 0 for none.
 
@@ -105,15 +105,15 @@ class ConvDecoder(nn.Module):
     ) -> Float[Tensor, "n P c h w"]:
         if context is not None:
             z = torch.cat((z, context), dim=1)
-        pictures = self.convolutions(self.first(z).unflatten(1, self.smallest))
-        arrays: Tensor = pictures.unflatten(1, self.shape[:2])
+        images = self.convolutions(self.first(z).unflatten(1, self.smallest))
+        arrays: Tensor = images.unflatten(1, self.shape[:2])
         return arrays
 
 
 def with_context(
     x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None
 ) -> Float[Tensor, "n _ h w"]:
-    """A picture with its context beside it, as constant channels."""
+    """An image with its context beside it, as constant channels."""
     if context is None:
         return x
     return torch.cat((x, context[:, :, None, None].expand(-1, -1, *x.shape[2:])), dim=1)

@@ -1,4 +1,4 @@
-"""Convolutional networks between pictures of one size: the conditioners of couplings."""
+"""Convolutional networks between images of one size: the conditioners of couplings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class ConvNet(nn.Sequential):
     """Convolutions, of 3 x 3 pixels at both ends and of 1 x 1 between hidden layers.
 
     Spatial extent comes from the ends, depth from the cheap middle (Kingma, Dhariwal, "Glow", 2018,
-    section 4). A context is given to every pixel, as constant channels beside the picture's.
+    section 4). A context is given to every pixel, as constant channels beside the image's.
 
     Args:
-        in_channels: Channels of the picture.
+        in_channels: Channels of the image.
         out_channels: Channels of the output.
         hidden: Channels of the hidden layers; empty for one affine map.
         activation: Name of the nonlinearity.

@@ -5,6 +5,7 @@ from genlab.pde.corner import Corner
 from genlab.pde.custom import CustomProblem
 from genlab.pde.domain import Box, Disk, Domain, IndicatorDomain, LShape
 from genlab.pde.evolutions import AllenCahn, Burgers, Diffusion
+from genlab.pde.grid import Grid, grid_divergence
 from genlab.pde.jet import Jet, differentiate
 from genlab.pde.peaks import DiskPeak, Linear10, Nonlinear10, Peak, TwoPeaks
 from genlab.pde.problem import Problem, Reference
@@ -23,6 +24,7 @@ __all__ = [
     "DiskPeak",
     "Domain",
     "Faces",
+    "Grid",
     "IndicatorDomain",
     "Jet",
     "LShape",
@@ -34,5 +36,6 @@ __all__ = [
     "Reference",
     "TwoPeaks",
     "differentiate",
+    "grid_divergence",
     "propagate",
 ]

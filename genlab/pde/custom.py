@@ -21,6 +21,7 @@ from genlab.userfile import UserFile
 __all__ = ["CustomProblem"]
 
 TRIAL = 5
+"""Points that a user's functions are tried on."""
 
 
 class CustomProblem(Problem):

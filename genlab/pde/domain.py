@@ -16,7 +16,10 @@ from genlab.errors import UserError
 __all__ = ["Box", "Disk", "Domain", "IndicatorDomain", "LShape"]
 
 VOLUME_POINTS = 2**20
+"""Points of a Sobol sequence that a volume is estimated with."""
+
 LOWEST_SHARE = 1e-3
+"""Of a box: below it, points of the domain are found too rarely."""
 
 
 class Domain(ABC):
@@ -76,11 +79,6 @@ class Domain(ABC):
             accepted.append(x[self.contains(x)])
             missing -= len(accepted[-1])
         return torch.cat(accepted)[:n]
-
-    def grid(self, size: int) -> Float[Tensor, "k d"]:
-        """Nodes of a regular grid over the box, ends included, in rows; outside ones too."""
-        axes = [torch.linspace(low, high, size, dtype=torch.float64) for low, high in self.box]
-        return torch.cartesian_prod(*axes).view(-1, self.dim)
 
     def _in_box(
         self, n: int, generator: torch.Generator | None, dtype: torch.dtype | None

@@ -20,21 +20,23 @@ from genlab.pde.problem import SIDE, Problem
 
 __all__ = ["DiskPeak", "Linear10", "Nonlinear10", "Peak", "TwoPeaks"]
 
-SQUARE = ((-1.0, 1.0), (-1.0, 1.0))
 
-
-class Peak(Problem):
-    """``-lap u = f`` on ``[-1, 1]^2``, ``u = exp(-A |x - c|^2)`` with ``c = (1/2, 1/2)``.
+class OnSquare(Problem):
+    """A problem on ``[-1, 1]^2`` with Gaussian peaks of one sharpness.
 
     Args:
-        A: Sharpness of the peak, whose standard deviation is ``(2 A)^(-1/2)``.
+        A: Sharpness of the peaks, whose standard deviation is ``(2 A)^(-1/2)``.
         n_points: Collocation points that a solution is sought with.
     """
 
     def __init__(self, *, A: Positive, n_points: PositiveInt) -> None:  # noqa: N803
-        box = Box(SQUARE)
+        box = Box([(-1.0, 1.0)] * 2)
         super().__init__(box, Faces(box), n_points=n_points)
         self.A = A
+
+
+class Peak(OnSquare):
+    """``-lap u = f`` on ``[-1, 1]^2``, ``u = exp(-A |x - c|^2)`` with ``c = (1/2, 1/2)``."""
 
     def operator(self, x: Float[Tensor, "n 2"], u: Jet) -> Float[Tensor, " n"]:
         return -u.laplacian
@@ -47,18 +49,8 @@ class Peak(Problem):
         return torch.exp(-self.A * (x - 0.5).square().sum(1))
 
 
-class TwoPeaks(Problem):
-    """``-div(u grad |x|^2) + lap u = f`` on ``[-1, 1]^2``, peaks at ``(1/2, 1/2)`` and opposite.
-
-    Args:
-        A: Sharpness of the peaks.
-        n_points: Collocation points that a solution is sought with.
-    """
-
-    def __init__(self, *, A: Positive, n_points: PositiveInt) -> None:  # noqa: N803
-        box = Box(SQUARE)
-        super().__init__(box, Faces(box), n_points=n_points)
-        self.A = A
+class TwoPeaks(OnSquare):
+    """``-div(u grad |x|^2) + lap u = f`` on ``[-1, 1]^2``, peaks at ``(1/2, 1/2)`` and opposite."""
 
     def operator(self, x: Float[Tensor, "n 2"], u: Jet) -> Float[Tensor, " n"]:
         return u.laplacian - 4 * u.value - 2 * (x * u.gradient).sum(1)

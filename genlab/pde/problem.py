@@ -12,6 +12,7 @@ from torch import Tensor
 from genlab.bounds import PositiveInt
 from genlab.pde.boundary import Boundary, Faces
 from genlab.pde.domain import Domain
+from genlab.pde.grid import Grid
 from genlab.pde.jet import Jet
 
 __all__ = ["Problem", "Reference"]
@@ -20,6 +21,7 @@ SIDE = 256
 """Points a side of the grid that solutions are compared on."""
 
 ROWS_AT_ONCE = 4096
+"""Points that a solution is computed at together: a series takes hundreds of numbers for each."""
 
 
 class Reference(NamedTuple):
@@ -131,8 +133,7 @@ class Problem(ABC):
     def _reference_points(self) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         """In the plane a grid of 256 x 256 points, those inside; else as many of a fixed draw."""
         if self.dim == 2:
-            x = self.domain.grid(SIDE)
-            x = x[self.domain.contains(x)]
+            x = Grid(self.domain, SIDE).x
         else:
             draw = torch.Generator().manual_seed(0)
             x = self.domain.sample(SIDE**2, generator=draw, dtype=torch.float64)

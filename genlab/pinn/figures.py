@@ -25,6 +25,8 @@ OUTSIDE = "0.85"
 SOLUTION = colormaps["viridis"].with_extremes(bad=OUTSIDE)
 MASS = DENSITY.with_extremes(bad=OUTSIDE)
 FRAMES_A_SECOND = 2
+# What has no logarithm is shown as the lowest that there is.
+SMALLEST = 1e-30
 
 
 def stage_figure(stage: Stage, domain: Domain) -> Figure:
@@ -147,7 +149,7 @@ def _draw(axes: Sequence[Axes], stage: Stage, domain: Domain) -> None:
         return
     _logarithm(axes[0], stage.residual, domain, "r\N{SUPERSCRIPT TWO}, log10, and the new points")
     _dots(axes[0], stage.x)
-    top = float(_finite(stage.indicator).max().clamp_min(1e-30).log10())
+    top = float(_finite(stage.indicator).max().clamp_min(SMALLEST).log10())
     _logarithm(axes[1], stage.indicator, domain, "Target h/Z, log10", top=top, decades=4)
     if stage.density is None:
         _absent(axes[2], "the sampler has no density")
@@ -203,7 +205,7 @@ def _logarithm(
     decades: int = 6,
 ) -> None:
     """A field of many orders of magnitude, the upper ones of them."""
-    logarithm = values.clamp_min(1e-30).log10()
+    logarithm = values.clamp_min(SMALLEST).log10()
     top = float(_finite(logarithm).max()) if top is None else top
     _field(axis, logarithm, domain, title, MASS, (top - decades, top))
 

@@ -1,4 +1,4 @@
-"""What a point asks for attention by: the indicator that a sampler follows."""
+"""Criteria by which a point asks for attention: what makes the indicator that samplers follow."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from genlab.bounds import NonNegative
 from genlab.errors import UserError
 from genlab.pde import Jet
 
-__all__ = ["Indicator", "SquaredGradient", "SquaredResidual", "WeightedSum"]
+__all__ = ["Criterion", "SquaredGradient", "SquaredResidual", "WeightedSum"]
 
 
-class Indicator(ABC):
-    """``h(x) >= 0`` from the present network."""
+class Criterion(ABC):
+    """The indicator ``h(x) >= 0`` of the present network."""
 
     @abstractmethod
     def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -28,32 +28,32 @@ class Indicator(ABC):
         """
 
 
-class SquaredResidual(Indicator):
+class SquaredResidual(Criterion):
     """``h = r(u)^2``: what the loss is made of."""
 
     def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         return residual.square()
 
 
-class SquaredGradient(Indicator):
+class SquaredGradient(Criterion):
     """``h = |grad u|^2``: where the solution is steep."""
 
     def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         return u.gradient.square().sum(1)
 
 
-class WeightedSum(Indicator):
+class WeightedSum(Criterion):
     """``h = sum_i w_i h_i``.
 
     Args:
-        criteria: The indicators ``h_i``.
+        criteria: What gives each ``h_i``.
         weights: The weights ``w_i``, as many.
 
     Raises:
         UserError: Their numbers differ, or all weights are zero.
     """
 
-    def __init__(self, *, criteria: Sequence[Indicator], weights: Sequence[NonNegative]) -> None:
+    def __init__(self, *, criteria: Sequence[Criterion], weights: Sequence[NonNegative]) -> None:
         if len(criteria) != len(weights) or not any(weights):
             raise UserError(
                 f"indicator.weights={list(weights)}: expected {len(criteria)} numbers, not all zero"

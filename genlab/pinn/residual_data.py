@@ -13,11 +13,10 @@ from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
 from genlab.data.streams import Blocks, Stream
-from genlab.pde import Box
+from genlab.pde import Grid
 from genlab.pinn.network import Network
 from genlab.pinn.pretraining import pretrain
 from genlab.randomness import generator
-from genlab.samplers import cell_centres
 from genlab.samplers.resampling import systematic
 from genlab.samplers.sampler import evaluated
 from genlab.targets.cell_density import CellDensity
@@ -26,6 +25,7 @@ from genlab.targets.target import Target
 __all__ = ["ResidualData"]
 
 BLOCK = 32768
+"""Training rows that are made together."""
 
 
 class ResidualData(DataModule):
@@ -120,12 +120,10 @@ class ResidualData(DataModule):
         return Batch(self.target.sample(n, generator=generator(self.seed, f"residual/{purpose}")))
 
     def _on_cells(self, cells: int) -> Target:
-        centres, _ = cell_centres(Box(self.domain.box), cells)
-        inside = self.domain.contains(centres)
-        weight = torch.zeros(len(centres), dtype=torch.float64)
-        weight[inside] = evaluated(self.squared_residual, self.network.cast(centres[inside]))
+        grid = Grid(self.domain, cells, centred=True)
+        weight = evaluated(self.squared_residual, self.network.cast(grid.x))
         first, second = self.domain.box
-        return CellDensity(weight.view(cells, cells), (first, second))
+        return CellDensity(grid.field(weight, outside=0.0), (first, second))
 
 
 class _ResidualPoints(Blocks, Stream):

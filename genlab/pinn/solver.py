@@ -17,7 +17,7 @@ from genlab.learning.gradient import GradientLearner
 from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
 from genlab.objectives import domain_mean
-from genlab.pinn.indicators import Indicator
+from genlab.pinn.indicators import Criterion
 from genlab.pinn.judge import Judge
 from genlab.pinn.network import Frame, Network
 from genlab.pinn.snapshot import Snapshots
@@ -61,7 +61,7 @@ class Solver(GradientLearner):
         settings: TrainerSettings,
         *,
         sampler: Sampler,
-        indicator: Indicator,
+        indicator: Criterion,
         refresh: PositiveInt,
         redraw: PositiveInt | None,
         seed: int,
@@ -159,7 +159,7 @@ class Solver(GradientLearner):
 
     @property
     def solve_seconds(self) -> float:
-        """Seconds of steps and refreshes; without those of validations and pictures."""
+        """Seconds of steps and refreshes; without those of validations and figures."""
         return self.seconds - self.idle_seconds
 
     def sampler_scalars(self) -> dict[str, float]:

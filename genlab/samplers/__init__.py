@@ -25,7 +25,6 @@ from genlab.samplers.fitting import (
     LikelihoodFit,
     RegularisedFit,
 )
-from genlab.samplers.grid import cell_centres, grid_divergence
 from genlab.samplers.lhs import LatinHypercube
 from genlab.samplers.r3 import R3
 from genlab.samplers.rad import RAD
@@ -54,6 +53,4 @@ __all__ = [
     "Sampler",
     "Sobol",
     "Uniform",
-    "cell_centres",
-    "grid_divergence",
 ]

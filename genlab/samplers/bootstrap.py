@@ -35,9 +35,10 @@ class Bootstrap(TaughtSampler):
     jitter: NonNegative
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
-        x, _, _, weights = self._look(indicator)
+        candidates = self._look(indicator)
+        x, weights = candidates.x, candidates.weights.values
         generator = self._generator("resample")
-        chosen = RESAMPLING[self.resampling](weights.values, len(x), generator=generator)
+        chosen = RESAMPLING[self.resampling](weights, len(x), generator=generator)
         self._teach(Batch(self._jittered(x[chosen.to(x.device)], generator)))
         return self._draw(self.n_points)
 

@@ -48,8 +48,9 @@ class DAS(TaughtSampler):
         return self.added is not None
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
-        x, _, _, weights = self._look(indicator)
-        self._teach(Batch(x, weight=weights.values.to(x) * len(x)))
+        candidates = self._look(indicator)
+        x, weights = candidates.x, candidates.weights.values
+        self._teach(Batch(x, weight=weights.to(x) * len(x)))
         if self.added is None:
             return self._draw(self.n_points)
         fresh = self._draw(self.added)

@@ -105,7 +105,10 @@ class LikelihoodFit(GradientFit):
     def check(self, model: Density) -> None:
         super().check(model)
         if isinstance(model, GMM) and model.fit == "em":
-            raise UserError("sampler.fit: descends a likelihood, but the mixture has model.fit=em")
+            raise UserError(
+                "sampler.fit: descends a likelihood, but the mixture has model.fit=em; expected "
+                "model.fit=gradient"
+            )
 
     def __call__(
         self, model: Density, batch: Batch, *, first: bool, generator: torch.Generator
@@ -190,8 +193,8 @@ class EMFit(Fit):
         assert isinstance(model, GMM)
         if model.fit != "em":
             raise UserError(
-                f"sampler.fit: teaches by EM, but the mixture has model.fit={model.fit}; add "
-                "fit@sampler.fit=likelihood"
+                f"sampler.fit: teaches by EM, but the mixture has model.fit={model.fit}; expected "
+                "model.fit=em"
             )
 
     def __call__(

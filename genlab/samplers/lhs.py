@@ -31,6 +31,7 @@ class LatinHypercube(EvenSampler):
             size = math.ceil(size / share)
             x = low + (high - low) * latin_hypercube(size, self.domain.dim, generator=generator)
             x = x[self.domain.contains(x)]
+            # Where too few lie in the domain, the next hypercube has more points to choose from.
             share = min(share, 0.95)
         x = x[: self.n_points].to(torch.get_default_dtype())
         return Points(x, self.log_prob(x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -26,17 +27,15 @@ ACCEPTANCE_SAMPLES = 20_000
 
 
 class Candidates(NamedTuple):
-    """Points of the present q, what is known at them, and what they weigh.
+    """Points of the present q, and what they weigh.
 
     Attributes:
-        x: Points, in the model's type and on its device.
-        h: The indicator, in float64 on the CPU.
-        log_q: Log-density that they were drawn from.
+        x: Points ``[n, d]``, in the model's type and on its device.
+        log_q: Log-density that they were drawn from, ``[n]``, in float64 on the CPU.
         weights: Their weights under ``h / Z``.
     """
 
     x: Float[Tensor, "n d"]
-    h: Float[Tensor, " n"]
     log_q: Float[Tensor, " n"]
     weights: Weights
 
@@ -108,9 +107,9 @@ class ModelSampler(Sampler):
         log_p = self.proposal.log_prob_of_model(x)
         log_q = self.proposal.blend(log_p)
         weights = importance_weights(h, log_q)
-        # As log_q does not, log_p may be -inf where a weight is 0.
+        # Where a weight is 0 its logarithm is infinite, and log_p may be: 0 log 0 = 0.
         gain = torch.where(weights.values > 0, weights.values.log() - log_p + log_q, 0.0)
-        divergence = weights.values @ gain + torch.tensor(float(len(x))).log()
+        divergence = weights.values @ gain + math.log(len(x))
         self._metrics = {
             "sampler/ess": weights.effective,
             "sampler/largest_weight": weights.largest,
@@ -118,7 +117,7 @@ class ModelSampler(Sampler):
             "sampler/mass": weights.mass,
             "sampler/int_p": (log_p - log_q).exp().mean().item(),
         }
-        return Candidates(x, h, log_q, weights)
+        return Candidates(x, log_q, weights)
 
     def _draw(self, n: int) -> Points:
         """Points of the q that the model has just been taught."""

@@ -101,10 +101,10 @@ class Sampler(ABC):
 
     @abstractmethod
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
-        """The points after some."""
+        """The points of the next stage, from those of the present one."""
 
     def _redraw(self, points: Points) -> Points:
-        """The points after some of the same density: the same, unless a sampler can draw others."""
+        """Other points of the same density; the same ones, unless a sampler can draw others."""
         return points
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"] | None:

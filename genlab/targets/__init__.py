@@ -1,4 +1,4 @@
-"""What is learned: toys, energies and pictures with exact densities, and the user's own."""
+"""What is learned: toys, energies and images with exact densities, and the user's own."""
 
 from genlab.targets.checkerboard import Checkerboard
 from genlab.targets.curves import Moons, SwissRoll
@@ -6,8 +6,8 @@ from genlab.targets.custom import Custom
 from genlab.targets.energies import U1, U2, U3, U4, Energy
 from genlab.targets.exact import ExactTarget
 from genlab.targets.gaussians import Funnel, Gaussian
+from genlab.targets.image_density import ImageDensity
 from genlab.targets.mixtures import Diamond, EightGaussians
-from genlab.targets.picture import ImageDensity
 from genlab.targets.pinwheel import Pinwheel
 from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
 from genlab.targets.rings import Circles, FourCircles, Rings

@@ -186,7 +186,7 @@ def test_an_empty_batch(dtype: torch.dtype) -> None:
     assert z.shape == log_derivative.shape == (0, 2)
 
 
-def test_pictures_are_mapped_pixel_by_pixel() -> None:
+def test_images_are_mapped_pixel_by_pixel() -> None:
     g = spline(4)
     x = torch.randn(3, 2, 4, 5, dtype=torch.float64)
     parameters = torch.randn(3, g.n_parameters, 2, 4, 5, dtype=torch.float64)

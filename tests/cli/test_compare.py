@@ -1,4 +1,4 @@
-"""``genlab compare``: tables, a page and pictures of many runs, in a fraction of a second."""
+"""``genlab compare``: tables, a page and figures of many runs, in a fraction of a second."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_the_page_in_a_browser(outputs: Path) -> None:
     assert shown.count('<img src="data:image/webp') == 2
 
 
-def test_the_picture_of_models_by_targets(
+def test_the_figure_of_models_by_targets(
     outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     loaded: list[str] = []

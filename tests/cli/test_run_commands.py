@@ -204,19 +204,19 @@ def test_a_condition_for_a_model_without(
     assert "--condition 7: this model is unconditional" in capsys.readouterr().err
 
 
-def test_a_picture_of_samples(make_run: MakeRun, assembly: ModuleType) -> None:
+def test_a_figure_of_samples(make_run: MakeRun, assembly: ModuleType) -> None:
     make_run()
     assert main(["sample", "run", "-n", "2000", "--seed", "0", "-o", "x.png"]) == 0
-    picture = imread("x.png")[..., :3]
-    height, width, _ = picture.shape
-    inked = (picture.min(-1) < 0.9).mean()
+    image = imread("x.png")[..., :3]
+    height, width, _ = image.shape
+    inked = (image.min(-1) < 0.9).mean()
     assert 0.02 < inked < 0.9
-    middle = picture[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
-    corner = picture[: height // 8, width // 2 - width // 16 : width // 2 + width // 16]
+    middle = image[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
+    corner = image[: height // 8, width // 2 - width // 16 : width // 2 + width // 16]
     assert middle.mean() < corner.mean(), "a normal is densest in the middle"
 
 
-def test_no_picture_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsys: Capture) -> None:
+def test_no_figure_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsys: Capture) -> None:
     make_run()
     assembly.load = lambda path: SimpleNamespace(density=StandardNormal((3,)))
     assert main(["sample", "run", "-o", "x.png"]) == 2
@@ -225,7 +225,7 @@ def test_no_picture_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsy
 
 
 class TwoGreys(Density):
-    """Pictures that are black in class 0 and white in class 1."""
+    """Images that are black in class 0 and white in class 1."""
 
     def __init__(self) -> None:
         super().__init__((1, 3, 5), labels=2)
@@ -238,7 +238,7 @@ class TwoGreys(Density):
         return context[:, 1, None, None, None].expand(-1, 1, 3, 5)
 
 
-def test_a_grid_of_pictures_of_one_class(
+def test_a_grid_of_images_of_one_class(
     make_run: MakeRun, assembly: ModuleType, capsys: Capture
 ) -> None:
     make_run()
@@ -246,10 +246,10 @@ def test_a_grid_of_pictures_of_one_class(
     assembly.load = lambda path: SimpleNamespace(density=TwoGreys(), data=data)
     assert main(["sample", "run", "-n", "7", "--condition", "1", "-o", "x.png"]) == 0
     # Three rows of three, a line between them, each pixel enlarged alike.
-    picture = imread("x.png")[..., 0]
+    image = imread("x.png")[..., 0]
     zoom = 512 // 17
-    assert picture.shape == (11 * zoom, 17 * zoom)
-    shown = picture[zoom // 2 :: zoom, zoom // 2 :: zoom]
+    assert image.shape == (11 * zoom, 17 * zoom)
+    shown = image[zoom // 2 :: zoom, zoom // 2 :: zoom]
     assert (shown[:3, :5] == 1).all()
     assert (shown[3] < 0.6).all()
     assert (shown[8:, 6:] < 0.6).all()
@@ -257,7 +257,7 @@ def test_a_grid_of_pictures_of_one_class(
     assert "expected a label from 0 to 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("folder", [None, "pictures/new"])
+@pytest.mark.parametrize("folder", [None, "images/new"])
 def test_plot(make_run: MakeRun, assembly: ModuleType, capsys: Capture, folder: str | None) -> None:
     run = make_run()
     figures = {"density": Figure((1, 1)), "samples": Figure((2, 1))}

@@ -51,6 +51,7 @@ ALONE = {
         "+sampler.fit={_target_: genlab.samplers.EMFit, steps: 5}",
         "+sampler.added=null",
     ],
+    "sampler=taught": ["sampler._target_=genlab.samplers.DAS", "+sampler.added=null"],
 }
 
 
@@ -103,7 +104,7 @@ def test_the_defaults_pass_the_check() -> None:
 
 
 @pytest.mark.parametrize("model", [o for o in OPTIONS if o.startswith("model=")])
-def test_every_family_has_settings_for_pictures(model: str) -> None:
+def test_every_family_has_settings_for_images(model: str) -> None:
     config = compose("train", [model, "data=digits"])
     check(config)
     assert config.model.event_shape == [1, 8, 8]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config import register_claim
+from genlab.config.raw import compose_raw
 
 
 def config(root: Path) -> DictConfig:
@@ -46,3 +48,20 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
     register_claim(make=False)
     assert config(tmp_path).dir.startswith(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("train model=nsf data=rings", "nsf-rings"),
+        ("train data=pinn_residual problem=burgers", "realnvp-pinn_residual"),
+        ("solve problem=burgers", "das-krnet-burgers"),
+        ("solve sampler=bootstrap", "bootstrap-flow-matching-peak"),
+        ("solve sampler=uniform", "uniform-peak"),
+    ],
+)
+def test_it_is_named_by_what_learns_and_what_from(words: str, name: str) -> None:
+    register_claim(make=False)
+    command, *overrides = words.split()
+    folder = Path(compose_raw(command, overrides).hydra.run.dir)
+    assert folder.name[len("12-00-00-") :] == name

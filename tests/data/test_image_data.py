@@ -1,4 +1,4 @@
-"""Pictures as data: the split, the noise, black and white, and what a model is given."""
+"""Images as data: the split, the noise, black and white, and what a model is given."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from genlab.assembly import experiment
 from genlab.data import Digits, ImageData
-from genlab.data.picture_stream import uniform
+from genlab.data.image_stream import uniform
 from genlab.errors import UserError
 
 DIGITS = {
@@ -36,13 +36,13 @@ def digits(**options: object) -> ImageData:
     return ImageData(Digits(), **DIGITS | options)
 
 
-def test_the_splits_share_no_picture_and_hold_them_all() -> None:
-    parts = digits().pictures
+def test_the_splits_share_no_image_and_hold_them_all() -> None:
+    parts = digits().images
     assert [len(part.levels) for part in parts] == [1237, 200, 360]
     everything = torch.cat([part.levels for part in parts]).flatten(1)
     assert len(everything.unique(dim=0)) == 1797
     assert int(everything.max()) == 16
-    smaller = digits(train_size=100, val_size=20, test_size=30).pictures
+    smaller = digits(train_size=100, val_size=20, test_size=30).images
     assert [len(part.levels) for part in smaller] == [100, 20, 30]
     assert torch.equal(smaller[0].levels, parts[0].levels[:100])
 
@@ -55,11 +55,11 @@ def test_a_batch_is_a_function_of_its_row_numbers_and_noise_is_fresh() -> None:
     assert torch.equal(whole.x[1000:1400], entered.x)
     assert torch.equal(whole.context[1000:1400], entered.context)
     assert not torch.equal(whole.x[:400], digits(seed=1).stream.rows(0, 400).x)
-    # A pass shows each picture once; its levels come back whatever the noise.
+    # A pass shows each image once; its levels come back whatever the noise.
     levels = (whole.x[:1237] * 17).floor()
     assert levels.flatten(1).unique(dim=0).shape == (1237, 64)
     assert sorted(levels.sum((1, 2, 3)).tolist()) == sorted(
-        data.pictures[0].levels.sum((1, 2, 3)).tolist()
+        data.images[0].levels.sum((1, 2, 3)).tolist()
     )
     u = whole.x * 17 - (whole.x * 17).floor()
     assert abs(float(u.mean()) - 0.5) < 0.005
@@ -76,7 +76,7 @@ def test_the_noise_is_uniform_and_leaves_the_level_as_it_is() -> None:
     assert torch.equal((top + u).floor(), top.expand_as(u))
 
 
-def test_held_out_pictures_have_the_same_noise_in_every_run() -> None:
+def test_held_out_images_have_the_same_noise_in_every_run() -> None:
     first, second = digits(), digits(seed=5)
     assert torch.equal(first.test.x, second.test.x)
     assert torch.equal(first.validation.x, second.validation.x)
@@ -86,23 +86,23 @@ def test_held_out_pictures_have_the_same_noise_in_every_run() -> None:
     )
 
 
-def test_black_and_white_pictures_follow_their_levels() -> None:
+def test_black_and_white_images_follow_their_levels() -> None:
     dynamic = digits(binarise="dynamic")
     assert dynamic.levels is None
     assert dynamic.preprocessing([]) is None
     x = torch.stack([dynamic.stream.rows(1237 * k, 1237 * (k + 1)).x.mean() for k in range(20)])
     assert set(dynamic.test.x.unique().tolist()) == {0.0, 1.0}
-    expected = dynamic.pictures[0].levels.float().mean() / 16
+    expected = dynamic.images[0].levels.float().mean() / 16
     assert abs(float(x.mean() - expected)) < 0.002
     static = digits(binarise="static").stream
     assert torch.equal(static.rows(0, 1237).x.sum(0), static.rows(1237, 2474).x.sum(0))
     threshold = digits(binarise="threshold")
-    assert torch.equal(threshold.test.x, (threshold.pictures[2].levels > 8).float())
+    assert torch.equal(threshold.test.x, (threshold.images[2].levels > 8).float())
 
 
 def test_a_low_resolution_is_the_mean_of_squares() -> None:
     data = digits(condition="low_resolution", context_dim=16)
-    levels = data.pictures[2].levels[0, 0] + 0.5
+    levels = data.images[2].levels[0, 0] + 0.5
     assert data.test.context.shape == (360, 16)
     assert float(data.test.context[0, 5]) == pytest.approx(float(levels[2:4, 2:4].mean()) / 17)
 
@@ -112,7 +112,7 @@ def test_what_contradicts_itself_is_refused() -> None:
         experiment("data=digits", "model=gmm", "data.labels=3")
     with pytest.raises(UserError, match=r"data\.factor=3: expected a number above 1 that divides"):
         experiment("data=digits", "model=gmm", "data.condition=low_resolution", "data.factor=3")
-    with pytest.raises(UserError, match=r"data\.condition=label: these pictures have no labels"):
+    with pytest.raises(UserError, match=r"data\.condition=label: these images have no labels"):
         experiment("data=digits", "model=gmm", "data.condition=label", "data.classes=0")
 
 

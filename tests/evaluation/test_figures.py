@@ -172,7 +172,7 @@ def test_a_conditional_model_is_shown_by_its_samples(affine_flow, generator):
     assert all(is_drawn(figure) for figure in figures.values())
 
 
-def test_pictures_that_nothing_carries_to_have_samples_only(generator):
+def test_images_that_nothing_carries_to_have_samples_only(generator):
     model = StandardNormal((1, 4, 4))
     samples = torch.randn(10, 1, 4, 4)
     assert list(draw(model, target=None, samples=samples, generator=generator)) == ["samples"]

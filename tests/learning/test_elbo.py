@@ -121,7 +121,7 @@ def test_a_whole_run_in_double_precision(tmp_path: Path) -> None:
     assert torch.equal(loaded.model.log_prob(x), run.model.log_prob(x))
 
 
-def test_it_learns_pictures_with_convolutions() -> None:
+def test_it_learns_images_with_convolutions() -> None:
     """Bars of which each pixel is flipped with probability 0.05: an exact mixture of 8."""
     rows = torch.eye(4)[:, :, None].expand(-1, -1, 4)
     bars = torch.cat([rows, rows.transpose(1, 2)])[:, None]

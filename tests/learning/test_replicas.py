@@ -146,7 +146,10 @@ def test_a_signal_lets_each_of_them_go_on(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("model=gmm",), "model=gmm takes its steps alone"),
+        (
+            ("model=gmm",),
+            "model=gmm takes its steps alone; choose from: krnet, nice, nsf, realnvp, or",
+        ),
         (("model=resflow",), "or sweep by -m seed="),
         (("trainer=ddp",), "share one device"),
         (("trainer.compile=true",), "trainer.compile=true: not with"),

@@ -180,7 +180,7 @@ def test_far_out_points_have_finite_bounds_and_gradients(dtype: torch.dtype) -> 
 @pytest.mark.parametrize("context", ["none", "vector", "label"])
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 @pytest.mark.parametrize("observation", [Bernoulli(), DiscretisedLogistic(levels=16)])
-def test_pictures(network: str, context: str, observation: Bernoulli | DiscretisedLogistic) -> None:
+def test_images(network: str, context: str, observation: Bernoulli | DiscretisedLogistic) -> None:
     shape, n = (3, 7, 6), 5
     options = {"vector": {"context_dim": 2}, "label": {"labels": 4}, "none": {}}[context]
     model = build(shape, network=network, hidden=[4, 8], observation=observation, **options)
@@ -196,7 +196,7 @@ def test_pictures(network: str, context: str, observation: Bernoulli | Discretis
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
-def test_auto_takes_convolutions_for_pictures_and_up_to_16_latents() -> None:
+def test_auto_takes_convolutions_for_images_and_up_to_16_latents() -> None:
     assert type(build((1, 8, 8)).encoder).__name__ == "ConvEncoder"
     assert type(build((64,)).encoder).__name__ == "DenseEncoder"
     assert build((3,), latent_dim=None).latent_dim == 3

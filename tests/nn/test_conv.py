@@ -1,4 +1,4 @@
-"""Convolutional networks on pictures of any size."""
+"""Convolutional networks on images of any size."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_shapes(size: tuple[int, int], hidden: list[int], context_dim: int) -> N
     assert decoder(z, context).shape == (5, 2, *shape)
 
 
-def test_each_part_of_the_picture_and_the_code_counts() -> None:
+def test_each_part_of_the_image_and_the_code_counts() -> None:
     shape = (1, 9, 6)
     options = {"hidden": [4, 8], "activation": "silu", "context_dim": 2}
     encoder, decoder = ConvEncoder(shape, 3, **options), ConvDecoder(3, shape, 1, **options)
     x, z, c = torch.randn(1, *shape), torch.randn(1, 3), torch.randn(1, 2)
-    by_picture, by_context = torch.func.jacrev(encoder, argnums=(0, 1))(x, c)
-    assert by_picture.any(dim=1).all()
+    by_image, by_context = torch.func.jacrev(encoder, argnums=(0, 1))(x, c)
+    assert by_image.any(dim=1).all()
     assert by_context.any(dim=1).all()
     by_code, by_context = torch.func.jacrev(decoder, argnums=(0, 1))(z, c)
     assert by_code.any(-1).all()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genlab.errors import UserError
-from genlab.pde import Box, Disk, Domain, IndicatorDomain, LShape
+from genlab.pde import Box, Disk, Domain, Grid, IndicatorDomain, LShape, grid_divergence
 
 DOMAINS = {
     "box": (Box([(-1, 2), (0, 0.5)]), 1.5),
@@ -40,8 +40,22 @@ def test_the_same_generator_gives_the_same_points() -> None:
 
 
 def test_a_grid_goes_row_by_row_along_the_last_coordinate() -> None:
-    grid = Box([(0, 1), (2, 4)]).grid(3)
-    assert grid[:4].tolist() == [[0, 2], [0, 3], [0, 4], [0.5, 2]]
+    grid = Grid(Box([(0, 1), (2, 4)]), 3)
+    assert grid.x[:4].tolist() == [[0, 2], [0, 3], [0, 4], [0.5, 2]]
+
+
+def test_a_grid_keeps_to_the_domain_and_sums_over_it() -> None:
+    grid = Grid(LShape(), 200, centred=True)
+    first = grid.x[:, 0]
+    field = grid.field(first)
+    assert field.isnan().sum() == 200**2 / 4
+    assert field[10, 0].item() == field[10, 199].item() == pytest.approx(-0.895)
+    # The centre of mass of the L lies at x = -1/6.
+    assert (2 + first).sum().item() * grid.cell == pytest.approx(5.5)
+    grid = Grid(Box([(0, 1), (0, 1)]), 400, centred=True)
+    density = grid.normalised(grid.x[:, 0])  # 2 x
+    divergence = grid_divergence(grid.field(density), grid.field(torch.ones_like(density)))
+    assert divergence == pytest.approx(math.log(2) - 0.5, abs=1e-5)
 
 
 def empty() -> Domain:

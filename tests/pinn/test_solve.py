@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from small import SOLVE
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import genlab
@@ -25,15 +26,6 @@ from genlab.pinn.stage import read_stages
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 
-FEW = (
-    "problem.n_points=40",
-    "pinn.hidden=[8,8]",
-    "trainer.max_steps=30",
-    "trainer.val_every=15",
-    "trainer.log_every=10",
-    "trainer.accelerator=cpu",
-    "sampler.refresh=10",
-)
 DAS = (
     "sampler=das",
     "model=realnvp",
@@ -57,7 +49,7 @@ def coarse() -> Iterator[None]:
 
 
 def solve(folder: Path, *overrides: str) -> Solve:
-    run = genlab.experiment(*FEW, f"outputs={folder}", *overrides, command="solve")
+    run = genlab.experiment(*SOLVE, f"outputs={folder}", *overrides, command="solve")
     assert isinstance(run, Solve)
     return run
 
@@ -238,7 +230,7 @@ def test_ten_dimensions_and_a_soft_boundary(tmp_path: Path) -> None:
 
 
 def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["sampler=uniform,rad", "sampler.refresh=10", *FEW, f"outputs={tmp_path}"]
+    words = ["sampler=uniform,rad", *SOLVE, f"outputs={tmp_path}"]
     assert main(["solve", "-m", *words, "callbacks.images=null"]) == 0
     output = capsys.readouterr().out
     assert all(f"sampler={name}" in output for name in ("uniform", "rad"))

@@ -10,8 +10,8 @@ from properties import MODELS, disturb
 from genlab.batch import Batch
 from genlab.errors import RunError, UserError
 from genlab.objectives import negative_log_likelihood
+from genlab.pde import Grid
 from genlab.samplers import Descent, Fit, LikelihoodFit
-from genlab.samplers.grid import cell_centres
 from genlab.samplers.proposal import Proposal
 from genlab.samplers.weights import importance_weights
 
@@ -21,9 +21,10 @@ def test_the_gradient_of_das_against_quadrature() -> None:
     model.confine(SQUARE.box, base="logistic")
     model.double()
     parameters = list(model.parameters())
-    x, cell = cell_centres(SQUARE, 200)
-    density = peak(x) / (peak(x).sum() * cell)
-    exact = torch.autograd.grad(-(density * model.log_prob(x)).sum() * cell, parameters)
+    grid = Grid(SQUARE, 200, centred=True)
+    log_p = model.log_prob(grid.x)
+    loss = -(grid.normalised(peak(grid.x)) * log_p).sum() * grid.cell
+    exact = torch.autograd.grad(loss, parameters)
     proposal = Proposal(SQUARE, disturb(make("das", "realnvp").model.double(), 0.05), alpha=0.5)
     proposal.fitted = True
     drawn = proposal.sample(100_000, generator=torch.Generator().manual_seed(0))

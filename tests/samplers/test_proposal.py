@@ -10,8 +10,7 @@ from properties import MODELS
 
 from genlab.densities import Density
 from genlab.errors import RunError
-from genlab.pde import Disk
-from genlab.samplers.grid import cell_centres
+from genlab.pde import Disk, Grid
 from genlab.samplers.proposal import Proposal
 
 
@@ -36,8 +35,9 @@ def test_acceptance_on_a_disk() -> None:
     # Of what is kept, the radius has the law of the Gaussian inside the disk.
     inside = (x.square().sum(1) < 0.25).double().mean().item()
     assert inside == pytest.approx(-math.expm1(-0.125 / 0.49) / exact, abs=0.015)
-    grid, cell = cell_centres(Disk(), 400)
-    assert proposal.log_prob(grid).exp().sum().item() * cell == pytest.approx(1.0, abs=0.005)
+    grid = Grid(Disk(), 400, centred=True)
+    mass = proposal.log_prob(grid.x).exp().sum().item() * grid.cell
+    assert mass == pytest.approx(1.0, abs=0.005)
 
 
 def test_a_model_that_misses_the_domain_is_told() -> None:

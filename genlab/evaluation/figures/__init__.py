@@ -4,8 +4,8 @@ from genlab.evaluation.figures.comparison import comparison_figure
 from genlab.evaluation.figures.density import density_panel
 from genlab.evaluation.figures.gallery import draw
 from genlab.evaluation.figures.image import figure_to_image, save_figures
+from genlab.evaluation.figures.image_samples import image_panel
 from genlab.evaluation.figures.paths import animate_paths
-from genlab.evaluation.figures.picture_samples import picture_panel
 
 __all__ = [
     "animate_paths",
@@ -13,6 +13,6 @@ __all__ = [
     "density_panel",
     "draw",
     "figure_to_image",
-    "picture_panel",
+    "image_panel",
     "save_figures",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genlab.evaluation.figures.codes import code_figure
 from genlab.evaluation.figures.corner import corner_figure
-from genlab.evaluation.figures.pictures import picture_figure
+from genlab.evaluation.figures.image_rows import image_rows_figure
 from genlab.evaluation.figures.style import TRUTH, panels, position_colours, scatter
 from genlab.evaluation.figures.traversal import traversal_figure
 from genlab.evaluation.figures.window import Window
@@ -65,7 +65,7 @@ def _reconstruction(
     """Data beside their decoded codes and, in the plane, decoded draws: these should look alike."""
     if x.ndim == 4:
         rows = torch.stack([part[:10] for part in (x, mean, drawn)])
-        return picture_figure(rows, names=("data", "mean", "draw"))
+        return image_rows_figure(rows, names=("data", "mean", "draw"))
     if window is None:
         labels = ("true samples", "reconstructed")
         return corner_figure(x.flatten(1), mean.flatten(1), labels=labels)

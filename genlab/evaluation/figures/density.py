@@ -113,7 +113,7 @@ def density_panel(
     size: int = 100,
     truth: Float[np.ndarray, "size size"] | None = None,
 ) -> Figure:
-    """True and model density on a coarse grid: the picture to log while training.
+    """True and model density on a coarse grid: the figure to log while training.
 
     Where the true density is unknown, the model's is alone.
 

@@ -16,13 +16,13 @@ from genlab.evaluation.figures.autoencoder import autoencoder_figures
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure, stages
 from genlab.evaluation.figures.density import density_figure
-from genlab.evaluation.figures.latent import latent_figure
-from genlab.evaluation.figures.paths import paths_figure
-from genlab.evaluation.figures.picture_samples import (
+from genlab.evaluation.figures.image_samples import (
+    image_samples,
     interpolation_figure,
-    picture_samples,
     sample_grid,
 )
+from genlab.evaluation.figures.latent import latent_figure
+from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.samples import sample_figure
 from genlab.evaluation.figures.super_resolution import super_resolution_figure
 from genlab.evaluation.figures.window import Window, window_of
@@ -53,10 +53,10 @@ def draw(
 
     In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both), for a flow
     ``latent`` and ``deformation``, and for a continuous one ``paths``. In other dimensions: corner
-    plots of the first five coordinates, ``samples`` and, for a flow, ``latent``. Of pictures:
-    ``samples`` beside their nearest training pictures, ``interpolation`` between codes, and
-    ``super_resolution`` where small pictures are given. An autoencoder has ``latent``,
-    ``reconstruction``, ``traversal`` and ``latent_kl``, of pictures too. A conditional model has
+    plots of the first five coordinates, ``samples`` and, for a flow, ``latent``. Of images:
+    ``samples`` beside their nearest training images, ``interpolation`` between codes, and
+    ``super_resolution`` where small images are given. An autoencoder has ``latent``,
+    ``reconstruction``, ``traversal`` and ``latent_kl``, of images too. A conditional model has
     the figures of samples and latent, under the contexts that the true samples came with. Where
     there are no true samples, the model's own stand for them, resampled by their weights under the
     target, and ``latent`` is left out.
@@ -70,8 +70,8 @@ def draw(
             target the window follows the samples.
         context: The context of each true sample, for a conditional model.
         names: Names of the coordinates in corner plots.
-        training: Pictures that were trained on, on the CPU.
-        enlarges: Whether the contexts are small pictures.
+        training: Images that were trained on, on the CPU.
+        enlarges: Whether the contexts are small images.
         n: Number of points in a cloud, at most.
     """
     everything, kind = samples, "True"
@@ -95,7 +95,7 @@ def draw(
             drawn = draw_samples(model, len(samples), context, generator=generator)
             figures["samples"] = _samples(samples, drawn, kind, window, names)
         if len(model.event_shape) == 3:
-            figures |= _picture_figures(
+            figures |= _image_figures(
                 model, samples, context, training, enlarges=enlarges, generator=generator
             )
         if isinstance(model, VAE):
@@ -122,7 +122,7 @@ def _samples(
     return corner_figure(truth, drawn, labels=labels, names=names)
 
 
-def _picture_figures(
+def _image_figures(
     model: Density,
     x: Float[Tensor, "n c h w"],
     context: Shaped[Tensor, "n ..."] | None,
@@ -132,7 +132,7 @@ def _picture_figures(
     generator: torch.Generator,
 ) -> dict[str, Figure]:
     grid, _ = sample_grid(model, context, generator=generator)
-    figures = {"samples": picture_samples(grid, training)}
+    figures = {"samples": image_samples(grid, training)}
     interpolation = interpolation_figure(model, x, context)
     if interpolation is not None:
         figures["interpolation"] = interpolation

@@ -1,4 +1,4 @@
-"""Many pictures as one."""
+"""Many images as one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 __all__ = ["mosaic", "show_mosaic"]
 
 FRAME = 0.55
-"""Grey between pictures."""
+"""Grey between images."""
 
 
-def mosaic(pictures: Float[Tensor, "n c h w"], *, columns: int) -> Float[np.ndarray, "H W ..."]:
-    """Pictures row by row in one array, a thin line between them; grey, or RGB of three channels.
+def mosaic(images: Float[Tensor, "n c h w"], *, columns: int) -> Float[np.ndarray, "H W ..."]:
+    """Images row by row in one array, a thin line between them; grey, or RGB of three channels.
 
     Of other numbers of channels the mean is shown.
 
     Args:
-        pictures: Values in [0, 1]; what lies outside is cut off, what is no number is black.
-        columns: Pictures in a row; places without one are left grey.
+        images: Values in [0, 1]; what lies outside is cut off, what is no number is black.
+        columns: Images in a row; places without one are left grey.
     """
-    values = torch.nan_to_num(pictures.detach().cpu().float()).clamp(0, 1)
+    values = torch.nan_to_num(images.detach().cpu().float()).clamp(0, 1)
     if values.shape[1] != 3:
         values = values.mean(1, keepdim=True)
     n, channels, height, width = values.shape
@@ -35,16 +35,16 @@ def mosaic(pictures: Float[Tensor, "n c h w"], *, columns: int) -> Float[np.ndar
     cells[:n, :, :height, :width] = values
     whole = cells.view(rows, columns, channels, height + line, width + line)
     flat = whole.permute(0, 3, 1, 4, 2).reshape(rows * (height + line), -1, channels)
-    picture = flat[:-line, :-line].numpy()
-    return picture if channels == 3 else picture[..., 0]
+    image = flat[:-line, :-line].numpy()
+    return image if channels == 3 else image[..., 0]
 
 
 def show_mosaic(
-    axis: Axes, pictures: Float[Tensor, "n c h w"], *, columns: int, title: str = ""
+    axis: Axes, images: Float[Tensor, "n c h w"], *, columns: int, title: str = ""
 ) -> None:
     """Draw a mosaic with sharp pixels and without axes."""
     axis.imshow(
-        mosaic(pictures, columns=columns), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+        mosaic(images, columns=columns), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
     )
     axis.set_box_aspect(None)
     axis.set_axis_off()

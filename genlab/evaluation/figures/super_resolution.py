@@ -1,4 +1,4 @@
-"""Pictures made of smaller ones."""
+"""Images made of smaller ones."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def super_resolution_figure(
     columns: int = 10,
     draws: int = 3,
 ) -> Figure:
-    """Rows: the small picture that is given, pictures that the model makes of it, the true one.
+    """Rows: the small image that is given, images that the model makes of it, the true one.
 
     Args:
-        model: A density of pictures given smaller ones, under `inference`.
-        truth: True pictures, on its device.
-        context: The small pictures, flattened.
+        model: A density of images given smaller ones, under `inference`.
+        truth: True images, on its device.
+        context: The small images, flattened.
         generator: Source of randomness, on any device.
-        columns: Pictures beside each other.
+        columns: Images beside each other.
         draws: Samples for each.
     """
     truth, context = truth[:columns], context[:columns]
@@ -47,7 +47,7 @@ def super_resolution_figure(
 def enlarged(
     context: Float[Tensor, "n _"], event_shape: tuple[int, ...]
 ) -> Float[Tensor, "n c h w"]:
-    """Flattened small pictures at full size, each pixel a square of copies."""
+    """Flattened small images at full size, each pixel a square of copies."""
     channels, height, width = event_shape
     factor = round((channels * height * width / context.shape[1]) ** 0.5)
     small = context.view(len(context), channels, height // factor, width // factor)

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from genlab.evaluation.figures.pictures import picture_figure
+from genlab.evaluation.figures.image_rows import image_rows_figure
 from genlab.evaluation.figures.style import panels
 from genlab.evaluation.figures.window import Window
 from genlab.models.vae import VAE
@@ -40,7 +40,7 @@ def traversal_figure(
     if window is not None:
         return _plane(model, draws, order, context, window)
     if len(model.event_shape) == 3:
-        return _pictures(model, order, context)
+        return _images(model, order, context)
     return _curves(model, order, context)
 
 
@@ -100,7 +100,7 @@ def _curves(
     return figure
 
 
-def _pictures(
+def _images(
     model: VAE,
     order: Int[Tensor, " l"],
     context: Shaped[Tensor, "1 ..."] | None,
@@ -108,11 +108,11 @@ def _pictures(
     most: int = 8,
     steps: int = 11,
 ) -> Figure:
-    """Decoded pictures along one latent a row, the others at 0."""
+    """Decoded images along one latent a row, the others at 0."""
     shown = order[:most].tolist()
     rows = [_sweep(model, coordinate, context, steps)[1] for coordinate in shown]
     names = [f"$z_{{{coordinate + 1}}}$" for coordinate in shown]
-    return picture_figure(torch.stack(rows), names=names)
+    return image_rows_figure(torch.stack(rows), names=names)
 
 
 def _sweep(

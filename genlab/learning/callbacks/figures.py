@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from genlab.bounds import PositiveInt
-from genlab.evaluation.figures import density_panel, picture_panel
+from genlab.evaluation.figures import density_panel, image_panel
 from genlab.learning.learner import Learner
 from genlab.learning.tensorboard import log_figures
 
@@ -19,7 +19,7 @@ __all__ = ["DensityImages"]
 class DensityImages(Callback):
     """Logs an image to TensorBoard after every few validations.
 
-    In the plane ``density/progress``, the model's density; of pictures ``samples/progress``, a grid
+    In the plane ``density/progress``, the model's density; of images ``samples/progress``, a grid
     of samples that are drawn from the same noise each time.
 
     Args:
@@ -37,7 +37,7 @@ class DensityImages(Callback):
             return
         if len(learner.model.event_shape) == 3:
             with learner.averaged():
-                figure = picture_panel(learner.model, data.validation.context)
+                figure = image_panel(learner.model, data.validation.context)
             log_figures(trainer.loggers, {"samples/progress": figure}, learner.step)
             return
         target = data.target

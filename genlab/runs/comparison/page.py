@@ -22,7 +22,7 @@ __all__ = ["page", "write_page"]
 
 PLACE = "/* DATA */"
 # The figures are what makes a page heavy: of so many settings, in so many pixels, they are shown.
-PICTURED = 24
+SHOWN = 24
 WIDTH = 960
 
 
@@ -40,8 +40,8 @@ def page(table: Table, groups: Sequence[Group], notes: Sequence[str]) -> str:
         "better": [direction(name) for name in table.header],
         "rows": [_row(row) for row in table.rows],
         "runs": [_run(record, row) for row, g in enumerate(groups) for record in g.records],
-        "figures": [_figures(group) for group in islice(groups, PICTURED)],
-        "notes": [*notes, *_unpictured(groups)],
+        "figures": [_figures(group) for group in islice(groups, SHOWN)],
+        "notes": [*notes, *_not_shown(groups)],
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     template = files("genlab.runs.comparison").joinpath("page.html").read_text(encoding="utf-8")
@@ -88,20 +88,20 @@ def _curves(record: Record) -> dict[str, list[float | None]]:
 def _figures(group: Group) -> dict[str, str]:
     """The figures of the first run of a group, by name."""
     folder = group.records[0].run.figures
-    return {path.stem: _picture(path) for path in sorted(folder.glob("[!.]*.png"))}
+    return {path.stem: _inlined(path) for path in sorted(folder.glob("[!.]*.png"))}
 
 
-def _picture(path: Path) -> str:
+def _inlined(path: Path) -> str:
     from PIL import Image
 
     encoded = io.BytesIO()
-    with Image.open(path) as picture:
-        small = picture.convert("RGB")
+    with Image.open(path) as image:
+        small = image.convert("RGB")
         small.thumbnail((WIDTH, WIDTH))
         small.save(encoded, "webp", quality=80, method=0)
     return f"data:image/webp;base64,{base64.b64encode(encoded.getvalue()).decode()}"
 
 
-def _unpictured(groups: Sequence[Group]) -> Iterator[str]:
-    if len(groups) > PICTURED:
-        yield f"The figures are those of the first {PICTURED} rows; narrow by --where for others."
+def _not_shown(groups: Sequence[Group]) -> Iterator[str]:
+    if len(groups) > SHOWN:
+        yield f"The figures are those of the first {SHOWN} rows; narrow by --where for others."

@@ -121,15 +121,15 @@ def sorted_by(
     known = metrics_of(groups)
     if key not in known:
         raise UserError(f"--sort {key}: no such column; {nearest(key, [*keys, *known])}")
-    means = {group.settings: getattr(cell(group, key), "mean", None) for group in groups}
     sign = -1.0 if reverse else 1.0
-    return sorted(
-        groups,
-        key=lambda group: (
-            means[group.settings] is None,
-            sign * (means[group.settings] or 0.0),
-        ),
-    )
+
+    def place_of(group: Group) -> tuple[bool, float]:
+        found = cell(group, key)
+        if found is None or found.mean is None:
+            return True, 0.0
+        return False, sign * found.mean
+
+    return sorted(groups, key=place_of)
 
 
 def _measured_on(group: Group, keys: Sequence[str]) -> str:

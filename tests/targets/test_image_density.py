@@ -1,4 +1,4 @@
-"""Pictures as densities: the bundled ones, and files."""
+"""Images as densities: the bundled ones, and files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def generator() -> torch.Generator:
 
 
 def saved(folder: Path, grey: list[list[int]], *, depth: type = np.uint8) -> str:
-    path = folder / "picture.png"
+    path = folder / "image.png"
     Image.fromarray(np.array(grey, dtype=depth)).save(path)
     return str(path)
 
@@ -32,7 +32,7 @@ def pixel_centres(target: ImageDensity) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("picture", ["china", "flower"])
-def test_bundled_pictures(picture: str) -> None:
+def test_bundled_images(picture: str) -> None:
     target = ImageDensity(picture)
     centres = pixel_centres(target)
     log_p = target.log_prob(centres)
@@ -62,7 +62,7 @@ def test_samples_follow_the_brightness() -> None:
     assert ((shares - expected).abs() < 5 * error + 0.03 * expected).all()
 
 
-def test_a_picture_stands_upright(tmp_path: Path) -> None:
+def test_an_image_stands_upright(tmp_path: Path) -> None:
     target = ImageDensity("china", path=saved(tmp_path, [[0, 10], [20, 30], [0, 40]]))
     cell = 8 / 3
     x = torch.tensor([[-1.0, 3.0], [1.0, 3.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, -3.0], [1.0, -3.0]])
@@ -88,7 +88,7 @@ def test_dark_pixels_can_be_the_likely_ones(tmp_path: Path) -> None:
     assert target.entropy == pytest.approx(2 * math.log(4))
 
 
-def test_deep_pictures_keep_their_levels(tmp_path: Path) -> None:
+def test_deep_images_keep_their_levels(tmp_path: Path) -> None:
     path = saved(tmp_path, [[1000, 3000]], depth=np.uint16)
     p = ImageDensity("china", path=path).log_prob(torch.tensor([[-1.0, 0.0], [1.0, 0.0]])).exp()
     assert p[1] / p[0] == pytest.approx(3)
@@ -108,10 +108,10 @@ def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data.path=.*none.png: no such file"):
         ImageDensity("china", path=str(tmp_path / "none.png"))
     text = tmp_path / "text.png"
-    text.write_text("not a picture")
-    with pytest.raises(UserError, match=r"data.path=.*text.png: expected a picture file"):
+    text.write_text("not an image")
+    with pytest.raises(UserError, match=r"data.path=.*text.png: expected an image file"):
         ImageDensity("china", path=str(text))
-    with pytest.raises(UserError, match=r"data.path=.*: expected a picture file"):
+    with pytest.raises(UserError, match=r"data.path=.*: expected an image file"):
         ImageDensity("china", path=str(tmp_path))
     for level, invert in ((0, False), (7, True)):
         path = saved(tmp_path, [[level, level]])

@@ -1,4 +1,4 @@
-"""What a model makes of pictures: samples, what they resemble most, and what lies between two."""
+"""What a model makes of images: samples, what they resemble most, and what lies between two."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from genlab.evaluation.inference import draw_samples, inference
 from genlab.evaluation.inversion import bijection_of
 from genlab.models.vae import VAE
 
-__all__ = ["interpolation_figure", "nearest", "picture_panel", "picture_samples", "sample_grid"]
+__all__ = ["image_panel", "image_samples", "interpolation_figure", "nearest", "sample_grid"]
 
 SIDE = 8
 """Rows and columns of a grid."""
 STEPS = 9
-"""Pictures on a way from one to another, both included."""
+"""Images on a way from one to another, both included."""
 
 
 def sample_grid(
@@ -40,18 +40,18 @@ def sample_grid(
     return draw_samples(model, n, rows, generator=generator), rows
 
 
-def picture_panel(model: Density, context: Shaped[Tensor, "k ..."] | None) -> Figure:
+def image_panel(model: Density, context: Shaped[Tensor, "k ..."] | None) -> Figure:
     """A grid of samples alone, of the same noise at each call."""
     context = None if context is None else context[:SIDE].to(model.device)
     with inference(model):
         samples, _ = sample_grid(model, context, generator=torch.Generator().manual_seed(0))
-    return picture_samples(samples, None)
+    return image_samples(samples, None)
 
 
-def picture_samples(
+def image_samples(
     samples: Float[Tensor, "n c h w"], training: Float[Tensor, "m c h w"] | None
 ) -> Figure:
-    """A grid of samples and, in the same places, the training pictures nearest to them.
+    """A grid of samples and, in the same places, the training images nearest to them.
 
     Samples that all have a twin there were learned by heart.
 
@@ -67,7 +67,7 @@ def picture_samples(
     figure, (left, right) = panels(1, 2, side=5.2, height=height)
     show_mosaic(left, samples, columns=SIDE, title="Model samples")
     twins = training[nearest(samples, training)]
-    show_mosaic(right, twins, columns=SIDE, title="Nearest training pictures")
+    show_mosaic(right, twins, columns=SIDE, title="Nearest training images")
     return figure
 
 
@@ -83,12 +83,12 @@ def nearest(
 
 def interpolation_figure(
     model: Density,
-    pictures: Float[Tensor, "k c h w"],
+    images: Float[Tensor, "k c h w"],
     context: Shaped[Tensor, "k ..."] | None,
     *,
     rows: int = 6,
 ) -> Figure | None:
-    """True pictures at both ends, and what the model decodes on the way between their codes.
+    """True images at both ends, and what the model decodes on the way between their codes.
 
     Codes are latents of a flow or means of an autoencoder's encoder, and the way is an arc about
     the origin (White, "Sampling generative networks", 2016): a chord would leave the shell that the
@@ -97,24 +97,24 @@ def interpolation_figure(
 
     Args:
         model: The density, under `inference`.
-        pictures: True ones, on its device.
+        images: True ones, on its device.
         context: Their labels, or None.
         rows: Pairs.
     """
     if model.context_encoder.context_dim or not (isinstance(model, VAE) or bijection_of(model)):
         return None
-    first, second = _pairs(context, len(pictures), rows)
+    first, second = _pairs(context, len(images), rows)
     if not len(first):
         return None
     label = None if context is None else context[first]
-    ends = [_code(model, pictures[one], label) for one in (first, second)]
+    ends = [_code(model, images[one], label) for one in (first, second)]
     along = torch.linspace(0, 1, STEPS, dtype=ends[0].dtype, device=ends[0].device)
     codes = arc(ends[0], ends[1], along).flatten(0, 1)
     labels = None if label is None else label.repeat_interleave(STEPS)
     ways = _decode(model, codes, labels).view(-1, STEPS, *model.event_shape)
-    shown = torch.cat((pictures[first, None], ways, pictures[second, None]), 1)
+    shown = torch.cat((images[first, None], ways, images[second, None]), 1)
     figure, (axis,) = panels(1, 1, side=8.0, height=0.78 * rows)
-    title = "True picture, the way between the codes of both, true picture"
+    title = "True image, the way between the codes of both, true image"
     show_mosaic(axis, shown.flatten(0, 1), columns=STEPS + 2, title=title)
     return figure
 
@@ -135,7 +135,7 @@ def arc(
 def _pairs(
     context: Shaped[Tensor, " k"] | None, n: int, rows: int
 ) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:
-    """Different pictures two by two, of one class where there are labels."""
+    """Different images two by two, of one class where there are labels."""
     if context is None:
         index = torch.arange(2 * min(rows, n // 2))
         return index[::2], index[1::2]

@@ -1,4 +1,4 @@
-"""Pictures as training sees them: shuffled, and made numbers anew at each sight."""
+"""Images as training sees them: shuffled, and made numbers anew at each sight."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from genlab.batch import Batch
 from genlab.data.streams import Blocks, Order, Stream
 from genlab.randomness import generator
 
-__all__ = ["PictureStream", "Render", "uniform"]
+__all__ = ["ImageStream", "Render", "uniform"]
 
 Render = Callable[[UInt8[Tensor, "n c h w"], Float[Tensor, "n c h w"]], Float[Tensor, "n c h w"]]
-"""From the levels of pictures and uniform noise to the numbers that a model sees."""
+"""From the levels of images and uniform noise to the numbers that a model sees."""
 
 # Numbers of noise that are drawn at a time: 2 MB.
 BLOCK = 2**19
 
 
-class PictureStream(Blocks, Stream):
-    """A set of pictures, pass after pass, each in an order and with noise of its own.
+class ImageStream(Blocks, Stream):
+    """A set of images, pass after pass, each in an order and with noise of its own.
 
     Order and noise are functions of the row's number alone, as in every stream.
 
     Args:
-        levels: The pictures.
+        levels: The images.
         render: What makes numbers of them.
         context: What each is conditioned on, or None.
         seed: The run's seed.

@@ -1,4 +1,4 @@
-"""Quantised pictures in memory, and where they come from."""
+"""Quantised images in memory, and where they come from."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-__all__ = ["PictureSource", "Pictures", "Splits"]
+__all__ = ["ImageSource", "Images", "Splits"]
 
 
-class Pictures(NamedTuple):
-    """n pictures, a byte a number.
+class Images(NamedTuple):
+    """n images, a byte a number.
 
     Attributes:
         levels: ``[n, channels, height, width]``.
@@ -22,25 +22,25 @@ class Pictures(NamedTuple):
     levels: UInt8[Tensor, "n c h w"]
     labels: Int[Tensor, " n"] | None
 
-    def rows(self, index: slice | Int[Tensor, " m"]) -> Pictures:
-        """The chosen pictures."""
-        return Pictures(self.levels[index], None if self.labels is None else self.labels[index])
+    def rows(self, index: slice | Int[Tensor, " m"]) -> Images:
+        """The chosen images."""
+        return Images(self.levels[index], None if self.labels is None else self.labels[index])
 
 
 class Splits(NamedTuple):
     """What a model learns from, is chosen by, and is judged by; they have nothing in common."""
 
-    train: Pictures
-    validation: Pictures
-    test: Pictures
+    train: Images
+    validation: Images
+    test: Images
 
 
-class PictureSource(ABC):
-    """A set of pictures with its usual split."""
+class ImageSource(ABC):
+    """A set of images with its usual split."""
 
     @abstractmethod
     def read(self) -> Splits:
-        """Read all pictures.
+        """Read all images.
 
         Raises:
             UserError: They are not where they should be, or damaged.

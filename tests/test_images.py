@@ -1,4 +1,4 @@
-"""A whole run on pictures with labels: its metrics, its figures, and pictures of one class."""
+"""A whole run on images with labels: its metrics, its figures, and images of one class."""
 
 from __future__ import annotations
 

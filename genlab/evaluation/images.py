@@ -1,4 +1,4 @@
-"""Numbers that only models of pictures have."""
+"""Numbers that only models of images have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from genlab.evaluation.inference import draw_samples, inference
 __all__ = ["Reduction", "restoration", "sample_quality"]
 
 Reduction = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n _"]]
-"""From pictures to the small ones that a model is given, flattened."""
+"""From images to the small ones that a model is given, flattened."""
 
 JUDGED = 2000
 FEWEST = 10  # fewer are no cloud
@@ -37,18 +37,18 @@ def sample_quality(
 ) -> dict[str, float]:
     """How good samples are in the features of a classifier that was trained on the same set.
 
-    Nothing where there are hardly any test pictures; NaN of samples that are not finite.
+    Nothing where there are hardly any test images; NaN of samples that are not finite.
 
-    - ``test/frechet``: their distance from training pictures (`frechet_distance`).
+    - ``test/frechet``: their distance from training images (`frechet_distance`).
     - ``test/precision``, ``test/recall``: (`precision_and_recall`), against as many of these.
-    - each with ``.../reference``, the same of as many test pictures in the place of samples.
+    - each with ``.../reference``, the same of as many test images in the place of samples.
     - ``test/classifier``, ``test/classifier/accuracy``: the classifier's fingerprint, with which
-      scores compare, and how good it is on the training pictures.
+      scores compare, and how good it is on the training images.
 
     Args:
         model: The density.
-        labelled: Training pictures, with their classes as context.
-        test: Held-out pictures, with the context that the model wants.
+        labelled: Training images, with their classes as context.
+        test: Held-out images, with the context that the model wants.
         generator: Source of randomness.
         batch_size: Samples at once.
     """
@@ -65,10 +65,10 @@ def sample_quality(
         "test/classifier": float(classifier.fingerprint),
         "test/classifier/accuracy": classifier.accuracy(labelled.rows(slice(TRUE))),
     }
-    for ending, pictures in (("", drawn), ("/reference", rows.x)):
+    for ending, images in (("", drawn), ("/reference", rows.x)):
         scores = (math.nan,) * 3
-        if pictures.isfinite().all():
-            features = classifier.features(pictures)
+        if images.isfinite().all():
+            features = classifier.features(images)
             distance = frechet_distance(truth, features)
             scores = distance, *precision_and_recall(truth[: len(features)], features)
         names = (f"test/{name}{ending}" for name in ("frechet", "precision", "recall"))
@@ -84,16 +84,16 @@ def restoration(
     generator: torch.Generator,
     batch_size: int,
 ) -> dict[str, Estimate]:
-    """How near pictures that a model makes of small ones come to the true ones.
+    """How near images that a model makes of small ones come to the true ones.
 
-    - ``test/psnr``: mean of ``-10 log10 MSE`` over pictures, one sample each, in decibels, and
-      ``test/psnr/reference`` that of the small pictures with their pixels repeated.
+    - ``test/psnr``: mean of ``-10 log10 MSE`` over images, one sample each, in decibels, and
+      ``test/psnr/reference`` that of the small images with their pixels repeated.
     - ``test/consistency``: root mean square difference of the reduced sample and what was given.
 
     Args:
-        model: A density of pictures given small ones.
-        test: True pictures with the small ones.
-        reduction: Makes small pictures of large ones.
+        model: A density of images given small ones.
+        test: True images with the small ones.
+        reduction: Makes small images of large ones.
         generator: Source of randomness.
         batch_size: Samples at once.
     """

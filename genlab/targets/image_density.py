@@ -1,4 +1,4 @@
-"""A picture as a density: the brighter, the more likely."""
+"""An image as a density: the brighter, the more likely."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PICTURES = ("china", "flower")
 
 
 class ImageDensity(ExactTarget):
-    """Piecewise constant on the pixels of a picture: ``p(x) = p_ij / area of a pixel``.
+    """Piecewise constant on the pixels of an image: ``p(x) = p_ij / area of a pixel``.
 
     ``p_ij`` is proportional to the grey level (ITU-R 601 luma), so black pixels lie outside the
-    support. The longer side spans ``[-4, 4]``, pixels are square, and the picture stands upright.
+    support. The longer side spans ``[-4, 4]``, pixels are square, and the image stands upright.
 
     Args:
         picture: ``"china"`` or ``"flower"`` of scikit-learn; not read if there is a path.
-        path: The user's own picture file.
+        path: The user's own image file.
         invert: Let dark pixels be the likely ones, as for ink on paper.
 
     Raises:
@@ -46,7 +46,7 @@ class ImageDensity(ExactTarget):
         weight = torch.from_numpy(grey.max() - grey if invert else grey)
         if not weight.max() > 0:
             source = f"data.picture={picture}" if path is None else f"data.path={path}"
-            raise UserError(f"{source}: a picture of one colour leaves no density to learn")
+            raise UserError(f"{source}: an image of one colour leaves no density to learn")
         self.rows, self.columns = weight.shape
         self.cell = 2 * self.bound / max(weight.shape)
         p = weight / weight.sum()
@@ -85,16 +85,16 @@ def _bundled(picture: str) -> NDArray[np.float64]:
 
 def _own(path: Path) -> NDArray[np.float64]:
     try:
-        with Image.open(path) as picture:
-            return _grey(picture)
+        with Image.open(path) as image:
+            return _grey(image)
     except FileNotFoundError:
         raise UserError(f"data.path={path}: no such file") from None
     except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"data.path={path}: expected a picture file, but {error}") from None
+        raise UserError(f"data.path={path}: expected an image file, but {error}") from None
 
 
-def _grey(picture: Image.Image) -> NDArray[np.float64]:
-    """Grey levels ``[rows, columns]``, float64; pictures of more than 8 bits keep them."""
-    if picture.mode not in ("F", "I", "I;16"):
-        picture = picture.convert("RGB").convert("L")
-    return np.asarray(picture, dtype=np.float64)
+def _grey(image: Image.Image) -> NDArray[np.float64]:
+    """Grey levels ``[rows, columns]``, float64; images of more than 8 bits keep them."""
+    if image.mode not in ("F", "I", "I;16"):
+        image = image.convert("RGB").convert("L")
+    return np.asarray(image, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Every family on pictures: the properties that vectors have, on samples of shape [1, 4, 4]."""
+"""Every family on images: the properties that vectors have, on samples of shape [1, 4, 4]."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_context_changes_the_answer(name: str) -> None:
 @pytest.mark.parametrize(
     ("family", "shape", "options", "message"),
     [
-        (realnvp, (4,), {"scales": 1}, r"expected pictures, .* got \[4\]; scales=0"),
+        (realnvp, (4,), {"scales": 1}, r"expected images, .* got \[4\]; scales=0"),
         (realnvp, (1, 4, 6), {"scales": 2}, "multiples of 4, got 4 and 6"),
         (nsf, SHAPE, {"scales": 1}, "expected variant=coupling, free_half=false"),
         (krnet, SHAPE, {"bounded": [0.0, 1.0]}, "a box confines vectors"),

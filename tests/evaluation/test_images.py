@@ -1,4 +1,4 @@
-"""Scores of pictures against closed forms, and the classifier that they are taken with."""
+"""Scores of images against closed forms, and the classifier that they are taken with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from genlab.evaluation import classifier as classifiers
 from genlab.evaluation.bayes import bayes_accuracy
 from genlab.evaluation.classifier import classifier_of
 from genlab.evaluation.frechet import frechet_distance, precision_and_recall
-from genlab.evaluation.pictures import restoration
+from genlab.evaluation.images import restoration
 
 
 def whitened(n: int, d: int) -> torch.Tensor:
@@ -51,7 +51,7 @@ def test_precision_falls_for_bad_samples_and_recall_for_missing_ones() -> None:
     assert recall > 0.9
 
 
-def test_a_classifier_learns_once_the_same_from_the_same_pictures(
+def test_a_classifier_learns_once_the_same_from_the_same_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Pictures from files: MNIST's four, and a folder of the user's own."""
+"""Images from files: MNIST's four, and a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def source(root: Path, sums: Path | None = None) -> IDXFiles:
     return IDXFiles(name="small", root=str(root), mirrors=["http://127.0.0.1:9/"], md5=md5)
 
 
-def test_the_last_ten_thousand_training_pictures_are_held_out(
+def test_the_last_ten_thousand_training_images_are_held_out(
     files: tuple[Path, dict[str, np.ndarray]],
 ) -> None:
     folder, arrays = files
@@ -102,11 +102,11 @@ def test_a_folder_that_will_not_do_is_refused(folder: Path) -> None:
     with pytest.raises(UserError, match=r"data\.path=.*nowhere: no such folder"):
         ImageFolder(str(folder / "nowhere")).read()
     (folder / "none").mkdir()
-    with pytest.raises(UserError, match="expected at least 10 pictures"):
+    with pytest.raises(UserError, match="expected at least 10 images"):
         ImageFolder(str(folder / "none")).read()
     Image.fromarray(np.zeros((5, 5), np.uint8)).save(folder / "dogs" / "other.png")
     with pytest.raises(UserError, match=r"has another size .* set data\.size"):
         ImageFolder(str(folder)).read()
     (folder / "cats" / "01.png").write_bytes(b"text")
-    with pytest.raises(UserError, match=r"01\.png is no picture"):
+    with pytest.raises(UserError, match=r"01\.png is no image"):
         ImageFolder(str(folder)).read()

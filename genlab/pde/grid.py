@@ -1,0 +1,70 @@
+"""Regular points over a domain: what fields of a solution are shown and summed on."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from genlab.pde.domain import Domain
+
+__all__ = ["Grid", "grid_divergence"]
+
+
+class Grid:
+    """``size^d`` regular points over a domain's box, of which those in the domain count.
+
+    Args:
+        domain: Of few dimensions.
+        size: Points along each side.
+        centred: Take the centres of equal cells, as the midpoint rule does; otherwise nodes whose
+            first and last lie on the faces of the box.
+
+    Attributes:
+        inside: Which points lie in the domain, row by row along the last coordinate.
+        x: These points, float64.
+        cell: The volume that each of them stands for, ``|Omega| / k``.
+    """
+
+    inside: Bool[Tensor, "*sides"]
+    x: Float[Tensor, "k d"]
+
+    def __init__(self, domain: Domain, size: int, *, centred: bool = False) -> None:
+        if centred:
+            share = (torch.arange(size, dtype=torch.float64) + 0.5) / size
+            axes = [low + (high - low) * share for low, high in domain.box]
+        else:
+            axes = [torch.linspace(*side, size, dtype=torch.float64) for side in domain.box]
+        points = torch.cartesian_prod(*axes).view(-1, domain.dim)
+        inside = domain.contains(points)
+        self.inside = inside.view([size] * domain.dim)
+        self.x = points[inside]
+        self.cell = domain.volume / len(self.x)
+
+    def field(
+        self, values: Float[Tensor, " k"], *, outside: float = math.nan
+    ) -> Float[Tensor, "*sides"]:
+        """The values at `x` in the places of their points, on the CPU; ``outside`` elsewhere."""
+        field = torch.full(self.inside.shape, outside, dtype=values.dtype)
+        field[self.inside] = values.cpu()
+        return field
+
+    def normalised(self, h: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
+        """``h / Z`` with ``Z = int h`` by the sum over `x`: a density on the domain."""
+        return h / (h.sum() * self.cell)
+
+
+def grid_divergence(p: Float[Tensor, "*sides"], q: Float[Tensor, "*sides"]) -> float:
+    """``KL(p || q)`` in nats by the sum over a grid.
+
+    Args:
+        p: A density at the points of a grid; not finite outside the domain.
+        q: Another one there; below ``1e-30`` it counts as that, so that the sum stays finite.
+    """
+    # 0 log 0 = 0, whatever q is there.
+    counts = p.isfinite() & (p > 0)
+    p, q = p[counts].double(), q[counts].double()
+    share = p / p.sum()
+    return float((share * (p / q.clamp_min(1e-30)).log()).sum())
