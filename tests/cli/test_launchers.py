@@ -165,7 +165,7 @@ def test_what_slurm_is_asked_for(cluster: Path, tmp_path: Path, capsys: Capture)
         assert f"#SBATCH --{line}" in lines
     assert {"#SBATCH --cpus-per-task=3", "#SBATCH --job-name=genlab"} < {*lines}
     assert "module load python" in lines
-    assert sys.executable in lines[-2]
+    assert sys.executable in lines[-1]
     (line,) = capsys.readouterr().err.splitlines()[-1:]
     assert line == (
         "genlab: hydra/launcher=submitit_slurm: FailedJobError: sbatch: error: no such account"

@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from small import TABLE, write_table
 
+import genlab
 from genlab.cli.main import main
 from genlab.config import compose, config_dir
 from genlab.runs.directory import RunDirectory
@@ -29,6 +30,7 @@ import optuna
 
 from genlab.cli import study
 from genlab.errors import PrunedError, RunError
+from genlab.learning.callbacks.pruning import Pruning
 
 Capture = pytest.CaptureFixture[str]
 
@@ -113,13 +115,13 @@ def test_a_search_finds_the_rate_and_writes_it_down(
 
 KILLED = """
 import sys
-sys.path[:0] = sys.argv[1:3]
+sys.path[:0] = sys.argv[1:4]
 from genlab.cli import study
 from genlab.cli.main import main
 import test_tune
 study.Experiment = test_tune.Experiment
 test_tune.Experiment.fitted, test_tune.Experiment.kill_at = [], 2
-main(sys.argv[3:])
+main(sys.argv[4:])
 """
 
 
@@ -127,7 +129,8 @@ def test_a_killed_study_goes_on_with_the_very_trial(
     fits: type[Experiment], capsys: Capture, tmp_path: Path
 ) -> None:
     here = Path(__file__).parent
-    words = [str(config_dir().parent), str(here), *WORDS, "search.trials=5", "search.pruning=false"]
+    folders = map(str, (config_dir().parent, here, here.parent))
+    words = [*folders, *WORDS, "search.trials=5", "search.pruning=false"]
     killed = subprocess.run([sys.executable, "-c", KILLED, *words], cwd=tmp_path)
     assert killed.returncode == -signal.SIGKILL
     (folder,) = tmp_path.glob("outputs/*/*")
@@ -171,6 +174,21 @@ def test_two_workers_share_a_study(
     assert ours.user_attrs["process"]["pid"] == os.getpid() != theirs.user_attrs["process"]["pid"]
     assert theirs.value == read_json(folder / "1" / "metrics.json")["val/loss"]
     assert "best: trial 1, val/loss" in capsys.readouterr().out
+
+
+def test_a_pruned_trial_is_a_run_that_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path)
+    trial = genlab.experiment(*TABLE)
+    with pytest.raises(PrunedError, match="pruned at step 3: val/loss"):
+        trial.fit(callbacks=[Pruning(lambda step, value: True)])
+    assert main(["list", "runs"]) == 0
+    assert " pruned " in capsys.readouterr().out
+    main(["compare"])
+    shown = capsys.readouterr()
+    assert "pruned: outputs/" in shown.out + shown.err
 
 
 def test_a_trial_that_kills_its_process_each_time_fails(
