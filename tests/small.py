@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from genlab.assembly import Experiment, experiment
 
-__all__ = ["SMALL", "SOLVE", "VAE", "small_experiment"]
+__all__ = ["SMALL", "SOLVE", "TABLE", "VAE", "small_experiment", "write_table"]
 
 FLOW = ("model.layers=2", "model.hidden=[16]")
 VAE = ("model=vae", "model.hidden=[16]", "model.importance_samples=4")
@@ -21,7 +23,19 @@ RUN = (
     "trainer.accelerator=cpu",
 )
 SMALL = (*FLOW, *RUN)
-
+# Half a second, on a table of one column.
+TABLE = (
+    "data=table",
+    "data.path=points.csv",
+    "model=gmm",
+    "model.fit=gradient",
+    "model.components=2",
+    "trainer.max_steps=6",
+    "trainer.val_every=3",
+    "trainer.accelerator=cpu",
+    "callbacks=minimal",
+    "logger=none",
+)
 SOLVE = (
     "problem.n_points=40",
     "pinn.hidden=[8,8]",
@@ -31,6 +45,12 @@ SOLVE = (
     "trainer.accelerator=cpu",
     "sampler.refresh=10",
 )
+
+
+def write_table(folder: Path) -> None:
+    """Write the table of `TABLE` into the folder that its command is to run in."""
+    rows = np.random.default_rng(0).normal(size=(100, 1))
+    np.savetxt(folder / "points.csv", rows, header="x", comments="")
 
 
 def small_experiment(folder: Path, *overrides: str, model: tuple[str, ...] = FLOW) -> Experiment:

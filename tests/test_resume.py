@@ -106,20 +106,23 @@ def test_killed_at_any_step(tmp_path: Path, uninterrupted: RunDirectory, step: i
     assert_same(run, uninterrupted)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "step"), [(signal.SIGINT, 33), (signal.SIGTERM, 39), (signal.SIGTERM, 59)]
+)
 def test_a_signal_saves_the_present_step(
-    tmp_path: Path, uninterrupted: RunDirectory, number: signal.Signals
+    tmp_path: Path, uninterrupted: RunDirectory, number: signal.Signals, step: int
 ) -> None:
+    """Also behind the last step before a validation, which the run is not to lose."""
     run = start(tmp_path)
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(Interrupted) as stop:
-        run.fit(callbacks=[Signal(number, 33)])
+        run.fit(callbacks=[Signal(number, step)])
     assert stop.value.exit_status == 128 + number
     assert handlers == [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
     assert run.directory is not None
     status = read_status(run.directory)
-    assert (status["state"], status["step"]) == ("interrupted", 34)
-    assert load_checkpoint(run.directory.last)["step"] == 34
+    assert (status["state"], status["step"]) == ("interrupted", step + 1)
+    assert load_checkpoint(run.directory.last)["step"] == step + 1
     resume(run.directory)
     assert_same(run.directory, uninterrupted)
 

@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from typing import Any
 
-from genlab.errors import UserError
+from genlab.cli.launchers import RAY, SUBMITIT, chosen, cores, plugin
+from genlab.errors import GenlabError, RunError, one_line
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
-__all__ = ["check_launcher", "cores", "launch"]
+__all__ = ["launch"]
 
-EXTRAS = {
-    "hydra_joblib_launcher": "parallel",
-    "hydra_submitit_launcher": "slurm",
-    "hydra_ray_launcher": "ray",
-}
 # Ray goes on with the other jobs after it has lost one; so long it may take to start the next.
-PATIENCE = 20.0
+PATIENCE = {RAY: 20.0}
+# The others end what they have started.
+IMPATIENCE = 1.0
 EVERY = 0.2
-TRIES = 2
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def check_launcher(config: Any, threads: int) -> None:
-    """Refuse a launcher that is not installed; bound the jobs at once to the cores.
-
-    Args:
-        config: Hydra's configuration of the sweep; changed in place.
-        threads: How many threads a job computes with, at most.
-
-    Raises:
-        UserError: Its extra is not installed.
-    """
-    launcher = config.hydra.launcher
-    plugin = _plugin(config)
-    if plugin in EXTRAS and find_spec(f"hydra_plugins.{plugin}") is None:
-        name = config.hydra.runtime.choices["hydra/launcher"]
-        raise UserError(
-            f"hydra/launcher={name}: not installed; pip install 'genlab[{EXTRAS[plugin]}]'"
-        )
-    if plugin == "hydra_joblib_launcher":
-        most = max(1, cores() // threads)
-        launcher.n_jobs = most if launcher.n_jobs < 0 else min(launcher.n_jobs, most)
 
 
 def launch(
@@ -69,15 +35,29 @@ def launch(
         sweep: The directory.
         jobs: What to run.
         say: Tells the user a line.
+
+    Raises:
+        RunError: The launcher itself failed, as where a cluster refuses a job.
     """
-    if _plugin(config) == "hydra_submitit_launcher":
-        _launch_each(make, sweep, jobs, at_once=_submitted_at_once(config))
-    else:
-        _launch_together(make, sweep, jobs, say)
+    try:
+        if plugin(config) == SUBMITIT:
+            _launch_each(make, sweep, jobs, say, at_once=_submitted_at_once(config))
+        else:
+            patience = PATIENCE.get(plugin(config), IMPATIENCE)
+            _launch_together(make, sweep, jobs, say, patience=patience)
+    except GenlabError:
+        raise
+    except Exception as error:
+        raise RunError(f"{chosen(config)}: {type(error).__name__}: {one_line(error)}") from error
 
 
 def _launch_each(
-    make: Callable[[], Any], sweep: SweepDirectory, jobs: Sequence[Job], *, at_once: int
+    make: Callable[[], Any],
+    sweep: SweepDirectory,
+    jobs: Sequence[Job],
+    say: Callable[[str], None],
+    *,
+    at_once: int,
 ) -> None:
     """Each job by itself: submitit gives up on all of a batch when one of it is killed."""
 
@@ -92,42 +72,55 @@ def _launch_each(
                 raise
 
     with ThreadPoolExecutor(at_once) as threads:
-        for launched in [threads.submit(launch_one, job) for job in jobs]:
-            launched.result()
+        launched = [threads.submit(launch_one, job) for job in jobs]
+        try:
+            for each in launched:
+                each.result()
+        except KeyboardInterrupt:
+            # Neither of those in this queue nor of those in that of a cluster.
+            sweep.stop()
+            say("interrupted: no other job begins; waiting for those that run")
+            threads.shutdown(cancel_futures=True)
+            raise
 
 
 def _launch_together(
-    make: Callable[[], Any], sweep: SweepDirectory, jobs: Sequence[Job], say: Callable[[str], None]
+    make: Callable[[], Any],
+    sweep: SweepDirectory,
+    jobs: Sequence[Job],
+    say: Callable[[str], None],
+    *,
+    patience: float,
 ) -> None:
     """All jobs at once; again what was lost when the launcher itself broke down.
 
     When a worker of joblib is killed, the others are killed with it, and which one was the first
-    cannot be told: so all of them are tried again, from their last checkpoints. A job that was
-    alone is known to be the one.
+    cannot be told: so each of them is tried again by itself, from its last checkpoint, behind those
+    that had not begun. A job that was killed alone is known to be the one.
     """
-    waiting = list(jobs)
-    for attempt in range(1, TRIES + 1):
+    batches = [list(jobs)]
+    while batches:
+        batch = batches.pop(0)
         try:
-            make().launch([_words(job) for job in waiting], initial_job_idx=0)
-            return
+            make().launch([_words(job) for job in batch], initial_job_idx=0)
         except Exception:
-            states = _settled(sweep, waiting)
+            states = _settled(sweep, batch, patience)
             killed = [state.job for state in states if state.state == "killed"]
             if not killed:
                 raise
-            lost = [state.job for state in states if not state.ended]
-            lost += killed if len(killed) > 1 else []
+            waiting = [state.job for state in states if not state.ended]
+            suspects = killed if len(killed) > 1 else []
             numbers = ", ".join(str(job.number) for job in killed)
-            say(f"killed: {'job' if len(killed) == 1 else 'one of jobs'} {numbers}")
-            if not lost or attempt == TRIES:
-                return
-            say(f"starting {len(lost)} jobs again that went down with the launcher")
-            waiting = sorted(lost, key=lambda job: job.number)
-            for job in waiting:
+            say(f"killed: {'one of jobs' if suspects else 'job'} {numbers}")
+            if left := len(waiting) + len(suspects):
+                say(f"starting the launcher again, for {left} jobs")
+            for job in suspects:
                 sweep.retry(job.number)
+            batches += [waiting] if waiting else []
+            batches += [[job] for job in suspects]
 
 
-def _settled(sweep: SweepDirectory, jobs: Sequence[Job]) -> list[JobState]:
+def _settled(sweep: SweepDirectory, jobs: Sequence[Job], patience: float) -> list[JobState]:
     """How the jobs stand once none of them runs, and none has begun for a while."""
     since, before = time.monotonic(), -1
     while True:
@@ -138,7 +131,7 @@ def _settled(sweep: SweepDirectory, jobs: Sequence[Job]) -> list[JobState]:
             return states
         if ended != before or running:
             since, before = time.monotonic(), ended
-        if time.monotonic() - since > PATIENCE:
+        if time.monotonic() - since > patience:
             return states
         time.sleep(EVERY)
 
@@ -148,13 +141,8 @@ def _words(job: Job) -> list[str]:
     return [*job.overrides, f"hydra.sweep.subdir='{job.number}'"]
 
 
-def _plugin(config: Any) -> str:
-    """Name of the package that the launcher comes from."""
-    return str(config.hydra.launcher._target_).split(".")[1]
-
-
 def _submitted_at_once(config: Any) -> int:
     launcher = config.hydra.launcher
     if "array_parallelism" in launcher:
         return int(launcher.array_parallelism)
-    return max(1, cores() // (launcher.cpus_per_task or 1))
+    return max(1, cores() // int(launcher.cpus_per_task))

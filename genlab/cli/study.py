@@ -17,7 +17,7 @@ from genlab.cli.redirection import redirected
 from genlab.cli.search import Search
 from genlab.config import check, compose
 from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
-from genlab.errors import GenlabError, PrunedError, RunError, one_line
+from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
 from genlab.learning.callbacks.pruning import Pruning
 from genlab.runs.directory import RunDirectory
 from genlab.runs.status import identity, is_gone
@@ -25,6 +25,9 @@ from genlab.runs.status import identity, is_gone
 __all__ = ["Study"]
 
 PROCESS = "process"
+KILLS = "kills"
+# A trial that was killed so often is to blame itself, as one that wants more memory than there is.
+MOST_KILLS = 3
 
 
 class Study:
@@ -73,13 +76,26 @@ class Study:
                 holder = known.user_attrs.get(PROCESS)
                 if known.state is TrialState.RUNNING and (holder is None or is_gone(holder)):
                     trial = Trial(self.optuna, known._trial_id)
-                    break
+                    if self._is_taken_up(trial):
+                        break
             else:
                 if len(self.optuna.get_trials(deepcopy=False)) >= self.search.trials:
                     return None
                 trial = self.optuna.ask()
             trial.set_user_attr(PROCESS, identity())
         return trial
+
+    def _is_taken_up(self, trial: Trial) -> bool:
+        """Whether a trial whose process is gone goes on here; note how often it was killed."""
+        kills = trial.user_attrs.get(KILLS, 0)
+        if trial.user_attrs.get(PROCESS) is not None:
+            kills += 1
+            trial.set_user_attr(KILLS, kills)
+            print(f"trial {trial.number}: was killed, {kills} of {MOST_KILLS} times", flush=True)
+        if kills < MOST_KILLS:
+            return True
+        self.optuna.tell(trial, state=TrialState.FAIL)
+        return False
 
     def _run(self, trial: Trial) -> None:
         words = [f"{key}={_suggest(trial, key, kind)}" for key, kind in self.space.items()]
@@ -92,6 +108,10 @@ class Study:
         except GenlabError as error:
             self.optuna.tell(trial, state=TrialState.FAIL)
             print(f"{name}: failed: {one_line(error)}", flush=True)
+        except (Interrupted, KeyboardInterrupt):
+            # Given back, which is no kill.
+            trial.set_user_attr(PROCESS, None)
+            raise
         else:
             self.optuna.tell(trial, value)
             print(f"{name}: {self.plan['monitor']} {value:.6g}", flush=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.hydra_application import application, launcher
-from genlab.cli.launching import check_launcher, launch
+from genlab.cli.launchers import check_launcher
+from genlab.cli.launching import launch
 from genlab.cli.overview import Overview, final_table
 from genlab.cli.sweep_job import SweepJob
 from genlab.cli.sweep_plan import combinations, finished, listing, planned

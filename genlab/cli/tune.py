@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.cli.arguments import Parser
+from genlab.cli.fitting import near
 from genlab.cli.search import Search
 from genlab.cli.waiting import loading
 from genlab.errors import UserError
@@ -53,9 +54,17 @@ def run(words: list[str]) -> int:
         study.work()
         return 0
     helpers = [_helper(folder, number) for number in range(1, plan["search"]["workers"])]
-    study.work()
-    for helper in helpers:
-        helper.wait()
+    try:
+        study.work()
+        for helper in helpers:
+            helper.wait()
+        study.work()  # once more: one of them may have been killed amid its trial
+    except BaseException as stop:
+        for helper in helpers:
+            helper.terminate()
+            helper.wait()
+        stop.add_note(f"go on with: genlab tune --study {near(folder)}")
+        raise
     report(study.optuna, folder, plan)
     return 0
 

@@ -28,23 +28,37 @@ def register_claim(*, make: bool) -> set[Path]:
     Returns:
         The directories made so far; grows as Hydra asks for them.
     """
-    made: set[Path] = set()
-    claimed: dict[tuple[str, str, str], str] = {}
-
-    def resolve(root: str, day: str, name: str) -> str:
-        key = (root, day, name)
-        if key not in claimed:
-            parent = Path(root).expanduser().absolute() / day
-            path = claim(parent, name) if make else parent / name
-            if make:
-                made.add(path.resolve())
-            claimed[key] = str(path)
-        return claimed[key]
-
+    claims = Claims(make=make)
     # The cache travels with the configuration to the processes of a sweep.
-    OmegaConf.register_new_resolver("genlab.claim", resolve, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("genlab.claim", claims, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("genlab.name", _name, replace=True)
-    return made
+    return claims.made
+
+
+class Claims:
+    """Gives a run its directory, the same one whenever it is asked for; can be pickled.
+
+    Args:
+        make: As in `register_claim`.
+
+    Attributes:
+        made: The directories made so far.
+    """
+
+    def __init__(self, *, make: bool) -> None:
+        self.make = make
+        self.made: set[Path] = set()
+        self._given: dict[tuple[str, str, str], str] = {}
+
+    def __call__(self, root: str, day: str, name: str) -> str:
+        key = (root, day, name)
+        if key not in self._given:
+            parent = Path(root).expanduser().absolute() / day
+            path = claim(parent, name) if self.make else parent / name
+            if self.make:
+                self.made.add(path.resolve())
+            self._given[key] = str(path)
+        return self._given[key]
 
 
 def _name(*, _root_: DictConfig) -> str:

@@ -113,6 +113,11 @@ class Learner(pl.LightningModule):
         limit = self.settings.max_seconds
         return limit is not None and self.seconds >= limit
 
+    @property
+    def is_to_validate(self) -> bool:
+        """Whether a validation follows the step that was taken last."""
+        return self.trainer.should_stop or self.step % self.settings.val_every == 0
+
     def training_step(self, chunk: Any, index: int) -> None:
         alone = self.trainer.world_size == 1
         losses = []

@@ -148,9 +148,11 @@ class Stack(nn.Module):
         """Let each learner's own optimiser hold the state of its row; it has none before a step."""
         for name, value in self.optimizer.state[self.weights].items():
             for index, learner in enumerate(self.learners):
-                own = [value] * len(self.sizes)
                 if value.shape == self.weights.shape:
                     own = self._parts(value[index])
+                else:
+                    # A count: saved as one for all, each parameter would raise it after a resume.
+                    own = [value.clone() for _ in self.sizes]
                 for parameter, part in zip(learner.trained, own, strict=True):
                     learner.optimizer.state[parameter][name] = part
 
@@ -160,6 +162,10 @@ class Stack(nn.Module):
             learner.optimizer.param_groups, self.optimizer.param_groups, strict=True
         ):
             group["lr"] = ours["lr"]
+        for name, value in self.optimizer.state[self.weights].items():
+            if value.shape != self.weights.shape:
+                for parameter in learner.trained:
+                    learner.optimizer.state[parameter][name].copy_(value)
         if learner.settings.gradient_clip is not None:
             learner.gradient_norm = self._norms[self.learners.index(learner)]
         if learner.ema is not None and self.ema is not None:

@@ -117,14 +117,14 @@ def fit_together(
     while training := [member for member in members if member.trains]:
         _take_chunk(stack, training)
         going = [member for member in training if member.trains]
+        for member in going:
+            with member.turn():
+                _validate_or_end(member)
         if interruption.received is not None:
             for member in going:
                 with member.turn():
                     member.save()
             break
-        for member in going:
-            with member.turn():
-                _validate_or_end(member)
     interruption.stop_deferring()
 
 
@@ -141,8 +141,7 @@ def _take_chunk(stack: Stack, members: Sequence[Member]) -> None:
 
 def _validate_or_end(member: Member) -> None:
     """Validate where a run by itself would, and let it end where it would."""
-    trainer, learner = member.trainer, member.learner
-    if trainer.should_stop or learner.step % learner.settings.val_every == 0:
+    if member.learner.is_to_validate:
         member.validate()
-    if trainer.should_stop:
+    if member.trainer.should_stop:
         member.end()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from omegaconf import DictConfig
 
-from genlab.cli import launching, one_run
-from genlab.cli.launching import launch
+from genlab.cli import launchers, one_run
 from genlab.cli.main import main
 from genlab.cli.overview import final_table
 from genlab.config import compose, plain
@@ -122,7 +119,7 @@ def test_an_interruption_ends_the_sweep_and_says_where_it_was(
 def test_an_extra_that_is_not_installed(
     fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(launching, "find_spec", lambda name: None)
+    monkeypatch.setattr(launchers, "find_spec", lambda name: None)
     assert main(["train", "-m", "seed=1,2", "hydra/launcher=joblib"]) == 2
     assert "hydra/launcher=joblib: not installed; pip install 'genlab[parallel]'" in (
         capsys.readouterr().err
@@ -162,61 +159,6 @@ def test_a_killed_job_is_told_as_such(swept: tuple[SweepDirectory, list[Job]]) -
     over = sweep.read(jobs, over=True)
     assert [state.state for state in over] == ["waiting", "killed", "killed", "waiting"]
     assert "1    seed=1        killed" in final_table(over)
-
-
-class BreakingLauncher:
-    """Runs jobs until one of ``deadly`` is reached, which dies with those beside it."""
-
-    def __init__(self, sweep: SweepDirectory, deadly: dict[int, list[int]]) -> None:
-        self.sweep, self.deadly, self.launched = sweep, deadly, list[list[int]]()
-
-    def launch(self, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> None:
-        numbers = [int(words[0].partition("=")[2]) for words in jobs]
-        assert [words[-1] for words in jobs] == [f"hydra.sweep.subdir='{n}'" for n in numbers]
-        self.launched.append(numbers)
-        for number in numbers:
-            if number in self.deadly:
-                for dying in self.deadly.pop(number):
-                    die(self.sweep, dying)
-                raise RuntimeError("a worker died")
-            self.sweep.begin(number)
-            self.sweep.end(number, "done")
-
-
-@pytest.mark.parametrize(
-    ("deadly", "launched", "states"),
-    [
-        ({1: [1]}, [[0, 1, 2, 3], [2, 3]], ["done", "killed", "done", "done"]),
-        # Which of two was the first cannot be told: both are tried again.
-        ({1: [1, 2]}, [[0, 1, 2, 3], [1, 2, 3]], ["done"] * 4),
-    ],
-)
-def test_jobs_that_went_down_with_a_launcher_are_tried_again(
-    swept: tuple[SweepDirectory, list[Job]],
-    monkeypatch: pytest.MonkeyPatch,
-    deadly: dict[int, list[int]],
-    launched: list[list[int]],
-    states: list[str],
-) -> None:
-    sweep, jobs = swept
-    monkeypatch.setattr(launching, "PATIENCE", 0.3)
-    launcher = BreakingLauncher(sweep, deadly)
-    config = SimpleNamespace(hydra=SimpleNamespace(launcher=SimpleNamespace(_target_="x.y.z")))
-    said: list[str] = []
-    launch(config, lambda: launcher, sweep, jobs, said.append)
-    assert launcher.launched == launched
-    assert [state.state for state in sweep.read(jobs)] == states
-    assert said[0].startswith("killed: ")
-
-
-def test_what_is_no_kill_is_raised(
-    swept: tuple[SweepDirectory, list[Job]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sweep, jobs = swept
-    monkeypatch.setattr(launching, "PATIENCE", 0.3)
-    config = SimpleNamespace(hydra=SimpleNamespace(launcher=SimpleNamespace(_target_="x.y.z")))
-    with pytest.raises(RuntimeError, match="a worker died"):
-        launch(config, lambda: BreakingLauncher(sweep, {0: []}), sweep, jobs, print)
 
 
 def test_a_word_that_only_some_jobs_use_is_left_out_of_the_others(

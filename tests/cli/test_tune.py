@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,13 @@ from typing import Any
 import pytest
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
+from small import TABLE, write_table
 
+import genlab
 from genlab.cli.main import main
 from genlab.config import compose, config_dir
 from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
 
 pytest.importorskip("optuna")
 
@@ -25,6 +30,7 @@ import optuna
 
 from genlab.cli import study
 from genlab.errors import PrunedError, RunError
+from genlab.learning.callbacks.pruning import Pruning
 
 Capture = pytest.CaptureFixture[str]
 
@@ -109,13 +115,13 @@ def test_a_search_finds_the_rate_and_writes_it_down(
 
 KILLED = """
 import sys
-sys.path[:0] = sys.argv[1:3]
+sys.path[:0] = sys.argv[1:4]
 from genlab.cli import study
 from genlab.cli.main import main
 import test_tune
 study.Experiment = test_tune.Experiment
 test_tune.Experiment.fitted, test_tune.Experiment.kill_at = [], 2
-main(sys.argv[3:])
+main(sys.argv[4:])
 """
 
 
@@ -123,13 +129,15 @@ def test_a_killed_study_goes_on_with_the_very_trial(
     fits: type[Experiment], capsys: Capture, tmp_path: Path
 ) -> None:
     here = Path(__file__).parent
-    words = [str(config_dir().parent), str(here), *WORDS, "search.trials=5", "search.pruning=false"]
+    folders = map(str, (config_dir().parent, here, here.parent))
+    words = [*folders, *WORDS, "search.trials=5", "search.pruning=false"]
     killed = subprocess.run([sys.executable, "-c", KILLED, *words], cwd=tmp_path)
     assert killed.returncode == -signal.SIGKILL
     (folder,) = tmp_path.glob("outputs/*/*")
     before = trials(folder)
     assert [trial.state.name for trial in before] == ["COMPLETE", "FAIL", "RUNNING"]
     assert main(["tune", "--study", str(folder)]) == 0
+    assert "trial 2: was killed, 1 of 3 times" in capsys.readouterr().out
     after = trials(folder)
     assert fits.fitted == [("2", True), ("3", False), ("4", False)]
     assert [trial.params for trial in after[:3]] == [trial.params for trial in before]
@@ -138,6 +146,66 @@ def test_a_killed_study_goes_on_with_the_very_trial(
     assert main(["tune", "--study", str(folder), "search.trials=6"]) == 0
     assert len(trials(folder)) == 6
     assert len(fits.fitted) == 4
+
+
+class Waiting:
+    """In place of a training in this process: waits until another process has told a trial."""
+
+    def __init__(self, config: DictConfig, run: RunDirectory) -> None:
+        self.folder = run.path.parent
+
+    def fit(self, *, resume: bool, callbacks: Sequence[Callback]) -> dict[str, float]:
+        while not any(trial.state.is_finished() for trial in trials(self.folder)):
+            time.sleep(0.1)
+        return {"val/loss": 9.0}
+
+
+def test_two_workers_share_a_study(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(study, "Experiment", Waiting)
+    write_table(tmp_path)
+    words = [*TABLE, "optimizer.lr=interval(1e-3,1e-2)", "search.trials=2", "search.workers=2"]
+    assert main(["tune", *words]) == 0
+    (folder,) = tmp_path.glob("outputs/*/*")
+    ours, theirs = trials(folder)
+    assert [trial.state.name for trial in (ours, theirs)] == ["COMPLETE", "COMPLETE"]
+    assert ours.user_attrs["process"]["pid"] == os.getpid() != theirs.user_attrs["process"]["pid"]
+    assert theirs.value == read_json(folder / "1" / "metrics.json")["val/loss"]
+    assert "best: trial 1, val/loss" in capsys.readouterr().out
+
+
+def test_a_pruned_trial_is_a_run_that_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path)
+    trial = genlab.experiment(*TABLE)
+    with pytest.raises(PrunedError, match="pruned at step 3: val/loss"):
+        trial.fit(callbacks=[Pruning(lambda step, value: True)])
+    assert main(["list", "runs"]) == 0
+    assert " pruned " in capsys.readouterr().out
+    main(["compare"])
+    shown = capsys.readouterr()
+    assert "pruned: outputs/" in shown.out + shown.err
+
+
+def test_a_trial_that_kills_its_process_each_time_fails(
+    fits: type[Experiment], capsys: Capture, tmp_path: Path
+) -> None:
+    assert main([*WORDS, "search.trials=3", "search.pruning=false"]) == 0
+    (folder,) = tmp_path.glob("outputs/*/*")
+    known = optuna.load_study(study_name="genlab", storage=f"sqlite:///{folder / 'study.db'}")
+    gone = {"host": socket.gethostname(), "pid": 2**22 + 1, "process": "1"}
+    trial = known.ask()
+    trial.set_user_attr("process", gone)
+    trial.set_user_attr("kills", 2)
+    assert main(["tune", "--study", str(folder), "search.trials=5"]) == 0
+    states = [trial.state.name for trial in trials(folder)]
+    assert states == ["COMPLETE", "FAIL", "COMPLETE", "FAIL", "COMPLETE"]
+    assert "trial 3: was killed, 3 of 3 times" in capsys.readouterr().out
+    assert [name for name, _ in fits.fitted] == ["0", "1", "2", "4"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,11 @@ import genlab
 from genlab.assembly import Experiment, Replicas
 from genlab.batch import Batch
 from genlab.config import check, compose
-from genlab.errors import UserError
+from genlab.errors import Interrupted, UserError
 from genlab.learning.callbacks import Checkpoints
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.learning.stack import clip_rows
+from genlab.learning.gradient import GradientLearner
+from genlab.learning.stack import Stack, clip_rows
 from genlab.runs.files import read_json
 from genlab.runs.status import read_status
 
@@ -109,6 +112,35 @@ def test_a_replica_goes_on_alone(tmp_path: Path) -> None:
     assert resumed.module.step == 20
     assert load_checkpoint(run.last)["step"] == 20
     assert json.loads(run.curves.read_text())["step"] == [10, 20]
+
+
+@pytest.mark.parametrize("step", [13, 19])
+def test_a_signal_lets_each_of_them_go_on(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("trainer.replicas=2", "model=nice", "trainer.max_steps=30")
+    whole, stopped = replicas(tmp_path / "a", *settings), replicas(tmp_path / "b", *settings)
+    whole.fit()
+    take_step = Stack._step
+
+    def spied(self: Stack, first: GradientLearner, batch: Batch) -> torch.Tensor:
+        if first.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return take_step(self, first, batch)
+
+    monkeypatch.setattr(Stack, "_step", spied)
+    with pytest.raises(Interrupted):
+        stopped.fit()
+    monkeypatch.setattr(Stack, "_step", take_step)
+    for replica, other in zip(stopped.runs, whole.runs, strict=True):
+        status = read_status(replica.run)
+        assert (status["state"], status["step"]) == ("interrupted", step + 1)
+        Experiment(replica.experiment.config, replica.run).fit(resume=True)
+        assert read_status(replica.run)["state"] == "done"
+        curves, expected = read_json(replica.run.curves), read_json(other.run.curves)
+        assert curves["step"] == [10, 20, 30]
+        # Alone it takes the same steps, to rounding.
+        assert curves["val/loss"] == pytest.approx(expected["val/loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize(
