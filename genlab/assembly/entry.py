@@ -60,9 +60,11 @@ def load(run_dir: str | Path) -> Experiment:
     """
     run = RunDirectory.open(run_dir)
     read_manifest(run)
+    config = read_config(run)
+    check(config)
     # Building a model draws its first weights: that is nothing to the caller's random numbers.
     state = rng_state()
-    loaded = from_config(read_config(run), run)
+    loaded = from_config(config, run)
     set_rng_state(state)
     loaded.restore()
     return loaded
