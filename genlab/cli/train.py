@@ -9,9 +9,11 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from genlab.cli.groups import listing
 from genlab.cli.hydra_flags import parse
 from genlab.cli.one_run import train_one
 from genlab.cli.processes import is_first
@@ -128,16 +130,17 @@ def _register_groups(arguments: Namespace) -> None:
     """Let the text of ``--help`` name the choices by ``${genlab.groups:COMMAND}``."""
     from omegaconf import OmegaConf
 
-    from genlab.cli.groups import listing
     from genlab.config import config_dir
-    from genlab.config.primary import own_groups
 
     folders = [config_dir(), *([Path(arguments.config_dir)] if arguments.config_dir else [])]
+    # A closure could not travel to the processes of a sweep.
+    OmegaConf.register_new_resolver("genlab.groups", partial(_groups, folders), replace=True)
 
-    def groups(command: str) -> str:
-        return listing(folders, {*own_groups(command), "sweep"})
 
-    OmegaConf.register_new_resolver("genlab.groups", groups, replace=True)
+def _groups(folders: Sequence[Path], command: str) -> str:
+    from genlab.config.primary import own_groups
+
+    return listing(folders, {*own_groups(command), "sweep"})
 
 
 def _trains(arguments: Namespace) -> bool:
