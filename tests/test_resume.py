@@ -94,8 +94,10 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 def test_killed_at_any_step(tmp_path: Path, uninterrupted: RunDirectory, step: int) -> None:
     child = os.fork()
     if child == 0:
-        start(tmp_path).fit(callbacks=[Signal(signal.SIGKILL, step)])
-        os._exit(1)
+        try:
+            start(tmp_path).fit(callbacks=[Signal(signal.SIGKILL, step)])
+        finally:
+            os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     (path,) = tmp_path.glob("*/*")
     run = RunDirectory.open(path)
@@ -180,8 +182,10 @@ def test_patience_counts_across_a_kill_and_can_be_raised(tmp_path: Path) -> None
     settings = ("optimizer.lr=0.0", "trainer.patience=2", "trainer.val_every=10")
     child = os.fork()
     if child == 0:
-        start(tmp_path, *settings).fit(callbacks=[Signal(signal.SIGKILL, 25)])
-        os._exit(1)
+        try:
+            start(tmp_path, *settings).fit(callbacks=[Signal(signal.SIGKILL, 25)])
+        finally:
+            os._exit(1)
     os.waitpid(child, 0)
     (path,) = tmp_path.glob("*/*")
     run = RunDirectory.open(path)

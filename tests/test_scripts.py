@@ -194,7 +194,7 @@ def test_the_checks_in_order(checkout: Checkout) -> None:
         "-m ruff check .",
         "-m ruff format --check .",
         "-m mypy",
-        "-m pytest -n 2 --dist loadfile -k list",
+        "-m pytest -n 2 --dist loadfile --no-loadscope-reorder -k list",
     ]
     assert shown.stdout.splitlines() == ["== lint", "== format", "== types", "== tests"]
     checkout.run()

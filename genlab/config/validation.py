@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.bounds import Bound, NonNegative, Positive, PositiveInt
+from genlab.bounds import Bound, NonNegative, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.mistakes import explained
 from genlab.config.passing import passed_on
@@ -41,7 +41,7 @@ READ: dict[str, dict[str, Any]] = {
 Decay = Annotated[float, Bound(0.0, 1.0, open_high=True)]
 BOUNDS: dict[str, dict[str, Any]] = {
     "optimizer": {
-        "lr": Positive,
+        "lr": NonNegative,
         "betas": Sequence[Decay],
         "alpha": NonNegative,
         "eps": NonNegative,

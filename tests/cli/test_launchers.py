@@ -86,9 +86,19 @@ def states(shown: str) -> list[str]:
     return re.findall(r"^\d+ +\S+ +(\w+)", shown, re.MULTILINE)
 
 
+@pytest.fixture
+def pool() -> Iterator[None]:
+    """The workers of joblib would stay, with threads beside which no later test could fork."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    from joblib.externals.loky import get_reusable_executor
+
+    yield
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+@pytest.mark.usefixtures("pool")
 def test_joblib(here: pytest.MonkeyPatch, alone: Metrics, tmp_path: Path, capsys: Capture) -> None:
     """One job kills the workers under it and another, which is told from it and comes through."""
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     whats = "+callbacks.trouble.what=beside,die,nothing,raise"
     assert sweep(tmp_path / "many", "joblib", whats, "hydra.launcher.n_jobs=2") == 1
     shown = capsys.readouterr()

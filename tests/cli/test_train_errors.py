@@ -163,7 +163,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "negative size": (["data.batch_size=-1"], "data.batch_size=-1: expected an integer, at least"),
     "another library's bounds": (
         ["optimizer.lr=-1"],
-        "optimizer.lr=-1: expected a number, greater than 0",
+        "optimizer.lr=-1: expected a number, at least 0",
     ),
     "bounds of each": (
         ["optimizer.betas=[0.9,1]"],

@@ -84,7 +84,7 @@ def test_weights_count_in_the_loss(tmp_path: Path) -> None:
         (["model=vae", "observation=logistic", "model.observation.levels=1"], "at least 2"),
         (["model=vae", "model.importance_samples=0"], "at least 1"),
         (["model=vae", "objective.annealing=2"], "at most 1"),
-        (["model=vae", "model.layers=2"], "no 'layers' in model"),
+        (["model=vae", "model.layers=2"], "no 'layers' in this model"),
     ],
 )
 def test_mistakes_are_named(overrides: list[str], message: str) -> None:

@@ -117,8 +117,10 @@ def test_killed_between_two_checkpoints(tmp_path: Path, run: Experiment) -> None
     step = 9
     child = os.fork()
     if child == 0:
-        small(tmp_path).fit(callbacks=[Signal(signal.SIGKILL, step)])
-        os._exit(1)
+        try:
+            small(tmp_path).fit(callbacks=[Signal(signal.SIGKILL, step)])
+        finally:
+            os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     (path,) = tmp_path.glob("*/*")
     killed = RunDirectory.open(path)
