@@ -126,6 +126,7 @@ def test_ray_on_two_nodes(
     here: pytest.MonkeyPatch, alone: Metrics, tmp_path: Path, capsys: Capture
 ) -> None:
     pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    import ray
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
@@ -136,6 +137,7 @@ def test_ray_on_two_nodes(
         whats = "+callbacks.trouble.what=nothing,raise"
         assert sweep(tmp_path / "many", "ray", whats, address) == 1
     finally:
+        ray.shutdown()
         cluster.shutdown()
     assert states(capsys.readouterr().out) == ["done", "failed"]
     (found,) = tmp_path.glob("many/*/*-sweep/*/metrics.json")
