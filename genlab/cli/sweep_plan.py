@@ -54,13 +54,21 @@ def planned(
     Raises:
         UserError: The configuration of one has a mistake, or nothing uses one of its words.
     """
-    unused: dict[str, UnusedError] = {}
+    from genlab.config import check, compose, used
+
+    def checked(words: Sequence[str]) -> DictConfig:
+        config = compose(command, [*words, *searchpath])
+        check(config)
+        return config
+
+    unused: list[UnusedError] = []
     configs: dict[tuple[str, ...], DictConfig] = {}
     for line in lines:
-        used, config = _used(line, command, searchpath, unused)
-        configs.setdefault(used, config)
-    for word, error in unused.items():
-        if not any(word in line for line in configs):
+        config, words, errors = used(line, checked)
+        unused += errors
+        configs.setdefault(tuple(words), config)
+    for error in unused:
+        if not any(error.word in line for line in configs):
             raise error
     common = set.intersection(*(set(line) for line in configs))
     jobs = [
@@ -73,24 +81,6 @@ def planned(
         for number, (line, config) in enumerate(configs.items())
     ]
     return jobs, max(config.trainer.threads or 1 for config in configs.values())
-
-
-def _used(
-    line: tuple[str, ...], command: str, searchpath: Sequence[str], unused: dict[str, UnusedError]
-) -> tuple[tuple[str, ...], DictConfig]:
-    """The words of a combination that have a use in it, and what they come to."""
-    from genlab.config import check, compose
-
-    try:
-        config = compose(command, [*line, *searchpath])
-        check(config)
-    except UnusedError as error:
-        if error.word not in line:
-            raise
-        unused.setdefault(error.word, error)
-        rest = tuple(word for word in line if word != error.word)
-        return _used(rest, command, searchpath, unused)
-    return line, config
 
 
 def _place(config: DictConfig, done: Mapping[str, Path]) -> str | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genlab.config.signature import locate
     from genlab.config.sources import source_node
     from genlab.config.stored import names, plain, read_config
-    from genlab.config.unused import OPTIONAL
+    from genlab.config.unused import OPTIONAL, used
     from genlab.config.validation import READ, check, check_options
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "recompose",
     "register_claim",
     "source_node",
+    "used",
 ]
 
 # No module is called like a function of it: it would shadow the function.
@@ -58,6 +59,7 @@ HOMES = {
     "recompose": "recomposition",
     "register_claim": "output",
     "source_node": "sources",
+    "used": "unused",
 }
 
 

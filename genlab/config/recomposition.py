@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.config.composition import compose
 from genlab.config.keys import split
 from genlab.config.stored import plain
-from genlab.errors import UnusedError
+from genlab.config.unused import used
 from genlab.runs.manifest import CHOICE, flatten
 
 __all__ = ["recompose"]
@@ -40,7 +40,8 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
     raw = _raw(before)
     kept = dict(_set_by_hand(stored, before))
     left = [word for word in choices if split(word)[0] not in named]
-    changed = _composed(stored.command, left, overrides)
+    # With another sampler, the run's choice of a model may be of no use.
+    changed, _, _ = used(left, lambda words: compose(stored.command, [*words, *overrides]))
     now = _raw(changed)
     for key, value in kept.items():
         section = key.partition(".")[0]
@@ -51,17 +52,6 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
         if same_choice and untouched and not named_too:
             OmegaConf.update(changed, key, value, force_add=True)
     return changed
-
-
-def _composed(command: str, choices: Sequence[str], overrides: Sequence[str]) -> DictConfig:
-    """Overrides of a run's choices, without those of which nothing is then made: ``model=krnet``
-    where the sampler that replaces another learns no model."""
-    try:
-        return compose(command, [*choices, *overrides])
-    except UnusedError as error:
-        if error.word not in choices:
-            raise
-        return _composed(command, [word for word in choices if word != error.word], overrides)
 
 
 def _choices(stored: DictConfig) -> list[str]:

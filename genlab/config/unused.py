@@ -6,7 +6,7 @@ data may name a network for families that have none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -15,7 +15,7 @@ from genlab.config.keys import split
 from genlab.config.signature import locate, signature
 from genlab.errors import UnusedError
 
-__all__ = ["OPTIONAL", "drop_unused", "learns_no_model"]
+__all__ = ["OPTIONAL", "drop_unused", "learns_no_model", "used"]
 
 OPTIONAL = ("optimizer", "schedule")
 # How a family learns by itself, and the parts that it is made of.
@@ -41,6 +41,32 @@ def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
         _drop_problem(config, overrides)
     _drop_parts(config, overrides)
     _drop_sections(config, overrides)
+
+
+def used(
+    words: Sequence[str], make: Callable[[Sequence[str]], DictConfig]
+) -> tuple[DictConfig, list[str], list[UnusedError]]:
+    """Make a configuration of those words that something in it uses.
+
+    Args:
+        words: Overrides that may be left out.
+        make: Composes a configuration of overrides.
+
+    Returns:
+        The configuration, the words in it, and why the others are not.
+
+    Raises:
+        UserError: There is another mistake, or what nothing uses is none of these words.
+    """
+    left, unused = list(words), list[UnusedError]()
+    while True:
+        try:
+            return make(left), left, unused
+        except UnusedError as error:
+            if error.word not in left:
+                raise
+            unused.append(error)
+            left = [word for word in left if word != error.word]
 
 
 def learns_no_model(config: DictConfig) -> bool:
