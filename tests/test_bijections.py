@@ -82,16 +82,16 @@ def test_round_trip_and_shapes(name: str, dim: int, context_dim: int, dtype: tor
     bijection = make(name, dim, context_dim, dtype)
     x, c = rows(name, 50, dim, dtype), context_rows(50, context_dim, dtype)
     z, log_det = bijection(x, c)
-    back, inverse_log_det = bijection.inverse(z, c)
+    back_of_z, inverse_log_det = bijection.inverse(z, c)
     assert z.shape == x.shape or name in ("image-squeeze", "image-flatten")
     assert log_det.shape == inverse_log_det.shape == (50,)
     assert z.dtype == log_det.dtype == dtype
-    if name in CIRCULAR:
-        back = x + wrap(back - x)
+    back = x + wrap(back_of_z - x) if name in CIRCULAR else back_of_z
     tolerance = tolerance_of(name, dtype)
     torch.testing.assert_close(back, x, atol=tolerance, rtol=tolerance)
     torch.testing.assert_close(inverse_log_det, -log_det, atol=tolerance, rtol=tolerance)
-    torch.testing.assert_close(bijection.generate(z, c), bijection.inverse(z, c)[0])
+    # Without a log-determinant, a solver may take other steps.
+    torch.testing.assert_close(bijection.generate(z, c), back_of_z, atol=tolerance, rtol=tolerance)
 
 
 @pytest.mark.parametrize(("name", "dim", "context_dim"), CASES)
