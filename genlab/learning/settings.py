@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import torch
+
 from genlab.bounds import Bound, Positive, PositiveInt
 
 __all__ = ["TrainerSettings"]
@@ -21,7 +23,8 @@ class TrainerSettings:
         devices: Number of devices, or ``auto`` for all.
         num_nodes: Number of machines.
         strategy: How several devices share the work, ``ddp`` for data-parallel training.
-        precision: Number format of parameters and computations.
+        precision: Number format of parameters and computations; by ``bf16-mixed``, bfloat16 in the
+            networks of a training step, and float32 in all the rest, evaluation included.
         threads: CPU threads; None for torch's own choice.
         gradient_clip: Largest norm of a step's gradient; None for no clipping.
         ema: Decay of the exponential moving average of the weights, which is what is validated,
@@ -42,7 +45,7 @@ class TrainerSettings:
     devices: PositiveInt | Literal["auto"]
     num_nodes: PositiveInt
     strategy: str
-    precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"]
+    precision: Literal["32-true", "64-true", "bf16-mixed"]
     threads: PositiveInt | None
     gradient_clip: Positive | None
     ema: Annotated[float, Bound(0.0, 1.0, open_high=True)] | None
@@ -54,3 +57,8 @@ class TrainerSettings:
     compile: bool
     replicas: PositiveInt
     deterministic: bool
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, and of all that is not rounded."""
+        return torch.float64 if self.precision == "64-true" else torch.float32
