@@ -287,7 +287,7 @@ def test_compiled_it_is_the_same() -> None:
 
 
 def test_function_transforms_pass_through() -> None:
-    model, x = family("nsf-lu"), torch.randn(5, 64)
+    model, x = family("realnvp-lu"), torch.randn(5, 64)
 
     def one(x: Tensor) -> Tensor:
         return model.log_prob(x[None])[0]
