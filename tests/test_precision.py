@@ -34,6 +34,7 @@ from small import RUN, SMALL, small_experiment
 from torch import Tensor, nn
 
 import genlab
+from genlab.assembly import Experiment
 from genlab.batch import Batch
 from genlab.bijections import Bijection, Compose, FixedStepSolver, LULinear, Standardise
 from genlab.densities import Density, StandardNormal
@@ -320,12 +321,12 @@ def test_a_conditioner_that_is_no_network_of_genlab_is_cast_back() -> None:
 
 # Runs.
 
-FEW = ("trainer.max_steps=20", "trainer.log_every=20", "trainer.ema=0.5", "callbacks=minimal")
+FEW = ("trainer.max_steps=20", "trainer.log_every=20", "callbacks=minimal", "logger=none")
 
 
-def fitted(folder: Path, *overrides: str) -> genlab.assembly.Experiment:
+def fitted(folder: Path, *overrides: str, model: tuple[str, ...] = SMALL[:2]) -> Experiment:
     """A small run that is neither tested nor drawn."""
-    experiment = small_experiment(folder, *FEW, "logger=none", *overrides)
+    experiment = small_experiment(folder, *FEW, *overrides, model=model)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_evaluate", "figures"):
             patch.setattr(type(experiment), name, lambda _: {})
@@ -334,7 +335,7 @@ def fitted(folder: Path, *overrides: str) -> genlab.assembly.Experiment:
 
 
 def test_a_run_is_validated_and_tested_in_the_type_of_its_weights(tmp_path: Path) -> None:
-    run = fitted(tmp_path, "trainer.precision=bf16-mixed")
+    run = fitted(tmp_path, "trainer.precision=bf16-mixed", "trainer.ema=0.5")
     assert run.directory is not None
     checkpoint = load_checkpoint(run.directory.best)
     weights = [*checkpoint["state_dict"].values(), *checkpoint["ema"]["average"].values()]
@@ -435,6 +436,22 @@ def test_units_of_a_table_keep_the_digits_of_double_precision(tmp_path: Path) ->
         torch.testing.assert_close(part.mean(0), torch.zeros_like(part[0]), atol=1e-8, rtol=0)
         one = torch.ones_like(part[0])
         torch.testing.assert_close(part.std(0, correction=0), one, atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("data", ["moons", "pinn_residual"])
+def test_a_pass_of_em_sees_the_same_rows_in_every_precision(tmp_path: Path, data: str) -> None:
+    """A stream makes its rows within the step."""
+    words = (f"data={data}", "trainer.max_steps=3")
+    words += ("data.steps=1", "data.cells=10") if data == "pinn_residual" else ()
+    mixture = ("model=gmm", "model.components=2", "model.tolerance=0.0")
+    single, mixed, double = (
+        fitted(tmp_path / name, f"trainer.precision={name}", *words, model=mixture).model
+        for name in ("32-true", "bf16-mixed", "64-true")
+    )
+    assert same(mixed.state_dict().values(), single.state_dict().values())
+    assert double.dtype == torch.float64
+    for name, value in double.state_dict().items():
+        torch.testing.assert_close(single.state_dict()[name].double(), value, atol=1e-3, rtol=1e-3)
 
 
 def test_weights_of_another_precision_become_the_runs_own(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from genlab.batch import Batch
+from genlab.batch import Batch, Chunk
 from genlab.evaluation.inference import inference
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
@@ -121,6 +121,12 @@ class Learner(pl.LightningModule):
     def is_to_validate(self) -> bool:
         """Whether a validation follows the step that was taken last."""
         return self.trainer.should_stop or self.step % self.settings.val_every == 0
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        # What is read while steps are taken casts itself.
+        if not isinstance(batch, Batch | Chunk):
+            return batch
+        return batch.cast(self.device, self.settings.dtype)
 
     @full_precision
     def training_step(self, chunk: Any, index: int) -> None:
