@@ -122,16 +122,12 @@ class Learner(pl.LightningModule):
         """Whether a validation follows the step that was taken last."""
         return self.trainer.should_stop or self.step % self.settings.val_every == 0
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        # What is read while steps are taken casts itself.
-        if not isinstance(batch, Batch | Chunk):
-            return batch
-        return batch.cast(self.device, self.settings.dtype)
-
     @full_precision
     def training_step(self, chunk: Any, index: int) -> None:
         alone = self.trainer.world_size == 1
         losses = []
+        if isinstance(chunk, Chunk):
+            chunk = chunk.cast(self.device, self.settings.dtype)
         for batch in chunk.batches():
             losses.append(self.update(batch))
             self.step += 1
@@ -165,6 +161,7 @@ class Learner(pl.LightningModule):
         self._validating.enter_context(self.averaged())
 
     def validation_step(self, batch: Batch, index: int) -> None:
+        batch = batch.cast(self.device, self.settings.dtype)
         mass = len(batch.x) if batch.weight is None else float(batch.weight.sum())
         # Draws of an estimate repeat from one validation to the next, and are none of the
         # training's: a run that is stopped here goes on as if it had not been.
