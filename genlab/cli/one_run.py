@@ -11,8 +11,8 @@ from typing import Any
 
 from genlab.cli.fitting import fit
 from genlab.cli.hydra_flags import config_flags
-from genlab.cli.processes import is_first, separate
 from genlab.cli.replicas import fit_replicas
+from genlab.processes import is_first, separate
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import find_runs
 
@@ -47,8 +47,10 @@ def train_one(
 
     path = Path(hydra_config.runtime.output_dir)
     run = RunDirectory(path)
-    goes_on = again and run.resumable
-    if is_first() and not goes_on:
+    first = is_first(config.trainer)
+    # What helps goes on with whatever the first process holds.
+    goes_on = (again or not first) and run.resumable
+    if first and not goes_on:
         if again and find_runs(path):
             shutil.rmtree(path)
         if config.trainer.replicas == 1:
@@ -59,10 +61,10 @@ def train_one(
                 fit_replicas(config, path)
                 return None
             metrics = fit(config, run, resume=True) if goes_on else fit(config, run)
-    except BaseException:
-        # What ended before it started leaves nothing, but a user's own folder stays.
-        ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
-        if ours and is_first() and not find_runs(path):
+            return metrics.get(config.trainer.monitor)
+    finally:
+        # What ended before it started leaves nothing, nor does a process that helped; but a user's
+        # own folder stays, and that of a sweep is the first process's.
+        ours = {path.resolve(), path.parent.resolve()} if first else {path.resolve()}
+        if not made.isdisjoint(ours) and not find_runs(path):
             shutil.rmtree(path)
-        raise
-    return metrics.get(config.trainer.monitor)
