@@ -48,7 +48,7 @@ def train_one(
     path = Path(hydra_config.runtime.output_dir)
     run = RunDirectory(path)
     first = is_first(config.trainer)
-    # What helps goes on with whatever the first process holds.
+    # What helps the first process goes on with whatever that one holds.
     goes_on = (again or not first) and run.resumable
     if first and not goes_on:
         if again and find_runs(path):
@@ -61,10 +61,14 @@ def train_one(
                 fit_replicas(config, path)
                 return None
             metrics = fit(config, run, resume=True) if goes_on else fit(config, run)
-            return metrics.get(config.trainer.monitor)
-    finally:
-        # What ended before it started leaves nothing, nor does a process that helped; but a user's
-        # own folder stays, and that of a sweep is the first process's.
-        ours = {path.resolve(), path.parent.resolve()} if first else {path.resolve()}
-        if not made.isdisjoint(ours) and not find_runs(path):
+    except BaseException:
+        # What ended before it started leaves nothing, but a user's own folder stays.
+        ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
+        if ours and first and not find_runs(path):
             shutil.rmtree(path)
+        raise
+    finally:
+        # What helps keeps nothing: the first process has claimed another directory.
+        if not first and path.resolve() in made:
+            shutil.rmtree(path)
+    return metrics.get(config.trainer.monitor)
