@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,20 +10,18 @@ from datetime import datetime
 from pathlib import Path
 
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.stored import names, plain
 from genlab.errors import Interrupted, PrunedError
 from genlab.learning.learner import Learner
+from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory, claim
 from genlab.runs.files import atomic_path
 from genlab.runs.manifest import update_config, write_manifest
 from genlab.runs.status import write_status
 
 __all__ = ["at_work", "new_directory", "recorded"]
-
-RUN_VARIABLE = "GENLAB_RUN"
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +32,17 @@ _at_work: ContextVar[RunDirectory | None] = ContextVar("at_work", default=None)
 def new_directory(config: DictConfig) -> RunDirectory:
     """A directory of its own for a run, below ``outputs``, named by time, model and data.
 
+    A process that helps another one to train makes none, as it keeps nothing.
+
     Raises:
         UserError: ``outputs`` cannot be written.
     """
-    # Data-parallel training runs the program again in other processes, for the same run.
-    if rank_zero_only.rank:  # type: ignore[attr-defined]
-        return RunDirectory(Path(os.environ[RUN_VARIABLE]))
     now = datetime.now()
-    name = "-".join((f"{now:%H-%M-%S}", *names(config.choices)))
-    path = claim(Path(config.outputs) / f"{now:%Y-%m-%d}", name)
-    os.environ[RUN_VARIABLE] = str(path)
-    return RunDirectory.create(path)
+    day, name = f"{now:%Y-%m-%d}", "-".join((f"{now:%H-%M-%S}", *names(config.choices)))
+    folder = Path(config.outputs) / day
+    if not is_first(config.trainer):
+        return RunDirectory(folder / name)
+    return RunDirectory.create(claim(folder, name))
 
 
 @contextmanager
@@ -62,7 +59,7 @@ def recorded(
         likelihood: The model's label, or ``none`` where it is no density.
         learner: Tells the step that was reached.
     """
-    if rank_zero_only.rank:  # type: ignore[attr-defined]
+    if not is_first(config.trainer):
         yield
         return
     model, data = names(config.choices)

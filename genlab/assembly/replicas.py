@@ -20,6 +20,7 @@ from genlab.learning.settings import TrainerSettings
 from genlab.learning.stack import ELEMENTWISE
 from genlab.learning.together import Member, fit_together
 from genlab.learning.trainer import device_of, make_trainer
+from genlab.processes import ranked
 from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
@@ -76,7 +77,7 @@ class Replicas:
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
         first = self.runs[0].experiment
-        with ExitStack() as records, interruption.handled():
+        with ranked(first.settings), ExitStack() as records, interruption.handled():
             for replica in self.runs:
                 records.push(replica.close)
                 replica.open()

@@ -34,6 +34,7 @@ from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import load_weights
 from genlab.models.continuous import ContinuousFlow
+from genlab.processes import is_first, ranked
 from genlab.randomness import generator
 from genlab.recording import new_directory, recorded
 from genlab.runs.directory import RunDirectory
@@ -154,10 +155,16 @@ class Experiment:
                 StopOnSignal(interruption),
             ],
         )
-        with recorded(run, self.config, self.likelihood, self.module), interruption.handled():
+        with (
+            ranked(self.settings),
+            recorded(run, self.config, self.likelihood, self.module),
+            interruption.handled(),
+        ):
             self.remark()
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
-            if not trainer.is_global_zero:
+            # Where the first process keeps the run.
+            self.directory = RunDirectory(Path(trainer.strategy.broadcast(str(run.path))))
+            if not is_first(self.settings):
                 return {}
             return self.conclude(trainer, checkpoints)
 

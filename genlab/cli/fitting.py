@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab.cli.processes import is_first
 from genlab.cli.report import print_config, print_metrics
 from genlab.errors import GenlabError
+from genlab.processes import is_first
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,12 +40,13 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
     from genlab.assembly import from_config
     from genlab.config import names
 
+    first = is_first(config.trainer)
     experiment = from_config(config, run)
-    if is_first():
+    if first:
         announce(config, experiment, run.path)
     with noted(run), stages():
         metrics = experiment.fit(resume=resume)
-    if is_first():
+    if first:
         title = f"{' on '.join(names(config.choices))}: {near(run.path)}"
         print_metrics(metrics, title, likelihood=experiment.likelihood)
     return metrics

@@ -11,8 +11,8 @@ from typing import Any
 
 from genlab.cli.fitting import fit
 from genlab.cli.hydra_flags import config_flags
-from genlab.cli.processes import is_first, separate
 from genlab.cli.replicas import fit_replicas
+from genlab.processes import is_first, separate
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import find_runs
 
@@ -47,8 +47,10 @@ def train_one(
 
     path = Path(hydra_config.runtime.output_dir)
     run = RunDirectory(path)
-    goes_on = again and run.resumable
-    if is_first() and not goes_on:
+    first = is_first(config.trainer)
+    # What helps the first process goes on with whatever that one holds.
+    goes_on = (again or not first) and run.resumable
+    if first and not goes_on:
         if again and find_runs(path):
             shutil.rmtree(path)
         if config.trainer.replicas == 1:
@@ -62,7 +64,11 @@ def train_one(
     except BaseException:
         # What ended before it started leaves nothing, but a user's own folder stays.
         ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
-        if ours and is_first() and not find_runs(path):
+        if ours and first and not find_runs(path):
             shutil.rmtree(path)
         raise
+    finally:
+        # What helps keeps nothing: the first process has claimed another directory.
+        if not first and path.resolve() in made:
+            shutil.rmtree(path)
     return metrics.get(config.trainer.monitor)

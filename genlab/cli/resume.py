@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
-from genlab.cli.processes import is_first
 from genlab.config import plain, read_config
 from genlab.errors import UserError
+from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
 from genlab.runs.manifest import flatten, read_manifest
@@ -47,20 +47,22 @@ def run(words: list[str]) -> int:
 
     directory = resolve(arguments.run)
     read_manifest(directory)
+    config = read_config(directory)
+    before = flatten(plain(config))
+    apply(config, arguments.overrides)
+    first = is_first(config.trainer)
     # The processes that help the first one find the run as that one goes on with it.
-    if is_first() and not arguments.force:
+    if first and not arguments.force:
         _refuse_running(directory)
     if not directory.last.exists():
         raise UserError(
             f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
             f"start it anew by `genlab rerun {arguments.run}`"
         )
-    config = read_config(directory)
-    before = flatten(plain(config))
-    apply(config, arguments.overrides)
     check(config)
-    if is_first() and _is_finished(directory, before[MAX_STEPS], config, arguments.overrides):
-        print(_how_further(directory, before))
+    if _is_finished(directory, before[MAX_STEPS], config, arguments.overrides):
+        if first:
+            print(_how_further(directory, before))
         return 0
 
     from genlab.cli.fitting import fit

@@ -16,10 +16,10 @@ from typing import Any
 from genlab.cli.groups import listing
 from genlab.cli.hydra_flags import parse
 from genlab.cli.one_run import train_one
-from genlab.cli.processes import is_first
 from genlab.cli.sweep import sweep
 from genlab.cli.waiting import loading
 from genlab.errors import UserError
+from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
 
 __all__ = ["run"]
@@ -61,8 +61,10 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     own = arguments.config_name is None and arguments.config_path is None
     if own and _trains(arguments):
         with loading():
-            check(compose(command, _with_searchpath(arguments)))
-        _check_run_dir(arguments, command)
+            config = compose(command, _with_searchpath(arguments))
+            check(config)
+        if is_first(config.trainer):
+            _check_run_dir(arguments, command)
     failures: list[Exception] = []
 
     def task(config: Any) -> float | None:
@@ -117,7 +119,7 @@ def _check_run_dir(arguments: Namespace, command: str) -> None:
     from genlab.config.raw import compose_raw
 
     is_set = any(word.lstrip("+").startswith("hydra.run.dir=") for word in arguments.overrides)
-    if not is_set or not is_first():
+    if not is_set:
         return
     composed = compose_raw(command, _with_searchpath(arguments))
     # What only a running Hydra can resolve is left to it.

@@ -15,6 +15,7 @@ from genlab.cli.fitting import near
 from genlab.cli.search import Search
 from genlab.cli.waiting import loading
 from genlab.errors import UserError
+from genlab.processes import is_alone
 from genlab.runs.directory import claim
 from genlab.runs.files import read_json, write_json
 
@@ -100,6 +101,11 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     # A mistake in a fixed setting is told before the study is made.
     config = compose("train", fixed)
     check(config)
+    if not is_alone(config.trainer):
+        raise UserError(
+            f"trainer.devices={config.trainer.devices}: a trial runs on one device; use "
+            "trainer.devices=1 trainer.num_nodes=1, and search.workers for several trials at once"
+        )
     return {
         "search": search,
         "space": searched,

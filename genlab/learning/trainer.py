@@ -15,7 +15,9 @@ from lightning.pytorch.loggers import Logger
 
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import AtomicCheckpoints
+from genlab.learning.one_process import OneProcess
 from genlab.learning.settings import TrainerSettings
+from genlab.processes import environment, is_alone
 
 __all__ = ["device_name", "device_of", "make_trainer"]
 
@@ -39,6 +41,7 @@ def make_trainer(
         UserError: The machine lacks the devices that are asked for.
     """
     _quieten()
+    place = OneProcess() if is_alone(settings) else environment(settings)
     try:
         return pl.Trainer(
             accelerator=settings.accelerator,
@@ -60,7 +63,7 @@ def make_trainer(
             default_root_dir=folder,
             logger=list(loggers),
             callbacks=list(callbacks),
-            plugins=[AtomicCheckpoints()],
+            plugins=[AtomicCheckpoints(), place],
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise _device_error(settings, error) from error

@@ -20,7 +20,14 @@ from genlab.runs.status import write_status
 CONFIG = {
     "model": {"layers": 8, "hidden": [64, 64]},
     "data": {"batch_size": 512},
-    "trainer": {"max_steps": 100, "patience": None, "ema": None, "accelerator": "cpu"},
+    "trainer": {
+        "max_steps": 100,
+        "patience": None,
+        "ema": None,
+        "accelerator": "cpu",
+        "devices": 1,
+        "num_nodes": 1,
+    },
     "choices": {"model": "realnvp", "data": "moons"},
     "seed": 0,
     "outputs": "outputs",

@@ -77,7 +77,7 @@ def test_a_helping_process_is_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert main(["resume", "latest"]) == 0
+    assert main(["resume", "latest", "trainer.devices=2"]) == 0
     assert len(fits.made) == 1
     assert capsys.readouterr().out == ""
 
@@ -91,7 +91,7 @@ def test_a_helping_process_goes_on_with_what_the_first_one_holds(
 ) -> None:
     write_status(stopped, state, step=40)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert main(["resume", "latest"]) == 0
+    assert main(["resume", "latest", "trainer.devices=2"]) == 0
     assert len(fits.made) == 1
     assert not stopped.log.exists()
 

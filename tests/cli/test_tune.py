@@ -217,6 +217,10 @@ def test_a_trial_that_kills_its_process_each_time_fails(
         (["+search.trails=9", *SPACE], "search.trails=9: no such key; did you mean 'trials'?"),
         (["search.trials=0", *SPACE], "search.trials=0: expected an integer, at least 1"),
         (["optimizer.lr=interval(2,1)"], "optimizer.lr=interval(2,1): expected low < high"),
+        (
+            ["trainer=ddp", *SPACE],
+            "trainer.devices=2: a trial runs on one device; use",
+        ),
         (["model.layrs=3", *SPACE], "model.layrs=3: no 'layrs' in model; did you mean 'layers'?"),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
     ],

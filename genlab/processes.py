@@ -1,0 +1,142 @@
+"""Data-parallel training: which process this is, and what a fit leaves behind in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from genlab.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+
+__all__ = ["environment", "is_alone", "is_first", "ranked", "separate"]
+
+# By these Lightning tells a process of its place among the others.
+PLACE = (
+    "GLOBAL_RANK",
+    "LOCAL_RANK",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "NODE_RANK",
+    "WORLD_SIZE",
+)
+
+
+def is_alone(trainer: Any) -> bool:
+    """Whether one process trains, whatever the environment says of this one's rank.
+
+    Args:
+        trainer: The ``trainer`` section, or the settings that came of it.
+    """
+    return bool(trainer.num_nodes == 1 and _devices(trainer) == 1)
+
+
+def is_first(trainer: Any) -> bool:
+    """Whether this process keeps the run, and is not one that helps another to train.
+
+    Args:
+        trainer: The ``trainer`` section, or the settings that came of it.
+
+    Raises:
+        UserError: The cluster has started other processes than the section asks for.
+    """
+    if is_alone(trainer):
+        return True
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+
+    place = environment(trainer)
+    if isinstance(place, LightningEnvironment):
+        # Its global rank is what a Trainer tells it.
+        return place.node_rank() == 0 and place.local_rank() == 0
+    return place.global_rank() == 0
+
+
+def environment(trainer: Any) -> ClusterEnvironment:
+    """What tells each of several processes its rank: torchrun, Slurm, LSF, MPI, or Lightning.
+
+    Args:
+        trainer: The ``trainer`` section, or the settings that came of it.
+
+    Raises:
+        UserError: The cluster has started other processes than the section asks for.
+    """
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.fabric.plugins.environments.lsf import LSFEnvironment
+    from lightning.fabric.plugins.environments.mpi import MPIEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    # In Lightning's own order: torchrun also works inside a job of a cluster.
+    clusters: tuple[type[ClusterEnvironment], ...] = (
+        TorchElasticEnvironment,
+        SLURMEnvironment,
+        LSFEnvironment,
+        MPIEnvironment,
+    )
+    devices, nodes = _devices(trainer), trainer.num_nodes
+    for cluster in clusters:
+        if cluster.detect():
+            try:
+                place = cluster()
+                place.validate_settings(num_devices=devices, num_nodes=nodes)
+            except (RuntimeError, ValueError) as error:
+                raise UserError(
+                    f"trainer.devices={devices}, trainer.num_nodes={nodes}: {one_line(error)}\n"
+                    "With trainer.devices=1 and trainer.num_nodes=1 each process trains by itself."
+                ) from error
+            return place
+    return LightningEnvironment()
+
+
+@contextmanager
+def ranked(trainer: Any) -> Iterator[None]:
+    """Let Lightning log and warn in a process that trains alone.
+
+    It does so on rank 0 only, and takes the rank from the environment when it is imported. Where
+    several processes train, its Trainer sets the rank.
+
+    Args:
+        trainer: The ``trainer`` section, or the settings that came of it.
+    """
+    from lightning.pytorch.utilities import rank_zero_only
+
+    if not is_alone(trainer):
+        yield
+        return
+    before: int = rank_zero_only.rank  # type: ignore[attr-defined]
+    rank_zero_only.rank = 0  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        rank_zero_only.rank = before  # type: ignore[attr-defined]
+
+
+@contextmanager
+def separate() -> Iterator[None]:
+    """Leave the process group at the end, so that the next fit can form one of its own."""
+    before = {name: os.environ.get(name) for name in PLACE}
+    try:
+        yield
+    finally:
+        from torch import distributed
+
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _devices(trainer: Any) -> int:
+    """How many devices of a machine train."""
+    if trainer.devices != "auto":
+        return int(trainer.devices)
+    import torch
+
+    cuda = trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.cuda.device_count() if cuda else 1
