@@ -50,6 +50,7 @@ class DataModule(pl.LightningDataModule, ABC):
         masses: Whether data are black and white, so that a model has to give masses, not densities.
         columns: Names of the coordinates of a sample; None where they have none.
         context_columns: Names of the coordinates of a context vector; none without one.
+        header: Whether the first line of a user's text holds names; None for what it shows.
         standardise_context: Whether the model is to see context vectors in standardised units.
     """
 
@@ -58,6 +59,7 @@ class DataModule(pl.LightningDataModule, ABC):
     masses: bool = False
     columns: tuple[str, ...] | None = None
     context_columns: tuple[str, ...] = ()
+    header: bool | None = None
     standardise_context: bool = False
 
     def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:
