@@ -8,12 +8,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genlab.errors import UserError
 from genlab.runs.files import atomic_path
+
+if TYPE_CHECKING:
+    from genlab.data import DataModule
 
 __all__ = ["Points", "column_names", "read_points", "read_rows", "write_table"]
 
@@ -57,21 +61,26 @@ def read_points(path: Path, event_shape: Sequence[int]) -> Points:
     return Points(x.reshape(len(x), *event_shape), names)
 
 
-def read_rows(path: Path, columns: Sequence[str], header: bool | None) -> Points:
-    """Read columns of a table by name; a file without names holds just these.
+def read_rows(path: Path, data: DataModule) -> Points:
+    """Read the columns that a run on a table knows, by name.
+
+    A file without names holds just these, those of the condition last, or all of the table's.
 
     Args:
         path: The file.
-        columns: Names of the columns.
-        header: What the run on that table was told of the first line.
+        data: What the run was trained on.
 
     Raises:
         UserError: The file is missing or unreadable, or a column is missing or not all numbers.
     """
     from genlab.data.table_file import TableFile
 
-    file = TableFile(path, "-i", header=header, expected=columns)
-    return Points(file.read(columns, columns).finite(file.where), tuple(columns))
+    columns = (*(data.columns or ()), *data.context_columns)
+    file = TableFile(path, "-i", header=data.header, expected=columns)
+    orders: tuple[Sequence[str], ...] = (columns, data.names)
+    if file.checksum() in data.checksums:
+        orders = (data.names,)
+    return Points(file.read(columns, *orders).finite(file.where), columns)
 
 
 def column_names(size: int) -> tuple[str, ...]:

@@ -61,16 +61,12 @@ class ArrayFile:
 
     def _array(self) -> Any:
         try:
-            loaded = np.load(
-                self.path,
-                mmap_mode=None if self.path.suffix.lower() == ".npz" else "r",
-                allow_pickle=False,
-            )
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                return loaded
-            found = loaded.files
-            if "x" in found or len(found) == 1:
-                return loaded["x" if "x" in found else found[0]]
+            if self.path.suffix.lower() == ".npy":
+                return np.load(self.path, mmap_mode="r", allow_pickle=False)
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                found = arrays.files
+                if "x" in found or len(found) == 1:
+                    return arrays["x" if "x" in found else found[0]]
         except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.where}: not an array that numpy can read") from error
         raise UserError(f"{self.where}: expected an array named x, found {', '.join(found)}")

@@ -19,10 +19,9 @@ __all__ = [
     "records",
 ]
 
-MISSING = frozenset(
-    "|NA|N/A|n/a|<NA>|NaN|nan|-nan|NULL|null|None|none|-|--|.|?"
-    "|#N/A|#NA|#NULL!|#NUM!|#VALUE!|#DIV/0!|#REF!".split("|")
-)
+MISSING = {"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None", "none"}
+MISSING |= {"-", "--", ".", "?"}
+MISSING |= {"#N/A", "#NA", "#NULL!", "#NUM!", "#VALUE!", "#DIV/0!", "#REF!"}  # of spreadsheets
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)", re.I | re.A)
 INTEGER = re.compile(r"[+-]?\d+", re.A)
 COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.I | re.A)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from genlab.data.csv_cells import INTEGER, MISSING, Record, counts, is_number
 
@@ -83,7 +84,7 @@ def _is_steady(column: Sequence[str]) -> bool:
 def _equal_steps(cells: Sequence[str]) -> bool:
     """Whether at least three numbers grow by the same step, as wavelengths and years do."""
     numbers = _numbers(cells)
-    steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(numbers)]
     return (
         len(numbers) == len(cells) >= 3
         and min(steps) > 0

@@ -11,7 +11,16 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from genlab.data.csv_cells import COMMA, INTEGER, THOUSANDS, Line, Record, counts, is_number, records
+from genlab.data.csv_cells import (
+    COMMA,
+    INTEGER,
+    THOUSANDS,
+    Line,
+    Record,
+    counts,
+    is_number,
+    records,
+)
 from genlab.data.csv_header import holds_names
 from genlab.errors import UserError
 
@@ -162,10 +171,12 @@ def _split(sample: Sample) -> tuple[str, list[Record]]:
         if not sample.whole:
             rows.pop()  # its end may lie below
         width, count = Counter(len(row.cells) for row in rows).most_common(1)[0]
-        known = [cell for row in rows[1:] or rows for cell in row.known]
-        numbers = sum(map(is_number, known)) / max(1, len(known))
+        known = [cell for row in rows for cell in row.known]
+        # A comma in the only column rather separates than marks decimals.
+        numbers = sum(is_number(one) and (width > 1 or "," not in one) for one in known)
+        share = numbers / max(1, len(known))
         even = count / len(rows)
-        rank = (even == 1 and width > 1, numbers, even, width)
+        rank = (even == 1 and width > 1, share, even, width)
         if best is None or rank > best[0]:
             best = rank, separator, rows
     assert best is not None
@@ -243,13 +254,17 @@ def _refuse_second_names(rows: Sequence[Record]) -> None:
 
 def _decimal(path: Path, rows: Sequence[Record], separator: str) -> str:
     found = [
-        (cell, row.end) for row in rows for cell in row.cells if "," in cell and COMMA.fullmatch(cell)
+        (cell, row.end)
+        for row in rows
+        for cell in row.cells
+        if "," in cell and COMMA.fullmatch(cell)
     ]
     if found and all(THOUSANDS.fullmatch(cell) for cell, _ in found):
         cell, line = found[0]
         file = shlex.quote(str(path))
         way = (
-            f"\ndecimals: sed 's/,/./g' {file} > points.csv; thousands: sed 's/,//g' {file} > points.csv"
+            f"; one of these writes points:\nsed 's/,/./g' {file} > points.csv\n"
+            f"sed 's/,//g' {file} > points.csv"
             if separator != ","
             else "; write numbers with a decimal point, and without one for thousands"
         )

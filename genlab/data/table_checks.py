@@ -63,9 +63,7 @@ def refuse_columns(
         told = "; ".join(f"column {name!r} {fault}" for name, fault in faults.items())
         if set(names) <= set(faults):
             raise UserError(f"{where}: {told}; no column is left to learn")
-        raise UserError(
-            f"{where}: {told}\nTo leave out: {typed('data.drop', [*dropped, *faults])}"
-        )
+        raise UserError(f"{where}: {told}\nTo leave out: {typed('data.drop', [*dropped, *faults])}")
 
 
 def numbers_rows(names: Sequence[str], values: Float[np.ndarray, "n c"]) -> list[str]:

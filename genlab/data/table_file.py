@@ -88,22 +88,23 @@ class TableFile:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
-    def read(self, wanted: Sequence[str], names: Sequence[str]) -> Columns:
-        """Some columns, by the names in the header, or else by their place among ``names``.
+    def read(self, wanted: Sequence[str], *orders: Sequence[str]) -> Columns:
+        """Some columns, by the names in the header, or else by their place among all.
 
         Args:
             wanted: The columns to read, in the order to return them.
-            names: What all columns of a file without a header are called.
+            orders: What all columns of a file without a header may be called; the first that names
+                as many as there are counts.
 
         Raises:
             UserError: A column is missing, or the file is damaged.
         """
-        own = self.header or tuple(names)
-        if len(own) != self._reader.width:
-            shown = ", ".join([*own[:8], *(["..."] if len(own) > 8 else [])])
-            raise UserError(
-                f"{self.where}: expected {len(own)} columns ({shown}), got {self._reader.width}"
-            )
+        width = self._reader.width
+        own = self.header or next((names for names in orders if len(names) == width), None)
+        if own is None:
+            first = orders[0]
+            shown = ", ".join([*first[:8], *(["..."] if len(first) > 8 else [])])
+            raise UserError(f"{self.where}: expected {len(first)} columns ({shown}), got {width}")
         missing = [name for name in wanted if name not in own]
         if missing:
             raise UserError(f"{self.where}: no column {missing[0]!r}; {nearest(missing[0], own)}")

@@ -151,7 +151,9 @@ class Given(Density):
 @pytest.fixture
 def conditional(make_run: MakeRun, assembly: ModuleType) -> None:
     make_run()
-    data = SimpleNamespace(columns=("a", "b"), context_columns=("p", "q"))
+    data = SimpleNamespace(
+        columns=("a", "b"), context_columns=("p", "q"), header=None, names=(), checksums=()
+    )
     assembly.load = lambda path: SimpleNamespace(density=Given(), data=data)
 
 

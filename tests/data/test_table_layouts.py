@@ -17,15 +17,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from genlab.cli.points import read_points, read_rows
-from genlab.config import compose
-from genlab.config.stored import plain
-from genlab.data import TableData, TableFile
+from genlab.config.places import config_dir
+from genlab.data import TableData
 from genlab.errors import UserError
 
+CONFIG = OmegaConf.load(config_dir() / "data" / "table.yaml")
+DEFAULTS = OmegaConf.to_container(OmegaConf.masked_copy(CONFIG, [*CONFIG][2:]), resolve=False)
 N = 40
-X = np.random.default_rng(0).normal(size=(N, 3)).round(6) + [0, 0, 10]
+X = np.random.default_rng(0).normal([0, 0, 10], 1, (N, 3)).round(6)
 F = pd.DataFrame(X, columns=list("abc"))
 COUNT = np.random.default_rng(1).integers(-50, 50, (N, 3))
 WAY = Callable[[Path], Path]
@@ -39,7 +42,7 @@ class Layout:
         name: Of the file.
         content: Its text or bytes, or what writes it.
         names: Of the columns that are learned.
-        truth: Their numbers.
+        truth: Their numbers; None for those of `X`.
         index: Of the columns that are left out.
         told: What the refusal says; None where the file is read.
         way: Words of the refusal that lead on: settings, a command, or a change by hand.
@@ -48,7 +51,7 @@ class Layout:
     name: str
     content: str | bytes | Callable[[Path], Any]
     names: str = "a b c"
-    truth: Any = X
+    truth: Any = None
     index: tuple[str, ...] = ()
     told: str | None = None
     way: str | WAY | None = None
@@ -107,12 +110,11 @@ DROP_D = "\"data.drop=['d %']\""
 TEXTS = {
     "commas": Layout("t.csv", text()),
     "semicolons": Layout("t.csv", text(sep=";")),
-    "tabs, BOM, CRLF": Layout(
-        "t.tsv", text(sep="\t", lineterminator="\r\n").encode("utf-8-sig")
-    ),
+    "tabs, BOM, CRLF": Layout("t.tsv", text(sep="\t", lineterminator="\r\n").encode("utf-8-sig")),
     "pipes": Layout("t.csv", text(sep="|")),
     "pipes with blanks, on both sides": Layout(
-        "t.txt", "".join(f"| {' | '.join(line.split(','))} |\n" for line in text().splitlines()),
+        "t.txt",
+        "".join(f"| {' | '.join(line.split(','))} |\n" for line in text().splitlines()),
         index=("unnamed0",),
     ),
     "blanks, as numpy writes": Layout("t.txt", lambda p: np.savetxt(p, X), "x1 x2 x3"),
@@ -129,17 +131,24 @@ TEXTS = {
         "t.csv", lines("a,b,c", X, lambda value: quoted(comma(value)))
     ),
     "decimal commas, commas": Layout(
-        "my t.csv", lines("a,b,c", X, comma), told="line 2 has 6 cells, but line 1 has 3 names",
+        "my t.csv",
+        lines("a,b,c", X, comma),
+        told="line 2 has 6 cells, but line 1 has 3 names",
         way="sed",
     ),
     "decimal commas, commas, no names": Layout(
-        "t.csv", lines("", X - [0, 0, 10], lambda value: f"{value:.6f}".replace(".", ",")),
-        "x1 x2 x3", X - [0, 0, 10], told="line 1 holds -0", way="sed",
+        "t.csv",
+        lines("", X, lambda value: comma(f"{value:.6f}")),
+        "x1 x2 x3",
+        told="line 1 holds -0",
+        way="sed",
     ),
     "commas for decimals or thousands": Layout(
-        "t.csv", lines("a;b", X[:, 2:] + [0, 1], lambda value: f"{value:.3f}".replace(".", ","),
-                       ";"),
-        "a b", (X[:, 2:] + [0, 1]).round(3), told="line 2: the comma in .* decimals or thousands",
+        "t.csv",
+        lines("a;b", 5 + abs(X[:, :2]), lambda value: comma(f"{value:.3f}"), ";"),
+        "a b",
+        (5 + abs(X[:, :2])).round(3),
+        told="line 2: the comma in .* decimals or thousands",
         way="sed",
     ),
     "Excel: sep=; above": Layout("t.csv", "sep=;\r\n" + text(sep=";", decimal=",")),
@@ -151,11 +160,13 @@ TEXTS = {
         "t.csv", lambda p: np.savetxt(p, X, delimiter=",", header="run 7\na,b,c")
     ),
     "comments between rows": Layout(
-        "t.csv", "# one\n" + text().replace("\n", "\n# note, of 2\n"),
+        "t.csv",
+        "# one\n" + text().replace("\n", "\n# note, of 2\n"),
     ),
     "blank lines": Layout("t.csv", "\n\n" + text().replace("\n", "\n\n")),
-    "separators at the end of rows": Layout("t.csv", text().replace("\n", ",\n").replace(",", "", 0)
-                                            .replace("a,b,c,", "a,b,c")),
+    "separators at the end of rows": Layout(
+        "t.csv", text().replace("\n", ",\n").replace("c,", "c")
+    ),
     "separators at the end of all lines": Layout("t.csv", text(sep=";").replace("\n", ";;\n")),
     "quoted names over two lines": Layout(
         "t.csv", '"a","b\n(m)","c"\n' + text(header=False), "a|b (m)|c"
@@ -169,88 +180,135 @@ TEXTS = {
     "pandas' index, twice": Layout(
         "t.csv", text(F.rename_axis("Unnamed: 0"), index=True), index=("Unnamed: 0",)
     ),
-    "pandas' index, of dates": Layout("t.csv", text(F.set_index(HOURS), index=True),
-                                      index=("unnamed0",)),
+    "pandas' index, of dates": Layout(
+        "t.csv", text(F.set_index(HOURS), index=True), index=("unnamed0",)
+    ),
     "pandas' index, of two levels": Layout(
         "t.csv", text(F.set_index(PAIRS), index=True), index=("unnamed0", "unnamed1")
     ),
     "pandas' index, no names": Layout(
-        "t.csv", text(index=True, header=False), "x2 x3 x4", told="column 'x1' numbers the rows",
+        "t.csv",
+        text(index=True, header=False),
+        "x2 x3 x4",
+        told="column 'x1' numbers the rows",
         way="data.drop=[x1]",
     ),
     "pandas' index, made a column": Layout(
-        "t.csv", text(FILTERED.reset_index()), truth=X[::-1],
-        told="column 'index' numbers the rows", way="data.drop=[index]",
+        "t.csv",
+        text(FILTERED.reset_index()),
+        truth=X[::-1],
+        told="column 'index' numbers the rows",
+        way="data.drop=[index]",
     ),
     "R's write.csv": Layout(
-        "t.csv", '"","a","b","c"\n' + text(F.set_index(F.index.astype(str)), index=True,
-                                           header=False, quoting=2), index=("unnamed0",)
+        "t.csv",
+        '"","a","b","c"\n'
+        + text(F.set_index(F.index.astype(str)), index=True, header=False, quoting=2),
+        index=("unnamed0",),
     ),
     "R's write.table": Layout(
-        "t.txt", '"a" "b" "c"\n' + text(F.set_index(F.index + 1), index=True, header=False,
-                                        sep=" "), index=("row.names",)
+        "t.txt",
+        '"a" "b" "c"\n' + text(F.set_index(F.index + 1), index=True, header=False, sep=" "),
+        index=("row.names",),
     ),
     "R's write.table, commas": Layout(
-        "t.csv", '"a","b","c"\n' + text(F.set_index("car " + F.index.astype(str)), index=True,
-                                        header=False, quoting=2), index=("row.names",)
+        "t.csv",
+        '"a","b","c"\n'
+        + text(F.set_index("car " + F.index.astype(str)), index=True, header=False, quoting=2),
+        index=("row.names",),
     ),
     "R's write.table, filtered": Layout(
-        "t.csv", "a,b,c\n" + text(F.set_index(F.index * 3 + 5), index=True, header=False),
-        told="line 2 has 4 cells, but line 1 has 3 names; .* as R writes it",
-        way=lambda path: head("id,a,b,c")(path), index=("id",),
+        "t.csv",
+        "a,b,c\n" + text(F.set_index(F.index * 3 + 5), index=True, header=False),
+        told="line 2 has 4 cells, but line 1 has 3 names; .* as R writes them",
+        way=head("unnamed0,a,b,c"),
+        index=("unnamed0",),
     ),
     "names 0, 1, 2": Layout("t.csv", text(pd.DataFrame(X)), "0 1 2"),
-    "names 0, 1, as numpy's numbers": Layout("t.csv", text(pd.DataFrame(X[:, :2])), "0 1",
-                                             X[:, :2]),
+    "names 0, 1, as numpy's numbers": Layout(
+        "t.csv", text(pd.DataFrame(X[:, :2])), "0 1", X[:, :2]
+    ),
     "names 0, 1, 2 and pandas' index": Layout(
         "t.csv", text(pd.DataFrame(X), index=True), "0 1 2", index=("unnamed0",)
     ),
     "names of years": Layout("t.csv", lines("2019,2020,2021", X), "2019 2020 2021"),
     "names of years, whole numbers": Layout(
-        "t.csv", lines("2019,2020,2021", COUNT), "2019 2020 2021", COUNT,
-        told=r"line 1 \(2019, 2020, 2021\) may be names or a row", way="data.header=true",
+        "t.csv",
+        lines("2019,2020,2021", COUNT),
+        "2019 2020 2021",
+        COUNT,
+        told=r"line 1 \(2019, 2020, 2021\) may be names or a row",
+        way="data.header=true",
     ),
     "names of wavelengths": Layout(
-        "t.csv", lines("400.5,401.0,401.5", X), "400.5 401.0 401.5",
-        told=r"line 1 \(400.5, 401.0, 401.5\) may be", way="data.header=true",
+        "t.csv",
+        lines("400.5,401.0,401.5", X),
+        "400.5 401.0 401.5",
+        told=r"line 1 \(400.5, 401.0, 401.5\) may be",
+        way="data.header=true",
     ),
     "names of words and years": Layout(
-        "t.csv", lines("a,2020,2021", X), "a 2020 2021", told=r"line 1 \(a, 2020, 2021\) may be",
+        "t.csv",
+        lines("a,2020,2021", X),
+        "a 2020 2021",
+        told=r"line 1 \(a, 2020, 2021\) may be",
         way="data.header=true",
     ),
     "a path that starts at whole numbers, no names": Layout(
-        "t.csv", lines("", PATH, "{:g}".format), "x1 x2", PATH, told="may be names or a row",
+        "t.csv",
+        lines("", PATH, "{:g}".format),
+        "x1 x2",
+        PATH,
+        told="may be names or a row",
         way="data.header=false",
     ),
     "a line of units": Layout(
         "t.csv", "a,b,c\nm,s,kg\n" + text(header=False), told="line 2 holds words", way=without(2)
     ),
     "two lines of names": Layout(
-        "t.csv", text(F.set_axis(pd.MultiIndex.from_product([["a"], list("xyz")]), axis=1)),
-        "x y z", told="line 2 holds words", way=without(1),
+        "t.csv",
+        text(F.set_axis(pd.MultiIndex.from_product([["a"], list("xyz")]), axis=1)),
+        "x y z",
+        told="line 2 holds words",
+        way=without(1),
     ),
     "a line that is too long, after quoted ones": Layout(
-        "t.csv", '"a\n(m)",b,c\n' + text(header=False) + "1,2,3,4\n", "a (m)|b|c",
-        told=f"line {N + 3} has 4 cells, but line 2 has 3 names", way=without(N + 3),
+        "t.csv",
+        '"a\n(m)",b,c\n' + text(header=False) + "1,2,3,4\n",
+        "a (m)|b|c",
+        told=f"line {N + 3} has 4 cells, but line 2 has 3 names",
+        way=without(N + 3),
     ),
     "a line that is too short": Layout(
-        "t.csv", text() + "1,2\n", told=f"line {N + 2} has 2 cells, but line 1 has 3 names",
+        "t.csv",
+        text() + "1,2\n",
+        told=f"line {N + 2} has 2 cells, but line 1 has 3 names",
         way=without(N + 2),
     ),
     "a line that is too short, no names": Layout(
-        "t.txt", text(header=False, sep=" ") + "1 2\n", "x1 x2 x3",
-        told=f"line {N + 1} has 2 cells, but others have 3", way=without(N + 1),
+        "t.txt",
+        text(header=False, sep=" ") + "1 2\n",
+        "x1 x2 x3",
+        told=f"line {N + 1} has 2 cells, but others have 3",
+        way=without(N + 1),
     ),
     "names that are too few": Layout(
-        "t.csv", text().replace("a,b,c", "a,b"), told="line 2 has 3 cells, but line 1 has 2 names",
+        "t.csv",
+        text().replace("a,b,c", "a,b"),
+        told="line 2 has 3 cells, but line 1 has 2 names",
         way=head("a,b,c"),
     ),
     "a column twice": Layout(
-        "t.csv", text().replace("a,b,c", "a,b,b"), told="several columns are called 'b'; give each",
+        "t.csv",
+        text().replace("a,b,c", "a,b,b"),
+        told="several columns are called 'b'; give each",
         way=head("a,b,c"),
     ),
     "Windows' encoding": Layout(
-        "t.csv", text().replace("a,b", "a,µ").encode("cp1252"), "a µ c", told="not a text file in",
+        "t.csv",
+        text().replace("a,b", "a,µ").encode("cp1252"),
+        "a µ c",
+        told="not a text file in",
         way="iconv",
     ),
     "UTF-16": Layout(
@@ -259,17 +317,24 @@ TEXTS = {
     "empty": Layout("t.csv", "", told="holds no rows"),
     "names only": Layout("t.csv", "a,b,c\n", told="holds no rows"),
     "mixed cells": Layout(
-        "t.csv", text(extra([1.5, "high", "", 2])), told=r"column 'd' holds text \('high'\)",
+        "t.csv",
+        text(extra([1.5, "high", "", 2])),
+        told=r"column 'd' holds text \('high'\)",
         way="data.drop=[d]",
     ),
     "nullable integers": Layout(
-        "t.csv", text(extra([1, 5, pd.NA, 2]).dropna()), "a b c d",
+        "t.csv",
+        text(extra([1, 5, pd.NA, 2]).dropna()),
+        "a b c d",
         extra([1, 5, np.nan, 2]).dropna().to_numpy(float),
     ),
     "missing cells in many spellings": Layout(
-        "t.csv", text(extra(["1", "NA", "2", "-", "3", "?", "4", "#N/A", "null", "5"])), "a b c d",
+        "t.csv",
+        text(extra(["1", "NA", "2", "-", "3", "?", "4", "#N/A", "null", "5"])),
+        "a b c d",
         extra([1, np.nan, 2, np.nan, 3, np.nan, 4, np.nan, np.nan, 5]).dropna().to_numpy(float),
-        told="20 of 40 rows lack a number", way="data.missing=drop",
+        told="20 of 40 rows lack a number",
+        way="data.missing=drop",
     ),
     "booleans": Layout(
         "t.csv", text(extra([True, False])), "a b c d", extra([1, 0]).to_numpy(float)
@@ -281,7 +346,7 @@ WORDS = {
     "durations": ["0 days 00:00:01", "0 days 00:02:00"],
     "categories": ["low", "high"],
     "percent signs": ["12.5%", "7%"],
-    "thousands parted by commas": ['1,234.5', "2,345.6"],
+    "thousands parted by commas": ["1,234.5", "2,345.6"],
     "hexadecimals": ["0x1F", "0x2A"],
     "underscores": ["1_000", "2_000"],
     "complex numbers": ["1+2j", "3-1j"],
@@ -357,11 +422,13 @@ def write(layout: Layout, folder: Path) -> Path:
     return path
 
 
-def composed(path: Path, *words: str) -> TableData:
-    config = compose("train", ["data=table", f'data.path="{path}"', "model=gmm", *words])
-    node = {key: value for key, value in plain(config)["data"].items() if key != "_target_"}
-    node |= {"split_seed": None, "precision": "64-true"}
-    return TableData(**node)
+def table(path: Path, *words: str) -> TableData:
+    """What ``genlab train data=table`` makes of a file and some words of the command line."""
+    node = {**DEFAULTS, "path": str(path), "split_seed": None, "precision": "64-true", "seed": 0}
+    for word in OverridesParser.create().parse_overrides(list(words)):
+        node[word.key_or_group.removeprefix("data.")] = word.value()
+    facts = {key: value for key, value in TableData.facts(**node).items() if node[key] is None}
+    return TableData(**{**node, **facts})
 
 
 def rows_of(data: TableData) -> np.ndarray:
@@ -372,14 +439,14 @@ def rows_of(data: TableData) -> np.ndarray:
 def follow(message: str, way: str | WAY, path: Path) -> TableData:
     """Do what the refusal says."""
     if callable(way):
-        return composed(way(path))
+        return table(way(path))
     if way in ("sed", "iconv"):
         command = re.search(rf"{way} .* > (\w+.csv)(?=;|$)", message, re.M)
         assert command is not None, message
         subprocess.run(command[0], shell=True, check=True, cwd=path.parent)
-        return composed(path.parent / command[1])
+        return table(path.parent / command[1])
     assert way in message
-    return composed(path, *shlex.split(way))
+    return table(path, *shlex.split(way))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -388,10 +455,10 @@ def test_layouts(tmp_path: Path, name: str) -> None:
     path = write(layout, tmp_path)
     if layout.told is None:
         outcome = "read"
-        data = composed(path)
+        data = table(path)
     else:
         with pytest.raises(UserError) as caught:
-            _ = composed(path).training_set
+            _ = table(path).training_set
         message = str(caught.value)
         assert re.search(f"data.path={re.escape(str(path))}: .*{layout.told}", message), message
         outcome = message.partition(": ")[2].replace("\n", " | ").replace(f"{tmp_path}/", "")
@@ -399,10 +466,10 @@ def test_layouts(tmp_path: Path, name: str) -> None:
             print(f"{name:48} {outcome}")
             return
         data = follow(message, layout.way, path)
-    rows = rows_of(data)
+    rows, truth = rows_of(data), X if layout.truth is None else layout.truth
     names = tuple(layout.names.split("|" if "|" in layout.names else " "))
     assert (data.columns, data.index) == (names, layout.index)
-    np.testing.assert_array_equal(rows, layout.truth)
+    np.testing.assert_array_equal(rows, truth)
     assert any("left out" in one for one in data.remarks) == bool(layout.index) or layout.told
     print(f"{name:48} {outcome}")
 
@@ -410,10 +477,10 @@ def test_layouts(tmp_path: Path, name: str) -> None:
     assert data.paths["path"] is not None
     used = Path(data.paths["path"])
     if data.missing == "error":
-        scored = read_rows(used, data.columns, data.header)
-        np.testing.assert_array_equal(scored.x, layout.truth)
+        scored = read_rows(used, data)
+        np.testing.assert_array_equal(scored.x, truth)
     if layout.told is None:
-        np.testing.assert_array_equal(read_points(used, (len(names),)).x, layout.truth)
+        np.testing.assert_array_equal(read_points(used, (len(names),)).x, truth)
 
 
 def test_there_are_enough_layouts() -> None:
