@@ -51,7 +51,8 @@ def holds_names(first: Record, body: Sequence[Record], expected: Iterable[str]) 
         enough = len(pointed) >= (2 if counting else 3)
         shown = len(body) >= ROWS or all(map(_is_shown, (columns[place] for place in pointed)))
         path = any(_is_steady((cells[place], *columns[place])) for place in pointed)
-        return True if enough and shown and not path else None
+        if shown or counting:
+            return True if enough and shown and not path else None
     if counting and len(cells) > 1:
         return None
     return None if _equal_steps(cells) and not _equal_steps(body[0].cells) else False

@@ -52,7 +52,7 @@ class Layout:
         separator: Between two cells; a blank stands for any number of blanks and tabs.
         decimal: The decimal mark.
         names: Of the columns; None where the file gives none.
-        names_line: The line that they stand in, from 1.
+        named_at: The lines that these begin and end at, from 1.
         width: The number of columns.
         cells: The number of cells of a row: those of the columns, and empty ones behind them.
         above: The number of lines above the first row.
@@ -64,7 +64,7 @@ class Layout:
     separator: str
     decimal: str
     names: tuple[str, ...] | None
-    names_line: int
+    named_at: tuple[int, int]
     width: int
     cells: int
     above: int
@@ -83,17 +83,18 @@ class Layout:
         if self.names is None:
             raise UserError(f"line {row.end} has {n} cells, but others have {self.width}")
         known = len(self.names) - self.names.count(ROW_NAMES)
-        advice = ""
+        begin, end = self.named_at
+        advice = []
         if n == known + 1:
-            advice = (
-                "; if the first cells name the rows, as R writes them, name that column too, and "
-                "leave it out by its name"
+            mark = {"\t": r"\t"}.get(self.separator, self.separator)
+            advice.append(
+                "if the first cells name the rows, as R writes them, this makes an index of them:\n"
+                f"""sed '{begin}s/^/""{mark}/' {shlex.quote(str(self.path))} > indexed.csv"""
             )
-        elif n == 2 * known and self.separator == ",":
-            advice = _points(self.path, self.names_line + 1)
-        raise UserError(
-            f"line {row.end} has {n} cells, but line {self.names_line} has {known} names{advice}"
-        )
+        if n == 2 * known and self.separator == ",":
+            advice.append(_points(self.path, end + 1))
+        told = f"line {row.end} has {n} cells, but line {end} has {known} names"
+        raise UserError("; ".join([told, *advice]))
 
 
 def find_layout(
@@ -126,8 +127,8 @@ def find_layout(
                 )
     if not rows:
         raise UserError("holds no rows")
-    if names is None and separator == "," and _are_halves(rows):
-        raise UserError(f"line {rows[0].end} holds -0{_points(sample.path, 1)}")
+    if names is None and separator == ",":
+        _refuse_halves(sample.path, rows)
 
     cells = Counter(len(row.cells) for row in rows).most_common(1)[0][0]
     named = 0 if names is None else _end(names.cells)
@@ -138,7 +139,7 @@ def find_layout(
             " ".join(cell.split()) or f"unnamed{place}"
             for place, cell in enumerate(names.cells[: max(named, width)])
         )
-        if len(titles) == width - 1 and _are_names([row.cells[0] for row in rows]):
+        if len(titles) == width - 1 and _name_themselves(rows):
             titles = (ROW_NAMES, *titles)
             remarks.append(
                 f"rows have {width} cells, and line {names.end} has {width - 1} names, as R writes "
@@ -151,7 +152,7 @@ def find_layout(
         separator=separator,
         decimal=_decimal(sample.path, rows, separator),
         names=titles,
-        names_line=0 if names is None else names.end,
+        named_at=(0, 0) if names is None else (names.begin, names.end),
         width=width,
         cells=cells,
         above=rows[0].begin - 1,
@@ -193,21 +194,26 @@ def _commented_names(sample: Sample, separator: str, first: Record) -> Record | 
     return names if fits and line.startswith(("#", "%")) else None
 
 
-def _are_halves(rows: Sequence[Record]) -> bool:
-    """Whether whole numbers look like the two sides of decimal commas: -0 before unsigned ones."""
+def _refuse_halves(path: Path, rows: Sequence[Record]) -> None:
+    """Refuse whole numbers that look like the two sides of decimal commas."""
     before = [cell for row in rows for cell in row.cells[::2]]
     after = [cell for row in rows for cell in row.cells[1::2]]
-    return (
-        "-0" in before
+    odd = [cell for cell in (*before, *after) if cell == "-0" or re.fullmatch(r"0\d+", cell)]
+    if (
+        odd
+        and len(before) == len(after)
         and all(map(INTEGER.fullmatch, before))
         and all(cell.isdecimal() for cell in after)
-        and len(before) == len(after)
-    )
+    ):
+        raise UserError(
+            f"line {rows[0].end} and below hold {odd[0]}, but no names; write a line of these "
+            f"above, or {_points(path, 1)}"
+        )
 
 
 def _points(path: Path, line: int) -> str:
     return (
-        "; if every other comma is a decimal mark, this writes points:\n"
+        "if every other comma is a decimal mark, this writes points:\n"
         rf"sed -E '{line},$s/,([0-9]+)(,|\r?$)/.\1\2/g' {shlex.quote(str(path))} > points.csv"
     )
 
@@ -230,9 +236,13 @@ def _end(cells: Sequence[str]) -> int:
     return max((place + 1 for place, cell in enumerate(cells) if cell), default=0)
 
 
-def _are_names(cells: Sequence[str]) -> bool:
-    """Whether the first cells of rows are names for certain: they count, or differ in words."""
-    return counts(cells) or (len(set(cells)) == len(cells) and not any(map(is_number, cells)))
+def _name_themselves(rows: Sequence[Record]) -> bool:
+    """Whether rows begin with names for certain: these count, or differ in words."""
+    first = [row.cells[0] for row in rows]
+    if counts(first):
+        # A count and another whole number may be the two sides of decimal commas.
+        return not all(INTEGER.fullmatch(cell) for row in rows for cell in row.cells)
+    return len(set(first)) == len(first) and not any(map(is_number, first))
 
 
 def _index(titles: Sequence[str]) -> tuple[str, ...]:

@@ -145,7 +145,10 @@ class TableData(FixedSets):
         if len(names) != len(own):
             raise UserError(f"data.names: expected {len(own)} names, got {len(names)}")
         if files["path"].header is not None and names != own:
-            raise UserError("data.names: the file names its columns itself; leave it null")
+            raise UserError(
+                "data.names: the file names its columns itself; leave it null, or set "
+                "data.header=false"
+            )
         choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
         index = [str(name) for name in node.get("index") or files["path"].index]
         roles = assign_roles(names, **choices, index=index)

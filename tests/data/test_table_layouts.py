@@ -140,7 +140,7 @@ TEXTS = {
         "t.csv",
         lines("", X, lambda value: comma(f"{value:.6f}")),
         "x1 x2 x3",
-        told="line 1 holds -0",
+        told="line 1 and below hold -0",
         way="sed",
     ),
     "commas for decimals or thousands": Layout(
@@ -150,6 +150,22 @@ TEXTS = {
         (5 + abs(X[:, :2])).round(3),
         told="line 2: the comma in .* decimals or thousands",
         way="sed",
+    ),
+    "decimal commas, one column": Layout(
+        "t.csv",
+        lines("a", X[:, :1], comma),
+        "a",
+        X[:, :1],
+        told="line 2 has 2 cells, but line 1 has 1 names; .* as R writes",
+        way="sed -E",
+    ),
+    "positive decimal commas, commas, no names": Layout(
+        "t.csv",
+        lines("", X % 1 * 3, lambda value: comma(f"{value:.3f}")),
+        "x1 x2 x3",
+        (X % 1 * 3).round(3),
+        told="line 1 and below hold 0",
+        way="sed -E",
     ),
     "Excel: sep=; above": Layout("t.csv", "sep=;\r\n" + text(sep=";", decimal=",")),
     "comments above": Layout("t.csv", "# measured 2024, lab 3\n# m, s, kg\n\n" + text()),
@@ -220,8 +236,8 @@ TEXTS = {
     "R's write.table, filtered": Layout(
         "t.csv",
         "a,b,c\n" + text(F.set_index(F.index * 3 + 5), index=True, header=False),
-        told="line 2 has 4 cells, but line 1 has 3 names; .* as R writes them",
-        way=head("unnamed0,a,b,c"),
+        told="line 2 has 4 cells, but line 1 has 3 names; .* as R writes",
+        way="sed",
         index=("unnamed0",),
     ),
     "names 0, 1, 2": Layout("t.csv", text(pd.DataFrame(X)), "0 1 2"),
@@ -440,7 +456,7 @@ def follow(message: str, way: str | WAY, path: Path) -> TableData:
     """Do what the refusal says."""
     if callable(way):
         return table(way(path))
-    if way in ("sed", "iconv"):
+    if way in ("sed", "sed -E", "iconv"):
         command = re.search(rf"{way} .* > (\w+.csv)(?=;|$)", message, re.M)
         assert command is not None, message
         subprocess.run(command[0], shell=True, check=True, cwd=path.parent)
