@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import mmap
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -112,8 +111,8 @@ class CSVFile:
                 reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
                 raise UserError(reason) from error
             # A row that is too short lacks its last cells.
-            behind = frame.iloc[:, layout.width :]
-            if frame[layout.width - 1].isna().any() or behind.notna().any(axis=None):
+            short = frame[layout.width - 1].isna().any() and not self._is_full(len(frame))
+            if short or frame.iloc[:, layout.width :].notna().any(axis=None):
                 self._check_widths()
         return columns_of(frame[list(places)], names)
 
@@ -161,12 +160,31 @@ class CSVFile:
 
     def _is_commented(self) -> bool:
         """Whether comments stand between the rows."""
+        marks = [mark.encode() for mark in COMMENTS]
+        last = b"\n"
+        for chunk in self._chunks():
+            # A search for one byte is ten times as fast.
+            found = [mark for mark in marks if mark[:1] in chunk]
+            if found and any(b"\n" + mark in last + chunk for mark in found):
+                return True
+            last = chunk[-8:]
+        return False
+
+    def _is_full(self, rows: int) -> bool:
+        """Whether that many rows have all their separators, for certain."""
+        separators = 0
+        for chunk in self._chunks():
+            if b'"' in chunk:  # a quote may hide some
+                return False
+            separators += chunk.count(self.layout.separator.encode())
+        return separators == rows * (self.layout.cells - 1)
+
+    def _chunks(self) -> Iterator[bytes]:
+        """The bytes from the first row on."""
         with self.path.open("rb") as file:
             for _ in range(self.layout.above):
                 file.readline()
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                start = max(file.tell() - 1, 0)
-                return any(content.find(f"\n{mark}".encode(), start) >= 0 for mark in COMMENTS)
+            yield from iter(lambda: file.read(2**20), b"")
 
     def _encoding(self) -> str:
         with self.path.open("rb") as file:

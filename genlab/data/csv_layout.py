@@ -85,13 +85,13 @@ class Layout:
         known = len(self.names) - self.names.count(ROW_NAMES)
         begin, end = self.named_at
         advice = []
-        if n == known + 1:
+        if n == known + 1 == self.cells:
             mark = {"\t": r"\t"}.get(self.separator, self.separator)
             advice.append(
                 "if the first cells name the rows, as R writes them, this makes an index of them:\n"
                 f"""sed '{begin}s/^/""{mark}/' {shlex.quote(str(self.path))} > indexed.csv"""
             )
-        if n == 2 * known and self.separator == ",":
+        if n == 2 * known == self.cells and self.separator == ",":
             advice.append(_points(self.path, end + 1))
         told = f"line {row.end} has {n} cells, but line {end} has {known} names"
         raise UserError("; ".join([told, *advice]))

@@ -288,7 +288,7 @@ TEXTS = {
         told="line 2 holds words",
         way=without(1),
     ),
-    "a line that is too long, after quoted ones": Layout(
+    "a line that is too long, after a quoted one": Layout(
         "t.csv",
         '"a\n(m)",b,c\n' + text(header=False) + "1,2,3,4\n",
         "a (m)|b|c",
