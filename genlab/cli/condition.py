@@ -44,7 +44,7 @@ def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor
     if encoder.labels:
         return _label(text, encoder.labels)
     names = data.context_columns or tuple(f"c{k + 1}" for k in range(encoder.context_dim))
-    return _vectors(text, names)
+    return _vectors(text, names, data)
 
 
 def _label(text: str | None, labels: int) -> Tensor:
@@ -56,14 +56,14 @@ def _label(text: str | None, labels: int) -> Tensor:
     return torch.tensor([int(text)])
 
 
-def _vectors(text: str | None, names: Sequence[str]) -> Tensor:
+def _vectors(text: str | None, names: Sequence[str], data: DataModule) -> Tensor:
     import torch
 
     wanted = ",".join(f"{name}=VALUE" for name in names)
     if text is None:
         raise UserError(f'--condition: missing; expected "{wanted}", or a file of such columns')
     if "=" not in text:
-        return _from_file(Path(text), names)
+        return _from_file(Path(text), names, data)
     given: dict[str, float] = {}
     for word in text.split(","):
         name, _, value = (part.strip() for part in word.partition("="))
@@ -78,10 +78,10 @@ def _vectors(text: str | None, names: Sequence[str]) -> Tensor:
     return torch.tensor([[given[name] for name in names]], dtype=torch.float64)
 
 
-def _from_file(path: Path, names: Sequence[str]) -> Tensor:
+def _from_file(path: Path, names: Sequence[str], data: DataModule) -> Tensor:
     import torch
 
     from genlab.data.table_file import TableFile
 
-    file = TableFile(path, "--condition")
-    return torch.from_numpy(file.read(names, names).finite(file.where))
+    file = TableFile(path, "--condition", header=data.header, expected=names)
+    return torch.from_numpy(file.read(names, names, data.names).finite(file.where))

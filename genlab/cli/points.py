@@ -1,13 +1,14 @@
-"""Points of a user's own: read from CSV, NPY or NPZ, and written back to them."""
+"""Points of a user's own: read from a table in a file, and written back to one."""
 
 from __future__ import annotations
 
 import csv
+import io
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from genlab.errors import UserError
 from genlab.runs.files import atomic_path
 
-__all__ = ["Points", "column_names", "read_points", "read_rows", "write_table"]
+if TYPE_CHECKING:
+    from genlab.data import DataModule
 
-READ = (".csv", ".npy", ".npz")
+__all__ = ["Points", "column_names", "read_points", "read_rows", "write_table"]
 
 
 @dataclass(frozen=True)
@@ -36,41 +38,49 @@ class Points:
 def read_points(path: Path, event_shape: Sequence[int]) -> Points:
     """Read points of shape ``event_shape``, one a row; rows may be flat.
 
+    Columns are those called ``x1, x2, ...`` where the file has them, or else all but an index.
+
     Raises:
         UserError: The file is missing or unreadable, holds something that is no finite number, or
             rows of another length.
     """
-    if path.suffix not in READ:
-        raise UserError(f"-i {path}: expected a file that ends in {' or '.join(READ)}")
-    if not path.is_file():
-        raise UserError(f"-i {path}: no such file")
-    header, array = _read_csv(path) if path.suffix == ".csv" else ((), _read_numpy(path))
-    if array.size == 0:
-        raise UserError(f"-i {path}: holds no points")
-    size = math.prod(event_shape)
-    rows = array.reshape(len(array), -1) if array.ndim > 1 or size == 1 else array.reshape(1, -1)
-    if rows.shape[1] != size:
-        raise UserError(
-            f"-i {path}: expected {size} columns, as the model's samples have shape "
-            f"{list(event_shape)}; got {rows.shape[1]}"
-        )
-    bad = np.argwhere(~np.isfinite(rows))
-    if len(bad):
-        row, column = bad[0]
-        raise UserError(f"-i {path}: point {row + 1}, column {column + 1} is not a finite number")
-    return Points(rows.reshape(len(rows), *event_shape), header or column_names(size))
+    from genlab.data.table_file import TableFile
+
+    names = column_names(math.prod(event_shape))
+    file = TableFile(path, "-i", expected=names)
+    if file.header is not None and not set(names) <= set(file.header):
+        found = tuple(name for name in file.header if name not in file.index)
+        if len(found) != len(names):
+            raise UserError(
+                f"{file.where}: expected {len(names)} columns, as the model's samples have shape "
+                f"{list(event_shape)}; got {len(found)} ({', '.join(found[:8])}); those called "
+                f"{' ... '.join(dict.fromkeys((names[0], names[-1])))} are taken out of others"
+            )
+        names = found
+    x = file.read(names, names).finite(file.where)
+    return Points(x.reshape(len(x), *event_shape), names)
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Points:
-    """Read columns of a table by name; a file without names holds just these.
+def read_rows(path: Path, data: DataModule) -> Points:
+    """Read the columns that a run on a table knows, by name.
+
+    A file without names holds just these, those of the condition last, or all of the table's.
+
+    Args:
+        path: The file.
+        data: What the run was trained on.
 
     Raises:
         UserError: The file is missing or unreadable, or a column is missing or not all numbers.
     """
     from genlab.data.table_file import TableFile
 
-    file = TableFile(path, "-i")
-    return Points(file.read(columns, columns).finite(file.where), tuple(columns))
+    columns = (*(data.columns or ()), *data.context_columns)
+    file = TableFile(path, "-i", header=data.header, expected=columns)
+    orders: tuple[Sequence[str], ...] = (columns, data.names)
+    if file.checksum() in data.checksums:
+        orders = (data.names,)
+    return Points(file.read(columns, *orders).finite(file.where), columns)
 
 
 def column_names(size: int) -> tuple[str, ...]:
@@ -84,72 +94,9 @@ def write_table(path: Path, columns: Sequence[str], rows: NDArray[np.floating]) 
     Raises:
         RunError: The disk refused the write.
     """
+    header = io.StringIO()
+    csv.writer(header, lineterminator="").writerow(columns)
     with atomic_path(path) as temporary:
-        np.savetxt(temporary, rows, "%s", ",", header=",".join(columns), comments="")
-
-
-def _read_csv(path: Path) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """The header, empty where there is none, and the rows."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"-i {path}: not a text file in UTF-8") from error
-    first = _cells(lines[0]) if lines else []
-    header = () if all(map(_is_number, first)) else tuple(first)
-    if any(map(_is_number, header)):
-        raise UserError(f"-i {path}: line 1 is neither a header nor numbers: {lines[0]}")
-    start = 1 if header else 0
-    if not any(line.strip() for line in lines[start:]):
-        raise UserError(f"-i {path}: holds no points")
-    try:
-        table = np.loadtxt(lines[start:], delimiter=",", ndmin=2, comments=None, quotechar='"')
-    except ValueError as error:
-        raise UserError(f"-i {path}: {_first_mistake(lines, start)}") from error
-    return header, table
-
-
-def _first_mistake(lines: Sequence[str], start: int) -> str:
-    """The first line that is not as many numbers as the lines before it, in words."""
-    columns = len(_cells(lines[0]))
-    for number, line in enumerate(lines[start:], start + 1):
-        cells = _cells(line)
-        for column, cell in enumerate(cells, 1):
-            if line.strip() and not _is_number(cell):
-                return f"line {number}, column {column}: {cell!r} is not a number"
-        if line.strip() and len(cells) != columns:
-            return f"line {number}: expected {columns} columns, got {len(cells)}"
-    return "not a table of numbers"
-
-
-def _cells(line: str) -> list[str]:
-    return [
-        cell.strip() for cell in next(csv.reader([line.lstrip("# ")], skipinitialspace=True), [])
-    ]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_numpy(path: Path) -> NDArray[np.float64]:
-    try:
-        with path.open("rb") as file:
-            array = _array(path, np.load(file, allow_pickle=False))
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"-i {path}: not an array that numpy can read") from error
-    if array.dtype.kind not in "fiub":
-        raise UserError(f"-i {path}: expected numbers, got an array of {array.dtype}")
-    return np.atleast_1d(array).astype(np.float64)
-
-
-def _array(path: Path, loaded: NDArray[np.generic] | np.lib.npyio.NpzFile) -> NDArray[np.generic]:
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        return loaded
-    names = loaded.files
-    if "x" not in names and len(names) != 1:
-        raise UserError(f"-i {path}: expected an array named x, found {', '.join(names)}")
-    return loaded["x" if "x" in names else names[0]]
+        np.savetxt(
+            temporary, rows, "%s", ",", header=header.getvalue(), comments="", encoding="utf-8"
+        )

@@ -19,9 +19,9 @@ EXAMPLES = """\
   genlab score latest -i points.csv
   genlab score latest -i points.npy -o scores.csv
 
-POINTS holds one point a row: CSV with or without a header, NPY, or NPZ with an array x.
-For a run on a table, columns are taken by name; a file without names holds just those that were
-learned, then those of the condition.
+POINTS holds one point a row: CSV with or without a header, NPY, NPZ with an array x, or Parquet.
+For a run on a table, columns are taken by name; a file without names holds all of the table's, or
+just those that were learned, then those of the condition.
 A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone."""
 
 LABELS = {"exact": "exact", "lower_bound": "a lower bound", "estimate": "an estimate"}
@@ -53,7 +53,7 @@ def run(words: list[str]) -> int:
         points = read_points(arguments.input, model.event_shape)
         x = points.x
     else:
-        points = read_rows(arguments.input, (*data.columns, *data.context_columns))
+        points = read_rows(arguments.input, data)
         x = points.x[:, : len(data.columns)]
         if data.context_columns:
             context = torch.from_numpy(points.x[:, len(data.columns) :])

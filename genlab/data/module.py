@@ -50,6 +50,9 @@ class DataModule(pl.LightningDataModule, ABC):
         masses: Whether data are black and white, so that a model has to give masses, not densities.
         columns: Names of the coordinates of a sample; None where they have none.
         context_columns: Names of the coordinates of a context vector; none without one.
+        header: Whether the first line of a user's table holds names; None for what it shows.
+        names: Names of all columns of a user's table.
+        checksums: Of the user's files.
         standardise_context: Whether the model is to see context vectors in standardised units.
     """
 
@@ -58,6 +61,9 @@ class DataModule(pl.LightningDataModule, ABC):
     masses: bool = False
     columns: tuple[str, ...] | None = None
     context_columns: tuple[str, ...] = ()
+    header: bool | None = None
+    names: Sequence[str] = ()
+    checksums: Sequence[str] = ()
     standardise_context: bool = False
 
     def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from genlab.errors import UserError, nearest
 
-__all__ = ["Roles", "assign_roles", "find_columns"]
+__all__ = ["Roles", "assign_roles", "find_columns", "typed"]
+
+PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[a-z_]\w*", re.I | re.A)
 
 
 class Roles(NamedTuple):
@@ -30,6 +34,7 @@ def assign_roles(
     drop: Sequence[str | int],
     condition: Sequence[str | int],
     weight: str | int | None,
+    index: Sequence[str | int] = (),
 ) -> Roles:
     """Give each column of a table its role; each choice is a name, or a number from 0.
 
@@ -39,6 +44,7 @@ def assign_roles(
         drop: Those to leave out.
         condition: Those to condition on.
         weight: The one with the importance weights.
+        index: Those that only number or name the rows: left out, unless another choice names them.
 
     Raises:
         UserError: There is no such column, one has two roles, or none is left to learn.
@@ -46,7 +52,7 @@ def assign_roles(
     dropped = find_columns("data.drop", drop, names)
     context = find_columns("data.condition", condition, names)
     weights = find_columns("data.weight", [] if weight is None else [weight], names)
-    others = {*dropped, *context, *weights}
+    others = {*dropped, *context, *weights, *find_columns("data.index", index, names)}
     if columns is None:
         event = tuple(name for name in names if name not in others)
     else:
@@ -64,19 +70,34 @@ def assign_roles(
 
 
 def find_columns(key: str, chosen: Iterable[str | int], names: Sequence[str]) -> tuple[str, ...]:
-    """The names of some columns, each given by its name or its number.
+    """The names of some columns, each given by its name or, where none is called so, its number.
 
     Raises:
         UserError: There is no such column.
     """
     found = []
     for one in chosen:
-        if isinstance(one, int) and 0 <= one < len(names):
-            found.append(names[one])
-        elif str(one) in names:
+        if str(one) in names:
             found.append(str(one))
+        elif isinstance(one, int) and 0 <= one < len(names):
+            found.append(names[one])
         elif isinstance(one, int):
             raise UserError(f"{key}: no column {one}; expected a name, or 0 to {len(names) - 1}")
         else:
             raise UserError(f"{key}: no column {one!r}; {nearest(one, names)}")
     return tuple(found)
+
+
+def typed(key: str, columns: Sequence[str | int]) -> str:
+    """A choice of columns as it is typed in a shell.
+
+    >>> print(typed("data.drop", ["a", 2, "b (m)"]))
+    "data.drop=[a,2,'b (m)']"
+    """
+    plain = [isinstance(one, int) or bool(PLAIN.fullmatch(one)) for one in columns]
+    escaped = [str(one).replace("'", r"\'") for one in columns]
+    words = [one if bare else f"'{one}'" for one, bare in zip(escaped, plain, strict=True)]
+    word = f"{key}=[{','.join(words)}]"
+    if all(plain):
+        return word
+    return shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
+from genlab.data.roles import typed
 from genlab.errors import UserError
 
 __all__ = [
     "dependent_columns",
     "discrete_columns",
     "grid_width",
+    "numbers_rows",
     "refuse_coarse",
     "refuse_columns",
     "refuse_dependent",
@@ -22,6 +25,9 @@ __all__ = [
 FLAT = 1e-10
 # Share of a column's standard deviation that neighbouring numbers in float32 may lie apart.
 COARSE = 0.01
+# Fewer rows may count up by chance.
+FEW_ROWS = 10
+NUMBERING = re.compile(r"index|id|rows?|row[ _.]?(id|names?)|level_\d+|unnamed: \d+", re.I)
 
 
 def refuse_columns(
@@ -30,7 +36,7 @@ def refuse_columns(
     values: Float[np.ndarray, "n c"],
     *,
     text: dict[str, str],
-    dropped: Iterable[str | int],
+    dropped: Sequence[str | int],
 ) -> None:
     """Refuse columns that have no density: all of them at once, with what leaves them out.
 
@@ -55,8 +61,24 @@ def refuse_columns(
             faults[name] = f"is constant ({known[0]:g})"
     if faults:
         told = "; ".join(f"column {name!r} {fault}" for name, fault in faults.items())
-        out = ",".join([*map(str, dropped), *faults])
-        raise UserError(f"{where}: {told}\nTo leave out: data.drop=[{out}]")
+        if set(names) <= set(faults):
+            raise UserError(f"{where}: {told}; no column is left to learn")
+        raise UserError(f"{where}: {told}\nTo leave out: {typed('data.drop', [*dropped, *faults])}")
+
+
+def numbers_rows(names: Sequence[str], values: Float[np.ndarray, "n c"]) -> list[str]:
+    """Columns that only number the rows: no density has them as coordinates.
+
+    They count up from 0 or 1; those called so may also have lost rows, or been shuffled.
+    """
+    found = []
+    for name, column in zip(names, values.T, strict=False):
+        whole = len(column) >= FEW_ROWS and np.array_equal(column, np.round(column))
+        counts = whole and column[0] in (0, 1) and (np.diff(column) == 1).all()
+        differs = whole and NUMBERING.fullmatch(name) and len(np.unique(column)) == len(column)
+        if counts or differs:
+            found.append(name)
+    return found
 
 
 def refuse_dependent(where: str, names: Sequence[str], values: Float[np.ndarray, "n c"]) -> None:

@@ -15,10 +15,11 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
 from genlab.data.fixed_sets import FixedSets, Sets
-from genlab.data.roles import assign_roles, find_columns
+from genlab.data.roles import assign_roles, find_columns, typed
 from genlab.data.table_checks import (
     discrete_columns,
     grid_width,
+    numbers_rows,
     refuse_coarse,
     refuse_columns,
     refuse_dependent,
@@ -37,6 +38,7 @@ class TableData(FixedSets):
 
     Args:
         path: The file.
+        header: Whether the first line of a text holds names; None for what it shows.
         names: Names of all its columns, in order.
         columns: Those to learn, by name or number from 0; None for all that have no other role.
         drop: Those to leave out.
@@ -56,6 +58,8 @@ class TableData(FixedSets):
         train_size: Number of training rows; None for all.
         event_shape: Shape of one sample: the number of columns that are learned.
         context_dim: The number of columns that are conditioned on.
+        index: The columns that only number or name the rows: left out, unless another choice names
+            them.
         checksums: Of the files, in the order above, so that a run notices when they change.
         batch_size: Rows that one training step sees, in each process.
         standardise: Let the model work on data of zero mean and unit variance.
@@ -78,6 +82,7 @@ class TableData(FixedSets):
         drop: Sequence[str | int],
         condition: Sequence[str | int],
         weight: str | int | None,
+        header: bool | None = None,
         missing: Literal["error", "drop"],
         dequantise: Sequence[str | int],
         val_path: str | None,
@@ -88,6 +93,7 @@ class TableData(FixedSets):
         train_size: PositiveInt | None,
         event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
+        index: Sequence[str] | None = None,
         checksums: Sequence[str],
         batch_size: PositiveInt,
         standardise: bool,
@@ -98,12 +104,21 @@ class TableData(FixedSets):
             event_shape=event_shape, batch_size=batch_size, standardise=standardise, seed=seed
         )
         self.names = tuple(names)
+        self.header = header
         self.roles = assign_roles(
-            names, columns=columns, drop=drop, condition=condition, weight=weight
+            names,
+            columns=columns,
+            drop=drop,
+            condition=condition,
+            weight=weight,
+            index=index or (),
         )
         self.columns, self.context_columns, _ = self.roles
         self._check_width("event_shape", event_shape, [len(self.columns)])
         self._check_width("context_dim", context_dim, len(self.context_columns))
+        others = {*self.roles.used, *find_columns("data.drop", drop, names)}
+        self.index = tuple(name for name in index or () if name not in others)
+        self.chosen = columns is not None
         self.dequantised = find_columns("data.dequantise", dequantise, self.columns)
         self.paths = {"path": path, "val_path": val_path, "test_path": test_path}
         self.checksums = list(checksums)
@@ -123,19 +138,25 @@ class TableData(FixedSets):
         """What the header of the table tells, and the checksums of the files."""
         if node["path"] == "???":  # for the check to tell
             return {}
-        files = _files({key: node[key] for key in ("path", "val_path", "test_path")})
+        paths = {key: node[key] for key in ("path", "val_path", "test_path")}
+        files = _files(paths, node.get("header"))
         own = files["path"].names
         names = tuple(map(str, node["names"] or own))
         if len(names) != len(own):
             raise UserError(f"data.names: expected {len(own)} names, got {len(names)}")
         if files["path"].header is not None and names != own:
-            raise UserError("data.names: the file names its columns itself; leave it null")
+            raise UserError(
+                "data.names: the file names its columns itself; leave it null, or set "
+                "data.header=false"
+            )
         choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
-        roles = assign_roles(names, **choices)
+        index = [str(name) for name in node.get("index") or files["path"].index]
+        roles = assign_roles(names, **choices, index=index)
         return {
             "names": list(names),
             "event_shape": [len(roles.event)],
             "context_dim": len(roles.context),
+            "index": index,
             "checksums": [file.checksum() for file in files.values()],
         }
 
@@ -146,7 +167,13 @@ class TableData(FixedSets):
         return (f"{self.paths['path']}: {rows}", *self._remarks)
 
     def _read(self) -> Sets:
-        files = _files(self.paths)
+        files = _files(self.paths, self.header)
+        self._remarks += [f"{file.path}: {one}" for file in files.values() for one in file.remarks]
+        if self.index:
+            self._remarks.append(
+                f"{', '.join(self.index)}: the table's index, left out; "
+                f"{typed('data.columns', [*self.index, *self.columns])} learns it"
+            )
         for file, known in zip(files.values(), self.checksums, strict=True):
             if file.checksum() != known:
                 raise UserError(
@@ -157,6 +184,8 @@ class TableData(FixedSets):
         parts = self._split(tables)
         for key, part in parts.items():
             self._check_weights(part, some=key == "train")
+        if not self.chosen:
+            self._refuse_numbering(files["path"].where, tables["path"])
         self._check(files["path"].where, parts["train"])
         parts = self._dequantise(parts)
         scale = 1.0
@@ -189,6 +218,15 @@ class TableData(FixedSets):
             name = self.roles.used[int(infinite.argmax())]
             raise UserError(f"{file.where}: column {name!r} holds infinite values")
         return values
+
+    def _refuse_numbering(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
+        found = numbers_rows(self.columns, values)
+        if found:
+            raise UserError(
+                f"{where}: column {found[0]!r} numbers the rows\n"
+                f"To leave out: {typed('data.drop', [*self.drop, *found])}; to learn it all the "
+                f"same: {typed('data.columns', self.columns)}"
+            )
 
     def _split(
         self, tables: dict[str, Float[np.ndarray, "_ c"]]
@@ -244,10 +282,10 @@ class TableData(FixedSets):
             left.pop(name, None)
         if left:
             found = ", ".join(f"{name} ({what})" for name, what in left.items())
-            several = ",".join([*self.dequantised, *left])
+            several = typed("data.dequantise", [*self.dequantised, *left])
             self._remarks.append(
                 f"values repeat in {found}: a density can grow without bound there, and nats lose "
-                f"their meaning; data.dequantise=[{several}] adds noise, data.condition takes them "
+                f"their meaning; {several} adds noise, data.condition takes them "
                 "as given"
             )
 
@@ -295,7 +333,9 @@ class TableData(FixedSets):
             )
 
 
-def _files(paths: dict[str, str | None]) -> dict[str, TableFile]:
+def _files(paths: dict[str, str | None], header: bool | None) -> dict[str, TableFile]:
     return {
-        key: TableFile(Path(path), f"data.{key}") for key, path in paths.items() if path is not None
+        key: TableFile(Path(path), f"data.{key}", header=header)
+        for key, path in paths.items()
+        if path is not None
     }

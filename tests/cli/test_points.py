@@ -21,6 +21,9 @@ X = np.array([[0.5, -1.0], [2.0, 3e-3], [1e10, 4.0]])
         ('\ufeff"a, 1" , b\r\n0.5, -1\r\n2,3e-3\r\n1e10,4\r\n', ("a, 1", "b")),
         ("# a,b\n0.5,-1\n\n2,3e-3\n1e10,4\n\n", ("a", "b")),
         ('"0.5","-1"\n"2","3e-3"\n"1e10","4"\n', ("x1", "x2")),
+        ("0,5;-1\n2;3e-3\n1e10;4\n", ("x1", "x2")),
+        (",b,a\n0,0.5,-1\n1,2,3e-3\n2,1e10,4\n", ("b", "a")),
+        ("x2,x1,log_prob\n-1,0.5,7\n3e-3,2,7\n4,1e10,7\n", ("x1", "x2")),
     ],
 )
 def test_csv(tmp_path: Path, text: str, columns: tuple[str, ...]) -> None:
@@ -35,15 +38,15 @@ def test_csv(tmp_path: Path, text: str, columns: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no points"),
-        ("a,b\n", "holds no points"),
-        ("1,2,3\n", r"expected 2 columns, .* shape \[2\]; got 3"),
-        ("1,2\n3\n", "line 2: expected 2 columns, got 1"),
-        ("a,b\n1,2\n3,four\n", "line 3, column 2: 'four' is not a number"),
-        ("a,b\n1,2\n3,\n", "line 3, column 2: '' is not a number"),
-        ("a,1\n1,2\n", "line 1 is neither a header nor numbers: a,1"),
-        ("1,2\n3,nan\n", "point 2, column 2 is not a finite number"),
-        ("1 2\n3 4\n", "line 2, column 1: '3 4' is not a number"),
+        ("", "holds no rows"),
+        ("a,b\n", "holds no rows"),
+        ("1,2,3\n", r"expected 2 columns \(x1, x2\), got 3"),
+        ("a,b,c\n1,2,3\n", r"expected 2 columns, .* shape \[2\]; got 3 \(a, b, c\)"),
+        ("1,2\n3\n", "line 2 has 1 cells, but others have 2"),
+        ("a,b\n1,2\n3,four\n", r"column 'b' holds text \('four'\)"),
+        ("a,b\n1,2\n3,\n", "row 2, column 2 is not a finite number"),
+        ("a,1\n1,2\n", r"line 1 \(a, 1\) may be names or a row; write a line of names above it"),
+        ("1,2\n3,nan\n", "row 2, column 2 is not a finite number"),
     ],
 )
 def test_csv_mistakes(tmp_path: Path, text: str, message: str) -> None:
@@ -79,15 +82,15 @@ def test_array_mistakes(tmp_path: Path) -> None:
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     messages = {
-        "text.npy": "expected numbers, got an array of <U1",
-        "empty.npy": "holds no points",
+        "text.npy": "expected rows of numbers, got <U1",
+        "empty.npy": "holds no rows",
         "object.npy": "not an array that numpy can read",
         "two.npz": "expected an array named x, found a, b",
         "torn.npy": "not an array that numpy can read",
         "torn.npz": "not an array that numpy can read",
         "binary.csv": "not a text file in UTF-8",
         "missing.csv": "no such file",
-        "points.txt": "expected a file that ends in .csv or .npy or .npz",
+        "points.xlsx": "expected a file that ends in .csv",
     }
     for name, message in messages.items():
         with pytest.raises(UserError, match=message):

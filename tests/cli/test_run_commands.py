@@ -61,6 +61,19 @@ def test_score_to_an_array(make_run: MakeRun, assembly: ModuleType) -> None:
     np.testing.assert_allclose(np.load("scores.npy"), [-math.log(2 * math.pi)] * 3)
 
 
+def test_score_reads_any_layout_that_is_certain(make_run: MakeRun, assembly: ModuleType) -> None:
+    make_run()
+    Path("points.csv").write_text("# of today\n;a;b, in m\n0;0,5;-1\n1;2,25;0\n")
+    assert main(["score", "run", "-i", "points.csv", "-o", "scores.csv"]) == 0
+    header, *rows = Path("scores.csv").read_text().splitlines()
+    assert header == 'a,"b, in m",log_prob'
+    x = np.array([[0.5, -1], [2.25, 0]])
+    scores = np.array([row.split(",") for row in rows], dtype=float)
+    np.testing.assert_array_equal(scores[:, :2], x)
+    expected = stats.multivariate_normal(np.zeros(2)).logpdf(x)
+    np.testing.assert_allclose(scores[:, 2], expected, rtol=1e-13)
+
+
 def test_score_counts_points_without_density(
     make_run: MakeRun, assembly: ModuleType, capsys: Capture
 ) -> None:
@@ -151,7 +164,9 @@ class Given(Density):
 @pytest.fixture
 def conditional(make_run: MakeRun, assembly: ModuleType) -> None:
     make_run()
-    data = SimpleNamespace(columns=("a", "b"), context_columns=("p", "q"))
+    data = SimpleNamespace(
+        columns=("a", "b"), context_columns=("p", "q"), header=None, names=(), checksums=()
+    )
     assembly.load = lambda path: SimpleNamespace(density=Given(), data=data)
 
 

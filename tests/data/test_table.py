@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from genlab.cli.points import read_rows
 from genlab.config import check, compose
 from genlab.config.stored import plain
 from genlab.data import TableData, TableFile
-from genlab.data.table_checks import discrete_columns, grid_width
+from genlab.data.roles import find_columns, typed
+from genlab.data.table_checks import discrete_columns, grid_width, numbers_rows
 from genlab.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -221,9 +225,9 @@ def test_files_that_are_no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "t.parquet").touch()
     monkeypatch.setattr("genlab.data.table_file.find_spec", lambda name: None)
     messages = {
-        "mixed.csv": "line 1 is neither names nor numbers: a, 1",
+        "mixed.csv": r"line 1 \(a, 1\) may be names or a row; data.header=true reads",
         "twins.csv": "several columns are called 'a'",
-        "long.csv": "Expected 2 fields in line 3, saw 3",
+        "long.csv": "line 3 has 3 cells, but line 1 has 2 names",
         "empty.csv": "holds no rows",
         "text.npy": "expected rows of numbers, got <U1",
         "t.xlsx": "expected a file that ends in .csv",
@@ -250,3 +254,58 @@ def test_a_run_is_composed_from_the_header_and_read_without_the_table(path: Path
     assert (data.columns, data.context_columns) == (("a", "b", "w"), ("c d",))
     with pytest.raises(UserError, match=r"data.path=.*: no such file"):
         _ = data.test
+
+
+def test_a_run_keeps_the_index_and_how_its_table_was_read(path: Path, frame: pd.DataFrame) -> None:
+    # A path that may start at the line of its numbers, as its steps do.
+    rows = np.column_stack([np.arange(1, 31) * 0.25, np.sin(np.arange(1, 31)).round(3)])
+    np.savetxt(path, np.vstack([[0, 1], rows]), "%g", ",")
+    words = ["data=table", f"data.path={path}", "model=gmm"]
+    with pytest.raises(UserError, match=r"line 1 \(0, 1\) may be names or a row"):
+        compose("train", words)
+    config = compose("train", [*words, "data.header=false"])
+    check(config)
+    node = {key: value for key, value in plain(config)["data"].items() if key != "_target_"}
+    assert (node["names"], node["index"]) == (["x1", "x2"], [])
+    frame.to_csv(path)
+    config = compose("train", [*words, "data.drop=[w]"])
+    check(config)
+    assert (config.data.index, config.data.event_shape) == (["unnamed0"], [3])
+    node = {key: value for key, value in plain(config)["data"].items() if key != "_target_"}
+    data = TableData(**node)
+    assert data.columns == ("a", "b", "c d")
+    assert data.sets.train.x.shape[1] == 3
+    advice = data.remarks[1].removesuffix(" learns it")
+    assert advice.endswith(
+        "unnamed0: the table's index, left out; \"data.columns=[unnamed0,a,b,'c d']\""
+    )
+    learned = table(path, columns=["unnamed0", "a", "b", "c d"])
+    assert (learned.columns[0], learned.index) == ("unnamed0", ())
+
+
+def test_a_name_comes_before_a_number() -> None:
+    assert find_columns("data.drop", [2, 0], ["1", "2", "3"]) == ("2", "1")
+
+
+@pytest.mark.parametrize("name", ["a", "2019", "x (m)", "it's", 'a"b', "true", "a$b", "a,b", "µ"])
+def test_advice_can_be_typed(name: str) -> None:
+    (word,) = shlex.split(typed("data.drop", ["b", 1, name]))
+    (override,) = OverridesParser.create().parse_overrides([word])
+    assert override.value() == ["b", 1, name]
+
+
+def test_rows_are_numbered_by_counts_and_by_columns_called_so() -> None:
+    count = np.arange(1, 41.0)
+    values = np.column_stack([count, count + 5, count[::-1], count / 2, count % 7])
+    assert numbers_rows(("a", "b", "id", "index", "row"), values) == ["a", "id"]
+
+
+def test_a_file_without_names_is_in_the_order_of_its_table(path: Path, frame: pd.DataFrame) -> None:
+    frame.to_csv(path, index=False, header=False)
+    data = table(path, condition=["x1"], drop=["x3"])
+    np.testing.assert_array_equal(read_rows(path, data).x, frame[["b", "w", "a"]])
+    data = table(path, condition=["x1"])
+    np.testing.assert_array_equal(read_rows(path, data).x, frame[["b", "c d", "w", "a"]])
+    # Rows of another file are in the order of samples.
+    np.save(path.with_name("new.npy"), frame.to_numpy() + 1)
+    np.testing.assert_array_equal(read_rows(path.with_name("new.npy"), data).x, frame + 1)
