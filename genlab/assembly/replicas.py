@@ -24,7 +24,7 @@ from genlab.learning.trainer import device_of, make_trainer
 from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
-__all__ = ["Replica", "Replicas", "alone"]
+__all__ = ["Replica", "Replicas", "alone", "replica_directory"]
 
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
 
@@ -36,6 +36,11 @@ def alone(config: DictConfig) -> Iterator[DictConfig]:
         OmegaConf.update(one, "seed", config.seed + number)
         OmegaConf.update(one, "trainer.replicas", 1)
         yield one
+
+
+def replica_directory(config: DictConfig, folder: Path) -> RunDirectory:
+    """Where one of several replicas is kept: below ``folder``, by its seed."""
+    return RunDirectory(folder / f"seed-{config.seed}")
 
 
 class Replicas:
@@ -73,9 +78,13 @@ class Replicas:
         """Train all, then test one after the other; what ended one early is its `error`.
 
         Raises:
+            UserError: One of their directories holds a run already.
             Interrupted: A signal stopped them; each can be resumed.
         """
         interruption = Interruption()
+        for replica in self.runs:
+            if replica.run.manifest.exists():
+                raise replica.run.taken()
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
         first = self.runs[0].experiment
@@ -109,7 +118,7 @@ class Replica:
     member: Member
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
-        self.run = RunDirectory(folder / f"seed-{config.seed}")
+        self.run = replica_directory(config, folder)
         self.experiment = Experiment(config, self.run)
         self.error: Exception | None = None
         self._checkpoints = Checkpoints()

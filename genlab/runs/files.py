@@ -14,7 +14,7 @@ from typing import Any
 
 from genlab.errors import RunError, UserError
 
-__all__ = ["atomic_path", "read_json", "write_json"]
+__all__ = ["atomic_path", "create_json", "read_json", "write_json"]
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -53,6 +53,23 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def create_json(path: Path, data: Mapping[str, Any]) -> bool:
+    """Write ``data`` where there is no file yet: of several processes that try, one does.
+
+    Returns:
+        Whether this one did.
+
+    Raises:
+        RunError: As in `atomic_path`.
+    """
+    draft = path.with_name(f".{path.stem}.{os.getpid()}-{os.urandom(4).hex()}")
+    write_json(draft, data)
+    try:
+        return _appear(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read an object that `write_json` wrote.
 
@@ -85,6 +102,22 @@ def _plain(value: Any) -> Any:
         case os.PathLike():
             return os.fspath(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON: {value!r}")
+
+
+def _appear(draft: Path, path: Path) -> bool:
+    """Give a file the name ``path`` unless that is taken, in one step, also on a network."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # No links, as on a FAT or a mounted cloud: the name is taken first, and filled then.
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        draft.replace(path)
+    return True
 
 
 def _flush(path: Path) -> None:
