@@ -23,10 +23,12 @@ def combinations(hydra: Hydra, config: Any) -> list[tuple[str, ...]]:
     """The command line of every combination, in the order in which the values stand."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
 
     from genlab.config.keys import split
 
-    own = list(config.hydra.overrides.task)
+    # As they were written: what ``${seed}`` stands for is each job's own matter.
+    own: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     named = {split(word)[0] for word in own}
     saved = config.hydra.sweeper.params or {}
     words = [f"{key}={value}" for key, value in saved.items() if key not in named]
