@@ -218,6 +218,11 @@ def test_a_trial_that_kills_its_process_each_time_fails(
         (["search.trials=0", *SPACE], "search.trials=0: expected an integer, at least 1"),
         (["optimizer.lr=interval(2,1)"], "optimizer.lr=interval(2,1): expected low < high"),
         (["model.layrs=3", *SPACE], "model.layrs=3: no 'layrs' in model; did you mean 'layers'?"),
+        (
+            ["data.val_size=choice(9,99)"],
+            "data.val_size=choice(9,99): changes the rows that trials",
+        ),
+        (["data=choice(moons,rings)"], "data=choice(moons,rings): changes the rows that trials"),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
     ],
 )
