@@ -84,11 +84,11 @@ def check_fit(run: RunDirectory, config: DictConfig, *, resume: bool) -> None:
             f"{anew}, and genlab.experiment(...) is another run"
         )
     if not run.last.exists():
-        raise UserError(f"fit: {path} holds a run that was {state}, without a checkpoint; {anew}")
+        raise UserError(f"fit: the run in {path} is {state}, without a checkpoint; {anew}")
     if not resume:
         raise UserError(
-            f"fit: {path} holds a run that was {state}; genlab.load({str(path)!r})"
-            f".fit(resume=True) goes on with it,\n{anew}"
+            f"fit: the run in {path} is {state}; genlab.load({str(path)!r}).fit(resume=True) "
+            f"goes on with it,\n{anew}"
         )
     check_files(run, config)
 

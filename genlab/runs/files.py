@@ -29,28 +29,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         RunError: The disk refused the write (full, read-only, folder gone); the old file is intact.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{os.urandom(4).hex()}{path.suffix}")
-    try:
+    with _draft(path) as temporary:
         yield temporary
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
-    except Exception as error:
-        reason = _refusal(error, temporary)
-        if reason is None:
-            raise
-        rest = "the previous one is intact" if path.exists() else "nothing was written"
-        raise RunError(f"{path}: cannot be written ({reason}); {rest}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write ``data`` atomically, keys sorted; non-finite floats become null, as JSON has none."""
-    text = json.dumps(_plain(data), indent=2, sort_keys=True, allow_nan=False)
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(_text(data), encoding="utf-8")
 
 
 def create_json(path: Path, data: Mapping[str, Any]) -> bool:
@@ -62,12 +51,12 @@ def create_json(path: Path, data: Mapping[str, Any]) -> bool:
     Raises:
         RunError: As in `atomic_path`.
     """
-    draft = path.with_name(f".{path.stem}.{os.getpid()}-{os.urandom(4).hex()}")
-    write_json(draft, data)
-    try:
-        return _appear(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with _draft(path) as temporary:
+        temporary.write_text(_text(data), encoding="utf-8")
+        _flush(temporary)
+        made = _appear(temporary, path)
+        _flush(path.parent)
+    return made
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -87,6 +76,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def _text(data: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(data), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
 def _plain(value: Any) -> Any:
     match value:
         case Mapping():
@@ -102,6 +95,23 @@ def _plain(value: Any) -> Any:
         case os.PathLike():
             return os.fspath(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON: {value!r}")
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``, gone behind the block, with the disk's refusal in words."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{os.urandom(4).hex()}{path.suffix}")
+    try:
+        yield temporary
+    except Exception as error:
+        reason = _refusal(error, temporary)
+        if reason is None:
+            raise
+        rest = "the previous one is intact" if path.exists() else "nothing was written"
+        raise RunError(f"{path}: cannot be written ({reason}); {rest}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _appear(draft: Path, path: Path) -> bool:
