@@ -13,15 +13,22 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.stored import names, plain
-from genlab.errors import Interrupted, PrunedError
+from genlab.errors import Interrupted, PrunedError, UserError
 from genlab.learning.learner import Learner
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory, claim
 from genlab.runs.files import atomic_path
-from genlab.runs.manifest import update_config, write_manifest
-from genlab.runs.status import write_status
+from genlab.runs.inputs import checksums
+from genlab.runs.manifest import (
+    config_hash,
+    flatten,
+    read_manifest,
+    update_config,
+    write_manifest,
+)
+from genlab.runs.status import effective_state, refuse_running, write_status
 
-__all__ = ["at_work", "new_directory", "recorded"]
+__all__ = ["at_work", "check_files", "check_fit", "logged", "new_directory", "recorded"]
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +52,68 @@ def new_directory(config: DictConfig) -> RunDirectory:
     return RunDirectory.create(claim(folder, name))
 
 
+def check_fit(run: RunDirectory, config: DictConfig, *, resume: bool) -> None:
+    """Refuse a fit that would write over a run, or go on with what is no part of it.
+
+    Args:
+        run: The run directory.
+        config: The configuration that is to be fitted.
+        resume: Whether it is to go on from the last checkpoint.
+
+    Raises:
+        UserError: The run is done, another process is at it, there is no run to go on with, or one
+            where a new one was to start.
+    """
+    if not is_first(config.trainer):
+        return
+    path = run.path
+    if not run.manifest.exists():
+        if resume:
+            raise UserError(f"fit(resume=True): no run in {path}; fit() starts one")
+        return
+    refuse_running(run)
+    state = effective_state(run) if run.status.exists() else "killed"
+    anew = f"genlab rerun {path} trains it anew, in a directory of its own"
+    if state == "done" and not (resume and _changed(run, config)):
+        further = f"genlab resume {path} trainer.max_steps={2 * config.trainer.max_steps}"
+        raise UserError(
+            f"fit: the run in {path} is done; {further} goes further,\n"
+            f"{anew}, and genlab.experiment(...) is another run"
+        )
+    if not run.last.exists():
+        raise UserError(f"fit: the run in {path} is {state}, without a checkpoint; {anew}")
+    if not resume:
+        raise UserError(
+            f"fit: the run in {path} is {state}; genlab.load({str(path)!r}).fit(resume=True) "
+            f"goes on with it,\n{anew}"
+        )
+    check_files(run, config)
+
+
+def check_files(run: RunDirectory, config: DictConfig) -> None:
+    """Refuse what would mix numbers on a file with those on another of the same name.
+
+    Raises:
+        UserError: A file has changed since the run was made.
+    """
+    known = read_manifest(run).get("files", {})
+    for key, checksum in checksums(flatten(plain(config))).items():
+        # A start is behind a run that goes on.
+        if known.get(key, checksum) != checksum and key != "trainer.warm_start":
+            raise UserError(
+                f"{key}={OmegaConf.select(config, key)}: has changed since the run was made; "
+                f"genlab rerun {run.path} trains on it as it is now"
+            )
+
+
 @contextmanager
 def recorded(
-    run: RunDirectory, config: DictConfig, likelihood: str, learner: Learner
+    run: RunDirectory,
+    config: DictConfig,
+    likelihood: str,
+    learner: Learner,
+    *,
+    resume: bool = False,
 ) -> Iterator[None]:
     """Write ``config.yaml`` and ``run.json``, then keep ``status.json`` and ``run.log`` true.
 
@@ -58,16 +124,19 @@ def recorded(
         config: The resolved configuration.
         likelihood: The model's label, or ``none`` where it is no density.
         learner: Tells the step that was reached.
+        resume: Go on with the run that is there.
+
+    Raises:
+        UserError: The directory holds another run, or another process is at this one.
     """
     if not is_first(config.trainer):
         yield
         return
-    model, data = names(config.choices)
-    with atomic_path(run.config) as temporary:
-        OmegaConf.save(config, temporary)
-    if run.manifest.exists():
+    if resume:
+        refuse_running(run)
         update_config(run, plain(config))
     else:
+        model, data = names(config.choices)
         write_manifest(
             run,
             config=plain(config),
@@ -76,9 +145,11 @@ def recorded(
             likelihood=likelihood,
             threads=config.trainer.threads or torch.get_num_threads(),
         )
+    with atomic_path(run.config) as temporary:
+        OmegaConf.save(config, temporary)
     write_status(run, "running")
-    with _logged(run):
-        log.info("started: %s on %s", model, data)
+    with logged(run):
+        log.info("started: %s on %s", *names(config.choices))
         try:
             yield
         except (Interrupted, KeyboardInterrupt):
@@ -99,6 +170,10 @@ def recorded(
         log.info("done at step %d", learner.step)
 
 
+def _changed(run: RunDirectory, config: DictConfig) -> bool:
+    return bool(read_manifest(run)["config_hash"] != config_hash(plain(config)))
+
+
 @contextmanager
 def at_work(run: RunDirectory) -> Iterator[None]:
     """Of several runs that are recorded, let this one alone log what happens inside."""
@@ -110,7 +185,7 @@ def at_work(run: RunDirectory) -> Iterator[None]:
 
 
 @contextmanager
-def _logged(run: RunDirectory) -> Iterator[None]:
+def logged(run: RunDirectory) -> Iterator[None]:
     """Append what is logged, warnings included, to ``run.log``."""
     handler = logging.FileHandler(run.log, encoding="utf-8")
     handler.addFilter(lambda record: _at_work.get() in (None, run))

@@ -15,6 +15,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 import genlab
 from genlab.assembly import Experiment
 from genlab.errors import UserError
+from genlab.runs.status import write_status
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,65 @@ def test_load_gives_the_best_weights_in_evaluation_mode(run: Experiment) -> None
     again = loaded.test()
     assert again["test/kl"] == pytest.approx(before["test/kl"], abs=1e-6)
     assert again["time/fit_seconds"] == before["time/fit_seconds"]
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_finished_run_is_not_trained_anew(run: Experiment, resume: bool) -> None:
+    assert run.directory is not None
+    loaded, before = genlab.load(run.directory.path), contents(run.directory.path)
+    with pytest.raises(UserError, match=r"is done; genlab resume .* trainer.max_steps=120 goes"):
+        loaded.fit(resume=resume)
+    assert contents(run.directory.path) == before
+    assert all(
+        torch.equal(value, run.model.state_dict()[name])
+        for name, value in loaded.model.state_dict().items()
+    )
+
+
+def test_metrics_are_those_of_the_best_weights_alone(run: Experiment) -> None:
+    """Not of a model that was changed by hand, nor of one that another process is training."""
+    assert run.directory is not None
+    metrics, status = run.directory.metrics, run.directory.status
+    before = metrics.read_bytes(), status.read_bytes()
+    changed = genlab.load(run.directory.path)
+    with torch.no_grad():
+        next(changed.model.parameters()).add_(0.1)
+    assert changed.test()["test/kl"] != json.loads(before[0])["test/kl"]
+    assert metrics.read_bytes() == before[0]
+    write_status(run.directory, "running")
+    loaded = genlab.load(run.directory.path)
+    assert loaded.test()["test/kl"] == pytest.approx(json.loads(before[0])["test/kl"], abs=1e-6)
+    with pytest.raises(UserError, match="still running"):
+        loaded.fit()
+    assert metrics.read_bytes() == before[0]
+    status.write_bytes(before[1])
+    loaded.test()
+    assert "tested again, by genlab" in run.directory.log.read_text()
+
+
+def test_a_run_and_a_target_that_was_edited_since(tmp_path: Path) -> None:
+    file = tmp_path / "target.py"
+    draw = "torch.randn(n, 2, generator=generator)"
+    text = f"import torch\ndef sample(n, generator):\n    return {draw}"
+    file.write_text(text)
+    one = small_experiment(tmp_path, "data=custom", f"data.file={file}", "trainer.max_steps=20")
+    one.fit()
+    assert one.directory is not None
+    before = contents(one.directory.path)
+    file.write_text(f"{text} + 1\n")
+    loaded = genlab.load(one.directory.path)
+    with pytest.raises(UserError, match=r"target.py: has changed since the run was made"):
+        loaded.test()
+    write_status(one.directory, "interrupted", step=20)
+    with pytest.raises(UserError, match="has changed since the run was made"):
+        loaded.fit(resume=True)
+    del before[one.directory.status]
+    after = contents(one.directory.path)
+    assert {path: after[path] for path in before} == before
 
 
 def test_a_run_is_loaded_with_its_own_number_of_threads(run: Experiment) -> None:

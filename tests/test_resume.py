@@ -15,12 +15,13 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 from small import VAE, small_experiment
 
+import genlab
 from genlab.assembly import Experiment
-from genlab.errors import Interrupted
+from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
-from genlab.runs.status import effective_state, read_status
+from genlab.runs.status import effective_state, read_status, write_status
 
 SETTINGS = ("trainer.ema=0.95", "callbacks.images=null")
 
@@ -159,6 +160,27 @@ def test_stopped_while_it_is_tested(
         read_json(run.directory.metrics)["test/kl"] == read_json(uninterrupted.metrics)["test/kl"]
     )
     assert_same(run.directory, uninterrupted)
+
+
+def test_a_loaded_run_goes_on_only_where_it_is_asked_to(
+    tmp_path: Path, uninterrupted: RunDirectory
+) -> None:
+    part = start(tmp_path)
+    with pytest.raises(Interrupted):
+        part.fit(callbacks=[Signal(signal.SIGTERM, 33)])
+    assert part.directory is not None
+    loaded = genlab.load(part.directory.path)
+    with pytest.raises(UserError, match=r"is interrupted; .*\.fit\(resume=True\) goes"):
+        loaded.fit()
+    assert load_checkpoint(part.directory.last)["step"] == 34
+    loaded.fit(resume=True)
+    assert_same(part.directory, uninterrupted)
+    with pytest.raises(UserError, match="no run to go on with"):
+        start(tmp_path).fit(resume=True)
+    write_status(part.directory, "failed")
+    part.directory.last.unlink()
+    with pytest.raises(UserError, match="is failed, without a checkpoint; genlab rerun"):
+        genlab.load(part.directory.path).fit()
 
 
 def test_random_losses_go_on_with_the_same_numbers(

@@ -1,9 +1,9 @@
 """From a configuration to objects, from objects to a run."""
 
+from genlab.assembly.description import describe
 from genlab.assembly.entry import experiment, from_config, load
-from genlab.assembly.replicas import Replicas, alone
+from genlab.assembly.replicas import Replicas, alone, replica_directory
 from genlab.assembly.solve import Solve
-from genlab.assembly.source import describe_source
 from genlab.assembly.training import Experiment
 
 __all__ = [
@@ -11,8 +11,9 @@ __all__ = [
     "Replicas",
     "Solve",
     "alone",
-    "describe_source",
+    "describe",
     "experiment",
     "from_config",
     "load",
+    "replica_directory",
 ]

@@ -24,7 +24,7 @@ from genlab.processes import ranked
 from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
-__all__ = ["Replica", "Replicas", "alone"]
+__all__ = ["Replica", "Replicas", "alone", "replica_directory"]
 
 
 def alone(config: DictConfig) -> Iterator[DictConfig]:
@@ -34,6 +34,11 @@ def alone(config: DictConfig) -> Iterator[DictConfig]:
         OmegaConf.update(one, "seed", config.seed + number)
         OmegaConf.update(one, "trainer.replicas", 1)
         yield one
+
+
+def replica_directory(config: DictConfig, folder: Path) -> RunDirectory:
+    """Where one of several replicas is kept: below ``folder``, by its seed."""
+    return RunDirectory(folder / f"seed-{config.seed}")
 
 
 class Replicas:
@@ -71,9 +76,13 @@ class Replicas:
         """Train all, then test one after the other; what ended one early is its `error`.
 
         Raises:
+            UserError: One of their directories holds a run already.
             Interrupted: A signal stopped them; each can be resumed.
         """
         interruption = Interruption()
+        for replica in self.runs:
+            if replica.run.manifest.exists():
+                raise replica.run.taken()
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
         first = self.runs[0].experiment
@@ -107,7 +116,7 @@ class Replica:
     member: Member
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
-        self.run = RunDirectory(folder / f"seed-{config.seed}")
+        self.run = replica_directory(config, folder)
         self.experiment = Experiment(config, self.run)
         self.error: Exception | None = None
         self._checkpoints = Checkpoints()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from genlab.config import build, read_config
+from genlab.config import build
 from genlab.errors import UserError
 from genlab.learning.weights import load_weights
 from genlab.pinn import Network
@@ -17,24 +17,15 @@ def residual_network(config: DictConfig) -> Network:
     """The network of the solve that ``data.run`` names, or a new one.
 
     Args:
-        config: Of ``train``; where there is a run, its problem and network are put in.
+        config: Of ``train``, described.
 
     Raises:
-        UserError: There is no such run, or it is no solve.
+        UserError: There is no such run.
         RunError: Its checkpoint is damaged.
     """
-    run = config.data.run
-    if run is None:
-        return _build(config)
-    directory = resolve(run)
-    solved = read_config(directory)
-    if solved.command != "solve":
-        raise UserError(f"data.run={run}: not a run of `genlab solve`")
-    for part in ("problem", "pinn"):
-        config[part] = solved[part]
-        config.choices[part] = solved.choices[part]
     network = _build(config)
-    load_weights(network, directory.best)
+    if config.data.run is not None:
+        load_weights(network, resolve(config.data.run).best)
     return network
 
 

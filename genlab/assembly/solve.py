@@ -16,6 +16,7 @@ from genlab.config import OPTIONAL, READ, build
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
+from genlab.learning.weights import start_from
 from genlab.pde import Grid, Problem
 from genlab.pinn import Network, Solver
 from genlab.pinn.figures import (
@@ -92,7 +93,7 @@ class Solve(Experiment):
     def initialise(self) -> None:
         """Give the network the weights of another run, where that is asked for."""
         seed_everything(self.config.seed, verbose=False)
-        self._warm_start()
+        start_from(self.model, self.settings.warm_start)
 
     @property
     def likelihood(self) -> str:

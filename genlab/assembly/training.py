@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,10 @@ import torch
 from lightning.fabric.utilities.seed import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
+from genlab import __version__
+from genlab.assembly.description import describe
+from genlab.assembly.numbers import finite, record_metrics
 from genlab.assembly.residual import residual_network
-from genlab.assembly.source import describe_source
 from genlab.config import (
     OPTIONAL,
     build,
@@ -22,7 +23,7 @@ from genlab.config import (
 )
 from genlab.data.preceding import precede
 from genlab.densities.density import Density
-from genlab.errors import GenlabError, UserError, nearest
+from genlab.errors import UserError, nearest
 from genlab.evaluation import evaluate
 from genlab.evaluation.figures import animate_paths, draw, save_figures
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, StopOnSignal
@@ -32,15 +33,15 @@ from genlab.learning.learner import Learner
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
-from genlab.learning.weights import load_weights
+from genlab.learning.weights import holds_weights, load_weights, start_from
 from genlab.models.continuous import ContinuousFlow
 from genlab.processes import is_first, ranked
 from genlab.randomness import generator
-from genlab.recording import new_directory, recorded
+from genlab.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import atomic_path, read_json, write_json
-from genlab.runs.find import resolve
+from genlab.runs.files import atomic_path
 from genlab.runs.manifest import flatten
+from genlab.runs.status import effective_state
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -103,9 +104,9 @@ class Experiment:
     def _assemble(self) -> None:
         """Build the data, the model and the learner."""
         config = self.config
+        describe(config)
         given = {} if config.get("problem") is None else {"network": residual_network(config)}
         self.data = build(config, "data", **given)
-        describe_source(config)
         self.model = build(config, "model")
         precede(self.model, self.data)
         self.module = build(
@@ -130,13 +131,20 @@ class Experiment:
             The metrics, as in the run's ``metrics.json``.
 
         Raises:
-            UserError: The experiment has been fitted already.
+            UserError: The experiment has been fitted already, or its directory holds a run that is
+                done, that another process is at, or that `resume` alone would go on with.
             RunError: The loss was lost, the disk is full, or the checkpoint is damaged.
             Interrupted: A signal stopped the run; it can be resumed.
         """
         if self.module.step:
             raise UserError("fit: this experiment is fitted already; make another one")
-        if not resume:
+        if resume and self.directory is None:
+            raise UserError("fit(resume=True): no run to go on with; fit() starts one")
+        if self.directory is not None:
+            check_fit(self.directory, self.config, resume=resume)
+        if resume:
+            self.module.train()  # what was loaded is in evaluation mode
+        else:
             self.initialise()
         run = self.directory = self.directory or new_directory(self.config)
         interruption = Interruption()
@@ -157,7 +165,7 @@ class Experiment:
         )
         with (
             ranked(self.settings),
-            recorded(run, self.config, self.likelihood, self.module),
+            recorded(run, self.config, self.likelihood, self.module, resume=resume),
             interruption.handled(),
         ):
             self.remark()
@@ -180,7 +188,9 @@ class Experiment:
         self.restore()
         numbers = self._evaluate() | self._training_numbers()
         assert checkpoints.best is not None
-        metrics = self._record(numbers | {self.settings.monitor: checkpoints.best})
+        metrics = record_metrics(
+            self.directory, numbers | {self.settings.monitor: checkpoints.best}
+        )
         log.info("drawing the figures")
         figures = self.figures()
         save_figures(figures, self.directory.figures)
@@ -189,12 +199,26 @@ class Experiment:
         return metrics
 
     def test(self) -> dict[str, float | None]:
-        """Compute the test metrics of the present weights; write them where there is a run.
+        """Compute the test metrics of the present weights.
+
+        They are written where these are the best weights of a run that no process is training.
 
         Returns:
             The metrics by tag; None stands for a number that is not finite.
+
+        Raises:
+            UserError: A file that the run was made with has changed.
         """
-        return self._record(self._evaluate())
+        run = self.directory
+        if run is None or not run.manifest.exists():
+            return finite(self._evaluate())
+        check_files(run, self.config)
+        numbers = self._evaluate()
+        if effective_state(run) == "running" or not holds_weights(self.model, run.best):
+            return finite(numbers)
+        with logged(run):
+            log.info("tested again, by genlab %s and torch %s", __version__, torch.__version__)
+        return record_metrics(run, numbers)
 
     def restore(self) -> None:
         """Take the best weights of the run's directory, in evaluation mode.
@@ -295,29 +319,12 @@ class Experiment:
         numbers: dict[str, float] = self.model.summary(self.data.training_set)
         return numbers
 
-    def _record(self, numbers: dict[str, float]) -> dict[str, float | None]:
-        """Metrics as they are kept: what is not finite is None, what was measured before stays."""
-        metrics = {k: float(v) if math.isfinite(v) else None for k, v in numbers.items()}
-        if self.directory is not None:
-            if self.directory.metrics.exists():
-                metrics = read_json(self.directory.metrics) | metrics
-            write_json(self.directory.metrics, metrics)
-        return metrics
-
     def initialise(self) -> None:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
         self.module.start(self.data.first_rows())
-        self._warm_start()
-
-    def _warm_start(self) -> None:
-        if (run := self.settings.warm_start) is None:
-            return
-        try:
-            load_weights(self.model, resolve(run).best)
-        except GenlabError as error:
-            reason = str(error).removeprefix(f"{run}: ")
-            raise UserError(f"trainer.warm_start={run}: {reason}") from error
+        start_from(self.model, self.settings.warm_start)
+        # The other run may be of another precision.
         self.module.to(self.settings.dtype)
 
     def _place(self) -> None:

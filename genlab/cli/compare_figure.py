@@ -9,7 +9,7 @@ from genlab.assembly import load
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.evaluation.figures import comparison_figure
-from genlab.runs.comparison.groups import Group, is_of_data
+from genlab.runs.comparison.groups import Group
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
@@ -46,7 +46,7 @@ def draw_densities(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> 
 
 
 def _title(group: Group, keys: Sequence[str], *, of_data: bool) -> str:
-    """The settings of the data, or all the others."""
-    return " ".join(
-        value for key, value in zip(keys, group.settings, strict=True) if is_of_data(key) == of_data
-    ).strip()
+    """The settings that say what the densities are of, or all the others."""
+    decisive = {"data", *(key for key, _ in group.subject.settings)}
+    pairs = zip(keys, group.settings, strict=True)
+    return " ".join(value for key, value in pairs if (key in decisive) == of_data).strip()

@@ -9,9 +9,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from genlab.cli.begun import begun
 from genlab.cli.fitting import fit
 from genlab.cli.hydra_flags import config_flags
-from genlab.cli.replicas import fit_replicas
+from genlab.cli.replicas import continue_replicas, fit_replicas
 from genlab.processes import is_first, separate
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import find_runs
@@ -23,13 +24,13 @@ OF_SWEEPS = re.compile(r"\+?sweep[.=]")
 
 
 def train_one(
-    config: Any, arguments: Namespace, made: set[Path], *, command: str, again: bool = False
+    config: Any, arguments: Namespace, made: set[Path], *, command: str, job: bool = False
 ) -> float | None:
     """One run in the directory that Hydra gave; the metric that its checkpoint was chosen by.
 
-    ``made`` are the directories of runs and sweeps that genlab made for itself. A job of a sweep
-    that went down with its launcher is trained ``again``, from its last checkpoint. Replicas have a
-    directory each inside that one, and no metric in common.
+    ``made`` are the directories of runs and sweeps that genlab made for itself. A ``job`` of a
+    sweep may have begun before, and goes on from its last checkpoint. Replicas have a directory
+    each inside that one, and no metric in common.
     """
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import read_write
@@ -48,19 +49,20 @@ def train_one(
     path = Path(hydra_config.runtime.output_dir)
     run = RunDirectory(path)
     first = is_first(config.trainer)
-    # What helps the first process goes on with whatever that one holds.
-    goes_on = (again or not first) and run.resumable
-    if first and not goes_on:
-        if again and find_runs(path):
-            shutil.rmtree(path)
-        if config.trainer.replicas == 1:
-            RunDirectory.create(path)
     try:
         with separate():
             if config.trainer.replicas > 1:
-                fit_replicas(config, path)
+                left = job and find_runs(path)
+                (continue_replicas if left else fit_replicas)(config, path)
                 return None
-            metrics = fit(config, run, resume=True) if goes_on else fit(config, run)
+            state = begun(run, config) if job and first else "nothing"
+            if state == "done":
+                return None
+            if state == "part":
+                sys.argv = [sys.argv[0], "resume", str(path)]
+            elif first:
+                RunDirectory.create(path)
+            metrics = fit(config, run, resume=True) if state == "part" else fit(config, run)
     except BaseException:
         # What ended before it started leaves nothing, but a user's own folder stays.
         ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})

@@ -5,14 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab.cli.fitting import announce, near, stages
+from genlab.cli.begun import begun
+from genlab.cli.fitting import announce, fit, near, stages
 from genlab.cli.run_table import print_runs
 from genlab.errors import RunError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["fit_replicas"]
+__all__ = ["continue_replicas", "fit_replicas"]
+
+
+def continue_replicas(config: DictConfig, folder: Path) -> None:
+    """Train what is left of replicas that were begun before, one after the other.
+
+    Args:
+        config: A checked configuration.
+        folder: Where the directories are.
+
+    Raises:
+        UserError: One of the directories holds the run of another configuration.
+        RunError: One of them failed.
+        Interrupted: A signal stopped one.
+    """
+    from genlab.assembly import alone, replica_directory
+
+    for one in alone(config):
+        run = replica_directory(one, folder)
+        state = begun(run, one)
+        if state == "part":
+            fit(one, run, resume=True)
+        elif state == "nothing":
+            fit(one, run)
+    print_runs(near(folder))
 
 
 def fit_replicas(config: DictConfig, folder: Path) -> None:

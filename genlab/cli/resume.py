@@ -12,7 +12,7 @@ from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
 from genlab.runs.manifest import flatten, read_manifest
-from genlab.runs.status import effective_state, read_status
+from genlab.runs.status import read_status, refuse_running, release
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -53,7 +53,7 @@ def run(words: list[str]) -> int:
     first = is_first(config.trainer)
     # The processes that help the first one find the run as that one goes on with it.
     if first and not arguments.force:
-        _refuse_running(directory)
+        refuse_running(directory)
     if not directory.last.exists():
         raise UserError(
             f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
@@ -72,6 +72,8 @@ def run(words: list[str]) -> int:
     reached = load_checkpoint(directory.last)["step"]
     if config.trainer.max_steps < reached:
         raise _too_few(config.trainer.max_steps, reached)
+    if first and arguments.force:
+        release(directory)
     fit(config, directory, resume=True)
     return 0
 
@@ -86,20 +88,6 @@ def _how_further(directory: RunDirectory, config: Mapping[str, Any]) -> str:
         f"{directory.path} is done, at step {reached} of {planned}.\n"
         f"To go further: genlab resume {directory.path} {' '.join(further)}"
     )
-
-
-def _refuse_running(directory: RunDirectory) -> None:
-    """Leave a run alone that another process is at.
-
-    Raises:
-        UserError: The run says that it is running, and nothing tells that it is not.
-    """
-    if effective_state(directory) == "running":
-        status = read_status(directory)
-        raise UserError(
-            f"{directory.path}: still running (process {status['pid']} on {status['host']})\n"
-            f"If it is not: genlab resume --force {directory.path}"
-        )
 
 
 def apply(config: DictConfig, overrides: Sequence[str]) -> None:

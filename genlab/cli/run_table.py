@@ -9,6 +9,7 @@ from typing import Any
 from genlab.errors import GenlabError, UserError
 from genlab.runs.columns import aligned
 from genlab.runs.comparison.cells import SIGN
+from genlab.runs.comparison.subjects import Subject, named, subject_of
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import OUTPUTS, find_runs
@@ -19,6 +20,7 @@ __all__ = ["headline", "print_runs"]
 
 KEYS = ("test/kl", "test/relative_l2", "test/nll")
 HEADER = ("started", "state", "model", "data", "metric", "value", "run")
+DATA = HEADER.index("data")
 
 
 def print_runs(folder: Path | None = None) -> None:
@@ -34,33 +36,37 @@ def print_runs(folder: Path | None = None) -> None:
         folder = OUTPUTS
     elif not folder.is_dir():
         raise UserError(f"list runs {folder}: no such folder")
-    rows: list[tuple[datetime, tuple[str, ...]]] = []
+    rows: list[tuple[datetime, list[str]]] = []
+    subjects: list[Subject] = []
     unreadable: list[str] = []
     for found in find_runs(folder):
         try:
-            rows.append(_row(found))
+            manifest = read_manifest(found)
+            rows.append(_row(found, manifest))
+            subjects.append(subject_of(manifest))
         except GenlabError as error:
             unreadable.append(f"unreadable: {error}")
     if not rows and not unreadable:
         print(f"no runs below {folder}; `genlab train model=realnvp data=moons` makes one")
         return
+    for (_, row), name in zip(rows, named(subjects), strict=True):
+        row[DATA] = name
     table = aligned([HEADER, *(row for _, row in sorted(rows))])
     print("".join(f"{line}\n" for line in (*table, *unreadable)), end="")
 
 
-def _row(found: RunDirectory) -> tuple[datetime, tuple[str, ...]]:
+def _row(found: RunDirectory, manifest: dict[str, Any]) -> tuple[datetime, list[str]]:
     """When a run was started, by which the table is sorted, and its line."""
-    manifest = read_manifest(found)
     metrics = read_json(found.metrics) if found.metrics.exists() else {}
     created = datetime.fromisoformat(manifest["created"]).astimezone()
-    return created, (
+    return created, [
         f"{created:%Y-%m-%d %H:%M:%S}",
         effective_state(found),
         manifest["model"],
         manifest["data"],
         *headline(metrics, manifest["likelihood"]),
         str(found.path),
-    )
+    ]
 
 
 def headline(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from genlab.assembly import Experiment
+from genlab.cli.begun import begun
 from genlab.cli.redirection import redirected
 from genlab.cli.search import Search
 from genlab.config import check, compose
@@ -20,6 +20,7 @@ from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
 from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
 from genlab.learning.callbacks.pruning import Pruning
 from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
 from genlab.runs.status import identity, is_gone
 
 __all__ = ["Study"]
@@ -121,15 +122,15 @@ class Study:
         config = compose("train", words)
         check(config)
         run = RunDirectory(self.folder / str(trial.number))
-        goes_on = run.resumable
-        if not goes_on:
-            shutil.rmtree(run.path, ignore_errors=True)
-            RunDirectory.create(run.path)
-        with redirected(run):
-            metrics = Experiment(config, run).fit(
-                resume=goes_on, callbacks=[Pruning(self._reporter(trial))]
-            )
-        value = metrics[self.plan["monitor"]]
+        state = begun(run, config)
+        if state == "done":  # and its process killed before it could tell
+            metrics = read_json(run.metrics)
+        else:
+            with redirected(run):
+                metrics = Experiment(config, run).fit(
+                    resume=state == "part", callbacks=[Pruning(self._reporter(trial))]
+                )
+        value: float | None = metrics[self.plan["monitor"]]
         if value is None:
             raise RunError(f"{self.plan['monitor']} is not finite")
         return value

@@ -56,7 +56,7 @@ def _write_best(best: FrozenTrial, tried: int, folder: Path, plan: Mapping[str, 
     text = _experiment_file(
         words,
         f"The best of {tried} trials of {plan['model']} on "
-        f"{plan['data']}: {plan['monitor']} {best.value:.6g}.",
+        f"{plan.get('subject', plan['data'])}: {plan['monitor']} {best.value:.6g}.",
     )
     path = folder / "conf" / "experiment" / "best.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)

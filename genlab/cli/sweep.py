@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genlab.cli.hydra_application import application, launcher
 from genlab.cli.launchers import check_launcher
@@ -17,10 +17,8 @@ from genlab.cli.sweep_job import SweepJob
 from genlab.cli.sweep_plan import combinations, finished, listing, planned
 from genlab.cli.waiting import loading
 from genlab.errors import RunError, UserError
-from genlab.runs.sweep import Job, SweepDirectory
-
-if TYPE_CHECKING:
-    from hydra._internal.hydra import Hydra
+from genlab.runs.directory import RunDirectory
+from genlab.runs.sweep import Job, JobState, SweepDirectory
 
 __all__ = ["sweep"]
 
@@ -75,74 +73,77 @@ def sweep(
         options = _options(config, overrides)
         lines = combinations(hydra, config)
         with loading():
-            done = finished(Path(config.outputs)) if options.skip_done else {}
-            jobs, threads = planned(lines, command, _searchpath(overrides), done)
-        check_launcher(config, threads)
+            plan = planned(lines, command, _searchpath(overrides))
+        check_launcher(config, plan.threads)
+        path = Path(config.hydra.sweep.dir).absolute()
+        if RunDirectory(path).manifest.exists():
+            raise UserError(f"hydra.sweep.dir={path}: holds a run; choose another folder")
+        done = finished(Path(config.outputs), path) if options.skip_done else {}
         if dry_run:
+            directory = SweepDirectory(path)
+            jobs = plan.marked(directory, directory.numbered(plan.jobs), done)
             print(listing(jobs), end="")
             return 0
-        return _run(hydra, config, arguments, jobs, made=made, fail_fast=options.fail_fast)
+        directory, jobs = SweepDirectory.enter(path, plan.jobs)
+        jobs = plan.marked(directory, jobs, done)
+        _prepare(config, directory)
+        task = SweepJob(
+            directory,
+            arguments,
+            command=config.command,
+            fail_fast=options.fail_fast,
+            ours=path.resolve() in made,
+        )
+        return _run(config, directory, jobs, lambda: launcher(hydra, config, task))
 
 
 def _run(
-    hydra: Hydra,
-    config: Any,
-    arguments: Namespace,
-    jobs: Sequence[Job],
-    *,
-    made: Collection[Path],
-    fail_fast: bool,
+    config: Any, directory: SweepDirectory, jobs: Sequence[Job], make: Callable[[], Any]
 ) -> int:
-    directory = _prepared(config, jobs)
-    task = SweepJob(
-        directory,
-        arguments,
-        command=config.command,
-        fail_fast=fail_fast,
-        ours=directory.path.resolve() in made,
-    )
     waiting = [job for job in jobs if job.done_in is None]
     overview = Overview(directory, jobs)
     try:
         with overview.shown():
             if waiting:
-                launch(
-                    config,
-                    lambda: launcher(hydra, config, task),
-                    directory,
-                    waiting,
-                    overview.say,
-                )
+                launch(config, make, directory, waiting, overview.say)
+                directory.settle(waiting)
     finally:
-        states = directory.read(jobs, over=True)
+        states = directory.read(jobs)
         print(f"sweep {directory.path}\n{final_table(states)}", end="", flush=True)
     bad = [state for state in states if not state.good]
     if bad:
-        raise RunError(
-            f"{len(bad)} of {len(jobs)} jobs came to nothing; the same command with "
-            "sweep.skip_done=true runs those alone"
-        )
+        raise RunError("\n".join(_what_is_missing(len(jobs), bad)))
     return 0
 
 
-def _prepared(config: Any, jobs: Sequence[Job]) -> SweepDirectory:
-    """The directory of the sweep, with its plan; the configuration is made fit for the jobs."""
+def _what_is_missing(number: int, bad: Sequence[JobState]) -> Iterator[str]:
+    if lost := sum(state.state != "running" for state in bad):
+        yield (
+            f"{lost} of {number} jobs came to nothing; the same command with "
+            "sweep.skip_done=true runs those alone"
+        )
+    if lost < len(bad):
+        yield (
+            f"{len(bad) - lost} of {number} jobs are with another sweep in the same folder, and "
+            "run; the same command says later how they ended"
+        )
+
+
+def _prepare(config: Any, directory: SweepDirectory) -> None:
+    """Make the configuration of a sweep fit for its jobs, and keep it beside them."""
     from omegaconf import OmegaConf, read_write
 
-    directory = SweepDirectory(Path(config.hydra.sweep.dir).absolute())
     with read_write(config):
         # Claimed once: the other processes take it as it is.
         config.hydra.sweep.dir = str(directory.path)
         config.hydra.run.dir = str(directory.path)
-    directory.plan(jobs)
-    OmegaConf.save(config, directory.path / "multirun.yaml")
+    OmegaConf.save(config, directory.multirun)
     with read_write(config):
         # Jobs are composed the same whatever launches them; for most it is another process, where
         # the plugin would register its own file of the launcher beside that of genlab.
         config.hydra.overrides.hydra = [
             word for word in config.hydra.overrides.hydra if not LAUNCHER.match(word)
         ]
-    return directory
 
 
 def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:

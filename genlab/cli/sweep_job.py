@@ -53,9 +53,10 @@ class SweepJob:
         number = int(Path(HydraConfig.get().runtime.output_dir).name)
         if self.sweep.stopped:
             return
-        again = self.sweep.begin(number)
+        if not self.sweep.begin(number):
+            return
         try:
-            self._train(config, number, again=again)
+            self._train(config, number)
         except Exception as error:
             self.sweep.end(number, "failed", _reason(error))
             if self.fail_fast:
@@ -66,13 +67,13 @@ class SweepJob:
         else:
             self.sweep.end(number, "done")
 
-    def _train(self, config: Any, number: int, *, again: bool) -> None:
+    def _train(self, config: Any, number: int) -> None:
         # Another process has a folder and a search path of its own.
         os.chdir(self.folder)
         sys.path += [place for place in self.path if place not in sys.path]
         made = {self.sweep.path.resolve()} if self.ours else set()
         with redirected(self.sweep.run(number)):
-            train_one(config, self.arguments, made, command=self.command, again=again)
+            train_one(config, self.arguments, made, command=self.command, job=True)
 
 
 def _reason(error: Exception) -> str:

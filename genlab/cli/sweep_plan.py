@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.errors import UnusedError
 from genlab.runs.comparison.records import read_records
 from genlab.runs.manifest import config_hash
-from genlab.runs.sweep import Job
+from genlab.runs.sweep import Job, SweepDirectory
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
-__all__ = ["combinations", "finished", "listing", "planned"]
+__all__ = ["Plan", "combinations", "finished", "listing", "planned"]
 
 
 def combinations(hydra: Hydra, config: Any) -> list[tuple[str, ...]]:
     """The command line of every combination, in the order in which the values stand."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
 
     from genlab.config.keys import split
 
-    own = list(config.hydra.overrides.task)
+    # As they were written: what ``${seed}`` stands for is each job's own matter.
+    own: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     named = {split(word)[0] for word in own}
     saved = config.hydra.sweeper.params or {}
     words = [f"{key}={value}" for key, value in saved.items() if key not in named]
@@ -34,13 +37,43 @@ def combinations(hydra: Hydra, config: Any) -> list[tuple[str, ...]]:
     return [tuple(line) for line in lines]
 
 
-def planned(
-    lines: Sequence[tuple[str, ...]],
-    command: str,
-    searchpath: Sequence[str],
-    done: Mapping[str, Path],
-) -> tuple[list[Job], int]:
-    """The jobs, each checked, those marked that are done; and the most threads of one.
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is to run, before its directory has given the jobs their numbers.
+
+    Attributes:
+        jobs: Every combination that is a run of its own.
+        runs: For each, the hashes of its runs: more than one where it trains replicas.
+        threads: The most threads that one computes with.
+    """
+
+    jobs: tuple[Job, ...]
+    runs: tuple[tuple[str, ...], ...]
+    threads: int
+
+    def marked(
+        self, sweep: SweepDirectory, jobs: Sequence[Job], done: Mapping[str, Path]
+    ) -> list[Job]:
+        """The jobs with those marked that are done, in their own folder or elsewhere.
+
+        Args:
+            sweep: The directory.
+            jobs: Those of this plan, by their numbers in it.
+            done: Directories of finished runs elsewhere, by the hash of their configuration.
+        """
+        marked = []
+        for job, hashes in zip(jobs, self.runs, strict=True):
+            here = finished(sweep.run(job.number).path)
+            found = here if here.keys() >= {*hashes} else done
+            place = found[hashes[0]] if found.keys() >= {*hashes} else None
+            if place is not None and len(hashes) > 1:
+                place = place.parent
+            marked.append(replace(job, done_in=None if place is None else str(place)))
+        return marked
+
+
+def planned(lines: Sequence[tuple[str, ...]], command: str, searchpath: Sequence[str]) -> Plan:
+    """The jobs, each checked.
 
     A word that only some of the combinations have a use for, as ``model=gmm`` beside
     ``sampler=uniform,das``, is left out of the others; what then is the same run is one job.
@@ -49,7 +82,6 @@ def planned(
         lines: The command line of every combination.
         command: Name of the primary config.
         searchpath: Overrides that say where configs are found.
-        done: Directories of finished runs by the hash of their configuration.
 
     Raises:
         UserError: The configuration of one has a mistake, or nothing uses one of its words.
@@ -71,34 +103,28 @@ def planned(
         if not any(error.word in line for line in configs):
             raise error
     common = set.intersection(*(set(line) for line in configs))
-    jobs = [
-        Job(
-            number,
-            " ".join(word for word in line if word not in common or len(configs) == 1),
-            line,
-            done_in=_place(config, done) if done else None,
-        )
-        for number, (line, config) in enumerate(configs.items())
-    ]
-    return jobs, max(config.trainer.threads or 1 for config in configs.values())
+    jobs, runs = [], []
+    for number, (line, config) in enumerate(configs.items()):
+        name = " ".join(word for word in line if word not in common or len(configs) == 1)
+        whole, alone = _hashes(config)
+        jobs.append(Job(number, name, line, whole))
+        runs.append(alone)
+    threads = max(config.trainer.threads or 1 for config in configs.values())
+    return Plan(tuple(jobs), tuple(runs), threads)
 
 
-def _place(config: DictConfig, done: Mapping[str, Path]) -> str | None:
-    """Where a finished run of this configuration is, or the folder of all its replicas."""
-    from genlab.assembly import alone, describe_source
+def _hashes(config: DictConfig) -> tuple[str, tuple[str, ...]]:
+    """That of a configuration, and those of the runs that come of it, as they are recorded."""
+    from genlab.assembly import alone, describe
     from genlab.config import plain
 
-    describe_source(config)
-    hashes = [config_hash(plain(one)) for one in alone(config)]
-    if not all(name in done for name in hashes):
-        return None
-    first = done[hashes[0]]
-    return str(first if len(hashes) == 1 else first.parent)
+    describe(config)
+    return config_hash(plain(config)), tuple(config_hash(plain(one)) for one in alone(config))
 
 
-def finished(outputs: Path) -> dict[str, Path]:
-    """Directories of the finished runs, by the hash of their configuration."""
-    records, _ = read_records([outputs] if outputs.is_dir() else [])
+def finished(*folders: Path) -> dict[str, Path]:
+    """Directories of the finished runs at or below folders, by the hash of their configuration."""
+    records, _ = read_records([folder for folder in folders if folder.is_dir()])
     return {
         record.manifest["config_hash"]: record.run.path
         for record in records

@@ -21,6 +21,7 @@ from genlab.cli.waiting import loading
 from genlab.errors import UserError
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
+from genlab.runs.find import find_runs
 
 __all__ = ["run"]
 
@@ -109,7 +110,7 @@ def _refuse_sweeps_own(overrides: Sequence[str], *, dry_run: bool) -> None:
 
 
 def _check_run_dir(arguments: Namespace, command: str) -> None:
-    """Refuse a directory that holds a run already, before Hydra writes into it.
+    """Refuse a directory that holds a run already, or runs below, before Hydra writes into it.
 
     Raises:
         UserError: ``hydra.run.dir`` was set to such a directory.
@@ -122,10 +123,25 @@ def _check_run_dir(arguments: Namespace, command: str) -> None:
     if not is_set:
         return
     composed = compose_raw(command, _with_searchpath(arguments))
+
     # What only a running Hydra can resolve is left to it.
-    folder = OmegaConf.select(composed, "hydra.run.dir", throw_on_resolution_failure=False)
-    if folder is not None and RunDirectory(Path(folder)).manifest.exists():
-        RunDirectory.create(folder)  # raises, and says how to go on
+    def read(key: str) -> Any:
+        return OmegaConf.select(composed, key, throw_on_resolution_failure=False)
+
+    if (folder := read("hydra.run.dir")) is None:
+        return
+    run, replicas, seed = RunDirectory(Path(folder)), read("trainer.replicas"), read("seed")
+    runs = [run]
+    if replicas not in (None, 1):
+        runs += [RunDirectory(run.path / f"seed-{seed + number}") for number in range(replicas)]
+    for taken in runs:
+        if taken.manifest.exists():
+            raise taken.taken()
+    if len(runs) == 1 and (inside := find_runs(run.path)):
+        raise UserError(
+            f"hydra.run.dir={folder}: a run there would hide those below it, as "
+            f"{inside[0].path}; choose another directory"
+        )
 
 
 def _register_groups(arguments: Namespace) -> None:

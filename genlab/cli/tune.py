@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
 from genlab.cli.fitting import near
@@ -16,8 +16,13 @@ from genlab.cli.search import Search
 from genlab.cli.waiting import loading
 from genlab.errors import UserError
 from genlab.processes import is_alone
+from genlab.runs.comparison.subjects import VALIDATION, named, subject_of, tells
 from genlab.runs.directory import claim
 from genlab.runs.files import read_json, write_json
+from genlab.runs.manifest import flatten
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 __all__ = ["run"]
 
@@ -97,6 +102,13 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
         raise UserError(
             "tune: nothing to search; see `genlab list search`, or KEY=interval(LOW,HIGH)"
         )
+    for word in searched:
+        key = word.partition("=")[0]
+        if tells(key) or key in VALIDATION:
+            raise UserError(
+                f"{word}: changes the rows that trials are judged by; choose one value, "
+                "or sweep it by `genlab train -m`"
+            )
     check_options(SEARCH, search, Search)
     # A mistake in a fixed setting is told before the study is made.
     config = compose("train", fixed)
@@ -112,11 +124,20 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
         "fixed": fixed,
         "model": config.choices.model,
         "data": config.choices.data,
+        "subject": _subject(config),
         "outputs": config.outputs,
         "seed": config.seed,
         "monitor": config.trainer.monitor,
         "max_steps": config.trainer.max_steps,
     }
+
+
+def _subject(config: DictConfig) -> str:
+    """What the trials are about, as a table of runs calls it."""
+    from genlab.config import plain
+
+    flat = flatten(plain(config))
+    return named([subject_of({"config": flat, "data": config.choices.data})])[0]
 
 
 def _new_study(plan: Mapping[str, Any]) -> Path:

@@ -1,15 +1,17 @@
-"""The weights of a checkpoint, put into a model."""
+"""The weights of a checkpoint, put into a model or compared with its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from genlab.errors import RunError
+from genlab.errors import GenlabError, RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
+from genlab.runs.find import resolve
 
-__all__ = ["load_weights"]
+__all__ = ["holds_weights", "load_weights", "start_from"]
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -18,6 +20,43 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Raises:
         RunError: The file is missing, damaged, or of another model.
     """
+    state = _weights(path)
+    model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(f"{path}: its weights are those of another model") from error
+
+
+def holds_weights(model: nn.Module, path: Path) -> bool:
+    """Whether a model's weights are what `load_weights` would give it, to the bit.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    state = _weights(path)
+    return all(
+        name in state and torch.equal(value.cpu(), state[name])
+        for name, value in model.state_dict().items()
+    )
+
+
+def start_from(model: nn.Module, run: str | None) -> None:
+    """Give a model the best weights of another run, where one is named.
+
+    Raises:
+        UserError: There is no such run, or its weights do not fit.
+    """
+    if run is None:
+        return
+    try:
+        load_weights(model, resolve(run).best)
+    except GenlabError as error:
+        reason = str(error).removeprefix(f"{run}: ")
+        raise UserError(f"trainer.warm_start={run}: {reason}") from error
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
     checkpoint = load_checkpoint(path)
     prefix = "model."
     state = {
@@ -27,8 +66,4 @@ def load_weights(model: nn.Module, path: Path) -> None:
     }
     if "ema" in checkpoint:
         state |= checkpoint["ema"]["average"]
-    model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise RunError(f"{path}: its weights are those of another model") from error
+    return state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -31,10 +32,7 @@ class RunDirectory:
         """
         run = cls(Path(path))
         if run.manifest.exists():
-            raise UserError(
-                f"{run.path}: holds a run already; go on with it by `genlab resume {run.path}`, "
-                "or choose another directory"
-            )
+            raise run.taken()
         try:
             for folder in (run.checkpoints, run.tensorboard, run.figures):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -55,6 +53,20 @@ class RunDirectory:
         if not run.manifest.exists():
             raise UserError(f"{run.path}: not a run directory ({run.manifest.name} is missing)")
         return run
+
+    def taken(self) -> UserError:
+        """The error of a second run in the directory."""
+        return UserError(
+            f"{self.path}: holds a run already; go on with it by `genlab resume {self.path}`, "
+            "or choose another directory"
+        )
+
+    def clear(self) -> None:
+        """Remove what a run has left that cannot go on; its ``console.log`` stays."""
+        for path in (self.config, self.manifest, self.status, self.metrics, self.curves, self.log):
+            path.unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.tensorboard, self.figures, self.stages):
+            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def resumable(self) -> bool:

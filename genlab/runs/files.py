@@ -14,7 +14,7 @@ from typing import Any
 
 from genlab.errors import RunError, UserError
 
-__all__ = ["atomic_path", "read_json", "write_json"]
+__all__ = ["atomic_path", "create_json", "read_json", "write_json"]
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -29,28 +29,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         RunError: The disk refused the write (full, read-only, folder gone); the old file is intact.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{os.urandom(4).hex()}{path.suffix}")
-    try:
+    with _draft(path) as temporary:
         yield temporary
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
-    except Exception as error:
-        reason = _refusal(error, temporary)
-        if reason is None:
-            raise
-        rest = "the previous one is intact" if path.exists() else "nothing was written"
-        raise RunError(f"{path}: cannot be written ({reason}); {rest}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write ``data`` atomically, keys sorted; non-finite floats become null, as JSON has none."""
-    text = json.dumps(_plain(data), indent=2, sort_keys=True, allow_nan=False)
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(_text(data), encoding="utf-8")
+
+
+def create_json(path: Path, data: Mapping[str, Any]) -> bool:
+    """Write ``data`` where there is no file yet: of several processes that try, one does.
+
+    Returns:
+        Whether this one did.
+
+    Raises:
+        RunError: As in `atomic_path`.
+    """
+    with _draft(path) as temporary:
+        temporary.write_text(_text(data), encoding="utf-8")
+        _flush(temporary)
+        made = _appear(temporary, path)
+        _flush(path.parent)
+    return made
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -70,6 +76,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def _text(data: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(data), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
 def _plain(value: Any) -> Any:
     match value:
         case Mapping():
@@ -85,6 +95,39 @@ def _plain(value: Any) -> Any:
         case os.PathLike():
             return os.fspath(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON: {value!r}")
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``, gone behind the block, with the disk's refusal in words."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{os.urandom(4).hex()}{path.suffix}")
+    try:
+        yield temporary
+    except Exception as error:
+        reason = _refusal(error, temporary)
+        if reason is None:
+            raise
+        rest = "the previous one is intact" if path.exists() else "nothing was written"
+        raise RunError(f"{path}: cannot be written ({reason}); {rest}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _appear(draft: Path, path: Path) -> bool:
+    """Give a file the name ``path`` unless that is taken, in one step, also on a network."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # No links, as on a FAT or a mounted cloud: the name is taken first, and filled then.
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        draft.replace(path)
+    return True
 
 
 def _flush(path: Path) -> None:

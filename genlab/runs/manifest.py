@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import genlab
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import read_json, write_json
+from genlab.runs.files import create_json, read_json, write_json
+from genlab.runs.inputs import checksums
 
 __all__ = [
     "CHOICE",
@@ -27,7 +29,7 @@ FORMAT = 1
 CHOICE = "choices."
 
 # Where a run is stored and what it is shown with does not change what it computes.
-OUTSIDE_HASH = ("outputs", "logger")
+OUTSIDE_HASH = re.compile(r"(outputs|logger)(\..*)?")
 
 
 def write_manifest(
@@ -39,7 +41,7 @@ def write_manifest(
     likelihood: str,
     threads: int,
 ) -> None:
-    """Write ``run.json``.
+    """Write ``run.json``, which no run has had before: it makes the directory this run's own.
 
     Args:
         run: The run.
@@ -48,11 +50,14 @@ def write_manifest(
         data: Name of the data as on the command line.
         likelihood: What the model's ``log_prob`` is: exact, lower_bound or estimate.
         threads: Number of threads that torch computes with.
+
+    Raises:
+        UserError: The directory holds a run already, such as one that was started at the same time.
     """
     # Only writers need it, and it takes longer to import than a table of runs to read.
     from genlab.runs.provenance import provenance
 
-    write_json(
+    made = create_json(
         run.manifest,
         {
             "format": FORMAT,
@@ -66,6 +71,8 @@ def write_manifest(
             **_describe(config),
         },
     )
+    if not made:
+        raise run.taken()
 
 
 def update_config(run: RunDirectory, config: Mapping[str, Any]) -> None:
@@ -109,13 +116,23 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that two configurations share when they compute the same run."""
+    """Sixteen hexadecimal digits that two configurations share when they compute the same run.
+
+    What the files hold that a configuration names is counted: a target that was edited is another.
+    """
+    flat = flatten(config)
+    return _hash(flat, checksums(flat))
+
+
+def _hash(flat: Mapping[str, Any], files: Mapping[str, str]) -> str:
     import hashlib
 
-    counted = {key: value for key, value in config.items() if key not in OUTSIDE_HASH}
-    text = json.dumps(flatten(counted), sort_keys=True)
+    counted = {key: value for key, value in flat.items() if not OUTSIDE_HASH.fullmatch(key)}
+    text = json.dumps({**counted, "files": files} if files else counted, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _describe(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {"config": flatten(config), "config_hash": config_hash(config)}
+    flat = flatten(config)
+    files = checksums(flat)
+    return {"config": flat, "config_hash": _hash(flat, files), "files": files}

@@ -19,6 +19,8 @@ __all__ = [
     "identity",
     "is_gone",
     "read_status",
+    "refuse_running",
+    "release",
     "write_status",
 ]
 
@@ -77,6 +79,26 @@ def effective_state(run: RunDirectory) -> str:
     if status["state"] == "running" and is_gone(status):
         return "killed"
     return str(status["state"])
+
+
+def refuse_running(run: RunDirectory) -> None:
+    """Leave a run alone that another process is at.
+
+    Raises:
+        UserError: The run says that it is running, and nothing tells that it is not.
+    """
+    if run.status.exists() and effective_state(run) == "running":
+        status = read_status(run)
+        raise UserError(
+            f"{run.path}: still running (process {status['pid']} on {status['host']})\n"
+            f"If it is not: genlab resume --force {run.path}"
+        )
+
+
+def release(run: RunDirectory) -> None:
+    """Let others go on with a run whose process is known to be gone, also on another machine."""
+    if run.status.exists() and read_status(run)["state"] == "running":
+        write_status(run, "interrupted")
 
 
 def identity() -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import read_json, write_json
-from genlab.runs.status import identity, is_gone
+from genlab.runs.files import create_json, read_json, write_json
+from genlab.runs.find import find_runs
+from genlab.runs.status import identity, is_gone, release
 
 __all__ = ["Job", "JobState", "SweepDirectory"]
 
@@ -23,12 +26,16 @@ class Job:
         number: Its number, which names its directory.
         name: What tells it from the others, as on the command line.
         overrides: Its own command line.
+        config_hash: Hash of its configuration; None in a plan that an older version has written.
+        tries: Attempts at it that had ended before its sweep began.
         done_in: Directory of a finished run of the same configuration, for a job that is left out.
     """
 
     number: int
     name: str
     overrides: tuple[str, ...]
+    config_hash: str | None = None
+    tries: int = 0
     done_in: str | None = None
 
 
@@ -42,6 +49,7 @@ class JobState:
         state: waiting, running, done, failed, interrupted, killed, or skipped.
         error: Why it failed.
         seconds: How long it took, or has been running.
+        sweep: Which of the sweeps in the directory has begun it.
     """
 
     job: Job
@@ -49,6 +57,7 @@ class JobState:
     state: str
     error: str | None = None
     seconds: float | None = None
+    sweep: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -63,85 +72,186 @@ class JobState:
 
 @dataclass(frozen=True)
 class SweepDirectory:
-    """The layout of a sweep's directory; the jobs write, the process that launched them reads.
+    """The layout of a directory of sweeps; the jobs write, the process that launched them reads.
+
+    A number belongs to one configuration for good, whichever sweep asks for it. So a sweep that is
+    started again goes on with its own jobs, another one in the same directory has numbers behind
+    them, and of two that run at once each takes what the other is not at.
 
     Attributes:
         path: The directory.
+        sweep: Which of the sweeps in it this is, counted from 1.
     """
 
     path: Path
+    sweep: int = 1
 
-    def plan(self, jobs: Sequence[Job]) -> None:
-        """Write down the jobs, before the first one starts."""
-        self._states.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / "sweep.json", {"jobs": [vars(job) for job in jobs]})
+    @classmethod
+    def enter(cls, path: Path, jobs: Sequence[Job]) -> tuple[SweepDirectory, list[Job]]:
+        """Write down a sweep, before its first job starts, behind those that the directory holds.
+
+        A plan is made by exclusive creation: of sweeps that start in the same instant, each sees
+        the plans of those before it.
+
+        Args:
+            path: The directory.
+            jobs: What is to be run; the numbers are given here.
+
+        Returns:
+            The directory as this sweep sees it, and the jobs by their numbers in it.
+        """
+        for number in count(1):
+            sweep = cls(path, number)
+            if sweep._plan(number).exists():
+                continue
+            sweep._states.mkdir(parents=True, exist_ok=True)
+            numbered = sweep.numbered(jobs)
+            plan = {"jobs": [vars(job) for job in numbered]}
+            if create_json(sweep._plan(number), plan):
+                return sweep, numbered
+        raise AssertionError("unreachable: the count is endless")
+
+    def numbered(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs with the numbers that they have in the directory, new ones behind the others."""
+        known = self._known()
+        places: defaultdict[str | None, list[int]] = defaultdict(list)
+        for number, name in sorted(known.items()):
+            places[name].append(number)
+        new = count(max(known, default=-1) + 1)
+        numbers = [
+            places[job.config_hash].pop(0) if places[job.config_hash] else next(new) for job in jobs
+        ]
+        return [
+            replace(job, number=number, tries=self._tries(number))
+            for job, number in zip(jobs, numbers, strict=True)
+        ]
 
     def jobs(self) -> list[Job]:
-        """The jobs as they were planned.
+        """The jobs of all sweeps, as they were planned.
 
         Raises:
-            UserError: This is no sweep.
+            UserError: A plan cannot be read.
         """
-        planned = read_json(self.path / "sweep.json")["jobs"]
-        return [Job(**{**job, "overrides": tuple(job["overrides"])}) for job in planned]
+        planned = {}
+        for number in count(1):
+            if not self._plan(number).exists():
+                break
+            for job in read_json(self._plan(number))["jobs"]:
+                planned[job["number"]] = Job(**{**job, "overrides": tuple(job["overrides"])})
+        return list(planned.values())
+
+    @property
+    def multirun(self) -> Path:
+        """The configuration that the sweep was launched with."""
+        return self.path / f"{_counted('multirun', self.sweep)}.yaml"
 
     def run(self, number: int) -> RunDirectory:
         """The run of a job."""
         return RunDirectory(self.path / str(number))
 
     def begin(self, number: int) -> bool:
-        """Note that a job runs, in this process; whether it did so before."""
-        again = self._state(number).exists()
-        write_json(self._state(number), {"state": "running", "started": _now(), **identity()})
-        return again
+        """Note that a job runs, in this process.
+
+        Each attempt is a file of its own, made by exclusive creation where the one before it has
+        ended: of any number of processes one begins, also on other machines.
+
+        Returns:
+            Whether it is this process that runs it; False where another one is at it.
+        """
+        last = self._last(number)
+        if last > self._tries(number):
+            return False
+        noted = {"state": "running", "sweep": self.sweep, "started": _now(), **identity()}
+        return create_json(self._state(number, last + 1), noted)
 
     def end(self, number: int, state: str, error: str | None = None) -> None:
-        """Note how a job ended."""
-        noted = read_json(self._state(number))
-        write_json(self._state(number), {**noted, "state": state, "error": error, "ended": _now()})
+        """Note how a job ended that was begun here."""
+        self._note(number, state=state, error=error, ended=_now())
 
     def retry(self, number: int) -> None:
         """Let a job that was lost wait for another try."""
-        write_json(self._state(number), {"state": "waiting"})
+        self._note(number, state="waiting")
+
+    def settle(self, jobs: Sequence[Job]) -> None:
+        """Note that nothing of this sweep runs any more: what says so was killed, wherever it was.
+
+        Another process may then go on with it.
+        """
+        for state in self.read(jobs):
+            if state.state == "running" and state.sweep == self.sweep:
+                self._note(state.job.number, state="killed", ended=_now())
+                for run in find_runs(state.run.path):
+                    release(run)
 
     def stop(self) -> None:
-        """Ask the jobs that have not begun to leave it at that."""
-        (self._states / "stop").touch()
+        """Ask the jobs of this sweep that have not begun to leave it at that."""
+        self._stop.touch()
 
     @property
     def stopped(self) -> bool:
         """Whether jobs that have not begun are to leave it at that."""
-        return (self._states / "stop").exists()
+        return self._stop.exists()
 
-    def read(self, jobs: Sequence[Job], *, over: bool = False) -> list[JobState]:
-        """How each job stands.
+    def read(self, jobs: Sequence[Job]) -> list[JobState]:
+        """How each job stands."""
+        return [self._read(job) for job in jobs]
 
-        Args:
-            jobs: The jobs.
-            over: Nothing runs any more: what says so was killed, also on another machine.
-        """
-        return [self._read(job, over=over) for job in jobs]
-
-    def _read(self, job: Job, *, over: bool) -> JobState:
+    def _read(self, job: Job) -> JobState:
         if job.done_in is not None:
             return JobState(job, RunDirectory(Path(job.done_in)), "skipped")
-        run, file = self.run(job.number), self._state(job.number)
-        if not file.exists():
+        run, last = self.run(job.number), self._last(job.number)
+        if last <= job.tries:
             return JobState(job, run, "waiting")
-        noted = read_json(file)
+        noted = read_json(self._state(job.number, last))
         if noted["state"] == "waiting":
             return JobState(job, run, "waiting")
-        dead = noted["state"] == "running" and (over or is_gone(noted))
-        return JobState(
-            job, run, "killed" if dead else noted["state"], noted.get("error"), _seconds(noted)
-        )
+        state = "killed" if noted["state"] == "running" and is_gone(noted) else noted["state"]
+        error, seconds = noted.get("error"), _seconds(noted)
+        return JobState(job, run, state, error, seconds, noted.get("sweep"))
+
+    def _known(self) -> dict[int, str | None]:
+        """Numbers that are taken, with the hash of the configuration that they belong to."""
+        known = {job.number: job.config_hash for job in self.jobs()}
+        for folder in self.path.iterdir() if self.path.is_dir() else ():
+            if folder.name.isdecimal():
+                run = RunDirectory(folder)
+                # A run may have been taken further since, by its own user.
+                known.setdefault(int(folder.name), None)
+                if run.manifest.exists():
+                    known[int(folder.name)] = read_json(run.manifest).get("config_hash")
+        return known
+
+    def _last(self, number: int) -> int:
+        """The number of the last attempt at a job; 0 if there was none."""
+        return next(last for last in count() if not self._state(number, last + 1).exists())
+
+    def _tries(self, number: int) -> int:
+        """How many attempts at a job have ended."""
+        last = self._last(number)
+        noted = read_json(self._state(number, last)) if last else {"state": "waiting"}
+        return last - (noted["state"] == "running" and not is_gone(noted))
+
+    def _note(self, number: int, **changes: Any) -> None:
+        path = self._state(number, self._last(number))
+        write_json(path, {**read_json(path), **changes})
 
     @property
     def _states(self) -> Path:
         return self.path / "jobs"
 
-    def _state(self, number: int) -> Path:
-        return self._states / f"{number}.json"
+    @property
+    def _stop(self) -> Path:
+        return self._states / _counted("stop", self.sweep)
+
+    def _state(self, number: int, attempt: int) -> Path:
+        return self._states / f"{_counted(str(number), attempt)}.json"
+
+    def _plan(self, sweep: int) -> Path:
+        return self.path / f"{_counted('sweep', sweep)}.json"
+
+
+def _counted(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
 
 
 def _now() -> str:

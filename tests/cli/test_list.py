@@ -85,6 +85,23 @@ def test_runs_in_the_order_they_were_made(make_run: MakeRun, capsys: Capture) ->
     ]
 
 
+def test_data_of_files_go_by_them(make_run: MakeRun, capsys: Capture) -> None:
+    for name, path in (("a", "/x/mine.csv"), ("b", "/y/mine.csv"), ("c", "/y/other.csv")):
+        manifest = read_json(make_run(name).manifest)
+        manifest["config"] |= {"data.path": path, "data.checksums": [name * 16]}
+        write_json(RunDirectory(Path("outputs") / name).manifest, manifest | {"data": "table"})
+    make_run("d")
+    assert main(["list", "runs"]) == 0
+    found = {line.split()[-1][-1]: line.split()[4] for line in capsys.readouterr().out.splitlines()}
+    del found["n"]
+    assert found == {
+        "a": "table:x/mine.csv",
+        "b": "table:y/mine.csv",
+        "c": "table:other.csv",
+        "d": "moons",
+    }
+
+
 def test_bounds_and_estimates_are_told_from_exact_values(
     make_run: MakeRun, capsys: Capture
 ) -> None:

@@ -21,6 +21,7 @@ from genlab.cli.points import read_points
 from genlab.densities import Density, StandardNormal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
+from genlab.runs.status import write_status
 
 Capture = pytest.CaptureFixture[str]
 MakeRun = Callable[..., RunDirectory]
@@ -34,6 +35,14 @@ def test_evaluate_prints_the_metrics(
     shown = capsys.readouterr().out
     assert "realnvp on moons: outputs/run" in shown
     assert "2.500 +- 0.010" in shown
+
+
+def test_a_run_that_is_training_is_evaluated_for_the_moment(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    write_status(make_run(), "running")
+    assert main(["evaluate", "latest"]) == 0
+    assert "these numbers are not kept" in capsys.readouterr().err
 
 
 def test_score_is_the_log_density_in_double_precision(

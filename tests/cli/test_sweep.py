@@ -15,7 +15,7 @@ from genlab.cli.overview import final_table
 from genlab.config import compose, plain
 from genlab.errors import RunError
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import write_json
+from genlab.runs.files import read_json, write_json
 from genlab.runs.manifest import write_manifest
 from genlab.runs.status import write_status
 from genlab.runs.sweep import Job, SweepDirectory
@@ -129,11 +129,13 @@ def test_an_extra_that_is_not_installed(
 @pytest.fixture
 def swept(tmp_path: Path) -> tuple[SweepDirectory, list[Job]]:
     """A sweep of four jobs that have not begun."""
-    sweep = SweepDirectory(tmp_path / "sweep")
-    jobs = [Job(number, f"seed={number}", (f"seed={number}",)) for number in range(4)]
-    sweep.plan(jobs)
+    sweep, jobs = SweepDirectory.enter(tmp_path / "sweep", drafts(0, 1, 2, 3))
     assert sweep.jobs() == jobs
     return sweep, jobs
+
+
+def drafts(*seeds: int) -> list[Job]:
+    return [Job(0, f"seed={seed}", (f"seed={seed}",), f"hash of {seed}") for seed in seeds]
 
 
 def die(sweep: SweepDirectory, number: int) -> None:
@@ -156,9 +158,78 @@ def test_a_killed_job_is_told_as_such(swept: tuple[SweepDirectory, list[Job]]) -
         "running",
         "waiting",
     ]
-    over = sweep.read(jobs, over=True)
+    sweep.settle(jobs)
+    over = sweep.read(jobs)
     assert [state.state for state in over] == ["waiting", "killed", "killed", "waiting"]
     assert "1    seed=1        killed" in final_table(over)
+
+
+def test_a_number_belongs_to_one_configuration(tmp_path: Path) -> None:
+    """Whatever a later sweep asks for, and also where a run was taken further by its user."""
+    path = tmp_path / "sweep"
+
+    def numbers(*seeds: int) -> list[int]:
+        return [job.number for job in SweepDirectory.enter(path, drafts(*seeds))[1]]
+
+    assert numbers(1, 2) == [0, 1]
+    assert numbers(3, 2, 1, 1) == [2, 1, 0, 3]
+    (path / "7").mkdir()
+    assert numbers(4) == [8]
+    (path / "0").mkdir()
+    write_json(path / "0" / "run.json", {"config_hash": "hash of 9"})
+    assert numbers(9, 1) == [0, 3]
+    assert numbers(2, 3) == [1, 2]
+    assert [job.number for job in SweepDirectory(path).jobs()] == [0, 1, 2, 3, 8]
+
+
+def test_of_processes_that_want_one_job_one_begins_it(tmp_path: Path) -> None:
+    """Four processes enter one folder at once, with sweeps that have a job in common."""
+    program = (
+        "import sys; from pathlib import Path; from genlab.runs.sweep import Job, SweepDirectory;"
+        "own = sys.argv[2]; sys.stdin.readline();"
+        "jobs = [Job(0, name, (), name) for name in (own, 'both')];"
+        "sweep, jobs = SweepDirectory.enter(Path(sys.argv[1]), jobs);"
+        "print(*(f'{job.name}:{job.number}' for job in jobs if sweep.begin(job.number)));"
+        "sys.stdout.flush(); sys.stdin.readline()"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / "sweep")]
+    started = [
+        subprocess.Popen(
+            [*words, f"own{k}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for k in range(4)
+    ]
+    for process in started:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    shown = [process.stdout.readline().split() for process in started]
+    for process in started:
+        process.communicate("end\n")
+    begun = [word.split(":") for words in shown for word in words]
+    names = sorted(name for name, _ in begun)
+    assert names == ["both", "own0", "own1", "own2", "own3"]
+    assert sorted(int(number) for _, number in begun) == [0, 1, 2, 3, 4]
+
+
+def test_what_ended_under_another_sweep_is_tried_again(
+    swept: tuple[SweepDirectory, list[Job]],
+) -> None:
+    sweep, jobs = swept
+    assert sweep.begin(0)
+    assert not sweep.begin(0), "this process is at it"
+    sweep.end(0, "failed", "no number")
+    assert sweep.begin(1)
+    sweep.stop()
+    again, same = SweepDirectory.enter(sweep.path, jobs)
+    assert not again.stopped
+    assert [state.state for state in again.read(same)] == ["waiting", "running", *["waiting"] * 2]
+    again.settle(same)
+    assert again.read(same)[1].state == "running", "it belongs to the other one"
+    assert again.begin(0)
+    assert not again.begin(1)
+    assert sweep.read(jobs)[0].state == "running"
+    sweep.end(1, "done")
+    assert [state.state for state in again.read(same)][:2] == ["running", "done"]
 
 
 def test_a_word_that_only_some_jobs_use_is_left_out_of_the_others(
@@ -172,6 +243,86 @@ def test_a_word_that_only_some_jobs_use_is_left_out_of_the_others(
     assert main(["solve", "-m", "sampler=uniform,rad", "model=gmm", "--dry-run"]) == 2
     shown = capsys.readouterr().err
     assert shown == "genlab: model=gmm: nothing uses it; Uniform learns no model\n"
+
+
+def seeds_in(folder: Path) -> dict[str, int]:
+    """The seed of the run in each numbered folder."""
+    found = sorted(folder.glob("*/run.json"))
+    return {path.parent.name: read_json(path)["config"]["seed"] for path in found}
+
+
+@pytest.mark.parametrize(
+    ("folder", "skip"), [("elsewhere/sweep", "true"), ("outputs/sweep", "false")]
+)
+def test_the_same_command_in_the_same_folder_goes_on(
+    fits: list[int], folder: str, skip: str, capsys: Capture
+) -> None:
+    words = ["train", "-m", f"hydra.sweep.dir={folder}", f"sweep.skip_done={skip}"]
+    assert main([*words, "seed=1,13"]) == 1
+    assert main([*words, "seed=1,13", "--dry-run"]) == 0
+    listed = capsys.readouterr().out.splitlines()[-3:]
+    assert listed[0] == "2 jobs, 1 to run"
+    assert listed[1].endswith(f"(done in {Path(folder).absolute()}/0)")
+    assert main([*words, "seed=1,13"]) == 1
+    assert fits == [1]
+    shown = capsys.readouterr().out
+    assert "skipped  test/kl  0.0100" in shown
+    assert "1    seed=13       failed" in shown
+
+
+def test_skip_done_looks_into_a_folder_outside_of_outputs(fits: list[int], capsys: Capture) -> None:
+    assert main(["train", "-m", "seed=1,2", "hydra.sweep.dir=elsewhere/sweep"]) == 0
+    words = ["train", "-m", "seed=1,2,3", "sweep.skip_done=true", "hydra.sweep.dir=elsewhere"]
+    assert main(words) == 0
+    assert fits == [1, 2, 3]
+    assert main(["train", "-m", "seed=3,4", "sweep.skip_done=true"]) == 0
+    assert fits == [1, 2, 3, 3, 4], "what lies elsewhere is not asked"
+
+
+def test_another_sweep_in_the_same_folder_has_numbers_behind(
+    fits: list[int], capsys: Capture
+) -> None:
+    words = ["train", "-m", "hydra.sweep.dir=here"]
+    assert main([*words, "seed=1,2"]) == 0
+    assert main([*words, "seed=3,2,4"]) == 0
+    assert fits == [1, 2, 3, 4]
+    assert seeds_in(Path("here")) == {"0": 1, "1": 2, "2": 3, "3": 4}
+    table = [line.split()[:3] for line in capsys.readouterr().out.splitlines()[-4:]]
+    assert table[0] == ["2", "seed=3", "done"]
+    assert table[1] == ["1", "seed=2", "skipped"]
+    assert table[3] == ["3", "seed=4", "done"]
+    assert main(["list", "runs", "here"]) == 0
+    assert capsys.readouterr().out.count("here/") == 4
+    assert Path("here/multirun-2.yaml").exists()
+
+
+def test_a_stop_of_one_sweep_is_none_of_the_next(fits: list[int]) -> None:
+    words = ["train", "-m", "hydra.sweep.dir=here", "sweep.fail_fast=true"]
+    assert main([*words, "seed=13,1"]) == 1
+    assert main([*words, "seed=1,13"]) == 1
+    assert fits == [1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-m", "seed=1,2", "hydra.sweep.dir=one"], "/one: holds a run; choose another folder"),
+        (["hydra.run.dir=one"], "one: holds a run already; go on with it by `genlab resume one`"),
+        (["hydra.run.dir=many"], "hydra.run.dir=many: a run there would hide those below it, as m"),
+        (["trainer.replicas=2", "hydra.run.dir=many"], "many/seed-1: holds a run already"),
+    ],
+)
+def test_a_folder_that_holds_something_else(
+    fits: list[int], words: list[str], message: str, capsys: Capture
+) -> None:
+    for place in ("one", "many/seed-1"):
+        run = RunDirectory.create(place)
+        names = {"model": "nice", "data": "moons"}
+        write_manifest(run, config={"seed": 1}, likelihood="exact", threads=1, **names)
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert main(["train", "model=nice", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
 
 def test_replicas_are_one_job_that_is_done_when_all_of_them_are(

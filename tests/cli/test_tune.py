@@ -20,9 +20,11 @@ from small import TABLE, write_table
 
 import genlab
 from genlab.cli.main import main
-from genlab.config import compose, config_dir
+from genlab.config import compose, config_dir, plain
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import read_json
+from genlab.runs.files import read_json, write_json
+from genlab.runs.manifest import write_manifest
+from genlab.runs.status import write_status
 
 pytest.importorskip("optuna")
 
@@ -57,7 +59,9 @@ class Experiment:
     def fit(self, *, resume: bool, callbacks: Sequence[Callback]) -> dict[str, float]:
         number = int(self.run.path.name)
         type(self).fitted.append((self.run.path.name, resume))
-        self.run.manifest.touch()
+        if not resume:
+            names = {"model": "nice", "data": "rings", "likelihood": "exact"}
+            write_manifest(self.run, config=plain(self.config), threads=1, **names)
         self.run.last.touch()
         (pruning,) = callbacks
         report: Any = pruning.report
@@ -148,6 +152,34 @@ def test_a_killed_study_goes_on_with_the_very_trial(
     assert len(fits.fitted) == 4
 
 
+def test_a_trial_takes_over_no_other_ones_folder(
+    fits: type[Experiment], capsys: Capture, tmp_path: Path
+) -> None:
+    """As where a study is begun anew beside folders that were left; what is done stays done."""
+    assert main([*WORDS, "search.trials=3", "search.pruning=false"]) == 0
+    (folder,) = tmp_path.glob("outputs/*/*")
+    before = (folder / "0" / "run.json").read_text()
+    done = RunDirectory(folder / "2")
+    write_json(done.metrics, {"val/loss": 0.125})
+    write_status(done, "done", step=40)
+    for path in folder.glob("study.db*"):
+        path.unlink()
+    plan = read_json(folder / "tune.json")
+    write_json(folder / "tune.json", {**plan, "seed": 1})
+    fits.fitted = []
+    main(["tune", "--study", str(folder), "search.trials=2"])
+    assert fits.fitted == []
+    assert capsys.readouterr().out.count("holds the run of another configuration") == 2
+    assert (folder / "0" / "run.json").read_text() == before
+    # The very trial again, whose process was killed between its end and telling it.
+    for path in folder.glob("study.db*"):
+        path.unlink()
+    write_json(folder / "tune.json", plan)
+    assert main(["tune", "--study", str(folder), "search.trials=3"]) == 0
+    assert [trial.value for trial in trials(folder)][2] == 0.125
+    assert fits.fitted == [("0", True), ("1", True)]
+
+
 class Waiting:
     """In place of a training in this process: waits until another process has told a trial."""
 
@@ -222,6 +254,11 @@ def test_a_trial_that_kills_its_process_each_time_fails(
             "trainer.devices=2: a trial runs on one device; use",
         ),
         (["model.layrs=3", *SPACE], "model.layrs=3: no 'layrs' in model; did you mean 'layers'?"),
+        (
+            ["data.val_size=choice(9,99)"],
+            "data.val_size=choice(9,99): changes the rows",
+        ),
+        (["data=choice(moons,rings)"], "data=choice(moons,rings): changes the rows"),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
     ],
 )

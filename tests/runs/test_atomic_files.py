@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from genlab.errors import RunError, UserError
-from genlab.runs.files import atomic_path, read_json, write_json
+from genlab.runs.files import atomic_path, create_json, read_json, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -63,6 +63,25 @@ def test_json_is_what_python_reads_with_null_for_what_json_cannot_say(tmp_path: 
     assert json.loads(path.read_text()) == expected
     assert list(json.loads(path.read_text())) == sorted(data)
     assert read_json(path) == expected
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_is_created_once(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+
+        def refuse(*names: object) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "run.json"
+    assert create_json(path, {"first": 1})
+    assert not create_json(path, {"second": 2})
+    assert read_json(path) == {"first": 1}
+    assert names(tmp_path) == ["run.json"]
+    with pytest.raises(RunError, match=r"gone/run.json: cannot be written \(No such file"):
+        create_json(tmp_path / "gone" / "run.json", {})
 
 
 def test_a_type_that_json_lacks_leaves_the_old_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from genlab.runs.comparison.groups import Group
@@ -73,19 +73,21 @@ def direction(tag: str) -> int:
     return 1 if HIGHER.fullmatch(tag) else -1 if LOWER.fullmatch(tag) else 0
 
 
-def mark_best(tag: str, cells: Sequence[Cell | None], data: Iterable[str]) -> list[Cell | None]:
-    """The cells with the best of each data set marked, where there are several to choose from.
+def mark_best(
+    tag: str, cells: Sequence[Cell | None], subjects: Iterable[Hashable]
+) -> list[Cell | None]:
+    """The cells with the best on each set of rows marked, where there are several to choose from.
 
     Args:
         tag: The metric.
         cells: Its cells.
-        data: What each was measured on: numbers on other data cannot be compared.
+        subjects: What each is about: numbers about others cannot be compared.
     """
     sense = direction(tag)
-    where: dict[str, list[int]] = {}
-    for place, (found, name) in enumerate(zip(cells, data, strict=True)):
+    where: dict[Hashable, list[int]] = {}
+    for place, (found, subject) in enumerate(zip(cells, subjects, strict=True)):
         if found is not None and found.mean is not None:
-            where.setdefault(name, []).append(place)
+            where.setdefault(subject, []).append(place)
     marked = list(cells)
     for places in where.values():
         best = max(sense * _mean(cells[place]) for place in places)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from genlab.runs.comparison.records import Record
+from genlab.runs.comparison.subjects import VALIDATION, Subject, tells
 
-__all__ = ["Group", "by_nature", "differing", "grouped", "is_of_data"]
+__all__ = ["Group", "by_nature", "differing", "grouped"]
 
 ALWAYS = ("model", "data")
-OF_DATA = ("data", "problem")
 # Seeds are averaged over; the rest says where a run is kept and what shows it.
 SILENT = re.compile(r"(.+\.)?seed|outputs|command|logger\b.*")
 # Told last, and so only where nothing else tells them: what a choice or another key stands for.
@@ -31,6 +31,17 @@ class Group:
 
     settings: tuple[str, ...]
     records: tuple[Record, ...]
+
+    @property
+    def subject(self) -> Subject:
+        """What the numbers of its runs are about."""
+        return self.records[0].subject
+
+    def about(self, tag: str) -> Hashable:
+        """What a metric is about, equal where it can be compared."""
+        if not tag.startswith("val/"):
+            return self.subject
+        return self.subject, *(self.records[0].reads(key) for key in VALIDATION)
 
     def metric(self, tag: str) -> list[float | None]:
         """A metric of each run; None where one lacks it."""
@@ -66,11 +77,6 @@ def grouped(records: Iterable[Record], keys: Sequence[str]) -> list[Group]:
     return sorted(groups, key=lambda group: [by_nature(text) for text in group.settings])
 
 
-def is_of_data(key: str) -> bool:
-    """Whether a setting says what a run's numbers are about, rather than how they were got."""
-    return key.partition(".")[0] in OF_DATA
-
-
 def by_nature(text: str) -> tuple[bool, float, str]:
     """A key to sort by: numbers by their size, before words."""
     is_number = NUMBER.fullmatch(text) is not None
@@ -79,7 +85,7 @@ def by_nature(text: str) -> tuple[bool, float, str]:
 
 def _rank(key: str) -> tuple[bool, int, bool, str]:
     # Choices have no dot, and explain the keys below them; what was to be done goes before how.
-    return LATE.fullmatch(key) is not None, key.count("."), not is_of_data(key), key
+    return LATE.fullmatch(key) is not None, key.count("."), not tells(key), key
 
 
 def _parts(parts: Iterable[Sequence[Record]], keys: Sequence[str]) -> Iterable[Sequence[Record]]:

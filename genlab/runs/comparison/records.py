@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from genlab.errors import GenlabError, UserError, nearest
+from genlab.runs.comparison.subjects import Subject, named, subject_of
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import find_runs
@@ -29,6 +30,7 @@ class Record:
         manifest: What ``run.json`` says.
         settings: The flat configuration as text; a group by its own name, as on the command line.
         metrics: Metrics by tag; None for what was not finite.
+        subject: What these are about.
     """
 
     run: RunDirectory
@@ -37,6 +39,7 @@ class Record:
     manifest: Mapping[str, Any]
     settings: Mapping[str, str]
     metrics: Mapping[str, float | None]
+    subject: Subject
 
     @property
     def seed(self) -> int:
@@ -47,9 +50,15 @@ class Record:
         """A setting, or the state, as text; empty where the run has no such key."""
         return self.state if key == "state" else self.settings.get(key, "")
 
+    def answers(self, key: str) -> set[str]:
+        """What a condition on a setting may say."""
+        return {self.reads(key), self.subject.name} if key == "data" else {self.reads(key)}
+
 
 def read_records(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
     """Every run at or below ``paths``, in the order they were started.
+
+    Data of a file are called by it, so that each setting ``data`` is one set of rows.
 
     Returns:
         The runs, and a line on each directory that cannot be read.
@@ -67,7 +76,12 @@ def read_records(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
             records.append(read_record(run))
         except GenlabError as error:
             unreadable.append(str(error))
-    return sorted(records, key=lambda record: str(record.manifest["created"])), unreadable
+    records.sort(key=lambda record: str(record.manifest["created"]))
+    names = named([record.subject for record in records])
+    return [
+        replace(record, settings={**record.settings, "data": name})
+        for record, name in zip(records, names, strict=True)
+    ], unreadable
 
 
 def read_record(run: RunDirectory) -> Record:
@@ -93,6 +107,7 @@ def read_record(run: RunDirectory) -> Record:
         {"family": settings.get("model", ""), **settings}
         | {key: manifest[key] for key in ("model", "data")},
         read_json(run.metrics) if run.metrics.exists() else {},
+        subject_of(manifest),
     )
 
 
@@ -118,10 +133,11 @@ def matching(records: Sequence[Record], condition: str) -> list[Record]:
     known = {"state"}.union(*(record.settings for record in records))
     if key not in known:
         raise UserError(f"--where {condition}: no run has this key; {nearest(key, known)}")
-    values = {record.reads(key) for record in records}
+    # Data of files go by their kind as well, all of them.
+    values = {value for record in records for value in record.answers(key)}
     # A list is one value, whatever commas it holds.
     wanted = [text] if text in values else text.split(",")
     for value in wanted:
         if value not in values:
             raise UserError(f"--where {condition}: no run has {value!r}; {nearest(value, values)}")
-    return [record for record in records if record.reads(key) in wanted]
+    return [record for record in records if not record.answers(key).isdisjoint(wanted)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from genlab.errors import UserError, nearest
 from genlab.runs.comparison.cells import Cell, cell, mark_best
-from genlab.runs.comparison.groups import Group, by_nature, is_of_data
+from genlab.runs.comparison.groups import Group, by_nature
 
 __all__ = ["Table", "check_metrics", "listing", "metrics_of", "pivot", "sorted_by"]
 
@@ -41,8 +41,7 @@ class Table:
 
 def listing(groups: Sequence[Group], keys: Sequence[str], tags: Sequence[str]) -> Table:
     """A row a group: its settings, the number of its runs, its metrics."""
-    data = [_measured_on(group, keys) for group in groups]
-    columns = [mark_best(tag, [cell(group, tag) for group in groups], data) for tag in tags]
+    columns = [_marked(groups, tag) for tag in tags]
     rows = zip(*columns, strict=True) if columns else ((),) * len(groups)
     return Table(
         (*keys, RUNS, *tags),
@@ -75,9 +74,7 @@ def pivot(
         if places.count(place) > 1:
             beside = [group for group, other in zip(groups, places, strict=True) if other == place]
             raise UserError(_several(beside, keys, rows, columns))
-    data = [_measured_on(group, keys) for group in groups]
-    marked = mark_best(tag, [cell(group, tag) for group in groups], data)
-    cells = dict(zip(places, marked, strict=True))
+    cells = dict(zip(places, _marked(groups, tag), strict=True))
     heads = _distinct(place[1] for place in places)
     return Table(
         (*rows, *(" ".join(head) for head in heads)),
@@ -132,10 +129,10 @@ def sorted_by(
     return sorted(groups, key=place_of)
 
 
-def _measured_on(group: Group, keys: Sequence[str]) -> str:
-    """The data that a group's numbers are about."""
-    pairs = zip(keys, group.settings, strict=True)
-    return " ".join(value for key, value in pairs if is_of_data(key))
+def _marked(groups: Sequence[Group], tag: str) -> list[Cell | None]:
+    return mark_best(
+        tag, [cell(group, tag) for group in groups], [group.about(tag) for group in groups]
+    )
 
 
 def _distinct(parts: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:

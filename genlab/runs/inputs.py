@@ -1,0 +1,44 @@
+"""The files that a run reads: what tells one from another of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genlab.runs.directory import RunDirectory
+
+__all__ = ["checksums"]
+
+FILES = ("data.path", "data.val_path", "data.test_path", "data.file", "problem.file")
+# Of another run its weights are read.
+RUNS = ("data.run", "trainer.warm_start")
+# What reads tables notes these itself.
+NOTED = "data.checksums"
+DIGITS = 16
+
+
+def checksums(config: Mapping[str, Any]) -> dict[str, str]:
+    """The start of the SHA-256 of each file that a configuration names, by its key.
+
+    Of a folder the names and sizes of what it holds are counted; what does not exist is left out.
+
+    Args:
+        config: The flat configuration.
+    """
+    named = {key: Path(config[key]) for key in FILES if config.get(key)}
+    if NOTED in config:
+        named = {key: path for key, path in named.items() if not key.endswith("path")}
+    named |= {key: RunDirectory(Path(config[key])).best for key in RUNS if config.get(key)}
+    return {key: _checksum(path) for key, path in named.items() if path.exists()}
+
+
+def _checksum(path: Path) -> str:
+    import hashlib
+
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = (f"{file.relative_to(path)} {file.stat().st_size}\n" for file in inside)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS]
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
