@@ -23,6 +23,12 @@ Field: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 MAX_STEPS = 10_000
 
+# In units of eps, the tolerance below which rounding outweighs what smaller steps gain: the error
+# of order 8 lies far below its estimate.
+RESOLVED = {"dopri5": 8, "dopri8": 128, "bosh3": 8, "adaptive_heun": 8}
+# In half precision too a step is controlled.
+COARSEST = 0.05
+
 STEEP = (
     "the velocity has become too steep to follow\ntry a larger rtol and atol of the solver, steps "
     "of equal size (solver=rk4), a smaller optimizer.lr, or objective.kinetic=0.1"
@@ -208,7 +214,7 @@ class AdaptiveSolver(Solver):
         rates: int,
         adjoint: Sequence[Tensor] | None,
     ) -> tuple[Tensor, ...]:
-        finest = 8 * torch.finfo(x.dtype).eps
+        finest = min(RESOLVED[self.method] * torch.finfo(x.dtype).eps, COARSEST)
         followed = _Followed(field, x)
         with explained():
             result = _torchdiffeq(
