@@ -8,7 +8,7 @@ import pytest
 import torch
 from properties import AT_LEAST_TWO, ESTIMATES, MODELS, disturb, jacobian
 
-from genlab.bijections import Standardise
+from genlab.bijections import AdaptiveSolver, Standardise
 from genlab.densities import Density, StandardLogistic
 from genlab.errors import UserError
 from genlab.models import ContinuousFlow, Flow
@@ -251,6 +251,29 @@ def test_no_rows_are_no_start_but_may_be_asked_for(name: str) -> None:
             assert torch.equal(value, before[key])
     assert model.log_prob(torch.empty(0, 2)).shape == (0,)
     assert model.sample(0).shape == (0, 2)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in ESTIMATES])
+def test_a_row_does_not_depend_on_those_beside_it(name: str) -> None:
+    """Neither its log-density nor its sample, beside easy rows, a hard one and broken ones."""
+    model = make(name, 5, torch.float64)
+    if isinstance(model, ContinuousFlow):
+        model.ode.solver = model.ode.evaluation = AdaptiveSolver(
+            method="dopri8", rtol=1e-9, atol=1e-9
+        )
+    x = 2 * torch.randn(12, 5, dtype=torch.float64) + 1
+    x[3], x[5], x[7, 2] = 1e4, math.nan, math.inf
+    with torch.no_grad():
+        log_prob = model.log_prob(x)
+        alone = torch.cat([model.log_prob(row[None]) for row in x])
+        torch.testing.assert_close(log_prob, alone, atol=1e-7, rtol=1e-9, equal_nan=True)
+        usable = [row for row in range(12) if row not in ((3, 5, 7) if confined(model) else (5, 7))]
+        assert log_prob[usable].isfinite().all()
+        assert not log_prob[[5, 7]].isfinite().any()
+        if isinstance(model, Flow):
+            z, _ = model.bijection(x[usable])
+            alone = torch.cat([model.bijection.generate(row[None]) for row in z])
+            torch.testing.assert_close(model.bijection.generate(z), alone, atol=1e-7, rtol=1e-9)
 
 
 def test_a_wrong_shape_or_context_is_named(name: str) -> None:

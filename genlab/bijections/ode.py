@@ -154,7 +154,8 @@ class ODE(Bijection):
 
     def between(self, start: float, end: float) -> ODE:
         """The same flow from one time to another, with its share of a fixed number of steps."""
-        share = (end - start) / (self.end - self.start)
+        whole = self.end - self.start
+        share = (end - start) / whole if whole else 1.0
         return ODE(
             self.velocity,
             solver=self.solver.part(share),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
@@ -22,22 +23,30 @@ Field: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 MAX_STEPS = 10_000
 
+# In units of eps, the tolerance below which rounding outweighs what smaller steps gain: the error
+# of order 8 lies far below its estimate.
+RESOLVED = {"dopri5": 8, "dopri8": 128, "bosh3": 8, "adaptive_heun": 8}
+# In half precision too a step is controlled.
+COARSEST = 0.05
+
 STEEP = (
     "the velocity has become too steep to follow\ntry a larger rtol and atol of the solver, steps "
     "of equal size (solver=rk4), a smaller optimizer.lr, or objective.kinetic=0.1"
 )
-GIVING_UP = {
+NOT_FINITE = "non-finite values"
+ADVICE = {
     "underflow in dt": STEEP,
     "max_num_steps exceeded": STEEP,
-    "non-finite values": "look for values that are not finite in the data\n"
-    "if there are none, try a smaller optimizer.lr",
+    NOT_FINITE: "on its way the velocity has become infinite or NaN\ntry a smaller optimizer.lr",
 }
 
 
 class Solver(ABC):
-    """A way to follow an ODE from one time to another."""
+    """A way to follow an ODE from one time to another.
 
-    @abstractmethod
+    Subclasses implement `_solve`, which always has some rows and some time to go.
+    """
+
     def solve(
         self,
         field: Field,
@@ -61,15 +70,36 @@ class Solver(ABC):
                 steps themselves.
 
         Returns:
-            ``x`` at ``end``, and the integral over time of each rate along its way.
+            ``x`` at ``end``, and the integral over time of each rate along its way. A row that is
+            not finite, or whose velocity is not, comes out as numbers that are not finite; the
+            others are followed as if it was not there.
 
         Raises:
             RunError: The solver cannot reach ``end``.
         """
+        if start == end or not len(x):
+            return x, *(x.new_zeros(len(x)) for _ in range(rates))
+        return self._solve(field, x, start, end, rates, adjoint)
+
+    @abstractmethod
+    def _solve(
+        self,
+        field: Field,
+        x: Float[Tensor, "n *event"],
+        start: float,
+        end: float,
+        rates: int,
+        adjoint: Sequence[Tensor] | None,
+    ) -> tuple[Tensor, ...]:
+        """`solve`, from one time to another one."""
 
     def part(self, share: float) -> Solver:
         """The solver for a share of the time."""
         return self
+
+    @abstractmethod
+    def finer(self) -> Solver:
+        """The same method with a tenth of this one's error, or less: a measure of it."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +139,14 @@ class FixedStepSolver(Solver):
     method: Literal["euler", "midpoint", "rk4"]
     steps: PositiveInt
 
-    def solve(
+    def _solve(
         self,
         field: Field,
         x: Float[Tensor, "n *event"],
-        *,
         start: float,
         end: float,
         rates: int,
-        adjoint: Sequence[Tensor] | None = None,
+        adjoint: Sequence[Tensor] | None,
     ) -> tuple[Tensor, ...]:
         if adjoint is not None:
             result: tuple[Tensor, ...] = _torchdiffeq(
@@ -149,6 +178,10 @@ class FixedStepSolver(Solver):
     def part(self, share: float) -> FixedStepSolver:
         return replace(self, steps=max(1, round(share * self.steps)))
 
+    def finer(self) -> FixedStepSolver:
+        """Ten times as many steps."""
+        return replace(self, steps=10 * self.steps)
+
     def _grid(self, field: object, x: Tensor, t: Float[Tensor, "2"]) -> Float[Tensor, " k"]:
         return torch.linspace(t[0], t[-1], self.steps + 1, dtype=t.dtype, device=t.device)
 
@@ -157,9 +190,10 @@ class FixedStepSolver(Solver):
 class AdaptiveSolver(Solver):
     """Steps of torchdiffeq, as long as the estimated error of each allows.
 
-    A step is accepted where the root mean square of error / (atol + rtol |x|) over all points is at
-    most 1, and that of each rate too. Tolerances below what the number type resolves are raised to
-    it.
+    A step is accepted where error / (atol + rtol |x|) is at most 1 for every row, as a root mean
+    square over its coordinates, and for each of its rates: the error of a row is bounded whatever
+    stands beside it, and the hardest row says how many steps there are. Tolerances below what the
+    number type resolves are raised to it.
 
     Attributes:
         method: An embedded Runge-Kutta method of order 5, 8, 3 or 2.
@@ -171,24 +205,21 @@ class AdaptiveSolver(Solver):
     rtol: Positive
     atol: Positive
 
-    def solve(
+    def _solve(
         self,
         field: Field,
         x: Float[Tensor, "n *event"],
-        *,
         start: float,
         end: float,
         rates: int,
-        adjoint: Sequence[Tensor] | None = None,
+        adjoint: Sequence[Tensor] | None,
     ) -> tuple[Tensor, ...]:
-        if not len(x):
-            # The mean error of no points is no number.
-            return x, *(x.new_zeros(0) for _ in range(rates))
-        finest = 8 * torch.finfo(x.dtype).eps
+        finest = min(RESOLVED[self.method] * torch.finfo(x.dtype).eps, COARSEST)
+        followed = _Followed(field, x)
         with explained():
-            result: tuple[Tensor, ...] = _torchdiffeq(
-                field,
-                x,
+            result = _torchdiffeq(
+                followed.slopes,
+                followed.start,
                 start,
                 end,
                 rates,
@@ -197,9 +228,63 @@ class AdaptiveSolver(Solver):
                 rtol=max(self.rtol, finest),
                 atol=max(self.atol, finest),
                 # A step must end at the end: what is interpolated would be less exact.
-                options=lambda end: {"max_num_steps": MAX_STEPS, "step_t": end},
+                options=lambda end: {"max_num_steps": MAX_STEPS, "step_t": end, "norm": _worst},
             )
-        return result
+        return tuple(followed.without_lost(part, math.nan) for part in result)
+
+    def finer(self) -> AdaptiveSolver:
+        """A hundredth of the tolerances."""
+        return replace(self, rtol=self.rtol / 100, atol=self.atol / 100)
+
+
+class _Followed:
+    """The rows that there is something to follow of; the others stand still.
+
+    One row that is not finite would leave no step that is small enough for all of them.
+
+    Args:
+        field: The velocity and the rates.
+        x: Where the rows are at the start.
+    """
+
+    def __init__(self, field: Field, x: Float[Tensor, "n *event"]) -> None:
+        self.field = field
+        self.lost = ~_finite(x)
+        self.start = self.without_lost(x, 0.0)
+        self.started = False
+
+    def slopes(self, t: Tensor, x: Float[Tensor, "n *event"]) -> tuple[Tensor, ...]:
+        slopes = self.field(t, x)
+        if not self.started:
+            self.started = True
+            for slope in slopes:
+                self.lost = self.lost | ~_finite(slope)
+        return tuple(self.without_lost(slope, 0.0) for slope in slopes)
+
+    def without_lost(
+        self, values: Float[Tensor, "n *event"], instead: float
+    ) -> Float[Tensor, "n *event"]:
+        lost = self.lost.view(-1, *(1 for _ in values.shape[1:]))
+        return values.masked_fill(lost, instead)
+
+
+def _finite(values: Float[Tensor, "n *event"]) -> Bool[Tensor, " n"]:
+    return values.reshape(len(values), -1).isfinite().all(1)
+
+
+def _worst(parts: tuple[Tensor, ...]) -> Float[Tensor, ""]:
+    """The largest root mean square within a row of a part, as a constant.
+
+    A mean over the rows would let many easy ones hide the error of a hard one.
+
+    Raises:
+        RunError: A part is NaN, which no smaller step changes.
+    """
+    rows = [part.detach().reshape(len(part), -1).square().mean(1).amax() for part in parts]
+    worst = torch.stack(rows).amax().sqrt()
+    if worst.isnan():
+        raise RunError(_gave_up(NOT_FINITE))
+    return worst
 
 
 @contextmanager
@@ -212,10 +297,14 @@ def explained() -> Iterator[None]:
     try:
         yield
     except AssertionError as error:
-        for words, advice in GIVING_UP.items():
+        for words in ADVICE:
             if words in str(error):
-                raise RunError(f"the ODE solver gave up, {words}: {advice}") from error
+                raise RunError(_gave_up(words)) from error
         raise
+
+
+def _gave_up(words: str) -> str:
+    return f"the ODE solver gave up, {words}: {ADVICE[words]}"
 
 
 # Its decisions depend on values: there is nothing to compile.
@@ -237,7 +326,8 @@ def _torchdiffeq(
     import torchdiffeq
 
     state = (x, *(x.new_zeros(len(x)) for _ in range(rates)))
-    times = torch.tensor([start, end], dtype=x.dtype, device=x.device)
+    # In single precision a short time would be none.
+    times = torch.tensor([start, end], dtype=torch.float64, device=x.device)
     settings = {"method": method, "options": options(times[1:]), **tolerances}
 
     def slope(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

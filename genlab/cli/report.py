@@ -72,6 +72,7 @@ def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") 
         "test/kl": OPTIMUM[likelihood],
         "test/ess": "effective share of its samples",
         "test/relative_l2/zero": "the error of u = 0",
+        "ode/error": "nats, the largest of a log-density by the solver",
     }
     if "test/nll" in metrics:
         # Said beside the likelihood, they need no row of their own.

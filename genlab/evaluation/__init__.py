@@ -5,6 +5,7 @@ from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
 from genlab.evaluation.inversion import inverse_error
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
+from genlab.evaluation.solver_error import solver_error
 from genlab.evaluation.speed import samples_per_second
 from genlab.evaluation.suite import evaluate
 from genlab.evaluation.trajectories import straightness
@@ -21,6 +22,7 @@ __all__ = [
     "mmd",
     "negative_log_likelihood",
     "samples_per_second",
+    "solver_error",
     "straightness",
     "wasserstein2",
     "weighted_samples",

@@ -18,6 +18,7 @@ from genlab.evaluation.importance import effective_sample_size, log_partition, w
 from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.inversion import bijection_of, inverse_error
 from genlab.evaluation.likelihood import bits_per_dim, kl, negative_log_likelihood
+from genlab.evaluation.solver_error import solver_error
 from genlab.evaluation.speed import samples_per_second
 from genlab.evaluation.trajectories import straightness
 from genlab.evaluation.wasserstein import wasserstein2
@@ -64,7 +65,9 @@ def evaluate(
     - Of images with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
       with them (`sample_quality`); where small ones are given, ``test/psnr``, ``test/consistency``
       (`restoration`).
-    - ``ode/straightness``: for continuous flows, 0 where all ways are straight.
+    - ``ode/straightness``: for continuous flows, 0 where all ways are straight, and ``ode/error``:
+      the largest error of an exact log-density by the solver, in nats, on a hundred test rows, or
+      else true samples.
     - ``model/parameters``, ``time/samples_per_second``, and the model's own diagnostics.
 
     True samples are fresh ones of the target. Where it has none, or the model is conditional, they
@@ -150,6 +153,9 @@ def evaluate(
     if isinstance(model, ContinuousFlow):
         metrics["ode/straightness"] = straightness(model, row, generator=for_ways)
     metrics |= model.diagnostics()
+    judged = test if test is not None or places is None else Batch(places, context)
+    if isinstance(model, ContinuousFlow) and model.likelihood == "exact" and judged is not None:
+        metrics["ode/error"] = solver_error(model, judged, batch_size=batch_size)
     metrics["time/samples_per_second"] = samples_per_second(
         model, row, generator=for_speed, batch_size=batch_size
     )

@@ -167,6 +167,55 @@ def test_the_stretches_make_up_the_whole():
     torch.testing.assert_close(back, ode.generate(z))
 
 
+@pytest.mark.parametrize("gradient", ["backprop", "adjoint"])
+@pytest.mark.parametrize("solver", [FINE, FixedStepSolver(method="rk4", steps=4)], ids=type)
+def test_over_no_time_it_is_the_identity(solver, gradient):
+    whole = make(disturbed(), solver=solver, evaluation=solver, gradient=gradient)
+    x = torch.randn(6, 2, dtype=torch.float64)
+    zeros = torch.zeros(6, dtype=torch.float64)
+    for ode in (whole.between(0.4, 0.4), whole.between(1.0, 1.0).between(1.0, 1.0)):
+        for part in (ode, *ode.steps()):
+            for mapped, log_det in (part(x), part.inverse(x)):
+                assert torch.equal(mapped, x)
+                assert torch.equal(log_det, zeros)
+            assert torch.equal(part.generate(x), x)
+        z, _, costs = ode.forward_with_costs(x, jacobian=True)
+        assert torch.equal(z, x)
+        assert torch.equal(costs.kinetic, zeros)
+        assert ode.evaluations() == dict.fromkeys(ode.evaluations(), 0)
+
+
+def test_the_log_determinant_of_a_row_is_its_own():
+    """A row far out, alone and among others, against a solve at a tolerance 1e5 times finer."""
+    velocity = disturbed(RESIDUAL)
+    ode, fine = (
+        make(velocity, evaluation=AdaptiveSolver(method="dopri5", rtol=tolerance, atol=tolerance))
+        for tolerance in (1e-5, 1e-10)
+    )
+    x = torch.randn(10_000, 2, dtype=torch.float64) / 10
+    x[-1] = torch.tensor([-2.0, 3.0])
+    with torch.no_grad():
+        truth = fine.eval()(x[-1:])[1]
+        for n in (1, 10, 10_000):
+            torch.testing.assert_close(ode.eval()(x[-n:])[1][-1:], truth, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("divergence", ["exact", "rademacher"])
+def test_a_context_that_is_not_finite_spoils_no_other_row(divergence):
+    ode = make(disturbed(context_dim=3), divergence=divergence)
+    x, context = torch.randn(5, 2).double(), torch.randn(5, 3).double()
+    torch.manual_seed(0)
+    z, log_det = ode(x, context)
+    context[2, 1] = torch.nan
+    torch.manual_seed(0)
+    found, log_dets = ode(x, context)
+    rest = [0, 1, 3, 4]
+    torch.testing.assert_close(found[rest], z[rest], atol=1e-7, rtol=0)
+    torch.testing.assert_close(log_dets[rest], log_det[rest], atol=1e-7, rtol=0)
+    assert found[2].isnan().all()
+    assert log_dets[2].isnan()
+
+
 def test_the_training_solver_trains_and_the_other_one_evaluates():
     euler = FixedStepSolver(method="euler", steps=2)
     ode = make(disturbed(), solver=euler)

@@ -92,7 +92,8 @@ def test_neither_a_solve_nor_its_adjoint_steps_beyond_the_ends(span):
     ("field", "message"),
     [
         (lambda t, x: (x.square() * 1e3,), r"underflow in dt.*too steep.*solver=rk4"),
-        (lambda t, x: (x * math.nan,), r"underflow in dt|non-finite"),
+        (lambda t, x: (torch.where(t > 0.5, math.nan, 1.0) * x,), r"non-finite.*optimizer\.lr"),
+        (lambda t, x: (torch.where(t > 0.5, math.inf, 1.0) * x,), r"non-finite.*optimizer\.lr"),
     ],
 )
 def test_a_solver_that_gives_up_says_what_to_change(field, message, gradient):
@@ -100,6 +101,79 @@ def test_a_solver_that_gives_up_says_what_to_change(field, message, gradient):
     adjoint = [] if gradient == "adjoint" else None
     with pytest.raises(RunError, match=f"(?s){message}"):
         solver.solve(field, torch.ones(3, 2), start=0.0, end=1.0, rates=0, adjoint=adjoint)
+
+
+def swing(t, x):
+    """``a' = 0, y' = a cos(at)``, so that ``y(t) = y(0) + sin(at)``: the harder, the larger a."""
+    a = x[:, 0]
+    rate = a * torch.cos(a * t)
+    return torch.stack((0 * a, rate), 1), rate
+
+
+@pytest.mark.parametrize("method", ["dopri5", "dopri8"])
+def test_a_hard_row_is_as_exact_among_many_easy_ones_as_alone(method):
+    solver = AdaptiveSolver(method=method, rtol=1e-6, atol=1e-6)
+    hard, found = torch.tensor([30.0, 0.5], dtype=torch.float64), []
+    for n in (1, 10, 10_000):
+        x = torch.stack((torch.ones(n), torch.linspace(-1, 1, n)), 1).double()
+        x[-1] = hard
+        end, integral = solver.solve(swing, x, start=0.0, end=1.0, rates=1)
+        found.append(torch.stack((end[-1, 1] - 0.5, integral[-1])))
+    for one in found:
+        torch.testing.assert_close(one, found[0], atol=1e-12, rtol=0)
+        torch.testing.assert_close(one, hard[0].sin().expand(2), atol=1e-5, rtol=0)
+
+
+SOLVERS = {
+    "fixed": FixedStepSolver(method="rk4", steps=20),
+    "adaptive": AdaptiveSolver(method="dopri5", rtol=1e-6, atol=1e-6),
+}
+
+
+@pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
+def test_a_row_that_is_not_finite_spoils_no_other(solver):
+    x = torch.randn(5, 2, dtype=torch.float64)
+    whole = solver.solve(linear, x, start=0.0, end=1.0, rates=1)
+    x[1], x[3, 0] = math.nan, math.inf
+    broken = solver.solve(linear, x, start=0.0, end=1.0, rates=1)
+    for parts in zip(broken, whole, strict=True):
+        torch.testing.assert_close(*(part[[0, 2, 4]] for part in parts), atol=1e-5, rtol=0)
+    assert not broken[0][[1, 3]].isfinite().any(1).any()
+
+    def uneven(t, x):
+        """No velocity for one row."""
+        return (torch.tensor([[1.0], [math.nan], [1.0]]).to(x) * x,)
+
+    (found,) = solver.solve(uneven, torch.ones(3, 2).double(), start=1.0, end=0.0, rates=0)
+    torch.testing.assert_close(
+        found[[0, 2]], torch.full((2, 2), math.exp(-1)).double(), atol=1e-6, rtol=0
+    )
+    assert found[1].isnan().all()
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "adjoint"])
+@pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
+def test_over_no_time_nothing_moves(solver, gradient):
+    def never(t, x):
+        raise AssertionError("there is nothing to follow")
+
+    adjoint = [] if gradient == "adjoint" else None
+    x = torch.randn(4, 2, requires_grad=True)
+    end, first, second = solver.solve(never, x, start=0.3, end=0.3, rates=2, adjoint=adjoint)
+    assert torch.equal(end, x)
+    assert torch.equal(first, torch.zeros(4))
+    assert torch.equal(second, torch.zeros(4))
+    end.sum().backward()
+    assert torch.equal(x.grad, torch.ones(4, 2))
+    # In single precision these are the same time.
+    for start, end in ((0.3, 0.3 + 1e-10), (0.3 + 1e-10, 0.3)):
+        moved, _ = solver.solve(linear, x, start=start, end=end, rates=1, adjoint=adjoint)
+        torch.testing.assert_close(moved, x)
+
+
+def test_a_finer_solver_is_at_least_ten_times_as_exact():
+    for solver in (FixedStepSolver(method="euler", steps=20), SOLVERS["adaptive"]):
+        assert error(solver.finer(), 0.0, 1.0) < 0.11 * error(solver, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("method", ["euler", "midpoint", "rk4"])

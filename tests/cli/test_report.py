@@ -93,6 +93,11 @@ def test_the_exact_constant_stands_beside_the_estimated_one() -> None:
     assert metric_rows(unknown)[0].remark == ""
 
 
+def test_the_error_of_a_solver_is_told_as_what_it_is() -> None:
+    (row,) = metric_rows({"ode/error": 3.2e-6})
+    assert row.remark == "nats, the largest of a log-density by the solver"
+
+
 def test_an_entropy_without_a_likelihood_is_a_metric_of_its_own() -> None:
     assert [row.key for row in metric_rows({"target/entropy": 1.0})] == ["target/entropy"]
 

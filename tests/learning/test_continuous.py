@@ -11,6 +11,7 @@ import torch
 from matplotlib.image import imread
 from omegaconf import OmegaConf
 from PIL import Image
+from properties import disturb, jacobian
 from small import SMALL
 
 import genlab
@@ -58,6 +59,7 @@ def test_a_whole_run_with_its_figures_and_its_animation(
     assert metrics["ode/nfe"] >= 14
     assert metrics["ode/nfe_sample"] == 8
     assert metrics["ode/straightness"] > 0
+    assert 0 < metrics["ode/error"] < 0.05
     assert metrics["test/inverse_error"] < 1
     names = {path.stem for path in run.directory.figures.glob("*.png")}
     assert names == {"density", "samples", "latent", "deformation", "paths"}
@@ -73,6 +75,20 @@ def test_a_whole_run_with_its_figures_and_its_animation(
             frames.append(torch.from_numpy(np.array(image.convert("L"))).float())
         assert len(frames) >= 40
         assert (frames[0] - frames[-1]).abs().mean() > 1, "it moves"
+
+
+@pytest.mark.parametrize("dim", [2, 5])
+def test_log_determinants_by_default_are_those_of_the_autograd_jacobian(
+    tmp_path: Path, family: tuple[str, ...], dim: int
+) -> None:
+    words = (family[0], "data=gaussian", f"data.dim={dim}", f"outputs={tmp_path}")
+    ode = experiment(*words).model.double().eval().ode
+    for scale in (0.0, 0.05):
+        disturb(ode, scale)
+        for start, move in ((torch.randn(4, dim).double(), m) for m in (ode.forward, ode.inverse)):
+            truth = torch.linalg.slogdet(jacobian(lambda x, move=move: move(x)[0], start)).logabsdet
+            found = move(start)[1]
+            torch.testing.assert_close(found, truth, atol=1e-5, rtol=0)
 
 
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, family: tuple[str, ...]) -> None:
