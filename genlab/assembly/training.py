@@ -15,12 +15,7 @@ from genlab import __version__
 from genlab.assembly.description import describe
 from genlab.assembly.numbers import finite, record_metrics
 from genlab.assembly.residual import residual_network
-from genlab.config import (
-    OPTIONAL,
-    build,
-    locate,
-    plain,
-)
+from genlab.config import OPTIONAL, build, locate, plain
 from genlab.data.preceding import precede
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest

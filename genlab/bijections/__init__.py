@@ -6,6 +6,7 @@ from genlab.bijections.alternating import AlternatingCouplings
 from genlab.bijections.autoregressive import Autoregressive
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.bounded_affine import BoundedAffine
+from genlab.bijections.by_torchdiffeq import explained
 from genlab.bijections.cdf_layer import CDFLayer
 from genlab.bijections.circular import CircularSpline
 from genlab.bijections.compose import Compose
@@ -29,7 +30,7 @@ from genlab.bijections.scalar_map import ScalarMap
 from genlab.bijections.scaled_couplings import ScaledCouplings
 from genlab.bijections.scaling import Scaling
 from genlab.bijections.shift import Shift
-from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, Solver, explained
+from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, Solver
 from genlab.bijections.spline import Spline
 from genlab.bijections.split import ChannelSplit, CheckerboardSplit, HalfSplit, WholeSplit
 from genlab.bijections.squeeze import Squeeze

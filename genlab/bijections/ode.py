@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
-from genlab.bijections.solvers import Field, Solver
+from genlab.bijections.by_torchdiffeq import Field
+from genlab.bijections.solvers import Solver
 from genlab.nn.velocity import Velocity, basis, trace
 
 __all__ = ["ODE", "Divergence", "Gradient", "PathCosts"]

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from genlab.bijections.by_torchdiffeq import Field, explained, follow, worst_row
 from genlab.bounds import Positive, PositiveInt
-from genlab.errors import RunError
 
-__all__ = ["AdaptiveSolver", "Field", "FixedStepSolver", "Solver", "explained"]
-
-Field: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
-"""``(t, x) -> (v, rates ...)``: the velocity ``[n, *event]``, and numbers ``[n]`` to integrate."""
+__all__ = ["AdaptiveSolver", "FixedStepSolver", "Solver"]
 
 MAX_STEPS = 10_000
 
@@ -28,17 +24,6 @@ MAX_STEPS = 10_000
 RESOLVED = {"dopri5": 8, "dopri8": 128, "bosh3": 8, "adaptive_heun": 8}
 # In half precision too a step is controlled.
 COARSEST = 0.05
-
-STEEP = (
-    "the velocity has become too steep to follow\ntry a larger rtol and atol of the solver, steps "
-    "of equal size (solver=rk4), a smaller optimizer.lr, or objective.kinetic=0.1"
-)
-NOT_FINITE = "non-finite values"
-ADVICE = {
-    "underflow in dt": STEEP,
-    "max_num_steps exceeded": STEEP,
-    NOT_FINITE: "on its way the velocity has become infinite or NaN\ntry a smaller optimizer.lr",
-}
 
 
 class Solver(ABC):
@@ -149,7 +134,7 @@ class FixedStepSolver(Solver):
         adjoint: Sequence[Tensor] | None,
     ) -> tuple[Tensor, ...]:
         if adjoint is not None:
-            result: tuple[Tensor, ...] = _torchdiffeq(
+            result: tuple[Tensor, ...] = follow(
                 field,
                 x,
                 start,
@@ -217,7 +202,7 @@ class AdaptiveSolver(Solver):
         finest = min(RESOLVED[self.method] * torch.finfo(x.dtype).eps, COARSEST)
         followed = _Followed(field, x)
         with explained():
-            result = _torchdiffeq(
+            result = follow(
                 followed.slopes,
                 followed.start,
                 start,
@@ -228,7 +213,7 @@ class AdaptiveSolver(Solver):
                 rtol=max(self.rtol, finest),
                 atol=max(self.atol, finest),
                 # A step must end at the end: what is interpolated would be less exact.
-                options=lambda end: {"max_num_steps": MAX_STEPS, "step_t": end, "norm": _worst},
+                options=lambda end: {"max_num_steps": MAX_STEPS, "step_t": end, "norm": worst_row},
             )
         return tuple(followed.without_lost(part, math.nan) for part in result)
 
@@ -270,85 +255,6 @@ class _Followed:
 
 def _finite(values: Float[Tensor, "n *event"]) -> Bool[Tensor, " n"]:
     return values.reshape(len(values), -1).isfinite().all(1)
-
-
-def _worst(parts: tuple[Tensor, ...]) -> Float[Tensor, ""]:
-    """The largest root mean square within a row of a part, as a constant.
-
-    A mean over the rows would let many easy ones hide the error of a hard one.
-
-    Raises:
-        RunError: A part is NaN, which no smaller step changes.
-    """
-    rows = [part.detach().reshape(len(part), -1).square().mean(1).amax() for part in parts]
-    worst = torch.stack(rows).amax().sqrt()
-    if worst.isnan():
-        raise RunError(_gave_up(NOT_FINITE))
-    return worst
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Say what to change where torchdiffeq gives up, also in the gradient by the adjoint ODE.
-
-    Raises:
-        RunError: In place of torchdiffeq's assertion.
-    """
-    try:
-        yield
-    except AssertionError as error:
-        for words in ADVICE:
-            if words in str(error):
-                raise RunError(_gave_up(words)) from error
-        raise
-
-
-def _gave_up(words: str) -> str:
-    return f"the ODE solver gave up, {words}: {ADVICE[words]}"
-
-
-# Its decisions depend on values: there is nothing to compile.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def _torchdiffeq(
-    field: Field,
-    x: Tensor,
-    start: float,
-    end: float,
-    rates: int,
-    adjoint: Sequence[Tensor] | None,
-    *,
-    method: str,
-    options: Callable[[Tensor], dict[str, Any]],
-    **tolerances: float,
-) -> tuple[Tensor, ...]:
-    """Solve by torchdiffeq; ``options`` gives the method's own for the time that it ends at."""
-    # Its import takes long: only who needs it waits.
-    import torchdiffeq
-
-    state = (x, *(x.new_zeros(len(x)) for _ in range(rates)))
-    # In single precision a short time would be none.
-    times = torch.tensor([start, end], dtype=torch.float64, device=x.device)
-    settings = {"method": method, "options": options(times[1:]), **tolerances}
-
-    def slope(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return field(t, state[0])
-
-    if adjoint is None:
-        path = torchdiffeq.odeint(slope, state, times, **settings)
-    else:
-        # It solves backward in the time that it solved forward in, which is -t where t falls.
-        first = times[:1] if start < end else -times[:1]
-        # The integrals that become the parameters' gradients need no control of their error
-        # (Kidger, Chen, Lyons, "Hey, that's not an ODE", 2021).
-        path = torchdiffeq.odeint_adjoint(
-            slope,
-            state,
-            times,
-            adjoint_params=adjoint,
-            adjoint_options={**options(first), "norm": "seminorm"},
-            **settings,
-        )
-    return tuple(part[-1] for part in path)
 
 
 def _combine(x: Tensor, slopes: Sequence[Tensor], weights: Sequence[float], h: float) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from genlab.batch import Batch
-from genlab.bijections.solvers import explained
+from genlab.bijections.by_torchdiffeq import explained
 from genlab.bounds import NonNegative, PositiveInt
 from genlab.densities.density import Density
 from genlab.errors import UserError

@@ -1,0 +1,109 @@
+"""torchdiffeq, as solvers here use it: the error of the worst row, and advice where it gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.errors import RunError
+
+__all__ = ["Field", "explained", "follow", "worst_row"]
+
+Field: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+"""``(t, x) -> (v, rates ...)``: the velocity ``[n, *event]``, and numbers ``[n]`` to integrate."""
+
+STEEP = (
+    "the velocity has become too steep to follow\ntry a larger rtol and atol of the solver, steps "
+    "of equal size (solver=rk4), a smaller optimizer.lr, or objective.kinetic=0.1"
+)
+NOT_FINITE = "non-finite values"
+ADVICE = {
+    "underflow in dt": STEEP,
+    "max_num_steps exceeded": STEEP,
+    NOT_FINITE: "on its way the velocity has become infinite or NaN\ntry a smaller optimizer.lr",
+}
+
+
+# Its decisions depend on values: there is nothing to compile.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def follow(
+    field: Field,
+    x: Tensor,
+    start: float,
+    end: float,
+    rates: int,
+    adjoint: Sequence[Tensor] | None,
+    *,
+    method: str,
+    options: Callable[[Tensor], dict[str, Any]],
+    **tolerances: float,
+) -> tuple[Tensor, ...]:
+    """Solve by torchdiffeq; ``options`` gives the method's own for the time that it ends at."""
+    # Its import takes long: only who needs it waits.
+    import torchdiffeq
+
+    state = (x, *(x.new_zeros(len(x)) for _ in range(rates)))
+    # In single precision a short time would be none; MPS has no other.
+    precise = x.dtype if x.device.type == "mps" else torch.float64
+    times = torch.tensor([start, end], dtype=precise, device=x.device)
+    settings = {"method": method, "options": options(times[1:]), **tolerances}
+
+    def slope(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return field(t, state[0])
+
+    if adjoint is None:
+        path = torchdiffeq.odeint(slope, state, times, **settings)
+    else:
+        # It solves backward in the time that it solved forward in, which is -t where t falls.
+        first = times[:1] if start < end else -times[:1]
+        # The integrals that become the parameters' gradients need no control of their error
+        # (Kidger, Chen, Lyons, "Hey, that's not an ODE", 2021).
+        path = torchdiffeq.odeint_adjoint(
+            slope,
+            state,
+            times,
+            adjoint_params=adjoint,
+            adjoint_options={**options(first), "norm": "seminorm"},
+            **settings,
+        )
+    return tuple(part[-1] for part in path)
+
+
+def worst_row(parts: tuple[Tensor, ...]) -> Float[Tensor, ""]:
+    """The largest root mean square within a row of a part, as a constant.
+
+    A mean over the rows would let many easy ones hide the error of a hard one.
+
+    Raises:
+        RunError: A part is NaN, which no smaller step changes.
+    """
+    rows = [part.detach().reshape(len(part), -1).square().mean(1).amax() for part in parts]
+    worst = torch.stack(rows).amax().sqrt()
+    if worst.isnan():
+        raise RunError(_gave_up(NOT_FINITE))
+    return worst
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what to change where torchdiffeq gives up, also in the gradient by the adjoint ODE.
+
+    Raises:
+        RunError: In place of torchdiffeq's assertion.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        for words in ADVICE:
+            if words in str(error):
+                raise RunError(_gave_up(words)) from error
+        raise
+
+
+def _gave_up(words: str) -> str:
+    return f"the ODE solver gave up, {words}: {ADVICE[words]}"
