@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from omegaconf import DictConfig
 
 from genlab.config import build, read_config
@@ -11,6 +13,8 @@ from genlab.pinn import Network
 from genlab.runs.find import resolve
 
 __all__ = ["residual_network"]
+
+log = logging.getLogger(__name__)
 
 
 def residual_network(config: DictConfig) -> Network:
@@ -25,7 +29,10 @@ def residual_network(config: DictConfig) -> Network:
     """
     run = config.data.run
     if run is None:
-        return _build(config)
+        network = _build(config)
+        remarks = "".join(f"; {remark}" for remark in network.remarks)
+        log.info("training a network for its residual%s", remarks)
+        return network
     directory = resolve(run)
     solved = read_config(directory)
     if solved.command != "solve":
