@@ -86,6 +86,10 @@ class Chunk(NamedTuple):
     batch: Batch
     steps: int
 
+    def cast(self, device: torch.device, dtype: torch.dtype) -> Chunk:
+        """The same steps on a device, what is no label in a type."""
+        return Chunk(self.batch.cast(device, dtype), self.steps)
+
     def batches(self) -> Iterator[Batch]:
         """The batch of each step."""
         return self.batch.split(len(self.batch.x) // self.steps)

@@ -178,6 +178,26 @@ def test_random_losses_go_on_with_the_same_numbers(
         assert_same(run.directory, whole.directory)
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_in_other_precisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    for name in ("_evaluate", "figures"):
+        monkeypatch.setattr(Experiment, name, lambda _: {})
+    whole, part = (
+        start(tmp_path / name, f"trainer.precision={precision}") for name in ("whole", "part")
+    )
+    whole.fit()
+    with pytest.raises(Interrupted):
+        part.fit(callbacks=[Signal(signal.SIGINT, 33)])
+    assert part.directory is not None
+    assert whole.directory is not None
+    resume(part.directory)
+    assert_same(part.directory, whole.directory)
+    (floating,) = {value.dtype for value in weights(whole.directory) if value.ndim}
+    assert floating == (torch.float64 if precision == "64-true" else torch.float32)
+
+
 def test_patience_counts_across_a_kill_and_can_be_raised(tmp_path: Path) -> None:
     settings = ("optimizer.lr=0.0", "trainer.patience=2", "trainer.val_every=10")
     child = os.fork()

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.assembly.training import Experiment
@@ -25,8 +24,6 @@ from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
 __all__ = ["Replica", "Replicas", "alone"]
-
-DTYPES = {"32-true": torch.float32, "64-true": torch.float64}
 
 
 def alone(config: DictConfig) -> Iterator[DictConfig]:
@@ -87,7 +84,7 @@ class Replicas:
                 [replica.member for replica in self.runs],
                 interruption,
                 device=device_of(first.settings.accelerator),
-                dtype=DTYPES[first.settings.precision],
+                dtype=first.settings.dtype,
             )
             for replica in self.runs:
                 replica.conclude()
@@ -191,10 +188,9 @@ def _check_settings(settings: TrainerSettings) -> None:
     replicas = f"trainer.replicas={settings.replicas}"
     if settings.strategy != "auto" or settings.devices != 1 or settings.num_nodes != 1:
         raise UserError(f"{replicas}: replicas share one device; use trainer=default")
-    if settings.precision not in DTYPES:
+    if settings.precision == "bf16-mixed":
         raise UserError(
-            f"trainer.precision={settings.precision}: not with {replicas}; "
-            f"choose from: {', '.join(DTYPES)}"
+            f"trainer.precision=bf16-mixed: not with {replicas}; choose from: 32-true, 64-true"
         )
     if settings.compile:
         raise UserError(f"trainer.compile=true: not with {replicas}; use trainer.compile=false")

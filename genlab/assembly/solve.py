@@ -62,6 +62,11 @@ class Solve(Experiment):
                 f"trainer.devices={config.trainer.devices}: a solve runs on one device; use "
                 "trainer.devices=1"
             )
+        if config.trainer.precision == "bf16-mixed":
+            raise UserError(
+                "trainer.precision=bf16-mixed: a solve takes second derivatives of its network, of "
+                "which bfloat16 leaves two digits; use trainer.precision=32-true"
+            )
         self.problem = build(config, "problem")
         self.data = build(config, "data")
         # First, so that it starts the same whatever chooses its points.

@@ -317,6 +317,7 @@ class Experiment:
         except GenlabError as error:
             reason = str(error).removeprefix(f"{run}: ")
             raise UserError(f"trainer.warm_start={run}: {reason}") from error
+        self.module.to(self.settings.dtype)
 
     def _place(self) -> None:
         # The target stays where the generators of the data are, on the CPU.

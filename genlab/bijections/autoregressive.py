@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.coupling import log_det_of
 from genlab.bijections.scalar_map import ScalarMap
+from genlab.nn.precision import output_of
 
 __all__ = ["Autoregressive"]
 
@@ -52,7 +53,7 @@ class Autoregressive(Bijection):
     def forward(
         self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
-        output: Tensor = self.network(x, context)
+        output = output_of(self.network, x, context)
         parameters = output.view(len(x), self.scalar_map.n_parameters, x.shape[1])
         z, log_derivative = self.scalar_map(x, parameters)
         return z, log_det_of(x, [log_derivative])
@@ -64,7 +65,7 @@ class Autoregressive(Bijection):
         x, log_derivatives = torch.zeros_like(z), []
         for i in self.order:
             g = cast(ScalarMap, self.of_one[i])
-            parameters = network.one(x, context, i)[:, : g.n_parameters, None]
+            parameters = output_of(network.one, x, context, i)[:, : g.n_parameters, None]
             x_i, log_derivative = g.inverse(z[:, i : i + 1], parameters)
             x = torch.cat((x[:, :i], x_i, x[:, i + 1 :]), dim=1)
             log_derivatives.append(log_derivative)

@@ -7,7 +7,11 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from genlab.nn.precision import full_precision
+
 __all__ = ["Bijection"]
+
+MAPS = ("forward", "inverse", "generate", "encode", "initialise")
 
 
 class Bijection(nn.Module, ABC):
@@ -16,7 +20,15 @@ class Bijection(nn.Module, ABC):
     `forward` runs from data to latent, the direction that a likelihood needs; `inverse` generates.
     Both return the image and the log-determinant of the map that was called, shape ``[n]``.
     A context is a matrix of ``n`` rows, already encoded, or None.
+
+    Whatever ``torch.autocast`` asks for, a bijection computes in the type of its input: only the
+    networks follow it that a subclass calls by `genlab.nn.output_of`.
     """
+
+    def __init_subclass__(cls) -> None:
+        for name in MAPS:
+            if name in cls.__dict__:
+                setattr(cls, name, full_precision(cls.__dict__[name]))
 
     @abstractmethod
     def forward(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.bijections.split import HalfSplit
+from genlab.nn.precision import output_of
 
 __all__ = ["Coupling", "log_det_of"]
 
@@ -55,7 +56,7 @@ class Coupling(Bijection):
         context: Tensor | None,
     ) -> Float[Tensor, "n P b *pixels"]:
         """The scalar map's parameters for the mapped half, from the half that passes."""
-        output: Tensor = self.conditioner(x_a, context)
+        output = output_of(self.conditioner, x_a, context)
         return output.view(len(x_b), self.scalar_map.n_parameters, *x_b.shape[1:])
 
 

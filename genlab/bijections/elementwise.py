@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.coupling import log_det_of
 from genlab.bijections.scalar_map import ScalarMap
+from genlab.nn.precision import output_of
 
 __all__ = ["Elementwise"]
 
@@ -45,5 +46,6 @@ class Elementwise(Bijection):
     def _values(self, x: Tensor, context: Tensor | None) -> Float[Tensor, "n P d"]:
         if self.network is None:
             return self.constants.expand(len(x), -1, -1)
-        output: Tensor = self.network(context)
+        assert context is not None
+        output = output_of(self.network, context)
         return output.view(len(x), self.scalar_map.n_parameters, x.shape[1])

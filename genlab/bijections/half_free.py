@@ -12,6 +12,7 @@ from genlab.bijections.bijection import Bijection
 from genlab.bijections.coupling import log_det_of
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.bijections.split import HalfSplit
+from genlab.nn.precision import output_of
 
 __all__ = ["HalfFreeCoupling"]
 
@@ -64,7 +65,7 @@ class HalfFreeCoupling(Bijection):
     def _conditioned(
         self, x_a: Float[Tensor, "n a"], context: Tensor | None
     ) -> Float[Tensor, "P n b"]:
-        output: Tensor = self.conditioner(x_a, context)
+        output = output_of(self.conditioner, x_a, context)
         return output.view(len(x_a), self.scalar_map.n_parameters, self.split.active).transpose(
             0, 1
         )

@@ -56,6 +56,8 @@ class ODE(Bijection):
     ``e' (dv/dx) e`` with one probe e for the whole of a solve, so that the integrand is smooth
     (Grathwohl et al., "FFJORD", 2019, section 3.1); torch's global generator draws it.
 
+    No autocast rounds the velocity: an adaptive solver would take the rounding for steepness.
+
     Args:
         velocity: The field.
         solver: Follows it in training, and to generate: what is trained is what samples.

@@ -60,6 +60,8 @@ class ResidualBlocks(Bijection):
     function, ``dx = (I + J)^{-1} (dz - dg)``, whatever the solver did. It always goes by converged
     norms; `forward` does so in evaluation, and in training by norms that may lag a step behind.
 
+    No autocast rounds its network: a rounded one is no contraction, and has no inverse.
+
     An estimated log-determinant draws its probes from torch's global generator in training. In
     evaluation it draws them from a generator that the samples themselves seed: the same samples
     give the same numbers, and other batches other probes.

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from genlab.nn.precision import full_precision
+
 __all__ = ["Spline"]
 
 
@@ -104,11 +106,11 @@ class Spline(nn.Module):
         d = F.softplus(slopes.gather(0, ends), beta=self.sharpness) + self.min_slope
         return low, high - low, d
 
+    @full_precision
     def _knots(self, logits: Float[Tensor, "bins 2 *shape"]) -> Float[Tensor, "knots 2 *shape"]:
         # Half precision would merge neighbouring knots.
-        with torch.autocast(logits.device.type, enabled=False):
-            shares = torch.softmax(logits.flatten(1).to(self.sums.dtype), 0)
-            knots = torch.addmm(self.lowest, self.sums, shares, beta=self.unit, alpha=self.free)
+        shares = torch.softmax(logits.flatten(1).to(self.sums.dtype), 0)
+        knots = torch.addmm(self.lowest, self.sums, shares, beta=self.unit, alpha=self.free)
         return knots.view(self.bins + 1, *logits.shape[1:])
 
     def extra_repr(self) -> str:

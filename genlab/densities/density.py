@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
 from genlab.nn.context import ContextEncoder
+from genlab.nn.precision import full_precision
 
 __all__ = ["Density", "Likelihood"]
 
@@ -22,7 +23,8 @@ class Density(nn.Module, ABC):
     """A density ``p(x | c)`` on arrays of shape ``event_shape``, in data units.
 
     Subclasses implement `_log_prob` and `_sample`. The public `log_prob` and `sample` enforce the
-    shape contract once, broadcast a single context row, and encode labels.
+    shape contract once, broadcast a single context row, and encode labels. Under ``torch.autocast``
+    they compute in the type of ``x``, the density's own, and only networks follow it.
 
     Args:
         event_shape: Shape of one sample.
@@ -83,6 +85,7 @@ class Density(nn.Module, ABC):
         x = self._sample(n, context, generator)
         return x, self._log_prob(x, context)
 
+    @full_precision
     def log_prob(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
     ) -> Float[Tensor, " n"]:
@@ -127,6 +130,7 @@ class Density(nn.Module, ABC):
         x, log_det = self.preprocessing(x)
         return x, rows, log_det
 
+    @full_precision
     def sample(
         self,
         n: int,
@@ -147,6 +151,7 @@ class Density(nn.Module, ABC):
         x = self._sample(n, self.context_encoder(context, n, self.dtype), generator)
         return x if self.preprocessing is None else self.preprocessing.generate(x)
 
+    @full_precision
     def sample_with_log_prob(
         self,
         n: int,
@@ -171,6 +176,7 @@ class Density(nn.Module, ABC):
         x, log_det = self.preprocessing.inverse(x)
         return x, log_p - log_det
 
+    @full_precision
     @torch.no_grad()
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None

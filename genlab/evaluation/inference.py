@@ -12,6 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from genlab.densities.density import Density
+from genlab.nn.precision import unrounded
 
 __all__ = [
     "BATCH_SIZE",
@@ -50,7 +51,7 @@ def inference(model: nn.Module, generator: torch.Generator | None = None) -> Ite
 
     A likelihood that is an estimate draws its probes from torch's global generator. Here it draws
     from a copy, seeded by ``generator``: the numbers repeat, and the caller's state is untouched.
-    On leaving, every submodule is back in its own mode.
+    On leaving, every submodule is back in its own mode. No autocast rounds what is measured.
 
     Args:
         model: The model to evaluate.
@@ -58,7 +59,7 @@ def inference(model: nn.Module, generator: torch.Generator | None = None) -> Ite
     """
     seed = 0 if generator is None else spawn(generator).initial_seed()
     modes = [(module, module.training) for module in model.modules()]
-    with torch.no_grad(), private_randomness(device_of(model), seed):
+    with torch.no_grad(), unrounded(), private_randomness(device_of(model), seed):
         model.eval()
         try:
             yield

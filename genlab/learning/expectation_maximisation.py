@@ -54,8 +54,6 @@ class ExpectationMaximisation(Learner):
                 raise UserError(
                     f"trainer.{key}={value}: EM takes no gradient steps; model.fit=gradient does"
                 )
-        if settings.precision not in ("32-true", "64-true"):
-            raise UserError(f"trainer.precision={settings.precision}: EM needs 32-true or 64-true")
         self._state: dict[str, Any] | None = None
 
     def initialise(self, rows: Batch) -> None:

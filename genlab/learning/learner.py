@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from genlab.batch import Batch
+from genlab.batch import Batch, Chunk
 from genlab.evaluation.inference import inference
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
+from genlab.nn.precision import full_precision
 
 __all__ = ["Learner"]
 
@@ -71,6 +72,8 @@ class Learner(pl.LightningModule):
         self._validating = ExitStack()
         self._rng: dict[str, Any] | None = None
         self._validation: list[tuple[float, dict[str, Tensor]]] = []
+        # Before anything starts from data, whose digits the buffers are to keep.
+        self.to(settings.dtype)
 
     def start(self, rows: Batch) -> None:
         """Give the model what starts from data, before the first step; its time counts.
@@ -78,6 +81,7 @@ class Learner(pl.LightningModule):
         Raises:
             UserError: The rows are no numbers.
         """
+        rows = rows.cast(rows.x.device, self.settings.dtype)
         rows.refuse_unusable()
         began = time.monotonic()
         self.initialise(rows)
@@ -124,9 +128,12 @@ class Learner(pl.LightningModule):
         """Whether a validation follows the step that was taken last."""
         return self.trainer.should_stop or self.step % self.settings.val_every == 0
 
+    @full_precision
     def training_step(self, chunk: Any, index: int) -> None:
         alone = self.trainer.world_size == 1
         losses = []
+        if isinstance(chunk, Chunk):
+            chunk = chunk.cast(self.device, self.settings.dtype)
         for batch in chunk.batches():
             losses.append(self.update(batch))
             self.step += 1
@@ -173,6 +180,7 @@ class Learner(pl.LightningModule):
         self._validating.close()
 
     def validation_step(self, batch: Batch, index: int) -> None:
+        batch = batch.cast(self.device, self.settings.dtype)
         mass = len(batch.x) if batch.weight is None else float(batch.weight.sum())
         # Draws of an estimate repeat from one validation to the next, and are none of the
         # training's: a run that is stopped here goes on as if it had not been.

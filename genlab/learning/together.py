@@ -58,7 +58,7 @@ class Member:
         """The rows from the learner's step on, on its device."""
         chunk = next(iter(self.data.train_dataloader()))
         assert isinstance(chunk, Chunk)
-        return Chunk(chunk.batch.cast(self.learner.device, self.learner.model.dtype), chunk.steps)
+        return chunk.cast(self.learner.device, self.learner.model.dtype)
 
     def validate(self) -> None:
         """Validate, and let the callbacks know."""

@@ -45,7 +45,9 @@ def make_trainer(
             devices=settings.devices,
             num_nodes=settings.num_nodes,
             strategy=settings.strategy,
-            precision=settings.precision,
+            # Learners are of double precision by themselves: Lightning would change the type that
+            # torch makes numbers of, and so the random ones that data are made of.
+            precision="bf16-mixed" if settings.precision == "bf16-mixed" else "32-true",
             deterministic=settings.deterministic,
             max_epochs=-1,
             check_val_every_n_epoch=1,

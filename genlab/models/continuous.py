@@ -9,6 +9,7 @@ from genlab.bijections.compose import Compose
 from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
 from genlab.bijections.solvers import Solver
 from genlab.models.flow import Flow
+from genlab.nn.precision import full_precision
 from genlab.nn.velocity import Velocity
 
 __all__ = ["ContinuousFlow"]
@@ -69,6 +70,7 @@ class ContinuousFlow(Flow):
         assert isinstance(ode, ODE)
         return ode
 
+    @full_precision
     def log_prob_and_costs(
         self,
         x: Float[Tensor, "n *event"],

@@ -18,6 +18,7 @@ from genlab.models.posterior import Covariance, Posterior, n_parameters
 from genlab.nn.conv import ConvDecoder, ConvEncoder
 from genlab.nn.dense import DenseDecoder, DenseEncoder
 from genlab.nn.mlp import Activation
+from genlab.nn.precision import full_precision, output_of
 
 __all__ = ["VAE", "BoundTerms"]
 
@@ -124,6 +125,7 @@ class VAE(Density):
             context_dim=self.context_encoder.dim,
         )
 
+    @full_precision
     def encode(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
     ) -> Posterior:
@@ -131,14 +133,16 @@ class VAE(Density):
         x, rows, _ = self.prepare(x, context)
         return self._posterior(x, rows)
 
+    @full_precision
     def decode(
         self, z: Float[Tensor, "n l"], context: Shaped[Tensor, "..."] | None = None
     ) -> Float[Tensor, "n *event"]:
         """The mean of ``p(x | z, c)``, in data units."""
         rows = self.context_encoder(context, len(z), self.dtype)
-        x = self.observation.mean(self.decoder(z.to(self.dtype), rows))
+        x = self.observation.mean(output_of(self.decoder, z.to(self.dtype), rows))
         return x if self.preprocessing is None else self.preprocessing.generate(x)
 
+    @full_precision
     def observe(
         self,
         z: Float[Tensor, "n l"],
@@ -148,7 +152,7 @@ class VAE(Density):
     ) -> Float[Tensor, "n *event"]:
         """A draw of ``p(x | z, c)`` for each z, in data units."""
         rows = self.context_encoder(context, len(z), self.dtype)
-        x = self.observation.sample(self.decoder(z.to(self.dtype), rows), generator)
+        x = self.observation.sample(output_of(self.decoder, z.to(self.dtype), rows), generator)
         return x if self.preprocessing is None else self.preprocessing.generate(x)
 
     def reconstruct(
@@ -157,6 +161,7 @@ class VAE(Density):
         """The code of x, decoded."""
         return self.decode(self.encode(x, context).mean, context)
 
+    @full_precision
     def bound_terms(
         self,
         x: Float[Tensor, "n *event"],
@@ -198,7 +203,7 @@ class VAE(Density):
         z = torch.randn(
             (n, self.latent_dim), dtype=self.dtype, device=self.device, generator=generator
         )
-        return self.observation.sample(self.decoder(z, context), generator)
+        return self.observation.sample(output_of(self.decoder, z, context), generator)
 
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
@@ -208,7 +213,7 @@ class VAE(Density):
     def _posterior(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Posterior:
-        return Posterior.from_parameters(self.encoder(x, context), self.latent_dim)
+        return Posterior.from_parameters(output_of(self.encoder, x, context), self.latent_dim)
 
     def _log_likelihood(
         self,
@@ -218,7 +223,7 @@ class VAE(Density):
     ) -> Float[Tensor, "k n"]:
         if context is not None:
             context = context.expand(len(z), -1, -1).flatten(0, 1)
-        parameters = self.decoder(z.flatten(0, 1).to(x.dtype), context)
+        parameters = output_of(self.decoder, z.flatten(0, 1).to(x.dtype), context)
         return self.observation.log_prob(x, parameters.unflatten(0, z.shape[:2]))
 
     def _chunk(self, n: int) -> int:

@@ -11,6 +11,7 @@ from genlab.nn.lipschitz_conv import LipschitzConv2d
 from genlab.nn.lipschitz_network import LipschitzConvNet, LipschitzMLP, LipschitzNetwork
 from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation
+from genlab.nn.precision import full_precision, output_of, unrounded
 from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.smooth import SmoothActivation
 from genlab.nn.soft_clamp import soft_clamp
@@ -39,6 +40,9 @@ __all__ = [
     "UNet",
     "Velocity",
     "VelocityFactory",
+    "full_precision",
+    "output_of",
     "soft_clamp",
+    "unrounded",
     "wrap",
 ]

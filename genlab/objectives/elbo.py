@@ -74,4 +74,4 @@ def kl_by_dimension(
     """Mean divergence of each latent coordinate over a batch, in nats."""
     if weight is None:
         return terms.kl.mean(0)
-    return weight @ terms.kl / weight.sum()
+    return (weight[:, None] * terms.kl).sum(0) / weight.sum()

@@ -9,12 +9,14 @@ from torch import Tensor
 from genlab.batch import Batch, weighted_mean
 from genlab.models.flow_matching import FlowMatching
 from genlab.models.guidance import marked
+from genlab.nn.precision import full_precision, output_of
 from genlab.objectives.couplings import Coupling
 from genlab.paths.times import Times
 
 __all__ = ["flow_matching_loss"]
 
 
+@full_precision
 def flow_matching_loss(
     model: FlowMatching,
     batch: Batch,
@@ -47,6 +49,6 @@ def flow_matching_loss(
     if context is not None:
         dropped = torch.rand(len(x1), generator=generator, device=x1.device) < context_dropout
         context = marked(context, dropped.to(context.dtype))
-    output = model.network(sample.x_t, sample.t, context)
+    output = output_of(model.network, sample.x_t, sample.t, context)
     error = (output - sample.target(model.prediction)).flatten(1).square().mean(1)
     return weighted_mean(error, batch.weight)

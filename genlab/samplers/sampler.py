@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.errors import RunError
+from genlab.nn.precision import full_precision
 from genlab.pde.domain import Domain
 from genlab.randomness import generator
 
@@ -70,6 +71,7 @@ class Sampler(ABC):
         """Whether each refresh adds points; otherwise there are `n_points` after each."""
         return False
 
+    @full_precision
     def refresh(self, points: Points | None, indicator: Indicator) -> Points:
         """The points of the next stage.
 
@@ -86,6 +88,7 @@ class Sampler(ABC):
         self.round += 1
         return following
 
+    @full_precision
     def redraw(self, points: Points) -> Points:
         """Other points of the density that the present ones were drawn from, as many.
 

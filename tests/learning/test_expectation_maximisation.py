@@ -206,7 +206,6 @@ def test_several_processes_read_different_rows_of_a_pass(run: Experiment) -> Non
         ("trainer.ema=0.9", r"trainer\.ema=0\.9: EM takes no gradient steps; model\.fit=gradient"),
         ("trainer.gradient_clip=1.0", r"trainer\.gradient_clip=1\.0: EM takes no gradient"),
         ("trainer.compile=true", r"trainer\.compile=True: EM takes no gradient"),
-        ("trainer.precision=bf16-true", r"precision=bf16-true: EM needs 32-true or 64-true"),
         ("model.fit=emm", r"model\.fit=emm: did you mean 'em'\?"),
         ("model.components=many", r"components=many: expected an integer, at least 1, or auto"),
         ("model.start=kmeans", r"start=kmeans: expected kmeans\+\+ or random; did you mean"),

@@ -19,9 +19,14 @@ from genlab.objectives import negative_log_likelihood
 from genlab.runs.status import read_status
 
 
-def test_training_is_the_bare_loop_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_training_is_the_bare_loop_bit_for_bit(tmp_path: Path, precision: str) -> None:
     run = small_experiment(
-        tmp_path, "trainer.gradient_clip=0.5", "trainer.max_steps=23", "schedule.warmup=0.0"
+        tmp_path,
+        "trainer.gradient_clip=0.5",
+        "trainer.max_steps=23",
+        "schedule.warmup=0.0",
+        f"trainer.precision={precision}",
     )
     run.initialise()
     model = copy.deepcopy(run.model)
@@ -30,7 +35,10 @@ def test_training_is_the_bare_loop_bit_for_bit(tmp_path: Path) -> None:
         for group in optimizer.param_groups:
             group["lr"] = run.config.optimizer.lr * 0.5 * (1 + math.cos(math.pi * step / 23))
         optimizer.zero_grad()
-        negative_log_likelihood(model, run.data.stream.rows(64 * step, 64 * step + 64)).backward()
+        rows = run.data.stream.rows(64 * step, 64 * step + 64).cast(model.device, model.dtype)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            loss = negative_log_likelihood(model, rows)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimizer.step()
     run.fit()

@@ -126,7 +126,7 @@ def test_validation_is_at_beta_one_on_the_same_noise_each_time(tmp_path: Path) -
 
 
 def test_no_target_follows_the_precision_or_enters_the_checkpoint(tmp_path: Path) -> None:
-    run = start(tmp_path, "data=u2", "trainer.precision=bf16-true")
+    run = start(tmp_path, "data=u2")
     run.module.to(torch.bfloat16)
     assert run.data.target.widths.dtype == torch.float64
     assert all(name.startswith("model.") for name in run.module.state_dict())
