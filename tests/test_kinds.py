@@ -18,14 +18,14 @@ import torch
 from small import write_images
 
 from genlab.assembly import Experiment, experiment
-from genlab.errors import UserError
 from genlab.evaluation.inference import draw_samples, inference, log_probs
 from genlab.learning.trainer import make_trainer
 
 FLOW = ("model.layers=2", "model.hidden=[8]")
 UNET = ("model.network.channels=[4,8]", "model.network.embedding=8")
 MLP = ("model.network.width=8", "model.network.blocks=1", "model.network.waves=4")
-MATCHING = ("objective.val_rows=8",)
+# The validation is about whether it runs, and a log-density follows the ODE.
+COARSE = ("model.evaluation.rtol=0.1", "model.evaluation.atol=0.1")
 FAMILIES = {
     "gmm": ("model.components=2", "model.restarts=1"),
     "vae": ("model.hidden=[8]", "model.importance_samples=2"),
@@ -34,8 +34,8 @@ FAMILIES = {
     "krnet": ("model.layers=2", "model.groups=2", "model.hidden=[8]", "model.bins=4"),
     "resflow": FLOW,
     "nsf": ("model.layers=2", "model.hidden=[8]", "model.bins=4"),
-    "cnf": ("model.solver.steps=1",),
-    "flow-matching": MATCHING,
+    "cnf": ("model.solver.steps=1", *COARSE),
+    "flow-matching": ("objective.val_rows=8", *COARSE),
 }
 IMAGES = ("data.train_size=64", "data.val_size=8", "data.test_size=8", "data.batch_size=16")
 ROWS = ("data.batch_size=32",)
@@ -60,13 +60,6 @@ KINDS = {
     ),
 }
 PRECISIONS = ("32-true", "bf16-mixed")
-# What a family refuses by name, and what trains it nevertheless.
-REFUSED = {
-    ("gmm", "bf16-mixed"): (
-        "trainer.precision=bf16-mixed: EM needs 32-true or 64-true",
-        "model.fit=gradient",
-    )
-}
 FULL = os.environ.get("GENLAB_FULL") == "1"
 CASES = [
     (family, kind, precision)
@@ -141,13 +134,7 @@ def test_a_family_learns_a_kind_of_data(
 ) -> None:
     monkeypatch.chdir(folder)
     outcomes[family, kind, precision] = "fails"
-    overrides, outcome = words(family, kind, precision), "trains"
-    if (family, precision) in REFUSED:
-        message, instead = REFUSED[family, precision]
-        with pytest.raises(UserError, match=f"^{message}$"):
-            experiment(*overrides)
-        overrides, outcome = [*overrides, instead], f"trains with {instead} ({message})"
-    run = trained(tmp_path, overrides)
+    run = trained(tmp_path, words(family, kind, precision))
     assert run.module.step == 2
     draw = torch.Generator().manual_seed(0)
     with inference(run.model, draw):
@@ -157,4 +144,4 @@ def test_a_family_learns_a_kind_of_data(
         x = draw_samples(run.model, 4, context, generator=draw)
         assert x.shape == (4, *run.data.event_shape)
         assert x.isfinite().all()
-    outcomes[family, kind, precision] = outcome
+    outcomes[family, kind, precision] = "trains"

@@ -63,7 +63,7 @@ def processes(
     yield started
     for _, process in started.values():
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -73,7 +73,7 @@ def test_sigterm_is_heard(
     _, line, later = CASES[name]
     folder, process = processes[name]
     assert process.stderr is not None
-    shown = iter(process.stderr)
+    shown = process.stderr
     assert any(text.startswith(line) for text in shown)
     time.sleep(later)
     began = time.monotonic()
