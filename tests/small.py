@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from genlab.assembly import Experiment, experiment
 
-__all__ = ["SMALL", "SOLVE", "TABLE", "VAE", "small_experiment", "write_table"]
+__all__ = ["SMALL", "SOLVE", "TABLE", "VAE", "small_experiment", "write_images", "write_table"]
 
 FLOW = ("model.layers=2", "model.hidden=[16]")
 VAE = ("model=vae", "model.hidden=[16]", "model.importance_samples=4")
@@ -51,6 +52,13 @@ def write_table(folder: Path) -> None:
     """Write the table of `TABLE` into the folder that its command is to run in."""
     rows = np.random.default_rng(0).normal(size=(100, 1))
     np.savetxt(folder / "points.csv", rows, header="x", comments="")
+
+
+def write_images(folder: Path, n: int) -> None:
+    """Write grey images of 8 x 8 into a new folder."""
+    folder.mkdir()
+    for number, levels in enumerate(np.random.default_rng(0).integers(0, 256, (n, 8, 8), np.uint8)):
+        Image.fromarray(levels).save(folder / f"{number:03}.png")
 
 
 def small_experiment(folder: Path, *overrides: str, model: tuple[str, ...] = FLOW) -> Experiment:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from omegaconf import DictConfig
 
 from genlab.config import build
@@ -11,6 +13,8 @@ from genlab.pinn import Network
 from genlab.runs.find import resolve
 
 __all__ = ["residual_network"]
+
+log = logging.getLogger(__name__)
 
 
 def residual_network(config: DictConfig) -> Network:
@@ -24,7 +28,10 @@ def residual_network(config: DictConfig) -> Network:
         RunError: Its checkpoint is damaged.
     """
     network = _build(config)
-    if config.data.run is not None:
+    if config.data.run is None:
+        remarks = "".join(f"; {remark}" for remark in network.remarks)
+        log.info("training a network for its residual%s", remarks)
+    else:
         load_weights(network, resolve(config.data.run).best)
     return network
 

@@ -96,6 +96,10 @@ class Solve(Experiment):
         start_from(self.model, self.settings.warm_start)
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        return self.model.remarks
+
+    @property
     def likelihood(self) -> str:
         """What the run's record says of the sampler's model."""
         model = getattr(self.sampler, "model", None)

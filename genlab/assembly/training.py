@@ -172,8 +172,8 @@ class Experiment:
             return self.conclude(trainer, checkpoints)
 
     def remark(self) -> None:
-        """Log what a user should know of the data."""
-        for remark in self.data.remarks:
+        """Log the remarks."""
+        for remark in self.remarks:
             logging.getLogger("genlab.data").info("%s", remark)
 
     def conclude(self, trainer: pl.Trainer, checkpoints: Checkpoints) -> dict[str, float | None]:
@@ -238,6 +238,12 @@ class Experiment:
             names=self.data.columns,
             generator=generator(self.config.seed, "figures"),
         )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know before anything is trained."""
+        remarks: tuple[str, ...] = self.data.remarks
+        return remarks
 
     @property
     def likelihood(self) -> str:

@@ -41,7 +41,8 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
     from genlab.config import names
 
     first = is_first(config.trainer)
-    experiment = from_config(config, run)
+    with stages():
+        experiment = from_config(config, run)
     if first:
         announce(config, experiment, run.path)
     with noted(run), stages():
@@ -68,7 +69,7 @@ def announce(config: DictConfig, experiment: Experiment, place: Path) -> None:
         device=device_name(config.trainer.accelerator),
         run=near(place),
     )
-    for remark in experiment.data.remarks:
+    for remark in experiment.remarks:
         print(f"note: {remark}", file=sys.stderr)
 
 
@@ -89,14 +90,17 @@ def noted(run: RunDirectory) -> Iterator[None]:
 
 @contextmanager
 def stages() -> Iterator[None]:
-    """Say on standard error what goes on behind the training, which takes seconds too."""
+    """Say on standard error what goes on before and behind the training, for seconds too."""
     logger, handler = logging.getLogger("genlab.assembly"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s ..."))
+    level = logger.level
+    logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def near(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,8 @@ def _launch_each(
             if sweep.read([job])[0].state == "waiting":
                 raise
 
+    # Threads cannot be left: SIGTERM ends this process, and the jobs that run go on.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with ThreadPoolExecutor(at_once) as threads:
         launched = [threads.submit(launch_one, job) for job in jobs]
         try:

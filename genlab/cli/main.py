@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 
 from genlab import __version__
 from genlab.cli.commands import COMMANDS, EXAMPLES
@@ -31,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        status = _dispatch(words)
+        with _sigterm_raises():
+            status = _dispatch(words)
         sys.stdout.flush()
     except GenlabError as error:
         return _complain(error, str(error), error.exit_status)
@@ -47,6 +52,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Interrupted as stop:
         return _complain(stop, f"stopped by {stop}", stop.exit_status)
     return status
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind as Ctrl-C does, so that whatever has been begun is put in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _dispatch(words: list[str]) -> int:

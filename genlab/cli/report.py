@@ -118,7 +118,7 @@ def config_rows(
 ) -> list[tuple[str, str]]:
     """The rows of `print_config`."""
     choices, trainer = config["choices"], config["trainer"]
-    if "problem" in choices:
+    if "sampler" in choices:
         rows = [
             (key, f"{choices[key]} {_settings(config[key])}".rstrip())
             for key in ("problem", "sampler", "model", "pinn")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 from genlab.cli.arguments import Parser
+from genlab.cli.processes import is_first
 from genlab.cli.waiting import loading
 from genlab.config import check, read_config, recompose
-from genlab.runs.find import resolve
+from genlab.runs.find import find_runs, resolve
 from genlab.runs.manifest import read_manifest
 
 __all__ = ["run"]
@@ -35,8 +38,13 @@ def run(words: list[str]) -> int:
         from genlab.cli.replicas import fit_replicas
         from genlab.recording import new_directory
     directory = new_directory(config)
-    if config.trainer.replicas > 1:
-        fit_replicas(config, directory.path)
-    else:
-        fit(config, directory)
+    try:
+        if config.trainer.replicas > 1:
+            fit_replicas(config, directory.path)
+        else:
+            fit(config, directory)
+    except BaseException:
+        if is_first() and not find_runs(directory.path):
+            shutil.rmtree(directory.path)
+        raise
     return 0

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.composition import compose
 from genlab.config.keys import split
+from genlab.config.parts import place
 from genlab.config.stored import plain
 from genlab.config.unused import used
 from genlab.runs.manifest import CHOICE, flatten
@@ -43,13 +44,16 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
     # With another sampler, the run's choice of a model may be of no use.
     changed, _, _ = used(left, lambda words: compose(stored.command, [*words, *overrides]))
     now = _raw(changed)
+    # What is chosen anew starts from its own defaults.
+    anew = {
+        place(group)
+        for group in stored.choices.keys() | changed.choices.keys()
+        if changed.choices.get(group) != stored.choices.get(group)
+    }
     for key, value in kept.items():
-        section = key.partition(".")[0]
-        # What is chosen anew starts from its own defaults.
-        same_choice = changed.choices.get(section) == stored.choices.get(section)
         untouched = key not in now or raw.get(key) == now[key]
-        named_too = any(f"{key}.".startswith(f"{name}.") for name in named)
-        if same_choice and untouched and not named_too:
+        replaced = any(f"{key}.".startswith(f"{name}.") for name in named | anew)
+        if untouched and not replaced:
             OmegaConf.update(changed, key, value, force_add=True)
     return changed
 

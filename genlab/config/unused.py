@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.keys import split
+from genlab.config.parts import PARTS, place
 from genlab.config.signature import locate, signature
 from genlab.errors import UnusedError
 
@@ -20,7 +21,7 @@ __all__ = ["OPTIONAL", "drop_unused", "learns_no_model", "used"]
 OPTIONAL = ("optimizer", "schedule")
 # How a family learns by itself, and the parts that it is made of.
 LEARNING = ("objective", "coupling")
-PARTS = ("network", "observation", "path", "solver")
+OF_MODEL = tuple(group for group, section in PARTS.items() if section == "model")
 # What the residual of a PINN is made of.
 RESIDUAL = ("problem", "pinn")
 
@@ -81,8 +82,8 @@ def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
     unread: tuple[str, ...] = LEARNING
     if learns_no_model(config):
         name = _target(config, "sampler").__name__
-        _refuse(("model", *PARTS), overrides, f"{name} learns no model")
-        unread = (*LEARNING, "model", *PARTS)
+        _refuse(("model", *OF_MODEL), overrides, f"{name} learns no model")
+        unread = (*LEARNING, "model", *OF_MODEL)
     with open_dict(config):
         for section in unread:
             config.pop(section, None)
@@ -122,12 +123,10 @@ def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
     if model is None or signature(model).open:
         return
     chosen = {split(word)[0] for word in overrides}
-    for group in config.choices.keys() - chosen:
-        part = OmegaConf.select(config, f"model.{group}", throw_on_resolution_failure=False)
-        if part is None:
-            continue
+    for group in config.choices.keys() & set(OF_MODEL) - chosen:
+        part = OmegaConf.select(config, place(group), throw_on_resolution_failure=False)
         with open_dict(config):
-            if not isinstance(part, DictConfig):  # the model's own key, of the same name
+            if not isinstance(part, DictConfig):  # the model's own key, of the same name, or none
                 del config.choices[group]
             elif group not in signature(model).parameters:
                 del config.model[group], config.choices[group]

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.bounds import Bound, NonNegative, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.mistakes import explained
+from genlab.config.parts import PARTS
 from genlab.config.passing import passed_on
 from genlab.config.primary import own_groups, primary
 from genlab.config.signature import Signature, locate, signature
@@ -133,15 +134,17 @@ def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -
 
 def _check_choices(plain: Mapping[str, Any]) -> None:
     """An option that describes a part of an object is of use only where the object has it."""
-    for group, option in plain["choices"].items():
-        for key, node in plain.items():
-            if isinstance(node, Mapping) and "_target_" in node and node.get(group) is not None:
-                target = locate(key, node["_target_"])
-                takes = signature(target)
-                described = group in takes.parameters and isinstance(node[group], Mapping)
-                if not described and not takes.open:
-                    name = getattr(target, "__name__", node["_target_"])
-                    raise UnusedError(f"{group}={option}", f"{name} has no {group}")
+    for group, section in PARTS.items():
+        option, node = plain["choices"].get(group), plain.get(section)
+        chosen = option is not None and isinstance(node, Mapping) and "_target_" in node
+        if not chosen or node.get(group) is None:
+            continue
+        target = locate(section, node["_target_"])
+        takes = signature(target)
+        described = group in takes.parameters and isinstance(node[group], Mapping)
+        if not described and not takes.open:
+            name = getattr(target, "__name__", node["_target_"])
+            raise UnusedError(f"{group}={option}", f"{name} has no {group}")
 
 
 def _check_objects(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import lightning.pytorch as pl
@@ -45,6 +46,9 @@ class Learner(pl.LightningModule):
         finished: Whether nothing is left to learn before the last step.
         reports: Names of the metrics that `validate` returns, one of which ``best`` is chosen by.
         whole_passes: Whether one step sees the whole training set, as an iterator of batches.
+        undo: Makes it as if what goes on, which may take long, had not begun: a signal need not
+            wait for its end. None where it has to.
+        owes_validation: Whether the validation behind the last step is yet to come.
     """
 
     learns_from: ClassVar[Literal["samples", "energy"]] = "samples"
@@ -60,6 +64,8 @@ class Learner(pl.LightningModule):
         self.step = 0
         self.stop_requested = False
         self.finished = False
+        self.undo: Callable[[], None] | None = None
+        self.owes_validation = False
         self.losses = torch.zeros(0)
         self._seconds_before = 0.0
         self._started: float | None = None
@@ -157,8 +163,21 @@ class Learner(pl.LightningModule):
     def on_fit_end(self) -> None:
         self._seconds_before, self._started = self.seconds, None
 
+    @contextmanager
+    def undoable(self, undo: Callable[[], None]) -> Iterator[None]:
+        """Let a signal end at once what goes on inside; ``undo`` makes it as if never begun."""
+        self.undo = undo
+        yield
+        self.undo = None  # but where a signal ends it: what is undone is then saved
+
     def on_validation_epoch_start(self) -> None:
         self._validating.enter_context(self.averaged())
+        self.undo, self.owes_validation = self._give_up_validation, True
+
+    def _give_up_validation(self) -> None:
+        """Leave a validation that was begun, as if the step before it had only just ended."""
+        self._validation.clear()
+        self._validating.close()
 
     def validation_step(self, batch: Batch, index: int) -> None:
         batch = batch.cast(self.device, self.settings.dtype)
@@ -174,6 +193,7 @@ class Learner(pl.LightningModule):
 
     def validation_means(self) -> dict[str, Float[Tensor, ""]]:
         """Conclude a validation: the mean of each metric over all batches."""
+        self.undo, self.owes_validation = None, False
         total = sum(n for n, _ in self._validation)
         means: dict[str, Tensor] = {}
         for key, first in self._validation[0][1].items():
@@ -192,16 +212,20 @@ class Learner(pl.LightningModule):
         checkpoint["step"] = self.step
         checkpoint["seconds"] = self.seconds
         checkpoint["rng"] = rng_state()
+        checkpoint["owes_validation"] = self.owes_validation
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.step = checkpoint["step"]
         self._seconds_before = checkpoint["seconds"]
         self._rng = checkpoint["rng"]
+        self.owes_validation = checkpoint.get("owes_validation", False)
 
     def on_train_start(self) -> None:
         if self._rng is not None:
             set_rng_state(self._rng)
             self._rng = None
+        if self.owes_validation:
+            self.trainer.fit_loop.epoch_loop.val_loop.run()
         # A run that was stopped behind its last step has nothing left to train.
         if self._at_the_end():
             self.trainer.should_stop = True

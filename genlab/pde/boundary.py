@@ -13,10 +13,13 @@ from torch import Tensor
 
 from genlab.pde.domain import Box, Disk
 
-__all__ = ["Boundary", "Circle", "Faces", "Polygon"]
+__all__ = ["VALUES_AT_ONCE", "Boundary", "Circle", "Faces", "Polygon"]
 
 Function = Callable[[Float[Tensor, "n d"]], Float[Tensor, " n"]]
 Face = tuple[int, Literal["low", "high"]]
+
+VALUES_AT_ONCE = 2**18
+"""Boundary values that are computed together: what a lift holds in memory."""
 
 
 class Boundary(ABC):
@@ -70,7 +73,7 @@ class Faces(Boundary):
     def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         value = torch.ones_like(x[:, 0])
         for i, (low, high) in enumerate(self.box):
-            sides = [side for coordinate, side in self.faces if coordinate == i]
+            sides = self._sides(i)
             factor = 4 if len(sides) == 2 else 1
             for side in sides:
                 distance = x[:, i] - low if side == "low" else high - x[:, i]
@@ -78,28 +81,43 @@ class Faces(Boundary):
             value = factor * value
         return value
 
+    @property
+    def lift_cost(self) -> int:
+        """Prescribed values that `lift` takes at each point: ``3^d - 1`` where all faces count."""
+        return math.prod(1 + len(self._sides(i)) for i in range(len(self.box))) - 1
+
     def lift(self, x: Float[Tensor, "n d"], prescribed: Function) -> Float[Tensor, " n"]:
         """Transfinite interpolation of what is prescribed on the faces.
 
         ``g = b - prod_i (1 - P_i) b``, where ``P_i`` interpolates linearly between the two faces
         of coordinate i, or goes on constantly from its one face: only values on the boundary count
-        (Gordon, Hall, "Transfinite element methods", 1973). It takes ``3^d - 1`` of them a point.
+        (Gordon, Hall, "Transfinite element methods", 1973). It takes `lift_cost` of them a point.
         """
-        terms = [(x, torch.ones_like(x[:, 0]))]
-        for i in sorted({coordinate for coordinate, _ in self.faces}):
-            low, high = self.box[i]
-            sides = [side for coordinate, side in self.faces if coordinate == i]
-            projected = []
-            for side in sides:
-                share = (x[:, i] - low) / (high - low)
-                share = share if side == "high" else 1 - share
-                share = share if len(sides) == 2 else torch.ones_like(share)
-                edge = self._edge((i, side))
-                for y, weight in terms:
-                    projected.append((_replaced(y, i, edge), -weight * share))
-            terms += projected
-        total: Tensor = -sum(weight * prescribed(y) for y, weight in terms[1:])  # type: ignore[assignment]
+        rows = max(1, VALUES_AT_ONCE // max(1, self.lift_cost))
+        return torch.cat([self._lift(part, prescribed) for part in x.split(rows)])
+
+    def _lift(self, x: Float[Tensor, "n d"], prescribed: Function) -> Float[Tensor, " n"]:
+        """Each term of the product keeps a coordinate, or puts it on one of its faces."""
+        kept: list[Tensor] = []
+        weights: list[Tensor] = []
+        for i, (low, high) in enumerate(self.box):
+            sides = self._sides(i)
+            share = (x[:, i] - low) / (high - low)
+            shares = {"low": 1 - share, "high": share}
+            one = torch.ones_like(share)
+            kept.append(torch.stack([x[:, i], *(one * self._edge((i, side)) for side in sides)]))
+            factors = [shares[side] if len(sides) == 2 else one for side in sides]
+            weights.append(torch.stack([one, *(-factor for factor in factors)]))
+        options = torch.cartesian_prod(*(torch.arange(len(rows)) for rows in kept))
+        terms = options.view(-1, len(kept))[1:].to(x.device).unbind(1)  # without b itself
+        y = torch.stack([rows[term] for rows, term in zip(kept, terms, strict=True)], -1)
+        weight = math.prod(rows[term] for rows, term in zip(weights, terms, strict=True))
+        total: Tensor = -(weight * prescribed(y.flatten(0, 1)).view(weight.shape)).sum(0)
         return total
+
+    def _sides(self, i: int) -> list[Literal["low", "high"]]:
+        """The sides of a coordinate that belong to the boundary."""
+        return [side for coordinate, side in self.faces if coordinate == i]
 
     def _edge(self, face: Face) -> float:
         i, side = face
@@ -150,10 +168,3 @@ class Polygon(Boundary):
 
     def cutoff(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         return self._cutoff(x)
-
-
-def _replaced(x: Float[Tensor, "n d"], i: int, value: float) -> Float[Tensor, "n d"]:
-    """``x`` with another i-th coordinate."""
-    columns = list(x.unbind(1))
-    columns[i] = torch.full_like(columns[i], value)
-    return torch.stack(columns, 1)

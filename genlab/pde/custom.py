@@ -109,8 +109,15 @@ class CustomProblem(Problem):
             return torch.zeros_like(x[:, 0])
         return self._file.tensor("boundary(x)", lambda: values(x), (len(x),), given=_given(x))
 
+    @property
+    def lift_cost(self) -> int:
+        if self._prescribed is None:
+            return 0
+        return self.boundary.lift_cost if isinstance(self.boundary, Faces) else 1
+
     def lift(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        return super().lift(x) if isinstance(self.boundary, Faces) else self.prescribed(x)
+        on_faces = isinstance(self.boundary, Faces) and self._prescribed is not None
+        return super().lift(x) if on_faces else self.prescribed(x)
 
     def _domain(self) -> Domain:
         box, inside = self._file.names.get("box"), self._file.function("inside")

@@ -88,6 +88,12 @@ class Problem(ABC):
     def has_lift(self) -> bool:
         return isinstance(self.boundary, Faces) or type(self).lift is not Problem.lift
 
+    @property
+    def lift_cost(self) -> int:
+        """Boundary values that `lift` takes at each point: what makes a hard boundary dear."""
+        own = type(self).lift is not Problem.lift
+        return self.boundary.lift_cost if isinstance(self.boundary, Faces) and not own else 1
+
     @abstractmethod
     def operator(self, x: Float[Tensor, "n d"], u: Jet) -> Float[Tensor, " n"]:
         """``N(u)`` at points, from the derivatives of ``u`` there."""

@@ -14,8 +14,12 @@ from genlab.errors import UserError
 from genlab.nn.mlp import MLP
 from genlab.nn.smooth import SmoothActivation
 from genlab.pde import Jet, Problem, differentiate, propagate
+from genlab.pde.boundary import VALUES_AT_ONCE
 
 __all__ = ["Frame", "Network"]
+
+DEAR = 250
+"""Boundary values at each point: where a hard boundary takes more of them, auto means soft."""
 
 
 class Frame(NamedTuple):
@@ -57,12 +61,14 @@ class Network(nn.Module):
         activation: A smooth nonlinearity.
         gain: Of the initial weights, beside those that keep the variance of a linear network
             (Glorot, Bengio 2010).
-        boundary: ``hard``, ``soft``, or ``auto``: hard where the problem can be.
+        boundary: ``hard``, ``soft``, or ``auto``: hard where the problem can be, and where its lift
+            takes at most 250 boundary values at each point, as of all faces in five dimensions.
         boundary_weight: Weight of a soft boundary in the loss.
         boundary_points: Number of points on a soft boundary, drawn anew at each refresh.
 
     Attributes:
         hard: Whether the boundary is hard.
+        remarks: What a user should know of its boundary.
 
     Raises:
         UserError: A hard boundary is wanted that the problem does not have, or a soft one.
@@ -90,7 +96,16 @@ class Network(nn.Module):
             )
         self.problem = problem
         self.activation: SmoothActivation = activation
-        self.hard = boundary != "soft" and problem.has_lift
+        dear = problem.has_lift and problem.lift_cost > DEAR
+        self.hard = problem.has_lift and (boundary == "hard" or (boundary == "auto" and not dear))
+        self.remarks: tuple[str, ...] = ()
+        if dear and boundary != "soft":
+            values = f"{problem.lift_cost:,} boundary values at each point"
+            self.remarks = (
+                f"pinn.boundary=hard: its lift takes {values}; pinn.boundary=soft takes none"
+                if self.hard
+                else f"pinn.boundary=auto: soft, as the lift of a hard one takes {values}",
+            )
         if not self.hard:
             # A user's file may not tell where its boundary is: known now rather than in the run.
             problem.boundary.sample(1, generator=torch.Generator().manual_seed(0))
@@ -116,7 +131,9 @@ class Network(nn.Module):
         """What is computed once for points that are used for many steps."""
         lift = cutoff = None
         if self.hard:
-            lift = differentiate(self.problem.lift, x, self.problem.space)
+            rows = max(1, VALUES_AT_ONCE // max(1, self.problem.lift_cost))
+            parts = [differentiate(self.problem.lift, p, self.problem.space) for p in x.split(rows)]
+            lift = Jet(*map(torch.cat, zip(*parts, strict=True)))
             cutoff = differentiate(self.problem.cutoff, x, self.problem.space)
         return Frame(x, self.problem.source(x), lift, cutoff)
 

@@ -89,6 +89,10 @@ class ResidualData(DataModule):
     def test(self) -> Batch:
         return self._held_out("test", self.test_size)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return self.network.remarks
+
     def first_rows(self, n: int = 10_000) -> Batch:
         """Resampled rows: what starts from data knows no weights."""
         return self._resampled(self.weighted(n, "start"), "start")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 
 from genlab.bounds import PositiveInt
 from genlab.learning.gradient import GradientLearner
+from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
 from genlab.objectives import domain_mean
@@ -97,11 +99,14 @@ class Solver(GradientLearner):
 
     def update(self, batch: Any) -> Float[Tensor, ""]:
         if self.points is None or self.step % self.refresh == 0:
-            self._refresh()
+            with self.undoable(partial(self._go_back, self._state(), rng_state())):
+                self._refresh()
         elif self.redraw is not None and self.step % self.redraw == 0:
-            self._redraw()
+            with self.undoable(partial(self._take_back, self.points, self.sampler.draw)):
+                self._redraw()
         if self._frame is None:
-            self._prepare()
+            with self.undoable(lambda: None):
+                self._prepare()
         assert self.points is not None
         self.evaluations += len(self.points.x)
         return super().update(batch)
@@ -168,7 +173,11 @@ class Solver(GradientLearner):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["solve"] = {
+        checkpoint["solve"] = self._state()
+
+    def _state(self) -> dict[str, Any]:
+        """What `restore` goes on from."""
+        return {
             "points": None if self.points is None else self.points._asdict(),
             "sampler": self.sampler.state_dict(),
             "scalars": self._sampler_scalars,
@@ -192,6 +201,15 @@ class Solver(GradientLearner):
         self.idle_seconds = state["idle_seconds"]
         self.history = state["history"]
         self._frame = None
+
+    def _go_back(self, state: dict[str, Any], rng: dict[str, Any]) -> None:
+        """Be as before a refresh."""
+        self.restore(state)
+        set_rng_state(rng)
+
+    def _take_back(self, points: Points, draw: int) -> None:
+        """Be as before a redraw."""
+        self.points, self.sampler.draw, self._frame = points, draw, None
 
     def _refresh(self) -> None:
         """New points from the residual of the present network."""

@@ -147,3 +147,24 @@ def test_the_package_is_lazy(assembly: ModuleType) -> None:
     assert {"experiment", "load", "__version__"} <= set(dir(genlab))
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         genlab.lod  # noqa: B018
+
+
+def test_sigterm_unwinds_what_a_command_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    before, undone = signal.getsignal(signal.SIGTERM), []
+
+    def run(words: list[str]) -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            undone.append(True)
+        return 0
+
+    module = ModuleType("genlab.cli.doctor")
+    module.run = run
+    monkeypatch.setitem(sys.modules, "genlab.cli.doctor", module)
+    assert main(["doctor"]) == 143
+    assert undone == [True]
+    assert capsys.readouterr().err == "genlab: stopped by SIGTERM\n"
+    assert signal.getsignal(signal.SIGTERM) == before

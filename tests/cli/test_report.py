@@ -158,3 +158,8 @@ def test_the_summary_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> N
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(maxsplit=1) == ["model", rows["model"]]
     assert len(lines) == len(rows)
+
+
+def test_the_summary_of_a_residual_names_its_data() -> None:
+    config = CONFIG | {"choices": {"model": "nsf", "data": "pinn_residual", "problem": "peak"}}
+    assert dict(config_rows(config, **RUN))["data"] == "pinn_residual batch_size=512"

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import mkdtemp
+
 import pytest
 import torch
 
 from genlab.errors import UserError
 from genlab.objectives import domain_mean
-from genlab.pde import Burgers, Corner, DiskPeak, Jet, Peak, Problem, differentiate
+from genlab.pde import (
+    Burgers,
+    Corner,
+    CustomProblem,
+    DiskPeak,
+    Jet,
+    Linear10,
+    Peak,
+    Problem,
+    differentiate,
+)
 from genlab.pinn import Network, SquaredGradient, SquaredResidual, WeightedSum
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
@@ -51,6 +64,59 @@ def test_a_boundary_is_hard_where_it_can_be() -> None:
     x = corner.boundary.sample(20, generator=None, dtype=torch.float64)
     expected = 2 * (u(x) - corner.exact(x)).square().mean()
     torch.testing.assert_close(u.boundary_loss(x), expected)
+
+
+def box(dim: int, *, time: bool = False, prescribed: bool = True) -> CustomProblem:
+    folder = Path(mkdtemp())
+    file = folder / "box.py"
+    file.write_text(
+        f"import torch\nbox = [[0, 1]] * {dim}\ntime = {time}\n"
+        "def residual(x, u):\n    return u.laplacian\n"
+        + ("def boundary(x):\n    return torch.sin(x.sum(1))\n" if prescribed else "")
+    )
+    return CustomProblem(file=str(file), dim=dim, n_points=10)
+
+
+@pytest.mark.parametrize(("dim", "time", "values"), [(1, False, 2), (3, False, 26), (4, True, 53)])
+def test_a_lift_is_what_its_projections_say(
+    dim: int, time: bool, values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``b - prod_i (1 - P_i) b``, one projection after the other."""
+    problem = box(dim, time=time)
+    assert problem.lift_cost == values
+
+    def rest(i: int, x: torch.Tensor) -> torch.Tensor:
+        if i == dim:
+            return problem.prescribed(x)
+        low, high = x.clone(), x.clone()
+        low[:, i], high[:, i] = 0.0, 1.0
+        share = 0.0 if time and i == dim - 1 else x[:, i]
+        return rest(i + 1, x) - (1 - share) * rest(i + 1, low) - share * rest(i + 1, high)
+
+    x = torch.rand(20, dim, dtype=torch.float64)
+    torch.testing.assert_close(problem.lift(x), problem.prescribed(x) - rest(0, x), **TIGHT)
+    u = network(problem)
+    frame, few = u.frame(x), 3 * values
+    monkeypatch.setattr("genlab.pde.boundary.VALUES_AT_ONCE", few)
+    monkeypatch.setattr("genlab.pinn.network.VALUES_AT_ONCE", few)
+    assert frame.lift is not None
+    for one, other in zip(frame.lift, u.frame(x).lift, strict=True):
+        torch.testing.assert_close(one, other, **TIGHT)
+
+
+def test_auto_is_soft_where_a_lift_is_dear() -> None:
+    assert network(box(5)).hard
+    assert network(box(5)).remarks == ()
+    dear, chosen = network(box(6)), network(box(6), "hard")
+    assert not dear.hard
+    assert chosen.hard
+    assert "as the lift of a hard one takes 728 boundary values" in dear.remarks[0]
+    assert "pinn.boundary=hard: its lift takes 728 boundary values" in chosen.remarks[0]
+    zero = network(box(8, prescribed=False))
+    assert zero.hard
+    x = zero.problem.boundary.sample(50, generator=None, dtype=torch.float64)
+    assert zero(x).abs().max() == 0
+    assert network(Linear10(dim=10, n_points=1)).hard
 
 
 def test_the_loss_has_the_same_scale_for_points_of_any_density() -> None:

@@ -25,6 +25,8 @@ from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.pinn.stage import read_stages
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
+from genlab.runs.status import read_status
+from genlab.samplers import Points
 
 DAS = (
     "sampler=das",
@@ -136,15 +138,46 @@ class Stop(Callback):
         learner.update = spied
 
 
-@pytest.mark.parametrize("step", [13, 19])
+class StopAmid(Callback):
+    """Sends it when the sampler has chosen other points, before the step that they are for."""
+
+    def __init__(self, what: str, step: int) -> None:
+        self.what, self.step = what, step
+
+    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        choose = getattr(learner.sampler, self.what)
+
+        def spied(*arguments: Any) -> Points:
+            points = choose(*arguments)
+            if learner.step == self.step:
+                os.kill(os.getpid(), signal.SIGTERM)
+                raise AssertionError("the signal waits")
+            return points
+
+        setattr(learner.sampler, self.what, spied)
+
+
+@pytest.mark.parametrize(
+    ("stop", "reached"),
+    [
+        (Stop(13), 14),
+        (Stop(19), 20),
+        (StopAmid("refresh", 20), 20),
+        (StopAmid("redraw", 24), 24),
+    ],
+    ids=["step", "last step", "refresh", "redraw"],
+)
 def test_a_solve_that_is_stopped_ends_like_one_that_was_not(
-    das: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    das: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Callback, reached: int
 ) -> None:
     monkeypatch.setattr(Solve, "figures", lambda self: {})
     run = solve(tmp_path, *DAS, "callbacks.images=null")
     with pytest.raises(Interrupted):
-        run.fit(callbacks=[Stop(step)])
+        run.fit(callbacks=[stop])
     assert run.directory is not None
+    assert load_checkpoint(run.directory.last)["step"] == reached
+    status = read_status(run.directory)
+    assert (status["state"], status["step"]) == ("interrupted", reached)
     from_config(read_config(run.directory), run.directory).fit(resume=True)
     one, other = load_checkpoint(run.directory.last), load_checkpoint(das.last)
     for key, value in one["state_dict"].items():

@@ -1,8 +1,9 @@
-"""A signal ends the training between two steps, with everything saved."""
+"""A signal ends the training with everything saved: between two steps, or amid what takes long."""
 
 from __future__ import annotations
 
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,8 +21,9 @@ __all__ = ["StopOnSignal"]
 class StopOnSignal(Callback):
     """Lets a first signal wait for the present step, then saves and raises `Interrupted`.
 
-    A step that a validation follows is saved by it, behind it: a run that went on from before would
-    have passed it by.
+    What takes longer than a step, as a validation, does not let it wait, and is done anew when the
+    run goes on. Several processes stop together: a step that a validation follows is saved by it,
+    behind it.
 
     Args:
         interruption: Where signals are noticed.
@@ -35,15 +37,17 @@ class StopOnSignal(Callback):
         assert isinstance(learner, Learner)
         # Lightning has put its own handlers over these by now.
         self.interruption.install()
-        self.interruption.defer_to(learner.request_stop)
+        self.interruption.defer_to(partial(self._request, trainer, learner))
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         assert isinstance(learner, Learner)
         # Asked of the learner: a signal to one of several processes stops them all.
-        self._validates_first = learner.stop_requested and learner.is_to_validate
-        if learner.stop_requested and not learner.is_to_validate:
+        validates = learner.stop_requested and learner.is_to_validate
+        self._validates_first = validates and trainer.world_size > 1
+        learner.owes_validation = validates
+        if learner.stop_requested and not self._validates_first:
             trainer.save_checkpoint(RunDirectory(Path(trainer.default_root_dir)).last)
             self._stop()
 
@@ -51,8 +55,22 @@ class StopOnSignal(Callback):
         if self._validates_first:
             self._stop()
 
+    def on_exception(
+        self, trainer: pl.Trainer, learner: pl.LightningModule, exception: BaseException
+    ) -> None:
+        assert isinstance(learner, Learner)
+        if isinstance(exception, Interrupted) and learner.undo and trainer.world_size == 1:
+            learner.undo()
+            trainer.save_checkpoint(RunDirectory(Path(trainer.default_root_dir)).last)
+
     def on_train_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self.interruption.stop_deferring()
+
+    def _request(self, trainer: pl.Trainer, learner: Learner) -> None:
+        """Let the signal wait for the step, unless what goes on can be undone."""
+        if learner.undo and trainer.world_size == 1:
+            self._stop()
+        learner.request_stop()
 
     def _stop(self) -> NoReturn:
         raise Interrupted(self.interruption.received or signal.SIGTERM)
