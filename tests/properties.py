@@ -28,10 +28,13 @@ __all__ = [
     "ESTIMATES",
     "IMAGE",
     "IMAGES",
+    "IMAGE_MODELS",
+    "IMAGE_SHAPE",
     "MODELS",
     "SCALED",
     "disturb",
     "jacobian",
+    "spoilt",
 ]
 
 Module = TypeVar("Module", bound=torch.nn.Module)
@@ -114,6 +117,8 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "unit_box": lambda dim, _: b.UnitBox([-1.0, 3.0], dim),
     "logit": lambda *_: b.Logit(),
     "probit": lambda *_: b.Probit(),
+    "box-logit": lambda dim, _: b.Logit(b.UnitBox([-1.0, 3.0], dim)),
+    "box-probit": lambda dim, _: b.Probit(b.UnitBox([-1.0, 3.0], dim)),
     "spline": lambda dim, c: splines(dim, c).elementwise(),
     "coupling-spline": lambda dim, c: splines(dim, c).coupling(flip=False),
     "half-free": lambda dim, c: splines(dim, c).half_free(flip=False),
@@ -189,6 +194,7 @@ BIJECTIONS |= {
 CIRCULAR = {name for name in BIJECTIONS if name.startswith(("circular", "cylinder"))}
 # The interval that each coordinate of x lies in, where it is not the line.
 DOMAINS = {"unit_box": (-1.0, 3.0), "logit": (0.0, 1.0), "probit": (0.0, 1.0)}
+DOMAINS |= {"box-logit": (-1.0, 3.0), "box-probit": (-1.0, 3.0)}
 
 Event = int | tuple[int, ...]
 
@@ -314,6 +320,30 @@ MODELS: dict[str, Callable[..., d.Density]] = {
     "flow-matching": flow_matching,
 }
 
+UNET = partial(
+    nn.UNet, channels=[4, 4], blocks=1, embedding=8, frequencies=2, condition_shape=()
+)  # fmt: skip
+COARSE = b.AdaptiveSolver(method="dopri5", rtol=1e-4, atol=1e-4)
+SPLINES: dict[str, Any] = {"free_half": False, "layers": 3}
+
+IMAGE_SHAPE = (1, 4, 4)
+IMAGE_MODELS: dict[str, Callable[..., d.Density]] = {
+    "nice": nice,
+    "krnet": krnet,
+    "realnvp-flat": partial(realnvp, actnorm=True, mixing="lu"),
+    "realnvp": partial(realnvp, scales=2, actnorm=True),
+    "realnvp-lu": partial(realnvp, scales=2, mixing="lu"),
+    "realnvp-permutation": partial(realnvp, scales=1, mixing="permutation"),
+    "nsf-flat": nsf,
+    "nsf": partial(nsf, scales=2, actnorm=True, **SPLINES),
+    "resflow": partial(resflow, scales=2, layers=1, hidden=[4]),
+    "resflow-flat": partial(resflow, layers=2),
+    "gmm": partial(gmm, covariance="low_rank"),
+    "vae": partial(vae, latent_dim=2),
+    "cnf": partial(cnf, network=UNET, solver=COARSE, evaluation=COARSE),
+    "flow-matching": partial(flow_matching, network=UNET, solver=COARSE, evaluation=COARSE),
+}
+
 # Conditioners need a coordinate that passes and one that is mapped.
 PARTS = ("coupling", "half-free", "alternating", "compose", "cylinder", "nice", "realnvp")
 AT_LEAST_TWO = {name for name in (*BIJECTIONS, *MODELS) if any(part in name for part in PARTS)}
@@ -327,6 +357,13 @@ def disturb(module: Module, scale: float = 0.2) -> Module:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(scale * torch.randn_like(parameter))
+    return module
+
+
+def spoilt(module: Module) -> Module:
+    """The module with its whole state overwritten, as memory is that nobody has filled."""
+    for value in module.state_dict().values():
+        value.fill_(1)
     return module
 
 

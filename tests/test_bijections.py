@@ -17,6 +17,7 @@ from properties import (
     SCALED,
     disturb,
     jacobian,
+    spoilt,
 )
 
 from genlab.bijections import Bijection
@@ -127,9 +128,14 @@ def test_every_parameter_gets_a_finite_gradient_also_far_out(
 @pytest.mark.parametrize("name", BIJECTIONS)
 def test_state_dict_round_trip(name: str) -> None:
     bijection, other = make(name, 5, 0, torch.float32), BIJECTIONS[name](5, 0).eval()
-    other.load_state_dict(bijection.state_dict())
+    with torch.device("meta"):
+        assigned, filled = (BIJECTIONS[name](5, 0).eval() for _ in range(2))
+    for loaded in (other, spoilt(filled.to_empty(device="cpu"))):
+        loaded.load_state_dict(bijection.state_dict())
+    assigned.load_state_dict(bijection.state_dict(), assign=True)
     x = rows(name, 10, 5)
-    torch.testing.assert_close(other(x), bijection(x), atol=0, rtol=0)
+    for loaded in (other, assigned, filled):
+        torch.testing.assert_close(loaded(x), bijection(x), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["actnorm", "standardise"])
@@ -175,3 +181,9 @@ def test_mistakes_are_named() -> None:
         Permutation(torch.tensor([0, 0, 2]))
     with pytest.raises(ValueError, match="at least one bijection"):
         Compose([])
+
+
+def test_squeezing_is_pixel_unshuffling() -> None:
+    x, squeeze = torch.randn(3, 2, 4, 6), BIJECTIONS["image-squeeze"](0, 0)
+    assert torch.equal(squeeze(x)[0], torch.nn.functional.pixel_unshuffle(x, 2))
+    assert squeeze(x[:0])[0].shape == (0, 8, 2, 3)

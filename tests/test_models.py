@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
-from properties import AT_LEAST_TWO, ESTIMATES, MODELS, disturb, jacobian
+from properties import (
+    AT_LEAST_TWO,
+    ESTIMATES,
+    IMAGE_MODELS,
+    IMAGE_SHAPE,
+    MODELS,
+    disturb,
+    jacobian,
+    spoilt,
+)
+from torch.func import grad, jvp
 
 from genlab.bijections import AdaptiveSolver, Standardise
 from genlab.densities import Density, StandardLogistic
@@ -20,6 +31,11 @@ CASES = [
     for name in MODELS
     for dim in (1, 2, 5, 16)
     if dim > 1 or name not in AT_LEAST_TWO
+]
+# Every family, on vectors and on images.
+EVENTS = [
+    *(pytest.param(make, 5, id=name) for name, make in MODELS.items()),
+    *(pytest.param(make, IMAGE_SHAPE, id=f"image-{name}") for name, make in IMAGE_MODELS.items()),
 ]
 EXACT = [name for name in MODELS if name not in ESTIMATES]
 FLOWS = [
@@ -293,3 +309,74 @@ def test_a_wrong_shape_or_context_is_named(name: str) -> None:
 def test_nice_changes_volume_by_a_constant_only() -> None:
     _, log_det = make("nice", 5).layers(torch.randn(50, 5))
     assert (log_det == log_det[0]).all()
+
+
+def on(family: Callable[..., Density], event: int | tuple[int, ...], context: str) -> Density:
+    """A model of whatever it works on, which has seen data and is not the identity."""
+    model = prepared(family(event, **CONTEXTS[context]))
+    model.initialise(torch.randn(60, *model.event_shape), rows(60, context))
+    return disturb(model, 0.1).eval()
+
+
+@pytest.mark.parametrize("context", ["none", "label"])
+@pytest.mark.parametrize(("family", "event"), EVENTS)
+def test_no_rows_have_no_densities_and_no_gradients(
+    family: Callable[..., Density], event: int | tuple[int, ...], context: str
+) -> None:
+    model = on(family, event, context)
+    x = torch.empty(0, *model.event_shape)
+    for c in (rows(0, context), rows(1, context)):
+        log_prob = model.log_prob(x, c)
+        sample, of_sample = model.sample_with_log_prob(0, c)
+        assert log_prob.shape == of_sample.shape == (0,)
+        assert model.sample(0, c).shape == sample.shape == x.shape
+    log_prob.sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None or not parameter.grad.any(), name
+    if isinstance(model, Flow):
+        c = model.context_encoder(rows(0, context), 0, x.dtype)
+        z = model.bijection.encode(x, c)
+        assert z.shape == model.bijection.generate(z, c).shape == x.shape
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
+@pytest.mark.parametrize(("family", "event"), EVENTS)
+def test_log_densities_come_in_the_type_of_x(
+    family: Callable[..., Density], event: int | tuple[int, ...], dtype: torch.dtype
+) -> None:
+    model = on(family, event, "none").to(dtype)
+    with torch.no_grad():
+        x, log_prob = model.sample_with_log_prob(3)
+        assert model.log_prob(x).dtype == log_prob.dtype == x.dtype == dtype
+
+
+@pytest.mark.parametrize(("family", "event"), EVENTS)
+def test_built_without_memory_and_loaded_it_is_the_same(
+    family: Callable[..., Density], event: int | tuple[int, ...]
+) -> None:
+    model = on(family, event, "label")
+    with torch.device("meta"):
+        assigned, filled = (prepared(family(event, labels=4)).eval() for _ in range(2))
+    assigned.load_state_dict(model.state_dict(), assign=True)
+    spoilt(filled.to_empty(device="cpu")).load_state_dict(model.state_dict())
+    x, c = torch.randn(2, *model.event_shape), rows(2, "label")
+    for other in (assigned, filled):
+        assert torch.equal(other.log_prob(x, c), model.log_prob(x, c))
+        a, b = (m.sample(2, c, generator=torch.Generator().manual_seed(0)) for m in (other, model))
+        assert torch.equal(a, b)
+
+
+def test_transforms_of_functions_see_what_autograd_sees(name: str) -> None:
+    model, x = make(name, 2, torch.float64), torch.randn(3, 2, dtype=torch.float64)
+    # The first call of a model, then a plain one, then the other mode: nothing that is kept from
+    # one may be of another.
+    gradient = grad(lambda x: model.log_prob(x).sum())(x)
+    leaf = x.clone().requires_grad_()
+    model.log_prob(leaf).sum().backward()
+    torch.testing.assert_close(gradient, leaf.grad, atol=1e-9, rtol=1e-9)
+    direction = torch.randn_like(x)
+    with torch.no_grad():
+        _, along = jvp(model.log_prob, (x,), (direction,))
+    if name not in ESTIMATES:  # which have another estimate in forward mode
+        truth = (gradient * direction).sum(1)
+        torch.testing.assert_close(along, truth, atol=1e-9, rtol=1e-9)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from genlab.nn.constants import Constants
 
 from genlab.nn.precision import full_precision
 
@@ -14,7 +16,7 @@ __all__ = ["Bijection"]
 MAPS = ("forward", "inverse", "generate", "encode", "initialise")
 
 
-class Bijection(nn.Module, ABC):
+class Bijection(Constants, ABC):
     """An invertible map ``z = f(x | c)`` between data ``x`` and latent ``z``.
 
     `forward` runs from data to latent, the direction that a likelihood needs; `inverse` generates.

@@ -48,12 +48,16 @@ class CDFLayer(Bijection):
         super().__init__()
         if bins % 2:
             raise ValueError(f"bins={bins}: expected an even number, half on each side of 0")
+        self.bins = bins
         self.bound = bound
+        self.ratio = ratio
         self.log_weight = nn.Parameter(torch.zeros(dim, bins - 1))
-        powers = ratio ** torch.arange(bins // 2 + 1, dtype=torch.get_default_dtype()) - 1
-        side = bound * powers / powers[-1]
-        # A constant of the layer, which no checkpoint needs to hold.
-        self.register_buffer("mesh", torch.cat((-side.flip(0), side[1:])), persistent=False)
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        powers = self.ratio ** torch.arange(self.bins // 2 + 1, dtype=torch.get_default_dtype()) - 1
+        side = self.bound * powers / powers[-1]
+        return {"mesh": torch.cat((-side.flip(0), side[1:]))}
 
     def forward(
         self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
@@ -98,4 +102,4 @@ class CDFLayer(Bijection):
         return widths, torch.cat((down, centre, centre + above.cumsum(1)), dim=1), slopes
 
     def extra_repr(self) -> str:
-        return f"dim={len(self.log_weight)}, bins={len(self.mesh) - 1}, bound={self.bound:g}"
+        return f"dim={len(self.log_weight)}, bins={self.bins}, bound={self.bound:g}"

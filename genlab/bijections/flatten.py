@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,9 +24,14 @@ class Flatten(Permutation):
     """
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
-        places = torch.cartesian_prod(*map(torch.arange, event_shape)).view(-1, len(event_shape))
-        super().__init__((places.sum(1) % 2).argsort(stable=True))
+        super().__init__(torch.tensor(self.places(event_shape)))
         self.event_shape = event_shape
+
+    @staticmethod
+    def places(event_shape: tuple[int, ...]) -> list[int]:
+        """The place of each coordinate of the vector in the array, counted row by row."""
+        colours = [sum(index) % 2 for index in product(*map(range, event_shape))]
+        return sorted(range(len(colours)), key=colours.__getitem__)
 
     def forward(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.nn.linearisation import Linearisation, take_rows
+from genlab.nn.plain import forward_mode
 
 __all__ = ["Gradient", "LogDet", "exact_log_det", "roulette_lengths", "series_log_det"]
 
@@ -30,7 +33,12 @@ def exact_log_det(jacobian: Float[Tensor, "*n d d"]) -> Float[Tensor, "*n"]:
     # Half precision cannot be eliminated in.
     eliminable = jacobian.to(torch.promote_types(jacobian.dtype, torch.float32))
     identity = torch.eye(dim, dtype=eliminable.dtype, device=jacobian.device)
-    log_det: Tensor = torch.linalg.slogdet(identity + eliminable).logabsdet
+    if forward_mode():
+        # There the determinant's own derivative is a constant to all derivatives around it.
+        pivots = torch.linalg.lu_factor(identity + eliminable).LU.diagonal(dim1=-2, dim2=-1)
+        log_det: Tensor = pivots.abs().log().sum(-1)
+    else:
+        log_det = torch.linalg.slogdet(identity + eliminable).logabsdet
     return log_det.to(jacobian.dtype)
 
 
@@ -45,10 +53,10 @@ def series_log_det(
     linearisation: Linearisation,
     probe: Float[Tensor, "stack n *event"],
     lengths: Int[Tensor, " n"],
+    order: Int[Tensor, "stack n"],
     *,
     certain: int,
     gradient: Gradient,
-    generator: torch.Generator | None = None,
 ) -> Float[Tensor, "stack n"]:
     """``log det(I + J) = sum_k (-1)^(k+1)/k tr(J^k)``, estimated with one probe a sample.
 
@@ -56,7 +64,7 @@ def series_log_det(
     al., "Residual flows for invertible generative modeling", 2019, equation 6). Its gradient is
     differentiated as it stands, ``direct``, with a memory that grows with N; or, ``neumann``, the
     estimate ``sum_{k=0}^N (-1)^k v'J^k (dJ) v / P(N >= k)`` (equation 8), for which nothing but the
-    sum over k is kept.
+    sum over k is kept. In forward mode, where nothing is kept, it is ``direct``.
 
     Each sample has a length of its own: a length that all share would be an error that they share,
     which no batch size averages out and no standard error over samples shows.
@@ -64,23 +72,61 @@ def series_log_det(
     Args:
         linearisation: The Jacobians ``J`` of each network at each sample.
         probe: ``v`` with ``E[v v'] = I``.
-        lengths: The ``N``, on the CPU; each network hands them out to the samples in its own order.
+        lengths: The ``N``, on the CPU.
+        order: In which order each network hands them out to the samples.
         certain: Terms that every sample gets; the k-th further one is there with chance 2^(1-k).
         gradient: How the gradient is estimated.
-        generator: Draws those orders; torch's global one if None.
     """
     # Longest first: the samples that have a k-th term are the first rows.
     longest = max(lengths.tolist(), default=0)
     counts = [int((lengths >= k).sum()) for k in range(1, longest + 1)]
-    order = torch.rand(probe.shape[:2], generator=generator).argsort(1).to(probe.device)
-    if gradient == "direct":
+    if gradient == "direct" or forward_mode():
         return _series(linearisation, probe, order, counts, certain)[0]
+    parts = (*linearisation.weights, *linearisation.slopes)
+
+    # All tensors are arguments: what a closure holds belongs to another transform of torch.func.
+    def again(probe: Tensor, order: Tensor, *parts: Tensor) -> Tensor:
+        n = len(linearisation.weights)
+        same = replace(linearisation, weights=parts[:n], slopes=parts[n:])
+        return _series(same, probe, order, counts, certain)[1]
+
     with torch.no_grad():
         value, adjoint = _series(linearisation.detach(), probe, order, counts, certain)
     if torch.is_grad_enabled():
-        surrogate = (adjoint * linearisation.jvp(probe)).flatten(2).sum(2)
-        value = value + (surrogate - surrogate.detach())
+        image = linearisation.jvp(probe)
+        value = _Neumann.apply(  # type: ignore[no-untyped-call]
+            value, image, adjoint, again, probe, order, *parts
+        )
     return value
+
+
+class _Neumann(torch.autograd.Function):
+    """``value``, whose derivative is ``w' (dJ) v`` for the adjoint ``w`` and the image ``J v``.
+
+    The adjoint's own dependence on J has no part in it, but one in the derivatives of higher order:
+    where there may be such, the adjoint is worked out ``again``, from the ``parts`` of J.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        value: Tensor, image: Tensor, adjoint: Tensor, again: Callable[..., Tensor], *parts: Tensor
+    ) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, _, adjoint, ctx.again, *parts = inputs
+        ctx.save_for_backward(adjoint, *parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        adjoint, *parts = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            adjoint = ctx.again(*parts)
+        along = gradient.view(*gradient.shape, *[1] * (adjoint.ndim - 2)) * adjoint
+        return None, along, None, None, *(None for _ in parts)
 
 
 def _series(

@@ -31,9 +31,11 @@ class Mixed(ScalarMap):
         self.plain = plain
         self.special = special
         self.which = tuple(which)
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
         order = torch.tensor(self.which).long().argsort(stable=True)
-        self.register_buffer("order", order, persistent=False)
-        self.register_buffer("place", order.argsort(), persistent=False)
+        return {"order": order, "place": order.argsort()}
 
     def forward(
         self, x: Float[Tensor, "n d"], parameters: Float[Tensor, "n P d"]

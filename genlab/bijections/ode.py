@@ -238,6 +238,10 @@ class ODE(Bijection):
         rates: int,
         purpose: str,
     ) -> tuple[Tensor, ...]:
+        if not len(x):
+            # There is no way to follow; one look at the field ties it to the parameters.
+            v, *values = field(x.new_tensor(start), x)
+            return x + v, *values
         adjoint = self._adjoint()
         # A count would be a constant to the compiler, and each new one another program.
         if torch.compiler.is_compiling():

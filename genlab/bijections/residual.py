@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from genlab.bijections.log_det import (
 )
 from genlab.nn.linearisation import Linearisation
 from genlab.nn.lipschitz_network import LipschitzFunctions, LipschitzNetwork
+from genlab.nn.plain import Plain
 
 __all__ = ["ResidualBlocks", "ResidualOptions"]
 
@@ -204,19 +205,20 @@ class ResidualBlocks(Bijection):
     ) -> Float[Tensor, "stack n"]:
         options, stack = self.options, len(jacobians.weights[0])
         terms = options.terms if self.training else options.evaluation_terms
-        generator = None if self.training else _seeded_by(x)
-        if options.log_det == "russian_roulette":
-            lengths = roulette_lengths(len(x), terms, generator)
-        else:
-            lengths = torch.full((len(x),), terms)
-        signs = torch.randint(0, 2, (stack, *x.shape), generator=generator)
+
+        def draw(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            generator = None if self.training else _seeded_by(x)
+            if options.log_det == "russian_roulette":
+                lengths = roulette_lengths(len(x), terms, generator)
+            else:
+                lengths = torch.full((len(x),), terms)
+            signs = torch.randint(0, 2, (stack, *x.shape), generator=generator)
+            order = torch.rand((stack, len(x)), generator=generator).argsort(1)
+            return signs.to(x).mul_(2).sub_(1), lengths, order.to(x.device)
+
+        probe, lengths, order = _Draws.apply(draw, x.detach())  # type: ignore[no-untyped-call]
         return series_log_det(
-            jacobians,
-            signs.to(x).mul_(2).sub_(1),
-            lengths,
-            certain=terms,
-            gradient=options.gradient,
-            generator=generator,
+            jacobians, probe, lengths, order, certain=terms, gradient=options.gradient
         )
 
     def _norms(self, index: int) -> list[ActNorm]:
@@ -252,6 +254,17 @@ class Block(Bijection):
         functions = self.blocks.network.at(context, certain=True)
         x = self.blocks.back(functions, self.range, z)
         return x, -self.blocks.through(functions, self.range, x)[1]
+
+
+class _Draws(Plain):
+    """What an estimate draws for a batch."""
+
+    @staticmethod
+    def vmap(*arguments: Any) -> Any:
+        raise NotImplementedError(
+            "an estimated log-determinant draws for all of a batch, and torch.vmap shows it one "
+            "sample at a time: give it the whole batch, or take log_det=exact"
+        )
 
 
 def _seeded_by(x: Tensor) -> torch.Generator:

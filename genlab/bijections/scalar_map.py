@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from genlab.nn.constants import Constants
 
 __all__ = ["ScalarMap"]
 
 
-class ScalarMap(nn.Module, ABC):
+class ScalarMap(Constants, ABC):
     """An increasing map ``z_i = g(x_i; p_i)`` whose parameters ``p_i`` another network supplies.
 
     Parameters that are all zero give the identity, so a coupling whose network starts at zero

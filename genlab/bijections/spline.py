@@ -7,14 +7,16 @@ import math
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from genlab.nn.constants import Constants
 
 from genlab.nn.precision import full_precision
 
 __all__ = ["Spline"]
 
 
-class Spline(nn.Module):
+class Spline(Constants):
     """``S: [-c, c] -> [-c, c]`` through K + 1 knots, a ratio of quadratics on each of the K bins.
 
     Let ``x_k, y_k, d_k > 0`` be the position, value and derivative at knot k, ``w, h`` the width
@@ -52,6 +54,7 @@ class Spline(nn.Module):
             raise ValueError(f"bins: expected fewer than {1 / min_size:g}, got {bins}")
         self.bins = bins
         self.bound = bound
+        self.min_size = min_size
         self.min_slope = min_slope
         # A softplus of this sharpness is 1 - min_slope at 0.
         self.sharpness = math.log(2) / (1 - min_slope)
@@ -59,12 +62,14 @@ class Spline(nn.Module):
         # places are whole numbers, the same in every precision; the ends depend on no share.
         self.unit = 2 * bound * min_size
         self.free = 2 * bound * (1 - bins * min_size)
-        lowest = torch.arange(bins + 1.0) - 0.5 / min_size
-        lowest[-1] = 0.5 / min_size
-        sums = torch.ones(bins + 1, bins).tril(-1)
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        lowest = torch.arange(self.bins + 1.0) - 0.5 / self.min_size
+        lowest[-1] = 0.5 / self.min_size
+        sums = torch.ones(self.bins + 1, self.bins).tril(-1)
         sums[-1] = 0
-        self.register_buffer("lowest", lowest[:, None], persistent=False)
-        self.register_buffer("sums", sums, persistent=False)
+        return {"lowest": lowest[:, None], "sums": sums}
 
     def forward(
         self,

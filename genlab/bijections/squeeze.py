@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from genlab.bijections.bijection import Bijection
 
@@ -21,9 +20,12 @@ class Squeeze(Bijection):
     def forward(
         self, x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
     ) -> tuple[Float[Tensor, "n _ _ _"], Float[Tensor, " n"]]:
-        return pixel_unshuffle(x, 2), x.new_zeros(len(x))
+        squares = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
+        # Not `pixel_unshuffle`: it leaves the shape of an empty batch as it is.
+        return squares.permute(0, 1, 3, 5, 2, 4).flatten(1, 3), x.new_zeros(len(x))
 
     def inverse(
         self, z: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
     ) -> tuple[Float[Tensor, "n _ _ _"], Float[Tensor, " n"]]:
-        return pixel_shuffle(z, 2), z.new_zeros(len(z))
+        squares = z.unflatten(1, (-1, 2, 2)).permute(0, 1, 4, 2, 5, 3)
+        return squares.flatten(4).flatten(2, 3), z.new_zeros(len(z))

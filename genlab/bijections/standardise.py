@@ -18,7 +18,8 @@ class Standardise(Bijection):
 
     Args:
         event_shape: Shape of one sample.
-        untouched: Coordinates that keep their units, such as angles.
+        untouched: Coordinates that keep their units, such as angles; those of arrays are counted
+            row by row.
     """
 
     mean: Float[Tensor, "*event"]
@@ -49,8 +50,8 @@ class Standardise(Bijection):
         mean, log_scale = mean_and_log_scale(x)
         self.mean.copy_(mean)
         self.log_scale.copy_(log_scale)
-        self.mean[self.untouched] = 0
-        self.log_scale[self.untouched] = 0
+        for units in (self.mean, self.log_scale):
+            units.view(-1)[self.untouched] = 0
         return self.forward(x)[0]
 
 

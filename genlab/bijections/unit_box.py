@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,6 +25,9 @@ class UnitBox(Bijection):
     of the nearest point inside: never NaN, never an infinite gradient. What `inverse` returns lies
     strictly inside the box, also after rounding.
 
+    Near an edge no rounding is lost: distances are taken from either edge, each of which is held as
+    the nearest number of the type and what that leaves.
+
     Args:
         box: The intervals.
         dim: Number of coordinates.
@@ -35,26 +38,30 @@ class UnitBox(Bijection):
 
     low: Float[Tensor, " d"]
     high: Float[Tensor, " d"]
+    low_rest: Float[Tensor, " d"]
+    high_rest: Float[Tensor, " d"]
 
     def __init__(self, box: Box, dim: int) -> None:
         super().__init__()
         self.intervals = _intervals(box, dim)
-        self.register_buffer("low", torch.zeros(dim), persistent=False)
-        self.register_buffer("high", torch.zeros(dim), persistent=False)
-        self._set_edges()
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        present = self._buffers.get("low")
+        dtype = torch.get_default_dtype() if present is None else present.dtype
+        low, high = torch.tensor(self.intervals, dtype=torch.float64).unbind(1)
+        rests = {"low_rest": low - low.to(dtype), "high_rest": high - high.to(dtype)}
+        return {"low": low, "high": high} | rests
 
     def forward(
         self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
-        side = self.high - self.low
-        u = (self._inside(x) - self.low) / side
-        return u, torch.where(self.contains(x), -side.log().sum(), -torch.inf)
+        return self.sides(x)[0], self.log_det(x)
 
     def inverse(
         self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
-        side = self.high - self.low
-        return self._inside(torch.addcmul(self.low, z, side)), side.log().sum().expand(len(z))
+        return self.between(z, 1 - z), self.log_volume.expand(len(z))
 
     def initialise(
         self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
@@ -72,6 +79,20 @@ class UnitBox(Bijection):
             )
         return self.forward(x)[0]
 
+    def sides(self, x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
+        """``u`` and ``1 - u``, the distances from both edges, each with all its digits."""
+        x, side = self._inside(x), self.high - self.low
+        from_low, from_high = x - self.low - self.low_rest, self.high - x + self.high_rest
+        # An edge that is rounded outwards may have a number before it.
+        return _apart(from_low / side), _apart(from_high / side)
+
+    def between(self, u: Float[Tensor, "n d"], rest: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """The point at ``u`` and ``1 - u``: from the edge that is nearer."""
+        side = self.high - self.low
+        from_low = self.low + (self.low_rest + side * _apart(u))
+        from_high = self.high + (self.high_rest - side * _apart(rest))
+        return self._inside(torch.where(u < rest, from_low, from_high))
+
     def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         """Which points lie in the closed box."""
         return ((x >= self.low) & (x <= self.high)).all(1)
@@ -79,17 +100,22 @@ class UnitBox(Bijection):
     def _inside(self, x: Tensor) -> Tensor:
         return x.clamp(self.low.nextafter(self.high), self.high.nextafter(self.low))
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> UnitBox:
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        # As they were given, not as rounded to the type that the model had before.
-        self._set_edges()
-        return self
+    def log_det(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """The log-determinant of `forward`."""
+        return torch.where(self.contains(x), -self.log_volume, -torch.inf)
 
-    def _set_edges(self) -> None:
-        self.low, self.high = self.low.new_tensor(self.intervals).unbind(1)
+    @property
+    def log_volume(self) -> Float[Tensor, ""]:
+        """The logarithm of the volume of the box."""
+        return (self.high - self.low).log().sum()
 
     def extra_repr(self) -> str:
         return ", ".join(f"[{low:g}, {high:g}]" for low, high in self.intervals)
+
+
+def _apart(u: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """A distance that is at least what the type tells from none."""
+    return u.clamp_min(torch.finfo(u.dtype).eps ** 2)
 
 
 def _intervals(box: Box, dim: int) -> list[tuple[float, float]]:

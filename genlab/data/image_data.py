@@ -124,6 +124,10 @@ class ImageData(DataModule):
         )
 
     def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
+        if circular:
+            raise UserError(
+                f"model.circular={list(circular)}: the pixels of images are no angles; use []"
+            )
         if self.binarise is not None:
             return None
         layers: list[Bijection] = [] if self.alpha is None else [LogitTransform(self.alpha)]

@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
+from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
 from genlab.nn.precision import full_precision
 
@@ -19,7 +20,7 @@ __all__ = ["Density", "Likelihood"]
 Likelihood = Literal["exact", "lower_bound", "estimate"]
 
 
-class Density(nn.Module, ABC):
+class Density(Constants, ABC):
     """A density ``p(x | c)`` on arrays of shape ``event_shape``, in data units.
 
     Subclasses implement `_log_prob` and `_sample`. The public `log_prob` and `sample` enforce the
@@ -98,8 +99,8 @@ class Density(nn.Module, ABC):
         Raises:
             ValueError: The shape or type of ``x`` or ``context`` does not fit the density.
         """
-        x, rows, log_det = self.prepare(x, context)
-        return self._log_prob(x, rows) + log_det
+        inner, rows, log_det = self.prepare(x, context)
+        return (self._log_prob(inner, rows) + log_det).to(x.dtype)
 
     def prepare(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None
@@ -161,6 +162,10 @@ class Density(nn.Module, ABC):
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """Draw ``n`` samples, with their log-densities in nats; both in data units.
 
+        A log-density is that of the sample before it was rounded to its type, as a weight needs it.
+        At the edge of a box, where a density may change much from one number to the next,
+        `log_prob` of what was rounded differs.
+
         Args:
             n: Number of samples.
             context: One row (broadcast) or n rows: vectors ``[n, c]`` or integer labels ``[n]``.
@@ -171,10 +176,10 @@ class Density(nn.Module, ABC):
         """
         rows = self.context_encoder(context, n, self.dtype)
         x, log_p = self._sample_with_log_prob(n, rows, generator)
-        if self.preprocessing is None:
-            return x, log_p
-        x, log_det = self.preprocessing.inverse(x)
-        return x, log_p - log_det
+        if self.preprocessing is not None:
+            x, log_det = self.preprocessing.inverse(x)
+            log_p = log_p - log_det
+        return x, log_p.to(x.dtype)
 
     @full_precision
     @torch.no_grad()

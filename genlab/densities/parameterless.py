@@ -25,4 +25,7 @@ class Parameterless(Density):
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__(event_shape)
-        self.register_buffer("origin", torch.zeros(event_shape), persistent=False)
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        return {"origin": torch.zeros(self.event_shape)}

@@ -19,7 +19,14 @@ from genlab.bijections.split import ChannelSplit, CheckerboardSplit, HalfSplit
 from genlab.nn.conv_net import ConvNet
 from genlab.nn.mlp import MLP, Activation
 
-__all__ = ["Mixing", "alternating_halves", "between", "image_couplings", "of_vectors"]
+__all__ = [
+    "Mixing",
+    "alternating_halves",
+    "between",
+    "image_couplings",
+    "of_vectors",
+    "vector_order",
+]
 
 Mixing = Literal["none", "permutation", "lu"]
 
@@ -109,6 +116,13 @@ def of_vectors(event_shape: tuple[int, ...], layers: Iterable[Bijection]) -> Com
     if len(event_shape) == 1:
         return Compose(layers)
     return Compose([Flatten(event_shape), *layers, Inverse(Flatten(event_shape))])
+
+
+def vector_order(event_shape: tuple[int, ...]) -> Sequence[int]:
+    """Which number of a sample, counted row by row, each coordinate of `of_vectors` is."""
+    if len(event_shape) == 1:
+        return range(event_shape[0])
+    return Flatten.places(event_shape)
 
 
 def between(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -13,7 +11,6 @@ __all__ = ["row_shifts", "shifted_normals", "uniform_points"]
 LOW_32 = 0xFFFFFFFF
 
 
-@lru_cache(maxsize=8)
 def uniform_points(k: int, dim: int) -> Float[Tensor, "k dim"]:
     """k points that fill ``[0, 1)^dim`` evenly, always the same ones: Sobol's, scrambled."""
     engine = torch.quasirandom.SobolEngine(dim, scramble=True, seed=0)

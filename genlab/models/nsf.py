@@ -17,7 +17,13 @@ from genlab.bijections.rational_quadratic import RationalQuadratic
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.densities.cylinder import Cylinder
 from genlab.errors import UserError
-from genlab.models.couplings import Mixing, between, image_couplings, of_vectors
+from genlab.models.couplings import (
+    Mixing,
+    between,
+    image_couplings,
+    of_vectors,
+    vector_order,
+)
 from genlab.models.flow import Flow
 from genlab.models.spline_layers import SplineLayers
 from genlab.nn.mlp import Activation
@@ -51,7 +57,8 @@ class NSF(Flow):
         actnorm: Put a data-initialised scale and shift before each layer.
         mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
             LU matrix; of an image's channels, before each coupling that halves them.
-        circular: Coordinates that are angles in ``[-pi, pi]``.
+        circular: Coordinates that are angles in ``[-pi, pi]``; those of an array are counted row by
+            row.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
@@ -110,11 +117,10 @@ class NSF(Flow):
 
             self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
             return
-        is_angle = tuple(i in self.circular for i in range(dim))
         if self.circular:
-            self.base = Cylinder(is_angle)
+            self.base = Cylinder(self.event_shape, [i in self.circular for i in range(dim)])
         make = SplineLayers(
-            is_angle=is_angle,
+            is_angle=tuple(i in self.circular for i in vector_order(self.event_shape)),
             bins=bins,
             bound=bound,
             hidden=hidden,

@@ -98,9 +98,9 @@ class VAE(Density):
         if latent_dim is None:
             latent_dim = min(math.prod(self.event_shape), MOST_LATENTS)
         self.latent_dim = latent_dim
+        self.importance_samples = importance_samples
         self.observation = observation
         self.masses = isinstance(observation, Bernoulli)
-        self.importance_samples = importance_samples
         if network == "auto":
             network = "conv" if len(self.event_shape) == 3 else "mlp"
         if network == "conv" and len(self.event_shape) != 3:
@@ -124,6 +124,16 @@ class VAE(Density):
             activation=activation,
             context_dim=self.context_encoder.dim,
         )
+
+    @property
+    def importance_samples(self) -> int:
+        """Draws of z that a log-density is estimated with."""
+        return len(self._points)
+
+    @importance_samples.setter
+    def importance_samples(self, count: int) -> None:
+        # Here, where nothing is traced or transformed: such tensors would outlive what made them.
+        self._points = uniform_points(count, self.latent_dim)
 
     @full_precision
     def encode(
@@ -187,10 +197,9 @@ class VAE(Density):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, " n"]:
         posterior = self._posterior(x, context)
-        points = uniform_points(self.importance_samples, self.latent_dim)
         shifts = row_shifts(x, self.latent_dim)
         log_weights = []
-        for part in points.split(self._chunk(len(x))):
+        for part in self._points.split(self._chunk(len(x))):
             noise = shifted_normals(part, shifts)
             z = posterior.transform(noise)
             log_ratio = posterior.log_ratio(z, noise)

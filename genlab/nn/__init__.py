@@ -2,6 +2,7 @@
 
 from genlab.nn.angles import AngleFeatures, Periodic, wrap
 from genlab.nn.concat_squash import ConcatSquashMLP
+from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
 from genlab.nn.conv_net import ConvNet
 from genlab.nn.linearisation import Linearisation
@@ -23,6 +24,7 @@ __all__ = [
     "Activation",
     "AngleFeatures",
     "ConcatSquashMLP",
+    "Constants",
     "ContextEncoder",
     "ConvNet",
     "Linearisation",

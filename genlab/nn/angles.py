@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from genlab.nn.constants import Constants
 from genlab.nn.masked_mlp import MaskedMLP
 
 __all__ = ["AngleFeatures", "Periodic", "wrap"]
@@ -20,7 +21,7 @@ def wrap(angle: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return angle - 2 * math.pi * torch.round(angle / (2 * math.pi))
 
 
-class AngleFeatures(nn.Module):
+class AngleFeatures(Constants):
     """``(x_i, cos a_j, sin a_j)``: plain coordinates, then a point on the circle for each angle.
 
     A network of these features is periodic in the angles (Rezende et al., "Normalizing flows on
@@ -41,8 +42,12 @@ class AngleFeatures(nn.Module):
         plain = [i for i, is_angle in enumerate(circular) if not is_angle]
         angles = [i for i, is_angle in enumerate(circular) if is_angle]
         self.sources = [*plain, *angles, *angles]
-        self.register_buffer("plain", torch.tensor(plain, dtype=torch.long), persistent=False)
-        self.register_buffer("angles", torch.tensor(angles, dtype=torch.long), persistent=False)
+        self._columns = {"plain": plain, "angles": angles}
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        columns = self._columns.items()
+        return {name: torch.tensor(places, dtype=torch.long) for name, places in columns}
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n f"]:
         angles = x.index_select(1, self.angles)

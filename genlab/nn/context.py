@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from genlab.nn.plain import Plain
+
 __all__ = ["ContextEncoder"]
 
 
@@ -63,7 +65,8 @@ class ContextEncoder(nn.Module):
         """Encode one row (broadcast) or ``n`` rows of context.
 
         Raises:
-            ValueError: The context is missing, not wanted, or of the wrong shape.
+            ValueError: The context is missing, not wanted, of the wrong shape, or a label is no
+                integer or out of range.
         """
         if context is None and self.dim == 0:
             return None
@@ -83,13 +86,26 @@ class ContextEncoder(nn.Module):
         return rows.expand(n, -1)
 
     def _one_hot(self, context: Tensor, n: int) -> Tensor:
-        if context.is_floating_point():
+        if context.is_floating_point() or context.is_complex() or context.dtype == torch.bool:
             raise ValueError(f"context: expected {self._expected(n)}, got {context.dtype}")
-        return nn.functional.one_hot(context.reshape(-1).long(), self.labels)
+        if context.ndim > 1:
+            raise ValueError(f"context: expected {self._expected(n)}, got {list(context.shape)}")
+        labels = context.reshape(-1).long()
+
+        def encode(labels: Tensor) -> tuple[Tensor]:
+            if bad := labels[(labels < 0) | (labels >= self.labels)].tolist():
+                raise ValueError(f"context: expected {self._expected(n)}, got {bad[0]}")
+            return (nn.functional.one_hot(labels, self.labels),)
+
+        # On an accelerator, to look at numbers is to wait for it: not in each step of training.
+        if torch.compiler.is_compiling() or (self.training and labels.device.type != "cpu"):
+            return nn.functional.one_hot(labels, self.labels)
+        rows: Tensor = Plain.apply(encode, labels)[0]  # type: ignore[no-untyped-call]
+        return rows
 
     def _expected(self, n: int) -> str:
         if self.labels:
-            return f"integer labels of shape [1] or [{n}]"
+            return f"integer labels from 0 to {self.labels - 1} of shape [1] or [{n}]"
         return f"vectors of shape [1, {self.dim}] or [{n}, {self.dim}]"
 
     def extra_repr(self) -> str:

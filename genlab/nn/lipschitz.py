@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from genlab.nn.plain import Plain, forward_mode
 
 __all__ = ["LipschitzLayer", "LipschitzLinear", "Spectrum"]
 
@@ -98,13 +100,12 @@ class LipschitzLayer(nn.Module, ABC):
             certain: Converge the norm in training too.
         """
         with torch.no_grad():
-            if self.training and not certain:
-                spectrum = self._advanced()
-                self.u.copy_(spectrum.u)
-                self.v.copy_(spectrum.v)
-            else:
-                spectrum = self.converged()
+            lagging = self.training and not certain
+            spectrum = _plainly(self._advance, self.weight) if lagging else self.converged()
             sensitivity = self.sensitivity(spectrum)
+        if forward_mode():
+            sigma = spectrum.sigma + _dot(sensitivity, self.weight - self.weight.detach())
+            return _Bounded.forward(self.weight, sigma, sensitivity, self.coefficient)
         scaled: Tensor = _Bounded.apply(  # type: ignore[no-untyped-call]
             self.weight, spectrum.sigma, sensitivity, self.coefficient
         )
@@ -118,40 +119,52 @@ class LipschitzLayer(nn.Module, ABC):
             certain: As in `normalised`.
         """
         sigma = self.converged().sigma
-        used = self._advanced().sigma if self.training and not certain else sigma
+        lagging = self.training and not certain
+        used = _plainly(self._advanced, self.weight).sigma if lagging else sigma
         return sigma * self.coefficient / used.clamp_min(self.coefficient)
 
     @torch.no_grad()
     def converged(self) -> Spectrum:
         """The spectrum to the tolerance, computed once for each state of the weight."""
-        weight = self.weight.detach()
+        return _plainly(self._remembered, self.weight)
+
+    def _remembered(self, weight: Tensor) -> Spectrum:
         # Compared as it is: fused optimisers change weights without counting up their version.
         if self._converged is None or not _same(weight, self._converged[0]):
-            self._converged = weight.clone(), self._converge()
+            # Half precision would not tell when it has converged.
+            wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
+            spectrum = Spectrum(*(part.to(weight) for part in self._converge(wide)))
+            self._converged = weight.clone(), spectrum
         return self._converged[1]
 
-    def _advanced(self) -> Spectrum:
+    def _advance(self, weight: Tensor) -> Spectrum:
+        spectrum = self._advanced(weight)
+        self.u.copy_(spectrum.u)
+        self.v.copy_(spectrum.v)
+        return spectrum
+
+    def _advanced(self, weight: Tensor) -> Spectrum:
         u, v = self.u, self.v
         for _ in range(TRAINING_ITERATIONS):
-            v = _unit(self.multiply_transposed(u, self.weight), v)
-            u = _unit(self.multiply(v, self.weight), u)
-        return Spectrum(_dot(u, self.multiply(v, self.weight)), u, v)
+            v = _unit(self.multiply_transposed(u, weight), v)
+            u = _unit(self.multiply(v, weight), u)
+        return Spectrum(_dot(u, self.multiply(v, weight)), u, v)
 
-    def _converge(self) -> Spectrum:
+    def _converge(self, weight: Tensor) -> Spectrum:
         """Iterate until ``|W'Wv - sigma^2 v|``, the distance to a singular value, is small."""
         # A vector that led for long may have left the next one no share: give all a share again.
         generator = torch.Generator().manual_seed(0)
-        fresh = torch.randn(self.v.shape, generator=generator).to(self.v)
-        v = _unit(self.v + _unit(fresh))
+        fresh = torch.randn(self.v.shape, generator=generator).to(weight)
+        v = _unit(self.v.to(weight) + _unit(fresh))
         for _ in range(MAX_ITERATIONS):
-            image = self.multiply(v, self.weight)
-            back = self.multiply_transposed(image, self.weight)
+            image = self.multiply(v, weight)
+            back = self.multiply_transposed(image, weight)
             square = _dot(image, image)
             residual = _norm(back - _spread(square, v) * v)
             if not (residual > TOLERANCE * square).any():
                 break
             v = _unit(back, v)
-        return Spectrum((square + residual).sqrt(), _unit(image, self.u), v)
+        return Spectrum((square + residual).sqrt(), _unit(image, self.u.to(image)), v)
 
 
 class LipschitzLinear(LipschitzLayer):
@@ -199,15 +212,15 @@ class LipschitzLinear(LipschitzLayer):
     def sensitivity(self, spectrum: Spectrum) -> Float[Tensor, "stack o i"]:
         return spectrum.u.mT * spectrum.v
 
-    def _converge(self) -> Spectrum:
+    def _converge(self, weight: Tensor) -> Spectrum:
         """``2^k`` power iterations by k squarings of ``G = W'W`` (or ``WW'``, the smaller).
 
         ``|G^(2^k)|_F^(1/2^k) >= sigma^2`` falls to it, however close the singular values lie, and
         any column of ``G^(2^k)`` gives a vector that bounds sigma from below (Delattre et al.,
         "Efficient bound of Lipschitz constant for convolutional layers by Gram iteration", 2023).
         """
-        wide = self.weight.shape[1] < self.weight.shape[2]
-        weight = self.weight.mT if wide else self.weight
+        wide = weight.shape[1] < weight.shape[2]
+        weight = weight.mT if wide else weight
         power = weight.mT @ weight
         log_upper = power.new_zeros(len(power))
         tiny = torch.finfo(power.dtype).tiny
@@ -252,6 +265,12 @@ class _Bounded(torch.autograd.Function):
         along = _dot(gradient, weight) / bounded * (sigma > ctx.coefficient)
         gradient = gradient - _spread(along, weight) * sensitivity
         return gradient * _spread(ctx.coefficient / bounded, weight), None, None, None
+
+
+def _plainly(find: Callable[[Tensor], Spectrum], weight: Tensor) -> Spectrum:
+    if torch.compiler.is_compiling():
+        return find(weight.detach())
+    return Spectrum(*Plain.apply(find, weight.detach()))  # type: ignore[no-untyped-call]
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

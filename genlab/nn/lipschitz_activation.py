@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.nn.plain import forward_mode
+
 __all__ = ["LIPSCHITZ_ACTIVATIONS", "LipschitzActivation", "Smooth", "lipswish", "sine"]
 
 LipschitzActivation = Literal["sine", "lipswish"]
@@ -36,8 +38,7 @@ class Smooth(NamedTuple):
 
 def sine(x: Values) -> tuple[Values, Values]:
     """``sin x`` and its slope ``cos x``, in [-1, 1]."""
-    pair: tuple[Tensor, Tensor] = _Sine.apply(x)  # type: ignore[no-untyped-call]
-    return pair
+    return _value_and_slope(_Sine, x)
 
 
 def lipswish(x: Values) -> tuple[Values, Values]:
@@ -45,8 +46,12 @@ def lipswish(x: Values) -> tuple[Values, Values]:
 
     The paper's factor on the argument, ``x sigmoid(b x) / 1.1``, is the sharpness of the network.
     """
-    pair: tuple[Tensor, Tensor] = _LipSwish.apply(x)  # type: ignore[no-untyped-call]
-    return pair
+    return _value_and_slope(_LipSwish, x)
+
+
+def _value_and_slope(fused: type[_Sine | _LipSwish], x: Values) -> tuple[Values, Values]:
+    apply: Callable[[Values], tuple[Values, Values]] = fused.apply
+    return fused.forward(x) if forward_mode() else apply(x)
 
 
 LIPSCHITZ_ACTIVATIONS: dict[str, Smooth] = {

@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from genlab.nn.constants import Constants
 from genlab.nn.mlp import ACTIVATIONS, Activation
 
 __all__ = ["MaskedMLP"]
 
 
-class MaskedLinear(nn.Linear):
+class MaskedLinear(Constants, nn.Linear):
     """``(M * W) x + b``: output i sees input j where ``sees[j] <= shows[i]``.
 
     Args:
@@ -27,8 +28,12 @@ class MaskedLinear(nn.Linear):
 
     def __init__(self, sees: Sequence[int], shows: Sequence[int]) -> None:
         super().__init__(len(sees), len(shows))
-        mask = torch.tensor(sees)[None, :] <= torch.tensor(shows)[:, None]
-        self.register_buffer("mask", mask.float(), persistent=False)
+        self.sees, self.shows = tuple(sees), tuple(shows)
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        mask = torch.tensor(self.sees)[None, :] <= torch.tensor(self.shows)[:, None]
+        return {"mask": mask.float()}
 
     def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
         return F.linear(x, self.weight * self.mask, self.bias)

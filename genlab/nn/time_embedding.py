@@ -6,12 +6,14 @@ import math
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from genlab.nn.constants import Constants
 
 __all__ = ["TimeEmbedding"]
 
 
-class TimeEmbedding(nn.Module):
+class TimeEmbedding(Constants):
     """``t -> (cos(pi k t), sin(pi k t))``, ``k = 1, ..., frequencies``, for t in [0, 1].
 
     Args:
@@ -25,9 +27,11 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, frequencies: int) -> None:
         super().__init__()
-        multiples = math.pi * torch.arange(1, frequencies + 1)
-        self.register_buffer("frequencies", multiples, persistent=False)
         self.dim = 2 * frequencies
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        return {"frequencies": math.pi * torch.arange(1, self.dim // 2 + 1)}
 
     def forward(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n e"]:
         """Features of one time or of many; a single time gives a vector."""

@@ -94,7 +94,7 @@ class UNet(Velocity):
         t: Float[Tensor, ""] | Float[Tensor, " n"],
         context: Float[Tensor, "n c"] | None = None,
     ) -> Float[Tensor, "n *event"]:
-        image = x.view(len(x), -1, *x.shape[-2:])
+        image = x if x.ndim == 4 else x.unsqueeze(1)
         h, u = self.first(self._beside(image, context)), self._embed(t, context, len(x))
         copies = []
         for index, stage in enumerate(self.down):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genlab.bounds import NonNegative, Positive, PositiveInt
 from genlab.errors import UserError
+from genlab.nn.constants import Constants
 from genlab.nn.mlp import MLP
 from genlab.nn.smooth import SmoothActivation
 from genlab.pde import Jet, Problem, differentiate, propagate
@@ -47,7 +48,7 @@ class Frame(NamedTuple):
         )
 
 
-class Network(nn.Module):
+class Network(Constants):
     """``u = g + w v`` with a hard boundary, ``u = v`` with a soft one; ``v`` a perceptron.
 
     A hard boundary holds exactly, whatever ``v`` is; a soft one is learned, as a term
@@ -116,9 +117,11 @@ class Network(nn.Module):
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight, gain)
                 nn.init.zeros_(layer.bias)
-        box = torch.tensor(problem.domain.box)
-        self.register_buffer("centre", box.mean(1), persistent=False)
-        self.register_buffer("scale", 2 / (box[:, 1] - box[:, 0]), persistent=False)
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        box = torch.tensor(self.problem.domain.box)
+        return {"centre": box.mean(1), "scale": 2 / (box[:, 1] - box[:, 0])}
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """``u`` at points of the domain."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from properties import disturb
+from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 
 from genlab.bijections import ResidualBlocks, ResidualOptions
 from genlab.errors import RunError
@@ -273,3 +274,64 @@ def test_an_empty_batch(log_det: str) -> None:
     assert z.shape == (0, 3)
     assert value.shape == (0,)
     assert layer.generate(z).shape == (0, 3)
+
+
+@pytest.mark.parametrize("activation", ["sine", "lipswish"])
+@pytest.mark.parametrize("gradient", ["exact", "direct", "neumann"])
+def test_all_orders_of_differentiation_agree(activation: str, gradient: str) -> None:
+    network = LipschitzMLP(2, 3, hidden=[8, 8], activation=activation, bound=0.9)
+    options = OPTIONS
+    if gradient != "exact":
+        options = OPTIONS._replace(log_det="russian_roulette", gradient=gradient)
+    layer = disturb(ResidualBlocks(network, options, actnorm=True), 0.3).double().eval()
+    layer.training = True  # draws that do not depend on x, weights of evaluation
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(1)
+        z, value = layer(x)
+        return value.sum() + z.sin().sum()
+
+    x = torch.randn(2, 3, dtype=torch.float64)
+    second = jacrev(jacrev(f))(x)
+    step = 1e-5 * torch.eye(6, dtype=torch.float64).view(6, 2, 3)
+    rows = [(jacrev(f)(x + e) - jacrev(f)(x - e)) / 2e-5 for e in step]
+    truth = torch.stack(rows).view(2, 3, 2, 3).permute(2, 3, 0, 1)
+    torch.testing.assert_close(second, truth, atol=1e-6, rtol=1e-6)
+    if gradient == "neumann":  # whose forward mode is that of the other estimate
+        second = hessian(f)(x)
+    else:
+        torch.testing.assert_close(jacfwd(f)(x), jacrev(f)(x))
+    for nested in (hessian(f), jacrev(jacfwd(f)), jacfwd(jacfwd(f))):
+        torch.testing.assert_close(nested(x), second)
+
+
+def test_forward_mode_by_the_weights_is_that_of_reverse_mode() -> None:
+    layer = blocks(stack=2).double().eval()
+    x = torch.randn(5, 3, dtype=torch.float64)
+    weights = {name: p.detach() for name, p in layer.named_parameters()}
+    tangents = {name: torch.randn_like(p) for name, p in weights.items()}
+
+    def f(weights: dict[str, torch.Tensor]) -> torch.Tensor:
+        z, value = functional_call(layer, weights, (x,))
+        return value.sum() + z.sin().sum()
+
+    _, along = jvp(f, (weights,), (tangents,))
+    truth = sum((g * tangents[name]).sum() for name, g in grad(f)(weights).items())
+    torch.testing.assert_close(along, truth)
+    # What a transform leaves behind serves plain calls.
+    assert torch.equal(layer(x)[1], layer(x)[1].detach())
+
+
+def test_training_within_a_transform_advances_the_norms() -> None:
+    layer, plain = blocks().train(), blocks().train()
+    x = torch.randn(5, 3)
+    grad(lambda x: layer(x)[1].sum())(x)
+    plain(x)
+    for one, other in zip(layer.network.layers, plain.network.layers, strict=True):
+        assert torch.equal(one.u, other.u)
+
+
+def test_an_estimate_says_why_it_is_not_mapped() -> None:
+    layer = blocks(log_det="russian_roulette").eval()
+    with pytest.raises(NotImplementedError, match=r"torch\.vmap.* take log_det=exact"):
+        vmap(lambda row: layer(row[None])[1])(torch.randn(4, 3))

@@ -4,54 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from properties import (
-    cnf,
-    disturb,
-    flow_matching,
-    gmm,
-    jacobian,
-    krnet,
-    nice,
-    nsf,
-    realnvp,
-    resflow,
-    vae,
-)
+from properties import IMAGE_MODELS, IMAGE_SHAPE, disturb, jacobian, krnet, nsf, realnvp
 
-from genlab.bijections import AdaptiveSolver, Standardise
+from genlab.bijections import Standardise
 from genlab.densities import Density
 from genlab.models import NSF, ContinuousFlow, Flow, RealNVP
-from genlab.nn import UNet
 
-SHAPE = (1, 4, 4)
 CONTEXTS = {"none": {}, "vector": {"context_dim": 3}, "label": {"labels": 4}}
-UNET = partial(
-    UNet, channels=[4, 4], blocks=1, embedding=8, frequencies=2, condition_shape=()
-)  # fmt: skip
-SOLVER = AdaptiveSolver(method="dopri5", rtol=1e-4, atol=1e-4)
-SPLINES = {"free_half": False, "layers": 3}
-
-FAMILIES: dict[str, Callable[..., Density]] = {
-    "nice": nice,
-    "krnet": krnet,
-    "realnvp-flat": partial(realnvp, actnorm=True, mixing="lu"),
-    "realnvp": partial(realnvp, scales=2, actnorm=True),
-    "realnvp-lu": partial(realnvp, scales=2, mixing="lu"),
-    "realnvp-permutation": partial(realnvp, scales=1, mixing="permutation"),
-    "nsf-flat": nsf,
-    "nsf": partial(nsf, scales=2, actnorm=True, **SPLINES),
-    "resflow": partial(resflow, scales=2, layers=1, hidden=[4]),
-    "resflow-flat": partial(resflow, layers=2),
-    "gmm": partial(gmm, covariance="low_rank"),
-    "vae": partial(vae, latent_dim=2),
-    "cnf": partial(cnf, network=UNET, solver=SOLVER, evaluation=SOLVER),
-    "flow-matching": partial(flow_matching, network=UNET, solver=SOLVER, evaluation=SOLVER),
-}
+SHAPE = IMAGE_SHAPE
+FAMILIES = IMAGE_MODELS
 # Those of an ODE have the vectors' layer and a test of their network.
 FLOWS = [name for name in FAMILIES if name not in ("gmm", "vae", "cnf", "flow-matching")]
 

@@ -172,3 +172,17 @@ def test_data_that_leave_the_box_are_named_before_training(tmp_path: Path) -> No
     experiment = genlab.experiment("model=krnet", "model.bounded=[-1,1]", f"outputs={tmp_path}")
     with pytest.raises(UserError, match=r"model\.bounded: coordinate 1 of the data reaches from -"):
         experiment.fit()
+
+
+@pytest.mark.parametrize("base", ["logistic", "normal"])
+@pytest.mark.parametrize("box", [[0.0, 1.0], [-10.0, 12.0], [0.1, 0.7]])
+def test_single_precision_costs_nothing_at_the_edge(base: str, box: list[float]) -> None:
+    # Strong layers, which bring most samples to an edge.
+    model = disturb(krnet(2, bounded=box, base=base), 0.5).eval()
+    with torch.no_grad():
+        x = model.sample(100_000)
+        assert ((x > model.preprocessing.box.low) & (x < model.preprocessing.box.high)).all()
+        single = model.log_prob(x).double()
+        error = (single - model.double().log_prob(x.double())).abs()
+    assert error.max() < 5e-5
+    assert error.quantile(0.999) < 3e-5

@@ -203,3 +203,43 @@ def test_what_is_no_angle_is_refused() -> None:
     model.initialise(x)
     with pytest.raises(UserError, match=r"circular=\[1\]: expected angles.* reaches 6.2 in size"):
         model.initialise(2 * x)
+
+
+@VARIANTS
+def test_angles_of_an_array_are_those_of_the_vector_that_it_becomes(
+    options: dict[str, Any],
+) -> None:
+    given = {"layers": 3, "hidden": [16], "activation": "tanh", "bins": 5, "bound": 4.0}
+    given |= {"variant": "coupling", "free_half": True, "mixing": "none", "scales": 0}
+    array = disturb(NSF((2, 2), circular=[1, 2], actnorm=False, **(given | options)))
+    array = array.double().eval()
+    x = torch.randn(20, 2, 2, dtype=torch.float64)
+    z, log_det = array.layers(x)
+    rows = vmap(jacrev(lambda row: array.layers(row[None])[0][0]))(x).reshape(20, 4, 4)
+    torch.testing.assert_close(log_det, torch.linalg.slogdet(rows).logabsdet)
+    line = [0, 3]
+    base = -0.5 * (z.flatten(1)[:, line].square() + math.log(2 * math.pi)).sum(1)
+    truth = base - 2 * math.log(2 * math.pi) + log_det
+    torch.testing.assert_close(array.log_prob(x), truth)
+    turns = 2 * math.pi * torch.tensor([[0, 1], [-2, 0]], dtype=torch.float64)
+    torch.testing.assert_close(array.log_prob(x + turns), truth)
+    assert (array.log_prob(x + turns.flip(0)) != truth).all()
+    samples = array.sample(500).flatten(1).abs()
+    assert (samples[:, [1, 2]] <= math.pi).all()
+    assert (samples[:, line] > math.pi).any()
+
+
+def test_angles_of_an_array_keep_their_units() -> None:
+    units = Standardise((2, 2), untouched=[1, 2])
+    x = 5 + 3 * torch.randn(1000, 2, 2)
+    z = units.initialise(x)
+    assert torch.equal(z.flatten(1)[:, [1, 2]], x.flatten(1)[:, [1, 2]])
+    torch.testing.assert_close(z.flatten(1)[:, [0, 3]].mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+
+
+PLAIN = ("model.scales=0", "model.mixing=none", "model.actnorm=false")
+
+
+def test_pixels_are_no_angles() -> None:
+    with pytest.raises(UserError, match=r"model\.circular=\[0\]: the pixels of images are no angl"):
+        genlab.experiment("model=nsf", "data=digits", "model.circular=[0]", *PLAIN)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from properties import MODELS
+from torch.func import vmap
 
 from genlab.densities import Density
+from genlab.nn import ContextEncoder
 
 
 def given(name: str, context: torch.Tensor) -> Density:
@@ -36,3 +38,31 @@ def test_without_a_word_of_it_vectors_pass() -> None:
     c = 5 + torch.randn(100, 2)
     model.initialise(torch.randn(100, 2), c)
     assert torch.equal(model.context_encoder(c, 100, torch.float32), c)
+
+
+@pytest.mark.parametrize(
+    ("context", "got"),
+    [
+        (torch.tensor([0, 1, 4]), "4"),
+        (torch.tensor([-1]), "-1"),
+        (torch.tensor([0.0, 1.0, 2.0]), r"torch\.float32"),
+        (torch.tensor([True, False, True]), r"torch\.bool"),
+        (torch.zeros(3, 1).long(), r"\[3, 1\]"),
+        (torch.zeros(2).long(), r"\[2\]"),
+        (None, "none"),
+    ],
+)
+def test_what_is_no_label_is_named(context: torch.Tensor | None, got: str) -> None:
+    encoder = ContextEncoder(labels=4)
+    message = rf"context: expected integer labels from 0 to 3 of shape \[1\] or \[3\], got {got}$"
+    with pytest.raises(ValueError, match=message):
+        encoder(context, 3, torch.float32)
+
+
+def test_one_label_serves_all_rows_also_under_vmap() -> None:
+    encoder = ContextEncoder(labels=4)
+    truth = torch.eye(4)[[2, 2, 2]]
+    for one in (torch.tensor(2), torch.tensor([2]), torch.tensor([2], dtype=torch.uint8)):
+        assert torch.equal(encoder(one, 3, torch.float32), truth)
+    each = vmap(lambda label: encoder(label, 1, torch.float32)[0])(torch.arange(4))
+    assert torch.equal(each, torch.eye(4))

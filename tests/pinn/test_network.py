@@ -148,3 +148,13 @@ def test_indicators() -> None:
     torch.testing.assert_close(both(u, residual), torch.tensor([10.5, 2.1]))
     with pytest.raises(UserError, match=r"indicator.weights=\[1.0\]: expected 2 numbers"):
         WeightedSum(criteria=[SquaredResidual(), SquaredGradient()], weights=[1.0])
+
+
+def test_built_without_memory_and_loaded_it_is_the_same() -> None:
+    u, x = network(Peak(A=1.0, n_points=1)), torch.rand(5, 2, dtype=torch.float64)
+    with torch.device("meta"):
+        assigned, filled = (network(Peak(A=1.0, n_points=1)) for _ in range(2))
+    assigned.load_state_dict(u.state_dict(), assign=True)
+    filled.to_empty(device="cpu").load_state_dict(u.state_dict())
+    for other in (assigned, filled):
+        assert torch.equal(other(x), u(x))
