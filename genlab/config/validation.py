@@ -135,9 +135,8 @@ def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -
 def _check_choices(plain: Mapping[str, Any]) -> None:
     """An option that describes a part of an object is of use only where the object has it."""
     for group, section in PARTS.items():
-        option, node = plain["choices"].get(group), plain.get(section)
-        chosen = option is not None and isinstance(node, Mapping) and "_target_" in node
-        if not chosen or node.get(group) is None:
+        option, node = plain["choices"].get(group), plain.get(section) or {}
+        if option is None or "_target_" not in node or node.get(group) is None:
             continue
         target = locate(section, node["_target_"])
         takes = signature(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -106,12 +107,13 @@ class Faces(Boundary):
             shares = {"low": 1 - share, "high": share}
             one = torch.ones_like(share)
             kept.append(torch.stack([x[:, i], *(one * self._edge((i, side)) for side in sides)]))
-            factors = [shares[side] if len(sides) == 2 else one for side in sides]
-            weights.append(torch.stack([one, *(-factor for factor in factors)]))
+            parts = [shares[side] if len(sides) == 2 else one for side in sides]
+            weights.append(torch.stack([one, *(-part for part in parts)]))
         options = torch.cartesian_prod(*(torch.arange(len(rows)) for rows in kept))
         terms = options.view(-1, len(kept))[1:].to(x.device).unbind(1)  # without b itself
         y = torch.stack([rows[term] for rows, term in zip(kept, terms, strict=True)], -1)
-        weight = math.prod(rows[term] for rows, term in zip(weights, terms, strict=True))
+        factors = (rows[term] for rows, term in zip(weights, terms, strict=True))
+        weight = reduce(torch.mul, factors)
         total: Tensor = -(weight * prescribed(y.flatten(0, 1)).view(weight.shape)).sum(0)
         return total
 
