@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.nn.constants import Constants
-
 from genlab.nn.precision import full_precision
 
 __all__ = ["Spline"]
