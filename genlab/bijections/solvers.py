@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -212,14 +212,18 @@ class AdaptiveSolver(Solver):
                 method=self.method,
                 rtol=max(self.rtol, finest),
                 atol=max(self.atol, finest),
-                # A step must end at the end: what is interpolated would be less exact.
-                options=lambda end: {"max_num_steps": MAX_STEPS, "step_t": end, "norm": worst_row},
+                options=_options,
             )
         return tuple(followed.without_lost(part, math.nan) for part in result)
 
     def finer(self) -> AdaptiveSolver:
         """A hundredth of the tolerances."""
         return replace(self, rtol=self.rtol / 100, atol=self.atol / 100)
+
+
+def _options(end: Float[Tensor, "1"]) -> dict[str, Any]:
+    # A step must end at the end: what is interpolated would be less exact.
+    return {"max_num_steps": MAX_STEPS, "step_t": end, "norm": worst_row, "dtype": end.dtype}
 
 
 class _Followed:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from genlab.errors import UserError
 
-__all__ = ["Columns", "columns_of"]
+__all__ = ["Columns", "columns_of", "marked"]
 
 
 @dataclass(frozen=True)
@@ -61,3 +61,17 @@ def columns_of(frame: Any, names: Sequence[str]) -> Columns:
         if len(strange):
             text[name] = str(strange.iloc[0])
     return Columns(values, text)
+
+
+def marked(frame: Any, mark: str) -> list[str]:
+    """Cells with a mark, in the columns of a frame that would be numbers with it as decimal one."""
+    import pandas as pd
+
+    found: list[str] = []
+    for _, column in frame.select_dtypes(["object", "string"]).items():
+        cells = column.dropna().astype(str)
+        with_mark = cells[cells.str.contains(mark, regex=False)]
+        if not with_mark.empty:
+            numbers = pd.to_numeric(cells.str.replace(mark, "."), errors="coerce")
+            found += list(with_mark) if numbers.notna().all() else []
+    return found

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 __all__ = [
-    "COMMA",
     "INTEGER",
     "MISSING",
     "THOUSANDS",
@@ -19,9 +18,20 @@ __all__ = [
     "records",
 ]
 
-MISSING = {"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None", "none"}
+MISSING = {"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN"}
+MISSING |= {"NULL", "null", "None", "none"}
+MISSING |= {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}  # of C on Windows
 MISSING |= {"-", "--", ".", "?"}
-MISSING |= {"#N/A", "#NA", "#NULL!", "#NUM!", "#VALUE!", "#DIV/0!", "#REF!"}  # of spreadsheets
+MISSING |= {
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "#NULL!",
+    "#NUM!",
+    "#VALUE!",
+    "#DIV/0!",
+    "#REF!",
+}  # of spreadsheets
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)", re.I | re.A)
 INTEGER = re.compile(r"[+-]?\d+", re.A)
 COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.I | re.A)

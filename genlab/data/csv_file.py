@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from genlab.data.columns import Columns, columns_of
+from genlab.data.columns import Columns, columns_of, marked
 from genlab.data.csv_cells import MISSING, Line, records
 from genlab.data.csv_layout import COMMENTS, Layout, Sample, find_layout
 from genlab.errors import UserError
@@ -87,34 +87,44 @@ class CSVFile:
         """Some columns, by their places from 0.
 
         Raises:
-            UserError: A row has another width than the others.
+            UserError: A row has another width than the others, or a comma or point in a number may
+                mean two things.
         """
-        import pandas as pd
-
-        layout = self.layout
+        layout, wanted = self.layout, list(places)
         with self._naming_the_file():
-            try:
-                with self._rows() as file:
-                    frame = pd.read_csv(
-                        file,
-                        sep=r"\s+" if layout.separator == " " else layout.separator,
-                        decimal=layout.decimal,
-                        names=range(layout.cells),
-                        index_col=False,
-                        keep_default_na=False,
-                        na_values=sorted(MISSING),
-                        skipinitialspace=True,
-                        low_memory=False,
-                    )
-            except pd.errors.ParserError as error:
-                self._check_widths()
-                reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-                raise UserError(reason) from error
+            frame = self._frame(".")
             # A row that is too short lacks its last cells.
             short = frame[layout.width - 1].isna().any() and not self._is_full(len(frame))
             if short or frame.iloc[:, layout.width :].notna().any(axis=None):
                 self._check_widths()
-        return columns_of(frame[list(places)], names)
+            if commas := marked(frame[wanted], ","):
+                layout.check_commas(commas)
+                frame = self._frame(",")
+                if points := marked(frame[wanted], "."):
+                    layout.refuse_point(points[0])
+        return columns_of(frame[wanted], names)
+
+    def _frame(self, decimal: str) -> Any:
+        import pandas as pd
+
+        layout = self.layout
+        try:
+            with self._rows() as file:
+                return pd.read_csv(
+                    file,
+                    sep=r"\s+" if layout.separator == " " else layout.separator,
+                    decimal=decimal,
+                    names=range(layout.cells),
+                    index_col=False,
+                    keep_default_na=False,
+                    na_values=sorted(MISSING),
+                    skipinitialspace=True,
+                    low_memory=False,
+                )
+        except pd.errors.ParserError as error:
+            self._check_widths()
+            reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+            raise UserError(reason) from error
 
     def _sample(self) -> Sample:
         comments: list[Line] = []
@@ -172,6 +182,8 @@ class CSVFile:
 
     def _is_full(self, rows: int) -> bool:
         """Whether that many rows have all their separators, for certain."""
+        if self.layout.separator == " " or self._is_commented():
+            return False
         separators = 0
         for chunk in self._chunks():
             if b'"' in chunk:  # a quote may hide some

@@ -23,7 +23,7 @@ def holds_names(first: Record, body: Sequence[Record], expected: Iterable[str]) 
     Words are names. Numbers are names where no row can look so: whole numbers that differ, above
     columns of which none ever holds a number without a decimal point, as pandas writes an array
     without names. Where that is likely but not certain, for the columns are few or the line could
-    be where a path starts, only the user can tell; so where the line is in equal steps and the
+    be a row among the others, only the user can tell; so where the line is in equal steps and the
     next is not, and where it holds words and numbers.
 
     Args:
@@ -51,8 +51,9 @@ def holds_names(first: Record, body: Sequence[Record], expected: Iterable[str]) 
         enough = len(pointed) >= (2 if counting else 3)
         shown = len(body) >= ROWS or all(map(_is_shown, (columns[place] for place in pointed)))
         path = any(_is_steady((cells[place], *columns[place])) for place in pointed)
+        among = all(map(_is_among, cells, columns)) and not counts(cells)
         if shown or counting:
-            return True if enough and shown and not path else None
+            return True if enough and shown and not path and not among else None
     if counting and len(cells) > 1:
         return None
     return None if _equal_steps(cells) and not _equal_steps(body[0].cells) else False
@@ -80,6 +81,13 @@ def _is_steady(column: Sequence[str]) -> bool:
     """Whether numbers only grow, or only fall, as times do, from the first line on."""
     numbers = _numbers(column)
     return sorted(set(numbers)) in (numbers, numbers[::-1])
+
+
+def _is_among(cell: str, column: Iterable[str]) -> bool:
+    """Whether a number lies no farther from those of a column than they lie apart."""
+    numbers = _numbers(column)
+    low, high = min(numbers, default=0.0), max(numbers, default=0.0)
+    return 2 * low - high <= float(cell) <= 2 * high - low
 
 
 def _equal_steps(cells: Sequence[str]) -> bool:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genlab.data.csv_cells import (
-    COMMA,
     INTEGER,
     THOUSANDS,
     Line,
@@ -50,7 +49,6 @@ class Layout:
     Attributes:
         path: Of the file.
         separator: Between two cells; a blank stands for any number of blanks and tabs.
-        decimal: The decimal mark.
         names: Of the columns; None where the file gives none.
         named_at: The lines that these begin and end at, from 1.
         width: The number of columns.
@@ -62,7 +60,6 @@ class Layout:
 
     path: Path
     separator: str
-    decimal: str
     names: tuple[str, ...] | None
     named_at: tuple[int, int]
     width: int
@@ -70,6 +67,35 @@ class Layout:
     above: int
     index: tuple[str, ...]
     remarks: tuple[str, ...]
+
+    def check_commas(self, cells: Sequence[str]) -> None:
+        """Refuse commas in numbers, of which none is a decimal one for certain.
+
+        Raises:
+            UserError: So it is.
+        """
+        if all(map(THOUSANDS.fullmatch, cells)):
+            told = f"the comma in {cells[0]} may part decimals or thousands"
+            raise UserError(f"{told}; {self._without(',')}")
+
+    def refuse_point(self, cell: str) -> None:
+        """Refuse a point in a number where others have decimal commas.
+
+        Raises:
+            UserError: Always.
+        """
+        told = f"{cell} has a point, but other numbers have decimal commas"
+        raise UserError(f"{told}; {self._without('.')}")
+
+    def _without(self, mark: str) -> str:
+        """Advice where a mark may part decimals or thousands."""
+        if self.separator == ",":
+            return "write numbers with a decimal point, and without one for thousands"
+        file = shlex.quote(str(self.path))
+        return (
+            "the first of these makes points of commas, the second leaves the marks out:\n"
+            f"sed 's/,/./g' {file} > points.csv\nsed 's/{re.escape(mark)}//g' {file} > points.csv"
+        )
 
     def check_width(self, row: Record) -> None:
         """Refuse a row that has more cells than there are columns, or fewer.
@@ -112,7 +138,7 @@ def find_layout(
         UserError: The layout is uncertain, or rows differ in width.
     """
     separator, rows = _split(sample)
-    names = _commented_names(sample, separator, rows[0]) if header is None else None
+    names = _commented_names(sample, separator, rows) if header is None else None
     remarks = []
     if names is None:
         found = header if header is not None else holds_names(rows[0], rows[1:], expected)
@@ -150,7 +176,6 @@ def find_layout(
     layout = Layout(
         path=sample.path,
         separator=separator,
-        decimal=_decimal(sample.path, rows, separator),
         names=titles,
         named_at=(0, 0) if names is None else (names.begin, names.end),
         width=width,
@@ -184,14 +209,27 @@ def _split(sample: Sample) -> tuple[str, list[Record]]:
     return best[1:]
 
 
-def _commented_names(sample: Sample, separator: str, first: Record) -> Record | None:
-    """The last comment above rows of numbers, where it has a word for each column."""
-    if not sample.comments or not all(map(is_number, first.known)):
+def _commented_names(sample: Sample, separator: str, rows: Sequence[Record]) -> Record | None:
+    """The last comment above rows, where it has a word for each column."""
+    first = rows[0]
+    if not sample.comments or not _is_row(first, rows[1:]):
         return None
     number, line = sample.comments[-1]
     (names,) = records([(number, line.lstrip("#% "))], separator)
     fits = _end(names.cells) == _end(first.cells) and not any(map(is_number, names.cells))
     return names if fits and line.startswith(("#", "%")) else None
+
+
+def _is_row(first: Record, body: Sequence[Record]) -> bool:
+    """Whether a line holds numbers, and words only where all rows below it do."""
+    words = [place for place, cell in enumerate(first.cells) if cell in first.known]
+    words = [place for place in words if not is_number(first.cells[place])]
+    columns = list(zip(*(row.cells for row in body), strict=False))
+    return not words or (
+        len(words) < len(first.known)
+        and words[-1] < len(columns)
+        and not any(any(map(is_number, columns[place])) for place in words)
+    )
 
 
 def _refuse_halves(path: Path, rows: Sequence[Record]) -> None:
@@ -260,23 +298,3 @@ def _refuse_second_names(rows: Sequence[Record]) -> None:
             f"line {first.end} holds words below the names ({_shown(first)}); take it out, or "
             "begin it with #"
         )
-
-
-def _decimal(path: Path, rows: Sequence[Record], separator: str) -> str:
-    found = [
-        (cell, row.end)
-        for row in rows
-        for cell in row.cells
-        if "," in cell and COMMA.fullmatch(cell)
-    ]
-    if found and all(THOUSANDS.fullmatch(cell) for cell, _ in found):
-        cell, line = found[0]
-        file = shlex.quote(str(path))
-        way = (
-            f"; one of these writes points:\nsed 's/,/./g' {file} > points.csv\n"
-            f"sed 's/,//g' {file} > points.csv"
-            if separator != ","
-            else "; write numbers with a decimal point, and without one for thousands"
-        )
-        raise UserError(f"line {line}: the comma in {cell} may part decimals or thousands{way}")
-    return "," if found else "."

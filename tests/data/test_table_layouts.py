@@ -105,6 +105,10 @@ HOURS = pd.date_range("2024-01-01", periods=N, freq="h")
 PAIRS = pd.MultiIndex.from_product([["u", "v"], range(N // 2)])
 T = np.round(np.arange(N) * 0.03, 6)
 PATH = np.column_stack([T, np.cos(T).round(6)])
+LATE = (
+    np.column_stack([np.arange(500) % 7, np.arange(500) % 3])
+    + 0.5 * (np.arange(500) > 300)[:, None]
+)
 DROP_D = "\"data.drop=['d %']\""
 
 TEXTS = {
@@ -148,7 +152,7 @@ TEXTS = {
         lines("a;b", 5 + abs(X[:, :2]), lambda value: comma(f"{value:.3f}"), ";"),
         "a b",
         (5 + abs(X[:, :2])).round(3),
-        told="line 2: the comma in .* decimals or thousands",
+        told="the comma in .* decimals or thousands",
         way="sed",
     ),
     "decimal commas, one column": Layout(
@@ -167,6 +171,17 @@ TEXTS = {
         told="line 1 and below hold 0",
         way="sed -E",
     ),
+    "decimal commas that begin late": Layout(
+        "t.csv", lines("a;b", LATE, lambda value: comma(f"{value:g}"), ";"), "a b", LATE
+    ),
+    "points for thousands, decimal commas": Layout(
+        "t.csv",
+        "a;b\n" + "".join(f"{comma(a)};1.{k + 100}\n" for k, a in enumerate(X[:, 0])),
+        "a b",
+        told="1.100 has a point, but other numbers have decimal commas",
+        truth=np.column_stack([X[:, 0], 1100 + np.arange(N)]),
+        way=r"sed 's/\.",
+    ),
     "Excel: sep=; above": Layout("t.csv", "sep=;\r\n" + text(sep=";", decimal=",")),
     "comments above": Layout("t.csv", "# measured 2024, lab 3\n# m, s, kg\n\n" + text()),
     "comments above, no names": Layout(
@@ -174,6 +189,14 @@ TEXTS = {
     ),
     "names in a comment, as numpy writes": Layout(
         "t.csv", lambda p: np.savetxt(p, X, delimiter=",", header="run 7\na,b,c")
+    ),
+    "names in a comment, a column of words": Layout(
+        "t.csv",
+        lines("#chrom,b,c", np.column_stack([["chr1"] * N, X[:, 1:].astype(str)])),
+        "b c",
+        X[:, 1:],
+        told="column 'chrom' holds text",
+        way="data.drop=[chrom]",
     ),
     "comments between rows": Layout(
         "t.csv",
@@ -270,6 +293,13 @@ TEXTS = {
         told=r"line 1 \(a, 2020, 2021\) may be",
         way="data.header=true",
     ),
+    "names of numbers that are also in the rows": Layout(
+        "t.csv",
+        lines("2,0,9", X),
+        "2 0 9",
+        told="may be names or a row",
+        way="data.header=true",
+    ),
     "a path that starts at whole numbers, no names": Layout(
         "t.csv",
         lines("", PATH, "{:g}".format),
@@ -346,7 +376,7 @@ TEXTS = {
     ),
     "missing cells in many spellings": Layout(
         "t.csv",
-        text(extra(["1", "NA", "2", "-", "3", "?", "4", "#N/A", "null", "5"])),
+        text(extra(["1", "NA", "2", "-", "3", "NAN", "4", "#N/A", "1.#IND", "5"])),
         "a b c d",
         extra([1, np.nan, 2, np.nan, 3, np.nan, 4, np.nan, np.nan, 5]).dropna().to_numpy(float),
         told="20 of 40 rows lack a number",
@@ -456,8 +486,8 @@ def follow(message: str, way: str | WAY, path: Path) -> TableData:
     """Do what the refusal says."""
     if callable(way):
         return table(way(path))
-    if way in ("sed", "sed -E", "iconv"):
-        command = re.search(rf"{way} .* > (\w+.csv)(?=;|$)", message, re.M)
+    if way.startswith(("sed", "iconv")):
+        command = re.search(rf"{re.escape(way)}.* > (\w+.csv)(?=;|$)", message, re.M)
         assert command is not None, message
         subprocess.run(command[0], shell=True, check=True, cwd=path.parent)
         return table(path.parent / command[1])
