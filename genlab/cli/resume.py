@@ -50,6 +50,7 @@ def run(words: list[str]) -> int:
     config = read_config(directory)
     before = flatten(plain(config))
     apply(config, arguments.overrides)
+    check(config)
     first = is_first(config.trainer)
     # The processes that help the first one find the run as that one goes on with it.
     if first and not arguments.force:
@@ -59,7 +60,6 @@ def run(words: list[str]) -> int:
             f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
             f"start it anew by `genlab rerun {arguments.run}`"
         )
-    check(config)
     if _is_finished(directory, before[MAX_STEPS], config, arguments.overrides):
         if first:
             print(_how_further(directory, before))
