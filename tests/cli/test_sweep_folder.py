@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -180,6 +182,25 @@ def test_a_job_is_known_by_what_its_run_records(
     recorded = config_hash(plain(from_config(config).config))
     assert [job.config_hash for job in plan.jobs] == [recorded]
     assert plan.runs == ((recorded,),)
+
+
+def test_a_table_is_read_whole_once_for_all_jobs(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, seen = hashlib.file_digest, []
+
+    def counted(file: BinaryIO, name: str) -> object:
+        seen.append(Path(file.name).name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    lines = [("model=gmm", "data=table", "data.path=points.csv", f"seed={k}") for k in range(3)]
+    first = planned(lines, "train", [])
+    assert seen == ["points.csv"]
+    with (here / "points.csv").open("a") as file:
+        file.write("0.5\n")
+    assert planned(lines, "train", []).runs != first.runs
+    assert seen == ["points.csv"] * 2
 
 
 def test_a_target_that_was_edited_is_another_configuration(here: Path) -> None:
