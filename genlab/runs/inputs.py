@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,19 @@ def checksum(path: Path) -> str:
     import hashlib
 
     if path.is_dir():
-        inside = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = (f"{file.relative_to(path)} {file.stat().st_size}\n" for file in inside)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS]
+        return hashlib.sha256("".join(sorted(_listed(path))).encode()).hexdigest()[:DIGITS]
     stat = path.stat()
     return _digest(path.absolute(), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _listed(folder: str | Path, within: str = "") -> Iterator[str]:
+    # By scandir: many images take pathlib several times as long.
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _listed(entry.path, f"{within}{entry.name}/")
+            elif entry.is_file():
+                yield f"{within}{entry.name} {entry.stat().st_size}\n"
 
 
 @cache
