@@ -53,10 +53,12 @@ class Killer(Callback):
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folder with a table."""
+    """A user's folder with a table; nothing is drawn and no speed measured, which takes seconds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     write_table(tmp_path)
+    monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
+    monkeypatch.setattr(Experiment, "figures", lambda self: {})
     return tmp_path
 
 
@@ -137,8 +139,7 @@ def test_a_folder_of_another_configuration_is_left_as_it_is(here: Path, capsys: 
     assert run.console.exists()
 
 
-def test_replicas_that_are_left_go_on_alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+def test_replicas_that_are_left_go_on_alone(here: Path) -> None:
     flow = ["model=nice", "model.layers=2", "model.hidden=[8]", "data.test_size=50"]
     short = ["trainer.max_steps=2", "trainer.val_every=2", "trainer.accelerator=cpu"]
     small = [*flow, *short, "callbacks=minimal", "logger=none", "data.val_size=50"]
