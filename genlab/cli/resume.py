@@ -58,7 +58,7 @@ def run(words: list[str]) -> int:
     if not directory.last.exists():
         raise UserError(
             f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
-            f"start it anew by `genlab rerun {arguments.run}`"
+            f"start it anew by `genlab rerun {directory.typed}`"
         )
     if _is_finished(directory, before[MAX_STEPS], config, arguments.overrides):
         if first:
@@ -86,7 +86,7 @@ def _how_further(directory: RunDirectory, config: Mapping[str, Any]) -> str:
     further = [f"{key}=null" for key in limits] if early else [f"{MAX_STEPS}={2 * planned}"]
     return (
         f"{directory.path} is done, at step {reached} of {planned}.\n"
-        f"To go further: genlab resume {directory.path} {' '.join(further)}"
+        f"To go further: genlab resume {directory.typed} {' '.join(further)}"
     )
 
 

@@ -91,7 +91,7 @@ def refuse_running(run: RunDirectory) -> None:
         status = read_status(run)
         raise UserError(
             f"{run.path}: still running (process {status['pid']} on {status['host']})\n"
-            f"If it is not: genlab resume --force {run.path}"
+            f"If it is not: genlab resume --force {run.typed}"
         )
 
 
