@@ -20,8 +20,8 @@ from genlab.runs.directory import RunDirectory, claim
 from genlab.runs.files import atomic_path
 from genlab.runs.inputs import checksums
 from genlab.runs.manifest import (
-    config_hash,
     flatten,
+    is_configured,
     read_manifest,
     update_config,
     write_manifest,
@@ -73,9 +73,9 @@ def check_fit(run: RunDirectory, config: DictConfig, *, resume: bool) -> None:
         return
     refuse_running(run)
     state = effective_state(run) if run.status.exists() else "killed"
-    anew = f"genlab rerun {path} trains it anew, in a directory of its own"
-    if state == "done" and not (resume and _changed(run, config)):
-        further = f"genlab resume {path} trainer.max_steps={2 * config.trainer.max_steps}"
+    anew = f"genlab rerun {run.typed} trains it anew, in a directory of its own"
+    if state == "done" and not (resume and not is_configured(run, plain(config))):
+        further = f"genlab resume {run.typed} trainer.max_steps={2 * config.trainer.max_steps}"
         raise UserError(
             f"fit: the run in {path} is done; {further} goes further,\n"
             f"{anew}, and genlab.experiment(...) is another run"
@@ -102,7 +102,7 @@ def check_files(run: RunDirectory, config: DictConfig) -> None:
         if known.get(key, checksum) != checksum and key != "trainer.warm_start":
             raise UserError(
                 f"{key}={OmegaConf.select(config, key)}: has changed since the run was made; "
-                f"genlab rerun {run.path} trains on it as it is now"
+                f"genlab rerun {run.typed} trains on it as it is now"
             )
 
 
@@ -168,10 +168,6 @@ def recorded(
             raise
         write_status(run, "done", step=learner.step)
         log.info("done at step %d", learner.step)
-
-
-def _changed(run: RunDirectory, config: DictConfig) -> bool:
-    return bool(read_manifest(run)["config_hash"] != config_hash(plain(config)))
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def begun(run: RunDirectory, config: DictConfig) -> Literal["done", "part", "not
         if read_manifest(run)["config_hash"] != config_hash(plain(described)):
             raise UserError(
                 f"{run.path}: holds the run of another configuration, or a file of it has changed "
-                f"since;\nit stays as it is: look at it by genlab show {run.path}, or move it away"
+                f"since;\nit stays as it is: look at it by genlab show {run.typed}, or move it away"
             )
         refuse_running(run)
         if run.status.exists() and effective_state(run) == "done":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ def noted(run: RunDirectory) -> Iterator[None]:
         raise
     except BaseException as stop:
         if run.last.exists():
-            stop.add_note(f"go on with: genlab resume {near(run.path)}")
+            stop.add_note(f"go on with: genlab resume {shlex.quote(str(near(run.path)))}")
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,8 @@ def fit_replicas(config: DictConfig, folder: Path) -> None:
     except BaseException as stop:
         left = [replica.run for replica in replicas.runs if replica.run.last.exists()]
         if left:
-            stop.add_note(f"go on with each, as with: genlab resume {near(left[0].path)}")
+            word = shlex.quote(str(near(left[0].path)))
+            stop.add_note(f"go on with each, as with: genlab resume {word}")
         raise
     print_runs(near(folder))
     print(f"means and deviations: genlab compare {near(folder)}")

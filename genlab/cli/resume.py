@@ -50,6 +50,7 @@ def run(words: list[str]) -> int:
     config = read_config(directory)
     before = flatten(plain(config))
     apply(config, arguments.overrides)
+    check(config)
     first = is_first(config.trainer)
     # The processes that help the first one find the run as that one goes on with it.
     if first and not arguments.force:
@@ -57,9 +58,8 @@ def run(words: list[str]) -> int:
     if not directory.last.exists():
         raise UserError(
             f"{directory.path}: no checkpoint to go on from ({directory.last} is missing); "
-            f"start it anew by `genlab rerun {arguments.run}`"
+            f"start it anew by `genlab rerun {directory.typed}`"
         )
-    check(config)
     if _is_finished(directory, before[MAX_STEPS], config, arguments.overrides):
         if first:
             print(_how_further(directory, before))
@@ -86,7 +86,7 @@ def _how_further(directory: RunDirectory, config: Mapping[str, Any]) -> str:
     further = [f"{key}=null" for key in limits] if early else [f"{MAX_STEPS}={2 * planned}"]
     return (
         f"{directory.path} is done, at step {reached} of {planned}.\n"
-        f"To go further: genlab resume {directory.path} {' '.join(further)}"
+        f"To go further: genlab resume {directory.typed} {' '.join(further)}"
     )
 
 

@@ -63,7 +63,7 @@ def _rows(saved: SavedRun, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if figures := sorted(run.figures.glob("[!.]*.png")):
         yield "figures", f"{run.figures}: {', '.join(path.stem for path in figures)}"
     if state in ("interrupted", "killed") and run.last.exists():
-        yield "go on with", f"genlab resume {run.path}"
+        yield "go on with", f"genlab resume {run.typed}"
 
 
 def _took(status: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from argparse import Namespace
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,10 +34,12 @@ class SweepOptions:
     Attributes:
         fail_fast: Whether after a failure no other job begins.
         skip_done: Whether what a finished run has done with the same configuration is left out.
+        force: Whether to go on with jobs that seem to run on another machine.
     """
 
     fail_fast: bool
     skip_done: bool
+    force: bool
 
 
 def sweep(
@@ -84,6 +87,8 @@ def sweep(
             jobs = plan.marked(directory, directory.numbered(plan.jobs), done)
             print(listing(jobs), end="")
             return 0
+        if options.force:
+            SweepDirectory(path).take_over()
         directory, jobs = SweepDirectory.enter(path, plan.jobs)
         jobs = plan.marked(directory, jobs, done)
         _prepare(config, directory)
@@ -127,6 +132,12 @@ def _what_is_missing(number: int, bad: Sequence[JobState]) -> Iterator[str]:
             f"{len(bad) - lost} of {number} jobs are with another sweep in the same folder, and "
             "run; the same command says later how they ended"
         )
+        hosts = {state.host for state in bad if state.state == "running" and state.host}
+        if elsewhere := sorted(hosts - {socket.gethostname()}):
+            yield (
+                f"If nothing runs on {', '.join(elsewhere)} any more: the same command with "
+                "sweep.force=true goes on with them"
+            )
 
 
 def _prepare(config: Any, directory: SweepDirectory) -> None:

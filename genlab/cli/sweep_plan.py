@@ -119,7 +119,8 @@ def _hashes(config: DictConfig) -> tuple[str, tuple[str, ...]]:
     from genlab.config import plain
 
     describe(config)
-    return config_hash(plain(config)), tuple(config_hash(plain(one)) for one in alone(config))
+    runs = tuple(config_hash(plain(one)) for one in alone(config))
+    return runs[0] if len(runs) == 1 else config_hash(plain(config)), runs
 
 
 def finished(*folders: Path) -> dict[str, Path]:

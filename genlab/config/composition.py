@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -16,8 +17,7 @@ from genlab.config.raw import compose_raw
 from genlab.config.recipe import drop_replaced
 from genlab.config.unused import drop_unused
 from genlab.errors import UserError
-from genlab.runs.directory import RunDirectory
-from genlab.runs.find import latest
+from genlab.runs.find import resolve
 
 __all__ = ["complete", "compose"]
 
@@ -106,7 +106,8 @@ def _make_absolute(config: DictConfig) -> None:
         # What is missing, or an interpolation to nothing, is for the check to tell.
         value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
         if isinstance(value, str) and value:
-            run = latest() if key in RUNS and value == "latest" else None
-            path = str((run.path if run else Path(value).expanduser()).absolute())
-            if key in FILES or RunDirectory(Path(path)).manifest.exists():
-                OmegaConf.update(config, key, path)
+            path = Path(value).expanduser()
+            # As is a run that is not found.
+            with suppress(UserError):
+                found = path if key in FILES else resolve(str(path)).path
+                OmegaConf.update(config, key, str(found.absolute()))

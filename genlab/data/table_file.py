@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from genlab.data.columns import Columns
 from genlab.data.csv_file import CSVFile
 from genlab.data.parquet_file import ParquetFile
 from genlab.errors import UserError, nearest
+from genlab.runs.inputs import checksum
 
 __all__ = ["TableFile"]
 
@@ -85,8 +85,7 @@ class TableFile:
 
     def checksum(self) -> str:
         """Tells whether the file is the same as before: the start of its SHA-256."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return checksum(self.path)
 
     def read(self, wanted: Sequence[str], *orders: Sequence[str]) -> Columns:
         """Some columns, by the names in the header, or else by their place among all.

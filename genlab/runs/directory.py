@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from itertools import count
@@ -57,9 +58,14 @@ class RunDirectory:
     def taken(self) -> UserError:
         """The error of a second run in the directory."""
         return UserError(
-            f"{self.path}: holds a run already; go on with it by `genlab resume {self.path}`, "
+            f"{self.path}: holds a run already; go on with it by `genlab resume {self.typed}`, "
             "or choose another directory"
         )
+
+    @property
+    def typed(self) -> str:
+        """The directory as a word of a command line."""
+        return shlex.quote(str(self.path))
 
     def clear(self) -> None:
         """Remove what a run has left that cannot go on; its ``console.log`` stays."""

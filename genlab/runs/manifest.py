@@ -19,6 +19,7 @@ __all__ = [
     "FORMAT",
     "config_hash",
     "flatten",
+    "is_configured",
     "read_manifest",
     "update_config",
     "write_manifest",
@@ -57,6 +58,7 @@ def write_manifest(
     # Only writers need it, and it takes longer to import than a table of runs to read.
     from genlab.runs.provenance import provenance
 
+    flat = flatten(config)
     made = create_json(
         run.manifest,
         {
@@ -68,7 +70,7 @@ def write_manifest(
             "likelihood": likelihood,
             "threads": threads,
             **provenance(),
-            **_describe(config),
+            **_describe(flat, checksums(flat)),
         },
     )
     if not made:
@@ -78,10 +80,23 @@ def write_manifest(
 def update_config(run: RunDirectory, config: Mapping[str, Any]) -> None:
     """Replace the configuration in ``run.json``: a run that is taken further is another one.
 
+    What is noted of its files stays, as they were when it began.
+
     Raises:
         UserError: As in `read_manifest`.
     """
-    write_json(run.manifest, {**read_manifest(run), **_describe(config)})
+    manifest = read_manifest(run)
+    write_json(run.manifest, {**manifest, **_describe(flatten(config), manifest.get("files"))})
+
+
+def is_configured(run: RunDirectory, config: Mapping[str, Any]) -> bool:
+    """Whether a run is one of this configuration, whatever has become of its files.
+
+    Raises:
+        UserError: As in `read_manifest`.
+    """
+    manifest = read_manifest(run)
+    return bool(manifest["config_hash"] == _hash(flatten(config), manifest.get("files")))
 
 
 def read_manifest(run: RunDirectory) -> dict[str, Any]:
@@ -124,7 +139,7 @@ def config_hash(config: Mapping[str, Any]) -> str:
     return _hash(flat, checksums(flat))
 
 
-def _hash(flat: Mapping[str, Any], files: Mapping[str, str]) -> str:
+def _hash(flat: Mapping[str, Any], files: Mapping[str, str] | None) -> str:
     import hashlib
 
     counted = {key: value for key, value in flat.items() if not OUTSIDE_HASH.fullmatch(key)}
@@ -132,7 +147,7 @@ def _hash(flat: Mapping[str, Any], files: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _describe(config: Mapping[str, Any]) -> dict[str, Any]:
-    flat = flatten(config)
-    files = checksums(flat)
-    return {"config": flat, "config_hash": _hash(flat, files), "files": files}
+def _describe(flat: Mapping[str, Any], files: Mapping[str, str] | None) -> dict[str, Any]:
+    """The configuration, its hash, and its files; older versions have noted none."""
+    noted = {} if files is None else {"files": files}
+    return {"config": flat, "config_hash": _hash(flat, files), **noted}

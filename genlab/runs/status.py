@@ -91,7 +91,7 @@ def refuse_running(run: RunDirectory) -> None:
         status = read_status(run)
         raise UserError(
             f"{run.path}: still running (process {status['pid']} on {status['host']})\n"
-            f"If it is not: genlab resume --force {run.path}"
+            f"If it is not: genlab resume --force {run.typed}"
         )
 
 
@@ -102,13 +102,29 @@ def release(run: RunDirectory) -> None:
 
 
 def identity() -> dict[str, Any]:
-    """What this process is known by, also after its end: host, number and start."""
+    """What this process is known by, also after its end: host, number and start.
+
+    In a job of Slurm also the job, and how often that was put back into the queue.
+    """
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "process": _process(pid)}
+    return {
+        "host": socket.gethostname(),
+        "pid": pid,
+        "process": _process(pid),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "slurm_restarts": _restarts(),
+    }
 
 
 def is_gone(process: Mapping[str, Any]) -> bool:
-    """Whether a process that is known by its `identity` has ended; never told of another host."""
+    """Whether a process that is known by its `identity` has ended.
+
+    Of another host that is known only where the same job of Slurm has been started again since.
+    """
+    job = process.get("slurm_job")
+    ours = job is not None and job == os.environ.get("SLURM_JOB_ID")
+    if ours and process["slurm_restarts"] < _restarts():
+        return True
     if process.get("host") != socket.gethostname():
         return False
     pid = int(process["pid"])
@@ -119,6 +135,10 @@ def is_gone(process: Mapping[str, Any]) -> bool:
     except PermissionError:
         return False
     return bool(_process(pid) != process["process"])
+
+
+def _restarts() -> int:
+    return int(os.environ.get("SLURM_RESTART_COUNT", 0))
 
 
 def _process(pid: int) -> str | None:

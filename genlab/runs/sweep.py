@@ -50,6 +50,7 @@ class JobState:
         error: Why it failed.
         seconds: How long it took, or has been running.
         sweep: Which of the sweeps in the directory has begun it.
+        host: Where.
     """
 
     job: Job
@@ -58,6 +59,7 @@ class JobState:
     error: str | None = None
     seconds: float | None = None
     sweep: int | None = None
+    host: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -179,9 +181,14 @@ class SweepDirectory:
         """
         for state in self.read(jobs):
             if state.state == "running" and state.sweep == self.sweep:
-                self._note(state.job.number, state="killed", ended=_now())
-                for run in find_runs(state.run.path):
-                    release(run)
+                self._lose(state)
+
+    def take_over(self) -> None:
+        """Note that nothing runs any more that says so on other machines, of whichever sweep."""
+        here = identity()["host"]
+        for state in self.read(self.jobs()):
+            if state.state == "running" and state.host != here:
+                self._lose(state)
 
     def stop(self) -> None:
         """Ask the jobs of this sweep that have not begun to leave it at that."""
@@ -207,7 +214,12 @@ class SweepDirectory:
             return JobState(job, run, "waiting")
         state = "killed" if noted["state"] == "running" and is_gone(noted) else noted["state"]
         error, seconds = noted.get("error"), _seconds(noted)
-        return JobState(job, run, state, error, seconds, noted.get("sweep"))
+        return JobState(job, run, state, error, seconds, noted.get("sweep"), noted["host"])
+
+    def _lose(self, state: JobState) -> None:
+        self._note(state.job.number, state="killed", ended=_now())
+        for run in find_runs(state.run.path):
+            release(run)
 
     def _known(self) -> dict[int, str | None]:
         """Numbers that are taken, with the hash of the configuration that they belong to."""

@@ -133,6 +133,7 @@ def test_no_run_goes_back(
     assert len(fits.made) == 1
 
 
+@pytest.mark.parametrize("key", ["trainer.max_steps", "trainer.devices"])
 @pytest.mark.parametrize("name", ["stopped", "done"])
 def test_values_are_checked_before_they_are_compared(
     make_run: MakeRun,
@@ -140,15 +141,16 @@ def test_values_are_checked_before_they_are_compared(
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
+    key: str,
 ) -> None:
     monkeypatch.setattr("genlab.config.check", check)
     run = make_run(name)
     OmegaConf.save(compose("train", []), run.config)
     torch.save({"step": 40}, run.last)
     write_status(run, "done" if name == "done" else "interrupted", step=40)
-    assert main(["resume", name, "trainer.max_steps=abc"]) == 2
+    assert main(["resume", name, f"{key}=abc"]) == 2
     error = capsys.readouterr().err
-    assert error == "genlab: trainer.max_steps=abc: expected an integer, at least 1\n"
+    assert error.startswith(f"genlab: {key}=abc: expected an integer, at least 1")
     assert fits.made == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,13 @@ from omegaconf import DictConfig
 from genlab.cli import launchers, one_run
 from genlab.cli.main import main
 from genlab.cli.overview import final_table
+from genlab.cli.sweep import _what_is_missing
 from genlab.config import compose, plain
 from genlab.errors import RunError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 from genlab.runs.manifest import write_manifest
-from genlab.runs.status import write_status
+from genlab.runs.status import effective_state, write_status
 from genlab.runs.sweep import Job, SweepDirectory
 
 Capture = pytest.CaptureFixture[str]
@@ -209,6 +211,55 @@ def test_of_processes_that_want_one_job_one_begins_it(tmp_path: Path) -> None:
     names = sorted(name for name, _ in begun)
     assert names == ["both", "own0", "own1", "own2", "own3"]
     assert sorted(int(number) for _, number in begun) == [0, 1, 2, 3, 4]
+
+
+def elsewhere(path: Path, **changed: object) -> None:
+    """As if a note had been written on another machine."""
+    write_json(path, {**read_json(path), "host": "elsewhere", **changed})
+
+
+def test_a_machine_that_died_holds_a_job_until_the_user_says_so(
+    swept: tuple[SweepDirectory, list[Job]],
+) -> None:
+    sweep, jobs = swept
+    for number in (0, 1):
+        assert sweep.begin(number)
+        run = RunDirectory.create(sweep.run(number).path)
+        write_status(run, "running")
+    elsewhere(sweep.path / "jobs" / "0.json")
+    elsewhere(sweep.run(0).status)
+    again, same = SweepDirectory.enter(sweep.path, jobs)
+    bad = [state for state in again.read(same) if state.state == "running"]
+    assert [state.host for state in bad] == ["elsewhere", socket.gethostname()]
+    lines = list(_what_is_missing(4, bad))
+    assert lines[0].startswith("2 of 4 jobs are with another sweep")
+    assert lines[1].startswith("If nothing runs on elsewhere any more: the same command with")
+    assert not again.begin(0)
+    SweepDirectory(sweep.path).take_over()
+    forced, same = SweepDirectory.enter(sweep.path, jobs)
+    assert read_json(sweep.run(0).status)["state"] == "interrupted"
+    assert forced.begin(0)
+    assert not forced.begin(1), "here it is known to run"
+    assert read_json(sweep.run(1).status)["state"] == "running"
+
+
+def test_a_job_of_slurm_that_is_started_again_elsewhere_goes_on(
+    swept: tuple[SweepDirectory, list[Job]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep, _ = swept
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    run = RunDirectory.create(sweep.run(0).path)
+    assert sweep.begin(0)
+    write_status(run, "running")
+    elsewhere(sweep.path / "jobs" / "0.json")
+    elsewhere(run.status)
+    assert not sweep.begin(0)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert effective_state(run) == "killed"
+    assert sweep.begin(0)
+    monkeypatch.setenv("SLURM_JOB_ID", "78")
+    assert effective_state(run) == "running"
 
 
 def test_what_ended_under_another_sweep_is_tried_again(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -51,10 +53,12 @@ class Killer(Callback):
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folder with a table."""
+    """A user's folder with a table; nothing is drawn and no speed measured, which takes seconds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     write_table(tmp_path)
+    monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
+    monkeypatch.setattr(Experiment, "figures", lambda self: {})
     return tmp_path
 
 
@@ -135,8 +139,7 @@ def test_a_folder_of_another_configuration_is_left_as_it_is(here: Path, capsys: 
     assert run.console.exists()
 
 
-def test_replicas_that_are_left_go_on_alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+def test_replicas_that_are_left_go_on_alone(here: Path) -> None:
     flow = ["model=nice", "model.layers=2", "model.hidden=[8]", "data.test_size=50"]
     short = ["trainer.max_steps=2", "trainer.val_every=2", "trainer.accelerator=cpu"]
     small = [*flow, *short, "callbacks=minimal", "logger=none", "data.val_size=50"]
@@ -180,6 +183,25 @@ def test_a_job_is_known_by_what_its_run_records(
     recorded = config_hash(plain(from_config(config).config))
     assert [job.config_hash for job in plan.jobs] == [recorded]
     assert plan.runs == ((recorded,),)
+
+
+def test_a_table_is_read_whole_once_for_all_jobs(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, seen = hashlib.file_digest, []
+
+    def counted(file: BinaryIO, name: str) -> object:
+        seen.append(Path(file.name).name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    lines = [("model=gmm", "data=table", "data.path=points.csv", f"seed={k}") for k in range(3)]
+    first = planned(lines, "train", [])
+    assert seen == ["points.csv"]
+    with (here / "points.csv").open("a") as file:
+        file.write("0.5\n")
+    assert planned(lines, "train", []).runs != first.runs
+    assert seen == ["points.csv"] * 2
 
 
 def test_a_target_that_was_edited_is_another_configuration(here: Path) -> None:

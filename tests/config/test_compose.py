@@ -164,7 +164,8 @@ def test_a_warm_start_is_a_path_or_a_name(
     (tmp_path / "outputs" / "run" / "run.json").touch()
     for word, kept in {
         "outputs/run": str(tmp_path / "outputs" / "run"),
-        "run": "run",
+        "run": str(tmp_path / "outputs" / "run"),
+        "other": "other",
         "latest": str(tmp_path / "outputs" / "run"),  # stays this one when others are started
         "null": None,
     }.items():

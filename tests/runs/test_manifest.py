@@ -14,7 +14,13 @@ import genlab
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
-from genlab.runs.manifest import config_hash, flatten, read_manifest, update_config
+from genlab.runs.manifest import (
+    config_hash,
+    flatten,
+    is_configured,
+    read_manifest,
+    update_config,
+)
 from genlab.runs.provenance import git_commit
 
 MakeRun = Callable[[Path], RunDirectory]
@@ -68,6 +74,26 @@ def test_a_run_taken_further_has_another_configuration_and_the_same_origin(
     assert after["config"] == {"trainer.max_steps": 200}
     assert after["config_hash"] != before["config_hash"]
     assert after["created"] == before["created"]
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_files_stay_noted_as_they_were_when_a_run_began(
+    tmp_path: Path, make_run: MakeRun, noted: bool
+) -> None:
+    """Also where an older version has noted none."""
+    run = make_run(tmp_path / "run")
+    files = {"files": {"data.file": "of then"}} if noted else {}
+    config = {"data": {"file": str(tmp_path / "target.py")}, "trainer": {"max_steps": 200}}
+    manifest = {key: value for key, value in read_json(run.manifest).items() if key != "files"}
+    write_json(run.manifest, manifest | files)
+    (tmp_path / "target.py").write_text("now")
+    assert not is_configured(run, config)
+    update_config(run, config)
+    after = read_manifest(run)
+    assert after["config"]["trainer.max_steps"] == 200
+    assert after.get("files") == files.get("files")
+    assert is_configured(run, config)
+    assert after["config_hash"] != config_hash(config)
 
 
 def test_the_commit_of_a_checkout(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,13 @@ import pytest
 
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory, claim
+
+
+def test_a_run_in_a_folder_of_any_name_can_be_typed(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "it's mine")
+    assert shlex.split(f"genlab resume {run.typed}")[2:] == [str(run.path)]
+    message = str(run.taken())
+    assert shlex.split(message.split("`")[1])[2:] == [str(run.path)]
 
 
 def test_the_layout_that_other_programs_rely_on(tmp_path: Path) -> None:

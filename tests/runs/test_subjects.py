@@ -131,6 +131,13 @@ def test_what_decides_the_rows_of_a_table(
     assert ("*" in as_text(compared(tmp_path)[0])) == same
 
 
+def test_a_run_of_an_older_version_lacks_keys_that_are_not_set(tmp_path: Path) -> None:
+    table_run(tmp_path / "nice", "/x/mine.csv", 2.0)
+    table_run(tmp_path / "nsf", "/x/mine.csv", 1.0, header=None, index=[])
+    table, _ = compared(tmp_path)
+    assert [row[-1] for row in rows(table)] == ["2", "1*"]
+
+
 def test_rows_of_a_file_of_their_own(tmp_path: Path) -> None:
     """What is learned from differs, what is tested on does not."""
     own = {"test_path": "/x/test.csv", "weight": None}

@@ -35,6 +35,8 @@ SPLIT = ("data.path", "data.split_seed", "data.test_fraction")
 RESIDUAL = "pinn_residual"
 # Images to test on have one noise each, whichever those to learn from get.
 NOISE = ("fresh", "fixed")
+# A run of an older version lacks the keys that came since.
+UNSET: tuple[object, ...] = (None, [])
 DIGITS = 6
 
 
@@ -73,7 +75,7 @@ def subject_of(manifest: Mapping[str, Any]) -> Subject:
         for key, value in config.items()
         if key.startswith(sections)
         and not (INDIFFERENT.fullmatch(key) or PATHS.fullmatch(key))
-        and value not in NOISE
+        and value not in (*NOISE, *UNSET)
     } | files
     # Weights are scaled, and steps of a grid are found, by the rows to learn from too.
     whole = config.get("data.weight") is not None or config.get("data.dequantise")
