@@ -9,9 +9,9 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from genlab.cli.begun import begun
 from genlab.cli.fitting import fit
 from genlab.cli.hydra_flags import config_flags
+from genlab.cli.reentry import reenter
 from genlab.cli.replicas import continue_replicas, fit_replicas
 from genlab.processes import is_first, separate
 from genlab.runs.directory import RunDirectory
@@ -55,14 +55,14 @@ def train_one(
                 left = job and find_runs(path)
                 (continue_replicas if left else fit_replicas)(config, path)
                 return None
-            state = begun(run, config) if job and first else "nothing"
+            state = reenter(run, config) if job and first else "nothing"
             if state == "done":
                 return None
             if state == "part":
                 sys.argv = [sys.argv[0], "resume", str(path)]
             elif first:
                 RunDirectory.create(path)
-            metrics = fit(config, run, resume=True) if state == "part" else fit(config, run)
+            metrics = fit(config, run, resume=state == "part")
     except BaseException:
         # What ended before it started leaves nothing, but a user's own folder stays.
         ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
