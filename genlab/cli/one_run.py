@@ -13,7 +13,7 @@ from genlab.cli.fitting import fit
 from genlab.cli.hydra_flags import config_flags
 from genlab.cli.reentry import reenter
 from genlab.cli.replicas import continue_replicas, fit_replicas
-from genlab.processes import is_first, separate
+from genlab.processes import is_first, own_process_group
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import find_runs
 
@@ -50,7 +50,7 @@ def train_one(
     run = RunDirectory(path)
     first = is_first(config.trainer)
     try:
-        with separate():
+        with own_process_group():
             if config.trainer.replicas > 1:
                 left = job and find_runs(path)
                 (continue_replicas if left else fit_replicas)(config, path)

@@ -165,10 +165,11 @@ class Learner(pl.LightningModule):
 
     @contextmanager
     def undoable(self, undo: Callable[[], None]) -> Iterator[None]:
-        """Let a signal end at once what goes on inside; ``undo`` makes it as if never begun."""
+        """Let a signal end at once what goes on inside; ``undo`` restores the state before it."""
         self.undo = undo
         yield
-        self.undo = None  # but where a signal ends it: what is undone is then saved
+        # No `finally`: where a signal ends it, it is undone after this, and then saved.
+        self.undo = None
 
     def on_validation_epoch_start(self) -> None:
         self._validating.enter_context(self.averaged())
