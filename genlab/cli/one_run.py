@@ -70,7 +70,7 @@ def train_one(
             shutil.rmtree(path)
         raise
     finally:
-        # What helps keeps nothing: the first process has claimed another directory.
+        # A process that helps another keeps nothing: that one has claimed another directory.
         if not first and path.resolve() in made:
             shutil.rmtree(path)
     return metrics.get(config.trainer.monitor)

@@ -1,4 +1,4 @@
-"""How a text file lays its table out: separator, decimal mark, names, and what only fills it up."""
+"""How a text file lays out its table: separator, names, index, and what is no part of it."""
 
 from __future__ import annotations
 

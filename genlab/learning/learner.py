@@ -46,9 +46,9 @@ class Learner(pl.LightningModule):
         finished: Whether nothing is left to learn before the last step.
         reports: Names of the metrics that `validate` returns, one of which ``best`` is chosen by.
         whole_passes: Whether one step sees the whole training set, as an iterator of batches.
-        undo: Makes it as if what goes on, which may take long, had not begun: a signal need not
-            wait for its end. None where it has to.
-        owes_validation: Whether the validation behind the last step is yet to come.
+        undo: Restores the state before what goes on, where that may take long: a signal need not
+            wait for its end. None where a signal has to wait.
+        owes_validation: Whether the validation after the last step is yet to come.
     """
 
     learns_from: ClassVar[Literal["samples", "energy"]] = "samples"
