@@ -22,7 +22,7 @@ from genlab.data.csv_cells import (
     records,
 )
 from genlab.data.csv_header import holds_names
-from genlab.errors import UserError
+from genlab.errors import UserError, first_few
 
 __all__ = ["COMMENTS", "Layout", "Sample", "find_layout"]
 
@@ -228,7 +228,7 @@ def _uncertain(first: Record, settable: bool) -> str:
 
 
 def _shown(row: Record) -> str:
-    return ", ".join([*row.cells[:8], *(["..."] if len(row.cells) > 8 else [])])
+    return first_few(row.cells)
 
 
 def _end(cells: Sequence[str]) -> int:
