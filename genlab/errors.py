@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "GenlabError",
@@ -13,12 +13,12 @@ __all__ = [
     "RunError",
     "UnusedError",
     "UserError",
+    "first_few",
     "nearest",
     "one_line",
 ]
 
-
-MOST = 50
+FEW, MOST = 8, 50
 
 
 class GenlabError(Exception):
@@ -70,6 +70,15 @@ class Interrupted(BaseException):
     def exit_status(self) -> int:
         """The shell's convention, 128 plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + self.signal
+
+
+def first_few(words: Sequence[str]) -> str:
+    """The first of many words.
+
+    >>> first_few(list("abcdefghij"))
+    'a, b, c, d, e, f, g, h, ...'
+    """
+    return ", ".join([*words[:FEW], *(["..."] if len(words) > FEW else [])])
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

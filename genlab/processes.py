@@ -12,10 +12,10 @@ from genlab.errors import UserError, one_line
 if TYPE_CHECKING:
     from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
-__all__ = ["environment", "is_alone", "is_first", "ranked", "separate"]
+__all__ = ["environment", "is_alone", "is_first", "own_process_group", "rank_zero_if_alone"]
 
-# By these Lightning tells a process of its place among the others.
-PLACE = (
+# By these variables Lightning tells a process its rank, and where the others meet.
+RANK_VARIABLES = (
     "GLOBAL_RANK",
     "LOCAL_RANK",
     "MASTER_ADDR",
@@ -35,7 +35,7 @@ def is_alone(trainer: Any) -> bool:
 
 
 def is_first(trainer: Any) -> bool:
-    """Whether this process keeps the run, and is not one that helps another to train.
+    """Whether this process keeps the record of the run: the one of rank 0, or the only one.
 
     Args:
         trainer: The ``trainer`` section, or the settings that came of it.
@@ -47,11 +47,11 @@ def is_first(trainer: Any) -> bool:
         return True
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
-    place = environment(trainer)
-    if isinstance(place, LightningEnvironment):
-        # Its global rank is what a Trainer tells it.
-        return place.node_rank() == 0 and place.local_rank() == 0
-    return place.global_rank() == 0
+    found = environment(trainer)
+    if isinstance(found, LightningEnvironment):
+        # Its global rank is 0 until a Trainer sets it.
+        return found.node_rank() == 0 and found.local_rank() == 0
+    return found.global_rank() == 0
 
 
 def environment(trainer: Any) -> ClusterEnvironment:
@@ -80,23 +80,23 @@ def environment(trainer: Any) -> ClusterEnvironment:
     for cluster in clusters:
         if cluster.detect():
             try:
-                place = cluster()
-                place.validate_settings(num_devices=devices, num_nodes=nodes)
+                found = cluster()
+                found.validate_settings(num_devices=devices, num_nodes=nodes)
             except (RuntimeError, ValueError) as error:
                 raise UserError(
                     f"trainer.devices={devices}, trainer.num_nodes={nodes}: {one_line(error)}\n"
                     "With trainer.devices=1 and trainer.num_nodes=1 each process trains by itself."
                 ) from error
-            return place
+            return found
     return LightningEnvironment()
 
 
 @contextmanager
-def ranked(trainer: Any) -> Iterator[None]:
-    """Let Lightning log and warn in a process that trains alone.
+def rank_zero_if_alone(trainer: Any) -> Iterator[None]:
+    """Make a process that trains alone rank 0, so that Lightning logs and warns in it.
 
-    It does so on rank 0 only, and takes the rank from the environment when it is imported. Where
-    several processes train, its Trainer sets the rank.
+    Lightning takes the rank from the environment when it is imported. Where several processes
+    train, its Trainer sets the rank.
 
     Args:
         trainer: The ``trainer`` section, or the settings that came of it.
@@ -115,9 +115,9 @@ def ranked(trainer: Any) -> Iterator[None]:
 
 
 @contextmanager
-def separate() -> Iterator[None]:
+def own_process_group() -> Iterator[None]:
     """Leave the process group at the end, so that the next fit can form one of its own."""
-    before = {name: os.environ.get(name) for name in PLACE}
+    before = {name: os.environ.get(name) for name in RANK_VARIABLES}
     try:
         yield
     finally:

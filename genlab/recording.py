@@ -98,7 +98,7 @@ def check_files(run: RunDirectory, config: DictConfig) -> None:
     """
     known = read_manifest(run).get("files", {})
     for key, checksum in checksums(flatten(plain(config))).items():
-        # A start is behind a run that goes on.
+        # What a run started from is not read again when it goes on.
         if known.get(key, checksum) != checksum and key != "trainer.warm_start":
             raise UserError(
                 f"{key}={OmegaConf.select(config, key)}: has changed since the run was made; "

@@ -27,7 +27,7 @@ import genlab
 from genlab.assembly import Experiment, Solve
 from genlab.cli.main import main
 from genlab.errors import UserError
-from genlab.processes import is_alone, is_first, ranked, separate
+from genlab.processes import is_alone, is_first, own_process_group, rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
 from genlab.runs.status import read_status
 
@@ -242,10 +242,10 @@ def test_lightning_has_one_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {of_fabric.rank_zero_only, lightning_utilities.core.rank_zero.rank_zero_only}
     assert known == {rank_zero_only}
     monkeypatch.setattr(rank_zero_only, "rank", 3)
-    with ranked(settings(devices=1)):
+    with rank_zero_if_alone(settings(devices=1)):
         assert rank_zero_only.rank == 0
     assert rank_zero_only.rank == 3
-    with ranked(settings()):
+    with rank_zero_if_alone(settings()):
         assert rank_zero_only.rank == 3
 
 
@@ -254,7 +254,7 @@ def test_one_process_group_after_the_other(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     for number in range(2):
         store = distributed.FileStore(str(tmp_path / f"{number}"), 1)
-        with separate():
+        with own_process_group():
             os.environ.update(MASTER_PORT="5678", WORLD_SIZE="1")
             distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
         assert not distributed.is_initialized()

@@ -1,4 +1,4 @@
-"""What a configuration names, put in the place of its name: a run can be read without the rest."""
+"""What a configuration only names, written out: the record of a run stands by itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["describe"]
 
 
 def describe(config: DictConfig) -> None:
-    """Bring a configuration to what is recorded of its run.
+    """Write out what a configuration names, as the record of its run has it.
 
     That is the target that a flow starts from, where ``model.source`` names one, and the problem
     and the network of the solve that ``data.run`` names.

@@ -1,4 +1,4 @@
-"""Metrics as they are kept."""
+"""Metrics as ``metrics.json`` holds them."""
 
 from __future__ import annotations
 

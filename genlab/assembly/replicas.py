@@ -20,7 +20,7 @@ from genlab.learning.settings import TrainerSettings
 from genlab.learning.stack import ELEMENTWISE
 from genlab.learning.together import Member, fit_together
 from genlab.learning.trainer import device_of, make_trainer
-from genlab.processes import ranked
+from genlab.processes import rank_zero_if_alone
 from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
@@ -86,7 +86,7 @@ class Replicas:
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
         first = self.runs[0].experiment
-        with ranked(first.settings), ExitStack() as records, interruption.handled():
+        with rank_zero_if_alone(first.settings), ExitStack() as records, interruption.handled():
             for replica in self.runs:
                 records.push(replica.close)
                 replica.open()
@@ -155,7 +155,7 @@ class Replica:
             self._record.enter_context(
                 recorded(self.run, experiment.config, experiment.likelihood, experiment.module)
             )
-            experiment.remark()
+            experiment.log_remarks()
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -30,7 +30,7 @@ from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import holds_weights, load_weights, start_from
 from genlab.models.continuous import ContinuousFlow
-from genlab.processes import is_first, ranked
+from genlab.processes import is_first, rank_zero_if_alone
 from genlab.randomness import generator
 from genlab.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.runs.directory import RunDirectory
@@ -159,11 +159,11 @@ class Experiment:
             ],
         )
         with (
-            ranked(self.settings),
+            rank_zero_if_alone(self.settings),
             recorded(run, self.config, self.likelihood, self.module, resume=resume),
             interruption.handled(),
         ):
-            self.remark()
+            self.log_remarks()
             trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
             # Where the first process keeps the run.
             self.directory = RunDirectory(Path(trainer.strategy.broadcast(str(run.path))))
@@ -171,13 +171,13 @@ class Experiment:
                 return {}
             return self.conclude(trainer, checkpoints)
 
-    def remark(self) -> None:
-        """Log the remarks."""
+    def log_remarks(self) -> None:
+        """Log `remarks`, so that the record keeps them."""
         for remark in self.remarks:
             logging.getLogger("genlab.data").info("%s", remark)
 
     def conclude(self, trainer: pl.Trainer, checkpoints: Checkpoints) -> dict[str, float | None]:
-        """Test the best weights behind a training, draw the figures, and record it all."""
+        """Test the best weights after a training, draw the figures, and record it all."""
         assert self.directory is not None
         log.info("testing the best weights")
         self.restore()

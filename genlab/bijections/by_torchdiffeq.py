@@ -43,7 +43,22 @@ def follow(
     options: Callable[[Tensor], dict[str, Any]],
     **tolerances: float,
 ) -> tuple[Tensor, ...]:
-    """Solve by torchdiffeq; ``options`` gives the method's own for the time that it ends at."""
+    """Solve by torchdiffeq.
+
+    Args:
+        field: As in `Solver.solve`, like the next five.
+        x: ``[n, *event]``.
+        start: First time.
+        end: Last time.
+        rates: How many rates there are.
+        adjoint: Parameters of the field, or None.
+        method: By torchdiffeq's name.
+        options: The method's own, by the time ``[1]`` that a solve ends at.
+        tolerances: ``rtol`` and ``atol`` of a step, for a method that has them.
+
+    Returns:
+        ``x`` at ``end``, and the integral of each rate.
+    """
     # Its import takes long: only who needs it waits.
     import torchdiffeq
 

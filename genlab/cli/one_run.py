@@ -9,11 +9,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from genlab.cli.begun import begun
 from genlab.cli.fitting import fit
 from genlab.cli.hydra_flags import config_flags
+from genlab.cli.reentry import reenter
 from genlab.cli.replicas import continue_replicas, fit_replicas
-from genlab.processes import is_first, separate
+from genlab.processes import is_first, own_process_group
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import find_runs
 
@@ -50,19 +50,19 @@ def train_one(
     run = RunDirectory(path)
     first = is_first(config.trainer)
     try:
-        with separate():
+        with own_process_group():
             if config.trainer.replicas > 1:
                 left = job and find_runs(path)
                 (continue_replicas if left else fit_replicas)(config, path)
                 return None
-            state = begun(run, config) if job and first else "nothing"
+            state = reenter(run, config) if job and first else "nothing"
             if state == "done":
                 return None
             if state == "part":
                 sys.argv = [sys.argv[0], "resume", str(path)]
             elif first:
                 RunDirectory.create(path)
-            metrics = fit(config, run, resume=True) if state == "part" else fit(config, run)
+            metrics = fit(config, run, resume=state == "part")
     except BaseException:
         # What ended before it started leaves nothing, but a user's own folder stays.
         ours = not made.isdisjoint({path.resolve(), path.parent.resolve()})
@@ -70,7 +70,7 @@ def train_one(
             shutil.rmtree(path)
         raise
     finally:
-        # What helps keeps nothing: the first process has claimed another directory.
+        # A process that helps another keeps nothing: that one has claimed another directory.
         if not first and path.resolve() in made:
             shutil.rmtree(path)
     return metrics.get(config.trainer.monitor)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genlab.errors import UserError
+from genlab.errors import UserError, first_few
 from genlab.runs.files import atomic_path
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def read_points(path: Path, event_shape: Sequence[int]) -> Points:
         if len(found) != len(names):
             raise UserError(
                 f"{file.where}: expected {len(names)} columns, as the model's samples have shape "
-                f"{list(event_shape)}; got {len(found)} ({', '.join(found[:8])}); those called "
+                f"{list(event_shape)}; got {len(found)} ({first_few(found)}); those called "
                 f"{' ... '.join(dict.fromkeys((names[0], names[-1])))} are taken out of others"
             )
         names = found

@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab.cli.begun import begun
 from genlab.cli.fitting import announce, fit, near, stages
+from genlab.cli.reentry import reenter
 from genlab.cli.run_table import print_runs
 from genlab.errors import RunError
 
@@ -33,11 +33,9 @@ def continue_replicas(config: DictConfig, folder: Path) -> None:
 
     for one in alone(config):
         run = replica_directory(one, folder)
-        state = begun(run, one)
-        if state == "part":
-            fit(one, run, resume=True)
-        elif state == "nothing":
-            fit(one, run)
+        state = reenter(run, one)
+        if state != "done":
+            fit(one, run, resume=state == "part")
     print_runs(near(folder))
 
 

@@ -12,8 +12,8 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from genlab.assembly import Experiment
-from genlab.cli.begun import begun
 from genlab.cli.redirection import redirected
+from genlab.cli.reentry import reenter
 from genlab.cli.search import Search
 from genlab.config import check, compose
 from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
@@ -122,7 +122,7 @@ class Study:
         config = compose("train", words)
         check(config)
         run = RunDirectory(self.folder / str(trial.number))
-        state = begun(run, config)
+        state = reenter(run, config)
         if state == "done":  # and its process killed before it could tell
             metrics = read_json(run.metrics)
         else:

@@ -65,7 +65,7 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
             config = compose(command, _with_searchpath(arguments))
             check(config)
         if is_first(config.trainer):
-            _check_run_dir(arguments, command)
+            _check_run_dir(arguments, command, config)
     failures: list[Exception] = []
 
     def task(config: Any) -> float | None:
@@ -109,7 +109,7 @@ def _refuse_sweeps_own(overrides: Sequence[str], *, dry_run: bool) -> None:
             raise UserError(f"{word}: goes with `genlab tune`")
 
 
-def _check_run_dir(arguments: Namespace, command: str) -> None:
+def _check_run_dir(arguments: Namespace, command: str, config: Any) -> None:
     """Refuse a directory that holds a run already, or runs below, before Hydra writes into it.
 
     Raises:
@@ -123,21 +123,19 @@ def _check_run_dir(arguments: Namespace, command: str) -> None:
     if not is_set:
         return
     composed = compose_raw(command, _with_searchpath(arguments))
-
     # What only a running Hydra can resolve is left to it.
-    def read(key: str) -> Any:
-        return OmegaConf.select(composed, key, throw_on_resolution_failure=False)
-
-    if (folder := read("hydra.run.dir")) is None:
+    folder = OmegaConf.select(composed, "hydra.run.dir", throw_on_resolution_failure=False)
+    if folder is None:
         return
-    run, replicas, seed = RunDirectory(Path(folder)), read("trainer.replicas"), read("seed")
-    runs = [run]
-    if replicas not in (None, 1):
-        runs += [RunDirectory(run.path / f"seed-{seed + number}") for number in range(replicas)]
-    for taken in runs:
-        if taken.manifest.exists():
-            raise taken.taken()
-    if len(runs) == 1 and (inside := find_runs(run.path)):
+    runs = [RunDirectory(Path(folder))]
+    if config.trainer.replicas > 1:
+        from genlab.assembly import alone, replica_directory
+
+        runs += [replica_directory(one, Path(folder)) for one in alone(config)]
+    for run in runs:
+        if run.manifest.exists():
+            raise run.taken()
+    if config.trainer.replicas == 1 and (inside := find_runs(Path(folder))):
         raise UserError(
             f"hydra.run.dir={folder}: a run there would hide those below it, as "
             f"{inside[0].path}; choose another directory"

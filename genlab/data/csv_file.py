@@ -1,4 +1,4 @@
-"""A text file of rows, whatever parts its cells: its layout is found, its bulk read by pandas."""
+"""A text file of rows: its layout is found from its first lines, its numbers read by pandas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a text file lays its table out: separator, decimal mark, names, and what only fills it up."""
+"""How a text file lays out its table: separator, names, index, and what is no part of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from genlab.data.csv_cells import (
     records,
 )
 from genlab.data.csv_header import holds_names
-from genlab.errors import UserError
+from genlab.errors import UserError, first_few
 
 __all__ = ["COMMENTS", "Layout", "Sample", "find_layout"]
 
@@ -266,7 +266,7 @@ def _uncertain(first: Record, settable: bool) -> str:
 
 
 def _shown(row: Record) -> str:
-    return ", ".join([*row.cells[:8], *(["..."] if len(row.cells) > 8 else [])])
+    return first_few(row.cells)
 
 
 def _end(cells: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from genlab.data.array_file import ArrayFile
 from genlab.data.columns import Columns
 from genlab.data.csv_file import CSVFile
 from genlab.data.parquet_file import ParquetFile
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, first_few, nearest
 from genlab.runs.inputs import checksum
 
 __all__ = ["TableFile"]
@@ -102,8 +102,8 @@ class TableFile:
         own = self.header or next((names for names in orders if len(names) == width), None)
         if own is None:
             first = orders[0]
-            shown = ", ".join([*first[:8], *(["..."] if len(first) > 8 else [])])
-            raise UserError(f"{self.where}: expected {len(first)} columns ({shown}), got {width}")
+            told = f"expected {len(first)} columns ({first_few(first)})"
+            raise UserError(f"{self.where}: {told}, got {width}")
         missing = [name for name in wanted if name not in own]
         if missing:
             raise UserError(f"{self.where}: no column {missing[0]!r}; {nearest(missing[0], own)}")

@@ -46,9 +46,9 @@ class Learner(pl.LightningModule):
         finished: Whether nothing is left to learn before the last step.
         reports: Names of the metrics that `validate` returns, one of which ``best`` is chosen by.
         whole_passes: Whether one step sees the whole training set, as an iterator of batches.
-        undo: Makes it as if what goes on, which may take long, had not begun: a signal need not
-            wait for its end. None where it has to.
-        owes_validation: Whether the validation behind the last step is yet to come.
+        undo: Restores the state before what goes on, where that may take long: a signal need not
+            wait for its end. None where a signal has to wait.
+        owes_validation: Whether the validation after the last step is yet to come.
     """
 
     learns_from: ClassVar[Literal["samples", "energy"]] = "samples"
@@ -165,10 +165,11 @@ class Learner(pl.LightningModule):
 
     @contextmanager
     def undoable(self, undo: Callable[[], None]) -> Iterator[None]:
-        """Let a signal end at once what goes on inside; ``undo`` makes it as if never begun."""
+        """Let a signal end at once what goes on inside; ``undo`` restores the state before it."""
         self.undo = undo
         yield
-        self.undo = None  # but where a signal ends it: what is undone is then saved
+        # No `finally`: where a signal ends it, it is undone after this, and then saved.
+        self.undo = None
 
     def on_validation_epoch_start(self) -> None:
         self._validating.enter_context(self.averaged())

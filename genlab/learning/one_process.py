@@ -1,4 +1,4 @@
-"""Where Lightning finds a process that trains alone: first of one."""
+"""The environment of a process that trains alone, as a Trainer asks for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class OneProcess(ClusterEnvironment):
 
     @property
     def creates_processes_externally(self) -> bool:
-        """There are none to create."""
+        """So Lightning starts none."""
         return True
 
     @property
@@ -31,7 +31,7 @@ class OneProcess(ClusterEnvironment):
 
     @staticmethod
     def detect() -> bool:
-        """Never found in the environment: the settings say so."""
+        """Never: it is chosen by the settings."""
         return False
 
     def world_size(self) -> int:
@@ -39,17 +39,17 @@ class OneProcess(ClusterEnvironment):
         return 1
 
     def set_world_size(self, size: int) -> None:
-        """Stays one."""
+        """There is one, whatever the Trainer says."""
 
     def global_rank(self) -> int:
-        """The first."""
+        """Rank 0."""
         return 0
 
     def set_global_rank(self, rank: int) -> None:
-        """Stays the first."""
+        """It is 0, whatever the Trainer says."""
 
     def local_rank(self) -> int:
-        """The first of this machine."""
+        """Rank 0 on this machine."""
         return 0
 
     def node_rank(self) -> int:

@@ -41,7 +41,7 @@ def make_trainer(
         UserError: The machine lacks the devices that are asked for.
     """
     _quieten()
-    place = OneProcess() if is_alone(settings) else environment(settings)
+    cluster = OneProcess() if is_alone(settings) else environment(settings)
     try:
         return pl.Trainer(
             accelerator=settings.accelerator,
@@ -63,7 +63,7 @@ def make_trainer(
             default_root_dir=folder,
             logger=list(loggers),
             callbacks=list(callbacks),
-            plugins=[AtomicCheckpoints(), place],
+            plugins=[AtomicCheckpoints(), cluster],
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise _device_error(settings, error) from error

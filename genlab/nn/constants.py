@@ -14,16 +14,16 @@ __all__ = ["Constants"]
 class Constants(nn.Module):
     """A module with tensors that follow from its arguments alone.
 
-    They are buffers, to be where the parameters are and of their type, but no part of the state. So
-    whatever gives a module memory without numbers, as the meta device with ``to_empty`` or with
-    ``load_state_dict(assign=True)`` does, no state would fill them: they are worked out again here.
+    They are buffers, which move with the parameters and take their type, but are not saved. A
+    module that was made on the meta device, and then given memory by ``to_empty`` or
+    ``load_state_dict(assign=True)``, would find their values nowhere: they are computed again here.
 
-    A subclass gives them in `constant_tensors`, and calls `set_constants` once it knows what they
-    need.
+    A subclass returns them from `constant_tensors`, and calls `set_constants` as soon as it has the
+    attributes that this needs.
     """
 
     def constant_tensors(self) -> dict[str, Tensor]:
-        """The tensors by name, worked out on the CPU; none by default."""
+        """The tensors by name, computed on the CPU; none by default."""
         return {}
 
     def set_constants(self) -> None:
@@ -42,7 +42,7 @@ class Constants(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, value in self._real_constants().items():
             buffer = self._buffers[name]
-            # New memory may be empty; or hold what was rounded to the type before.
+            # New memory may be empty, or hold what was rounded to the type before.
             if buffer is not None and buffer is not before[name]:
                 buffer.copy_(value)
         return self
@@ -50,7 +50,7 @@ class Constants(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         saved = (value for value in state_dict.values() if isinstance(value, Tensor))
         device = next((value.device for value in saved), torch.device("cpu"))
-        # Its children's too: they may have no state that tells the device.
+        # Those of children too: a child may have no state of its own that tells the device.
         for module in self.modules():
             if isinstance(module, Constants):
                 module._leave_meta(device)

@@ -17,14 +17,13 @@ Tensors = tuple[Tensor, ...]
 class Plain(torch.autograd.Function):
     """``Plain.apply(find, x)`` is ``find(x)`` of plain tensors, as constants.
 
-    Within a transform all that is computed is wrapped: such tensors must not be remembered, and a
-    buffer cannot take them over. Here ``find`` sees none of them; under ``vmap`` it is called for
-    one example after another.
+    Within a transform every tensor is wrapped: none may be kept beyond it, or copied into a buffer.
+    ``find`` sees only what they wrap; under ``vmap`` it is called for one example after another.
     """
 
     @staticmethod
     def forward(find: Callable[[Tensor], Tensors], x: Tensor) -> Tensors:
-        # Copies: what is remembered must not get a history.
+        # Copies: what `find` keeps must not get a history.
         return tuple(part.clone() for part in find(x))
 
     @staticmethod

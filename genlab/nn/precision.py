@@ -69,7 +69,7 @@ def output_of(network: Callable[..., Tensor], x: Tensor, *rest: Any) -> Tensor:
 
 @contextmanager
 def unrounded() -> Iterator[None]:
-    """Let networks too compute in the type of their weights: where a model is judged."""
+    """Let networks too compute in the type of their weights: where a model is evaluated."""
     before, enabled = _asked.types, [kind for kind in KINDS if torch.is_autocast_enabled(kind)]
     _asked.types = {}
     for kind in enabled:

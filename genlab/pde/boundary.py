@@ -14,13 +14,18 @@ from torch import Tensor
 
 from genlab.pde.domain import Box, Disk
 
-__all__ = ["VALUES_AT_ONCE", "Boundary", "Circle", "Faces", "Polygon"]
+__all__ = ["Boundary", "Circle", "Faces", "Polygon", "rows_at_once"]
 
 Function = Callable[[Float[Tensor, "n d"]], Float[Tensor, " n"]]
 Face = tuple[int, Literal["low", "high"]]
 
+# Boundary values that are computed together: what a lift holds in memory.
 VALUES_AT_ONCE = 2**18
-"""Boundary values that are computed together: what a lift holds in memory."""
+
+
+def rows_at_once(lift_cost: int) -> int:
+    """How many points a lift is computed at together, by the boundary values that each takes."""
+    return max(1, VALUES_AT_ONCE // max(1, lift_cost))
 
 
 class Boundary(ABC):
@@ -94,8 +99,8 @@ class Faces(Boundary):
         of coordinate i, or goes on constantly from its one face: only values on the boundary count
         (Gordon, Hall, "Transfinite element methods", 1973). It takes `lift_cost` of them a point.
         """
-        rows = max(1, VALUES_AT_ONCE // max(1, self.lift_cost))
-        return torch.cat([self._lift(part, prescribed) for part in x.split(rows)])
+        parts = x.split(rows_at_once(self.lift_cost))
+        return torch.cat([self._lift(part, prescribed) for part in parts])
 
     def _lift(self, x: Float[Tensor, "n d"], prescribed: Function) -> Float[Tensor, " n"]:
         """Each term of the product keeps a coordinate, or puts it on one of its faces."""

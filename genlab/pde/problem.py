@@ -90,7 +90,7 @@ class Problem(ABC):
 
     @property
     def lift_cost(self) -> int:
-        """Boundary values that `lift` takes at each point: what makes a hard boundary dear."""
+        """Boundary values that `lift` takes at each point: the cost of a hard boundary."""
         own = type(self).lift is not Problem.lift
         return self.boundary.lift_cost if isinstance(self.boundary, Faces) and not own else 1
 

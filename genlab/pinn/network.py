@@ -15,12 +15,12 @@ from genlab.nn.constants import Constants
 from genlab.nn.mlp import MLP
 from genlab.nn.smooth import SmoothActivation
 from genlab.pde import Jet, Problem, differentiate, propagate
-from genlab.pde.boundary import VALUES_AT_ONCE
+from genlab.pde.boundary import rows_at_once
 
 __all__ = ["Frame", "Network"]
 
-DEAR = 250
-"""Boundary values at each point: where a hard boundary takes more of them, auto means soft."""
+# Boundary values at each point: where a lift takes more of them, an automatic boundary is soft.
+MOST_VALUES = 250
 
 
 class Frame(NamedTuple):
@@ -97,10 +97,10 @@ class Network(Constants):
             )
         self.problem = problem
         self.activation: SmoothActivation = activation
-        dear = problem.has_lift and problem.lift_cost > DEAR
-        self.hard = problem.has_lift and (boundary == "hard" or (boundary == "auto" and not dear))
+        costly = problem.has_lift and problem.lift_cost > MOST_VALUES
+        self.hard = problem.has_lift and (boundary == "hard" or (boundary == "auto" and not costly))
         self.remarks: tuple[str, ...] = ()
-        if dear and boundary != "soft":
+        if costly and boundary != "soft":
             values = f"{problem.lift_cost:,} boundary values at each point"
             self.remarks = (
                 f"pinn.boundary=hard: its lift takes {values}; pinn.boundary=soft takes none"
@@ -134,9 +134,11 @@ class Network(Constants):
         """What is computed once for points that are used for many steps."""
         lift = cutoff = None
         if self.hard:
-            rows = max(1, VALUES_AT_ONCE // max(1, self.problem.lift_cost))
-            parts = [differentiate(self.problem.lift, p, self.problem.space) for p in x.split(rows)]
-            lift = Jet(*map(torch.cat, zip(*parts, strict=True)))
+            jets = [
+                differentiate(self.problem.lift, part, self.problem.space)
+                for part in x.split(rows_at_once(self.problem.lift_cost))
+            ]
+            lift = Jet(*map(torch.cat, zip(*jets, strict=True)))
             cutoff = differentiate(self.problem.cutoff, x, self.problem.space)
         return Frame(x, self.problem.source(x), lift, cutoff)
 

@@ -99,13 +99,13 @@ class Solver(GradientLearner):
 
     def update(self, batch: Any) -> Float[Tensor, ""]:
         if self.points is None or self.step % self.refresh == 0:
-            with self.undoable(partial(self._go_back, self._state(), rng_state())):
+            with self.undoable(partial(self._undo_refresh, self._state(), rng_state())):
                 self._refresh()
         elif self.redraw is not None and self.step % self.redraw == 0:
-            with self.undoable(partial(self._take_back, self.points, self.sampler.draw)):
+            with self.undoable(partial(self._undo_redraw, self.points, self.sampler.draw)):
                 self._redraw()
         if self._frame is None:
-            with self.undoable(lambda: None):
+            with self.undoable(lambda: None):  # no checkpoint holds any of it
                 self._prepare()
         assert self.points is not None
         self.evaluations += len(self.points.x)
@@ -202,13 +202,13 @@ class Solver(GradientLearner):
         self.history = state["history"]
         self._frame = None
 
-    def _go_back(self, state: dict[str, Any], rng: dict[str, Any]) -> None:
-        """Be as before a refresh."""
+    def _undo_refresh(self, state: dict[str, Any], rng: dict[str, Any]) -> None:
+        """Restore the state before a refresh."""
         self.restore(state)
         set_rng_state(rng)
 
-    def _take_back(self, points: Points, draw: int) -> None:
-        """Be as before a redraw."""
+    def _undo_redraw(self, points: Points, draw: int) -> None:
+        """Restore the points before a redraw."""
         self.points, self.sampler.draw, self._frame = points, draw, None
 
     def _refresh(self) -> None:

@@ -75,11 +75,6 @@ class RunDirectory:
             shutil.rmtree(folder, ignore_errors=True)
 
     @property
-    def resumable(self) -> bool:
-        """Whether it holds a run that can go on from its last checkpoint."""
-        return self.manifest.exists() and self.last.exists()
-
-    @property
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.yaml"

@@ -30,7 +30,9 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     """Instead of training, leave a finished run and note its seed; seed 13 fails."""
     done: list[int] = []
 
-    def fit(config: DictConfig, run: RunDirectory) -> dict[str, float | None]:
+    def fit(
+        config: DictConfig, run: RunDirectory, *, resume: bool = False
+    ) -> dict[str, float | None]:
         print("the output of a job")
         if config.seed == 13:
             raise RunError("the loss became nan\ntry less")
@@ -109,7 +111,7 @@ def test_every_job_of_the_large_sweep_composes(fits: list[int], capsys: Capture)
 def test_an_interruption_ends_the_sweep_and_says_where_it_was(
     fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def interrupt(config: DictConfig, run: RunDirectory) -> None:
+    def interrupt(config: DictConfig, run: RunDirectory, *, resume: bool) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(one_run, "fit", interrupt)

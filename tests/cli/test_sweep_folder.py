@@ -16,8 +16,8 @@ from small import TABLE, write_table
 from torch import Tensor
 
 from genlab.assembly import Experiment, from_config
-from genlab.cli.begun import begun
 from genlab.cli.main import main
+from genlab.cli.reentry import reenter
 from genlab.cli.sweep_plan import planned
 from genlab.config import check, compose, plain
 from genlab.errors import UserError
@@ -121,20 +121,20 @@ def test_a_folder_of_another_configuration_is_left_as_it_is(here: Path, capsys: 
     assert train("-m", "seed=1", "hydra.sweep.dir=many") == 0
     run = RunDirectory(here / "many/0")
     config = compose("train", [*TABLE, "seed=1"])
-    assert begun(run, config) == "done"
+    assert reenter(run, config) == "done"
     write_status(run, "interrupted", step=3)
-    assert begun(run, config) == "part"
+    assert reenter(run, config) == "part"
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     with pytest.raises(UserError, match="holds the run of another configuration"):
-        begun(run, compose("train", [*TABLE, "seed=2"]))
+        reenter(run, compose("train", [*TABLE, "seed=2"]))
     write_status(run, "running")
     with pytest.raises(UserError, match="still running"):
-        begun(run, config)
+        reenter(run, config)
     write_status(run, "interrupted", step=3)
     after = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     assert before.keys() == after.keys()
     run.last.unlink()
-    assert begun(run, config) == "nothing"
+    assert reenter(run, config) == "nothing"
     assert not run.manifest.exists()
     assert run.console.exists()
 

@@ -26,7 +26,9 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fits:
     """Instead of training, note what would be trained and where; seed 13 fails, seed 14 refuses."""
     done: Fits = []
 
-    def fit(config: DictConfig, run: RunDirectory) -> dict[str, float | None]:
+    def fit(
+        config: DictConfig, run: RunDirectory, *, resume: bool = False
+    ) -> dict[str, float | None]:
         if config.seed == 13:
             raise RunError("the loss became nan at step 7")
         if config.seed == 14:
@@ -109,7 +111,9 @@ def test_the_process_is_left_as_it_was(fits: Fits, monkeypatch: pytest.MonkeyPat
 
 
 def test_composing_inside_a_run(fits: Fits, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fit(config: DictConfig, run: RunDirectory) -> dict[str, float | None]:
+    def fit(
+        config: DictConfig, run: RunDirectory, *, resume: bool = False
+    ) -> dict[str, float | None]:
         assert compose("train", ["model=nice"]).choices.model == "nice"
         assert HydraConfig.get().runtime.choices.model == "realnvp"
         fits.append((config, run))

@@ -527,7 +527,3 @@ def test_layouts(tmp_path: Path, name: str) -> None:
         np.testing.assert_array_equal(scored.x, truth)
     if layout.told is None:
         np.testing.assert_array_equal(read_points(used, (len(names),)).x, truth)
-
-
-def test_there_are_enough_layouts() -> None:
-    assert len(LAYOUTS) >= 25

@@ -98,7 +98,6 @@ def test_a_lift_is_what_its_projections_say(
     u = network(problem)
     frame, few = u.frame(x), 3 * values
     monkeypatch.setattr("genlab.pde.boundary.VALUES_AT_ONCE", few)
-    monkeypatch.setattr("genlab.pinn.network.VALUES_AT_ONCE", few)
     assert frame.lift is not None
     for one, other in zip(frame.lift, u.frame(x).lift, strict=True):
         torch.testing.assert_close(one, other, **TIGHT)

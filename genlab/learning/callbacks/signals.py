@@ -1,8 +1,9 @@
-"""A signal ends the training with everything saved: between two steps, or amid what takes long."""
+"""A signal ends the training with everything saved: between two steps, or in what takes longer."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,8 +23,8 @@ class StopOnSignal(Callback):
     """Lets a first signal wait for the present step, then saves and raises `Interrupted`.
 
     What takes longer than a step, as a validation, does not let it wait, and is done anew when the
-    run goes on. Several processes stop together: a step that a validation follows is saved by it,
-    behind it.
+    run goes on. Several processes stop together, so that a validation that is due is waited for:
+    it saves the step when it ends.
 
     Args:
         interruption: Where signals are noticed.
@@ -59,8 +60,9 @@ class StopOnSignal(Callback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, exception: BaseException
     ) -> None:
         assert isinstance(learner, Learner)
-        if isinstance(exception, Interrupted) and learner.undo and trainer.world_size == 1:
-            learner.undo()
+        undo = _undo(trainer, learner)
+        if undo is not None and isinstance(exception, Interrupted):
+            undo()
             trainer.save_checkpoint(RunDirectory(Path(trainer.default_root_dir)).last)
 
     def on_train_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
@@ -68,9 +70,14 @@ class StopOnSignal(Callback):
 
     def _request(self, trainer: pl.Trainer, learner: Learner) -> None:
         """Let the signal wait for the step, unless what goes on can be undone."""
-        if learner.undo and trainer.world_size == 1:
+        if _undo(trainer, learner) is not None:
             self._stop()
         learner.request_stop()
 
     def _stop(self) -> NoReturn:
         raise Interrupted(self.interruption.received or signal.SIGTERM)
+
+
+def _undo(trainer: pl.Trainer, learner: Learner) -> Callable[[], None] | None:
+    """What takes back what goes on; None between steps, and where several processes train."""
+    return learner.undo if trainer.world_size == 1 else None

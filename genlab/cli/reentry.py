@@ -1,4 +1,4 @@
-"""What a directory that was begun before holds of a run: all, a part to go on from, or nothing."""
+"""A directory in which a run may have begun before: how far it came, and what is left to do."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from genlab.runs.status import effective_state, refuse_running
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["begun"]
+__all__ = ["reenter"]
 
 
-def begun(run: RunDirectory, config: DictConfig) -> Literal["done", "part", "nothing"]:
-    """How far the run of a configuration has come in its directory, where it may have begun before.
+def reenter(run: RunDirectory, config: DictConfig) -> Literal["done", "part", "nothing"]:
+    """Tell how far the run of a configuration has come in its directory, and make that ready.
 
     What was killed before its first checkpoint is removed, and the run starts anew.
 
     Args:
         run: The directory.
         config: A checked configuration.
+
+    Returns:
+        ``done``; ``part`` where there is a checkpoint to go on from; ``nothing`` where the run is
+        to start, in a directory that is there.
 
     Raises:
         UserError: The directory holds the run of another configuration, which stays as it is, or
