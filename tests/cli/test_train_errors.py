@@ -129,13 +129,11 @@ def test_other_processes_of_a_run_are_started_in_its_directory(
 ) -> None:
     """Data-parallel training repeats ``sys.argv`` with ``hydra.run.dir`` of the first process."""
     seen: list[tuple[list[str], str, Path]] = []
-    resumed: list[Path] = []
 
     def fit(
         config: DictConfig, run: RunDirectory, *, resume: bool = False
     ) -> dict[str, float | None]:
         seen.append((list(sys.argv), HydraConfig.get().run.dir, run.path))
-        resumed.extend([run.path] if resume else [])
         return {}
 
     monkeypatch.setattr(one_run, "fit", fit)
@@ -144,16 +142,15 @@ def test_other_processes_of_a_run_are_started_in_its_directory(
     assert first[0][1:] == ["train", "trainer=ddp", "seed=1"]
     assert second[0][1:] == ["train", "trainer=ddp", "seed=2"]
     assert [place for _, place, _ in seen] == [str(path) for _, _, path in seen]
+    with monkeypatch.context() as patch:
+        patch.setattr(one_run, "reenter", lambda run, config: "part")
+        train.run(["-m", "trainer=ddp", "seed=1", f"hydra.sweep.dir={sweep}"])
+    assert seen.pop()[0][1:] == ["resume", str(sweep / "0")]
     monkeypatch.setenv("LOCAL_RANK", "1")
     (sweep / "0" / "run.json").touch()
-    again = ["trainer=ddp", "seed=1", f'hydra.run.dir="{sweep / "0"}"', "hydra.output_subdir=null"]
-    train.run(again)
+    place = f'hydra.run.dir="{sweep / "0"}"'
+    train.run(["trainer=ddp", "seed=1", place, "hydra.output_subdir=null"])
     assert seen[-1][2] == sweep / "0"
-    assert not resumed
-    # A job that goes on does so in each of its processes.
-    (sweep / "0" / "checkpoints" / "last.ckpt").touch()
-    train.run(again)
-    assert resumed == [sweep / "0"]
     assert directories(tmp_path) == [sweep]
     # One that a cluster has started claims a directory, and leaves none.
     train.run(["trainer=ddp"])
