@@ -142,8 +142,7 @@ class Experiment:
         else:
             self.initialise()
         run = self.directory = self.directory or new_directory(self.config)
-        interruption = Interruption()
-        checkpoints = Checkpoints()
+        interruption, checkpoints = Interruption(), Checkpoints()
         trainer = make_trainer(
             self.settings,
             folder=run.path,
@@ -183,9 +182,8 @@ class Experiment:
         self.restore()
         numbers = self._evaluate() | self._training_numbers()
         assert checkpoints.best is not None
-        metrics = record_metrics(
-            self.directory, numbers | {self.settings.monitor: checkpoints.best}
-        )
+        best = {self.settings.monitor: checkpoints.best}
+        metrics = record_metrics(self.directory, numbers | best)
         log.info("drawing the figures")
         figures = self.figures()
         save_figures(figures, self.directory.figures)

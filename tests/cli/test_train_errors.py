@@ -140,10 +140,14 @@ def test_other_processes_of_a_run_are_started_in_its_directory(
     assert first[0][1:] == ["train", "trainer=ddp", "seed=1"]
     assert second[0][1:] == ["train", "trainer=ddp", "seed=2"]
     assert [place for _, place, _ in seen] == [str(path) for _, _, path in seen]
+    with monkeypatch.context() as patch:
+        patch.setattr(one_run, "reenter", lambda run, config: "part")
+        train.run(["-m", "trainer=ddp", "seed=1", f"hydra.sweep.dir={sweep}"])
+    assert seen.pop()[0][1:] == ["resume", str(sweep / "0")]
     monkeypatch.setenv("LOCAL_RANK", "1")
     (sweep / "0" / "run.json").touch()
-    again = ["trainer=ddp", "seed=1", f'hydra.run.dir="{sweep / "0"}"', "hydra.output_subdir=null"]
-    train.run(again)
+    place = f'hydra.run.dir="{sweep / "0"}"'
+    train.run(["trainer=ddp", "seed=1", place, "hydra.output_subdir=null"])
     assert seen[-1][2] == sweep / "0"
     assert directories(tmp_path) == [sweep]
     # One that a cluster has started claims a directory, and leaves none.
