@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 from genlab.cli.arguments import Parser
-from genlab.cli.processes import is_first
 from genlab.cli.waiting import loading
 from genlab.config import check, read_config, recompose
+from genlab.processes import is_first
 from genlab.runs.find import find_runs, resolve
 from genlab.runs.manifest import read_manifest
 
@@ -44,7 +44,7 @@ def run(words: list[str]) -> int:
         else:
             fit(config, directory)
     except BaseException:
-        if is_first() and not find_runs(directory.path):
+        if is_first(config.trainer) and not find_runs(directory.path):
             shutil.rmtree(directory.path)
         raise
     return 0
