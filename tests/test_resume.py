@@ -17,6 +17,7 @@ from small import VAE, small_experiment
 
 import genlab
 from genlab.assembly import Experiment
+from genlab.cli.saved import SavedRun
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
@@ -181,6 +182,22 @@ def test_a_loaded_run_goes_on_only_where_it_is_asked_to(
     part.directory.last.unlink()
     with pytest.raises(UserError, match="is failed, without a checkpoint; genlab rerun"):
         genlab.load(part.directory.path).fit()
+
+
+def test_a_run_stopped_before_its_first_validation_is_loaded_and_goes_on(
+    tmp_path: Path, uninterrupted: RunDirectory
+) -> None:
+    part = start(tmp_path)
+    with pytest.raises(Interrupted):
+        part.fit(callbacks=[Signal(signal.SIGTERM, 3)])
+    assert part.directory is not None
+    assert not part.directory.best.exists()
+    with pytest.raises(UserError, match=r"no best weights yet\n.*genlab resume"):
+        SavedRun(str(part.directory.path)).load()
+    genlab.load(part.directory.path).test()
+    assert not part.directory.metrics.exists(), "these are not the run's best weights"
+    genlab.load(part.directory.path).fit(resume=True)
+    assert_same(part.directory, uninterrupted)
 
 
 def test_random_losses_go_on_with_the_same_numbers(

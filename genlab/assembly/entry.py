@@ -54,6 +54,8 @@ def from_config(config: DictConfig, directory: RunDirectory | None = None) -> Ex
 def load(run_dir: str | Path) -> Experiment:
     """The experiment of a run, with its best weights, in evaluation mode.
 
+    A run that was stopped before its first validation has no best weights: its last are loaded.
+
     Raises:
         UserError: There is no run, or one of another version.
         RunError: The checkpoint is missing or damaged.

@@ -131,7 +131,7 @@ class Solve(Experiment):
         super().restore()
         assert self.directory is not None
         if not self.module.step:
-            self.module.restore(load_checkpoint(self.directory.best)["solve"])
+            self.module.restore(load_checkpoint(self.directory.weights)["solve"])
 
     def figures(self) -> dict[str, Figure]:
         """Draw the figures of the present weights and of the run's stages, by name."""

@@ -207,7 +207,9 @@ class Experiment:
             return finite(self._evaluate())
         check_files(run, self.config)
         numbers = self._evaluate()
-        if effective_state(run) == "running" or not holds_weights(self.model, run.best):
+        if effective_state(run) == "running" or run.weights != run.best:
+            return finite(numbers)
+        if not holds_weights(self.model, run.best):
             return finite(numbers)
         with logged(run):
             log.info("tested again, by genlab %s and torch %s", __version__, torch.__version__)
@@ -216,11 +218,13 @@ class Experiment:
     def restore(self) -> None:
         """Take the best weights of the run's directory, in evaluation mode.
 
+        A run that was stopped before its first validation has none yet: its last are taken.
+
         Raises:
             RunError: The checkpoint is missing or damaged.
         """
         assert self.directory is not None
-        load_weights(self.model, self.directory.best)
+        load_weights(self.model, self.directory.weights)
         self._place()
 
     def figures(self) -> dict[str, Figure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.waiting import loading
+from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
@@ -36,8 +37,18 @@ class SavedRun:
         self.title = f"{self.manifest['model']} on {self.manifest['data']}: {self.directory.path}"
 
     def load(self) -> Experiment:
-        """The experiment, with its best weights."""
+        """The experiment, with its best weights.
+
+        Raises:
+            UserError: No validation has chosen any yet.
+        """
+        run = self.directory
+        if run.weights != run.best:
+            raise UserError(
+                f"{run.path}: before its first validation, it has no best weights yet\n"
+                f"If it was stopped, this goes on with it: genlab resume {run.path}"
+            )
         with loading():
             from genlab import assembly
 
-            return assembly.load(self.directory.path)
+            return assembly.load(run.path)

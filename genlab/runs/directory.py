@@ -115,6 +115,12 @@ class RunDirectory:
         return self.checkpoints / "last.ckpt"
 
     @property
+    def weights(self) -> Path:
+        """The best weights; the last of a run that was stopped before its first validation."""
+        unvalidated = self.resumable and not self.best.exists() and not self.metrics.exists()
+        return self.last if unvalidated else self.best
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of the event files."""
         return self.path / "tensorboard"
