@@ -207,18 +207,14 @@ class Experiment:
             return finite(self._evaluate())
         check_files(run, self.config)
         numbers = self._evaluate()
-        if effective_state(run) == "running" or run.weights != run.best:
-            return finite(numbers)
-        if not holds_weights(self.model, run.best):
+        if effective_state(run) == "running" or not holds_weights(self.model, run.best):
             return finite(numbers)
         with logged(run):
             log.info("tested again, by genlab %s and torch %s", __version__, torch.__version__)
         return record_metrics(run, numbers)
 
     def restore(self) -> None:
-        """Take the best weights of the run's directory, in evaluation mode.
-
-        A run that was stopped before its first validation has none yet: its last are taken.
+        """Take the best weights of the run, its last before a validation, in evaluation mode.
 
         Raises:
             RunError: The checkpoint is missing or damaged.

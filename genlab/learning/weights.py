@@ -29,11 +29,13 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def holds_weights(model: nn.Module, path: Path) -> bool:
-    """Whether a model's weights are what `load_weights` would give it, to the bit.
+    """Whether the file is there, and holds a model's weights to the bit.
 
     Raises:
-        RunError: The file is missing or damaged.
+        RunError: The file is damaged.
     """
+    if not path.exists():
+        return False
     state = _weights(path)
     return all(
         name in state and torch.equal(value.cpu(), state[name])

@@ -117,8 +117,8 @@ class RunDirectory:
     @property
     def weights(self) -> Path:
         """The best weights; the last of a run that was stopped before its first validation."""
-        unvalidated = self.resumable and not self.best.exists() and not self.metrics.exists()
-        return self.last if unvalidated else self.best
+        judged = self.best.exists() or self.metrics.exists()
+        return self.best if judged or not self.last.exists() else self.last
 
     @property
     def tensorboard(self) -> Path:
