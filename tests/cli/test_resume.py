@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ class Experiment:
     made: list[tuple[DictConfig, RunDirectory, bool]]
     fails_with: BaseException | None
     likelihood = "exact"
-    data = SimpleNamespace(remarks=())
+    remarks = ()
 
     def __init__(self, config: DictConfig, run: RunDirectory) -> None:
         self.config, self.run, self.model = config, run, StandardNormal((2,))

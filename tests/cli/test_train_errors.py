@@ -130,8 +130,9 @@ def test_other_processes_of_a_run_are_started_in_its_directory(
     """Data-parallel training repeats ``sys.argv`` with ``hydra.run.dir`` of the first process."""
     seen: list[tuple[list[str], str, Path]] = []
 
-    def fit(config: DictConfig, run: RunDirectory) -> dict[str, float | None]:
+    def fit(config: DictConfig, run: RunDirectory, *, resume: bool) -> dict[str, float | None]:
         seen.append((list(sys.argv), HydraConfig.get().run.dir, run.path))
+        assert resume == ("resume" in sys.argv)
         return {}
 
     monkeypatch.setattr(one_run, "fit", fit)
