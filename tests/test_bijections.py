@@ -91,8 +91,9 @@ def test_round_trip_and_shapes(name: str, dim: int, context_dim: int, dtype: tor
     tolerance = tolerance_of(name, dtype)
     torch.testing.assert_close(back, x, atol=tolerance, rtol=tolerance)
     torch.testing.assert_close(inverse_log_det, -log_det, atol=tolerance, rtol=tolerance)
-    # Without its integrals an ODE is followed by other steps.
-    torch.testing.assert_close(bijection.generate(z, c), back_of_z, atol=tolerance, rtol=tolerance)
+    # Without its integrals an ODE is followed by other steps; any other map is the same.
+    near = tolerance if name.startswith("ode") else None
+    torch.testing.assert_close(bijection.generate(z, c), back_of_z, atol=near, rtol=near)
 
 
 @pytest.mark.parametrize(("name", "dim", "context_dim"), CASES)

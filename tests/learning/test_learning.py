@@ -150,12 +150,11 @@ def test_time_and_patience_end_the_training_early(tmp_path: Path) -> None:
 
 def test_the_learning_rate_has_fallen_when_the_time_is_up(tmp_path: Path) -> None:
     limited = small_experiment(
-        tmp_path, "trainer.max_seconds=1", "trainer.max_steps=1000000", "trainer.val_every=1000000"
+        tmp_path, "trainer.max_seconds=0.5", "trainer.max_steps=1000000", "trainer.val_every=1000"
     )
-    assert limited.fit()["train/steps"] < 10_000
+    assert limited.fit()["train/steps"] < 1000
     (group,) = limited.module.optimizer.param_groups
-    # On a busy machine the last step may begin a quarter of a second before its end.
-    assert 0 < group["lr"] < 0.15 * group["initial_lr"]
+    assert 0 < group["lr"] < 0.05 * group["initial_lr"]
 
 
 def test_a_warm_start_begins_with_the_other_runs_weights(tmp_path: Path) -> None:
