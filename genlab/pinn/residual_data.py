@@ -19,7 +19,7 @@ from genlab.pinn.pretraining import pretrain
 from genlab.randomness import generator
 from genlab.samplers.resampling import systematic
 from genlab.samplers.sampler import evaluated
-from genlab.targets.cell_density import CellDensity
+from genlab.targets.cells import CellDensity
 from genlab.targets.target import Target
 
 __all__ = ["ResidualData"]

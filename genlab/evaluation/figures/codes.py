@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from genlab.densities.normal import StandardNormal
+from genlab.densities.base import StandardNormal
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.latent import add_contours
 from genlab.evaluation.figures.style import panels, position_colours, scatter
