@@ -8,8 +8,8 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
+from genlab.densities.inference import inference, log_probs
 from genlab.evaluation.estimate import Estimate, estimate_mean
-from genlab.evaluation.inference import inference, log_probs
 
 __all__ = ["bayes_accuracy"]
 

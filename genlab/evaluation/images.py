@@ -11,11 +11,11 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.classifier import classifier_of
 from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.evaluation.figures.super_resolution import enlarged
 from genlab.evaluation.frechet import frechet_distance, precision_and_recall
-from genlab.evaluation.inference import draw_samples, inference
 
 __all__ = ["Reduction", "restoration", "sample_quality"]
 

@@ -7,7 +7,7 @@ import copy
 import torch
 
 from genlab.batch import Batch
-from genlab.evaluation.inference import BATCH_SIZE, context_rows, inference, log_probs
+from genlab.densities.inference import BATCH_SIZE, context_rows, inference, log_probs
 from genlab.models.continuous import ContinuousFlow
 
 __all__ = ["solver_error"]

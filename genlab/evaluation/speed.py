@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from genlab.densities.density import Density
-from genlab.evaluation.inference import BATCH_SIZE, inference, spawn
+from genlab.densities.inference import BATCH_SIZE, inference, spawn
 
 __all__ = ["samples_per_second"]
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from genlab.evaluation.inference import context_rows, inference, spawn
+from genlab.densities.inference import context_rows, inference, spawn
 from genlab.models.continuous import ContinuousFlow
 
 __all__ = ["straightness", "to_data", "trajectories"]

@@ -13,9 +13,9 @@ from matplotlib.image import AxesImage
 from torch import Tensor
 
 from genlab.densities.density import Density
+from genlab.densities.inference import batches, device_of, inference, log_probs
 from genlab.evaluation.figures.style import DENSITY, DIFFERENCE, add_colourbar, panels
 from genlab.evaluation.figures.window import Window
-from genlab.evaluation.inference import batches, device_of, inference, log_probs
 from genlab.targets.target import Target
 
 __all__ = [

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference, log_probs, spawn
 from genlab.evaluation.figures.autoencoder import autoencoder_figures
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure, stages
@@ -27,7 +28,6 @@ from genlab.evaluation.figures.samples import sample_figure
 from genlab.evaluation.figures.super_resolution import super_resolution_figure
 from genlab.evaluation.figures.window import Window, window_of
 from genlab.evaluation.importance import resampled
-from genlab.evaluation.inference import draw_samples, inference, log_probs, spawn
 from genlab.evaluation.inversion import bijection_of
 from genlab.models.continuous import ContinuousFlow
 from genlab.models.vae import VAE

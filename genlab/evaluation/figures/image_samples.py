@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.figures.mosaic import show_mosaic
 from genlab.evaluation.figures.style import panels
-from genlab.evaluation.inference import draw_samples, inference
 from genlab.evaluation.inversion import bijection_of
 from genlab.models.vae import VAE
 

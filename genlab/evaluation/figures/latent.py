@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genlab.densities.density import Density
+from genlab.densities.inference import inference, log_probs
 from genlab.evaluation.figures.density import model_density
 from genlab.evaluation.figures.style import panels, position_colours, scatter
 from genlab.evaluation.figures.window import Window, window_of
-from genlab.evaluation.inference import inference, log_probs
 
 __all__ = ["add_contours", "latent_figure"]
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples
 from genlab.evaluation.figures.mosaic import show_mosaic
 from genlab.evaluation.figures.style import panels
-from genlab.evaluation.inference import draw_samples
 
 __all__ = ["enlarged", "super_resolution_figure"]
 
