@@ -169,7 +169,7 @@ IMAGES: dict[str, Callable[[int], b.Bijection]] = {
     "image-squeeze": lambda _: b.Squeeze(),
     "image-flatten": lambda _: b.Flatten(IMAGE),
     "image-lu": lambda _: b.LUConv(4),
-    "image-channels": lambda c: image_coupling(b.ChannelSplit(4), c),
+    "image-channels": lambda c: image_coupling(b.HalfSplit(4), c),
     "image-checkerboard": lambda c: image_coupling(b.CheckerboardSplit(4), c),
     "image-checkerboard-flip": lambda c: image_coupling(b.CheckerboardSplit(4, flip=True), c),
     "image-residual": partial(conv_residual, IMAGE),
@@ -180,7 +180,7 @@ IMAGES: dict[str, Callable[[int], b.Bijection]] = {
             lambda shape: [
                 b.ActNorm(shape[0]),
                 image_coupling(b.CheckerboardSplit(shape[0]), c),
-                image_coupling(b.ChannelSplit(shape[0], flip=True), c),
+                image_coupling(b.HalfSplit(shape[0], flip=True), c),
             ],
         )
     ),

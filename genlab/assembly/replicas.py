@@ -238,6 +238,7 @@ def _stackable() -> list[str]:
         file = OmegaConf.load(path)
         # One that chooses from other groups too stands for more than the section ``model``.
         section = OmegaConf.select(file, "model", default=file)
-        if locate("model", section._target_).stackable:
+        # Of a function, only what it makes can tell.
+        if getattr(locate("model", section._target_), "stackable", True):
             names.append(path.stem)
     return names

@@ -16,10 +16,10 @@ from genlab.bijections.bijection import Bijection
 from genlab.bounds import Positive
 from genlab.errors import UserError
 
-__all__ = ["Box", "Logit", "LogitTransform", "Probit", "Quantile", "UnitBox"]
+__all__ = ["Intervals", "Logit", "LogitTransform", "Probit", "Quantile", "UnitBox"]
 
 
-Box = Sequence[float] | Sequence[Sequence[float]]
+Intervals = Sequence[float] | Sequence[Sequence[float]]
 """One interval ``[low, high]`` for all coordinates, or one for each of them."""
 
 
@@ -46,7 +46,7 @@ class UnitBox(Bijection):
     low_rest: Float[Tensor, " d"]
     high_rest: Float[Tensor, " d"]
 
-    def __init__(self, box: Box, dim: int) -> None:
+    def __init__(self, box: Intervals, dim: int) -> None:
         super().__init__()
         self.intervals = _intervals(box, dim)
         self.set_constants()
@@ -123,7 +123,7 @@ def _apart(u: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return u.clamp_min(torch.finfo(u.dtype).eps ** 2)
 
 
-def _intervals(box: Box, dim: int) -> list[tuple[float, float]]:
+def _intervals(box: Intervals, dim: int) -> list[tuple[float, float]]:
     rows: Sequence[Any] = box if any(isinstance(row, Sequence) for row in box) else dim * [box]
     if len(rows) != dim or any(not isinstance(row, Sequence) or len(row) != 2 for row in rows):
         raise ValueError(

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.by_torchdiffeq import Field
-from genlab.bijections.solvers import Solver
+from genlab.bijections.solvers import ODESolver
 from genlab.nn.velocity import Velocity, basis, trace
 
-__all__ = ["ODE", "Divergence", "Gradient", "PathCosts"]
+__all__ = ["ODE", "Divergence", "ODEGradient", "PathCosts"]
 
 Divergence = Literal["exact", "rademacher", "gaussian"]
-Gradient = Literal["backprop", "adjoint"]
+ODEGradient = Literal["backprop", "adjoint"]
 
 # Stretches of time that are shown one by one.
 STRETCHES = 8
@@ -75,10 +75,10 @@ class ODE(Bijection):
         self,
         velocity: Velocity,
         *,
-        solver: Solver,
-        evaluation: Solver,
+        solver: ODESolver,
+        evaluation: ODESolver,
         divergence: Divergence,
-        gradient: Gradient,
+        gradient: ODEGradient,
         start: float = 0.0,
         end: float = 1.0,
     ) -> None:
@@ -229,7 +229,7 @@ class ODE(Bijection):
 
     def _follow(
         self,
-        solver: Solver,
+        solver: ODESolver,
         field: Field,
         x: Float[Tensor, "n *event"],
         start: float,

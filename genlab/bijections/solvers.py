@@ -15,7 +15,7 @@ from torch import Tensor
 from genlab.bijections.by_torchdiffeq import Field, explained, follow, worst_row
 from genlab.bounds import Positive, PositiveInt
 
-__all__ = ["AdaptiveSolver", "FixedStepSolver", "Solver"]
+__all__ = ["AdaptiveSolver", "FixedStepSolver", "ODESolver"]
 
 MAX_STEPS = 10_000
 
@@ -26,7 +26,7 @@ RESOLVED = {"dopri5": 8, "dopri8": 128, "bosh3": 8, "adaptive_heun": 8}
 COARSEST = 0.05
 
 
-class Solver(ABC):
+class ODESolver(ABC):
     """A way to follow an ODE from one time to another.
 
     Subclasses implement `_solve`, which always has some rows and some time to go.
@@ -78,12 +78,12 @@ class Solver(ABC):
     ) -> tuple[Tensor, ...]:
         """`solve`, from one time to another one."""
 
-    def part(self, share: float) -> Solver:
+    def part(self, share: float) -> ODESolver:
         """The solver for a share of the time."""
         return self
 
     @abstractmethod
-    def finer(self) -> Solver:
+    def finer(self) -> ODESolver:
         """The same method with a tenth of this one's error, or less: a measure of it."""
 
 
@@ -110,7 +110,7 @@ TABLEAUS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedStepSolver(Solver):
+class FixedStepSolver(ODESolver):
     """Equal steps of an explicit Runge-Kutta method.
 
     The rates take no part in the stages: they are integrated by the method's own quadrature.
@@ -172,7 +172,7 @@ class FixedStepSolver(Solver):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptiveSolver(Solver):
+class AdaptiveSolver(ODESolver):
     """Steps of torchdiffeq, as long as the estimated error of each allows.
 
     A step is accepted where error / (atol + rtol |x|) is at most 1 for every row, as a root mean

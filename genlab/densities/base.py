@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from genlab.densities.density import Density
 
-__all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "Uniform"]
+__all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "StandardUniform"]
 
 
 class Parameterless(Density):
@@ -86,7 +86,7 @@ class StandardLogistic(Parameterless):
         return torch.logit(u * (1 - eps) + eps / 2)
 
 
-class Uniform(Parameterless):
+class StandardUniform(Parameterless):
     """The uniform density on the cube ``[-sqrt 3, sqrt 3]^d``: mean 0 and variance 1.
 
     Args:

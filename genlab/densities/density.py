@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -11,13 +12,22 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
+from genlab.bounds import PositiveInt
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
 from genlab.nn.precision import full_precision
 
-__all__ = ["Density", "Likelihood"]
+__all__ = ["Density", "EventShape", "Likelihood", "shape_of"]
 
 Likelihood = Literal["exact", "lower_bound", "estimate"]
+
+EventShape = PositiveInt | Sequence[PositiveInt]
+"""Shape of one sample; a number is the length of a vector."""
+
+
+def shape_of(event_shape: EventShape) -> tuple[int, ...]:
+    """The shape as a tuple."""
+    return (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
 
 
 class Density(Constants, ABC):
@@ -28,7 +38,7 @@ class Density(Constants, ABC):
     they compute in the type of ``x``, the density's own, and only networks follow it.
 
     Args:
-        event_shape: Shape of one sample.
+        event_shape: Shape of one sample; a number for vectors of that length.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
@@ -53,11 +63,9 @@ class Density(Constants, ABC):
     masses: bool = False
     test_samples: int = 100_000
 
-    def __init__(
-        self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0
-    ) -> None:
+    def __init__(self, event_shape: EventShape, *, context_dim: int = 0, labels: int = 0) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = shape_of(event_shape)
         self.context_encoder = ContextEncoder(context_dim, labels)
         self.preprocessing: Bijection | None = None
 

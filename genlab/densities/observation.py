@@ -74,8 +74,8 @@ class Gaussian(Observation):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        scale: Literal["network", "dimension", "shared"],
-        min_scale: Positive,
+        scale: Literal["network", "dimension", "shared"] = "network",
+        min_scale: Positive = 1e-2,
     ) -> None:
         super().__init__(2 if scale == "network" else 1)
         self.min_scale = min_scale

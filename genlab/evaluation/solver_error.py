@@ -19,7 +19,7 @@ def solver_error(
     """``max |log p - log p*|`` in nats over the first rows of a batch.
 
     ``log p`` is by the evaluation's solver, in the model's number type; ``log p*`` by a finer one
-    (`Solver.finer`), in double precision. NaN as soon as one log-density is NaN.
+    (`ODESolver.finer`), in double precision. NaN as soon as one log-density is NaN.
 
     Args:
         model: A continuous flow whose divergence is exact.

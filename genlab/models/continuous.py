@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from genlab.bijections.bijection import Compose
-from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
-from genlab.bijections.solvers import Solver
+from genlab.bijections.ode import ODE, Divergence, ODEGradient, PathCosts
+from genlab.bijections.solvers import AdaptiveSolver, ODESolver
 from genlab.models.flow import Flow
 from genlab.nn.precision import full_precision
 from genlab.nn.velocity import Velocity
 
-__all__ = ["ContinuousFlow"]
+__all__ = ["DOPRI8", "ContinuousFlow"]
+
+# Log-densities outside of training, exact to 1e-5 nats in double precision.
+DOPRI8 = AdaptiveSolver(method="dopri8", rtol=1e-6, atol=1e-6)
 
 
 class ContinuousFlow(Flow):
@@ -44,32 +49,27 @@ class ContinuousFlow(Flow):
         event_shape: tuple[int, ...],
         velocity: Velocity,
         *,
-        solver: Solver,
-        evaluation: Solver,
+        solver: ODESolver,
+        evaluation: ODESolver,
         divergence: Divergence,
-        gradient: Gradient,
+        gradient: ODEGradient,
         context_dim: int,
         labels: int,
     ) -> None:
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
         self.likelihood = "exact" if divergence == "exact" else "estimate"
-        self.layers = Compose(
-            [
-                ODE(
-                    velocity,
-                    solver=solver,
-                    evaluation=evaluation,
-                    divergence=divergence,
-                    gradient=gradient,
-                )
-            ]
+        ode = ODE(
+            velocity,
+            solver=solver,
+            evaluation=evaluation,
+            divergence=divergence,
+            gradient=gradient,
         )
+        self.layers = Compose([ode])
 
     @property
     def ode(self) -> ODE:
-        (ode,) = self.layers
-        assert isinstance(ode, ODE)
-        return ode
+        return cast(ODE, self.layers.layers[0])
 
     @full_precision
     def log_prob_and_costs(

@@ -44,9 +44,9 @@ class ConcatSquashMLP(Velocity):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        hidden: Sequence[PositiveInt],
-        activation: SmoothActivation,
-        frequencies: PositiveInt,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: SmoothActivation = "tanh",
+        frequencies: PositiveInt = 3,
         context_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()

@@ -86,12 +86,12 @@ class ResidualMLP(Velocity):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        width: PositiveInt,
-        blocks: NonNegativeInt,
-        activation: SmoothActivation,
-        waves: NonNegativeInt,
-        wave_scale: Positive,
-        frequencies: PositiveInt,
+        width: PositiveInt = 128,
+        blocks: NonNegativeInt = 4,
+        activation: SmoothActivation = "silu",
+        waves: NonNegativeInt = 32,
+        wave_scale: Positive = 3.0,
+        frequencies: PositiveInt = 4,
         context_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()

@@ -153,7 +153,7 @@ class LinearPath(Path):
             source.
     """
 
-    sigma_0: Fraction
+    sigma_0: Fraction = 0.0
 
     def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
         speed = 1 - self.sigma_0
@@ -191,8 +191,8 @@ class VariancePreservingPath(Path):
         beta_max: Rate of the diffusion at the noise.
     """
 
-    beta_min: Positive
-    beta_max: Positive
+    beta_min: Positive = 0.1
+    beta_max: Positive = 20.0
 
     def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
         s = (1 - t).clamp_min(SMALLEST)

@@ -32,9 +32,9 @@ class Times:
         std: Its standard deviation.
     """
 
-    distribution: Literal["uniform", "logit_normal"]
-    mean: float
-    std: Positive
+    distribution: Literal["uniform", "logit_normal"] = "logit_normal"
+    mean: float = 1.0
+    std: Positive = 1.3
 
     def sample(
         self, n: int, like: Tensor, *, generator: torch.Generator | None = None

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genlab.errors import UserError, nearest
 from genlab.targets.exact import ExactTarget
-from genlab.targets.quadrature import Box
+from genlab.targets.quadrature import Rectangle
 
 __all__ = ["CellDensity", "Checkerboard", "ImageDensity", "uniform_in_cells"]
 
@@ -48,7 +48,7 @@ class CellDensity(ExactTarget):
     low: Float[Tensor, " 2"]
     side: Float[Tensor, " 2"]
 
-    def __init__(self, weight: Float[Tensor, "k k"], box: Box) -> None:
+    def __init__(self, weight: Float[Tensor, "k k"], box: Rectangle) -> None:
         super().__init__()
         self.cells = len(weight)
         edges = torch.tensor(box, dtype=torch.float64)

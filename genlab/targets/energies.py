@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.targets.exact import PlaneTarget
-from genlab.targets.quadrature import Box, centred_square, integrate_exp
+from genlab.targets.quadrature import Rectangle, centred_square, integrate_exp
 from genlab.targets.rejection import GridEnvelope
 
 __all__ = [
@@ -56,7 +56,7 @@ class SmoothEnergy(Energy):
         scale: Shortest length over which the density changes.
     """
 
-    def __init__(self, box: Box, *, scale: float) -> None:
+    def __init__(self, box: Rectangle, *, scale: float) -> None:
         super().__init__()
         self.box = box
         self.scale = scale

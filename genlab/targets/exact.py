@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.targets.quadrature import Box, centred_square, plane_entropy
+from genlab.targets.quadrature import Rectangle, centred_square, plane_entropy
 from genlab.targets.target import Target
 
 __all__ = ["BlurredTarget", "ExactTarget", "PlaneTarget"]
@@ -70,7 +70,7 @@ class PlaneTarget(ExactTarget):
         scale: Shortest length over which the density changes: the width of its thinnest part.
     """
 
-    box: Box
+    box: Rectangle
     scale: float
 
     @cached_property
