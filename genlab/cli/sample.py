@@ -81,7 +81,7 @@ def _drawn(
     """Samples on the CPU, and the seed that gives them again: the chosen one, or any."""
     import torch
 
-    from genlab.evaluation.inference import draw_samples, inference
+    from genlab.densities.inference import draw_samples, inference
 
     generator = torch.Generator()
     # Short enough to be typed again.

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from genlab.densities.inference import batches
 from genlab.evaluation.estimate import Estimate
-from genlab.evaluation.inference import batches
 
 __all__ = ["frechet_distance", "median_distance", "mmd", "precision_and_recall", "wasserstein2"]
 

@@ -12,10 +12,10 @@ from torch.nn.functional import interpolate
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.classifier import classifier_of
 from genlab.evaluation.distances import frechet_distance, precision_and_recall
 from genlab.evaluation.estimate import Estimate, estimate_mean
-from genlab.evaluation.inference import draw_samples, inference
 
 __all__ = ["Reduction", "enlarged", "restoration", "sample_quality"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
+from genlab.densities.inference import BATCH_SIZE, batches, device_of, inference, log_probs, spawn
 from genlab.evaluation.estimate import Estimate, estimate_mean
-from genlab.evaluation.inference import BATCH_SIZE, batches, device_of, inference, log_probs, spawn
 from genlab.targets.target import Target
 
 __all__ = ["bayes_accuracy", "bits_per_dim", "kl", "negative_log_likelihood"]

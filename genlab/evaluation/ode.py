@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.evaluation.inference import BATCH_SIZE, context_rows, inference, log_probs, spawn
+from genlab.densities.inference import BATCH_SIZE, context_rows, inference, log_probs, spawn
 from genlab.models.continuous import ContinuousFlow
 
 __all__ = ["solver_error", "straightness", "to_data", "trajectories"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
-from genlab.evaluation.inference import BATCH_SIZE, batches, context_rows, fitting, inference, spawn
+from genlab.densities.inference import BATCH_SIZE, batches, context_rows, fitting, inference, spawn
 
 __all__ = ["bijection_of", "inverse_error", "samples_per_second"]
 

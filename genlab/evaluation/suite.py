@@ -10,11 +10,11 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
+from genlab.densities.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.distances import mmd, wasserstein2
 from genlab.evaluation.estimate import Estimate
 from genlab.evaluation.images import Reduction, restoration, sample_quality
 from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
-from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.likelihood import bayes_accuracy, bits_per_dim, kl, negative_log_likelihood
 from genlab.evaluation.ode import solver_error, straightness
 from genlab.evaluation.sampling import bijection_of, inverse_error, samples_per_second

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
+from genlab.densities.inference import log_probs
 from genlab.evaluation.figures.style import Window, panels, position_colours, scatter, window_of
-from genlab.evaluation.inference import log_probs
 
 __all__ = ["Carried", "carried", "deformation_figure"]
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference, spawn
 from genlab.evaluation.figures.autoencoder import autoencoder_figures
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure
@@ -27,7 +28,6 @@ from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
 from genlab.evaluation.figures.style import Window, window_of
 from genlab.evaluation.importance import resampled
-from genlab.evaluation.inference import draw_samples, inference, spawn
 from genlab.evaluation.sampling import bijection_of
 from genlab.models.continuous import ContinuousFlow
 from genlab.models.vae import VAE

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.figures.style import panels
 from genlab.evaluation.images import enlarged
-from genlab.evaluation.inference import draw_samples, inference
 from genlab.evaluation.sampling import bijection_of
 from genlab.models.vae import VAE
 

@@ -14,6 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from genlab.densities.inference import inference, spawn
 from genlab.evaluation.figures.style import (
     DENSITY,
     Window,
@@ -22,7 +23,6 @@ from genlab.evaluation.figures.style import (
     scatter,
     window_of,
 )
-from genlab.evaluation.inference import inference, spawn
 from genlab.evaluation.ode import to_data, trajectories
 from genlab.models.continuous import ContinuousFlow
 

@@ -14,6 +14,7 @@ from matplotlib.image import AxesImage
 from torch import Tensor
 
 from genlab.densities.density import Density
+from genlab.densities.inference import batches, device_of, inference, log_probs
 from genlab.evaluation.figures.style import (
     DENSITY,
     DIFFERENCE,
@@ -26,7 +27,6 @@ from genlab.evaluation.figures.style import (
     scatter,
     window_of,
 )
-from genlab.evaluation.inference import batches, device_of, inference, log_probs
 from genlab.targets.target import Target
 
 __all__ = [
