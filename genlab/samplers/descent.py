@@ -16,7 +16,7 @@ from genlab.bounds import Positive, PositiveInt
 from genlab.densities.density import Density
 from genlab.densities.inference import private_randomness, spawn
 from genlab.errors import RunError
-from genlab.samplers.resampling import multinomial
+from genlab.samplers.weights import multinomial
 
 __all__ = ["Descent", "training"]
 

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from genlab.densities.normal import StandardNormal
+from genlab.densities.base import StandardNormal
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.images import image_rows_figure
 from genlab.evaluation.figures.plane import add_contours

@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import Callback
 from genlab.bounds import PositiveInt
 from genlab.learning.tensorboard import log_figures
 from genlab.pinn.figures import stage_figure
-from genlab.pinn.solver import Solver
-from genlab.pinn.stage import write_stage
+from genlab.pinn.learner import PINNLearner
+from genlab.pinn.stages import write_stage
 from genlab.runs.directory import RunDirectory
 
 __all__ = ["Keeper", "StageImages"]
@@ -30,7 +30,7 @@ class StageImages(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        assert isinstance(learner, Solver)
+        assert isinstance(learner, PINNLearner)
         with learner.paused():
             for stage in learner.stages:
                 if trainer.loggers and stage.step // learner.refresh % self.every == 0:
@@ -53,7 +53,7 @@ class Keeper(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        assert isinstance(learner, Solver)
+        assert isinstance(learner, PINNLearner)
         with learner.paused():
             for stage in learner.stages:
                 write_stage(stage, self.run.stages)

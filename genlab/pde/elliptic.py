@@ -1,7 +1,7 @@
-"""Elliptic problems whose solution is a narrow peak, which uniform points rarely meet.
+"""Elliptic problems: narrow peaks, which uniform points rarely meet, and a re-entrant corner.
 
-The first three are those of Tang, Wan, Yang, "DAS-PINNs: a deep adaptive sampling method for
-solving high-dimensional partial differential equations" (2023).
+`Peak`, `TwoPeaks` and `Linear10` are those of Tang, Wan, Yang, "DAS-PINNs: a deep adaptive sampling
+method for solving high-dimensional partial differential equations" (2023).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
-from genlab.pde.boundary import Circle, Faces
-from genlab.pde.domain import Box, Disk
-from genlab.pde.jet import Jet
+from genlab.pde.boundary import Circle, Faces, Polygon
+from genlab.pde.derivatives import Jet
+from genlab.pde.domain import Box, Disk, LShape
 from genlab.pde.problem import SIDE, Problem
 
-__all__ = ["DiskPeak", "Linear10", "Nonlinear10", "Peak", "TwoPeaks"]
+__all__ = ["Corner", "DiskPeak", "Linear10", "Nonlinear10", "Peak", "TwoPeaks"]
 
 
 class OnSquare(Problem):
@@ -152,3 +152,33 @@ class DiskPeak(Problem):
 
     def lift(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         return torch.zeros_like(x[:, 0])
+
+
+CORNERS = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (0.0, -1.0)]
+
+
+class Corner(Problem):
+    """``-lap u = 0`` on the L-shape, ``u = r^(2/3) sin(2 theta / 3)``, theta in ``[0, 3 pi / 2]``.
+
+    Args:
+        n_points: Collocation points that a solution is sought with.
+    """
+
+    def __init__(self, *, n_points: PositiveInt) -> None:
+        boundary = Polygon(CORNERS, cutoff=_cutoff)
+        super().__init__(LShape(), boundary, n_points=n_points)
+
+    def operator(self, x: Float[Tensor, "n 2"], u: Jet) -> Float[Tensor, " n"]:
+        return -u.laplacian
+
+    def exact(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+        angle = torch.remainder(torch.atan2(x[:, 1], x[:, 0]), 2 * math.pi)
+        return x.square().sum(1) ** (1 / 3) * torch.sin(2 * angle / 3)
+
+
+def _cutoff(x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+    # The outer square's cutoff times an R-function of the notch: -x + y + |(x, y)| vanishes on both
+    # of its sides (Rvachev, Sheiko, "R-functions in boundary value problems in mechanics", 1995).
+    outer = (1 - x.square()).prod(1)
+    notch: Tensor = x[:, 1] - x[:, 0] + x.square().sum(1).sqrt()
+    return outer * notch

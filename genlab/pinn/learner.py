@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,24 +13,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from genlab.batch import Batch
 from genlab.bounds import PositiveInt
+from genlab.data.module import DataModule
+from genlab.data.streams import NoSamples, Stream
 from genlab.learning.gradient import GradientLearner
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
-from genlab.objectives import domain_mean
 from genlab.pinn.indicators import Criterion
 from genlab.pinn.judge import Judge
 from genlab.pinn.network import Frame, Network
-from genlab.pinn.snapshot import Snapshots
-from genlab.pinn.stage import Stage
+from genlab.pinn.stages import Snapshots, Stage
 from genlab.randomness import generator
 from genlab.samplers import Points, Sampler
 
-__all__ = ["Solver"]
+__all__ = ["Collocation", "PINNLearner", "domain_mean"]
 
 
-class Solver(GradientLearner):
+class PINNLearner(GradientLearner):
     """Minimises ``int r(u)^2 dx / |Omega|`` by points that follow the residual.
 
     Every ``refresh`` steps the sampler looks at the indicator of the present network and gives the
@@ -254,3 +255,48 @@ class Solver(GradientLearner):
         frame = self.network.frame(self.network.cast(x))
         u = self.network.jet(frame)
         return self.indicator(u, self.network.residual(frame, u)).to(x)
+
+
+class Collocation(DataModule):
+    """Steps on the points that the solver itself holds.
+
+    Args:
+        event_shape: Shape of a point, which the sampler's model takes from here.
+    """
+
+    def __init__(self, *, event_shape: Sequence[PositiveInt]) -> None:
+        super().__init__(event_shape=event_shape, batch_size=1, standardise=False)
+        self._stream = NoSamples()
+
+    @property
+    def stream(self) -> Stream:
+        return self._stream
+
+    @property
+    def validation(self) -> Batch:
+        """One row, for one validation, on points that the solver knows."""
+        return self._stream.rows(0, 1)
+
+    @property
+    def test(self) -> None:
+        return None
+
+
+def domain_mean(
+    values: Float[Tensor, " n"], log_q: Float[Tensor, " n"] | None, *, log_uniform: float
+) -> Float[Tensor, ""]:
+    """``1/n sum_i values_i / (|Omega| q(x_i))``: an estimate of ``int values dx / |Omega|``.
+
+    It is the integral over ``|Omega|``, the mean over the domain, so that a loss has the same scale
+    whichever sampler drew its points, and uniform points give the plain mean, since there
+    ``|Omega| q = 1``. No gradient flows through ``q``.
+
+    Args:
+        values: What is integrated, at points ``x_i ~ q``.
+        log_q: Log-density of the points; None for the plain mean, where it is unknown or all
+            points are to count the same.
+        log_uniform: ``-log |Omega|``.
+    """
+    if log_q is None:
+        return values.mean()
+    return (values * (log_uniform - log_q.detach()).exp().to(values)).mean()
