@@ -100,7 +100,7 @@ def _options(command: str) -> list[str]:
     """The options of a subcommand, read from its own help."""
     help_text = io.StringIO()
     with redirect_stdout(help_text), suppress(SystemExit):
-        import_module(f"genlab.cli.{command}").run(["--help"])
+        import_module(f"genlab.cli.commands.{command}").run(["--help"])
     lines = (line.strip() for line in help_text.getvalue().splitlines())
     names = (line.partition("  ")[0] for line in lines if line.startswith("-"))
     return [option for name in names for option in OPTION.findall(name)]
