@@ -222,10 +222,9 @@ def krnet(dim: Event, **options: Any) -> m.KRNet:
     return m.KRNet(shape_of(dim), **{**krnet, **SMALL, **options})
 
 
-def nsf(dim: Event, **options: Any) -> m.NSF:
-    own = {"bins": 4, "bound": 3.0, "variant": "coupling", "free_half": True, "mixing": "none"}
-    own |= {"scales": 0, "actnorm": False}
-    return m.NSF(shape_of(dim), **{"circular": [], **own, **SMALL, "layers": 2, **options})
+def nsf(dim: Event, **options: Any) -> d.Density:
+    own = {"bins": 4, "bound": 3.0, **SMALL, "layers": 2}
+    return m.neural_spline_flow(dim, **{**own, **options})
 
 
 def resflow(dim: Event, **options: Any) -> m.ResFlow:
