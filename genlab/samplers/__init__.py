@@ -16,15 +16,7 @@ uniform, lhs, sobol, rad, rar_d and r3 have no model.
 from genlab.samplers.aas import AAS
 from genlab.samplers.bootstrap import Bootstrap
 from genlab.samplers.das import DAS
-from genlab.samplers.descent import Descent
-from genlab.samplers.fitting import (
-    ELBOFit,
-    EMFit,
-    Fit,
-    FlowMatchingFit,
-    LikelihoodFit,
-    RegularisedFit,
-)
+from genlab.samplers.fitting import Descent
 from genlab.samplers.lhs import LatinHypercube
 from genlab.samplers.r3 import R3
 from genlab.samplers.rad import RAD
@@ -41,15 +33,9 @@ __all__ = [
     "RARD",
     "Bootstrap",
     "Descent",
-    "ELBOFit",
-    "EMFit",
-    "Fit",
-    "FlowMatchingFit",
     "Indicator",
     "LatinHypercube",
-    "LikelihoodFit",
     "Points",
-    "RegularisedFit",
     "Sampler",
     "Sobol",
     "Uniform",

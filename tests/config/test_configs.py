@@ -44,7 +44,8 @@ ALONE = {
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=images": ["+data.source={_target_: genlab.data.Digits}", "data.event_shape=[1,8,8]"],
     "data=custom": ["data.file=my_target.py"],
-    "objective=mixture": ["model=gmm"],
+    "objective=em": ["model=gmm"],
+    "objective=mixture_descent": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
     "sampler=model_based": [
         "sampler._target_=genlab.samplers.DAS",
