@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
 __all__ = ["Descending", "Step", "descend", "gradient_step"]
 
 
+@runtime_checkable
 class Descending(Protocol):
     """What an optimiser has to be able to do, also one that is wrapped."""
 

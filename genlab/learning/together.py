@@ -43,6 +43,7 @@ class Member:
     def begin(self, device: torch.device, dtype: torch.dtype) -> None:
         """What Lightning does when a fit starts."""
         trainer: Any = self.trainer
+        self.call("setup", "fit")
         self.learner.to(device, dtype).train()
         trainer.strategy.connect(self.learner)
         trainer.datamodule, self.data.trainer, self.learner.trainer = self.data, trainer, trainer

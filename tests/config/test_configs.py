@@ -49,7 +49,8 @@ ALONE = {
     "problem=custom": ["problem.file=my_pde.py"],
     "sampler=model_based": [
         "sampler._target_=genlab.samplers.DAS",
-        "+sampler.fit={_target_: genlab.samplers.EMFit, steps: 5}",
+        "+sampler.fit={_target_: genlab.samplers.Descent, steps: 5, lr: 1, batch_size: 9}",
+        "+sampler.fit.gradient_clip=1",
         "+sampler.added=null",
     ],
     "sampler=taught": ["sampler._target_=genlab.samplers.DAS", "+sampler.added=null"],

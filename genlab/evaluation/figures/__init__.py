@@ -3,7 +3,7 @@
 from genlab.evaluation.figures.comparison import comparison_figure
 from genlab.evaluation.figures.density import density_panel
 from genlab.evaluation.figures.gallery import draw
-from genlab.evaluation.figures.image import figure_to_image, save_figures
+from genlab.evaluation.figures.image import save_figures
 from genlab.evaluation.figures.image_samples import image_panel
 from genlab.evaluation.figures.paths import animate_paths
 
@@ -12,7 +12,6 @@ __all__ = [
     "comparison_figure",
     "density_panel",
     "draw",
-    "figure_to_image",
     "image_panel",
     "save_figures",
 ]
