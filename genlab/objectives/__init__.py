@@ -12,7 +12,6 @@ from genlab.objectives.maximum_likelihood import (
 from genlab.objectives.mixture_fit import MixtureFit
 from genlab.objectives.objective import Objective
 from genlab.objectives.pairing import Independent, OptimalTransport, Pairing, Sinkhorn
-from genlab.objectives.residual import domain_mean
 from genlab.objectives.reverse_kl import ReverseKL, anneal, log_weights, reverse_kl
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "ReverseKL",
     "Sinkhorn",
     "anneal",
-    "domain_mean",
     "flow_matching_loss",
     "kl_by_dimension",
     "log_weights",

@@ -16,9 +16,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from genlab.densities.low_rank import LowRankMixtures, distances, posterior
 from genlab.densities.mixture_parameters import AnyMixtures
-from genlab.densities.mixtures import Covariance, Mixtures, inverse, wide
+from genlab.densities.mixtures import (
+    Covariance,
+    LowRankMixtures,
+    Mixtures,
+    distances,
+    inverse,
+    posterior,
+    wide,
+)
 
 __all__ = ["Expectation", "FactorSums", "Statistics", "collapsed", "maximisation", "sweep"]
 

@@ -13,7 +13,7 @@ from genlab.batch import Batch, weighted_mean
 from genlab.bounds import Fraction, NonNegativeInt
 from genlab.densities.density import Density
 from genlab.errors import UserError
-from genlab.models.guidance import marked
+from genlab.models.velocities import marked
 from genlab.nn.precision import full_precision, output_of
 from genlab.objectives.maximum_likelihood import negative_log_likelihood
 from genlab.objectives.objective import Objective

@@ -20,7 +20,7 @@ from genlab.densities.inference import private_randomness, spawn
 from genlab.descent import descend
 from genlab.errors import RunError
 from genlab.objectives import Objective
-from genlab.samplers.resampling import multinomial
+from genlab.samplers.weights import multinomial
 
 __all__ = ["Descent", "training"]
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bijections.standardise import Standardise
+from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import Fraction, PositiveInt
 from genlab.densities.density import Density
 from genlab.models.flow import Base, Flow
