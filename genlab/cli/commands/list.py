@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genlab.cli.arguments import Parser
-from genlab.cli.groups import choices, groups
+from genlab.cli.options import choices, groups
 from genlab.config import config_dir
 from genlab.errors import UserError, nearest
 from genlab.runs.columns import aligned

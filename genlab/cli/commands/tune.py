@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
-from genlab.cli.fitting import near
+from genlab.cli.fit import near
+from genlab.cli.run_argument import loading
 from genlab.cli.search import Search
-from genlab.cli.waiting import loading
 from genlab.errors import UserError
 from genlab.processes import is_alone
 from genlab.runs.comparison.subjects import VALIDATION, named, subject_of, tells
@@ -53,8 +53,7 @@ def run(words: list[str]) -> int:
     else:
         plan, folder = _planned(arguments.study, arguments.overrides), arguments.study
     with loading():
-        from genlab.cli.study import Study
-        from genlab.cli.study_report import report
+        from genlab.cli.study import Study, report
     study = Study(folder, plan, worker=arguments.worker)
     if arguments.worker:
         study.work()
@@ -83,9 +82,11 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    from genlab.config import check, check_options, compose, explained
-    from genlab.config.raw import compose_raw
-    from genlab.config.space import split_space
+    from genlab.cli.search import split_space
+    from genlab.config.check import check, check_options
+    from genlab.config.composition import compose
+    from genlab.config.explain import explained
+    from genlab.config.primary import compose_raw
 
     own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
     if not any(word.startswith("+search=") for word in own):
@@ -134,7 +135,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
 
 def _subject(config: DictConfig) -> str:
     """What the trials are about, as a table of runs calls it."""
-    from genlab.config import plain
+    from genlab.config.stored import plain
 
     flat = flatten(plain(config))
     return named([subject_of({"config": flat, "data": config.choices.data})])[0]
@@ -154,7 +155,7 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: There is no study, or something else was to change.
     """
-    from genlab.config import check_options
+    from genlab.config.check import check_options
 
     plan = read_json(folder / "tune.json")
     for word in words:

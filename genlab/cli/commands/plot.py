@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from genlab.cli.arguments import Parser
-from genlab.cli.saved import SavedRun
+from genlab.cli.run_argument import SavedRun
 from genlab.errors import UserError
 
 __all__ = ["run"]

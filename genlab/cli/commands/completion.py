@@ -1,7 +1,8 @@
 """``genlab completion SHELL``: tab completion of commands, runs, groups, and Hydra's overrides.
 
 The scripts ask ``genlab completion --query`` with the line so far in ``COMP_LINE``, and get one
-candidate a line.
+candidate a line. A candidate that ends in ``=``, ``.`` or ``/`` is to be continued, so no blank
+follows it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from typing import Any
 
 from genlab.cli.arguments import Parser
 from genlab.cli.commands import COMMANDS
-from genlab.cli.groups import groups
-from genlab.cli.shells import SCRIPTS
+from genlab.cli.options import groups
 from genlab.config import config_dir
 from genlab.runs.find import OUTPUTS, find_runs, resolve
 from genlab.runs.manifest import read_manifest
@@ -100,7 +100,7 @@ def _options(command: str) -> list[str]:
     """The options of a subcommand, read from its own help."""
     help_text = io.StringIO()
     with redirect_stdout(help_text), suppress(SystemExit):
-        import_module(f"genlab.cli.{command}").run(["--help"])
+        import_module(f"genlab.cli.commands.{command}").run(["--help"])
     lines = (line.strip() for line in help_text.getvalue().splitlines())
     names = (line.partition("  ")[0] for line in lines if line.startswith("-"))
     return [option for name in names for option in OPTION.findall(name)]
@@ -171,7 +171,7 @@ def _overrides(command: str, overrides: list[str], word: str) -> list[str]:
     from hydra.types import RunMode
     from omegaconf import ListConfig, OmegaConf
 
-    from genlab.config.raw import VERSION_BASE
+    from genlab.config.primary import VERSION_BASE
 
     with initialize_config_dir(str(config_dir()), version_base=VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
@@ -195,3 +195,54 @@ def _overrides(command: str, overrides: list[str], word: str) -> list[str]:
         items = OmegaConf.to_container(OmegaConf.select(config, word[:-1]), resolve=True)
         return [f"{word}{items}".replace(" ", "")]
     return [*found, *(f"{match[:-1]}=" if is_list(match[:-1]) else match for match in matches)]
+
+
+# bash breaks words at `=`, so what stands before it must not be inserted again. Older versions (3.2
+# on macOS) have neither mapfile nor compopt.
+BASH = r"""
+_genlab() {
+    local line=${COMP_LINE:0:COMP_POINT} candidate prefix=
+    local word=${line##*[[:space:]]}
+    if [[ $COMP_WORDBREAKS == *=* && $word == *=* ]]; then
+        prefix=${word%"${word##*=}"}
+    fi
+    COMPREPLY=()
+    while IFS= read -r candidate; do
+        candidate=${candidate#"$prefix"}
+        if [[ $candidate == *[[:space:]\'\"\$]* ]]; then
+            printf -v candidate %q "$candidate"
+        fi
+        [[ $candidate == *[=./] ]] || candidate+=' '
+        COMPREPLY+=("$candidate")
+    done < <(COMP_LINE=$line "${1/#\~/$HOME}" completion --query 2>/dev/null)
+}
+complete -o nospace -o default -F _genlab genlab
+"""
+
+ZSH = r"""
+_genlab() {
+    local -a found ended
+    local missed=1
+    local COMP_LINE="${(j: :)words[1,CURRENT-1]} $PREFIX"
+    found=("${(@f)$(COMP_LINE=$COMP_LINE ${~words[1]} completion --query 2>/dev/null)}")
+    ended=(${found:#*[=./]})
+    found=(${(M)found:#*[=./]})
+    (( $#found + $#ended )) || { _files; return }
+    compadd -S '' -a found && missed=0
+    compadd -a ended && missed=0
+    return missed
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+compdef _genlab genlab
+"""
+
+FISH = r"""
+function __genlab_candidates
+    set -l words (commandline -opc)
+    set -lx COMP_LINE (commandline -cp)
+    eval $words[1] completion --query 2>/dev/null
+end
+complete -c genlab -f -a '(__genlab_candidates)'
+"""
+
+SCRIPTS = {"bash": BASH, "fish": FISH, "zsh": ZSH}

@@ -8,7 +8,7 @@ from typing import Any
 
 from genlab.cli.arguments import Parser
 from genlab.cli.report import print_metrics
-from genlab.cli.saved import SavedRun
+from genlab.cli.run_argument import SavedRun
 from genlab.errors import one_line
 from genlab.runs.comparison.records import spell
 from genlab.runs.files import read_json

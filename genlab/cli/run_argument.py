@@ -1,10 +1,12 @@
-"""A run that a subcommand works on."""
+"""The run that a subcommand works on, and a word to a person who waits for the imports."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from genlab.cli.waiting import loading
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
@@ -13,7 +15,9 @@ from genlab.runs.manifest import read_manifest
 if TYPE_CHECKING:
     from genlab.assembly import Experiment
 
-__all__ = ["SavedRun"]
+__all__ = ["SavedRun", "loading"]
+
+ERASE_LINE = "\x1b[2K\r"
 
 
 class SavedRun:
@@ -52,3 +56,16 @@ class SavedRun:
             from genlab import assembly
 
             return assembly.load(run.path)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Say that torch and Lightning, which take seconds, are being loaded; nothing to a file."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    print("loading torch and Lightning ...", end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print(ERASE_LINE, end="", file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genlab.cli import train
+from genlab.cli.commands import train
 
 __all__ = ["run"]
 

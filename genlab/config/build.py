@@ -8,8 +8,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from genlab.config.passing import passed_on
-from genlab.config.signature import locate, signature
+from genlab.config.signature import locate, passed_on, signature
 from genlab.errors import UserError
 
 __all__ = ["build"]

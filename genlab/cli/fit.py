@@ -6,7 +6,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genlab.assembly import Experiment
     from genlab.runs.directory import RunDirectory
 
-__all__ = ["announce", "fit", "near", "noted", "stages"]
+__all__ = ["announce", "fit", "near", "noted", "redirected", "stages"]
 
 
 def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[str, float | None]:
@@ -39,7 +39,7 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
         Interrupted: A signal stopped it.
     """
     from genlab.assembly import from_config
-    from genlab.config import names
+    from genlab.config.stored import names
 
     first = is_first(config.trainer)
     with stages():
@@ -102,6 +102,17 @@ def stages() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+@contextmanager
+def redirected(run: RunDirectory) -> Iterator[None]:
+    """Send what is printed inside to the run's ``console.log``, behind what is there."""
+    with (
+        run.console.open("a", encoding="utf-8") as file,
+        redirect_stdout(file),
+        redirect_stderr(file),
+    ):
+        yield
 
 
 def near(path: Path) -> Path:

@@ -6,7 +6,7 @@ import sys
 
 from genlab.cli.arguments import Parser
 from genlab.cli.report import print_metrics
-from genlab.cli.saved import SavedRun
+from genlab.cli.run_argument import SavedRun
 from genlab.runs.status import effective_state
 
 __all__ = ["run"]

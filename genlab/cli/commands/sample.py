@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output, positive, seed
 from genlab.cli.condition import HELP, read_condition
-from genlab.cli.saved import SavedRun
+from genlab.cli.run_argument import SavedRun
 from genlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(words: list[str]) -> int:
         _show(rows, names)
         return 0
     if arguments.output.suffix == ".csv":
-        from genlab.cli.points import write_table
+        from genlab.cli.point_files import write_table
 
         write_table(arguments.output, names, rows.numpy())
     else:
@@ -109,7 +109,7 @@ def _rows(x: Tensor, context: Tensor | None) -> Tensor:
 
 
 def _names(data: DataModule, x: Tensor) -> tuple[str, ...]:
-    from genlab.cli.points import column_names
+    from genlab.cli.point_files import column_names
 
     return (*(data.columns or column_names(x[0].numel())), *data.context_columns)
 

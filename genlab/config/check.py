@@ -9,11 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.bounds import Bound, NonNegative, PositiveInt
 from genlab.config.annotations import expectation, fits, spell
-from genlab.config.mistakes import explained
+from genlab.config.explain import explained
 from genlab.config.parts import PARTS
-from genlab.config.passing import passed_on
 from genlab.config.primary import own_groups, primary
-from genlab.config.signature import Signature, locate, signature
+from genlab.config.signature import Signature, locate, passed_on, signature
 from genlab.errors import UnusedError, UserError, nearest
 
 __all__ = ["READ", "check", "check_node", "check_options"]

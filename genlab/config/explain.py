@@ -17,8 +17,8 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError  # type: ignore[import-untyped]
 
+from genlab.config import config_dir
 from genlab.config.keys import as_written, known_keys, no_such_key, split
-from genlab.config.places import config_dir
 from genlab.config.primary import belongs_elsewhere
 from genlab.errors import GenlabError, UserError, nearest
 

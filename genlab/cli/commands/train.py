@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genlab.cli.groups import listing
-from genlab.cli.hydra_flags import parse
+from genlab.cli.hydra_app import parse
 from genlab.cli.one_run import train_one
+from genlab.cli.options import listing
+from genlab.cli.run_argument import loading
 from genlab.cli.sweep import sweep
-from genlab.cli.waiting import loading
 from genlab.errors import UserError
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
@@ -44,8 +44,12 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     """
     import hydra
 
-    from genlab.config import check, compose, config_dir, explained, register_claim
-    from genlab.config.raw import VERSION_BASE
+    from genlab.config import config_dir
+    from genlab.config.check import check
+    from genlab.config.composition import compose
+    from genlab.config.explain import explained
+    from genlab.config.output import register_claim
+    from genlab.config.primary import VERSION_BASE
 
     dry_run = DRY_RUN in words
     # Hydra wants all overrides in one row: `model=nice -m seed=1,2` is put in order.
@@ -87,7 +91,8 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
 
 
 def _sweep(arguments: Namespace, ordered: Sequence[str], command: str, *, dry_run: bool) -> int:
-    from genlab.config import explained, register_claim
+    from genlab.config.explain import explained
+    from genlab.config.output import register_claim
 
     made = register_claim(make=not dry_run)
     with _as_program(ordered), explained(command, arguments.overrides):
@@ -117,7 +122,7 @@ def _check_run_dir(arguments: Namespace, command: str, config: Any) -> None:
     """
     from omegaconf import OmegaConf
 
-    from genlab.config.raw import compose_raw
+    from genlab.config.primary import compose_raw
 
     is_set = any(word.lstrip("+").startswith("hydra.run.dir=") for word in arguments.overrides)
     if not is_set:

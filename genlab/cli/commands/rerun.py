@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 
 from genlab.cli.arguments import Parser
-from genlab.cli.waiting import loading
-from genlab.config import check, read_config, recompose
+from genlab.cli.run_argument import loading
+from genlab.config.stored import read_config
 from genlab.processes import is_first
 from genlab.runs.find import find_runs, resolve
 from genlab.runs.manifest import read_manifest
@@ -31,10 +31,13 @@ def run(words: list[str]) -> int:
     read_manifest(directory)
     config = read_config(directory)
     with loading():
+        from genlab.config.check import check
+        from genlab.config.recomposition import recompose
+
         if arguments.overrides:
             config = recompose(config, arguments.overrides)
         check(config)
-        from genlab.cli.fitting import fit
+        from genlab.cli.fit import fit
         from genlab.cli.replicas import fit_replicas
         from genlab.recording import new_directory
     directory = new_directory(config)

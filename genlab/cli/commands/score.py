@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output
-from genlab.cli.saved import SavedRun
+from genlab.cli.run_argument import SavedRun
 from genlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(words: list[str]) -> int:
 
     import torch
 
-    from genlab.cli.points import read_points, read_rows
+    from genlab.cli.point_files import read_points, read_rows
     from genlab.densities.inference import inference, log_probs
 
     data, context = experiment.data, None
@@ -80,7 +80,7 @@ def _write(
 ) -> None:
     import numpy as np
 
-    from genlab.cli.points import write_table
+    from genlab.cli.point_files import write_table
     from genlab.runs.files import atomic_path
 
     if path.suffix == ".csv":

@@ -76,7 +76,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _configs() -> Iterator[Finding]:
-    from genlab.cli.groups import choices, groups
+    from genlab.cli.options import choices, groups
     from genlab.config import config_dir
 
     folder = config_dir()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
-from genlab.config import plain, read_config
+from genlab.config.stored import plain, read_config
 from genlab.errors import UserError
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
@@ -43,7 +43,7 @@ def run(words: list[str]) -> int:
         "--force", action="store_true", help="even if another process seems to hold the run"
     )
     arguments = parser.parse(words)
-    from genlab.config import check
+    from genlab.config.check import check
 
     directory = resolve(arguments.run)
     read_manifest(directory)
@@ -65,7 +65,7 @@ def run(words: list[str]) -> int:
             print(_how_further(directory, before))
         return 0
 
-    from genlab.cli.fitting import fit
+    from genlab.cli.fit import fit
     from genlab.learning.checkpoint_io import load_checkpoint
 
     # A damaged checkpoint is noticed before the run's own files are touched.

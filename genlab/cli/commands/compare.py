@@ -7,8 +7,10 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output
+from genlab.cli.run_argument import loading
 from genlab.errors import UserError, nearest, one_line
 from genlab.runs.comparison.formats import (
     as_csv,
@@ -28,7 +30,12 @@ from genlab.runs.comparison.tables import (
     pivot,
     sorted_by,
 )
+from genlab.runs.files import atomic_path
 from genlab.runs.find import OUTPUTS
+
+if TYPE_CHECKING:
+    from genlab.densities.density import Density
+    from genlab.targets.target import Target
 
 __all__ = ["run"]
 
@@ -188,10 +195,36 @@ def _print_rich(table: Table) -> None:
 
 
 def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
-    from genlab.cli.waiting import loading
+    """Draw a row a target and a column a model, each by the first seed of its runs.
 
+    Raises:
+        UserError: One of the targets is not in the plane, or only its samples are known.
+    """
     with loading():
-        from genlab.cli.compare_figure import draw_densities
-    draw_densities(path, groups, keys)
+        from genlab.assembly import load
+        from genlab.evaluation.figures import comparison_figure
+    targets: dict[str, Target] = {}
+    models: dict[str, dict[str, Density]] = {}
+    for group in groups:
+        first = group.records[0]
+        experiment = load(first.run.path)
+        target = experiment.data.target
+        if target is None or experiment.model.event_shape != (2,):
+            raise UserError(
+                f"--figure: shows densities in the plane; {first.run.path} has none, leave it out "
+                "by --where data=NAME"
+            )
+        on = _title(group, keys, of_data=True)
+        targets[on] = target
+        models.setdefault(on, {})[_title(group, keys, of_data=False)] = experiment.model
+    with atomic_path(path) as temporary:
+        comparison_figure(targets, models).savefig(temporary)
     print(path)
     return 0
+
+
+def _title(group: Group, keys: Sequence[str], *, of_data: bool) -> str:
+    """The settings that say what the densities are of, or all the others."""
+    decisive = {"data", *(key for key, _ in group.subject.settings)}
+    pairs = zip(keys, group.settings, strict=True)
+    return " ".join(value for key, value in pairs if (key in decisive) == of_data).strip()
