@@ -10,6 +10,7 @@ from genlab.bijections.coupling import (
     HalfFreeCoupling,
     HalfSplit,
     ScaledCouplings,
+    Split,
     WholeSplit,
 )
 from genlab.bijections.domains import Logit, LogitTransform, Probit, Quantile, UnitBox
@@ -71,6 +72,7 @@ __all__ = [
     "Scaling",
     "Shift",
     "Spline",
+    "Split",
     "Squeeze",
     "Standardise",
     "UnitBox",

@@ -30,6 +30,14 @@ __all__ = [
 class Split:
     """Coordinates, or channels of an image, in two parts: ``x = (x_a, x_b)``, one of them mapped.
 
+    References: arXiv:1410.8516.
+
+    >>> import genlab, torch
+    >>> split = genlab.bijections.Split((1, 2))
+    >>> x_a, x_b = split.separate(torch.randn(5, 3))
+    >>> x_a.shape, x_b.shape
+    (torch.Size([5, 1]), torch.Size([5, 2]))
+
     Args:
         sizes: Numbers of coordinates of the first part and of the second.
         flip: Let the first part be mapped, and the second pass.
@@ -73,6 +81,13 @@ class Split:
 class HalfSplit(Split):
     """The two halves of the coordinates of a vector, or of the channels of an image.
 
+    References: arXiv:1410.8516.
+
+    >>> import genlab
+    >>> split = genlab.bijections.HalfSplit(5, flip=True)
+    >>> split.passive, split.active
+    (3, 2)
+
     Args:
         dim: Number of coordinates, at least 2.
         flip: Let the first half be mapped, and the second half pass.
@@ -90,6 +105,13 @@ class HalfSplit(Split):
 class WholeSplit(Split):
     """Nothing passes and all of ``x`` is mapped: for couplings by the context alone.
 
+    References: arXiv:1410.8516.
+
+    >>> import genlab
+    >>> split = genlab.bijections.WholeSplit(1)
+    >>> split.passive, split.active
+    (0, 1)
+
     Args:
         dim: Number of coordinates.
     """
@@ -104,6 +126,14 @@ class CheckerboardSplit(HalfSplit):
     For an image that `Squeeze` has brought to ``[n, 4 c, h, w]``: of the four pixels of each
     square, the two on the diagonal are of one colour (Dinh, Sohl-Dickstein, Bengio, "Real NVP",
     2017, figure 3). So networks see whole squares, and compute nothing that is masked afterwards.
+
+    References: arXiv:1605.08803.
+
+    >>> import genlab, torch
+    >>> split = genlab.bijections.CheckerboardSplit(4)
+    >>> x_a, x_b = split.separate(torch.randn(5, 4, 8, 8))
+    >>> x_a.shape
+    torch.Size([5, 2, 8, 8])
 
     Args:
         dim: Number of channels of the squeezed image, ``4 c``.
@@ -127,6 +157,16 @@ class Coupling(Bijection):
 
     The Jacobian is triangular: its log-determinant is the sum of ``log g'``. Both directions cost
     one evaluation of the conditioner.
+
+    References: arXiv:1410.8516.
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.MLP(1, 2, hidden=[16], activation="relu")
+    >>> split, g = genlab.bijections.HalfSplit(2), genlab.bijections.Affine()
+    >>> layer = genlab.bijections.Coupling(split, g, network)
+    >>> z, log_det = layer(torch.randn(5, 2))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 2]), torch.Size([5]))
 
     Args:
         split: Which coordinates pass and which are mapped.
@@ -200,6 +240,15 @@ class HalfFreeCoupling(Bijection):
     A coupling that leaves no coordinate alone, at the price of a few constants. Forward, one call
     of ``g`` maps both halves at once; the inverse has to undo ``x_a`` first.
 
+    References: arXiv:1906.04032.
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.MLP(1, 2, hidden=[16], activation="relu")
+    >>> split, g = genlab.bijections.HalfSplit(2), genlab.bijections.Affine()
+    >>> z, log_det = genlab.bijections.HalfFreeCoupling(split, g, network)(torch.randn(5, 2))
+    >>> z.shape
+    torch.Size([5, 2])
+
     Args:
         split: Which coordinates are mapped by the constants, and which by the network.
         scalar_map: The increasing map ``g``, of all coordinates.
@@ -254,6 +303,14 @@ class AlternatingCouplings(Bijection):
     The same map as the composition of the couplings, without the copies in between, which cost a
     small flow a third of its training step.
 
+    References: arXiv:1410.8516, arXiv:1605.08803.
+
+    >>> import genlab, torch
+    >>> (layer,) = genlab.models.RealNVP(2, layers=4).layers
+    >>> z, log_det = layer(torch.randn(5, 2))
+    >>> z.shape, len(list(layer))
+    (torch.Size([5, 2]), 4)
+
     Args:
         couplings: The couplings, from data to latent; all of one split, flipped or not.
     """
@@ -297,6 +354,15 @@ class ScaledCouplings(Bijection):
     The same map as the composition of `ActNorm` layers and couplings, and it starts from data as
     they do. But ``x`` is split once and joined once, and the scales of all layers are one tensor:
     that saves a small flow a sixth of its training step.
+
+    References: doi:10.1016/j.taml.2020.01.023, arXiv:1807.03039 (ActNorm).
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.MLP(1, 2, hidden=[16], activation="relu")
+    >>> split, g = genlab.bijections.HalfSplit(2), genlab.bijections.Affine()
+    >>> layer = genlab.bijections.ScaledCouplings([genlab.bijections.Coupling(split, g, network)])
+    >>> layer(torch.randn(5, 2))[0].shape
+    torch.Size([5, 2])
 
     Args:
         couplings: The couplings, from data to latent; all of one split, flipped or not.

@@ -37,6 +37,13 @@ class Density(Constants, ABC):
     shape contract once, broadcast a single context row, and encode labels. Under ``torch.autocast``
     they compute in the type of ``x``, the density's own, and only networks follow it.
 
+    References: arXiv:1912.02762.
+
+    >>> import genlab
+    >>> density = genlab.densities.StandardNormal((2,))
+    >>> density.log_prob(density.sample(5)).shape
+    torch.Size([5])
+
     Args:
         event_shape: Shape of one sample; a number for vectors of that length.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.

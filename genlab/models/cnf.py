@@ -24,6 +24,13 @@ class CNF(ContinuousFlow):
     ``log p(x) = log p_0(x(0)) - int_0^1 div v(x(t), t) dt`` with ``x(1) = x`` (Chen et al., "Neural
     ordinary differential equations", 2018; Grathwohl et al., "FFJORD", 2019).
 
+    References: arXiv:1806.07366, arXiv:1810.01367.
+
+    >>> import genlab
+    >>> model = genlab.models.CNF(2)
+    >>> model.sample(5).shape
+    torch.Size([5, 2])
+
     Args:
         event_shape: Shape of one sample, or the length of a vector.
         network: Makes the velocity ``v``.

@@ -27,6 +27,13 @@ class ContinuousFlow(Flow):
     which an evaluation reports as ``ode/error``: with the configurations' default less than 1e-5
     nats in double precision. With Hutchinson's probe it is an unbiased estimate, and labelled so.
 
+    References: arXiv:1806.07366, arXiv:1810.01367.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.CNF(2)
+    >>> model.ode.encode(torch.randn(5, 2)).shape
+    torch.Size([5, 2])
+
     Args:
         event_shape: Shape of one sample.
         velocity: ``v``, under encoded contexts.

@@ -34,6 +34,14 @@ class Flow(Density):
     A family subclasses it and sets `layers` (Rezende, Mohamed, "Variational inference with
     normalizing flows", 2015).
 
+    References: arXiv:1505.05770.
+
+    >>> import genlab, torch
+    >>> flow = genlab.models.RealNVP(2)
+    >>> z, log_det = flow.bijection(torch.randn(5, 2))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+
     Args:
         event_shape: Shape of one sample, or the length of a vector.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.

@@ -32,6 +32,13 @@ class FlowMatching(ContinuousFlow):
     "Flow matching for generative modeling", 2023, theorems 1 and 2). Its density is that of the
     same ODE, ``log p(x) = log p_0(x(0)) - int_0^1 div v dt``.
 
+    References: arXiv:2210.02747.
+
+    >>> import genlab
+    >>> model = genlab.models.FlowMatching(2)
+    >>> model.sample(5).shape
+    torch.Size([5, 2])
+
     Args:
         event_shape: Shape of one sample, or the length of a vector.
         network: Makes the network that is trained.

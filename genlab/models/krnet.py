@@ -33,6 +33,13 @@ class KRNet(Flow):
     distribution function bends each coordinate (Tang, Wan, Liao, "Deep density estimation via
     invertible block-triangular mapping", 2020; Tang, Wan, Yang, "DAS-PINNs", 2023).
 
+    References: doi:10.1016/j.taml.2020.01.023, arXiv:2112.14038.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.KRNet(3, layers=4, bounded=[-1.0, 1.0])
+    >>> model.log_prob(torch.zeros(5, 3)).shape
+    torch.Size([5])
+
     Args:
         event_shape: Shape of one sample, or the length of a vector; arrays are flattened.
         layers: Number ``L`` of couplings in each block.

@@ -26,6 +26,13 @@ class NICE(Flow):
     ``{p > level}`` so keep the volumes that they have under the base, up to that constant (Dinh,
     Krueger, Bengio, "NICE: Non-linear independent components estimation", 2015).
 
+    References: arXiv:1410.8516.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.NICE(2)
+    >>> model.log_prob(torch.randn(5, 2)).shape
+    torch.Size([5])
+
     Args:
         event_shape: Shape of one sample, or the length of a vector; of at least 2 numbers. Arrays
             are flattened.

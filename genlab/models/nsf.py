@@ -31,6 +31,11 @@ class NSF(Flow):
     Papamakarios, "Neural spline flows", 2019, arXiv:1906.04032). Images go through several scales,
     as RealNVP's do, by couplings that leave ``z_a = x_a``.
 
+    >>> import genlab, torch
+    >>> model = genlab.models.NSF(2)
+    >>> model.log_prob(torch.randn(5, 2)).shape
+    torch.Size([5])
+
     Args:
         event_shape: Shape of one sample, or the length of a vector; of a single number, every layer
             is one spline, whose parameters are trainable constants or a network of the context.
@@ -108,6 +113,11 @@ class AutoregressiveNSF(Flow):
     A layer bends more than a coupling, and takes d networks in turn to sample (Durkan, Bekasov,
     Murray, Papamakarios, "Neural spline flows", 2019, arXiv:1906.04032, section 3.2).
 
+    >>> import genlab
+    >>> model = genlab.models.AutoregressiveNSF(3)
+    >>> model.sample(5).shape
+    torch.Size([5, 3])
+
     Args:
         event_shape: Shape of one sample, or the length of a vector; arrays are flattened.
         layers: Number of layers.
@@ -161,6 +171,11 @@ class CircularNSF(Flow):
     ``S_o`` is a monotone rational-quadratic spline of the circle; the base of an angle is uniform,
     and networks see its cosine and sine (Rezende et al., "Normalizing flows on tori and spheres",
     2020, arXiv:2002.02428). Coordinates that are no angles are treated as in `NSF`.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.CircularNSF(2)
+    >>> bool((model.sample(5).abs() <= torch.pi).all())
+    True
 
     Args:
         event_shape: Shape of one sample, or the length of a vector; arrays are flattened.

@@ -35,6 +35,13 @@ class RealNVP(Flow):
     scales: at each, couplings on the fields of a checkerboard, then on the channels; after it, half
     of the numbers are done (section 3.6).
 
+    References: arXiv:1605.08803, arXiv:1807.03039 (Glow).
+
+    >>> import genlab, torch
+    >>> model = genlab.models.RealNVP(2)
+    >>> model.log_prob(torch.randn(5, 2)).shape
+    torch.Size([5])
+
     Args:
         event_shape: Shape of one sample, or the length of a vector, of at least 2 numbers.
         scales: Number of scales of an image, each of half the size of the one before; 0: samples

@@ -43,6 +43,13 @@ class ResFlow(Flow):
     The likelihood is exact where the determinant is, and an estimate otherwise: unbiased with
     ``russian_roulette``, biased by what a truncated ``power_series`` leaves out.
 
+    References: arXiv:1811.00995, arXiv:1906.02735.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.ResFlow(2, layers=3)
+    >>> model.likelihood, model.log_prob(torch.randn(5, 2)).shape
+    ('exact', torch.Size([5]))
+
     Args:
         event_shape: Shape of one sample, or the length of a vector.
         scales: Number of scales of an image, each of half the size of the one before, at which the

@@ -60,6 +60,13 @@ class VAE(Density):
     by the point itself: `log_prob` gives the same value each time and in each batch, and its errors
     at different points are independent, as the standard error of a mean assumes.
 
+    References: arXiv:1312.6114, arXiv:1509.00519.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.VAE(3, latent_dim=2)
+    >>> model.encode(torch.randn(5, 3)).mean.shape
+    torch.Size([5, 2])
+
     Args:
         event_shape: Shape of one sample, or the length of a vector.
         latent_dim: Number of latent coordinates; None for as many as x has, 16 at most.

@@ -71,6 +71,13 @@ class ResidualMLP(Velocity):
 
     ``f(x)`` are the coordinates and random waves of them, ``u`` time features and the context.
 
+    References: arXiv:2006.10739 (random waves).
+
+    >>> import genlab, torch
+    >>> velocity = genlab.nn.ResidualMLP((2,))
+    >>> velocity(torch.randn(5, 2), torch.tensor(0.5)).shape
+    torch.Size([5, 2])
+
     Args:
         event_shape: Shape of one sample, which is flattened.
         width: Width of the hidden layers.

@@ -24,6 +24,13 @@ class UNet(Velocity):
     probabilistic models", 2020; Dhariwal, Nichol, "Diffusion models beat GANs on image synthesis",
     2021). The last convolution starts at zero: so does the velocity.
 
+    References: arXiv:1505.04597, arXiv:2006.11239, arXiv:2105.05233.
+
+    >>> import genlab, torch
+    >>> velocity = genlab.nn.UNet((1, 8, 8), channels=[8, 8])
+    >>> velocity(torch.randn(5, 1, 8, 8), torch.tensor(0.5)).shape
+    torch.Size([5, 1, 8, 8])
+
     Args:
         event_shape: Channels, height and width of an image, or height and width of a grey one.
         channels: Channels at each resolution, the full one first; sides are halved, rounded up,

@@ -27,6 +27,11 @@ class ExactTarget(Target, ABC):
     Subclasses implement `sample` and `_log_prob`. The public `log_prob` checks the shape and works
     on as many rows at a time as keep intermediate results small.
 
+    >>> import genlab
+    >>> target = genlab.targets.Moons()
+    >>> isinstance(target, genlab.targets.ExactTarget), target.sample(5).shape
+    (True, torch.Size([5, 2]))
+
     Attributes:
         terms: Numbers that `_log_prob` computes for one row (nodes, components, ...).
     """
