@@ -29,7 +29,6 @@ from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import holds_weights, load_weights, start_from
-from genlab.models.continuous import ContinuousFlow
 from genlab.processes import is_first, rank_zero_if_alone
 from genlab.randomness import generator
 from genlab.recording import check_files, check_fit, logged, new_directory, recorded
@@ -262,7 +261,7 @@ class Experiment:
             UserError: The model follows no ODE in the plane, or wants a context.
         """
         if (
-            not isinstance(self.model, ContinuousFlow)
+            "paths" not in self.model.figures
             or self.model.event_shape != (2,)
             or self.model.context_encoder.dim
         ):
@@ -301,6 +300,7 @@ class Experiment:
             target=self.data.target,
             levels=self.data.levels,
             labelled=self.data.labelled,
+            training=self.data.training_set,
             reduction=self.data.reduction,
             generator=generator(self.config.seed, "evaluate"),
         )
@@ -314,9 +314,8 @@ class Experiment:
         }
 
     def _summary(self) -> dict[str, float]:
-        """Numbers that only this family has."""
-        numbers: dict[str, float] = self.model.summary(self.data.training_set)
-        return numbers
+        """What this kind of run cost besides; nothing here."""
+        return {}
 
     def initialise(self) -> None:
         """Give the model its data-dependent start, or the weights of another run."""

@@ -81,7 +81,7 @@ class ExpectationMaximisation(Learner):
         return {"val/loss": nll, "val/nll": nll}
 
     def scalars(self) -> dict[str, float]:
-        return {"train/components": self.model.summary(None)["model/components"]}
+        return {"train/components": float(self.model.metrics()["model/components"])}
 
     def on_fit_end(self) -> None:
         super().on_fit_end()

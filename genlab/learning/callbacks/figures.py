@@ -35,7 +35,7 @@ class DensityImages(Callback):
         data: Any = learner.trainer.datamodule  # type: ignore[attr-defined]
         if number % self.every:
             return
-        if len(learner.model.event_shape) == 3:
+        if learner.model.image:
             with learner.averaged():
                 figure = image_panel(learner.model, data.validation.context)
             log_figures(trainer.loggers, {"samples/progress": figure}, learner.step)
