@@ -6,6 +6,7 @@ from genlab.evaluation.figures.gallery import (
     draws,
     figure_to_image,
     save_figures,
+    save_samples,
 )
 from genlab.evaluation.figures.images import image_panel
 from genlab.evaluation.figures.paths import animate_paths
@@ -21,4 +22,5 @@ __all__ = [
     "figure_to_image",
     "image_panel",
     "save_figures",
+    "save_samples",
 ]

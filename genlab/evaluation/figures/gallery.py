@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from torch import Tensor
 
 from genlab.densities.density import Density
@@ -25,17 +26,18 @@ from genlab.evaluation.figures.deformation import deformation_figure
 from genlab.evaluation.figures.images import (
     image_samples,
     interpolation_figure,
+    mosaic,
     sample_grid,
     super_resolution_figure,
 )
 from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
-from genlab.evaluation.figures.style import Window, window_of
+from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
 from genlab.evaluation.importance import resampled
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
-__all__ = ["Scene", "draw", "draws", "figure_to_image", "save_figures"]
+__all__ = ["Scene", "draw", "draws", "figure_to_image", "save_figures", "save_samples"]
 
 
 @dataclass(frozen=True)
@@ -274,3 +276,24 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=150)
     return paths
+
+
+def save_samples(x: Float[Tensor, "n *event"], path: Path) -> None:
+    """Write samples as a picture: points of the plane, or images in a square of rows.
+
+    Images are shown pixel by pixel, each one enlarged to a square that can be seen.
+
+    Args:
+        x: Points ``[n, 2]``, or images ``[n, c, h, w]`` with values in [0, 1].
+        path: Where to.
+    """
+    if x.ndim == 4:
+        image = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
+        zoom = max(1, 512 // max(image.shape[:2]))
+        image = image.repeat(zoom, 0).repeat(zoom, 1)
+        imsave(path, np.ascontiguousarray(image), cmap="gray", vmin=0, vmax=1)
+        return
+    figure, (axis,) = panels(1, 1, side=6.0)
+    scatter(axis, x, MODEL)
+    window_of(x, square=True).frame(axis)
+    figure.savefig(path)
