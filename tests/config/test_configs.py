@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from genlab.config import check, compose, config_dir
+from genlab.config import config_dir
+from genlab.config.check import check
+from genlab.config.composition import compose
 
 GROUPS = (
     "callbacks",
