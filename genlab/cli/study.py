@@ -20,7 +20,7 @@ from genlab.cli.search import Choice, Dimension, Interval, Search, Steps, split_
 from genlab.config.check import check
 from genlab.config.composition import compose
 from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
-from genlab.learning.callbacks.pruning import Pruning
+from genlab.learning.callbacks import Pruning
 from genlab.runs.columns import aligned
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path, read_json

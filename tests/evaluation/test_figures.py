@@ -9,9 +9,10 @@ import torch
 
 from genlab.densities import Bernoulli, Gaussian, StandardNormal
 from genlab.errors import UserError
-from genlab.evaluation.figures import density_panel, draw, draws, figure_to_image, gallery
+from genlab.evaluation.figures import density_panel, draw, draws, gallery
 from genlab.evaluation.figures.plane import model_density, sample_density, target_density
 from genlab.evaluation.figures.style import Window, panels, window_of
+from genlab.learning.tensorboard import figure_to_image
 from genlab.models import VAE
 from genlab.targets import Target
 

@@ -4,7 +4,6 @@ from genlab.evaluation.figures.gallery import (
     Scene,
     draw,
     draws,
-    figure_to_image,
     save_figures,
     save_samples,
 )
@@ -19,7 +18,6 @@ __all__ = [
     "density_panel",
     "draw",
     "draws",
-    "figure_to_image",
     "image_panel",
     "save_figures",
     "save_samples",

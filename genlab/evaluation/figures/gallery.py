@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from jaxtyping import Float, Shaped
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from torch import Tensor
@@ -37,7 +36,7 @@ from genlab.evaluation.importance import resampled
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
-__all__ = ["Scene", "draw", "draws", "figure_to_image", "save_figures", "save_samples"]
+__all__ = ["Scene", "draw", "draws", "save_figures", "save_samples"]
 
 
 @dataclass(frozen=True)
@@ -259,14 +258,6 @@ def _paths(scene: Scene) -> Figure | None:
     if scene.window is None or scene.context is not None:
         return None
     return paths_figure(scene.model, generator=scene.generator)
-
-
-def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
-    """Render a figure at its own resolution: RGB rows from the top, for TensorBoard ("HWC")."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-    return np.array(pixels)[..., :3]
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
