@@ -3,13 +3,15 @@
 from genlab.assembly.description import describe
 from genlab.assembly.entry import experiment, from_config, load
 from genlab.assembly.replicas import Replicas, alone, replica_directory
+from genlab.assembly.run import Run
 from genlab.assembly.solve import Solve
-from genlab.assembly.training import Experiment
+from genlab.assembly.training import Training
 
 __all__ = [
-    "Experiment",
     "Replicas",
+    "Run",
     "Solve",
+    "Training",
     "alone",
     "describe",
     "experiment",

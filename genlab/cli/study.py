@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import Trial, TrialState
 
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.cli.redirection import redirected
 from genlab.cli.reentry import reenter
 from genlab.cli.search import Search
@@ -127,7 +127,7 @@ class Study:
             metrics = read_json(run.metrics)
         else:
             with redirected(run):
-                metrics = Experiment(config, run).fit(
+                metrics = Training(config, run).fit(
                     resume=state == "part", callbacks=[Pruning(self._reporter(trial))]
                 )
         value: float | None = metrics[self.plan["monitor"]]

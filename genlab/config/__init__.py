@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from genlab.config.places import config_dir
     from genlab.config.recomposition import recompose
     from genlab.config.signature import locate
-    from genlab.config.sources import source_node
     from genlab.config.stored import names, plain, read_config
     from genlab.config.unused import OPTIONAL, used
     from genlab.config.validation import READ, check, check_options
@@ -37,7 +36,6 @@ __all__ = [
     "read_config",
     "recompose",
     "register_claim",
-    "source_node",
     "used",
 ]
 
@@ -58,7 +56,6 @@ HOMES = {
     "read_config": "stored",
     "recompose": "recomposition",
     "register_claim": "output",
-    "source_node": "sources",
     "used": "unused",
 }
 

@@ -134,7 +134,7 @@ def test_the_figure_of_models_by_targets(
 
     def load(path: Path) -> SimpleNamespace:
         loaded.append(path.name)
-        return SimpleNamespace(model=StandardNormal((2,)), data=data)
+        return SimpleNamespace(density=StandardNormal((2,)), data=data)
 
     monkeypatch.setattr(compare_figure, "load", load)
     assert main(["compare", "--figure", "panel.png"]) == 0
@@ -143,7 +143,7 @@ def test_the_figure_of_models_by_targets(
     assert 1.3 < width / height < 1.5, "the true density and two models, two targets"
     model = StandardNormal((3,))
     monkeypatch.setattr(
-        compare_figure, "load", lambda path: SimpleNamespace(model=model, data=data)
+        compare_figure, "load", lambda path: SimpleNamespace(density=model, data=data)
     )
     assert main(["compare", "--figure", "panel.png"]) == 2
     assert "shows densities in the plane" in capsys.readouterr().err
