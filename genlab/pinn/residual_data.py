@@ -44,6 +44,11 @@ class ResidualData(DataModule):
     plane, `target` is ``r^2 / int r^2`` on a grid of cells, exact to draw from and to compare with;
     in other dimensions there is none, and weighted points stand for it.
 
+    >>> from genlab.pde import Peak
+    >>> data = ResidualData(pinn=Network(Peak(), hidden=[16]), event_shape=[2], steps=5, cells=64)
+    >>> data.target.log_prob(data.validation.x).isfinite().all()
+    tensor(True)
+
     Args:
         pinn: The network ``u``, which is trained here or takes the weights of a run.
         event_shape: Shape of a point.
@@ -71,15 +76,15 @@ class ResidualData(DataModule):
         *,
         pinn: Network,
         event_shape: Sequence[PositiveInt],
-        run: str | None,
-        steps: NonNegativeInt,
-        resample: bool,
-        cells: PositiveInt,
-        val_size: PositiveInt,
-        test_size: PositiveInt,
-        batch_size: PositiveInt,
-        standardise: bool,
-        seed: NonNegativeInt,
+        run: str | None = None,
+        steps: NonNegativeInt = 300,
+        resample: bool = False,
+        cells: PositiveInt = 256,
+        val_size: PositiveInt = 10_000,
+        test_size: PositiveInt = 10_000,
+        batch_size: PositiveInt = 2000,
+        standardise: bool = True,
+        seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
         self.network = pinn
