@@ -22,7 +22,7 @@ from genlab.randomness import generator
 from genlab.runs.find import resolve
 from genlab.samplers.sampler import evaluated
 from genlab.samplers.weights import systematic
-from genlab.targets.cell_density import CellDensity
+from genlab.targets.cells import CellDensity
 from genlab.targets.target import Target
 
 __all__ = ["ResidualData", "pretrain"]

@@ -1,17 +1,19 @@
-"""The ways of particles through a continuous flow, and how straight they are."""
+"""How a continuous flow moves: the ways of particles, and what its solver errs by."""
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from genlab.densities.inference import context_rows, inference, spawn
+from genlab.batch import Batch
+from genlab.densities.inference import BATCH_SIZE, context_rows, inference, log_probs, spawn
 from genlab.models.continuous import ContinuousFlow
 
-__all__ = ["straightness", "to_data", "trajectories"]
+__all__ = ["solver_error", "straightness", "to_data", "trajectories"]
 
 # Stretches that a way is measured by: their chords are as long as the way itself, to 1e-3.
 STRETCHES = 32
@@ -77,3 +79,28 @@ def straightness(
 
 def _mean_square(steps: Float[Tensor, "k n *event"]) -> Float[Tensor, " k"]:
     return steps.flatten(2).square().sum(2).mean(1)
+
+
+def solver_error(
+    model: ContinuousFlow, batch: Batch, *, rows: int = 100, batch_size: int = BATCH_SIZE
+) -> float:
+    """``max |log p - log p*|`` in nats over the first rows of a batch.
+
+    ``log p`` is by the evaluation's solver, in the model's number type; ``log p*`` by a finer one
+    (`Solver.finer`), in double precision. NaN as soon as one log-density is NaN.
+
+    Args:
+        model: A continuous flow whose divergence is exact.
+        batch: Points in data units, with their context.
+        rows: So many of them at most.
+        batch_size: Points at once.
+    """
+    few = slice(rows)
+    x, context = batch.x[few], batch.context
+    context = context_rows(context, len(batch.x), few, torch.device("cpu"))
+    # Not every device has double precision.
+    finer = copy.deepcopy(model).cpu().double()
+    finer.ode.evaluation = model.ode.evaluation.finer()
+    with inference(model), inference(finer):
+        found, truth = (log_probs(m, x, context, batch_size=batch_size) for m in (model, finer))
+    return (found - truth).abs().max().item()

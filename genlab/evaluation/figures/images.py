@@ -1,21 +1,38 @@
-"""What a model makes of images: samples, what they resemble most, and what lies between two."""
+"""Images in mosaics and rows: samples, their twins, what lies between two, and enlarged ones."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference
-from genlab.evaluation.figures.mosaic import show_mosaic
 from genlab.evaluation.figures.style import panels
-from genlab.evaluation.inversion import bijection_of
+from genlab.evaluation.images import enlarged
+from genlab.evaluation.sampling import bijection_of
 from genlab.models.vae import VAE
 
-__all__ = ["image_panel", "image_samples", "interpolation_figure", "nearest", "sample_grid"]
+__all__ = [
+    "image_panel",
+    "image_rows_figure",
+    "image_samples",
+    "interpolation_figure",
+    "mosaic",
+    "nearest",
+    "sample_grid",
+    "show_mosaic",
+    "super_resolution_figure",
+]
 
+FRAME = 0.55
+"""Grey between images."""
 SIDE = 8
 """Rows and columns of a grid."""
 STEPS = 9
@@ -163,3 +180,93 @@ def _decode(model: Density, z: Tensor, context: Tensor | None) -> Tensor:
     assert bijection is not None
     x: Tensor = bijection.generate(z, model.context_encoder(context, len(z), z.dtype))
     return x
+
+
+def super_resolution_figure(
+    model: Density,
+    truth: Float[Tensor, "k c h w"],
+    context: Float[Tensor, "k _"],
+    *,
+    generator: torch.Generator,
+    columns: int = 10,
+    draws: int = 3,
+) -> Figure:
+    """Rows: the small image that is given, images that the model makes of it, the true one.
+
+    Args:
+        model: A density of images given smaller ones, under `inference`.
+        truth: True images, on its device.
+        context: The small images, flattened.
+        generator: Source of randomness, on any device.
+        columns: Images beside each other.
+        draws: Samples for each.
+    """
+    truth, context = truth[:columns], context[:columns]
+    samples = draw_samples(model, draws * len(truth), context.repeat(draws, 1), generator=generator)
+    shown = torch.cat((enlarged(context, model.event_shape), samples, truth))
+    figure, (axis,) = panels(1, 1, side=0.8 * columns, height=0.8 * (draws + 2) + 0.6)
+    title = f"Given, {draws} samples of the model, true"
+    show_mosaic(axis, shown, columns=len(truth), title=title)
+    return figure
+
+
+def mosaic(images: Float[Tensor, "n c h w"], *, columns: int) -> Float[np.ndarray, "H W ..."]:
+    """Images row by row in one array, a thin line between them; grey, or RGB of three channels.
+
+    Of other numbers of channels the mean is shown.
+
+    Args:
+        images: Values in [0, 1]; what lies outside is cut off, what is no number is black.
+        columns: Images in a row; places without one are left grey.
+    """
+    values = torch.nan_to_num(images.detach().cpu().float()).clamp(0, 1)
+    if values.shape[1] != 3:
+        values = values.mean(1, keepdim=True)
+    n, channels, height, width = values.shape
+    line = max(1, height // 16)
+    rows = math.ceil(n / columns)
+    cells = torch.full((rows * columns, channels, height + line, width + line), FRAME)
+    cells[:n, :, :height, :width] = values
+    whole = cells.view(rows, columns, channels, height + line, width + line)
+    flat = whole.permute(0, 3, 1, 4, 2).reshape(rows * (height + line), -1, channels)
+    image = flat[:-line, :-line].numpy()
+    return image if channels == 3 else image[..., 0]
+
+
+def show_mosaic(
+    axis: Axes, images: Float[Tensor, "n c h w"], *, columns: int, title: str = ""
+) -> None:
+    """Draw a mosaic with sharp pixels and without axes."""
+    axis.imshow(
+        mosaic(images, columns=columns), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+    )
+    axis.set_box_aspect(None)
+    axis.set_axis_off()
+    if title:
+        axis.set_title(title, fontsize=14)
+
+
+def image_rows_figure(
+    images: Float[Tensor, "rows columns c h w"], *, names: Sequence[str]
+) -> Figure:
+    """A named row for each row of images, grey ones of one channel or coloured ones of three.
+
+    Args:
+        images: Values in [0, 1]; others are shown from the lowest to the highest.
+        names: What each row is.
+    """
+    values = images.detach().cpu().double().numpy()
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+    values = np.clip(np.nan_to_num((values - low) / (high - low)), 0, 1)
+    rows, columns, channels = values.shape[:3]
+    figure, axes = panels(rows, columns, side=0.9, height=0.9)
+    for axis, image in zip(axes, values.reshape(-1, *values.shape[2:]), strict=True):
+        colours = image.transpose(1, 2, 0) if channels == 3 else image[0]
+        axis.imshow(colours, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_xticks([])
+        axis.set_yticks([])
+    for axis, name in zip(axes[::columns], names, strict=True):
+        axis.set_ylabel(name, fontsize=9)
+    return figure
