@@ -208,8 +208,10 @@ class Run(ABC):
     def metrics(self) -> dict[str, float | None]:
         """What `fit` or `test` has measured, by tag; of a loaded run, what its record says."""
         if self._measured is None:
-            known = self.directory is not None and self.directory.metrics.exists()
-            self._measured = read_json(self.directory.metrics) if known else {}
+            run = self.directory
+            self._measured = (
+                {} if run is None or not run.metrics.exists() else read_json(run.metrics)
+            )
         return self._measured
 
     @property

@@ -40,7 +40,7 @@ class AAS(ModelSampler):
     """
 
     fit: Descent
-    beta: NonNegative
+    beta: NonNegative = 1e-3
 
     def _check(self) -> None:
         model = self.model

@@ -31,8 +31,8 @@ class Bootstrap(TaughtSampler):
         jitter: Standard deviation of the noise, as a fraction of the box's sides.
     """
 
-    resampling: Resampling
-    jitter: NonNegative
+    resampling: Resampling = "systematic"
+    jitter: NonNegative = 0.005
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         candidates = self._look(indicator)

@@ -37,7 +37,7 @@ class DAS(TaughtSampler):
         stages: Where the points grow, the size of each stage and the q that it was drawn from.
     """
 
-    added: PositiveInt | None
+    added: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -42,6 +42,7 @@ class EvenSampler(Sampler):
         return x.new_full((len(x),), self.domain.log_uniform)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class UniformSampler(EvenSampler):
     """Independent points ``x ~ 1 / |Omega|``, drawn once or at every refresh.
 
