@@ -61,9 +61,7 @@ def experiment(
     for given in overrides:
         key, _ = split(given)
         if key in words:
-            raise UserError(
-                f"{given}: given twice, also as the setting {words[key]}; leave out one"
-            )
+            raise UserError(f"{given}: given twice, as {words[key]} too; leave out one of them")
     config = compose(command, [*words.values(), *overrides])
     check(config)
     return from_config(config)
