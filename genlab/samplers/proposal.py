@@ -26,9 +26,9 @@ class Proposal:
 
     Samples of the model p that leave the domain are rejected and drawn again; ``P_acc`` is the
     chance that one is kept. The uniform share keeps weights relative to the uniform density below
-    ``1 / alpha``, as a defensive mixture does (Hesterberg, "Weighted average importance sampling and
-    defensive mixture distributions", 1995, doi:10.1080/00401706.1995.10484303). Until a model has
-    been fitted, q is uniform.
+    ``1 / alpha``, as in Hesterberg, "Weighted average importance sampling and defensive mixture
+    distributions" (1995, doi:10.1080/00401706.1995.10484303). Until a model has been fitted, q is
+    uniform.
 
     >>> from genlab.densities import StandardNormal
     >>> from genlab.pde import Box
