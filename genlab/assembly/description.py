@@ -6,8 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from genlab.config import build, compose, config_dir, locate, plain, read_config
-from genlab.config.signature import signature
+from genlab.config import config_dir
+from genlab.config.build import build
+from genlab.config.composition import compose
+from genlab.config.signature import locate, signature
+from genlab.config.stored import plain, read_config
 from genlab.errors import UserError, nearest
 from genlab.models.flow_matching import SOURCES
 from genlab.runs.find import resolve

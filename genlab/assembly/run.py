@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab import __version__
 from genlab.assembly.numbers import finite, record_metrics
-from genlab.config import build, plain
+from genlab.config.build import build
+from genlab.config.stored import plain
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest
 from genlab.evaluation.figures import save_figures

@@ -12,7 +12,9 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from genlab.assembly.run import Run
-from genlab.config import OPTIONAL, READ, build
+from genlab.config.build import build
+from genlab.config.check import READ
+from genlab.config.unused import OPTIONAL
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -80,6 +82,8 @@ class Solve(Run):
         common = {"domain": self.problem.domain, "n_points": self.problem.n_points}
         if config.model is not None:
             common["model"] = build(config, "model")
+        if config.objective is not None:
+            common["objective"] = build(config, "objective")
         chosen = OmegaConf.masked_copy(
             config.sampler, [k for k in config.sampler if k not in READ["sampler"]]
         )

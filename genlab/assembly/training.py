@@ -9,14 +9,19 @@ from lightning.fabric.utilities.seed import seed_everything
 
 from genlab.assembly.description import asked_for, describe
 from genlab.assembly.run import Run
-from genlab.config import OPTIONAL, build, locate
+from genlab.config.build import build
+from genlab.config.signature import locate
+from genlab.config.unused import OPTIONAL
 from genlab.data.preceding import precede
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.evaluation import evaluate
 from genlab.evaluation.figures import animate_paths, draw
+from genlab.learning.gradient import ObjectiveLearner
+from genlab.learning.passes import PassLearner
 from genlab.learning.weights import start_from
 from genlab.models.continuous import ContinuousFlow
+from genlab.objectives import Objective
 from genlab.randomness import generator
 from genlab.runs.files import atomic_path
 
@@ -49,20 +54,17 @@ class Training(Run):
         self.data = build(config, "data", **asked_for(config, "data"))
         self.model = build(config, "model")
         precede(self.model, self.data)
-        self.module = build(
-            config,
-            "objective",
-            self.model,
-            self.settings,
-            **{name: build(config, name) for name in OPTIONAL if config[name] is not None},
-            **self._source(),
-        )
+        objective: Objective[Any] = build(config, "objective", **self._source())
+        if objective.learns_from == "passes":
+            self.module = PassLearner(self.model, objective, self.settings)
+        else:
+            steps = {name: build(config, name) for name in OPTIONAL}
+            self.module = ObjectiveLearner(self.model, objective, self.settings, **steps)
 
     def _source(self) -> dict[str, Target]:
-        """What the learner learns from besides the stream of the data."""
+        """What the objective learns from besides the stream of the data."""
         choices, target = self.config.choices, self.data.target
-        learner = locate("objective", self.config.objective._target_)
-        if learner.learns_from == "energy":
+        if locate("objective", self.config.objective._target_).learns_from == "energy":
             if target is None or not target.has_energy:
                 raise UserError(
                     f"objective={choices.objective}: it learns from a log-density, which is "

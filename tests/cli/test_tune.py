@@ -20,7 +20,9 @@ from small import TABLE, write_table
 
 import genlab
 from genlab.cli.main import main
-from genlab.config import compose, config_dir, plain
+from genlab.config import config_dir
+from genlab.config.composition import compose
+from genlab.config.stored import plain
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 from genlab.runs.manifest import write_manifest
@@ -32,7 +34,7 @@ import optuna
 
 from genlab.cli import study
 from genlab.errors import PrunedError, RunError
-from genlab.learning.callbacks.pruning import Pruning
+from genlab.learning.callbacks import Pruning
 
 Capture = pytest.CaptureFixture[str]
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from genlab.config import compose, config_dir, locate, plain
+from genlab.config import config_dir
+from genlab.config.composition import compose
+from genlab.config.signature import locate
+from genlab.config.stored import plain
 
 SAMPLERS = ("uniform", "lhs", "sobol", "rad", "rar_d", "r3", "das", "bootstrap", "aas")
 PROBLEMS = sorted({path.stem for path in (config_dir() / "problem").glob("*.yaml")} - {"custom"})
