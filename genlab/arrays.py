@@ -177,7 +177,7 @@ def _pass(model: Density, objective: Objective[Any], rows: Batch, steps: int) ->
     passes.start(rows)
     for _ in range(steps):
         passes.observe(rows)
-        loss: float = passes.advance()
+        loss = float(passes.advance())
         if passes.done:
             break
     return loss
@@ -187,7 +187,11 @@ def _data(model: Density, x: ArrayLike | Tensor) -> Float[Tensor, "n *event"]:
     """Rows of the model's shape; single numbers need no second dimension."""
     rows = _numbers(x)
     assert rows is not None
-    return rows[:, None] if rows.ndim == 1 and model.event_shape == (1,) else rows
+    rows = rows[:, None] if rows.ndim == 1 and model.event_shape == (1,) else rows
+    if rows.shape[1:] != model.event_shape:
+        event = ", ".join(map(str, model.event_shape))
+        raise UserError(f"x: expected shape [n, {event}], got {list(rows.shape)}")
+    return rows
 
 
 def _numbers(values: ArrayLike | Tensor | None) -> Tensor | None:

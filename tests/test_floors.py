@@ -20,7 +20,7 @@ FLOORS = (
     ("densities",),
     ("models", "targets"),
     ("objectives", "data", "evaluation"),
-    ("learning", "samplers"),
+    ("arrays", "learning", "samplers"),
     ("pinn",),
     ("config",),
     ("recording",),
