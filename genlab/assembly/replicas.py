@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim import SGD, Adam, AdamW, NAdam, RMSprop
 
-from genlab.assembly.training import Experiment
-from genlab.batch import Batch, Chunk
+from genlab.assembly.training import Training
+from genlab.batch import Batch, Chunk, side_by_side
 from genlab.config import config_dir
 from genlab.config.build import build
 from genlab.config.signature import locate
-from genlab.descent import gradient_step
+from genlab.descent import clip_rows, gradient_step
 from genlab.errors import UserError
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar
 from genlab.learning.gradient import ObjectiveLearner
@@ -34,7 +34,7 @@ from genlab.processes import rank_zero_if_alone
 from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
-__all__ = ["Replica", "Replicas", "Stack", "alone", "clip_rows", "replica_directory"]
+__all__ = ["Replica", "Replicas", "Stack", "alone", "replica_directory"]
 
 # Optimisers that treat each number by itself: one over many models is one over each.
 ELEMENTWISE = (Adam, AdamW, NAdam, RMSprop, SGD)
@@ -61,10 +61,7 @@ class Replicas:
 
     Args:
         config: A composed and checked configuration.
-        folder: Where the directories of the runs are made, ``seed-0``, ``seed-1``, ...
-
-    Attributes:
-        runs: The replicas, by seed.
+        folder: Where the directories of the `runs` are made, ``seed-0``, ``seed-1``, ...
 
     Raises:
         UserError: Such runs cannot be trained together.
@@ -80,34 +77,29 @@ class Replicas:
     def fit(self) -> None:
         """Train all, then test one after the other; what ended one early is its `error`.
 
-        Raises:
-            UserError: One of their directories holds a run already.
-            Interrupted: A signal stopped them; each can be resumed.
+        A signal raises `Interrupted`, and each can be resumed; a directory in use a `UserError`.
         """
-        interruption = Interruption()
-        for replica in self.runs:
-            if replica.run.manifest.exists():
-                raise replica.run.taken()
+        for run in (replica.run for replica in self.runs if replica.run.manifest.exists()):
+            raise run.taken()
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
         settings = self.runs[0].experiment.settings
-        with rank_zero_if_alone(settings), ExitStack() as records, interruption.handled():
+        with (
+            rank_zero_if_alone(settings),
+            ExitStack() as records,
+            Interruption().handled() as signals,
+        ):
             for replica in self.runs:
                 records.push(replica.close)
                 replica.open()
-            self._train(interruption)
+            self._train(signals)
             _in_turn([one for one in self.runs if one.error is None], Replica.conclude)
 
     def _train(self, interruption: Interruption) -> None:
         """Take steps until no replica trains any more, or a signal lets all of them save."""
         _in_turn(self.runs, Replica.begin)
         stack = Stack([replica.learner for replica in self.runs])
-
-        def stop() -> None:
-            for replica in self.runs:
-                replica.learner.request_stop()
-
-        interruption.defer_to(stop)
+        interruption.defer_to(stack.request_stop)
         _in_turn(self.runs, Replica.call, "on_train_start")
         while training := [replica for replica in self.runs if replica.trains]:
             for replica in training:
@@ -126,17 +118,16 @@ class Replicas:
 class Replica:
     """One of several runs that are trained together.
 
-    Its Trainer runs no loop, but holds callbacks, loggers and checkpoints; ``error`` is what ended
-    it early, None while nothing has.
+    Its Trainer runs no loop, but holds callbacks and loggers; ``error`` is what ended it early.
     """
 
-    learner: ObjectiveLearner
     trainer: Any
     chunk: Chunk
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
         self.run = replica_directory(config, folder)
-        self.experiment = Experiment(config, self.run)
+        self.experiment = Training(config, self.run)
+        self.learner: Any = self.experiment.module
         self.trains = True
         self.error: Exception | None = None
         self._checkpoints = Checkpoints()
@@ -145,8 +136,6 @@ class Replica:
     def prepare(self, *, shown: bool) -> None:
         """Give the model its start, and make the directory and the Trainer, with a bar if shown."""
         experiment = self.experiment
-        assert isinstance(experiment.module, ObjectiveLearner)
-        self.learner = experiment.module
         experiment.initialise()
         RunDirectory.create(self.run.path)
         callbacks = [one for one in experiment.callbacks() if shown or type(one) is not ProgressBar]
@@ -260,6 +249,11 @@ class Stack:
             if name not in self.names and any((one[name] != value).any() for one in held)
         }
 
+    def request_stop(self) -> None:
+        """Let all stop after the present step."""
+        for learner in self.learners:
+            learner.request_stop()
+
     def take(self, chunks: Mapping[ObjectiveLearner, Chunk]) -> None:
         """Take the steps of one chunk, fewer where a learner is asked to stop.
 
@@ -267,7 +261,7 @@ class Stack:
         """
         first, chunk = next(iter(chunks.items()))
         losses = []
-        for batch in _together([chunks.get(learner, chunk) for learner in self.learners]):
+        for batch in side_by_side([chunks.get(learner, chunk) for learner in self.learners]):
             losses.append(self._step(first, batch))
             for learner in chunks:
                 learner.step += 1
@@ -300,8 +294,7 @@ class Stack:
             loss: Tensor = functional_call(self.learners[0], own, (rows,), tie_weights=False)
             return loss
 
-        losses: Tensor = vmap(one, in_dims=(0, places))(weights, batch)
-        return losses
+        return vmap(one, in_dims=(0, places))(weights, batch)
 
     def _parts(self, rows: Float[Tensor, "*N P"]) -> list[Tensor]:
         """Rows cut into the parameters that they hold, as views."""
@@ -326,26 +319,6 @@ class Stack:
             learner.gradient_norm = self._norms[index]
 
 
-def clip_rows(rows: nn.Parameter, limit: float) -> Float[Tensor, " N"]:
-    """Scale the gradient of each row as `torch.nn.utils.clip_grad_norm_` does; the norms before."""
-    gradient = rows.grad
-    assert gradient is not None
-    norms: Tensor = torch.linalg.vector_norm(gradient, dim=1)
-    gradient.mul_((limit / (norms + 1e-6)).clamp_max(1.0).unsqueeze(1))
-    return norms
-
-
-def _together(chunks: Sequence[Chunk]) -> list[Batch]:
-    """The batches of each step, those of all learners side by side: ``[N, n, ...]``."""
-    steps = chunks[0].steps
-    parts = zip(*(chunk.batch for chunk in chunks), strict=True)
-    stacked = [
-        [None] * steps if own[0] is None else torch.stack(own).unflatten(1, (steps, -1)).unbind(1)
-        for own in parts
-    ]
-    return [Batch(*step) for step in zip(*stacked, strict=True)]
-
-
 def _check_settings(config: DictConfig) -> None:
     settings = build(config, "trainer")
     replicas = f"trainer.replicas={settings.replicas}"
@@ -361,13 +334,12 @@ def _check_settings(config: DictConfig) -> None:
             raise UserError(f"trainer.{key}={str(value).lower()}: not with {replicas}; {instead}")
 
 
-def _check_step(one: Experiment, replicas: int) -> None:
+def _check_step(one: Training, replicas: int) -> None:
     choices, learner, reason = one.config.choices, one.module, None
     if not one.model.stackable:
         reason = f"model={choices.model} takes its steps alone; choose from: {_stackable()}"
     elif not (isinstance(learner, ObjectiveLearner) and learner.objective.stackable):
-        one_that_is = "objective=maximum_likelihood"
-        reason = f"objective={choices.objective} takes its steps alone; use {one_that_is}"
+        reason = f"objective={choices.objective} takes its steps alone; use maximum_likelihood"
     elif not isinstance(learner.start_optimizer(learner.trained), ELEMENTWISE):
         reason = f"optimizer={choices.optimizer} is not elementwise; use optimizer=adam"
     if reason is not None:
@@ -376,8 +348,7 @@ def _check_step(one: Experiment, replicas: int) -> None:
 
 def _stackable() -> str:
     """What ``model=`` can be for replicas, as the families themselves say."""
-    files = sorted((config_dir() / "model").glob("*.yaml"))
-    nodes = {file.stem: OmegaConf.load(file) for file in files}
     # One that chooses from other groups too stands for more than the section ``model``.
-    targets = {k: OmegaConf.select(n, "model", default=n)._target_ for k, n in nodes.items()}
-    return ", ".join(k for k, target in targets.items() if locate("model", target).stackable)
+    loaded = {f.stem: OmegaConf.load(f) for f in sorted((config_dir() / "model").glob("*.yaml"))}
+    nodes = {name: OmegaConf.select(n, "model", default=n) for name, n in loaded.items()}
+    return ", ".join(k for k, n in nodes.items() if locate("model", n._target_).stackable)
