@@ -83,16 +83,12 @@ class Replicas:
             raise run.taken()
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
-        settings = self.runs[0].experiment.settings
-        with (
-            rank_zero_if_alone(settings),
-            ExitStack() as records,
-            Interruption().handled() as signals,
-        ):
+        settings, interruption = self.runs[0].experiment.settings, Interruption()
+        with rank_zero_if_alone(settings), ExitStack() as records, interruption.handled():
             for replica in self.runs:
                 records.push(replica.close)
                 replica.open()
-            self._train(signals)
+            self._train(interruption)
             _in_turn([one for one in self.runs if one.error is None], Replica.conclude)
 
     def _train(self, interruption: Interruption) -> None:
