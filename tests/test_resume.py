@@ -92,6 +92,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return run.directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 25, 59])
 def test_killed_at_any_step(tmp_path: Path, uninterrupted: RunDirectory, step: int) -> None:
     child = os.fork()
@@ -237,6 +238,7 @@ def test_in_other_precisions(
     assert floating == (torch.float64 if precision == "64-true" else torch.float32)
 
 
+@pytest.mark.slow
 def test_patience_counts_across_a_kill_and_can_be_raised(tmp_path: Path) -> None:
     settings = ("optimizer.lr=0.0", "trainer.patience=2", "trainer.val_every=10")
     child = os.fork()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -148,11 +149,16 @@ def test_time_and_patience_end_the_training_early(tmp_path: Path) -> None:
     assert patient.fit()["train/steps"] == 40
 
 
-def test_the_learning_rate_has_fallen_when_the_time_is_up(tmp_path: Path) -> None:
+def test_the_learning_rate_has_fallen_when_the_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limited = small_experiment(
         tmp_path, "trainer.max_seconds=0.5", "trainer.max_steps=1000000", "trainer.val_every=1000"
     )
-    assert limited.fit()["train/steps"] < 1000
+    # A clock on which each step takes ten milliseconds.
+    clock = SimpleNamespace(monotonic=lambda: 0.01 * limited.module.step)
+    monkeypatch.setattr("genlab.learning.learner.time", clock)
+    assert limited.fit()["train/steps"] == 50
     (group,) = limited.module.optimizer.param_groups
     assert 0 < group["lr"] < 0.05 * group["initial_lr"]
 
