@@ -67,6 +67,7 @@ def coarsely(save: Any) -> Any:
     return savefig
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that take long come first, so that no worker is left alone with one."""
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.stem not in LONG)
