@@ -22,9 +22,10 @@ IN_COURSE = [command.split() for command, _ in COURSE]
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run, as a reader has who comes from the sections before."""
+    """A folder with two runs, as a reader has who comes from the sections before."""
     folder = tmp_path_factory.mktemp("reader")
-    small_experiment(folder / "outputs").fit()
+    for model in ("nice", "realnvp"):
+        small_experiment(folder / "outputs", f"model={model}").fit()
     return folder
 
 
@@ -41,7 +42,7 @@ def test_a_section(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In a folder with a run; what the course runs too is left to its own test."""
+    """In a folder with runs; what the course runs too is left to its own test."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
