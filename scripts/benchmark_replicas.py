@@ -22,8 +22,8 @@ from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
-from genlab.assembly import Experiment, Replicas, experiment
-from genlab.config import compose
+from genlab.assembly import Replicas, Training, experiment
+from genlab.config.composition import compose
 
 SETTINGS = (
     ("model=realnvp", "model.layers=4", "model.hidden=[32,32]", "data.batch_size=64"),
@@ -83,7 +83,7 @@ def train_together(overrides: Sequence[str], folder: Path, replicas: int) -> Non
 @contextmanager
 def untested() -> Iterator[None]:
     """Let a run be over when it is trained."""
-    with patch.object(Experiment, "conclude", lambda *_: {}):
+    with patch.object(Training, "conclude", lambda *_: {}):
         yield
 
 

@@ -34,7 +34,10 @@ SIZES = ("data.val_size", "data.test_size")
 OWN = {
     "data=pinn_residual": ["data.steps=5"],
     "data=pinwheel": ["data.train_size=500"],
-    "experiment=superres_digits": ["model.network.channels=[4,8,8]"],
+    "experiment=superres_digits": [
+        *("model.network.channels=[4,8,8]", "data.train_size=200"),
+        *("data.val_size=20", "data.test_size=20", "model.evaluation.rtol=0.1"),
+    ],
 }
 LEARNED = {"sampler=das", "sampler=aas", "sampler=bootstrap"}
 
@@ -61,7 +64,7 @@ def glance() -> Iterator[None]:
         patch.setattr("genlab.evaluation.figures.gallery.paths_figure", paths)
         patch.setattr("genlab.evaluation.figures.paths.FRAMES", 8)
         patch.setattr("genlab.evaluation.figures.paths.REST", 1)
-        patch.setattr("genlab.pinn.snapshot.SIZE", 25)
+        patch.setattr("genlab.pinn.stages.SIZE", 25)
         patch.setattr("genlab.assembly.solve.SIZE", 25)
         yield
 

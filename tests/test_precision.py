@@ -35,7 +35,7 @@ from small import RUN, SMALL, small_experiment
 from torch import Tensor, nn
 
 import genlab
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.batch import Batch
 from genlab.bijections import Bijection, Compose, FixedStepSolver, LULinear, Standardise
 from genlab.densities import Density, StandardNormal
@@ -326,11 +326,11 @@ def test_a_conditioner_that_is_no_network_of_genlab_is_cast_back() -> None:
 FEW = ("trainer.max_steps=20", "trainer.log_every=20", "callbacks=minimal", "logger=none")
 
 
-def fitted(folder: Path, *overrides: str, model: tuple[str, ...] = SMALL[:2]) -> Experiment:
+def fitted(folder: Path, *overrides: str, model: tuple[str, ...] = SMALL[:2]) -> Training:
     """A small run that is neither tested nor drawn."""
     experiment = small_experiment(folder, *FEW, *overrides, model=model)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_evaluate", "figures"):
+        for name in ("_evaluate", "_draw"):
             patch.setattr(type(experiment), name, lambda _: {})
         experiment.fit()
     return experiment
@@ -366,7 +366,7 @@ def test_steps_that_are_logged_together_are_the_same_steps(tmp_path: Path) -> No
 # A family on a kind of data, made small.
 COARSE = ("solver@model.evaluation=rk4", "model.evaluation.steps=2")
 IN_DOUBLE = {
-    "gmm": ("model.fit=gradient", "model.components=2"),
+    "gmm": ("objective=mixture_descent", "model.components=2"),
     "vae": ("model.hidden=[16]", "model.importance_samples=2"),
     "nice": SMALL[:2],
     "realnvp": SMALL[:2],
@@ -377,7 +377,7 @@ IN_DOUBLE = {
     "flow-matching": ("model.network.width=16", "model.network.blocks=1"),
     "nsf table": SMALL[:2],
     "vae table": ("model.hidden=[16]", "model.importance_samples=2"),
-    "gmm digits": ("model.fit=gradient", "model.components=2", "model.rank=2"),
+    "gmm digits": ("objective=mixture_descent", "model.components=2", "model.rank=2"),
     "vae digits": ("model.hidden=[8]", "model.importance_samples=2"),
     "realnvp digits": SMALL[:2],
     "cnf digits": ("model.network.channels=[4,4]", *COARSE),

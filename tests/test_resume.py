@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from small import VAE, small_experiment
 
 import genlab
-from genlab.assembly import Experiment
-from genlab.cli.saved import SavedRun
+from genlab.assembly import Training
+from genlab.cli.run_argument import SavedRun
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
@@ -25,15 +25,15 @@ from genlab.runs.files import read_json
 from genlab.runs.status import effective_state, read_status, write_status
 
 SETTINGS = ("trainer.ema=0.95", "callbacks.images=null")
-EVALUATE = Experiment._evaluate
+EVALUATE = Training._evaluate
 
 
 @pytest.fixture(autouse=True, scope="module")
 def only_training() -> Iterator[None]:
     """No test metrics and no figures, which take longer than these runs."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_evaluate", "figures"):
-            patch.setattr(Experiment, name, lambda _: {})
+        for name in ("_evaluate", "_draw"):
+            patch.setattr(Training, name, lambda _: {})
         yield
 
 
@@ -67,14 +67,14 @@ class SignalInValidation(Callback):
             os.kill(os.getpid(), self.number)
 
 
-def start(folder: Path, *overrides: str, **model: tuple[str, ...]) -> Experiment:
+def start(folder: Path, *overrides: str, **model: tuple[str, ...]) -> Training:
     return small_experiment(folder, *SETTINGS, *overrides, **model)
 
 
 def resume(run: RunDirectory, **trainer: int) -> None:
     config = OmegaConf.load(run.config)
     config.trainer.update(trainer)
-    Experiment(config, run).fit(resume=True)
+    Training(config, run).fit(resume=True)
 
 
 def weights(run: RunDirectory) -> Iterator[torch.Tensor]:
@@ -158,7 +158,7 @@ def test_a_signal_during_a_validation(
 
 
 def test_stopped_while_it_is_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Experiment, "_evaluate", EVALUATE)
+    monkeypatch.setattr(Training, "_evaluate", EVALUATE)
     whole, run = start(tmp_path / "whole"), start(tmp_path / "part")
     metrics = whole.fit()
     monkeypatch.setattr(run, "_evaluate", lambda: os.kill(os.getpid(), signal.SIGTERM))

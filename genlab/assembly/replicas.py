@@ -10,11 +10,13 @@ from types import TracebackType
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.assembly.training import Experiment
-from genlab.config import build, config_dir, locate
+from genlab.assembly.training import Training
+from genlab.config import config_dir
+from genlab.config.build import build
+from genlab.config.signature import locate
 from genlab.errors import UserError
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar
-from genlab.learning.gradient import GradientLearner
+from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.stack import ELEMENTWISE
@@ -117,7 +119,7 @@ class Replica:
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
         self.run = replica_directory(config, folder)
-        self.experiment = Experiment(config, self.run)
+        self.experiment = Training(config, self.run)
         self.error: Exception | None = None
         self._checkpoints = Checkpoints()
         self._record = ExitStack()
@@ -132,7 +134,7 @@ class Replica:
             UserError: The directory holds a run already, or the data cannot be used.
         """
         experiment, learner = self.experiment, self.experiment.module
-        assert isinstance(learner, GradientLearner)
+        assert isinstance(learner, ObjectiveLearner)
         experiment.initialise()
         RunDirectory.create(self.run.path)
         callbacks = [
@@ -206,7 +208,7 @@ def _check_settings(settings: TrainerSettings) -> None:
         raise UserError(f"trainer.compile=true: not with {replicas}; use trainer.compile=false")
 
 
-def _check_step(experiment: Experiment, replicas: int) -> None:
+def _check_step(experiment: Training, replicas: int) -> None:
     """Refuse a step that cannot be taken together.
 
     Raises:
@@ -218,7 +220,7 @@ def _check_step(experiment: Experiment, replicas: int) -> None:
             f"trainer.replicas={replicas}: model={choices.model} takes its steps alone; "
             f"choose from: {', '.join(_stackable())}, or sweep by -m seed=..."
         )
-    if not (isinstance(learner, GradientLearner) and learner.stackable):
+    if not (isinstance(learner, ObjectiveLearner) and learner.objective.stackable):
         raise UserError(
             f"trainer.replicas={replicas}: objective={choices.objective} takes its steps alone; "
             "use objective=maximum_likelihood, or sweep by -m seed=..."

@@ -9,11 +9,10 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.choose import register_choose
+from genlab.config.explain import explained
 from genlab.config.facts import fill_facts
 from genlab.config.keys import split
-from genlab.config.mistakes import explained
-from genlab.config.primary import belongs_elsewhere
-from genlab.config.raw import compose_raw
+from genlab.config.primary import belongs_elsewhere, compose_raw
 from genlab.config.recipe import drop_replaced
 from genlab.config.unused import drop_unused
 from genlab.errors import UserError

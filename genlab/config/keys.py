@@ -9,13 +9,15 @@ from typing import Any, cast
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from genlab.config.places import config_dir
-from genlab.config.raw import compose_raw
+from genlab.config import config_dir
+from genlab.config.primary import compose_raw
 from genlab.errors import nearest
 
 __all__ = ["as_written", "known_keys", "no_such_key", "split"]
 
 FEW = 5
+# Keys that were, and what is written instead.
+INSTEAD = {"model.fit": "objective=em or objective=mixture_descent"}
 
 
 def split(override: str) -> tuple[str, str]:
@@ -48,6 +50,8 @@ def _is_choice(override: str) -> bool:
 
 def no_such_key(key: str, config: Mapping[str, Any]) -> str:
     """What there is in the place of a key that there is not."""
+    if key in INSTEAD:
+        return f"no such key any more; write {INSTEAD[key]}"
     node: Any = config
     parts = key.split(".")
     for depth, part in enumerate(parts):

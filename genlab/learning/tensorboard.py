@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+from jaxtyping import UInt8
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genlab.evaluation.figures import figure_to_image
+from genlab.runs.manifest import LATE, SILENT
 
-__all__ = ["log_figures", "log_results"]
+__all__ = ["figure_to_image", "log_figures", "log_results"]
 
-# Keys that say how a run is kept, not what it is: columns that would only hide the others.
-SILENT = re.compile(r"(logger|callbacks|outputs|command)\b|.*\b_(target|partial)_$")
 # Tags that have been curves all along: a last point of another meaning would spoil them.
 CURVES = ("train/", "val/", "time/steps_per_second")
+
+
+def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
+    """Render a figure at its own resolution: RGB rows from the top, for TensorBoard ("HWC")."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    return np.array(pixels)[..., :3]
 
 
 def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:
@@ -45,7 +53,12 @@ def log_results(
         for key, value in metrics.items()
         if value is not None and not key.startswith(CURVES)
     }
-    settings = {key: value for key, value in hyperparameters.items() if not SILENT.match(key)}
+    # Columns that would only hide the others.
+    settings = {
+        key: value
+        for key, value in hyperparameters.items()
+        if not (SILENT.fullmatch(key) or LATE.fullmatch(key))
+    }
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(settings, final, step=step)

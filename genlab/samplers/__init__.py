@@ -16,22 +16,10 @@ uniform, lhs, sobol, rad, rar_d and r3 have no model.
 from genlab.samplers.aas import AAS
 from genlab.samplers.bootstrap import Bootstrap
 from genlab.samplers.das import DAS
-from genlab.samplers.descent import Descent
-from genlab.samplers.fitting import (
-    ELBOFit,
-    EMFit,
-    Fit,
-    FlowMatchingFit,
-    LikelihoodFit,
-    RegularisedFit,
-)
-from genlab.samplers.lhs import LatinHypercube
-from genlab.samplers.r3 import R3
-from genlab.samplers.rad import RAD
-from genlab.samplers.rar_d import RARD
+from genlab.samplers.fitting import Descent
+from genlab.samplers.residual_based import R3, RAD, RARD
 from genlab.samplers.sampler import Indicator, Points, Sampler
-from genlab.samplers.sobol import Sobol
-from genlab.samplers.uniform import Uniform
+from genlab.samplers.uniform import LatinHypercube, Sobol, UniformSampler
 
 __all__ = [
     "AAS",
@@ -41,16 +29,10 @@ __all__ = [
     "RARD",
     "Bootstrap",
     "Descent",
-    "ELBOFit",
-    "EMFit",
-    "Fit",
-    "FlowMatchingFit",
     "Indicator",
     "LatinHypercube",
-    "LikelihoodFit",
     "Points",
-    "RegularisedFit",
     "Sampler",
     "Sobol",
-    "Uniform",
+    "UniformSampler",
 ]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.cli.commands.resume import apply, read_config
 from genlab.cli.main import main
-from genlab.cli.resume import apply, read_config
-from genlab.config import check, compose
+from genlab.config.check import check
+from genlab.config.composition import compose
 from genlab.densities import StandardNormal
 from genlab.errors import Interrupted, RunError, UserError
 from genlab.runs.directory import RunDirectory
@@ -33,7 +34,8 @@ class Experiment:
     remarks = ()
 
     def __init__(self, config: DictConfig, run: RunDirectory) -> None:
-        self.config, self.run, self.model = config, run, StandardNormal((2,))
+        self.config, self.run = config, run
+        self.module = SimpleNamespace(model=StandardNormal((2,)))
 
     def fit(self, *, resume: bool) -> dict[str, float | None]:
         type(self).made.append((self.config, self.run, resume))
@@ -45,7 +47,7 @@ class Experiment:
 @pytest.fixture
 def fits(assembly: ModuleType, monkeypatch: pytest.MonkeyPatch) -> type[Experiment]:
     """Experiments that were fitted; their configurations are taken as checked."""
-    monkeypatch.setattr("genlab.config.check", lambda config: None)
+    monkeypatch.setattr("genlab.config.check.check", lambda config: None)
     Experiment.made, Experiment.fails_with = [], None
     assembly.from_config = Experiment
     return Experiment
@@ -143,7 +145,7 @@ def test_values_are_checked_before_they_are_compared(
     name: str,
     key: str,
 ) -> None:
-    monkeypatch.setattr("genlab.config.check", check)
+    monkeypatch.setattr("genlab.config.check.check", check)
     run = make_run(name)
     OmegaConf.save(compose("train", []), run.config)
     torch.save({"step": 40}, run.last)

@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 
 from genlab.cli.main import main
-from genlab.cli.points import read_points
+from genlab.cli.point_files import read_points
 from genlab.densities import Density, StandardNormal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
@@ -285,7 +285,7 @@ def test_a_grid_of_images_of_one_class(
 def test_plot(make_run: MakeRun, assembly: ModuleType, capsys: Capture, folder: str | None) -> None:
     run = make_run()
     figures = {"density": Figure((1, 1)), "samples": Figure((2, 1))}
-    assembly.load = lambda path: SimpleNamespace(figures=lambda: figures)
+    assembly.load = lambda path: SimpleNamespace(figures=figures)
     assert main(["plot", "run", *(["-o", folder] if folder else [])]) == 0
     place = run.figures if folder is None else Path(folder)
     assert capsys.readouterr().out.split() == [

@@ -15,11 +15,13 @@ import torch
 from small import TABLE, write_table
 from torch import Tensor
 
-from genlab.assembly import Experiment, from_config
+from genlab.assembly import Training, from_config
 from genlab.cli.main import main
 from genlab.cli.reentry import reenter
-from genlab.cli.sweep_plan import planned
-from genlab.config import check, compose, plain
+from genlab.cli.sweep import planned
+from genlab.config.check import check
+from genlab.config.composition import compose
+from genlab.config.stored import plain
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
@@ -58,7 +60,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", [*sys.path])
     write_table(tmp_path)
     monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
-    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+    monkeypatch.setattr(Training, "_draw", lambda self: {})
     return tmp_path
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from genlab.config import check, compose, config_dir
+from genlab.config import config_dir
+from genlab.config.check import check
+from genlab.config.composition import compose
 
 GROUPS = (
     "callbacks",
@@ -44,11 +46,13 @@ ALONE = {
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=images": ["+data.source={_target_: genlab.data.Digits}", "data.event_shape=[1,8,8]"],
     "data=custom": ["data.file=my_target.py"],
-    "objective=mixture": ["model=gmm"],
+    "objective=em": ["model=gmm"],
+    "objective=mixture_descent": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
     "sampler=model_based": [
         "sampler._target_=genlab.samplers.DAS",
-        "+sampler.fit={_target_: genlab.samplers.EMFit, steps: 5}",
+        "+sampler.fit={_target_: genlab.samplers.Descent, steps: 5, lr: 1, batch_size: 9}",
+        "+sampler.fit.gradient_clip=1",
         "+sampler.added=null",
     ],
     "sampler=taught": ["sampler._target_=genlab.samplers.DAS", "+sampler.added=null"],

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from genlab.config import compose, plain, recompose
+from genlab.config.composition import compose
+from genlab.config.recomposition import recompose
+from genlab.config.stored import plain
 from genlab.errors import UserError
 
 FLOW = ["model=realnvp", "data=rings", "model.layers=3", "trainer.max_steps=50", "seed=2"]
@@ -25,9 +27,9 @@ FLOW = ["model=realnvp", "data=rings", "model.layers=3", "trainer.max_steps=50",
         (["model=flow-matching"], ["model=nice"], ["model=nice"]),
         (["experiment=torus"], ["model.layers=2"], ["experiment=torus", "model.layers=2"]),
         (
-            ["model=gmm", "model.fit=gradient"],
+            ["model=gmm", "objective=mixture_descent"],
             ["seed=1"],
-            ["model=gmm", "model.fit=gradient", "seed=1"],
+            ["model=gmm", "objective=mixture_descent", "seed=1"],
         ),
     ],
 )

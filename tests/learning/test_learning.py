@@ -11,7 +11,7 @@ import pytest
 import torch
 from small import small_experiment
 
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.batch import Batch
 from genlab.errors import RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -24,7 +24,7 @@ from genlab.runs.status import read_status
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures, which take longer than these runs."""
-    monkeypatch.setattr(Experiment, "figures", lambda _: {})
+    monkeypatch.setattr(Training, "_draw", lambda _: {})
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -12,7 +12,7 @@ from small import small_experiment
 from torch import Tensor
 
 import genlab
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.errors import UserError
 from genlab.objectives import reverse_kl
 
@@ -24,18 +24,18 @@ normalised = False
 """
 
 
-def start(folder: Path, *overrides: str) -> Experiment:
+def start(folder: Path, *overrides: str) -> Training:
     return small_experiment(folder, "objective=reverse_kl", *overrides)
 
 
 @pytest.fixture
 def only_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test metrics and no figures, which take longer than these runs."""
-    monkeypatch.setattr(Experiment, "_evaluate", lambda self: {})
-    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+    monkeypatch.setattr(Training, "_evaluate", lambda self: {})
+    monkeypatch.setattr(Training, "_draw", lambda self: {})
 
 
-def custom(folder: Path, text: str, *overrides: str) -> Experiment:
+def custom(folder: Path, text: str, *overrides: str) -> Training:
     folder.joinpath("energy.py").write_text(text)
     return start(folder, "data=custom", f"data.file={folder / 'energy.py'}", *overrides)
 
@@ -85,7 +85,7 @@ def test_a_users_own_density_without_samples(tmp_path: Path, normalised: bool) -
 def test_any_dimension_has_a_corner_plot(tmp_path: Path) -> None:
     run = custom(tmp_path, BOWL, "data.dim=4", "trainer.max_steps=2")
     run.fit()
-    assert set(run.figures()) == {"samples"}
+    assert set(run.figures) == {"samples"}
 
 
 @pytest.mark.usefixtures("only_training")
@@ -96,7 +96,8 @@ def test_the_loss_is_the_objective_at_the_step_s_beta_and_noise(tmp_path: Path) 
 
     def spied(batch: Any) -> Tensor:
         loss = update(batch)
-        seen.append((run.module.beta.item(), run.module._noise.initial_seed()))
+        objective = run.module.objective
+        seen.append((objective.beta.item(), objective._noise.initial_seed()))
         return loss
 
     run.module.update = spied
@@ -112,8 +113,8 @@ def test_validation_is_at_beta_one_on_the_same_noise_each_time(tmp_path: Path) -
     values: list[dict[str, Tensor]] = []
     validate = run.module.validate
 
-    def spied(batch: Any) -> dict[str, Tensor]:
-        values.append(validate(batch))
+    def spied(batch: Any, number: int) -> dict[str, Tensor]:
+        values.append(validate(batch, number))
         return values[-1]
 
     run.module.validate = spied
@@ -121,7 +122,7 @@ def test_validation_is_at_beta_one_on_the_same_noise_each_time(tmp_path: Path) -
     assert len(values) == 3
     assert values[0] == values[1] == values[2]
     assert set(values[0]) == {"val/loss", "val/ess", "val/nll"}
-    truth = reverse_kl(run.model, run.module.energy, 100_000)
+    truth = reverse_kl(run.model, run.data.target.energy, 100_000)
     assert values[0]["val/loss"].item() == pytest.approx(truth.item(), abs=0.4)
 
 

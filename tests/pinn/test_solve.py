@@ -19,10 +19,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import genlab
 from genlab.assembly import Solve, from_config
 from genlab.cli.main import main
-from genlab.config import read_config
+from genlab.config.stored import read_config
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.pinn.stage import read_stages
+from genlab.pinn.stages import read_stages
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.status import read_status
@@ -44,7 +44,7 @@ DAS = (
 def coarse() -> Iterator[None]:
     """Stages and solutions on grids of few points."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genlab.pinn.snapshot.SIZE", 25)
+        patch.setattr("genlab.pinn.stages.SIZE", 25)
         patch.setattr("genlab.assembly.solve.SIZE", 25)
         patch.setattr("genlab.pde.problem.SIDE", 32)
         yield
@@ -107,11 +107,14 @@ def test_loading_and_what_works_on_a_run(
     loaded = genlab.load(das.path)
     assert isinstance(loaded, Solve)
     x = torch.rand(5, 2)
-    assert loaded.model(x).shape == (5,)
+    assert loaded.network(x).shape == (5,)
     q = loaded.sampler.log_prob(x)
     assert q is not None
     assert loaded.density.log_prob(x).isfinite().all()
+    with pytest.raises(AttributeError, match=r"\.network is the solution u, \.density"):
+        loaded.model  # noqa: B018
     before = read_json(das.metrics)
+    assert loaded.metrics == before
     assert loaded.test()["test/relative_l2"] == pytest.approx(before["test/relative_l2"])
     run = str(das.path)
     assert main(["evaluate", run]) == 0
@@ -170,7 +173,7 @@ class StopAmid(Callback):
 def test_a_solve_that_is_stopped_ends_like_one_that_was_not(
     das: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Callback, reached: int
 ) -> None:
-    monkeypatch.setattr(Solve, "figures", lambda self: {})
+    monkeypatch.setattr(Solve, "_draw", lambda self: {})
     run = solve(tmp_path, *DAS, "callbacks.images=null")
     with pytest.raises(Interrupted):
         run.fit(callbacks=[stop])
@@ -231,7 +234,7 @@ def test_one_dimension(tmp_path: Path) -> None:
     file = f"problem.file={tmp_path / 'ode.py'}"
     run = solve(tmp_path, "problem=custom", file, "problem.dim=1", "sampler=uniform")
     assert run.fit()["test/relative_l2"] is not None
-    assert sorted(run.figures()) == ["curves", "solution", "stages"]
+    assert sorted(run.figures) == ["curves", "solution", "stages"]
     assert run.animate(tmp_path).exists()
 
 
@@ -248,19 +251,19 @@ def test_a_problem_whose_solution_is_not_known(tmp_path: Path) -> None:
 def test_a_soft_boundary_counts_where_networks_are_chosen(tmp_path: Path) -> None:
     run = solve(tmp_path, "problem=lshape", "pinn.boundary=soft", "sampler=uniform")
     # A constant has no residual at all, and solves nothing.
-    for parameter in run.model.parameters():
+    for parameter in run.network.parameters():
         parameter.data.zero_()
     numbers = run.module.validate(None)
     x = run.problem.boundary.sample(4000, generator=torch.Generator().manual_seed(1))
     missed = run.problem.prescribed(x).square().mean()
     torch.testing.assert_close(
-        numbers["val/loss"], (run.model.boundary_weight * missed).cpu(), rtol=0.1, atol=0
+        numbers["val/loss"], (run.network.boundary_weight * missed).cpu(), rtol=0.1, atol=0
     )
 
 
 def test_a_network_starts_the_same_whatever_chooses_its_points(tmp_path: Path) -> None:
     runs = [solve(tmp_path, "sampler=uniform"), solve(tmp_path, *DAS)]
-    first, second = (run.model.state_dict() for run in runs)
+    first, second = (run.network.state_dict() for run in runs)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -285,7 +288,10 @@ def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_mistakes(tmp_path: Path) -> None:
     for words, message in {
-        ("sampler=uniform", "model=krnet"): "model=krnet: nothing uses it; Uniform learns no model",
+        (
+            "sampler=uniform",
+            "model=krnet",
+        ): "model=krnet: nothing uses it; UniformSampler learns no model",
         ("sampler.refresh=0",): "sampler.refresh=0: expected an integer, at least 1",
         ("sampler=aas", "model=vae"): "sampler=aas: it needs an exact density",
         ("objective=elbo",): "objective=elbo: nothing uses it; sampler.fit says how",
