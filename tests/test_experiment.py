@@ -19,16 +19,12 @@ from genlab.runs.status import write_status
 
 
 @pytest.fixture(scope="module")
-<<<<<<< HEAD
 def quick() -> None:
     """Measured and drawn as users have it."""
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
-=======
 def run(tmp_path_factory: pytest.TempPathFactory) -> Training:
->>>>>>> main
     torch.manual_seed(0)
     experiment = small_experiment(tmp_path_factory.mktemp("outputs"), "callbacks.images.every=1")
     experiment.fit()

@@ -113,12 +113,8 @@ def test_the_number_found_is_loaded_again(run: Training) -> None:
     torch.testing.assert_close(loaded.model.log_prob(x), run.model.log_prob(x), atol=0, rtol=0)
 
 
-<<<<<<< HEAD
 @pytest.mark.slow
-def test_killed_between_two_checkpoints(tmp_path: Path, run: Experiment) -> None:
-=======
 def test_killed_between_two_checkpoints(tmp_path: Path, run: Training) -> None:
->>>>>>> main
     step = 9
     child = os.fork()
     if child == 0:
