@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from genlab.config.places import config_dir
+from genlab.config.suggestions import fill_suggestions, refuse_suggestions
 
 __all__ = ["VERSION_BASE", "compose_raw"]
 
@@ -17,7 +18,18 @@ VERSION_BASE = "1.3"
 
 
 def compose_raw(command: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of ``command`` with the ``hydra`` node still in it."""
+    """The configuration of ``command`` with the ``hydra`` node still in it, suggestions filled.
+
+    Raises:
+        UserError: The user set what only genlab suggests.
+    """
+    refuse_suggestions(overrides, lambda: _compose(command, ()))
+    config = _compose(command, overrides)
+    fill_suggestions(config)
+    return config
+
+
+def _compose(command: str, overrides: Sequence[str]) -> DictConfig:
     with _outer_hydra_aside():
         hydra.initialize_config_dir(
             config_dir=str(config_dir()), job_name=command, version_base=VERSION_BASE

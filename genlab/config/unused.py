@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config.keys import split
 from genlab.config.parts import PARTS, place
+from genlab.config.recipe import drop_untaken
 from genlab.config.signature import locate, signature
 from genlab.errors import UnusedError
 
@@ -91,7 +92,9 @@ def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
         if "model" in unread:
             config.model = None
             return
-    _drop_of_fit(config, overrides)
+    # What a sampler says of gradient steps, where its model is taught in another way.
+    fit = OmegaConf.select(config, "sampler.fit", default={})
+    drop_untaken(config, "sampler.fit", fit.keys(), overrides)
 
 
 def _drop_problem(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -104,18 +107,6 @@ def _drop_problem(config: DictConfig, overrides: Sequence[str]) -> None:
         for section in RESIDUAL:
             config.pop(section, None)
             config.choices.pop(section, None)
-
-
-def _drop_of_fit(config: DictConfig, overrides: Sequence[str]) -> None:
-    """What a sampler says of gradient steps, where its model is taught in another way."""
-    fit = _target(config, "sampler.fit")
-    if fit is None:
-        return
-    chosen = {split(word)[0] for word in overrides}
-    with open_dict(config):
-        for key in config.sampler.fit.keys() - signature(fit).parameters.keys() - {"_target_"}:
-            if f"sampler.fit.{key}" not in chosen:
-                del config.sampler.fit[key]
 
 
 def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
