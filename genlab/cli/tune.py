@@ -84,7 +84,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     from genlab.config import check, check_options, compose, explained
-    from genlab.config.raw import compose_raw
+    from genlab.config.raw import compose_raw, refuse_suggested
     from genlab.config.space import split_space
 
     own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
@@ -102,6 +102,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
         raise UserError(
             "tune: nothing to search; see `genlab list search`, or KEY=interval(LOW,HIGH)"
         )
+    refuse_suggested("train", searched)
     for word in searched:
         key = word.partition("=")[0]
         if tells(key) or key in VALIDATION:

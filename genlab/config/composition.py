@@ -14,9 +14,9 @@ from genlab.config.keys import split
 from genlab.config.mistakes import explained
 from genlab.config.parts import is_hidden
 from genlab.config.primary import belongs_elsewhere
-from genlab.config.raw import compose_raw
+from genlab.config.raw import compose_raw, refuse_suggested
 from genlab.config.recipe import drop_replaced
-from genlab.config.suggestions import fill_suggestions, refuse_suggestions
+from genlab.config.suggestions import fill_suggestions
 from genlab.config.unused import drop_unused
 from genlab.errors import UserError
 from genlab.runs.find import resolve
@@ -84,7 +84,7 @@ def complete(
     for word in overrides:
         if owner := belongs_elsewhere(command, split(word)[0]):
             raise UserError(f"{word}: {owner}")
-    refuse_suggestions(overrides, lambda: config)
+    refuse_suggested(command, overrides)
     fill_suggestions(config)
     with open_dict(config):
         config.pop("hydra", None)

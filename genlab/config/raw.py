@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from genlab.config.places import config_dir
 from genlab.config.suggestions import fill_suggestions, refuse_suggestions
 
-__all__ = ["VERSION_BASE", "compose_raw"]
+__all__ = ["VERSION_BASE", "compose_raw", "refuse_suggested"]
 
 VERSION_BASE = "1.3"
 
@@ -23,10 +23,19 @@ def compose_raw(command: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         UserError: The user set what only genlab suggests.
     """
-    refuse_suggestions(overrides, lambda: _compose(command, ()))
+    refuse_suggested(command, overrides)
     config = _compose(command, overrides)
     fill_suggestions(config)
     return config
+
+
+def refuse_suggested(command: str, overrides: Sequence[str]) -> None:
+    """Refuse to set what only genlab suggests.
+
+    Raises:
+        UserError: One of the overrides does; it names the key to write instead.
+    """
+    refuse_suggestions(overrides, lambda: _compose(command, ()))
 
 
 def _compose(command: str, overrides: Sequence[str]) -> DictConfig:
