@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from genlab.errors import UserError
 from genlab.runs.manifest import flatten
@@ -29,7 +31,8 @@ def fill_suggestions(config: DictConfig) -> None:
     """
     if SECTION in config:
         for key in _readers(config, SECTION):
-            OmegaConf.update(config, key, OmegaConf.select(config, key))
+            with suppress(OmegaConfBaseException):  # for the check to tell
+                OmegaConf.update(config, key, OmegaConf.select(config, key))
         with open_dict(config):
             del config[SECTION]
 
