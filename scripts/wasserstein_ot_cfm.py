@@ -19,8 +19,8 @@ import tempfile
 import torch
 
 import genlab
+from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation import wasserstein2
-from genlab.evaluation.inference import draw_samples, inference
 
 PUBLISHED = {"ot_cfm_moons": 0.111, "ot_cfm_eight_gaussians": 0.253,
              "ot_cfm_moons_to_eight_gaussians": 0.716}  # fmt: skip

@@ -38,7 +38,7 @@ DOOR = ("__init__", "__main__")
 HEAVY = ("hydra", "lightning", "matplotlib", "omegaconf", "pandas", "rich", "scipy", "torch")
 LIGHT = ("__init__", "__main__", "bounds", "cli", "errors", "processes", "runs")
 
-LONGEST = 350
+LONGEST = 450
 
 
 def room_of(path: Path) -> str:

@@ -18,7 +18,7 @@ import torch
 from small import write_images
 
 from genlab.assembly import Experiment, experiment
-from genlab.evaluation.inference import draw_samples, inference, log_probs
+from genlab.densities.inference import draw_samples, inference, log_probs
 from genlab.learning.trainer import make_trainer
 
 FLOW = ("model.layers=2", "model.hidden=[8]")

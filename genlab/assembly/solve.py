@@ -18,7 +18,8 @@ from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.weights import start_from
 from genlab.pde import Grid, Problem
-from genlab.pinn import Network, Solver
+from genlab.pinn import Network, PINNLearner
+from genlab.pinn.callbacks import Keeper
 from genlab.pinn.figures import (
     animate_stages,
     curves_figure,
@@ -26,8 +27,7 @@ from genlab.pinn.figures import (
     solution_figure,
     stages_figure,
 )
-from genlab.pinn.keeping import Keeper
-from genlab.pinn.stage import read_stages
+from genlab.pinn.stages import read_stages
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
 from genlab.samplers import Sampler
@@ -54,7 +54,7 @@ class Solve(Experiment):
     problem: Problem
     sampler: Sampler
     model: Network
-    module: Solver
+    module: PINNLearner
 
     def _assemble(self) -> None:
         config = self.config
@@ -79,7 +79,7 @@ class Solve(Experiment):
             config.sampler, [k for k in config.sampler if k not in READ["sampler"]]
         )
         self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
-        self.module = Solver(
+        self.module = PINNLearner(
             self.model,
             self.settings,
             sampler=self.sampler,

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from genlab.bijections.actnorm import ActNorm
 from genlab.bijections.bijection import Bijection
+from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.fixed_point import Solver, solve
 from genlab.bijections.log_det import (
     Gradient,

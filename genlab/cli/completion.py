@@ -87,7 +87,7 @@ def _complete(before: Sequence[str], word: str) -> list[str]:
     if command == "doctor":
         return []
     if command == "list" and not arguments:
-        return [*groups(config_dir()), "runs"]
+        return [*groups(config_dir()), "metrics", "runs"]
     if command == "resume" and arguments:
         return _keys(read_manifest(resolve(arguments[0]))["config"], word)
     if command == "tune" and arguments[-1:] != ["--study"]:

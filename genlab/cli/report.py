@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from genlab.runs.metrics import metric_of, rank, remark
 from genlab.runs.rounding import rounded
 
 __all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
-
-FIRST = (
-    "test/relative_l2",
-    "test/relative_l2/zero",
-    "test/max_error",
-    "test/kl",
-    "test/nll",
-    "test/bits_per_dim",
-    "test/ess",
-    "test/log_z",
-)
-GROUPS = ("test", "val", "train", "pinn", "sampler", "ode", "model", "time")
-FLOOR = "target/entropy"
-EXACT = "target/log_z"
-DRAWS = "test/importance_samples"
-OPTIMUM = {
-    "exact": "nats above the optimum",
-    "lower_bound": "nats above the optimum, an upper bound",
-    "estimate": "nats above the optimum, an estimate",
-    "none": "",
-}
-KIND = {"exact": (), "lower_bound": ("an upper bound",), "estimate": ("an estimate",), "none": ()}
 
 
 class Row(NamedTuple):
@@ -66,34 +45,18 @@ def print_metrics(
 
 
 def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") -> list[Row]:
-    """The rows of `print_metrics`."""
-    keys = [key for key in metrics if not key.endswith("/se")]
-    remarks = {
-        "test/kl": OPTIMUM[likelihood],
-        "test/ess": "effective share of its samples",
-        "test/relative_l2/zero": "the error of u = 0",
-        "ode/error": "nats, the largest of a log-density by the solver",
-    }
-    if "test/nll" in metrics:
-        # Said beside the likelihood, they need no row of their own.
-        keys = [key for key in keys if key not in (FLOOR, DRAWS)]
-        remarks["test/nll"] = ", ".join(_about_likelihood(metrics, likelihood))
-    if "test/log_z" in metrics and metrics.get(EXACT) is not None:
-        keys = [key for key in keys if key not in (EXACT, "test/log_z/error")]
-        remarks["test/log_z"] = f"exact {metrics[EXACT]:.4f}"
-    return [
-        Row(key, *rounded(metrics[key], metrics.get(f"{key}/se")), remarks.get(key, ""))
-        for key in sorted(keys, key=_rank)
+    """The rows of `print_metrics`; what is told in the remark of another has none."""
+    tags = [
+        tag for tag in metrics if not tag.endswith("/se") and metric_of(tag).beside not in metrics
     ]
-
-
-def _about_likelihood(metrics: Mapping[str, float | None], likelihood: str) -> Iterator[str]:
-    """What kind of number a likelihood is, and the lowest that there could be."""
-    yield from KIND[likelihood]
-    if (draws := metrics.get(DRAWS)) is not None:
-        yield f"{draws:.0f} importance samples"
-    if (floor := metrics.get(FLOOR)) is not None:
-        yield f"entropy floor {floor:.4f}"
+    return [
+        Row(
+            tag,
+            *rounded(metrics[tag], metrics.get(f"{tag}/se")),
+            remark(tag, metrics, likelihood),
+        )
+        for tag in sorted(tags, key=rank)
+    ]
 
 
 def print_config(config: Mapping[str, Any], *, parameters: int, device: str, run: Path) -> None:
@@ -148,15 +111,6 @@ def _settings(node: Mapping[str, Any]) -> str:
         f"{key}={value}"
         for key, value in node.items()
         if key not in ("_target_", "event_shape") and not isinstance(value, Mapping)
-    )
-
-
-def _rank(key: str) -> tuple[int, int, str]:
-    group = key.partition("/")[0]
-    return (
-        FIRST.index(key) if key in FIRST else len(FIRST),
-        GROUPS.index(group) if group in GROUPS else len(GROUPS),
-        key,
     )
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from genlab.errors import GenlabError, UserError
 from genlab.runs.columns import aligned
-from genlab.runs.comparison.cells import SIGN
 from genlab.runs.comparison.subjects import Subject, named, subject_of
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import OUTPUTS, find_runs
 from genlab.runs.manifest import read_manifest
+from genlab.runs.metrics import SIGN
+from genlab.runs.metrics import headline as headline_of
 from genlab.runs.status import effective_state
 
 __all__ = ["headline", "print_runs"]
 
-KEYS = ("test/kl", "test/relative_l2", "test/nll")
 HEADER = ("started", "state", "model", "data", "metric", "value", "run")
 DATA = HEADER.index("data")
 
@@ -74,11 +74,10 @@ def headline(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
 
     That of a bound on the likelihood is written ``<= value``, of an estimate ``~ value``.
     """
-    for key in KEYS:
-        if metrics.get(key) is not None:
-            error = metrics.get(f"{key}/se")
-            # An error of a solution is what it is, whatever the sampler's model is.
-            sign = "" if key == "test/relative_l2" else SIGN[likelihood]
-            spread = "" if error is None else f" +- {error:.4f}"
-            return key, f"{sign}{metrics[key]:.4f}{spread}"
-    return "", ""
+    metric = headline_of(metrics)
+    if metric is None:
+        return "", ""
+    error = metrics.get(f"{metric.tag}/se")
+    sign = SIGN[likelihood] if metric.bound else ""
+    spread = "" if error is None else f" +- {error:.4f}"
+    return metric.tag, f"{sign}{metrics[metric.tag]:.4f}{spread}"

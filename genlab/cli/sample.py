@@ -81,7 +81,7 @@ def _drawn(
     """Samples on the CPU, and the seed that gives them again: the chosen one, or any."""
     import torch
 
-    from genlab.evaluation.inference import draw_samples, inference
+    from genlab.densities.inference import draw_samples, inference
 
     generator = torch.Generator()
     # Short enough to be typed again.
@@ -141,8 +141,7 @@ def _draw(path: Path, x: Tensor) -> None:
         _grid(path, x)
         return
 
-    from genlab.evaluation.figures.style import MODEL, panels, scatter
-    from genlab.evaluation.figures.window import window_of
+    from genlab.evaluation.figures.style import MODEL, panels, scatter, window_of
 
     figure, (axis,) = panels(1, 1, side=6.0)
     scatter(axis, x, MODEL)
@@ -157,7 +156,7 @@ def _grid(path: Path, x: Tensor) -> None:
     import matplotlib.image
     import numpy as np
 
-    from genlab.evaluation.figures.mosaic import mosaic
+    from genlab.evaluation.figures.images import mosaic
 
     image = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
     zoom = max(1, 512 // max(image.shape[:2]))

@@ -46,7 +46,7 @@ def run(words: list[str]) -> int:
     import torch
 
     from genlab.cli.points import read_points, read_rows
-    from genlab.evaluation.inference import inference, log_probs
+    from genlab.densities.inference import inference, log_probs
 
     data, context = experiment.data, None
     if data.columns is None:

@@ -12,10 +12,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from genlab.batch import Batch
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.compose import Compose
-from genlab.bijections.logit import LogitTransform
-from genlab.bijections.standardise import Standardise
+from genlab.bijections.bijection import Bijection, Compose
+from genlab.bijections.domains import LogitTransform
+from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.data.image_folder import folder_facts
 from genlab.data.image_stream import ImageStream, Render, uniform

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genlab.batch import Batch, Chunk
 from genlab.bijections.bijection import Bijection
-from genlab.bijections.standardise import Standardise
+from genlab.bijections.elementwise_affine import Standardise
 from genlab.data.streams import Stream
 from genlab.targets.target import Target
 

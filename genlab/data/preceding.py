@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genlab.bijections.inverse import Inverse
+from genlab.bijections.bijection import Inverse
 from genlab.data.module import DataModule
 from genlab.data.target_density import TargetDensity
 from genlab.densities.density import Density

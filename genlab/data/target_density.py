@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.densities.parameterless import Parameterless
+from genlab.densities.base import Parameterless
 from genlab.targets.target import Target
 
 __all__ = ["TargetDensity"]

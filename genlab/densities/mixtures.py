@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians as plain tensors: densities, marginals and conditionals."""
+"""Mixtures of Gaussians as plain tensors, one mixture a class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["Covariance", "Mixtures", "inverse", "precision_root", "wide"]
+__all__ = [
+    "Covariance",
+    "LowRankMixtures",
+    "Mixtures",
+    "distances",
+    "inverse",
+    "posterior",
+    "precision_root",
+    "wide",
+]
+
 
 # Numbers of the matrices that are gathered at once for samples.
 GATHERED = 2**20
@@ -165,3 +175,140 @@ def wide(x: Tensor) -> Tensor:
     """Without its history and in float64, on the CPU where the device has none."""
     x = x.detach()
     return x.cpu().double() if x.device.type == "mps" else x.double()
+
+
+class LowRankMixtures(NamedTuple):
+    """``G`` independent mixtures ``p_g(x) = sum_k w_gk N(x; mu_gk, F_gk F_gk^T + diag(s_gk)^2)``.
+
+    ``x = mu + F y + s e`` with ``y ~ N(0, I)`` of Q numbers and ``e ~ N(0, I)`` of D: a covariance
+    of ``D (Q + 1)`` numbers instead of ``D^2``. By Woodbury's identity nothing larger than Q x Q is
+    ever factorised (Ghahramani, Hinton, "The EM algorithm for mixtures of factor analyzers", 1996).
+    It answers what `Mixtures` does.
+
+    Attributes:
+        log_weights: ``log w``, ``[G, K]``.
+        means: ``mu``, ``[G, K, D]``.
+        deviations: ``s``, ``[G, K, D]``.
+        factors: ``F``, ``[G, K, D, Q]``.
+    """
+
+    log_weights: Float[Tensor, "g k"]
+    means: Float[Tensor, "g k d"]
+    deviations: Float[Tensor, "g k d"]
+    factors: Float[Tensor, "g k d q"]
+
+    @property
+    def narrowest(self) -> float:
+        """A variance that no direction of any component falls below."""
+        return float(self.deviations.detach().min()) ** 2
+
+    @property
+    def covariances(self) -> Float[Tensor, "g k d d"]:
+        """``F F^T + diag(s)^2``."""
+        return self.factors @ self.factors.mT + self.deviations.square().diag_embed()
+
+    def log_gaussians(
+        self, x: Float[Tensor, "n d"], *, given: int = 0
+    ) -> tuple[Float[Tensor, "g k n"], Float[Tensor, "g k n"]]:
+        """``log N`` of the first ``given`` coordinates, and of the others given these."""
+        whole = self._log_normal(x)
+        if not given:
+            return torch.zeros_like(whole), whole
+        known = self.marginal(range(given))._log_normal(x[:, :given])
+        return known, whole - known
+
+    def _log_normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "g k n"]:
+        project, log_det = posterior(self)
+        means, *parts = (part.flatten(0, 1) for part in (*self[1:], project))
+        square = distances(x - means[:, None], *parts)[0].view(*self.log_weights.shape, -1)
+        constant = log_det + self.means.shape[-1] * math.log(2 * math.pi)
+        return -0.5 * (square + constant[..., None])
+
+    def complete(
+        self, rows: Float[Tensor, "n d"], which: Int[Tensor, " n"], *, given: int = 0
+    ) -> Float[Tensor, "n rest"]:
+        """The coordinates after the ``given`` ones, from the component ``which`` of each row.
+
+        Args:
+            rows: The given coordinates of x, then noise, standard normal for a sample.
+            which: Numbers in ``[0, G K)``.
+            given: How many coordinates are known.
+        """
+        means, deviations, factors = (part.flatten(0, 1) for part in self[1:])
+        known = self.marginal(range(given))
+        project = posterior(known)[0]
+        # Given a, y ~ N(B (a - mu_a), M^-1) with B its projection and M = R R^T: R^-T is a root.
+        precision = _precision_root(known)[1].flatten(0, 1)
+        identity = torch.eye(precision.shape[-1]).to(precision)
+        root = torch.linalg.solve_triangular(precision.mT, identity, upper=True).to(factors)
+        # Half precision cannot be factorised.
+        solvable = torch.promote_types(rows.dtype, torch.float32)
+        project, deviations, factors = (
+            project.flatten(0, 1),
+            deviations[:, given:],
+            factors[:, given:],
+        )
+        # (I + H H^T)^(1/2) = I + U (sqrt(1 + S^2) - 1) U^T for H = U S V^T.
+        spread = factors @ root / deviations[..., None]
+        u, s, _ = torch.linalg.svd(spread.to(solvable), full_matrices=False)
+        stretched = (u * ((1 + s.square()).sqrt() - 1)[:, None]).to(rows)
+        u = u.to(rows)
+        parts = []
+        for some in torch.arange(len(rows)).split(max(1, GATHERED // self.factors[0, 0].numel())):
+            k, a, e = which[some], rows[some, :given], rows[some, given:, None]
+            y = project[k] @ (a - means[k, :given])[..., None]
+            e = e + stretched[k] @ (u[k].mT @ e)
+            centre = means[k, given:] + (factors[k] @ y)[..., 0]
+            parts.append(torch.addcmul(centre, deviations[k], e[..., 0]))
+        return torch.cat(parts) if parts else rows[:, given:]
+
+    def marginal(self, keep: Sequence[int]) -> LowRankMixtures:
+        """The mixtures of the chosen coordinates, in the chosen order."""
+        index = torch.as_tensor(keep, dtype=torch.long, device=self.means.device)
+        return LowRankMixtures(
+            self.log_weights,
+            self.means[..., index],
+            self.deviations[..., index],
+            self.factors[..., index, :],
+        )
+
+
+def posterior(
+    mixtures: LowRankMixtures,
+) -> tuple[Float[Tensor, "g k q d"], Float[Tensor, "g k"]]:
+    """What gives the mean ``B (x - mu)`` of y given x, and ``log det(F F^T + diag(s)^2)``.
+
+    ``B = M^-1 F^T diag(s)^-2`` with ``M = I + F^T diag(s)^-2 F``, the precision of y given x.
+    """
+    scaled, root = _precision_root(mixtures)
+    project = torch.cholesky_solve(scaled.mT, root) / mixtures.deviations[..., None, :]
+    log_det = mixtures.deviations.log().sum(-1) + root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    return project.to(mixtures.factors), (2 * log_det).to(mixtures.factors)
+
+
+def _precision_root(
+    mixtures: LowRankMixtures,
+) -> tuple[Float[Tensor, "g k d q"], Float[Tensor, "g k q q"]]:
+    """``diag(s)^-1 F``, and the Cholesky factor of ``M``, in as many digits as the device has.
+
+    Where s is small beside F, single precision would lose the identity in M.
+    """
+    exact = torch.float32 if mixtures.factors.device.type == "mps" else torch.float64
+    scaled = mixtures.factors.to(exact) / mixtures.deviations.to(exact)[..., None]
+    precision = torch.eye(scaled.shape[-1]).to(scaled) + scaled.mT @ scaled
+    return scaled, torch.linalg.cholesky(precision)
+
+
+def distances(
+    delta: Float[Tensor, "k n d"],
+    deviations: Float[Tensor, "k d"],
+    factors: Float[Tensor, "k d q"],
+    project: Float[Tensor, "k q d"],
+) -> tuple[Float[Tensor, "k n"], Float[Tensor, "k n q"]]:
+    """Squared Mahalanobis distances, and the means of y, of points about the means.
+
+    ``|(delta - F y) / s|^2 + |y|^2`` is a sum of squares: nothing cancels in it.
+    """
+    y = delta @ project.mT
+    rest = torch.baddbmm(delta, y, factors.mT, alpha=-1) / deviations[:, None]
+    return rest.square().sum(-1) + y.square().sum(-1), y

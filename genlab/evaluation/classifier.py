@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.batch import Batch
-from genlab.evaluation.inference import batches
+from genlab.densities.inference import batches
 from genlab.runs.files import atomic_path
 
 __all__ = ["Classifier", "classifier_of"]

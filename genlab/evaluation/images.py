@@ -8,16 +8,16 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.classifier import classifier_of
+from genlab.evaluation.distances import frechet_distance, precision_and_recall
 from genlab.evaluation.estimate import Estimate, estimate_mean
-from genlab.evaluation.figures.super_resolution import enlarged
-from genlab.evaluation.frechet import frechet_distance, precision_and_recall
-from genlab.evaluation.inference import draw_samples, inference
 
-__all__ = ["Reduction", "restoration", "sample_quality"]
+__all__ = ["Reduction", "enlarged", "restoration", "sample_quality"]
 
 Reduction = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n _"]]
 """From images to the small ones that a model is given, flattened."""
@@ -109,6 +109,16 @@ def restoration(
         "test/psnr/reference": estimate_mean(_psnr(enlarged(given, model.event_shape), rows.x)),
         "test/consistency": estimate_mean(difference),
     }
+
+
+def enlarged(
+    context: Float[Tensor, "n _"], event_shape: tuple[int, ...]
+) -> Float[Tensor, "n c h w"]:
+    """Flattened small images at full size, each pixel a square of copies."""
+    channels, height, width = event_shape
+    factor = round((channels * height * width / context.shape[1]) ** 0.5)
+    small = context.view(len(context), channels, height // factor, width // factor)
+    return interpolate(small, size=(height, width), mode="nearest")
 
 
 def _psnr(x: Float[Tensor, "n c h w"], truth: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.densities.density import Density
+from genlab.densities.inference import BATCH_SIZE, batches, device_of, inference, spawn
 from genlab.evaluation.estimate import Estimate
-from genlab.evaluation.inference import BATCH_SIZE, batches, device_of, inference, spawn
 from genlab.targets.target import Target
 
 __all__ = ["Weighted", "effective_sample_size", "log_partition", "resampled", "weighted_samples"]

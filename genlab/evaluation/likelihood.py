@@ -1,4 +1,4 @@
-"""How well a model predicts held-out samples, and how far it is from the optimum."""
+"""How well a model predicts held-out samples, and their classes, and how far off it is."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import math
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
+from genlab.densities.inference import BATCH_SIZE, batches, device_of, inference, log_probs, spawn
 from genlab.evaluation.estimate import Estimate, estimate_mean
-from genlab.evaluation.inference import BATCH_SIZE, batches, device_of, inference, log_probs, spawn
 from genlab.targets.target import Target
 
-__all__ = ["bits_per_dim", "kl", "negative_log_likelihood"]
+__all__ = ["bayes_accuracy", "bits_per_dim", "kl", "negative_log_likelihood"]
+
+DENSITIES = 10_000
+"""Log-densities that the accuracy may cost: one for each class of each sample."""
 
 
 def negative_log_likelihood(
@@ -87,3 +92,37 @@ def bits_per_dim(nll: Estimate, event_shape: Sequence[int], levels: int) -> Esti
     """
     nats = math.prod(event_shape) * math.log(2)
     return Estimate(nll.value / nats + math.log2(levels), nll.se / nats)
+
+
+def bayes_accuracy(
+    model: Density,
+    test: Batch,
+    training_labels: Int[Tensor, " m"],
+    *,
+    generator: torch.Generator,
+    batch_size: int,
+) -> Estimate:
+    """Share of held-out samples whose class is ``argmax_c log p(x | c) + log p(c)``.
+
+    ``p(c)`` are the frequencies in the training set. Of models whose log-densities are slow fewer
+    samples are judged; the standard error tells.
+
+    Args:
+        model: A density conditioned on labels.
+        test: Held-out samples with their labels.
+        training_labels: Those of the training set.
+        generator: Repeats the draws of a likelihood that is an estimate.
+        batch_size: Samples at once.
+    """
+    classes = model.context_encoder.labels
+    n = max(100, min(DENSITIES, model.test_samples // 10) // classes)
+    rows = test.rows(slice(n))
+    assert rows.context is not None
+    log_prior = torch.bincount(training_labels, minlength=classes).double().log()
+    joint = []
+    for label in range(classes):
+        with inference(model, generator):
+            log_p = log_probs(model, rows.x, torch.tensor([label]), batch_size=batch_size)
+        joint.append(log_p + log_prior[label])
+    right = torch.stack(joint).argmax(0) == rows.context.cpu()
+    return estimate_mean(right.double())

@@ -10,18 +10,14 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
-from genlab.evaluation.bayes import bayes_accuracy
-from genlab.evaluation.discrepancy import mmd
+from genlab.densities.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
+from genlab.evaluation.distances import mmd, wasserstein2
 from genlab.evaluation.estimate import Estimate
 from genlab.evaluation.images import Reduction, restoration, sample_quality
 from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
-from genlab.evaluation.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
-from genlab.evaluation.inversion import bijection_of, inverse_error
-from genlab.evaluation.likelihood import bits_per_dim, kl, negative_log_likelihood
-from genlab.evaluation.solver_error import solver_error
-from genlab.evaluation.speed import samples_per_second
-from genlab.evaluation.trajectories import straightness
-from genlab.evaluation.wasserstein import wasserstein2
+from genlab.evaluation.likelihood import bayes_accuracy, bits_per_dim, kl, negative_log_likelihood
+from genlab.evaluation.ode import solver_error, straightness
+from genlab.evaluation.sampling import bijection_of, inverse_error, samples_per_second
 from genlab.models.continuous import ContinuousFlow
 from genlab.models.vae import VAE
 from genlab.targets.target import Target

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.batch import Batch, Chunk
-from genlab.evaluation.inference import inference
+from genlab.densities.inference import inference
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
 from genlab.nn.precision import full_precision

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from matplotlib.figure import Figure
 
 from genlab.evaluation.figures import figure_to_image
+from genlab.runs.manifest import LATE, SILENT
 
 __all__ = ["log_figures", "log_results"]
 
-# Keys that say how a run is kept, not what it is: columns that would only hide the others.
-SILENT = re.compile(r"(logger|callbacks|outputs|command)\b|.*\b_(target|partial)_$")
 # Tags that have been curves all along: a last point of another meaning would spoil them.
 CURVES = ("train/", "val/", "time/steps_per_second")
 
@@ -45,7 +43,12 @@ def log_results(
         for key, value in metrics.items()
         if value is not None and not key.startswith(CURVES)
     }
-    settings = {key: value for key, value in hyperparameters.items() if not SILENT.match(key)}
+    # Columns that would only hide the others.
+    settings = {
+        key: value
+        for key, value in hyperparameters.items()
+        if not (SILENT.fullmatch(key) or LATE.fullmatch(key))
+    }
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(settings, final, step=step)

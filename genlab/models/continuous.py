@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from genlab.bijections.compose import Compose
+from genlab.bijections.bijection import Compose
 from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
 from genlab.bijections.solvers import Solver
 from genlab.models.flow import Flow

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
-from genlab.bijections.actnorm import ActNorm
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.compose import Compose
-from genlab.bijections.coupling import Coupling
-from genlab.bijections.flatten import Flatten
-from genlab.bijections.inverse import Inverse
-from genlab.bijections.lu_conv import LUConv
-from genlab.bijections.lu_linear import LULinear
-from genlab.bijections.permutation import Permutation
+from genlab.bijections.bijection import Bijection, Compose, Inverse
+from genlab.bijections.coupling import ChannelSplit, CheckerboardSplit, Coupling, HalfSplit
+from genlab.bijections.elementwise_affine import ActNorm
+from genlab.bijections.lu_linear import LUConv, LULinear
+from genlab.bijections.reshaping import Flatten, Permutation
 from genlab.bijections.scalar_map import ScalarMap
-from genlab.bijections.split import ChannelSplit, CheckerboardSplit, HalfSplit
-from genlab.nn.conv_net import ConvNet
+from genlab.nn.conv import ConvNet
 from genlab.nn.mlp import MLP, Activation
 
 __all__ = [

@@ -8,12 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.bijections.compose import Compose
-from genlab.bijections.quantile import Logit, Probit, Quantile
-from genlab.bijections.unit_box import Box, UnitBox
+from genlab.bijections.bijection import Compose
+from genlab.bijections.domains import Box, Logit, Probit, Quantile, UnitBox
+from genlab.densities.base import StandardLogistic, StandardNormal
 from genlab.densities.density import Density
-from genlab.densities.logistic import StandardLogistic
-from genlab.densities.normal import StandardNormal
 
 __all__ = ["BASES", "Base", "Flow"]
 

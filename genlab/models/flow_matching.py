@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from genlab.bijections.ode import Divergence
 from genlab.bijections.solvers import Solver
 from genlab.bounds import NonNegative, NonNegativeInt, PositiveInt
+from genlab.densities.base import StandardNormal, Uniform
 from genlab.densities.density import Density
-from genlab.densities.normal import StandardNormal
-from genlab.densities.uniform import Uniform
 from genlab.models.continuous import ContinuousFlow
-from genlab.models.guidance import GuidedVelocity
-from genlab.models.predicted_velocity import PredictedVelocity
+from genlab.models.velocities import GuidedVelocity, PredictedVelocity
 from genlab.nn.velocity import Velocity, VelocityFactory
 from genlab.paths.path import Path, Prediction
 

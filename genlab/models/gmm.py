@@ -11,12 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.batch import Batch, weighted_mean
-from genlab.bijections.standardise import Standardise
+from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
 from genlab.densities.density import Density
-from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters
+from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters, Start, starts
 from genlab.densities.mixtures import Covariance, wide
-from genlab.densities.seeding import Start, starts
 
 __all__ = ["GMM", "Fit"]
 

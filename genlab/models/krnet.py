@@ -6,17 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
 
-from genlab.bijections.actnorm import ActNorm
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.bounded_affine import BoundedAffine
+from genlab.bijections.bijection import Bijection, Compose
 from genlab.bijections.cdf_layer import CDFLayer
-from genlab.bijections.compose import Compose
-from genlab.bijections.coupling import Coupling
-from genlab.bijections.freeze import Freeze
+from genlab.bijections.coupling import Coupling, HalfSplit, ScaledCouplings, WholeSplit
+from genlab.bijections.domains import Box
+from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.lu_linear import LULinear
-from genlab.bijections.scaled_couplings import ScaledCouplings
-from genlab.bijections.split import HalfSplit, WholeSplit
-from genlab.bijections.unit_box import Box
+from genlab.bijections.reshaping import Freeze
+from genlab.bijections.scalar_map import BoundedAffine
 from genlab.bounds import Bound, NonNegativeInt, PositiveInt
 from genlab.models.couplings import of_vectors
 from genlab.models.flow import BASES, Base, Flow

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from genlab.bijections.alternating import AlternatingCouplings
-from genlab.bijections.scaling import Scaling
-from genlab.bijections.shift import Shift
+from genlab.bijections.coupling import AlternatingCouplings
+from genlab.bijections.elementwise_affine import Scaling
+from genlab.bijections.scalar_map import Shift
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.models.couplings import alternating_halves, of_vectors
 from genlab.models.flow import Flow

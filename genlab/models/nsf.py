@@ -9,13 +9,12 @@ from typing import ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.bijections.alternating import AlternatingCouplings
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.compose import Compose
-from genlab.bijections.multi_scale import ImageShape, multi_scale
-from genlab.bijections.rational_quadratic import RationalQuadratic
+from genlab.bijections.bijection import Bijection, Compose
+from genlab.bijections.coupling import AlternatingCouplings
+from genlab.bijections.reshaping import ImageShape, multi_scale
+from genlab.bijections.spline import RationalQuadratic
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
-from genlab.densities.cylinder import Cylinder
+from genlab.densities.base import Cylinder
 from genlab.errors import UserError
 from genlab.models.couplings import (
     Mixing,

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.nn.soft_clamp import soft_clamp
+from genlab.nn.smooth import soft_clamp
 
 __all__ = ["Covariance", "Posterior", "n_parameters"]
 

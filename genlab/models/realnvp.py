@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from genlab.bijections.affine import Affine
-from genlab.bijections.alternating import AlternatingCouplings
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.compose import Compose
-from genlab.bijections.multi_scale import ImageShape, multi_scale
+from genlab.bijections.bijection import Bijection, Compose
+from genlab.bijections.coupling import AlternatingCouplings
+from genlab.bijections.reshaping import ImageShape, multi_scale
+from genlab.bijections.scalar_map import Affine
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.models.couplings import (
     Mixing,

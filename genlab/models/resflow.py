@@ -8,17 +8,20 @@ from typing import Annotated, Any, Literal
 
 import torch
 
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.compose import Compose
+from genlab.bijections.bijection import Bijection, Compose
 from genlab.bijections.fixed_point import Solver
 from genlab.bijections.log_det import Gradient, LogDet
-from genlab.bijections.multi_scale import ImageShape, multi_scale
+from genlab.bijections.reshaping import ImageShape, multi_scale
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bounds import Bound, NonNegativeInt, Positive, PositiveInt
 from genlab.models.couplings import of_vectors
 from genlab.models.flow import Flow
-from genlab.nn.lipschitz_activation import LipschitzActivation
-from genlab.nn.lipschitz_network import LipschitzConvNet, LipschitzMLP, LipschitzNetwork
+from genlab.nn.lipschitz_network import (
+    LipschitzActivation,
+    LipschitzConvNet,
+    LipschitzMLP,
+    LipschitzNetwork,
+)
 
 __all__ = ["ResFlow"]
 

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from genlab.bijections.autoregressive import Autoregressive
-from genlab.bijections.circular import CircularSpline
-from genlab.bijections.coupling import Coupling
-from genlab.bijections.elementwise import Elementwise
-from genlab.bijections.half_free import HalfFreeCoupling
-from genlab.bijections.mixed import Mixed
-from genlab.bijections.rational_quadratic import RationalQuadratic
-from genlab.bijections.scalar_map import ScalarMap
-from genlab.bijections.split import HalfSplit
+from genlab.bijections.autoregressive import Autoregressive, Elementwise
+from genlab.bijections.coupling import Coupling, HalfFreeCoupling, HalfSplit
+from genlab.bijections.scalar_map import Mixed, ScalarMap
+from genlab.bijections.spline import CircularSpline, RationalQuadratic
 from genlab.nn.angles import AngleFeatures, Periodic
 from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation

@@ -16,8 +16,7 @@ from genlab.densities.observation import Bernoulli, Observation
 from genlab.models.importance import row_shifts, shifted_normals, uniform_points
 from genlab.models.posterior import Covariance, Posterior, n_parameters
 from genlab.nn.conv import ConvDecoder, ConvEncoder
-from genlab.nn.dense import DenseDecoder, DenseEncoder
-from genlab.nn.mlp import Activation
+from genlab.nn.mlp import Activation, DenseDecoder, DenseEncoder
 from genlab.nn.precision import full_precision, output_of
 
 __all__ = ["VAE", "BoundTerms"]

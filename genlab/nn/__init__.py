@@ -4,18 +4,20 @@ from genlab.nn.angles import AngleFeatures, Periodic, wrap
 from genlab.nn.concat_squash import ConcatSquashMLP
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
-from genlab.nn.conv_net import ConvNet
+from genlab.nn.conv import ConvNet
 from genlab.nn.linearisation import Linearisation
-from genlab.nn.lipschitz import LipschitzLayer, LipschitzLinear
-from genlab.nn.lipschitz_activation import LipschitzActivation
-from genlab.nn.lipschitz_conv import LipschitzConv2d
-from genlab.nn.lipschitz_network import LipschitzConvNet, LipschitzMLP, LipschitzNetwork
+from genlab.nn.lipschitz import LipschitzConv2d, LipschitzLayer, LipschitzLinear
+from genlab.nn.lipschitz_network import (
+    LipschitzActivation,
+    LipschitzConvNet,
+    LipschitzMLP,
+    LipschitzNetwork,
+)
 from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation
 from genlab.nn.precision import full_precision, output_of, unrounded
 from genlab.nn.residual_mlp import ResidualMLP
-from genlab.nn.smooth import SmoothActivation
-from genlab.nn.soft_clamp import soft_clamp
+from genlab.nn.smooth import SmoothActivation, soft_clamp
 from genlab.nn.unet import UNet
 from genlab.nn.velocity import Velocity, VelocityFactory
 

@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.nn.smooth import SMOOTH, SmoothActivation, value_and_slope
-from genlab.nn.time_embedding import TimeEmbedding
-from genlab.nn.velocity import Velocity
+from genlab.nn.velocity import TimeEmbedding, Velocity
 
 __all__ = ["ConcatSquashMLP"]
 

@@ -1,4 +1,4 @@
-"""Smooth nonlinearities with their slopes: what a divergence of a network is made of."""
+"""Smooth nonlinearities with their slopes, and a smooth bound."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["SMOOTH", "SmoothActivation", "three_derivatives", "value_and_slope"]
+__all__ = ["SMOOTH", "SmoothActivation", "soft_clamp", "three_derivatives", "value_and_slope"]
+
+
+def soft_clamp(x: Float[Tensor, "*shape"], bound: float) -> Float[Tensor, "*shape"]:
+    """``b tanh(x / b)``: the identity near 0, within ``[-b, b]`` everywhere."""
+    return torch.tanh(x / bound) * bound
+
 
 SmoothActivation = Literal["silu", "tanh", "softplus", "gelu"]
 

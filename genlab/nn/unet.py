@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.nn.time_embedding import TimeEmbedding
-from genlab.nn.velocity import Velocity
+from genlab.nn.velocity import TimeEmbedding, Velocity
 
 __all__ = ["UNet"]
 

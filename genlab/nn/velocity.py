@@ -1,7 +1,8 @@
-"""The right-hand side of an ODE: a velocity, and what its Jacobian does."""
+"""Velocity fields, with their derivatives, and the features of time that they see."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +11,36 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import jvp, vmap
 
-__all__ = ["Velocity", "VelocityFactory", "basis", "trace"]
+from genlab.nn.constants import Constants
+
+__all__ = ["TimeEmbedding", "Velocity", "VelocityFactory", "basis", "trace"]
+
+
+class TimeEmbedding(Constants):
+    """``t -> (cos(pi k t), sin(pi k t))``, ``k = 1, ..., frequencies``, for t in [0, 1].
+
+    Args:
+        frequencies: Number of frequencies.
+
+    Attributes:
+        dim: Number of features, ``2 frequencies``.
+    """
+
+    frequencies: Float[Tensor, " k"]
+
+    def __init__(self, frequencies: int) -> None:
+        super().__init__()
+        self.dim = 2 * frequencies
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        return {"frequencies": math.pi * torch.arange(1, self.dim // 2 + 1)}
+
+    def forward(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n e"]:
+        """Features of one time or of many; a single time gives a vector."""
+        angle = t[..., None] * self.frequencies
+        return torch.cat((angle.cos(), angle.sin()), dim=-1)
+
 
 # Directions that the derivative of an arbitrary network is taken along at once.
 CHUNK = 64

@@ -6,7 +6,6 @@ from genlab.objectives.flow_matching import flow_matching_loss
 from genlab.objectives.maximum_likelihood import negative_log_likelihood
 from genlab.objectives.mixture_fit import MixtureFit
 from genlab.objectives.regularised_likelihood import regularised_likelihood
-from genlab.objectives.residual import domain_mean
 from genlab.objectives.reverse_kl import anneal, log_weights, reverse_kl
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "OptimalTransport",
     "Sinkhorn",
     "anneal",
-    "domain_mean",
     "flow_matching_loss",
     "kl_by_dimension",
     "log_weights",

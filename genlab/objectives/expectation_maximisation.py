@@ -16,9 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from genlab.densities.low_rank import LowRankMixtures
 from genlab.densities.mixture_parameters import AnyMixtures
-from genlab.densities.mixtures import Covariance, Mixtures, inverse, wide
+from genlab.densities.mixtures import Covariance, LowRankMixtures, Mixtures, inverse, wide
 from genlab.objectives.factor_analysis import FactorSums, factor_maximisation
 
 __all__ = ["Expectation", "Statistics", "collapsed", "maximisation", "sweep"]

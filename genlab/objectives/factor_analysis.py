@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.densities.low_rank import LowRankMixtures, distances, posterior
-from genlab.densities.mixtures import wide
+from genlab.densities.mixtures import LowRankMixtures, distances, posterior, wide
 
 __all__ = ["FactorSums", "factor_maximisation"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genlab.batch import Batch, weighted_mean
 from genlab.models.flow_matching import FlowMatching
-from genlab.models.guidance import marked
+from genlab.models.velocities import marked
 from genlab.nn.precision import full_precision, output_of
 from genlab.objectives.couplings import Coupling
 from genlab.paths.times import Times

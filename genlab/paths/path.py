@@ -1,14 +1,28 @@
-"""The contract of a probability path, and conversions between what a network may predict."""
+"""Probability paths, and conversions between what a network may predict."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Coefficients", "Path", "PathSample", "Prediction"]
+from genlab.bounds import Fraction, Positive
+
+__all__ = [
+    "Coefficients",
+    "CosinePath",
+    "LinearPath",
+    "Path",
+    "PathSample",
+    "Prediction",
+    "VariancePreservingPath",
+]
+
 
 Prediction = Literal["velocity", "x1", "noise"]
 
@@ -125,3 +139,65 @@ class Path(ABC):
 def _over(coefficient: Float[Tensor, "*n"], x: Float[Tensor, "n *event"]) -> Tensor:
     """A number for each sample, or one for all, against all entries of a sample."""
     return coefficient if not coefficient.ndim else coefficient.view(-1, *[1] * (x.ndim - 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearPath(Path):
+    """``x_t = t x_1 + (1 - t + sigma_0 t) x_0``: each point at constant speed.
+
+    The speed is ``x_1 - (1 - sigma_0) x_0`` (Lipman et al. 2023, equation 23, with ``sigma_0`` for
+    their ``sigma_min``); ``sigma_0 = 0`` is the rectified flow of Liu et al. (2023).
+
+    Attributes:
+        sigma_0: Width of the blur that is left round each data point at t = 1, relative to the
+            source.
+    """
+
+    sigma_0: Fraction
+
+    def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
+        speed = 1 - self.sigma_0
+        return Coefficients(t, 1 - speed * t, torch.ones_like(t), torch.full_like(t, -speed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosinePath(Path):
+    """``x_t = sin(pi t / 2) x_1 + cos(pi t / 2) x_0``, which preserves a common variance.
+
+    The trigonometric interpolant of Albergo and Vanden-Eijnden, "Building normalizing flows with
+    stochastic interpolants" (2023).
+    """
+
+    def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
+        quarter = math.pi / 2
+        sin, cos = (quarter * t).sin(), (quarter * t).cos()
+        return Coefficients(sin, cos, quarter * cos, -quarter * sin)
+
+
+# At s = 0 the noise vanishes like the root of s, and its speed has no bound.
+SMALLEST = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariancePreservingPath(Path):
+    """``x_t = alpha x_1 + sqrt(1 - alpha^2) x_0`` with ``alpha = exp(-T(1 - t) / 2)``.
+
+    ``T(s) = s beta_min + s^2 (beta_max - beta_min) / 2`` (Lipman et al. 2023, equations 18 and 19;
+    Song et al. 2021). At t = 0 a trace of the data is left, ``alpha = exp(-T(1) / 2)``. Times are
+    kept 1e-5 away from 1, where the speed is infinite.
+
+    Attributes:
+        beta_min: Rate of the diffusion at the data.
+        beta_max: Rate of the diffusion at the noise.
+    """
+
+    beta_min: Positive
+    beta_max: Positive
+
+    def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
+        s = (1 - t).clamp_min(SMALLEST)
+        slope = self.beta_max - self.beta_min
+        beta, integral = self.beta_min + slope * s, self.beta_min * s + 0.5 * slope * s.square()
+        alpha, sigma = (-0.5 * integral).exp(), torch.expm1(-integral).neg().sqrt()
+        d_alpha = 0.5 * beta * alpha
+        return Coefficients(alpha, sigma, d_alpha, -alpha * d_alpha / sigma)

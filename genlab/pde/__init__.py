@@ -1,15 +1,13 @@
 """Domains, problems with their exact solutions, derivatives of u."""
 
 from genlab.pde.boundary import Boundary, Circle, Faces, Polygon
-from genlab.pde.corner import Corner
 from genlab.pde.custom import CustomProblem
+from genlab.pde.derivatives import Jet, differentiate, propagate
 from genlab.pde.domain import Box, Disk, Domain, IndicatorDomain, LShape
+from genlab.pde.elliptic import Corner, DiskPeak, Linear10, Nonlinear10, Peak, TwoPeaks
 from genlab.pde.evolutions import AllenCahn, Burgers, Diffusion
 from genlab.pde.grid import Grid, grid_divergence
-from genlab.pde.jet import Jet, differentiate
-from genlab.pde.peaks import DiskPeak, Linear10, Nonlinear10, Peak, TwoPeaks
 from genlab.pde.problem import Problem, Reference
-from genlab.pde.propagation import propagate
 
 __all__ = [
     "AllenCahn",

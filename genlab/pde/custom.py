@@ -14,8 +14,8 @@ from torch import Tensor
 from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.boundary import Boundary, Faces
+from genlab.pde.derivatives import Jet
 from genlab.pde.domain import Box, Domain, IndicatorDomain
-from genlab.pde.jet import Jet
 from genlab.pde.problem import Problem
 from genlab.userfile import UserFile
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from genlab.bounds import PositiveInt
 from genlab.pde.boundary import Faces
+from genlab.pde.derivatives import Jet
 from genlab.pde.domain import Box
-from genlab.pde.jet import Jet
 from genlab.pde.problem import Problem
 
 __all__ = ["AllenCahn", "Burgers", "Diffusion"]

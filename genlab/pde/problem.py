@@ -11,9 +11,9 @@ from torch import Tensor
 
 from genlab.bounds import PositiveInt
 from genlab.pde.boundary import Boundary, Faces
+from genlab.pde.derivatives import Jet
 from genlab.pde.domain import Domain
 from genlab.pde.grid import Grid
-from genlab.pde.jet import Jet
 
 __all__ = ["Problem", "Reference"]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genlab.evaluation.figures.style import DENSITY, MODEL, TRUTH, add_colourbar, panels
 from genlab.pde import Problem
-from genlab.pinn.stage import Stage
+from genlab.pinn.stages import Stage
 
 __all__ = [
     "animate_stages",

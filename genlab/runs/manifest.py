@@ -17,6 +17,8 @@ from genlab.runs.inputs import checksums
 __all__ = [
     "CHOICE",
     "FORMAT",
+    "LATE",
+    "SILENT",
     "config_hash",
     "flatten",
     "is_configured",
@@ -28,6 +30,10 @@ __all__ = [
 FORMAT = 1
 # In the flat configuration, what stands before the name of a group.
 CHOICE = "choices."
+# Keys that say where a run is kept and what shows it, not what it is.
+SILENT = re.compile(r"(outputs|command|logger)\b.*")
+# Keys that follow from what a choice or another key says.
+LATE = re.compile(r"callbacks\b.*|.*\b_(target|partial)_")
 
 # Where a run is stored and what it is shown with does not change what it computes.
 OUTSIDE_HASH = re.compile(r"(outputs|logger)(\..*)?")

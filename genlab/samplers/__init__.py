@@ -25,13 +25,9 @@ from genlab.samplers.fitting import (
     LikelihoodFit,
     RegularisedFit,
 )
-from genlab.samplers.lhs import LatinHypercube
-from genlab.samplers.r3 import R3
-from genlab.samplers.rad import RAD
-from genlab.samplers.rar_d import RARD
+from genlab.samplers.residual_based import R3, RAD, RARD
 from genlab.samplers.sampler import Indicator, Points, Sampler
-from genlab.samplers.sobol import Sobol
-from genlab.samplers.uniform import Uniform
+from genlab.samplers.uniform import LatinHypercube, Sobol, UniformSampler
 
 __all__ = [
     "AAS",
@@ -52,5 +48,5 @@ __all__ = [
     "RegularisedFit",
     "Sampler",
     "Sobol",
-    "Uniform",
+    "UniformSampler",
 ]

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bounds import NonNegative
-from genlab.samplers.resampling import RESAMPLING, Resampling
 from genlab.samplers.sampler import Indicator, Points
 from genlab.samplers.taught import TaughtSampler
+from genlab.samplers.weights import RESAMPLING, Resampling
 
 __all__ = ["Bootstrap"]
 

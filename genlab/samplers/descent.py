@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from genlab.batch import Batch
 from genlab.bounds import Positive, PositiveInt
 from genlab.densities.density import Density
+from genlab.densities.inference import private_randomness, spawn
 from genlab.errors import RunError
-from genlab.evaluation.inference import private_randomness, spawn
-from genlab.samplers.resampling import multinomial
+from genlab.samplers.weights import multinomial
 
 __all__ = ["Descent", "training"]
 

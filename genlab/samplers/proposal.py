@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference, log_probs
 from genlab.errors import RunError
-from genlab.evaluation.inference import draw_samples, inference, log_probs
 from genlab.pde.domain import Domain
 
 __all__ = ["Proposal"]

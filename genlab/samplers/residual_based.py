@@ -1,17 +1,17 @@
-"""What RAD and RAR-D share: a density of the residual, on dense uniform candidates."""
+"""Samplers that look at the residual and learn no model: RAD, RAR-D and R3."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import NonNegative, PositiveInt
-from genlab.samplers.sampler import Indicator, Sampler, evaluated
+from genlab.samplers.sampler import Indicator, Points, Sampler, evaluated
 
-__all__ = ["ResidualSampler", "residual_distribution"]
+__all__ = ["R3", "RAD", "RARD", "ResidualSampler", "residual_distribution"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -66,3 +66,82 @@ def residual_distribution(h: Float[Tensor, " n"], *, k: float, c: float) -> Floa
     # Relative to the largest, no power overflows.
     power = (h / h.max()).pow(k / 2)
     return (power / power.mean() + c) / (1 + c)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RAD(ResidualSampler):
+    """Draws all points anew at every refresh (Wu et al., 2023, algorithm 1).
+
+    Attributes:
+        weighted: Count each point by one over its density, and draw with replacement, so that this
+            is its density. The paper counts all the same, and draws none twice.
+
+    Raises:
+        ValueError: There are fewer candidates than points.
+    """
+
+    weighted: bool
+
+    def __post_init__(self) -> None:
+        if self.candidates < self.n_points:
+            raise ValueError(
+                f"candidates={self.candidates}: expected at least the {self.n_points} points"
+            )
+
+    def _refresh(self, points: Points, indicator: Indicator) -> Points:
+        x, density = self._choose(self.n_points, indicator, repeat=self.weighted)
+        log_q = density.log() + self.domain.log_uniform
+        return Points(x, log_q.to(x) if self.weighted else None)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RARD(ResidualSampler):
+    """Adds points to those before (Wu et al., 2023, algorithm 2, with ``k = 2`` and ``c = 0``).
+
+    Attributes:
+        added: Points that a refresh adds.
+
+    Raises:
+        ValueError: There are fewer candidates than points to add.
+    """
+
+    added: PositiveInt
+
+    def __post_init__(self) -> None:
+        if self.candidates < self.added:
+            raise ValueError(f"candidates={self.candidates}: expected at least added={self.added}")
+
+    @property
+    def grows(self) -> bool:
+        return True
+
+    def _refresh(self, points: Points, indicator: Indicator) -> Points:
+        x, _ = self._choose(self.added, indicator)
+        return Points(torch.cat((points.x, x.to(points.x))), None)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class R3(Sampler):
+    """Retains the points where ``|r|`` exceeds its mean, and draws the others anew, uniformly.
+
+    ``|r| = sqrt h``. What is retained piles up where the residual stays large, and is released
+    where it falls (Daw, Bu, Wang, Perdikaris, Karpatne, "Mitigating propagation failures in
+    physics-informed neural networks using retain-resample-release (R3) sampling", 2023,
+    algorithm 1).
+
+    Attributes:
+        retained: The share of points that stayed at the last refresh.
+    """
+
+    retained: float = field(init=False, default=0.0)
+
+    def _refresh(self, points: Points, indicator: Indicator) -> Points:
+        size = evaluated(indicator, points.x).sqrt()
+        kept = points.x[size > size.mean()]
+        fresh = self._uniform(len(points.x) - len(kept), "points").x
+        self.retained = len(kept) / len(points.x)
+        return Points(torch.cat((kept, fresh.to(kept))), None)
+
+    def metrics(self) -> dict[str, float]:
+        """``sampler/retained``: the share of points that stayed."""
+        return {"sampler/retained": self.retained}

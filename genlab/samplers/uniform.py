@@ -1,14 +1,48 @@
-"""Uniform points."""
+"""Samplers whose points are uniform on the domain, each for itself; they look at no residual."""
 
 from __future__ import annotations
 
-from genlab.samplers.even import EvenSampler
-from genlab.samplers.sampler import Points
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
 
-__all__ = ["Uniform"]
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.samplers.sampler import Indicator, Points, Sampler
+
+__all__ = ["EvenSampler", "LatinHypercube", "Sobol", "UniformSampler", "latin_hypercube"]
 
 
-class Uniform(EvenSampler):
+@dataclass(kw_only=True, eq=False, repr=False)
+class EvenSampler(Sampler):
+    """Points ``x ~ 1 / |Omega|``, spread once or at every refresh; subclasses implement `_spread`.
+
+    Attributes:
+        resample: Draw fresh points at every refresh.
+    """
+
+    resample: bool
+
+    @abstractmethod
+    def _spread(self) -> Points:
+        """As many points as asked for, of the present round."""
+
+    def _first(self) -> Points:
+        return self._spread()
+
+    def _refresh(self, points: Points, indicator: Indicator) -> Points:
+        return self._spread() if self.resample else points
+
+    def _redraw(self, points: Points) -> Points:
+        return self._spread() if self.resample else points
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        return x.new_full((len(x),), self.domain.log_uniform)
+
+
+class UniformSampler(EvenSampler):
     """Independent points ``x ~ 1 / |Omega|``, drawn once or at every refresh."""
 
     def _first(self) -> Points:
@@ -17,3 +51,59 @@ class Uniform(EvenSampler):
 
     def _spread(self) -> Points:
         return self._uniform(self.n_points, "points")
+
+
+class LatinHypercube(EvenSampler):
+    """Points whose every coordinate has one value in each of n slices (McKay et al., 1979).
+
+    Each is uniform on the domain. In a domain that is no box they are those of a larger hypercube
+    that lie in it.
+    """
+
+    def _spread(self) -> Points:
+        generator = self._generator("points")
+        low, high = torch.tensor(self.domain.box, dtype=torch.float64).unbind(1)
+        share = 1.0 if self.domain.is_box else self.domain.volume / (high - low).prod().item()
+        size = self.n_points
+        x = low.new_empty(0, self.domain.dim)
+        while len(x) < self.n_points:
+            size = math.ceil(size / share)
+            x = low + (high - low) * latin_hypercube(size, self.domain.dim, generator=generator)
+            x = x[self.domain.contains(x)]
+            # Where too few lie in the domain, the next hypercube has more points to choose from.
+            share = min(share, 0.95)
+        x = x[: self.n_points].to(torch.get_default_dtype())
+        return Points(x, self.log_prob(x))
+
+
+def latin_hypercube(n: int, dim: int, *, generator: torch.Generator) -> Float[Tensor, "n d"]:
+    """n points of the unit cube, one in each slice of each coordinate, in random order.
+
+    Args:
+        n: Number of points.
+        dim: Number of coordinates.
+        generator: Source of randomness.
+    """
+    slices = torch.stack([torch.randperm(n, generator=generator) for _ in range(dim)], dim=1)
+    return (slices + torch.rand(n, dim, dtype=torch.float64, generator=generator)) / n
+
+
+class Sobol(EvenSampler):
+    """The first points of Sobol's sequence that lie in the domain, scrambled afresh each time.
+
+    Scrambled, each point is uniform on the domain, and together they leave smaller gaps than
+    independent ones (Owen, "Scrambling Sobol' and Niederreiter-Xing points", 1998).
+    """
+
+    def _spread(self) -> Points:
+        seed = torch.randint(2**31, (), generator=self._generator("points")).item()
+        sequence = torch.quasirandom.SobolEngine(self.domain.dim, scramble=True, seed=int(seed))
+        low, high = torch.tensor(self.domain.box, dtype=torch.float64).unbind(1)
+        found = [low.new_empty(0, self.domain.dim)]
+        missing = self.n_points
+        while missing > 0:
+            x = low + (high - low) * sequence.draw(missing, dtype=torch.float64)
+            found.append(x[self.domain.contains(x)])
+            missing -= len(found[-1])
+        x = torch.cat(found).to(torch.get_default_dtype())
+        return Points(x, self.log_prob(x))

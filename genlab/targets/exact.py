@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.targets.quadrature import Box, plane_entropy
+from genlab.targets.quadrature import Box, centred_square, plane_entropy
 from genlab.targets.target import Target
 
-__all__ = ["ExactTarget", "PlaneTarget"]
+__all__ = ["BlurredTarget", "ExactTarget", "PlaneTarget"]
+
 
 # Numbers that an intermediate result may hold: 1 MB in float32, which stays in a processor's cache.
 WORKING_SET = 2**18
@@ -81,3 +82,18 @@ class PlaneTarget(ExactTarget):
         if evaluations > MAX_EVALUATIONS:
             return None
         return plane_entropy(self.log_prob, self.box, spacing)
+
+
+class BlurredTarget(PlaneTarget):
+    """Points within ``[-extent, extent]^2``, plus Gaussian noise.
+
+    Args:
+        extent: Half the side of the square that holds the points.
+        scale: Standard deviation of the noise along each coordinate.
+    """
+
+    def __init__(self, *, extent: float, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+        self.bound = extent + 4 * scale
+        self.box = centred_square(extent + 6 * scale)

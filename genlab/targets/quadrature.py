@@ -1,4 +1,4 @@
-"""Quadrature: nodes on a line, and the entropy of a density in the plane."""
+"""Quadrature in the plane, and the log-density of round Gaussians that it sums."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Box", "centred_square", "gauss_legendre", "grid", "integrate_exp", "plane_entropy"]
+__all__ = [
+    "Box",
+    "centred_square",
+    "gauss_legendre",
+    "grid",
+    "integrate_exp",
+    "log_round_mixture",
+    "plane_entropy",
+]
+
 
 Box = tuple[tuple[float, float], tuple[float, float]]
 
@@ -70,3 +79,20 @@ def plane_entropy(
     """Differential entropy ``-int p log p`` in nats over a rectangle that holds all the mass."""
     points, weights = grid(box, spacing)
     return float(weights @ torch.special.entr(log_prob(points).exp()))
+
+
+def log_round_mixture(
+    x: Float[Tensor, "n d"],
+    centres: Float[Tensor, "k d"],
+    log_weights: Float[Tensor, " k"],
+    std: float,
+) -> Float[Tensor, " n"]:
+    """``log sum_k w_k N(x; c_k, std^2 I)``, in the type of ``x``.
+
+    The differences are taken coordinate by coordinate: expanding the square would lose the digits
+    that a small ``std`` needs.
+    """
+    centres, log_weights = centres.to(x), log_weights.to(x)
+    distance = sum((x[:, i, None] - centres[:, i]).square() for i in range(x.shape[1]))
+    log_terms = log_weights - distance / (2 * std**2)
+    return torch.logsumexp(log_terms, 1) - x.shape[1] * math.log(math.sqrt(2 * math.pi) * std)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import Positive
-from genlab.targets.blurred import BlurredTarget
+from genlab.targets.exact import BlurredTarget
 
 __all__ = ["Circles", "FourCircles", "RingMixture", "Rings"]
 

@@ -12,6 +12,7 @@ from genlab.cli.main import main
 from genlab.config import config_dir
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
+from genlab.runs.metrics import METRICS
 from genlab.runs.status import write_status
 
 Capture = pytest.CaptureFixture[str]
@@ -52,6 +53,13 @@ def test_one_group_in_singular_or_plural(word: str, capsys: Capture) -> None:
     assert lines[0] == "model="
     assert any(line.split()[0] == "realnvp" for line in lines)
     assert "optimizer=" not in lines
+
+
+def test_metrics_with_units_and_the_better_side(capsys: Capture) -> None:
+    assert main(["list", "metrics"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:5] == ["test/kl", "nats", "lower", "is", "better"]
+    assert len(lines) == len(METRICS)
 
 
 def test_all_groups(capsys: Capture) -> None:

@@ -8,7 +8,7 @@ from mixtures import COVARIANCES, mixtures_of, random_covariances
 from scipy.stats import multivariate_normal
 
 from genlab.densities import Covariance, MixtureParameters, Mixtures
-from genlab.densities.seeding import kmeans_plus_plus, random_rows, starts
+from genlab.densities.mixture_parameters import kmeans_plus_plus, random_rows, starts
 from genlab.errors import UserError
 
 

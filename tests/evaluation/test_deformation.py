@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from genlab.bijections import Bijection, Compose
-from genlab.evaluation.figures.deformation import stages
+from genlab.evaluation.figures.deformation import carried
 
 
 class Shift(Bijection):
@@ -34,7 +34,7 @@ def test_nested_compositions_are_opened_in_order():
 def test_stages_go_from_latent_to_data(count, most, steps):
     bijection = Compose([Shift(10.0**k) for k in range(count)])
     z = torch.randn(5, 2, dtype=torch.float64)
-    result = stages(bijection, z, most=most)
+    result = carried(bijection, z, most=most)
     assert [stage.step for stage in result] == steps
     assert result[0].points is z
     torch.testing.assert_close(result[-1].points, bijection.generate(z))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genlab.evaluation import mmd
-from genlab.evaluation.discrepancy import median_distance
+from genlab.evaluation.distances import median_distance
 
 
 def brute_force(x, y, h):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from genlab.evaluation.figures.image_samples import arc, nearest
-from genlab.evaluation.figures.mosaic import FRAME, mosaic
-from genlab.evaluation.figures.super_resolution import enlarged
+from genlab.evaluation.figures.images import FRAME, arc, mosaic, nearest
+from genlab.evaluation.images import enlarged
 
 
 def test_a_mosaic_has_its_images_row_by_row() -> None:

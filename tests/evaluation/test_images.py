@@ -13,10 +13,10 @@ from torch import nn
 from genlab.batch import Batch
 from genlab.densities import Density
 from genlab.evaluation import classifier as classifiers
-from genlab.evaluation.bayes import bayes_accuracy
 from genlab.evaluation.classifier import classifier_of
-from genlab.evaluation.frechet import frechet_distance, precision_and_recall
+from genlab.evaluation.distances import frechet_distance, precision_and_recall
 from genlab.evaluation.images import restoration
+from genlab.evaluation.likelihood import bayes_accuracy
 
 
 def whitened(n: int, d: int) -> torch.Tensor:

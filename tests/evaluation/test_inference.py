@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genlab.evaluation.inference import batches, draw_samples, inference, log_probs, spawn
+from genlab.densities.inference import batches, draw_samples, inference, log_probs, spawn
 
 
 def test_the_mode_of_every_submodule_is_restored(affine_flow):

@@ -7,7 +7,7 @@ import torch
 
 from genlab.densities import StandardNormal
 from genlab.evaluation import inverse_error
-from genlab.evaluation.inversion import bijection_of
+from genlab.evaluation.sampling import bijection_of
 
 
 def test_an_exact_inverse(affine_flow, generator, global_state):

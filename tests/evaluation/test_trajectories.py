@@ -9,11 +9,11 @@ import torch
 from properties import cnf
 
 from genlab.bijections import FixedStepSolver, Standardise
+from genlab.densities.inference import inference
 from genlab.evaluation import straightness
 from genlab.evaluation.figures.paths import density_at, paths_figure
-from genlab.evaluation.figures.window import Window
-from genlab.evaluation.inference import inference
-from genlab.evaluation.trajectories import to_data, trajectories
+from genlab.evaluation.figures.style import Window
+from genlab.evaluation.ode import to_data, trajectories
 from genlab.nn import Velocity
 
 

@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from genlab.batch import Batch
 from genlab.bijections import Standardise
-from genlab.bijections.actnorm import ActNorm
+from genlab.bijections.elementwise_affine import ActNorm
 from genlab.densities import Covariance
 from genlab.models import GMM
 from genlab.objectives import MixtureFit

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genlab.nn.lipschitz import LipschitzLayer, LipschitzLinear
-from genlab.nn.lipschitz_conv import LipschitzConv2d
+from genlab.nn.lipschitz import LipschitzConv2d, LipschitzLayer, LipschitzLinear
 
 C = 0.9
 

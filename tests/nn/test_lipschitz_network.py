@@ -10,7 +10,7 @@ from properties import disturb
 from torch.func import jacrev, vmap
 
 from genlab.nn import LipschitzConvNet, LipschitzMLP, LipschitzNetwork
-from genlab.nn.lipschitz_activation import LIPSCHITZ_ACTIVATIONS
+from genlab.nn.lipschitz_network import LIPSCHITZ_ACTIVATIONS
 
 NETWORKS = {
     "one-hidden": lambda **o: LipschitzMLP(3, 4, hidden=[20], bound=0.98, **o),

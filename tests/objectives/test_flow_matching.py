@@ -12,7 +12,7 @@ from torch.func import functional_call, jacrev, vmap
 from genlab.batch import Batch
 from genlab.bijections import FixedStepSolver, Standardise
 from genlab.models import FlowMatching
-from genlab.models.guidance import marked
+from genlab.models.velocities import marked
 from genlab.nn import ConcatSquashMLP, Velocity
 from genlab.objectives import Independent, OptimalTransport, flow_matching_loss
 from genlab.paths import CosinePath, LinearPath, Path, Times

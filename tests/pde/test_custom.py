@@ -10,7 +10,7 @@ import torch
 
 from genlab.errors import UserError
 from genlab.pde import CustomProblem
-from genlab.pde.jet import differentiate
+from genlab.pde.derivatives import differentiate
 from genlab.pinn import Network
 
 HEAT = """

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from genlab.errors import UserError
-from genlab.objectives import domain_mean
 from genlab.pde import (
     Burgers,
     Corner,
@@ -22,6 +21,7 @@ from genlab.pde import (
     differentiate,
 )
 from genlab.pinn import Network, SquaredGradient, SquaredResidual, WeightedSum
+from genlab.pinn.learner import domain_mean
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
 

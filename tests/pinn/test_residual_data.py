@@ -12,7 +12,7 @@ from small import small_experiment
 from genlab.errors import UserError
 from genlab.pde import Diffusion
 from genlab.pinn import Network, ResidualData
-from genlab.targets.cell_density import CellDensity
+from genlab.targets.cells import CellDensity
 
 
 def data(resample: bool) -> ResidualData:

@@ -22,7 +22,7 @@ from genlab.cli.main import main
 from genlab.config import read_config
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.pinn.stage import read_stages
+from genlab.pinn.stages import read_stages
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.status import read_status
@@ -44,7 +44,7 @@ DAS = (
 def coarse() -> Iterator[None]:
     """Stages and solutions on grids of few points."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genlab.pinn.snapshot.SIZE", 25)
+        patch.setattr("genlab.pinn.stages.SIZE", 25)
         patch.setattr("genlab.assembly.solve.SIZE", 25)
         patch.setattr("genlab.pde.problem.SIDE", 32)
         yield
@@ -285,7 +285,10 @@ def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_mistakes(tmp_path: Path) -> None:
     for words, message in {
-        ("sampler=uniform", "model=krnet"): "model=krnet: nothing uses it; Uniform learns no model",
+        (
+            "sampler=uniform",
+            "model=krnet",
+        ): "model=krnet: nothing uses it; UniformSampler learns no model",
         ("sampler.refresh=0",): "sampler.refresh=0: expected an integer, at least 1",
         ("sampler=aas", "model=vae"): "sampler=aas: it needs an exact density",
         ("objective=elbo",): "objective=elbo: nothing uses it; sampler.fit says how",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genlab.errors import RunError
 from genlab.pde import Box, Disk, Domain, Grid, LShape
-from genlab.samplers import R3, RAD, RARD, LatinHypercube, Points, Sampler, Sobol, Uniform
+from genlab.samplers import R3, RAD, RARD, LatinHypercube, Points, Sampler, Sobol, UniformSampler
 
 DOMAINS: dict[str, Domain] = {
     "box": Box([(-1.0, 1.0), (0.0, 3.0)]),
@@ -20,8 +20,8 @@ DOMAINS: dict[str, Domain] = {
     "L": LShape(),
 }
 SAMPLERS: dict[str, Callable[..., Sampler]] = {
-    "fixed": partial(Uniform, resample=False),
-    "uniform": partial(Uniform, resample=True),
+    "fixed": partial(UniformSampler, resample=False),
+    "uniform": partial(UniformSampler, resample=True),
     "lhs": partial(LatinHypercube, resample=True),
     "sobol": partial(Sobol, resample=True),
     "rad": partial(RAD, candidates=2000, k=1.0, c=1.0, weighted=False),

@@ -9,8 +9,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from genlab.samplers.resampling import RESAMPLING
-from genlab.samplers.weights import importance_weights
+from genlab.samplers.weights import RESAMPLING, importance_weights
 
 WEIGHTS = torch.tensor([0.1, 0.0, 2.0, 0.7, 1.2, 0.0], dtype=torch.float64)
 

@@ -1,11 +1,9 @@
 """Figures of a model, drawn without a display; one layout for every family."""
 
-from genlab.evaluation.figures.comparison import comparison_figure
-from genlab.evaluation.figures.density import density_panel
-from genlab.evaluation.figures.gallery import draw
-from genlab.evaluation.figures.image import figure_to_image, save_figures
-from genlab.evaluation.figures.image_samples import image_panel
+from genlab.evaluation.figures.gallery import draw, figure_to_image, save_figures
+from genlab.evaluation.figures.images import image_panel
 from genlab.evaluation.figures.paths import animate_paths
+from genlab.evaluation.figures.plane import comparison_figure, density_panel
 
 __all__ = [
     "animate_paths",

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from genlab.evaluation.figures.style import MODEL, TRUTH, panels, scatter
-from genlab.evaluation.figures.window import Window, window_of
+from genlab.evaluation.figures.style import MODEL, TRUTH, Window, panels, scatter, window_of
 
 __all__ = ["corner_figure"]
 

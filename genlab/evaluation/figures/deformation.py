@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,25 +12,26 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
-from genlab.evaluation.figures.style import panels, position_colours, scatter
-from genlab.evaluation.figures.window import Window, window_of
+from genlab.densities.density import Density
+from genlab.densities.inference import log_probs
+from genlab.evaluation.figures.style import Window, panels, position_colours, scatter, window_of
 
-__all__ = ["Stage", "deformation_figure", "stages"]
+__all__ = ["Carried", "carried", "deformation_figure"]
 
 
-class Stage(NamedTuple):
+class Carried(NamedTuple):
     """The points after ``step`` layers, counted from the latent."""
 
     step: int
     points: Float[Tensor, "n 2"]
 
 
-def stages(
+def carried(
     bijection: Bijection,
     z: Float[Tensor, "n 2"],
     *,
     most: int = 8,
-) -> list[Stage]:
+) -> list[Carried]:
     """Images of latent points on their way to the data: at most ``most``, both ends included.
 
     Args:
@@ -41,33 +41,31 @@ def stages(
     """
     layers = bijection.steps()[::-1]
     keep = set(torch.linspace(0, len(layers), min(most, len(layers) + 1)).round().int().tolist())
-    result = [Stage(0, z)]
+    result = [Carried(0, z)]
     for step, layer in enumerate(layers, start=1):
         z = layer.generate(z)
         if step in keep:
-            result.append(Stage(step, z))
+            result.append(Carried(step, z))
     return result
 
 
 def deformation_figure(
-    samples: Sequence[Stage],
-    lines: Sequence[Stage],
-    weight: Float[Tensor, " m"],
-    *,
-    per_line: int,
-    window: Window,
+    bijection: Bijection, base: Density, z: Float[Tensor, "n 2"], *, window: Window
 ) -> Figure:
     """Samples of the base and a grid of lines on it, as the layers carry them to the data.
 
     Colours tell where in the latent a point came from. Lines fade where the base has no mass.
 
     Args:
-        samples: Samples of the base at each stage.
-        lines: Points of the grid's lines at the same stages, ``per_line`` consecutive ones a line.
-        weight: How visible the grid is at each of its points, in [0, 1].
-        per_line: Points on a line.
+        bijection: The flow's map.
+        base: The density of the latent.
+        z: Samples of it.
         window: What to show at the last stage; the others follow their points.
     """
+    points, per_line = _lines(window_of(z, square=True))
+    log_p = log_probs(base, points)
+    weight = (0.5 * (log_p - log_p.max())).exp()
+    samples, lines = carried(bijection, z), carried(bijection, points.to(z))
     windows = [window_of(points, square=True) for _, points in samples[:-1]] + [window]
     columns = len(samples) if len(samples) <= 4 else -(-len(samples) // 2)
     rows = -(-len(samples) // columns)
@@ -116,3 +114,16 @@ def _grid(
         ),
         autolim=False,
     )
+
+
+def _lines(
+    window: Window, *, count: int = 13, per_line: int = 250
+) -> tuple[Float[Tensor, "m 2"], int]:
+    """Horizontal and vertical lines over a window, point by point, and the points on each."""
+    across = torch.linspace(window.left, window.right, per_line, dtype=torch.float64)
+    up = torch.linspace(window.bottom, window.top, per_line, dtype=torch.float64)
+    x = torch.linspace(window.left, window.right, count, dtype=torch.float64)
+    y = torch.linspace(window.bottom, window.top, count, dtype=torch.float64)
+    horizontal = torch.cartesian_prod(y, across).flip(1)
+    vertical = torch.cartesian_prod(x, up)
+    return torch.cat([horizontal, vertical]), per_line

@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Shaped, UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
+from genlab.densities.inference import draw_samples, inference, spawn
 from genlab.evaluation.figures.autoencoder import autoencoder_figures
 from genlab.evaluation.figures.corner import corner_figure
-from genlab.evaluation.figures.deformation import deformation_figure, stages
-from genlab.evaluation.figures.density import density_figure
-from genlab.evaluation.figures.image_samples import (
+from genlab.evaluation.figures.deformation import deformation_figure
+from genlab.evaluation.figures.images import (
     image_samples,
     interpolation_figure,
     sample_grid,
+    super_resolution_figure,
 )
-from genlab.evaluation.figures.latent import latent_figure
 from genlab.evaluation.figures.paths import paths_figure
-from genlab.evaluation.figures.samples import sample_figure
-from genlab.evaluation.figures.super_resolution import super_resolution_figure
-from genlab.evaluation.figures.window import Window, window_of
+from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
+from genlab.evaluation.figures.style import Window, window_of
 from genlab.evaluation.importance import resampled
-from genlab.evaluation.inference import draw_samples, inference, log_probs, spawn
-from genlab.evaluation.inversion import bijection_of
+from genlab.evaluation.sampling import bijection_of
 from genlab.models.continuous import ContinuousFlow
 from genlab.models.vae import VAE
+from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
-__all__ = ["draw"]
+__all__ = ["draw", "figure_to_image", "save_figures"]
 
 
 def draw(
@@ -163,34 +164,24 @@ def _flow_figures(
         return {"latent": corner_figure(z, base_samples, labels=labels, symbol="z")}
     figures = {"latent": latent_figure(x, z, base_samples, base, window=window)}
     if context is None:
-        figures["deformation"] = _deformation(bijection, base, base_samples, window)
+        figures["deformation"] = deformation_figure(bijection, base, base_samples, window=window)
         if isinstance(model, ContinuousFlow):
             figures["paths"] = paths_figure(model, generator=generator)
     return figures
 
 
-def _deformation(
-    bijection: Bijection, base: Density, z: Float[Tensor, "n 2"], window: Window
-) -> Figure:
-    lines, per_line = _lines(window_of(z, square=True))
-    log_p = log_probs(base, lines)
-    return deformation_figure(
-        stages(bijection, z),
-        stages(bijection, lines.to(z)),
-        (0.5 * (log_p - log_p.max())).exp(),
-        per_line=per_line,
-        window=window,
-    )
+def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
+    """Render a figure at its own resolution: RGB rows from the top, for TensorBoard ("HWC")."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    return np.array(pixels)[..., :3]
 
 
-def _lines(
-    window: Window, *, count: int = 13, per_line: int = 250
-) -> tuple[Float[Tensor, "m 2"], int]:
-    """Horizontal and vertical lines over a window, point by point, and the points on each."""
-    across = torch.linspace(window.left, window.right, per_line, dtype=torch.float64)
-    up = torch.linspace(window.bottom, window.top, per_line, dtype=torch.float64)
-    x = torch.linspace(window.left, window.right, count, dtype=torch.float64)
-    y = torch.linspace(window.bottom, window.top, count, dtype=torch.float64)
-    horizontal = torch.cartesian_prod(y, across).flip(1)
-    vertical = torch.cartesian_prod(x, up)
-    return torch.cat([horizontal, vertical]), per_line
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write each figure as the PNG file of its name, and return the paths."""
+    paths = [folder / f"{name}.png" for name in figures]
+    for path, figure in zip(paths, figures.values(), strict=True):
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=150)
+    return paths

@@ -14,10 +14,16 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from genlab.evaluation.figures.style import DENSITY, panels, position_colours, scatter
-from genlab.evaluation.figures.window import Window, window_of
-from genlab.evaluation.inference import inference, spawn
-from genlab.evaluation.trajectories import to_data, trajectories
+from genlab.densities.inference import inference, spawn
+from genlab.evaluation.figures.style import (
+    DENSITY,
+    Window,
+    panels,
+    position_colours,
+    scatter,
+    window_of,
+)
+from genlab.evaluation.ode import to_data, trajectories
 from genlab.models.continuous import ContinuousFlow
 
 __all__ = ["animate_paths", "density_at", "paths_figure"]

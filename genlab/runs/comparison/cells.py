@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from genlab.runs.comparison.groups import Group
+from genlab.runs.metrics import SIGN, metric_of
 from genlab.runs.rounding import rounded
 
-__all__ = ["SIGN", "Cell", "cell", "direction", "mark_best"]
-
-SIGN = {"exact": "", "none": "", "lower_bound": "<= ", "estimate": "~ "}
-SIGNED = re.compile(r"test/(kl|nll|bits_per_dim)")
-LOWER = re.compile(
-    r"(train|val)/\w+|time/\w*seconds"
-    r"|test/(kl|nll|bits_per_dim|w2|relative_l2|max_error|inverse_error)"
-)
-HIGHER = re.compile(r"time/\w+_per_second|\w+/(ess|acceptance)")
+__all__ = ["Cell", "cell", "mark_best"]
 
 
 @dataclass(frozen=True)
@@ -58,19 +50,14 @@ def cell(group: Group, tag: str) -> Cell | None:
     if not any(tag in record.metrics for record in group.records):
         return None
     likelihoods = {record.manifest["likelihood"] for record in group.records}
-    signed = SIGNED.fullmatch(tag) is not None
-    sign = max((SIGN[likelihood] for likelihood in likelihoods), key=len) if signed else ""
+    signs = (SIGN[likelihood] for likelihood in likelihoods)
+    sign = max(signs, key=len) if metric_of(tag).bound else ""
     if len(finite) < len(values):
         return Cell(sign=sign)
     mean = math.fsum(finite) / len(finite)
     if len(finite) > 1:
         return Cell(mean, statistics.stdev(finite), sign=sign)
     return Cell(mean, error=group.records[0].metrics.get(f"{tag}/se"), sign=sign)
-
-
-def direction(tag: str) -> int:
-    """-1 where less of a metric is better, 1 where more is, 0 where neither."""
-    return 1 if HIGHER.fullmatch(tag) else -1 if LOWER.fullmatch(tag) else 0
 
 
 def mark_best(
@@ -83,7 +70,7 @@ def mark_best(
         cells: Its cells.
         subjects: What each is about: numbers about others cannot be compared.
     """
-    sense = direction(tag)
+    sense = metric_of(tag).better
     where: dict[Hashable, list[int]] = {}
     for place, (found, subject) in enumerate(zip(cells, subjects, strict=True)):
         if found is not None and found.mean is not None:

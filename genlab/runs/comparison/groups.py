@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 from genlab.runs.comparison.records import Record
 from genlab.runs.comparison.subjects import VALIDATION, Subject, tells
+from genlab.runs.manifest import LATE, SILENT
 
 __all__ = ["Group", "by_nature", "differing", "grouped"]
 
 ALWAYS = ("model", "data")
-# Seeds are averaged over; the rest says where a run is kept and what shows it.
-SILENT = re.compile(r"(.+\.)?seed|outputs|command|logger\b.*")
-# Told last, and so only where nothing else tells them: what a choice or another key stands for.
-LATE = re.compile(r"callbacks\b.*|.*_(target|partial)_")
+SEED = re.compile(r"(.+\.)?seed")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -57,7 +55,8 @@ def differing(records: Sequence[Record]) -> list[str]:
     keys = list(ALWAYS)
     parts = list(_parts([records], ALWAYS))
     for key in sorted(set().union(*(record.settings for record in records)), key=_rank):
-        if SILENT.fullmatch(key) or key in keys:
+        # Seeds are averaged over.
+        if SILENT.fullmatch(key) or SEED.fullmatch(key) or key in keys:
             continue
         if any(len({record.reads(key) for record in part}) > 1 for part in parts):
             keys.append(key)
@@ -84,6 +83,7 @@ def by_nature(text: str) -> tuple[bool, float, str]:
 
 
 def _rank(key: str) -> tuple[bool, int, bool, str]:
+    # What another key stands for is told last, and so only where nothing else tells it.
     # Choices have no dot, and explain the keys below them; what was to be done goes before how.
     return LATE.fullmatch(key) is not None, key.count("."), not tells(key), key
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import GenlabError
-from genlab.runs.comparison.cells import direction
 from genlab.runs.comparison.groups import Group
 from genlab.runs.comparison.records import Record
 from genlab.runs.comparison.tables import Table
 from genlab.runs.files import atomic_path, read_json
+from genlab.runs.metrics import metric_of
 
 __all__ = ["page", "write_page"]
 
@@ -37,7 +37,7 @@ def page(table: Table, groups: Sequence[Group], notes: Sequence[str]) -> str:
     data = {
         "header": table.header,
         "keys": table.keys,
-        "better": [direction(name) for name in table.header],
+        "better": [metric_of(name).better for name in table.header],
         "rows": [_row(row) for row in table.rows],
         "runs": [_run(record, row) for row, g in enumerate(groups) for record in g.records],
         "figures": [_figures(group) for group in islice(groups, SHOWN)],

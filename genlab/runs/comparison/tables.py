@@ -8,20 +8,11 @@ from dataclasses import dataclass
 from genlab.errors import UserError, nearest
 from genlab.runs.comparison.cells import Cell, cell, mark_best
 from genlab.runs.comparison.groups import Group, by_nature
+from genlab.runs.metrics import METRICS
 
 __all__ = ["Table", "check_metrics", "listing", "metrics_of", "pivot", "sorted_by"]
 
 RUNS = "runs"
-# What a table shows unless it is told otherwise, as far as it was measured.
-SHOWN = (
-    "test/kl",
-    "test/nll",
-    "test/bits_per_dim",
-    "test/relative_l2",
-    "test/w2",
-    "model/parameters",
-    "time/fit_seconds",
-)
 
 
 @dataclass(frozen=True)
@@ -101,7 +92,7 @@ def check_metrics(tags: Sequence[str], known: Collection[str]) -> list[str]:
     for tag in tags:
         if tag not in known:
             raise UserError(f"{tag}: no run has this metric; {nearest(tag, known)}")
-    return list(tags) or [tag for tag in SHOWN if tag in known]
+    return list(tags) or [m.tag for m in METRICS if m.column and m.tag in known]
 
 
 def sorted_by(

@@ -1,0 +1,150 @@
+"""Base densities: nothing to train, and easy to draw from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from genlab.densities.density import Density
+
+__all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "Uniform"]
+
+
+class Parameterless(Density):
+    """A density without parameters, which still follows its model in device and type.
+
+    Args:
+        event_shape: Shape of one sample.
+
+    Attributes:
+        origin: Carries the device and the type that samples are drawn in; never saved.
+    """
+
+    origin: Float[Tensor, "*event"]
+
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        super().__init__(event_shape)
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        return {"origin": torch.zeros(self.event_shape)}
+
+
+class StandardNormal(Parameterless):
+    """``N(0, I)`` on arrays of shape ``event_shape``.
+
+    Args:
+        event_shape: Shape of one sample.
+    """
+
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        super().__init__(event_shape)
+        self.log_normaliser = 0.5 * math.prod(event_shape) * math.log(2 * math.pi)
+
+    def _log_prob(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, " n"]:
+        x = x.flatten(1)
+        squared_norm: Tensor = torch.linalg.vecdot(x, x)
+        return squared_norm * -0.5 - self.log_normaliser
+
+    def _sample(
+        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        return torch.randn(
+            (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
+        )
+
+
+class StandardLogistic(Parameterless):
+    """``p(x) = prod sigmoid(x_i) sigmoid(-x_i)`` on arrays of shape ``event_shape``.
+
+    Its tails are exponential: a shift in the tails changes the density by a bounded factor.
+
+    Args:
+        event_shape: Shape of one sample.
+    """
+
+    def _log_prob(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, " n"]:
+        return (logsigmoid(x) + logsigmoid(-x)).flatten(1).sum(1)
+
+    def _sample(
+        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        u = torch.rand(
+            (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
+        )
+        # `rand` may return 0, never 1.
+        eps = torch.finfo(self.dtype).eps
+        return torch.logit(u * (1 - eps) + eps / 2)
+
+
+class Uniform(Parameterless):
+    """The uniform density on the cube ``[-sqrt 3, sqrt 3]^d``: mean 0 and variance 1.
+
+    Args:
+        event_shape: Shape of one sample.
+    """
+
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        super().__init__(event_shape)
+        self.bound = math.sqrt(3)
+        self.log_volume = math.prod(event_shape) * math.log(2 * self.bound)
+
+    def _log_prob(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, " n"]:
+        inside = (x.abs() <= self.bound).flatten(1).all(1)
+        return torch.where(inside, -self.log_volume, -math.inf).to(x.dtype)
+
+    def _sample(
+        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        unit = torch.rand(
+            (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
+        )
+        return (2 * unit - 1) * self.bound
+
+
+class Cylinder(Parameterless):
+    """Angles are uniform on ``[-pi, pi)``, the other coordinates ``N(0, 1)``; all independent.
+
+    An angle stands for itself modulo ``2 pi``: the density is the same for all its values.
+
+    Args:
+        event_shape: Shape of one sample.
+        is_angle: Whether each coordinate is an angle, an array's row by row.
+    """
+
+    angle: Bool[Tensor, "*event"]
+
+    def __init__(self, event_shape: tuple[int, ...], is_angle: Sequence[bool]) -> None:
+        # Before the constants are made, which need it.
+        self.is_angle = tuple(is_angle)
+        super().__init__(event_shape)
+        angles = sum(is_angle)
+        self.log_normaliser = (angles + (len(is_angle) - angles) / 2) * math.log(2 * math.pi)
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        angle = torch.tensor(self.is_angle).view(self.event_shape)
+        return super().constant_tensors() | {"angle": angle}
+
+    def _log_prob(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, " n"]:
+        squares = x.masked_fill(self.angle, 0).square()
+        return squares.flatten(1).sum(1) * -0.5 - self.log_normaliser
+
+    def _sample(
+        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        normal = self.origin.new_empty(n, *self.event_shape).normal_(generator=generator)
+        uniform = self.origin.new_empty(n, *self.event_shape).uniform_(generator=generator)
+        return torch.where(self.angle, math.pi * (2 * uniform - 1), normal)

@@ -1,0 +1,166 @@
+"""How far two clouds of points are apart: by a kernel, by transport, by moments and by places."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from genlab.densities.inference import batches
+from genlab.evaluation.estimate import Estimate
+
+__all__ = ["frechet_distance", "median_distance", "mmd", "precision_and_recall", "wasserstein2"]
+
+MAX_ITERATIONS = 10_000_000
+
+
+def mmd(
+    x: Float[Tensor, "n *event"],
+    y: Float[Tensor, "m *event"],
+    *,
+    bandwidth: float | None = None,
+    batch_size: int = 512,
+) -> Estimate:
+    """Unbiased squared MMD under the kernel ``k(a, b) = exp(-|a - b|^2 / 2h^2)``.
+
+    With ``H_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i)`` it is the mean of H over
+    ``i != j`` (Gretton et al., "A kernel two-sample test", 2012, lemma 6): 0 in the mean for two
+    samples of one density, so slightly negative values occur. The standard error is that of a
+    U-statistic of degree 2, ``se^2 = (4 (n - 2) zeta_1 + 2 zeta_2) / n(n - 1)``, from plug-in
+    estimates of ``zeta_1 = Var E[H | i]`` and ``zeta_2 = Var H`` (Serfling, "Approximation theorems
+    of mathematical statistics", 1980, section 5.2.1). As ``zeta_1`` is kept from falling below 0,
+    the error of two samples of one density is on average some 40 % too large.
+
+    Args:
+        x: First cloud, ``[n, *event]``.
+        y: Second cloud, as large.
+        bandwidth: Kernel width h in data units; the median distance between two of the points if
+            None (the median heuristic, see `median_distance`).
+        batch_size: Rows of the kernel matrix held at once.
+
+    Returns:
+        The estimate of the square; NaN where a point is not finite.
+
+    Raises:
+        ValueError: The clouds differ in shape, or have fewer than five points.
+    """
+    n = len(x)
+    if x.shape != y.shape or n < 5:
+        raise ValueError(
+            f"y: expected as many points as x, at least 5, got {list(x.shape)}, {list(y.shape)}"
+        )
+    x, y = (points.detach().cpu().double().flatten(1) for points in (x, y))
+    if not (x.isfinite().all() and y.isfinite().all()):
+        return Estimate(math.nan, math.nan)
+    width = median_distance(torch.cat([x, y])) if bandwidth is None else bandwidth
+
+    def kernel(a: Float[Tensor, "m d"], b: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
+        return torch.cdist(a, b).div_(width).square_().mul_(-0.5).exp_()
+
+    row_sums, squares = [], 0.0
+    for rows in batches(n, batch_size):
+        h = kernel(x[rows], x) + kernel(y[rows], y) - kernel(x[rows], y) - kernel(y[rows], x)
+        h[torch.arange(len(h)), torch.arange(rows.start, rows.stop)] = 0.0
+        row_sums.append(h.sum(1))
+        squares += h.square().sum().item()
+    means = torch.cat(row_sums) / (n - 1)
+    value = means.mean().item()
+    zeta_2 = max(squares / (n * (n - 1)) - value**2, 0.0)
+    # The mean of the rows' variance is (n - 2) (zeta_2 + (n - 4) zeta_1) / (n - 1)^2.
+    zeta_1 = max((means.var().item() * (n - 1) ** 2 / (n - 2) - zeta_2) / (n - 4), 0.0)
+    se = math.sqrt((4 * (n - 2) * zeta_1 + 2 * zeta_2) / (n * (n - 1)))
+    return Estimate(value, se)
+
+
+def median_distance(points: Float[Tensor, "n d"], *, most: int = 2000) -> float:
+    """Median of the positive pairwise distances of at most ``most`` evenly spaced rows.
+
+    1 where all points coincide, so that a kernel of this width is defined.
+    """
+    spaced = points[:: math.ceil(len(points) / most)]
+    distances = torch.pdist(spaced)
+    distances = distances[distances > 0]
+    return distances.median().item() if len(distances) else 1.0
+
+
+def wasserstein2(x: Float[Tensor, "n *event"], y: Float[Tensor, "m *event"]) -> float:
+    """Exact 2-Wasserstein distance of two equally large clouds, in the units of the data.
+
+    ``W2^2 = min over permutations s of 1/n sum |x_i - y_s(i)|^2``: between clouds of equal size
+    and weight the optimal plan is a permutation (Peyre, Cuturi, "Computational optimal
+    transport", 2019, proposition 2.1), found by POT's network simplex, whose time hardly depends
+    on how far apart the clouds are. It is the distance, not its square. About 1 s at 2,000 points,
+    20 s at 5,000; memory grows as ``n^2``.
+
+    Two samples of one density are far from 0 apart: read the value beside that of two true ones.
+    A point that is not finite is infinitely far.
+
+    Args:
+        x: First cloud, ``[n, *event]``.
+        y: Second cloud, ``[n, *event]``.
+
+    Raises:
+        ValueError: The clouds differ in shape, or are empty.
+    """
+    if x.shape != y.shape or not len(x):
+        raise ValueError(
+            f"y: expected as many points as x, at least one, got {list(x.shape)}, {list(y.shape)}"
+        )
+    # POT takes seconds to import: only who needs it waits.
+    import ot
+
+    x, y = (points.detach().cpu().double().flatten(1) for points in (x, y))
+    if not (x.isfinite().all() and y.isfinite().all()):
+        return math.inf
+    # |x|^2 + |y|^2 - 2xy would cancel where the distance is small beside the norms.
+    cost = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
+    squared: float = ot.emd2([], [], cost.numpy(), numItermax=MAX_ITERATIONS)
+    return math.sqrt(max(squared, 0.0))
+
+
+def frechet_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> float:
+    """``|m - m'|^2 + tr(S + S' - 2 (S S')^{1/2})`` of the means and covariances of two clouds.
+
+    The squared 2-Wasserstein distance of the Gaussians with these moments (Dowson, Landau, 1982);
+    of features, Heusel et al., "GANs trained by a two time-scale update rule" (2017). The fewer the
+    points, the larger it is: compare only clouds of the same sizes.
+
+    Args:
+        x: One cloud.
+        y: Another one.
+    """
+    x, y = x.double(), y.double()
+    shift = (x.mean(0) - y.mean(0)).square().sum()
+    first, second = (torch.atleast_2d(torch.cov(part.T)) for part in (x, y))
+    values, vectors = torch.linalg.eigh(first)
+    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    # S S' has the eigenvalues of the symmetric S^{1/2} S' S^{1/2}.
+    product = root @ second @ root
+    cross = torch.linalg.eigvalsh((product + product.T) / 2).clamp_min(0).sqrt().sum()
+    return float(shift + first.trace() + second.trace() - 2 * cross)
+
+
+def precision_and_recall(
+    truth: Float[Tensor, "n d"], samples: Float[Tensor, "m d"], *, k: int = 3
+) -> tuple[float, float]:
+    """Share of the samples that lie where the truth does, and of the truth where samples do.
+
+    A cloud lies in the union of the balls about its points that reach to their k-th neighbours in
+    it (Kynkaanniemi et al., "Improved precision and recall metric for assessing generative models",
+    2019).
+
+    Args:
+        truth: True features.
+        samples: Those of a model, best as many.
+        k: Which neighbour a ball reaches to.
+    """
+    return _covered(samples, truth, k), _covered(truth, samples, k)
+
+
+def _covered(points: Float[Tensor, "n d"], by: Float[Tensor, "m d"], k: int) -> float:
+    # The nearest neighbour of a point in its own cloud is itself.
+    radius = torch.cdist(by, by).kthvalue(k + 1, dim=1).values
+    inside: Bool[Tensor, " n"] = (torch.cdist(points, by) <= radius).any(1)
+    return inside.double().mean().item()

@@ -1,0 +1,313 @@
+"""Densities and clouds of points in the plane: the true ones beside those of models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from torch import Tensor
+
+from genlab.densities.density import Density
+from genlab.densities.inference import batches, device_of, inference, log_probs
+from genlab.evaluation.figures.style import (
+    DENSITY,
+    DIFFERENCE,
+    MODEL,
+    TRUTH,
+    Window,
+    add_colourbar,
+    panels,
+    position_colours,
+    scatter,
+    window_of,
+)
+from genlab.targets.target import Target
+
+__all__ = [
+    "add_contours",
+    "comparison_figure",
+    "density_figure",
+    "density_panel",
+    "latent_figure",
+    "model_density",
+    "sample_density",
+    "sample_figure",
+    "show_density",
+    "target_density",
+]
+
+BATCH = 10_000
+COLUMNS = 5
+TRUE = "True density"
+TITLES = {
+    "exact": "Model density",
+    "lower_bound": "Model density, a lower bound",
+    "estimate": "Model density, an estimate",
+}
+
+
+def model_density(model: Density, window: Window, size: int) -> Float[np.ndarray, "size size"]:
+    """The model's density at the centres of ``size x size`` cells, row y upwards, column x."""
+    with inference(model):
+        log_p = log_probs(model, window.grid(size), batch_size=BATCH)
+    return log_p.exp().reshape(size, size).numpy()
+
+
+def target_density(target: Target, window: Window, size: int) -> Float[np.ndarray, "size size"]:
+    """The exact density at the centres of ``size x size`` cells, row y upwards, column x.
+
+    Where it is known up to a constant only, the window is taken to hold all of the mass.
+    """
+    grid = window.grid(size).to(device_of(target))
+    with torch.no_grad():
+        if target.has_density:
+            log_p = torch.cat([target.log_prob(grid[rows]) for rows in batches(len(grid), BATCH)])
+        else:
+            log_p = -torch.cat([target.energy(grid[rows]) for rows in batches(len(grid), BATCH)])
+            log_p = log_p.log_softmax(0) - math.log(window.area / size**2)
+    return log_p.exp().reshape(size, size).cpu().numpy()
+
+
+def sample_density(
+    samples: Float[Tensor, "n 2"], window: Window, size: int
+) -> Float[np.ndarray, "size size"]:
+    """Share of the samples in each of ``size x size`` cells over its area, row y upwards."""
+    x, y = samples.detach().cpu().double().numpy().T
+    edges = [np.linspace(*window.extent[2:], size + 1), np.linspace(*window.extent[:2], size + 1)]
+    counts, *_ = np.histogram2d(y, x, bins=edges)
+    share: Float[np.ndarray, "size size"] = counts / max(len(x), 1)
+    return share * size**2 / window.area
+
+
+def density_figure(
+    model: Density,
+    target: Target | None,
+    *,
+    window: Window,
+    samples: Float[Tensor, "n 2"] | None,
+    size: int = 200,
+) -> Figure:
+    """True density, model density on the same colours, and their difference.
+
+    Where the true density is unknown, a histogram of true samples stands for it, and there is no
+    difference. Densities above the largest true one share its colour.
+
+    Args:
+        model: A density on the plane.
+        target: What it should be, or None.
+        window: What to show.
+        samples: True samples, used where the density is unknown; else they may be None.
+        size: Grid points a side.
+    """
+    exact = target is not None and target.has_energy
+    if target is not None and exact:
+        truth = target_density(target, window, size)
+    else:
+        assert samples is not None
+        # About four samples a cell if they were spread evenly: fine enough, and not all noise.
+        truth = sample_density(samples, window, int(np.clip(0.5 * len(samples) ** 0.5, 16, 100)))
+    density = model_density(model, window, size)
+    top = _top(truth)
+    figure, axes = panels(1, 3 if exact else 2, side=4.4, height=4.1)
+    show_density(axes[0], truth, window, top=top, title=TRUE if exact else "True samples")
+    title = TITLES[model.likelihood]
+    add_colourbar(show_density(axes[1], density, window, top=top, title=title), axes[1])
+    if exact:
+        _difference(axes[2], density - truth, window, top)
+    return figure
+
+
+def density_panel(
+    model: Density,
+    target: Target,
+    *,
+    size: int = 100,
+    truth: Float[np.ndarray, "size size"] | None = None,
+) -> Figure:
+    """True and model density on a coarse grid: the figure to log while training.
+
+    Where the true density is unknown, the model's is alone.
+
+    Args:
+        model: A density on the plane.
+        target: What it should be; shown on ``[-bound, bound]^2``.
+        size: Grid points a side.
+        truth: `target_density` on the same grid, to compute it only once; computed here if None.
+    """
+    window = Window(-target.bound, target.bound, -target.bound, target.bound)
+    density = model_density(model, window, size)
+    if truth is None and target.has_energy:
+        truth = target_density(target, window, size)
+    top = _top(density if truth is None else truth)
+    figure, axes = panels(1, 1 if truth is None else 2, side=3.2, dpi=100)
+    if truth is not None:
+        show_density(axes[0], truth, window, top=top, title=TRUE)
+    show_density(axes[-1], density, window, top=top, title=TITLES[model.likelihood])
+    return figure
+
+
+def show_density(
+    axis: Axes, values: Float[np.ndarray, "size size"], window: Window, *, top: float, title: str
+) -> AxesImage:
+    """Draw a density on a grid; all above ``top`` share its colour."""
+    axis.set_title(title, fontsize=14)
+    return axis.imshow(
+        values, origin="lower", extent=window.extent, cmap=DENSITY, vmin=0, vmax=top, aspect="auto"
+    )
+
+
+def _top(values: Float[np.ndarray, "size size"]) -> float:
+    """The largest finite density, 1 where there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+
+
+def _difference(
+    axis: Axes, values: Float[np.ndarray, "size size"], window: Window, top: float
+) -> None:
+    # At least a tenth of the peak, so that noise stays pale; at most the peak, so that no spike of
+    # the model hides the rest.
+    limit = float(np.clip(_top(np.abs(values)), 0.1 * top, top))
+    axis.set_title("Model \N{MINUS SIGN} true", fontsize=14)
+    image = axis.imshow(
+        values,
+        origin="lower",
+        extent=window.extent,
+        cmap=DIFFERENCE,
+        vmin=-limit,
+        vmax=limit,
+        aspect="auto",
+    )
+    add_colourbar(image, axis)
+
+
+def sample_figure(
+    truth: Float[Tensor, "n 2"],
+    model: Float[Tensor, "m 2"],
+    *,
+    window: Window,
+    kind: str = "True",
+) -> Figure:
+    """True samples, model samples, and both: the colour below is mass that the model misplaced.
+
+    Args:
+        truth: Samples of the target.
+        model: Samples of the model.
+        window: What to show.
+        kind: What the samples of the target are.
+    """
+    figure, (left, middle, right) = panels(1, 3, side=4.4)
+    scatter(left, truth, TRUTH)
+    scatter(middle, model, MODEL)
+    scatter(right, model, MODEL, alpha=0.9)
+    scatter(right, truth, TRUTH, alpha=0.9)
+    titles = (f"{kind} samples", "Model samples", f"{kind} over model")
+    for axis, title in zip((left, middle, right), titles, strict=True):
+        window.frame(axis)
+        axis.set_title(title, fontsize=14)
+    return figure
+
+
+def latent_figure(
+    x: Float[Tensor, "n 2"],
+    z: Float[Tensor, "n 2"],
+    base_samples: Float[Tensor, "m 2"],
+    base: Density,
+    *,
+    window: Window,
+) -> Figure:
+    """Data, the same points in the latent, and samples of the base.
+
+    A point keeps its colour, which tells where in the data it lies. Contours of the base's density
+    hold 50, 90 and 99 % of its mass: a perfect flow fills them with data as with base samples.
+
+    Args:
+        x: True samples.
+        z: Their images in the latent.
+        base_samples: Samples of the base.
+        base: The density that the latent should have.
+        window: What to show of the data.
+    """
+    colours = position_colours(x)
+    latent = window_of(base_samples, square=True, margin=0.14)
+    figure, (left, middle, right) = panels(1, 3, side=4.4)
+    scatter(left, x, colours, alpha=0.8)
+    window.frame(left)
+    left.set_title("Data x", fontsize=14)
+    for axis, points, shade, title in (
+        (middle, z, colours, "Data in the latent, z = f(x)"),
+        (right, base_samples, "0.55", "Base"),
+    ):
+        scatter(axis, points, shade, alpha=0.8)
+        add_contours(axis, base, base_samples, latent)
+        latent.frame(axis)
+        axis.set_title(title, fontsize=14)
+    return figure
+
+
+def add_contours(
+    axis: Axes, base: Density, base_samples: Float[Tensor, "m 2"], window: Window
+) -> None:
+    """Contours of a density that hold 50, 90 and 99 % of its mass, as its samples tell."""
+    density = model_density(base, window, 100)
+    with inference(base):
+        log_p = log_probs(base, base_samples)
+    parts = log_p.new_tensor([0.01, 0.1, 0.5])
+    levels = np.unique(torch.quantile(log_p, parts).exp().numpy())
+    levels = levels[(levels > density.min()) & (levels < density.max())]
+    if len(levels):
+        axis.contour(
+            density, levels, origin="lower", extent=window.extent, colors="0.1", linewidths=1.0
+        )
+
+
+def comparison_figure(
+    targets: Mapping[str, Target], models: Mapping[str, Mapping[str, Density]], *, size: int = 160
+) -> Figure:
+    """The true density and each model's, those of one target in the same colours.
+
+    Several targets have a row each and several models a column each, with gaps where a pair is
+    missing; the panels of a single target are wrapped.
+
+    Args:
+        targets: What the models should be, by name; shown on ``[-bound, bound]^2``.
+        models: For each target densities on the plane, under their titles.
+        size: Grid points a side.
+    """
+    titles = [TRUE, *dict.fromkeys(title for row in models.values() for title in row)]
+    alone = len(targets) == 1
+    columns = min(COLUMNS, len(titles)) if alone else len(titles)
+    rows = math.ceil(len(titles) / columns) if alone else len(targets)
+    figure, axes = panels(rows, columns, side=2.6)
+    places = iter(axes)
+    for number, (name, target) in enumerate(targets.items()):
+        window = Window(-target.bound, target.bound, -target.bound, target.bound)
+        maps = dict(_maps(target, models[name], window, size))
+        top = float(np.nanmax(maps[TRUE]))
+        for title in titles:
+            axis = next(places)
+            if title not in maps:
+                axis.set_axis_off()
+                continue
+            show_density(axis, maps[title], window, top=top, title=title if number == 0 else "")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            if title == TRUE and not alone:
+                axis.set_ylabel(name)
+    for axis in places:
+        axis.set_axis_off()
+    return figure
+
+
+def _maps(
+    target: Target, models: Mapping[str, Density], window: Window, size: int
+) -> Iterator[tuple[str, Float[np.ndarray, "size size"]]]:
+    yield TRUE, target_density(target, window, size)
+    for title, model in models.items():
+        yield title, model_density(model, window, size)

@@ -1,0 +1,146 @@
+"""What a trained network's velocity is made of: a prediction, or guidance by a condition."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.nn.velocity import Velocity
+from genlab.paths.path import Path
+
+__all__ = ["GuidedVelocity", "PredictedVelocity", "marked"]
+
+
+class PredictedVelocity(Velocity):
+    """``a(t) x + b(t) N(x, t, c)``, with the weights that a path gives a prediction.
+
+    Args:
+        network: ``N``.
+        path: The path that it is trained on.
+        prediction: What it predicts.
+    """
+
+    def __init__(
+        self, network: Velocity, *, path: Path, prediction: Literal["x1", "noise"]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.path = path
+        self.prediction = prediction
+
+    def forward(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        return self.path.to_velocity(self.prediction, self.network(x, t, context), x, t)
+
+    def with_tangents(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None,
+        directions: Float[Tensor, "k m *event"],
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        output, tangents = self.network.with_tangents(x, t, context, directions)
+        # The derivative of a linear map of (x, N) is the same map of their derivatives.
+        along = self.path.to_velocity(
+            self.prediction, tangents.movedim(0, 1), directions.movedim(0, 1), t
+        )
+        return self.path.to_velocity(self.prediction, output, x, t), along.movedim(0, 1)
+
+    def with_divergence(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None = None,
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        output, divergence = self.network.with_divergence(x, t, context)
+        a, b = self.path.velocity_weights(self.prediction, t)
+        v = self.path.to_velocity(self.prediction, output, x, t)
+        return v, a * x[0].numel() + b * divergence
+
+
+class GuidedVelocity(Velocity):
+    """``v_0 + w (v_c - v_0)`` (Ho, Salimans, "Classifier-free diffusion guidance", 2022).
+
+    ``v_c`` knows the condition, ``v_0`` does not: they are one network, trained with the context of
+    some rows dropped. With weight 1 it is ``v_c``, for the price of one evaluation. The flow of a
+    guided velocity has an exact density like any other, which is not p(x | c) but sharper.
+
+    Args:
+        network: The field under a context that is `marked`.
+        weight: ``w``.
+    """
+
+    def __init__(self, network: Velocity, *, weight: float) -> None:
+        super().__init__()
+        self.network = network
+        self.weight = weight
+
+    def forward(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        v: Tensor = self.network(x, t, marked(context))
+        if context is None or self.weight == 1:
+            return v
+        free: Tensor = self.network(x, t, _unmarked(context))
+        return torch.lerp(free, v, self.weight)
+
+    def with_tangents(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None,
+        directions: Float[Tensor, "k m *event"],
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        known = self.network.with_tangents(x, t, marked(context), directions)
+        if context is None or self.weight == 1:
+            return known
+        return self._blend(self.network.with_tangents(x, t, _unmarked(context), directions), known)
+
+    def with_divergence(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None = None,
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        known = self.network.with_divergence(x, t, marked(context))
+        if context is None or self.weight == 1:
+            return known
+        return self._blend(self.network.with_divergence(x, t, _unmarked(context)), known)
+
+    def _blend(
+        self, free: tuple[Tensor, Tensor], known: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """A velocity and its derivatives: they are blended alike."""
+        (v_0, j_0), (v_c, j_c) = free, known
+        return torch.lerp(v_0, v_c, self.weight), torch.lerp(j_0, j_c, self.weight)
+
+
+def marked(
+    context: Float[Tensor, "n c"] | None, dropped: Float[Tensor, " n"] | None = None
+) -> Float[Tensor, "n _"] | None:
+    """Context rows with a last column of ones; rows of zeros where they are dropped.
+
+    So the absence of a condition differs from every condition, that of zeros included.
+
+    Args:
+        context: Encoded rows, or None.
+        dropped: 1 for each row to drop, 0 for the others; None to keep all.
+    """
+    if context is None:
+        return None
+    rows = torch.cat((context, context.new_ones(len(context), 1)), dim=1)
+    return rows if dropped is None else rows * (1 - dropped)[:, None]
+
+
+def _unmarked(context: Float[Tensor, "n c"]) -> Float[Tensor, "n _"]:
+    return context.new_zeros(len(context), context.shape[1] + 1)

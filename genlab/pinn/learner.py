@@ -1,0 +1,302 @@
+"""The alternating solve: some steps on the points, then new points from the residual."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from genlab.batch import Batch
+from genlab.bounds import PositiveInt
+from genlab.data.module import DataModule
+from genlab.data.streams import NoSamples, Stream
+from genlab.learning.gradient import GradientLearner
+from genlab.learning.rng import rng_state, set_rng_state
+from genlab.learning.schedules import Schedule
+from genlab.learning.settings import TrainerSettings
+from genlab.pinn.indicators import Criterion
+from genlab.pinn.judge import Judge
+from genlab.pinn.network import Frame, Network
+from genlab.pinn.stages import Snapshots, Stage
+from genlab.randomness import generator
+from genlab.samplers import Points, Sampler
+
+__all__ = ["Collocation", "PINNLearner", "domain_mean"]
+
+
+class PINNLearner(GradientLearner):
+    """Minimises ``int r(u)^2 dx / |Omega|`` by points that follow the residual.
+
+    Every ``refresh`` steps the sampler looks at the indicator of the present network and gives the
+    points of the next stage; in between, one step is one gradient step on all of them. Where they
+    come with their density ``q``, each counts by ``1 / (|Omega| q)``.
+
+    Args:
+        network: ``u``.
+        settings: How long, where and how carefully.
+        sampler: Chooses the points.
+        indicator: What the sampler follows.
+        refresh: Steps between two refreshes.
+        redraw: Steps between two draws from the density of one refresh; None to keep its points.
+        seed: Seed of the points on a soft boundary.
+        optimizer: Makes the optimiser of some parameters.
+        schedule: Factor on the learning rate.
+
+    Attributes:
+        points: The present points; None before the first step.
+        idle_seconds: Seconds spent in what is no part of the method.
+        evaluations: Points at which the residual was computed, by steps and by the sampler.
+        sampler_seconds: Seconds spent in refreshes.
+        history: A row of numbers for each validation, before a resume too.
+        stages: Stages that nobody has kept yet.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: TrainerSettings,
+        *,
+        sampler: Sampler,
+        indicator: Criterion,
+        refresh: PositiveInt,
+        redraw: PositiveInt | None,
+        seed: int,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Schedule,
+    ) -> None:
+        super().__init__(network, settings, optimizer=optimizer, schedule=schedule)
+        self.sampler = sampler
+        self.indicator = indicator
+        self.refresh = refresh
+        self.redraw = redraw
+        self.seed = seed
+        self.judge = Judge(network.problem)
+        self.snapshots = Snapshots(network.problem)
+        known = network.problem.has_exact
+        self.reports = ("val/loss", "val/relative_l2") if known else ("val/loss",)
+        self.points: Points | None = None
+        self.evaluations = 0
+        self.sampler_seconds = 0.0
+        self.idle_seconds = 0.0
+        self.history: list[dict[str, float]] = []
+        self.stages: list[Stage] = []
+        self._frame: Frame | None = None
+        self._boundary: Tensor | None = None
+        self._log_q: Tensor | None = None
+        self._sampler_scalars: dict[str, float] = {}
+
+    @property
+    def network(self) -> Network:
+        """``u``, which is what learns here."""
+        network: Network = self.model
+        return network
+
+    def update(self, batch: Any) -> Float[Tensor, ""]:
+        if self.points is None or self.step % self.refresh == 0:
+            with self.undoable(partial(self._undo_refresh, self._state(), rng_state())):
+                self._refresh()
+        elif self.redraw is not None and self.step % self.redraw == 0:
+            with self.undoable(partial(self._undo_redraw, self.points, self.sampler.draw)):
+                self._redraw()
+        if self._frame is None:
+            with self.undoable(lambda: None):  # no checkpoint holds any of it
+                self._prepare()
+        assert self.points is not None
+        self.evaluations += len(self.points.x)
+        return super().update(batch)
+
+    def loss(self, batch: Any) -> Float[Tensor, ""]:
+        assert self._frame is not None
+        squares = self.network.residual(self._frame).square()
+        loss = domain_mean(squares, self._log_q, log_uniform=self.sampler.domain.log_uniform)
+        if self._boundary is not None:
+            loss = loss + self.network.boundary_loss(self._boundary)
+        return loss
+
+    def validate(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
+        numbers = self.judge.metrics(self.network)
+        error = numbers.get("relative_l2")
+        row = {
+            "step": float(self.step),
+            "evaluations": float(self.evaluations),
+            "seconds": self.solve_seconds,
+            "residual": numbers["residual"],
+        }
+        self.history.append(row if error is None else row | {"relative_l2": error})
+        # Without its boundary, a network that is flat would solve any homogeneous equation.
+        metrics = {"val/loss": numbers["residual"] + numbers.get("boundary", 0.0)}
+        if error is not None:
+            metrics["val/relative_l2"] = error
+        return {key: torch.tensor(value) for key, value in metrics.items()}
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        with self.paused():
+            self._validation.append((1.0, self.validate(batch)))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do what is no part of the method: its time does not count for the solve."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.idle_seconds += time.monotonic() - began
+
+    def scalars(self) -> dict[str, float]:
+        return super().scalars() | self._sampler_scalars | self.costs()
+
+    def costs(self) -> dict[str, float]:
+        """What the solve has cost so far, by tag; seconds without those of validations."""
+        seconds = self.solve_seconds
+        return {
+            "pinn/points": float(0 if self.points is None else len(self.points.x)),
+            "pinn/residual_evaluations": float(self.evaluations),
+            "time/solve_seconds": seconds,
+            "time/sampler_seconds": self.sampler_seconds,
+            "time/sampler_share": self.sampler_seconds / max(seconds, 1e-9),
+        }
+
+    @property
+    def solve_seconds(self) -> float:
+        """Seconds of steps and refreshes; without those of validations and figures."""
+        return self.seconds - self.idle_seconds
+
+    def sampler_scalars(self) -> dict[str, float]:
+        """The sampler's own numbers of its last refresh."""
+        return dict(self._sampler_scalars)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["solve"] = self._state()
+
+    def _state(self) -> dict[str, Any]:
+        """What `restore` goes on from."""
+        return {
+            "points": None if self.points is None else self.points._asdict(),
+            "sampler": self.sampler.state_dict(),
+            "scalars": self._sampler_scalars,
+            "evaluations": self.evaluations,
+            "sampler_seconds": self.sampler_seconds,
+            "idle_seconds": self.idle_seconds,
+            "history": self.history,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self.restore(checkpoint["solve"])
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from the points, the sampler and the costs of a checkpoint."""
+        self.points = None if state["points"] is None else Points(**state["points"])
+        self.sampler.load_state_dict(state["sampler"])
+        self._sampler_scalars = state["scalars"]
+        self.evaluations = state["evaluations"]
+        self.sampler_seconds = state["sampler_seconds"]
+        self.idle_seconds = state["idle_seconds"]
+        self.history = state["history"]
+        self._frame = None
+
+    def _undo_refresh(self, state: dict[str, Any], rng: dict[str, Any]) -> None:
+        """Restore the state before a refresh."""
+        self.restore(state)
+        set_rng_state(rng)
+
+    def _undo_redraw(self, points: Points, draw: int) -> None:
+        """Restore the points before a redraw."""
+        self.points, self.sampler.draw, self._frame = points, draw, None
+
+    def _refresh(self) -> None:
+        """New points from the residual of the present network."""
+        began = time.monotonic()
+        self.points = self.sampler.refresh(self.points, self._indicate)
+        self._prepare()
+        self.sampler_seconds += time.monotonic() - began
+        self._sampler_scalars = self.sampler.metrics()
+        with self.paused():
+            stage = self.snapshots.take(
+                self.step, self.network, self.indicator, self.sampler, self.points
+            )
+            self.stages.append(stage)
+            if (divergence := self.snapshots.kl(stage)) is not None:
+                # Of the new q; what the sampler estimated is about the model before it was taught.
+                self._sampler_scalars["sampler/kl_grid"] = divergence
+
+    def _redraw(self) -> None:
+        """Other points of the present stage's density."""
+        assert self.points is not None
+        began = time.monotonic()
+        self.points = self.sampler.redraw(self.points)
+        self._prepare()
+        self.sampler_seconds += time.monotonic() - began
+
+    def _prepare(self) -> None:
+        """What stays the same for all steps on the present points."""
+        assert self.points is not None
+        network = self.network
+        self._frame = network.frame(network.cast(self.points.x))
+        log_q = self.points.log_q
+        self._log_q = None if log_q is None else log_q.to(network.scale.device)
+        if not network.hard:
+            draw = generator(self.seed, "boundary", self.sampler.round)
+            x = network.problem.boundary.sample(network.boundary_points, generator=draw)
+            self._boundary = network.cast(x)
+
+    @torch.no_grad()
+    def _indicate(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """The indicator of the present network, for the sampler."""
+        self.evaluations += len(x)
+        frame = self.network.frame(self.network.cast(x))
+        u = self.network.jet(frame)
+        return self.indicator(u, self.network.residual(frame, u)).to(x)
+
+
+class Collocation(DataModule):
+    """Steps on the points that the solver itself holds.
+
+    Args:
+        event_shape: Shape of a point, which the sampler's model takes from here.
+    """
+
+    def __init__(self, *, event_shape: Sequence[PositiveInt]) -> None:
+        super().__init__(event_shape=event_shape, batch_size=1, standardise=False)
+        self._stream = NoSamples()
+
+    @property
+    def stream(self) -> Stream:
+        return self._stream
+
+    @property
+    def validation(self) -> Batch:
+        """One row, for one validation, on points that the solver knows."""
+        return self._stream.rows(0, 1)
+
+    @property
+    def test(self) -> None:
+        return None
+
+
+def domain_mean(
+    values: Float[Tensor, " n"], log_q: Float[Tensor, " n"] | None, *, log_uniform: float
+) -> Float[Tensor, ""]:
+    """``1/n sum_i values_i / (|Omega| q(x_i))``: an estimate of ``int values dx / |Omega|``.
+
+    It is the integral over ``|Omega|``, the mean over the domain, so that a loss has the same scale
+    whichever sampler drew its points, and uniform points give the plain mean, since there
+    ``|Omega| q = 1``. No gradient flows through ``q``.
+
+    Args:
+        values: What is integrated, at points ``x_i ~ q``.
+        log_q: Log-density of the points; None for the plain mean, where it is unknown or all
+            points are to count the same.
+        log_uniform: ``-log |Omega|``.
+    """
+    if log_q is None:
+        return values.mean()
+    return (values * (log_uniform - log_q.detach()).exp().to(values)).mean()
