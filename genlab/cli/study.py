@@ -18,7 +18,7 @@ from genlab.cli.search import Search
 from genlab.config import check, compose
 from genlab.config.space import Choice, Dimension, Interval, Steps, split_space
 from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
-from genlab.learning.callbacks.pruning import Pruning
+from genlab.learning.callbacks import Pruning
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.status import identity, is_gone

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from genlab.config.choose import register_choose
 from genlab.config.facts import fill_facts
 from genlab.config.keys import split
 from genlab.config.mistakes import explained
@@ -22,8 +21,6 @@ from genlab.errors import UserError
 from genlab.runs.find import resolve
 
 __all__ = ["complete", "compose"]
-
-register_choose()
 
 FILES = (
     "data.file",

@@ -32,7 +32,7 @@ import optuna
 
 from genlab.cli import study
 from genlab.errors import PrunedError, RunError
-from genlab.learning.callbacks.pruning import Pruning
+from genlab.learning.callbacks import Pruning
 
 Capture = pytest.CaptureFixture[str]
 

@@ -60,7 +60,8 @@ ALONE = {
     **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=custom": ["data.file=my_target.py"],
-    "objective=mixture": ["model=gmm"],
+    "objective=em": ["model=gmm"],
+    "objective=mixture_descent": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
 }
 
@@ -72,8 +73,6 @@ def read(path: Path) -> dict[str, Any]:
 
 def test_the_files_are_few_and_at_most_one_is_of_a_pair() -> None:
     assert len(FILES) <= 190
-    presets = {path.relative_to(PRESETS).with_suffix("").parts for path in PRESETS.rglob("*.yaml")}
-    assert all(len(parts) == 2 for parts in presets)
     # Any other file that is called by two options would be a second one of a pair.
     families, samplers = options("model"), options("sampler")
     for path in set(FILES) - {*PRESETS.rglob("*.yaml")}:
@@ -86,6 +85,9 @@ def test_a_preset_is_of_a_family_and_a_kind_of_data(path: Path) -> None:
     owner, name = path.parent.name, path.stem
     if owner == "trainer":
         assert name in options("trainer")
+    elif path.parent.parent.name == "objective":
+        assert owner in options("objective")
+        assert name in KINDS
     else:
         assert owner in options("model")
         assert name in KINDS

@@ -1,4 +1,4 @@
-"""Learning a Gaussian mixture by EM."""
+"""Learning by passes over the whole data, which take no gradients."""
 
 from __future__ import annotations
 
@@ -15,70 +15,69 @@ from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.learner import Learner
 from genlab.learning.settings import TrainerSettings
-from genlab.models.gmm import GMM
-from genlab.objectives.maximum_likelihood import negative_log_likelihood
-from genlab.objectives.mixture_fit import MixtureFit
+from genlab.objectives import Objective
 
-__all__ = ["ExpectationMaximisation"]
+__all__ = ["PassLearner"]
 
 log = logging.getLogger(__name__)
 
 
-class ExpectationMaximisation(Learner):
-    """One step is one pass over the training set, and at its end the M-step.
+class PassLearner(Learner):
+    """One step is one pass over the training set, at whose end the model moves.
 
-    It ends by itself when EM has converged. The training loss is ``-log p(x)`` of the parameters
-    that the pass began with; with a context vector, that of the joint density ``p(c, x)``, which is
-    what EM maximises.
+    It ends by itself when the objective has converged. The training loss is that of the parameters
+    that the pass began with.
 
     Args:
-        model: A Gaussian mixture.
+        model: The density to learn.
+        objective: What it learns by: one that ``learns_from`` passes.
         settings: How long and where.
 
     Raises:
-        UserError: The model is none, or the settings ask for what belongs to gradients.
+        UserError: The objective cannot teach the model, or the settings ask for what belongs to
+            gradients.
     """
 
-    model: GMM
     whole_passes = True
 
-    def __init__(self, model: Density, settings: TrainerSettings) -> None:
+    def __init__(
+        self, model: Density, objective: Objective[Any], settings: TrainerSettings
+    ) -> None:
+        objective.check(model)
         super().__init__(model, settings)
-        if not isinstance(model, GMM):
-            raise UserError(
-                f"objective: EM learns Gaussian mixtures only; got {type(model).__name__}"
-            )
+        self.objective = objective
+        self.reports = objective.reports
         for key in ("gradient_clip", "ema", "compile"):
             value = getattr(settings, key)
             if value:
                 raise UserError(
-                    f"trainer.{key}={value}: EM takes no gradient steps; model.fit=gradient does"
+                    f"trainer.{key}={value}: {type(objective).__name__} takes no gradient steps; "
+                    "objective=mixture_descent does"
                 )
         self._state: dict[str, Any] | None = None
 
     def initialise(self, rows: Batch) -> None:
         super().initialise(rows)
-        MixtureFit(self.model).start(rows)
+        self.objective.start(self.model, rows)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
-        self.em = MixtureFit(self.model)
+        self.passes = self.objective.passes(self.model)
         if self._state is not None:
-            self.em.load_state_dict(self._state)
-            self.finished = self.em.done
+            self.passes.load_state_dict(self._state)
+            self.finished = self.passes.done
 
     def update(self, batch: Iterable[Batch]) -> Float[Tensor, ""]:
         for rows in batch:
-            self.em.observe(rows.cast(self.device, self.model.dtype))
+            self.passes.observe(rows.cast(self.device, self.model.dtype))
         if self.trainer.world_size > 1:
-            self.em.reduce(lambda x: self.trainer.strategy.reduce(x, reduce_op="sum"))
-        loss = self.em.advance()
-        self.finished = self.em.done
+            self.passes.reduce(lambda x: self.trainer.strategy.reduce(x, reduce_op="sum"))
+        loss: Tensor = self.passes.advance()
+        self.finished = self.passes.done
         return loss
 
-    def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        nll = negative_log_likelihood(self.model, batch)
-        return {"val/loss": nll, "val/nll": nll}
+    def validate(self, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
+        return self.objective.validate(self.model, batch, number)
 
     def scalars(self) -> dict[str, float]:
         return {"train/components": self.model.summary(None)["model/components"]}
@@ -86,7 +85,7 @@ class ExpectationMaximisation(Learner):
     def on_fit_end(self) -> None:
         super().on_fit_end()
         if self.trainer.is_global_zero:
-            for failure in self.em.failures():
+            for failure in self.passes.failures():
                 log.info("%s", failure)
                 print(f"warning: {failure}", file=sys.stderr)
 
@@ -95,7 +94,7 @@ class ExpectationMaximisation(Learner):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["em"] = self.em.state_dict()
+        checkpoint["em"] = self.passes.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)

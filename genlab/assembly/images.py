@@ -6,17 +6,16 @@ import math
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback
 
 from genlab.bounds import PositiveInt
 from genlab.evaluation.figures import density_panel, image_panel
-from genlab.learning.learner import Learner
+from genlab.learning.callbacks.callback import LearnerCallback
 from genlab.learning.tensorboard import log_figures
 
 __all__ = ["DensityImages"]
 
 
-class DensityImages(Callback):
+class DensityImages(LearnerCallback):
     """Logs an image to TensorBoard after every few validations.
 
     In the plane ``density/progress``, the model's density; of images ``samples/progress``, a grid
@@ -30,20 +29,19 @@ class DensityImages(Callback):
         self.every = every
 
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        assert isinstance(learner, Learner)
-        number = learner.step // learner.settings.val_every
-        data: Any = learner.trainer.datamodule  # type: ignore[attr-defined]
-        if number % self.every:
+        ours, step = self.learner, self.learner.step
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if step // ours.settings.val_every % self.every:
             return
-        if len(learner.model.event_shape) == 3:
-            with learner.averaged():
-                figure = image_panel(learner.model, data.validation.context)
-            log_figures(trainer.loggers, {"samples/progress": figure}, learner.step)
+        if len(ours.model.event_shape) == 3:
+            with ours.averaged():
+                figure = image_panel(ours.model, data.validation.context)
+            log_figures(trainer.loggers, {"samples/progress": figure}, step)
             return
         target = data.target
-        if target is None or learner.model.event_shape != (2,):
+        if target is None or ours.model.event_shape != (2,):
             return
-        size = min(100, math.isqrt(learner.model.test_samples // 4))
-        with learner.averaged():
-            figure = density_panel(learner.model, target, size=size)
-        log_figures(trainer.loggers, {"density/progress": figure}, learner.step)
+        size = min(100, math.isqrt(ours.model.test_samples // 4))
+        with ours.averaged():
+            figure = density_panel(ours.model, target, size=size)
+        log_figures(trainer.loggers, {"density/progress": figure}, step)

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
 
-__all__ = ["Coupling", "Independent", "OptimalTransport", "Sinkhorn"]
+__all__ = ["Independent", "OptimalTransport", "Pairing", "Sinkhorn"]
 
 MAX_ITERATIONS = 1_000_000
 
 
-class Coupling(ABC):
+class Pairing(ABC):
     """A joint distribution of source and data, whose margins are the two, under each context."""
 
     @abstractmethod
-    def couple(
+    def pair(
         self,
         x0: Float[Tensor, "n *event"],
         x1: Float[Tensor, "n *event"],
@@ -41,10 +41,10 @@ class Coupling(ABC):
 
 
 @dataclass(frozen=True)
-class Independent(Coupling):
+class Independent(Pairing):
     """Any point with any other: ``p(x_0) p(x_1)``."""
 
-    def couple(
+    def pair(
         self,
         x0: Float[Tensor, "n *event"],
         x1: Float[Tensor, "n *event"],
@@ -56,7 +56,7 @@ class Independent(Coupling):
         return x0
 
 
-class PlannedCoupling(Coupling):
+class PlannedPairing(Pairing):
     """Follows a transport plan, block of rows by block.
 
     Under weights the plan's margin on the data are the weights, and a data point draws its source
@@ -77,7 +77,7 @@ class PlannedCoupling(Coupling):
         """The mass that each data point (row) receives from each source point (column)."""
 
     @torch.no_grad()
-    def couple(
+    def pair(
         self,
         x0: Float[Tensor, "n *event"],
         x1: Float[Tensor, "n *event"],
@@ -86,12 +86,12 @@ class PlannedCoupling(Coupling):
         *,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n *event"]:
-        coupled = x0.clone()
+        paired = x0.clone()
         for alike in _alike(x1, context):
             for rows in alike.split(self.rows):
                 counts = None if weight is None else weight[rows]
-                coupled[rows] = self._match(x0[rows], x1[rows], counts, generator)
-        return coupled
+                paired[rows] = self._match(x0[rows], x1[rows], counts, generator)
+        return paired
 
     def _match(
         self,
@@ -115,7 +115,7 @@ class PlannedCoupling(Coupling):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimalTransport(PlannedCoupling):
+class OptimalTransport(PlannedPairing):
     """The exact plan of least squared distance between two batches (POT's network simplex).
 
     The paths hardly cross, so they are nearly straight, and the regression has less noise (Tong et
@@ -144,7 +144,7 @@ class OptimalTransport(PlannedCoupling):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sinkhorn(PlannedCoupling):
+class Sinkhorn(PlannedPairing):
     """The plan of least squared distance minus ``epsilon`` times its entropy.
 
     Sinkhorn's iteration on logarithms (Cuturi, "Sinkhorn distances", 2013; Peyre, Cuturi,
