@@ -233,11 +233,6 @@ def _check_step(experiment: Experiment, replicas: int) -> None:
 
 def _stackable() -> list[str]:
     """What ``model=`` can be for replicas, as the families themselves say."""
-    names = []
-    for path in sorted((config_dir() / "model").glob("*.yaml")):
-        file = OmegaConf.load(path)
-        # One that chooses from other groups too stands for more than the section ``model``.
-        section = OmegaConf.select(file, "model", default=file)
-        if locate("model", section._target_).stackable:
-            names.append(path.stem)
-    return names
+    files = sorted((config_dir() / "model").glob("*.yaml"))
+    described = {path.stem: OmegaConf.load(path)["model"]["_target_"] for path in files}
+    return [name for name, target in described.items() if locate("model", target).stackable]
