@@ -17,7 +17,7 @@ from small import VAE, small_experiment
 
 import genlab
 from genlab.assembly import Experiment
-from genlab.cli.saved import SavedRun
+from genlab.cli.run_argument import SavedRun
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory

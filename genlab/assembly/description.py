@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from genlab.config import read_config, source_node
+from genlab.config.sources import source_node
+from genlab.config.stored import read_config
 from genlab.errors import UserError
 from genlab.models.flow_matching import SOURCES
 from genlab.runs.find import resolve

@@ -9,7 +9,9 @@ from omegaconf import DictConfig
 
 from genlab.assembly.solve import Solve
 from genlab.assembly.training import Experiment
-from genlab.config import check, compose, read_config
+from genlab.config.check import check
+from genlab.config.composition import compose
+from genlab.config.stored import read_config
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.runs.directory import RunDirectory
 from genlab.runs.manifest import read_manifest

@@ -11,7 +11,9 @@ from types import TracebackType
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.assembly.training import Experiment
-from genlab.config import build, config_dir, locate
+from genlab.config import config_dir
+from genlab.config.build import build
+from genlab.config.signature import locate
 from genlab.errors import UserError
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar
 from genlab.learning.gradient import ObjectiveLearner

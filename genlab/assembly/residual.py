@@ -6,7 +6,7 @@ import logging
 
 from omegaconf import DictConfig
 
-from genlab.config import build
+from genlab.config.build import build
 from genlab.errors import UserError
 from genlab.learning.weights import load_weights
 from genlab.pinn import Network

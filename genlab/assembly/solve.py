@@ -12,7 +12,9 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from genlab.assembly.training import Experiment
-from genlab.config import OPTIONAL, READ, build
+from genlab.config.build import build
+from genlab.config.check import READ
+from genlab.config.unused import OPTIONAL
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint

@@ -15,7 +15,10 @@ from genlab import __version__
 from genlab.assembly.description import describe
 from genlab.assembly.numbers import finite, record_metrics
 from genlab.assembly.residual import residual_network
-from genlab.config import OPTIONAL, build, locate, plain
+from genlab.config.build import build
+from genlab.config.signature import locate
+from genlab.config.stored import plain
+from genlab.config.unused import OPTIONAL
 from genlab.data.preceding import precede
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest

@@ -83,7 +83,7 @@ def _dispatch(words: list[str]) -> int:
         raise UserError(f"{command}: a setting, not a command; `genlab train {command}` takes it")
     if command not in COMMANDS:
         raise UserError(f"{command}: no such command; {nearest(command, COMMANDS)}")
-    status: int = import_module(f"genlab.cli.{command}").run(rest)
+    status: int = import_module(f"genlab.cli.commands.{command}").run(rest)
     return status
 
 

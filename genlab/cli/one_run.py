@@ -9,8 +9,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from genlab.cli.fitting import fit
-from genlab.cli.hydra_flags import config_flags
+from genlab.cli.fit import fit
+from genlab.cli.hydra_app import config_flags
 from genlab.cli.reentry import reenter
 from genlab.cli.replicas import continue_replicas, fit_replicas
 from genlab.processes import is_first, own_process_group
@@ -35,7 +35,8 @@ def train_one(
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import read_write
 
-    from genlab.config import check, complete
+    from genlab.config.check import check
+    from genlab.config.composition import complete
 
     hydra_config: Any = HydraConfig.get()
     complete(config, command, hydra_config.runtime, hydra_config.overrides.task)

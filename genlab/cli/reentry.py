@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Literal
 
-from genlab.config import plain
+from genlab.config.stored import plain
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.manifest import config_hash, read_manifest

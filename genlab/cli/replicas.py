@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab.cli.fitting import announce, fit, near, stages
+from genlab.cli.fit import announce, fit, near, stages
 from genlab.cli.reentry import reenter
 from genlab.cli.run_table import print_runs
 from genlab.errors import RunError

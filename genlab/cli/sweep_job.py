@@ -8,8 +8,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from genlab.cli.fit import redirected
 from genlab.cli.one_run import train_one
-from genlab.cli.redirection import redirected
 from genlab.errors import GenlabError
 from genlab.runs.sweep import SweepDirectory
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from genlab.config.explain import explained
 from genlab.config.facts import fill_facts
 from genlab.config.keys import split
-from genlab.config.mistakes import explained
 from genlab.config.parts import is_hidden
-from genlab.config.primary import belongs_elsewhere
-from genlab.config.raw import compose_raw, refuse_suggested
+from genlab.config.primary import belongs_elsewhere, compose_raw, refuse_suggested
 from genlab.config.recipe import drop_replaced
 from genlab.config.suggestions import fill_suggestions
 from genlab.config.unused import drop_unused

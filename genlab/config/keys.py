@@ -9,8 +9,8 @@ from typing import Any, cast
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from genlab.config.places import config_dir
-from genlab.config.raw import compose_raw
+from genlab.config import config_dir
+from genlab.config.primary import compose_raw
 from genlab.errors import nearest
 
 __all__ = ["as_written", "known_keys", "no_such_key", "split"]

@@ -1,17 +1,30 @@
-"""The primary configs, one a command: the groups that each lets its user choose from."""
+"""The primary configs, one a command: the groups of each, and their composition by Hydra."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import OmegaConf
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
 
-from genlab.config.places import config_dir
+from genlab.config import config_dir
+from genlab.config.suggestions import fill_suggestions, refuse_suggestions
 
-__all__ = ["belongs_elsewhere", "own_groups", "primary"]
+__all__ = [
+    "VERSION_BASE",
+    "belongs_elsewhere",
+    "compose_raw",
+    "own_groups",
+    "primary",
+    "refuse_suggested",
+]
+
+VERSION_BASE = "1.3"
 
 
 def primary(command: str) -> Mapping[str, Any]:
@@ -37,6 +50,48 @@ def belongs_elsewhere(command: str, group: str) -> str | None:
     others = sorted(path.stem for path in config_dir().glob("*.yaml") if path.stem != command)
     owner = next((other for other in others if group in own_groups(other)), None)
     return owner and f"no choice of `genlab {command}`; `genlab {owner}` has it"
+
+
+def compose_raw(command: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of ``command`` with the ``hydra`` node still in it, suggestions filled.
+
+    With Hydra's own errors, and also inside a running application of Hydra.
+
+    Raises:
+        UserError: The user set what only genlab suggests.
+    """
+    refuse_suggested(command, overrides)
+    config = _compose(command, overrides)
+    fill_suggestions(config)
+    return config
+
+
+def refuse_suggested(command: str, overrides: Sequence[str]) -> None:
+    """Refuse to set what only genlab suggests.
+
+    Raises:
+        UserError: One of the overrides does; it names the key to write instead.
+    """
+    refuse_suggestions(overrides, lambda: _compose(command, ()))
+
+
+def _compose(command: str, overrides: Sequence[str]) -> DictConfig:
+    with _outer_hydra_aside():
+        hydra.initialize_config_dir(
+            config_dir=str(config_dir()), job_name=command, version_base=VERSION_BASE
+        )
+        return hydra.compose(command, list(overrides), return_hydra_config=True)
+
+
+@contextmanager
+def _outer_hydra_aside() -> Iterator[None]:
+    """Hydra allows one application a process: lay the present one aside, and put it back."""
+    present = GlobalHydra.instance()
+    outer, present.hydra = present.hydra, None
+    try:
+        yield
+    finally:
+        present.hydra = outer
 
 
 @cache  # a sweep asks for each of its jobs

@@ -14,7 +14,7 @@ from typing import Any
 
 from genlab.errors import UserError, nearest
 
-__all__ = ["Parameter", "Signature", "locate", "signature"]
+__all__ = ["Parameter", "Signature", "locate", "passed_on", "signature"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,25 @@ def signature(target: Any) -> Signature:
     positional = tuple(name for name in named if found[name].kind is not keyword_only)
     is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in found.values())
     return Signature(named, positional, open=is_open)
+
+
+def passed_on(node: Mapping[str, Any]) -> frozenset[str]:
+    """The keys of a node whose value a nested ``_target_`` node holds under the same name.
+
+    In ``configs/`` they are written as interpolations; in the configuration that a run keeps these
+    are resolved, so the names and the values have to tell.
+
+    >>> sorted(passed_on({"_target_": "a.Data", "dim": 2, "target": {"_target_": "a.B", "dim": 2}}))
+    ['dim']
+    """
+    nested = [value for value in node.values() if isinstance(value, Mapping)]
+    objects = [inner for inner in nested if "_target_" in inner]
+    return frozenset(
+        name
+        for name, value in node.items()
+        if not name.startswith("_")
+        and any(name in inner and inner[name] == value for inner in objects)
+    )
 
 
 def _public(owner: Any) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from genlab.config import config_dir
 from genlab.config.composition import compose
-from genlab.config.places import config_dir
 from genlab.config.stored import plain
 from genlab.errors import UserError, nearest
 

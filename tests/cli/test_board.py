@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from genlab.cli.board import free_port
+from genlab.cli.commands.board import free_port
 from genlab.cli.main import main
 from genlab.errors import UserError
 

@@ -16,7 +16,6 @@ from matplotlib.image import imread
 from matplotlib.pyplot import imsave
 from synthetic import synthetic_run
 
-from genlab.cli import compare_figure
 from genlab.cli.main import main
 from genlab.densities import StandardNormal
 from genlab.targets import Moons
@@ -136,15 +135,13 @@ def test_the_figure_of_models_by_targets(
         loaded.append(path.name)
         return SimpleNamespace(model=StandardNormal((2,)), data=data)
 
-    monkeypatch.setattr(compare_figure, "load", load)
+    monkeypatch.setattr("genlab.assembly.load", load)
     assert main(["compare", "--figure", "panel.png"]) == 0
     assert loaded == ["nice-moons-0", "nice-rings-0", "nsf-moons-0", "nsf-rings-0"]
     height, width, _ = imread("panel.png").shape
     assert 1.3 < width / height < 1.5, "the true density and two models, two targets"
     model = StandardNormal((3,))
-    monkeypatch.setattr(
-        compare_figure, "load", lambda path: SimpleNamespace(model=model, data=data)
-    )
+    monkeypatch.setattr("genlab.assembly.load", lambda _: SimpleNamespace(model=model, data=data))
     assert main(["compare", "--figure", "panel.png"]) == 2
     assert "shows densities in the plane" in capsys.readouterr().err
 

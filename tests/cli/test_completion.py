@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from genlab.cli.commands import COMMANDS
-from genlab.cli.completion import candidates, run
+from genlab.cli.commands.completion import candidates, run
 from genlab.cli.main import main
 from genlab.config import config_dir
 from genlab.runs.directory import RunDirectory

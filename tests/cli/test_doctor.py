@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genlab.cli import doctor
+from genlab.cli.commands import doctor
 from genlab.cli.main import main
 
 Capture = pytest.CaptureFixture[str]

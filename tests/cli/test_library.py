@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.cli import fitting
+from genlab.cli import fit
 from genlab.cli.main import main
-from genlab.config import compose
+from genlab.config.composition import compose
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 from genlab.runs.status import write_status
@@ -90,7 +90,7 @@ def test_rerun(
     config = compose("train", ["model=nice", "model.layers=3", f"outputs={tmp_path / 'outputs'}"])
     OmegaConf.save(config, run.config)
     done: list[tuple[DictConfig, RunDirectory]] = []
-    monkeypatch.setattr(fitting, "fit", lambda config, run: done.append((config, run)))
+    monkeypatch.setattr(fit, "fit", lambda config, run: done.append((config, run)))
     assert main(["rerun", "a"]) == main(["rerun", "a", "seed=4"]) == 0
     (same, first), (other, second) = done
     assert same == config

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from genlab.cli.groups import choices, groups
 from genlab.cli.main import main
+from genlab.cli.options import choices, groups
 from genlab.config import config_dir
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json

@@ -25,9 +25,9 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> object:
         def run(words: list[str]) -> int:
             raise error
 
-        module = ModuleType("genlab.cli.doctor")
+        module = ModuleType("genlab.cli.commands.doctor")
         module.run = run
-        monkeypatch.setitem(sys.modules, "genlab.cli.doctor", module)
+        monkeypatch.setitem(sys.modules, "genlab.cli.commands.doctor", module)
 
     return fail_with
 
@@ -161,9 +161,9 @@ def test_sigterm_unwinds_what_a_command_does(
             undone.append(True)
         return 0
 
-    module = ModuleType("genlab.cli.doctor")
+    module = ModuleType("genlab.cli.commands.doctor")
     module.run = run
-    monkeypatch.setitem(sys.modules, "genlab.cli.doctor", module)
+    monkeypatch.setitem(sys.modules, "genlab.cli.commands.doctor", module)
     assert main(["doctor"]) == 143
     assert undone == [True]
     assert capsys.readouterr().err == "genlab: stopped by SIGTERM\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genlab.cli.points import read_points, write_table
+from genlab.cli.point_files import read_points, write_table
 from genlab.errors import UserError
 
 X = np.array([[0.5, -1.0], [2.0, 3e-3], [1e10, 4.0]])

@@ -11,9 +11,10 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.cli.commands.resume import apply, read_config
 from genlab.cli.main import main
-from genlab.cli.resume import apply, read_config
-from genlab.config import check, compose
+from genlab.config.check import check
+from genlab.config.composition import compose
 from genlab.densities import StandardNormal
 from genlab.errors import Interrupted, RunError, UserError
 from genlab.runs.directory import RunDirectory
@@ -45,7 +46,7 @@ class Experiment:
 @pytest.fixture
 def fits(assembly: ModuleType, monkeypatch: pytest.MonkeyPatch) -> type[Experiment]:
     """Experiments that were fitted; their configurations are taken as checked."""
-    monkeypatch.setattr("genlab.config.check", lambda config: None)
+    monkeypatch.setattr("genlab.config.check.check", lambda config: None)
     Experiment.made, Experiment.fails_with = [], None
     assembly.from_config = Experiment
     return Experiment
@@ -143,7 +144,7 @@ def test_values_are_checked_before_they_are_compared(
     name: str,
     key: str,
 ) -> None:
-    monkeypatch.setattr("genlab.config.check", check)
+    monkeypatch.setattr("genlab.config.check.check", check)
     run = make_run(name)
     OmegaConf.save(compose("train", []), run.config)
     torch.save({"step": 40}, run.last)

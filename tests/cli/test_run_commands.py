@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 
 from genlab.cli.main import main
-from genlab.cli.points import read_points
+from genlab.cli.point_files import read_points
 from genlab.densities import Density, StandardNormal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json

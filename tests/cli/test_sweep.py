@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from genlab.cli import launchers, one_run
+from genlab.cli import launch, one_run
 from genlab.cli.main import main
-from genlab.cli.overview import final_table
 from genlab.cli.sweep import _what_is_missing
-from genlab.config import compose, plain
+from genlab.cli.sweep_view import final_table
+from genlab.config.composition import compose
+from genlab.config.stored import plain
 from genlab.errors import RunError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
@@ -123,7 +124,7 @@ def test_an_interruption_ends_the_sweep_and_says_where_it_was(
 def test_an_extra_that_is_not_installed(
     fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(launchers, "find_spec", lambda name: None)
+    monkeypatch.setattr(launch, "find_spec", lambda name: None)
     assert main(["train", "-m", "seed=1,2", "hydra/launcher=joblib"]) == 2
     assert "hydra/launcher=joblib: not installed; pip install 'genlab[parallel]'" in (
         capsys.readouterr().err

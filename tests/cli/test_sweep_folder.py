@@ -18,8 +18,10 @@ from torch import Tensor
 from genlab.assembly import Experiment, from_config
 from genlab.cli.main import main
 from genlab.cli.reentry import reenter
-from genlab.cli.sweep_plan import planned
-from genlab.config import check, compose, plain
+from genlab.cli.sweep import planned
+from genlab.config.check import check
+from genlab.config.composition import compose
+from genlab.config.stored import plain
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory

@@ -12,9 +12,10 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.cli import one_run, train
+from genlab.cli import one_run
+from genlab.cli.commands import train
 from genlab.cli.main import main
-from genlab.config import compose
+from genlab.config.composition import compose
 from genlab.errors import RunError, UserError
 from genlab.runs.directory import RunDirectory
 

@@ -20,7 +20,9 @@ from small import TABLE, write_table
 
 import genlab
 from genlab.cli.main import main
-from genlab.config import compose, config_dir, plain
+from genlab.config import config_dir
+from genlab.config.composition import compose
+from genlab.config.stored import plain
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 from genlab.runs.manifest import write_manifest

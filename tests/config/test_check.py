@@ -9,9 +9,8 @@ import pytest
 from omegaconf import DictConfig
 
 from genlab.bounds import PositiveInt
-from genlab.config import check
 from genlab.config.annotations import expectation
-from genlab.config.validation import Seed, check_node
+from genlab.config.check import Seed, check, check_node
 from genlab.errors import UserError
 
 

@@ -12,7 +12,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.config import check, compose, config_dir, explained
+from genlab.config import config_dir
+from genlab.config.check import check
+from genlab.config.composition import compose
+from genlab.config.explain import explained
 from genlab.errors import UserError
 
 MISTAKES = {

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from genlab.config import check, compose, config_dir
+from genlab.config import config_dir
+from genlab.config.check import check
+from genlab.config.composition import compose
 
 GROUPS = (
     "callbacks",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.config import register_claim
-from genlab.config.raw import compose_raw
+from genlab.config.output import register_claim
+from genlab.config.primary import compose_raw
 
 
 def config(root: Path) -> DictConfig:

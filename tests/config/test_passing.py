@@ -8,8 +8,8 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bounds import PositiveInt
-from genlab.config import build
-from genlab.config.validation import check_node
+from genlab.config.build import build
+from genlab.config.check import check_node
 from genlab.errors import UserError
 
 

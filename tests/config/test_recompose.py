@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from genlab.config import compose, plain, recompose
+from genlab.config.composition import compose
+from genlab.config.recomposition import recompose
+from genlab.config.stored import plain
 from genlab.errors import UserError
 
 FLOW = ["model=realnvp", "data=rings", "model.layers=3", "trainer.max_steps=50", "seed=2"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genlab.config.space import Choice, Interval, Steps, split_space
+from genlab.cli.search import Choice, Interval, Steps, split_space
 from genlab.errors import UserError
 
 

@@ -9,7 +9,9 @@ import pytest
 
 import genlab
 from genlab.cli.main import main
-from genlab.config import check, compose, plain
+from genlab.config.check import check
+from genlab.config.composition import compose
+from genlab.config.stored import plain
 from genlab.errors import UserError
 
 Capture = pytest.CaptureFixture[str]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from genlab.config import check, compose
+from genlab.config.check import check
+from genlab.config.composition import compose
 from genlab.errors import UserError
 
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.config import check, compose
+from genlab.config.check import check
+from genlab.config.composition import compose
 from genlab.data import IDXFiles, ImageFolder
 from genlab.data.idx_files import NAMES
 from genlab.errors import UserError

@@ -20,8 +20,8 @@ import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from genlab.cli.points import read_points, read_rows
-from genlab.config.places import config_dir
+from genlab.cli.point_files import read_points, read_rows
+from genlab.config import config_dir
 from genlab.data import TableData
 from genlab.errors import UserError
 

@@ -16,7 +16,8 @@ from torch import nn
 import genlab
 from genlab.assembly import Experiment, Replicas
 from genlab.batch import Batch
-from genlab.config import check, compose
+from genlab.config.check import check
+from genlab.config.composition import compose
 from genlab.errors import Interrupted, UserError
 from genlab.learning.callbacks import Checkpoints
 from genlab.learning.checkpoint_io import load_checkpoint

@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import genlab
 from genlab.assembly import Solve, from_config
 from genlab.cli.main import main
-from genlab.config import read_config
+from genlab.config.stored import read_config
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.pinn.stages import read_stages

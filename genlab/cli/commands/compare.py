@@ -1,0 +1,230 @@
+"""``genlab compare PATH...``: many runs in one table, page or figure."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.cli.arguments import Parser, check_output
+from genlab.cli.run_argument import loading
+from genlab.errors import UserError, nearest, one_line
+from genlab.runs.comparison.formats import (
+    as_csv,
+    as_latex,
+    as_markdown,
+    as_text,
+    is_best,
+    shown,
+)
+from genlab.runs.comparison.groups import Group, differing, grouped
+from genlab.runs.comparison.records import Record, matching, read_records, without_repeats
+from genlab.runs.comparison.tables import (
+    Table,
+    check_metrics,
+    listing,
+    metrics_of,
+    pivot,
+    sorted_by,
+)
+from genlab.runs.files import atomic_path
+from genlab.runs.find import OUTPUTS
+
+if TYPE_CHECKING:
+    from genlab.densities.density import Density
+    from genlab.targets.target import Target
+
+__all__ = ["run"]
+
+EXAMPLES = """\
+  genlab compare                                       the runs below outputs/
+  genlab compare outputs/2026-01-31 --where model=nsf,realnvp --sort test/kl
+  genlab compare --rows model --cols data --value test/kl --markdown
+  genlab compare --html compare.html                   table, curves and figures in one page
+  genlab compare --figure compare.png                  the densities, a row a target
+
+A row holds the runs that differ in their seeds only: mean ± standard deviation, the best on the
+same data marked. Columns are what differs; what follows from the columns before is left out."""
+
+FIGURES = (".png", ".pdf", ".svg")
+FORMATS = {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}
+EACH = ("all",)
+
+
+def run(words: list[str]) -> int:
+    arguments = _parse(words)
+    records, unreadable = read_records(_places(arguments.paths))
+    for condition in arguments.where:
+        records = matching(records, condition)
+    done = [record for record in records if record.state == "done"]
+    counted = without_repeats(done)
+    notes = [*_notes(records, done, counted), *(f"unreadable: {line}" for line in unreadable)]
+    if not counted:
+        places = ", ".join(map(str, arguments.paths)) or str(OUTPUTS)
+        print(f"no finished runs below {places}; `genlab train model=realnvp data=moons` makes one")
+        print("".join(f"{note}\n" for note in notes), end="")
+        return 0
+    keys = differing(counted)
+    groups = grouped(counted, keys)
+    if arguments.sort is not None:
+        groups = sorted_by(groups, keys, arguments.sort, reverse=arguments.reverse)
+    if arguments.figure is not None:
+        return _draw(arguments.figure, groups, keys)
+    known = metrics_of(groups)
+    tags = known if arguments.metrics == EACH else check_metrics(arguments.metrics, known)
+    if arguments.html is not None:
+        from genlab.runs.comparison.page import write_page
+
+        write_page(arguments.html, listing(groups, keys, tags), groups, notes)
+        print(arguments.html)
+        return 0
+    table = _pivot(arguments, groups, keys) if arguments.value else listing(groups, keys, tags)
+    _print(table, notes, arguments.format)
+    return 0
+
+
+def _parse(words: list[str]) -> Namespace:
+    parser = Parser("compare", EXAMPLES)
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="runs, or folders")
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE[,VALUE]",
+        help="only runs of this setting; may be repeated",
+    )
+    parser.add_argument(
+        "--metrics", type=_names, default=(), metavar="TAG[,TAG]", help="what to show, or `all`"
+    )
+    parser.add_argument("--sort", metavar="KEY", help="by a setting or a metric")
+    parser.add_argument("--reverse", action="store_true", help="sort from high to low")
+    parser.add_argument("--rows", type=_names, metavar="KEY[,KEY]", help="with --value: the rows")
+    parser.add_argument("--cols", type=_names, metavar="KEY[,KEY]", help="and the columns")
+    parser.add_argument("--value", metavar="TAG", help="a pivot of this metric")
+    kind = parser.add_mutually_exclusive_group()
+    for name in FORMATS:
+        kind.add_argument(
+            f"--{name}", dest="format", action="store_const", const=name, help=f"print {name}"
+        )
+    kind.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
+    kind.add_argument("--figure", type=Path, metavar="FILE", help="draw the densities (2-D only)")
+    arguments = parser.parse(words)
+    if (arguments.rows or arguments.cols) and not arguments.value:
+        parser.error("--rows and --cols go with --value TAG")
+    if arguments.value and (arguments.html or arguments.figure):
+        parser.error("--value goes with a table, not with --html or --figure")
+    if arguments.html is not None:
+        check_output(arguments.html, (".html",), option="--html")
+    if arguments.figure is not None:
+        check_output(arguments.figure, FIGURES, option="--figure")
+    return arguments
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _places(paths: Sequence[Path]) -> Sequence[Path]:
+    """Where to look: without a word, ``outputs``, which need not be there yet."""
+    return paths or [path for path in (OUTPUTS,) if path.is_dir()]
+
+
+def _notes(
+    records: Sequence[Record], done: Sequence[Record], counted: Sequence[Record]
+) -> Iterator[str]:
+    """What a reader of the table has to know."""
+    for record in records:
+        if record.state != "done":
+            reason = f": {record.error}" if record.error else ""
+            yield one_line(f"{record.state}: {record.run.path}{reason}")
+    if len(done) > len(counted):
+        yield f"{len(done) - len(counted)} repeated runs: of one configuration the last counts"
+    for package in ("genlab", "torch"):
+        versions = Counter(_version(record, package) for record in counted)
+        if len(versions) > 1:
+            each = ", ".join(f"{version} ({n} runs)" for version, n in sorted(versions.items()))
+            yield f"made with several versions of {package}: {each}"
+
+
+def _version(record: Record, package: str) -> str:
+    manifest = record.manifest
+    return str(manifest.get(package) or manifest.get("packages", {}).get(package))
+
+
+def _pivot(arguments: Namespace, groups: Sequence[Group], keys: Sequence[str]) -> Table:
+    rows, columns = arguments.rows or ("model",), arguments.cols or ("data",)
+    settings = set(keys).union(*(group.records[0].settings for group in groups))
+    for key in (*rows, *columns):
+        if key not in settings:
+            raise UserError(f"{key}: no run has this key; {nearest(key, settings)}")
+    (tag,) = check_metrics([arguments.value], metrics_of(groups))
+    return pivot(groups, keys, rows=rows, columns=columns, tag=tag)
+
+
+def _print(table: Table, notes: Sequence[str], form: str | None) -> None:
+    """The table on standard output; notes beside it where another program reads the table."""
+    if form is None and sys.stdout.isatty():
+        _print_rich(table)
+    else:
+        print(FORMATS.get(form or "", as_text)(table), end="")
+    print(
+        "".join(f"{note}\n" for note in notes),
+        end="",
+        file=sys.stderr if form else sys.stdout,
+    )
+
+
+def _print_rich(table: Table) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=box.SIMPLE)
+    for place, name in enumerate(table.header):
+        numeric = place >= table.keys
+        grid.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+    for row in table.rows:
+        grid.add_row(
+            *(Text(shown(item), style="bold green" if is_best(item) else "") for item in row)
+        )
+    Console().print(grid)
+
+
+def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
+    """Draw a row a target and a column a model, each by the first seed of its runs.
+
+    Raises:
+        UserError: One of the targets is not in the plane, or only its samples are known.
+    """
+    with loading():
+        from genlab.assembly import load
+        from genlab.evaluation.figures import comparison_figure
+    targets: dict[str, Target] = {}
+    models: dict[str, dict[str, Density]] = {}
+    for group in groups:
+        first = group.records[0]
+        experiment = load(first.run.path)
+        target = experiment.data.target
+        if target is None or experiment.model.event_shape != (2,):
+            raise UserError(
+                f"--figure: shows densities in the plane; {first.run.path} has none, leave it out "
+                "by --where data=NAME"
+            )
+        on = _title(group, keys, of_data=True)
+        targets[on] = target
+        models.setdefault(on, {})[_title(group, keys, of_data=False)] = experiment.model
+    with atomic_path(path) as temporary:
+        comparison_figure(targets, models).savefig(temporary)
+    print(path)
+    return 0
+
+
+def _title(group: Group, keys: Sequence[str], *, of_data: bool) -> str:
+    """The settings that say what the densities are of, or all the others."""
+    decisive = {"data", *(key for key, _ in group.subject.settings)}
+    pairs = zip(keys, group.settings, strict=True)
+    return " ".join(value for key, value in pairs if (key in decisive) == of_data).strip()

@@ -1,0 +1,53 @@
+"""``genlab rerun RUN [KEY=VALUE ...]``: the same configuration again, in a new directory."""
+
+from __future__ import annotations
+
+import shutil
+
+from genlab.cli.arguments import Parser
+from genlab.cli.run_argument import loading
+from genlab.config.stored import read_config
+from genlab.processes import is_first
+from genlab.runs.find import find_runs, resolve
+from genlab.runs.manifest import read_manifest
+
+__all__ = ["run"]
+
+EXAMPLES = """\
+  genlab rerun latest                        the same numbers again, on the same machine
+  genlab rerun latest seed=1
+  genlab rerun latest model=nsf trainer.max_steps=20000
+
+Without changes the run's own `config.yaml` is trained; with changes its choices are composed again,
+and what was set for it stays set."""
+
+
+def run(words: list[str]) -> int:
+    parser = Parser("rerun", EXAMPLES)
+    parser.add_run()
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what is to differ")
+    arguments = parser.parse(words)
+    directory = resolve(arguments.run)
+    read_manifest(directory)
+    config = read_config(directory)
+    with loading():
+        from genlab.config.check import check
+        from genlab.config.recomposition import recompose
+
+        if arguments.overrides:
+            config = recompose(config, arguments.overrides)
+        check(config)
+        from genlab.cli.fit import fit
+        from genlab.cli.replicas import fit_replicas
+        from genlab.recording import new_directory
+    directory = new_directory(config)
+    try:
+        if config.trainer.replicas > 1:
+            fit_replicas(config, directory.path)
+        else:
+            fit(config, directory)
+    except BaseException:
+        if is_first(config.trainer) and not find_runs(directory.path):
+            shutil.rmtree(directory.path)
+        raise
+    return 0

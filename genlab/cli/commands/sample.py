@@ -1,0 +1,164 @@
+"""``genlab sample RUN -n N``: draw from a run's model, in data units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.cli.arguments import Parser, check_output, positive, seed
+from genlab.cli.condition import HELP, read_condition
+from genlab.cli.run_argument import SavedRun
+from genlab.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genlab.data import DataModule
+    from genlab.densities import Density
+
+__all__ = ["run"]
+
+EXAMPLES = """\
+  genlab sample latest                        a few rows to look at
+  genlab sample latest -n 1000 -o new.csv
+  genlab sample latest -n 1000 -o new.npz --seed 1    the array is called x
+  genlab sample latest -n 5000 -o new.png             a figure of points in the plane
+  genlab sample latest -n 64 -o grid.png              a grid of images
+  genlab sample latest --condition 7 -n 64 -o 7.png   of one class
+  genlab sample latest --condition "a=1.5,b=2"        given values of a table's columns
+  genlab sample latest --condition rows.csv -n 10     10 for each row of a file
+
+A CSV has the columns of the table that was learned, in its units, those of the condition last."""
+
+SHOWN = 10
+
+
+def run(words: list[str]) -> int:
+    parser = Parser("sample", EXAMPLES)
+    parser.add_run()
+    parser.add_argument("-n", type=positive, metavar="N",
+                        help="number of samples (1000); 1 for each row of a file")  # fmt: skip
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE",
+                        help=".npz, .csv, .npy or .png")  # fmt: skip
+    parser.add_argument("--condition", metavar="C", help=HELP)
+    parser.add_argument("--seed", type=seed, metavar="S", help="for the same samples again")
+    arguments = parser.parse(words)
+    if arguments.output is not None:
+        check_output(arguments.output, (".npz", ".csv", ".npy", ".png"))
+    saved = SavedRun(arguments.run)
+    experiment = saved.load()
+    model = experiment.density
+    if arguments.output is not None and arguments.output.suffix == ".png":
+        _check_shown(model.event_shape)
+    context = read_condition(arguments.condition, model, experiment.data)
+    n = arguments.n or 1000
+    if context is not None and len(context) > 1:
+        context = context.repeat_interleave(arguments.n or 1, 0)
+        n = len(context)
+
+    x, used = _drawn(model, n, context, arguments.seed)
+    print(saved.title)
+    print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
+    data = experiment.data
+    rows = _rows(x, context if data.context_columns else None)
+    names = _names(data, x)
+    if arguments.output is None:
+        _show(rows, names)
+        return 0
+    if arguments.output.suffix == ".csv":
+        from genlab.cli.point_files import write_table
+
+        write_table(arguments.output, names, rows.numpy())
+    else:
+        _write(arguments.output, x, x if data.columns is None else rows)
+    print(f"wrote {arguments.output}")
+    return 0
+
+
+def _drawn(
+    model: Density, n: int, context: Tensor | None, chosen: int | None
+) -> tuple[Tensor, int]:
+    """Samples on the CPU, and the seed that gives them again: the chosen one, or any."""
+    import torch
+
+    from genlab.densities.inference import draw_samples, inference
+
+    generator = torch.Generator()
+    # Short enough to be typed again.
+    used = generator.seed() % 2**31 if chosen is None else chosen
+    generator.manual_seed(used)
+    with inference(model, generator):
+        return draw_samples(model, n, context, generator=generator).cpu(), used
+
+
+def _check_shown(event_shape: tuple[int, ...]) -> None:
+    if event_shape != (2,) and len(event_shape) != 3:
+        raise UserError(
+            f"-o: a .png shows points in the plane or images, but the samples have shape "
+            f"{list(event_shape)}; write them to .npz, .npy or .csv"
+        )
+
+
+def _rows(x: Tensor, context: Tensor | None) -> Tensor:
+    """Flat samples, each before the vector that it was drawn under."""
+    import torch
+
+    if context is None:
+        return x.flatten(1)
+    return torch.cat((x.flatten(1), context.to(x).expand(len(x), -1)), 1)
+
+
+def _names(data: DataModule, x: Tensor) -> tuple[str, ...]:
+    from genlab.cli.point_files import column_names
+
+    return (*(data.columns or column_names(x[0].numel())), *data.context_columns)
+
+
+def _show(rows: Tensor, names: tuple[str, ...]) -> None:
+    print(",".join(names))
+    for row in rows[:SHOWN].tolist():
+        print(",".join(f"{value:.6g}" for value in row))
+    if len(rows) > SHOWN:
+        print(f"... {len(rows) - SHOWN} more; -o FILE keeps all")
+
+
+def _write(path: Path, x: Tensor, rows: Tensor) -> None:
+    import numpy as np
+
+    from genlab.runs.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        if path.suffix == ".npz":
+            np.savez(temporary, x=rows.numpy())
+        elif path.suffix == ".npy":
+            np.save(temporary, rows.numpy())
+        else:
+            _draw(temporary, x)
+
+
+def _draw(path: Path, x: Tensor) -> None:
+    if x.ndim == 4:
+        _grid(path, x)
+        return
+
+    from genlab.evaluation.figures.style import MODEL, panels, scatter, window_of
+
+    figure, (axis,) = panels(1, 1, side=6.0)
+    scatter(axis, x, MODEL)
+    window_of(x, square=True).frame(axis)
+    figure.savefig(path)
+
+
+def _grid(path: Path, x: Tensor) -> None:
+    """Pixel by pixel, each one enlarged to a square that can be seen."""
+    import math
+
+    import matplotlib.image
+    import numpy as np
+
+    from genlab.evaluation.figures.images import mosaic
+
+    image = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
+    zoom = max(1, 512 // max(image.shape[:2]))
+    image = image.repeat(zoom, 0).repeat(zoom, 1)
+    matplotlib.image.imsave(path, np.ascontiguousarray(image), cmap="gray", vmin=0, vmax=1)

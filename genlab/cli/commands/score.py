@@ -1,0 +1,90 @@
+"""``genlab score RUN -i POINTS``: the log-density of a user's own points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.cli.arguments import Parser, check_output
+from genlab.cli.run_argument import SavedRun
+from genlab.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["run"]
+
+EXAMPLES = """\
+  genlab score latest -i points.csv
+  genlab score latest -i points.npy -o scores.csv
+
+POINTS holds one point a row: CSV with or without a header, NPY, NPZ with an array x, or Parquet.
+For a run on a table, columns are taken by name; a file without names holds all of the table's, or
+just those that were learned, then those of the condition.
+A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone."""
+
+LABELS = {"exact": "exact", "lower_bound": "a lower bound", "estimate": "an estimate"}
+
+
+def run(words: list[str]) -> int:
+    parser = Parser("score", EXAMPLES)
+    parser.add_run()
+    parser.add_argument("-i", dest="input", type=Path, required=True, metavar="POINTS",
+                        help="the points, in data units")  # fmt: skip
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help=".csv or .npy")
+    arguments = parser.parse(words)
+    if arguments.output is not None:
+        check_output(arguments.output, (".csv", ".npy"))
+    if not arguments.input.is_file():
+        raise UserError(f"-i {arguments.input}: no such file")
+    saved = SavedRun(arguments.run)
+    # In double precision the score is as exact as the weights, also far out in the tails.
+    experiment = saved.load()
+    model = experiment.density.double()
+
+    import torch
+
+    from genlab.cli.point_files import read_points, read_rows
+    from genlab.densities.inference import inference, log_probs
+
+    data, context = experiment.data, None
+    if data.columns is None:
+        points = read_points(arguments.input, model.event_shape)
+        x = points.x
+    else:
+        points = read_rows(arguments.input, data)
+        x = points.x[:, : len(data.columns)]
+        if data.context_columns:
+            context = torch.from_numpy(points.x[:, len(data.columns) :])
+    with inference(model):
+        log_p = log_probs(model, torch.from_numpy(x), context).numpy()
+    print(saved.title)
+    label = LABELS[model.likelihood]
+    print(f"log p of {len(log_p)} points in nats ({label}): {_summary(log_p)}")
+    if arguments.output is not None:
+        flat = points.x.reshape(len(log_p), -1)
+        _write(arguments.output, points.columns, flat, log_p)
+        print(f"wrote {arguments.output}")
+    return 0
+
+
+def _summary(log_p: NDArray[np.float64]) -> str:
+    text = f"mean {log_p.mean():.6g}  min {log_p.min():.6g}  max {log_p.max():.6g}"
+    outside = int((log_p == float("-inf")).sum())
+    return f"{text}  ({outside} of density 0)" if outside else text
+
+
+def _write(
+    path: Path, columns: tuple[str, ...], x: NDArray[np.float64], log_p: NDArray[np.float64]
+) -> None:
+    import numpy as np
+
+    from genlab.cli.point_files import write_table
+    from genlab.runs.files import atomic_path
+
+    if path.suffix == ".csv":
+        write_table(path, (*columns, "log_prob"), np.column_stack([x, log_p]))
+        return
+    with atomic_path(path) as temporary:
+        np.save(temporary, log_p)

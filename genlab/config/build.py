@@ -1,0 +1,64 @@
+"""From a node of the configuration to the object that it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from genlab.config.signature import locate, passed_on, signature
+from genlab.errors import UserError
+
+__all__ = ["build"]
+
+
+def build(config: Any, key: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Instantiate ``config[key]``, nested nodes first, from plain containers.
+
+    Args:
+        config: The configuration or a section of it.
+        key: The node's key.
+        *args: Objects that the node cannot hold, such as the model that a learner learns.
+        **kwargs: The same, by name.
+
+    Returns:
+        The object; for a ``_partial_`` node, the callable that makes it.
+
+    Raises:
+        UserError: The object refuses a value; its message is prefixed by the key.
+    """
+    node = _taken(key, OmegaConf.to_container(config[key], resolve=True))
+    partial = node.pop("_partial_", False)
+    try:
+        # Objects are passed to the callable itself: Hydra would copy them into a config first.
+        make = instantiate({**node, "_partial_": True, "_convert_": "all"})
+        return make if partial else make(*args, **kwargs)
+    except InstantiationException as error:
+        raise _mistake(key, error.__cause__ or error) from error
+    except ValueError as error:
+        raise _mistake(key, error) from error
+
+
+def _taken(key: str, value: Any) -> Any:
+    """A value without the keys that its nodes only pass on to nested ones."""
+    if isinstance(value, list):
+        return [_taken(f"{key}.{index}", item) for index, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    dropped: frozenset[str] = frozenset()
+    if "_target_" in value:
+        takes = signature(locate(key, value["_target_"]))
+        dropped = passed_on(value) - takes.parameters.keys()
+    return {
+        name: _taken(f"{key}.{name}", nested)
+        for name, nested in value.items()
+        if name not in dropped
+    }
+
+
+def _mistake(key: str, error: BaseException) -> BaseException:
+    if isinstance(error, ValueError):
+        return UserError(f"{key}.{error}")
+    return error

@@ -1,0 +1,207 @@
+"""Hydra's and OmegaConf's errors in one or two lines: the key, the value, and what was meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationToMissingValueError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+from yaml import MarkedYAMLError  # type: ignore[import-untyped]
+
+from genlab.config import config_dir
+from genlab.config.keys import as_written, known_keys, no_such_key, split
+from genlab.config.primary import belongs_elsewhere
+from genlab.errors import GenlabError, UserError, nearest
+
+__all__ = ["explained"]
+
+COMPOSITION = (HydraException, OmegaConfBaseException)
+# Hydra raises a ValueError where an option is not a name.
+OWN = (*COMPOSITION, GenlabError, MarkedYAMLError, ValueError)
+
+
+@contextmanager
+def explained(
+    command: str, overrides: Sequence[str], known: Mapping[str, Any] | None = None
+) -> Iterator[None]:
+    """Raise what the user did wrong, where an error of Hydra or OmegaConf inside says so.
+
+    An error that is not of the configuration, or that is explained already, comes out as it is.
+
+    Args:
+        command: The primary config's name.
+        overrides: What was to be composed.
+        known: The configuration, where it was composed already.
+
+    Raises:
+        UserError: An option, a key or a value is wrong; it names the nearest valid one.
+    """
+    try:
+        yield
+    except Exception as error:
+        mistake = _explain(error, command, overrides, known)
+        if mistake is None or mistake is error:
+            raise
+        raise mistake from error
+
+
+def _explain(
+    error: BaseException,
+    command: str,
+    overrides: Sequence[str],
+    known: Mapping[str, Any] | None,
+) -> GenlabError | None:
+    """The user's mistake behind an error, or None where there is none."""
+    if not isinstance(error, OWN):
+        return None
+    causes = _causes(error)
+    for cause in causes:
+        match cause:
+            case GenlabError():
+                return cause
+            case MissingConfigException():
+                return UserError(_missing_config(cause.missing_cfg_file, cause.options))
+            case OverrideParseException():
+                return UserError(_unreadable(cause.override))
+            case MissingMandatoryValue() | InterpolationToMissingValueError():
+                named = str(cause).partition("Missing mandatory value: ")[2].split()[0]
+                # An interpolation to a missing value names that value, which is the one to set.
+                direct = isinstance(cause, MissingMandatoryValue)
+                key = (direct and cause.full_key) or named
+                return UserError(f"{key}: missing; set it by {key}=VALUE")
+            case InterpolationKeyError():
+                keys = known_keys(command, ()) if known is None else known
+                return UserError(_dangling(str(cause), cause.full_key or "", keys))
+            case MarkedYAMLError():
+                return UserError(_bad_yaml(cause))
+    for cause in causes:
+        for pattern, describe in SENTENCES:
+            if found := re.search(pattern, str(cause), re.DOTALL):
+                return UserError(describe(found, command, overrides))
+    return UserError(_generic(causes)) if isinstance(error, COMPOSITION) else None
+
+
+def _generic(causes: Sequence[BaseException]) -> str:
+    """The first lines of an error and of its cause, and the key where it is known."""
+    key = getattr(causes[0], "full_key", None) or "configuration"
+    lines = [str(cause).strip().partition("\n")[0] for cause in causes]
+    first, *rest = [line for line in lines if line]
+    return ": ".join([key, first, *(line for line in rest[:1] if line not in first)])
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    """An error and what is behind it; each once, since one raised from its effect makes a ring."""
+    causes: list[BaseException] = []
+    while error is not None and error not in causes:
+        causes.append(error)
+        error = error.__cause__ or error.__context__
+    return causes
+
+
+def _missing_config(path: str | None, options: Sequence[str] | None) -> str:
+    group, _, name = (path or "").rpartition("/")
+    options = [name for name in options or () if name[0] != "_"] or _options(group)
+    if not group or not options:
+        return f"{path}: no such config in {config_dir()}"
+    return f"{group}: no {name!r}; {nearest(name, options)}"
+
+
+def _options(group: str) -> list[str]:
+    return [path.stem for path in (config_dir() / group).glob("[!_]*.yaml")]
+
+
+def _unreadable(override: str) -> str:
+    if re.fullmatch(r"[\w-]+", override):
+        groups = sorted(path.parent.name for path in config_dir().glob(f"*/{override}.yaml"))
+        hint = f"; did you mean {groups[0]}={override}?" if groups else ""
+        return f"{override}: expected KEY=VALUE{hint}"
+    return f"{override}: cannot be read; expected KEY=VALUE, and quotes round special characters"
+
+
+def _bad_yaml(error: Any) -> str:
+    mark = error.problem_mark
+    return f"{mark.name}, line {mark.line + 1}: {error.problem}"
+
+
+def _dangling(message: str, key: str, known: Mapping[str, Any]) -> str:
+    found = re.search(r"Interpolation key '([^']+)'", message)
+    wanted = found[1] if found else "?"
+    if key == "_dummy_":  # Hydra's own key, where a defaults list asks for a choice
+        return f"{wanted}: missing; see `genlab list {wanted}`"
+    return f"{key}=${{{wanted}}}: {no_such_key(wanted, known)}"
+
+
+def _unknown_key(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    key = found[1]
+    config = known_keys(command, [word for word in overrides if split(word)[0] != key])
+    return f"{as_written(key, overrides)}: {no_such_key(key, config)}"
+
+
+def _unknown_deletion(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    config = known_keys(command, [word for word in overrides if not word.startswith("~")])
+    return f"~{found[1]}: {no_such_key(found[1], config)}"
+
+
+def _exists(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    written = as_written(found[1], [word for word in overrides if word.startswith("+")])
+    return f"+{written}: {found[1]} is there already; write {written}"
+
+
+def _not_a_default(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    written = as_written(found[1], overrides)
+    owner = belongs_elsewhere(command, found[1])
+    recipes = [word for word in overrides if split(word)[0] in ("experiment", "sweep")]
+    if owner and recipes and written == found[1]:
+        return f"{recipes[0]}: chooses {written}, {owner}"
+    return f"{written}: {owner or f'nothing is chosen for {found[1]} yet; write +{written}'}"
+
+
+def _ambiguous(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    key, value = split(found[1])
+    is_list = "(" not in value and not _options(key)
+    as_list = f", or write {key}=[{value}] for a list" if is_list else ""
+    return f"{found[1]}: several values; add -m to run each{as_list}"
+
+
+def _another_package(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    return f"{as_written(found[1], overrides)}: no such group; did you mean {found[2]}?"
+
+
+def _not_a_name(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        options = _options(override.key_or_group)
+        if options and not isinstance(override.value(), str | list):
+            key, value = split(override.input_line or "")
+            return f"{key}: no {value!r}; {nearest(value, options)}"
+    return found[0]
+
+
+def _not_chosen(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    return f"{found[1]}: nothing chosen; {nearest('', found[2].split())}"
+
+
+Describe = Callable[[re.Match[str], str, Sequence[str]], str]
+# How Hydra 1.3 words a mistake, and how it is said here.
+SENTENCES: tuple[tuple[str, Describe], ...] = (
+    (r"Could not override '([^']+)'\.\s+To append to your config", _unknown_key),
+    (r"Could not override '([^']+)'\. No match in the defaults list", _not_a_default),
+    (r"Could not override '([^']+)'\.\s+Did you mean to override (.*?)\?", _another_package),
+    (r"An item is already at '([^']+)'", _exists),
+    (r"Multiple values for ([\w/@]+)\. To override a value", _exists),
+    (r"([\w/@]+) appears more than once in the final defaults list", _exists),
+    (r"Could not delete from config\. '([^']+)' does not exist", _unknown_deletion),
+    (r"Could not delete '([^']+)'\. No match in the defaults list", _unknown_deletion),
+    (r"Ambiguous value for argument '([^']+)'", _ambiguous),
+    (r"Sweep parameters '([^']+)' requires --multirun", _ambiguous),
+    (r"You must specify '([^']+)'.*Available options:\s+(.*)", _not_chosen),
+    (r"Config group override must be a string or a list", _not_a_name),
+)
