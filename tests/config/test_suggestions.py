@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import genlab
+from genlab.cli.commands.completion import candidates
 from genlab.cli.main import main
 from genlab.config.check import check
 from genlab.config.composition import compose
@@ -212,3 +213,29 @@ def test_each_command_refuses_it(
 def test_a_script_is_refused_it() -> None:
     with pytest.raises(UserError, match=r"write optimizer\.lr=1$"):
         genlab.experiment("suggested.lr=1")
+
+
+def test_what_is_shown_is_what_a_run_has(capsys: Capture) -> None:
+    assert main(["train", "model=krnet", "--cfg", "job"]) == 0
+    shown = capsys.readouterr().out
+    assert "  lr: 0.01\n" in shown
+    assert "suggested" not in shown
+    assert main(["train", "suggested.lr=1", "--cfg", "job"]) == 2
+
+
+def test_it_is_in_no_list_help_or_completion(capsys: Capture) -> None:
+    lines = (
+        "train ",
+        "train s",
+        "train k",
+        "train +p",
+        "train optimizer.",
+        "solve p",
+        "train data=",
+    )
+    words = [word for line in lines for word in candidates(f"genlab {line}")]
+    assert main(["train", "--help"]) == 0
+    assert main(["list"]) == 0
+    words += capsys.readouterr().out.split()
+    hidden = ("suggested", "preset", "kind", "command", "_toy", "_taught", "data=_toy")
+    assert not [word for word in words if word.strip(".=:,+") in hidden]
