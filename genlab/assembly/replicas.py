@@ -236,5 +236,5 @@ def _check_step(experiment: Experiment, replicas: int) -> None:
 def _stackable() -> list[str]:
     """What ``model=`` can be for replicas, as the families themselves say."""
     files = sorted((config_dir() / "model").glob("*.yaml"))
-    described = {path.stem: OmegaConf.load(path)["model"]["_target_"] for path in files}
+    described = {path.stem: OmegaConf.load(path).model._target_ for path in files}
     return [name for name, target in described.items() if locate("model", target).stackable]
