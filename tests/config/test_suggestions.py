@@ -12,6 +12,7 @@ from genlab.cli.commands.completion import candidates
 from genlab.cli.main import main
 from genlab.config.check import check
 from genlab.config.composition import compose
+from genlab.config.recomposition import recompose
 from genlab.config.stored import plain
 from genlab.errors import UserError
 
@@ -239,3 +240,9 @@ def test_it_is_in_no_list_help_or_completion(capsys: Capture) -> None:
     words += capsys.readouterr().out.split()
     hidden = ("suggested", "preset", "kind", "command", "_toy", "_taught", "data=_toy")
     assert not [word for word in words if word.strip(".=:,+") in hidden]
+
+
+def test_a_run_that_notes_its_kind_of_data_is_recomposed() -> None:
+    stored = compose("train", ["data=digits"])
+    stored.choices = {**stored.choices, "kind": "image"}  # as runs of an earlier version do
+    assert recompose(stored, ["seed=1"]).seed == 1
