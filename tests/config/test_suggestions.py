@@ -238,7 +238,7 @@ def test_it_is_in_no_list_help_or_completion(capsys: Capture) -> None:
     assert main(["train", "--help"]) == 0
     assert main(["list"]) == 0
     words += capsys.readouterr().out.split()
-    hidden = ("suggested", "preset", "kind", "command", "_toy", "_taught", "data=_toy")
+    hidden = ("suggested", "preset", "kind", "_toy", "_taught", "data=_toy")
     assert not [word for word in words if word.strip(".=:,+") in hidden]
 
 
