@@ -17,7 +17,7 @@ import pytest
 import torch
 from small import write_images
 
-from genlab.assembly import Experiment, experiment
+from genlab.assembly import Training, experiment
 from genlab.densities.inference import draw_samples, inference, log_probs
 from genlab.learning.trainer import make_trainer
 
@@ -112,8 +112,8 @@ def words(family: str, kind: str, precision: str) -> list[str]:
     ]
 
 
-def trained(folder: Path, overrides: list[str]) -> Experiment:
-    """Two steps and a validation, as `Experiment.fit` takes them, without tests and figures."""
+def trained(folder: Path, overrides: list[str]) -> Training:
+    """Two steps and a validation, as `Training.fit` takes them, without tests and figures."""
     run = experiment(*overrides)
     run.initialise()
     trainer = make_trainer(run.settings, folder=folder, loggers=[], callbacks=[])

@@ -24,7 +24,7 @@ from small import SOLVE, TABLE, write_table
 from torch import distributed
 
 import genlab
-from genlab.assembly import Experiment, Solve
+from genlab.assembly import Solve, Training
 from genlab.cli.main import main
 from genlab.errors import UserError
 from genlab.processes import is_alone, is_first, own_process_group, rank_zero_if_alone
@@ -55,8 +55,8 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path)
     monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
-    for kind in (Experiment, Solve):
-        monkeypatch.setattr(kind, "figures", lambda self: {"empty": Figure((1, 1))})
+    for kind in (Training, Solve):
+        monkeypatch.setattr(kind, "_draw", lambda self: {"empty": Figure((1, 1))})
     return tmp_path
 
 

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from small import VAE, small_experiment
 
 import genlab
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.cli.run_argument import SavedRun
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -57,14 +57,14 @@ class SignalInValidation(Callback):
             os.kill(os.getpid(), self.number)
 
 
-def start(folder: Path, *overrides: str, **model: tuple[str, ...]) -> Experiment:
+def start(folder: Path, *overrides: str, **model: tuple[str, ...]) -> Training:
     return small_experiment(folder, *SETTINGS, *overrides, **model)
 
 
 def resume(run: RunDirectory, **trainer: int) -> None:
     config = OmegaConf.load(run.config)
     config.trainer.update(trainer)
-    Experiment(config, run).fit(resume=True)
+    Training(config, run).fit(resume=True)
 
 
 def weights(run: RunDirectory) -> Iterator[torch.Tensor]:
@@ -203,8 +203,8 @@ def test_a_run_stopped_before_its_first_validation_is_loaded_and_goes_on(
 def test_random_losses_go_on_with_the_same_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_evaluate", "figures"):
-        monkeypatch.setattr(Experiment, name, lambda _: {})
+    for name in ("_evaluate", "_draw"):
+        monkeypatch.setattr(Training, name, lambda _: {})
     whole = start(tmp_path / "a", model=VAE)
     whole.fit()
     for name, stop in (("b", Signal(signal.SIGINT, 33)), ("c", SignalInValidation(2, 40))):
@@ -221,8 +221,8 @@ def test_random_losses_go_on_with_the_same_numbers(
 def test_in_other_precisions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    for name in ("_evaluate", "figures"):
-        monkeypatch.setattr(Experiment, name, lambda _: {})
+    for name in ("_evaluate", "_draw"):
+        monkeypatch.setattr(Training, name, lambda _: {})
     whole, part = (
         start(tmp_path / name, f"trainer.precision={precision}") for name in ("whole", "part")
     )
@@ -271,8 +271,8 @@ def test_further_than_planned_equals_planned_so_far(tmp_path: Path) -> None:
 def test_reverse_kl_draws_the_same_samples_after_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Experiment, "_evaluate", lambda self: {})
-    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+    monkeypatch.setattr(Training, "_evaluate", lambda self: {})
+    monkeypatch.setattr(Training, "_draw", lambda self: {})
     energy = ("data=u1", "objective=reverse_kl")
     whole, part = start(tmp_path / "a", *energy), start(tmp_path / "b", *energy)
     whole.fit()

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.assembly.training import Experiment
+from genlab.assembly.training import Training
 from genlab.config import config_dir
 from genlab.config.build import build
 from genlab.config.signature import locate
@@ -119,7 +119,7 @@ class Replica:
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
         self.run = replica_directory(config, folder)
-        self.experiment = Experiment(config, self.run)
+        self.experiment = Training(config, self.run)
         self.error: Exception | None = None
         self._checkpoints = Checkpoints()
         self._record = ExitStack()
@@ -208,7 +208,7 @@ def _check_settings(settings: TrainerSettings) -> None:
         raise UserError(f"trainer.compile=true: not with {replicas}; use trainer.compile=false")
 
 
-def _check_step(experiment: Experiment, replicas: int) -> None:
+def _check_step(experiment: Training, replicas: int) -> None:
     """Refuse a step that cannot be taken together.
 
     Raises:

@@ -133,7 +133,7 @@ def test_the_figure_of_models_by_targets(
 
     def load(path: Path) -> SimpleNamespace:
         loaded.append(path.name)
-        return SimpleNamespace(model=StandardNormal((2,)), data=data)
+        return SimpleNamespace(density=StandardNormal((2,)), data=data)
 
     monkeypatch.setattr("genlab.assembly.load", load)
     assert main(["compare", "--figure", "panel.png"]) == 0
@@ -141,7 +141,7 @@ def test_the_figure_of_models_by_targets(
     height, width, _ = imread("panel.png").shape
     assert 1.3 < width / height < 1.5, "the true density and two models, two targets"
     model = StandardNormal((3,))
-    monkeypatch.setattr("genlab.assembly.load", lambda _: SimpleNamespace(model=model, data=data))
+    monkeypatch.setattr("genlab.assembly.load", lambda _: SimpleNamespace(density=model, data=data))
     assert main(["compare", "--figure", "panel.png"]) == 2
     assert "shows densities in the plane" in capsys.readouterr().err
 

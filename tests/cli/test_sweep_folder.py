@@ -15,7 +15,7 @@ import torch
 from small import TABLE, write_table
 from torch import Tensor
 
-from genlab.assembly import Experiment, from_config
+from genlab.assembly import Training, from_config
 from genlab.cli.main import main
 from genlab.cli.reentry import reenter
 from genlab.cli.sweep import planned
@@ -60,7 +60,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", [*sys.path])
     write_table(tmp_path)
     monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
-    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+    monkeypatch.setattr(Training, "_draw", lambda self: {})
     return tmp_path
 
 

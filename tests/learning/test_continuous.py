@@ -15,7 +15,7 @@ from properties import disturb, jacobian
 from small import SMALL
 
 import genlab
-from genlab.assembly import Experiment, experiment
+from genlab.assembly import Training, experiment
 from genlab.batch import Batch
 from genlab.errors import RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -37,7 +37,7 @@ CNF = ("model=cnf", "model.solver.steps=2")
 FAMILIES = {"flow-matching": FLOW_MATCHING, "cnf": CNF}
 
 
-def small(folder: Path, *overrides: str) -> Experiment:
+def small(folder: Path, *overrides: str) -> Training:
     return experiment(*QUICK, f"outputs={folder}", *overrides)
 
 
@@ -103,7 +103,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, family: tuple[
     assert part.directory is not None
     config = OmegaConf.load(part.directory.config)
     config.trainer.max_steps = 40
-    Experiment(config, RunDirectory(part.directory.path)).fit(resume=True)
+    Training(config, RunDirectory(part.directory.path)).fit(resume=True)
     first, second = (load_checkpoint(run.directory.last)["state_dict"] for run in (whole, part))
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
@@ -136,7 +136,7 @@ def test_one_toy_carried_into_another(tmp_path: Path) -> None:
     # What a run keeps tells the source without this version's configs.
     assert run.config.model.source.name == "eight_gaussians"
     assert run.config.model.source.target._target_ == "genlab.targets.EightGaussians"
-    again = Experiment(OmegaConf.create(OmegaConf.to_container(run.config)))
+    again = Training(OmegaConf.create(OmegaConf.to_container(run.config)))
     again.model.load_state_dict(run.model.state_dict())
     x = target.sample(50)
     with torch.no_grad():
