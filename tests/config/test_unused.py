@@ -57,7 +57,8 @@ def test_what_nothing_uses_cannot_be_set(word: str) -> None:
     [
         (
             ["model=gmm", "data=digits", "model.covariance=ful"],
-            "model.covariance=ful: did you mean 'full'?",
+            "model.covariance=ful: expected full, tied, diag, spherical or low_rank; "
+            "did you mean 'full'?",
         ),
         (
             ["model=gmm", "model.fit=gradient"],
