@@ -344,7 +344,8 @@ def _check_step(one: Training, replicas: int) -> None:
 
 def _stackable() -> str:
     """What ``model=`` can be for replicas, as the families themselves say."""
-    # One that chooses from other groups too stands for more than the section ``model``.
-    loaded = {f.stem: OmegaConf.load(f) for f in sorted((config_dir() / "model").glob("*.yaml"))}
-    nodes = {name: OmegaConf.select(n, "model", default=n) for name, n in loaded.items()}
-    return ", ".join(k for k, n in nodes.items() if locate("model", n._target_).stackable)
+    files = sorted((config_dir() / "model").glob("*.yaml"))
+    nodes = {file.stem: OmegaConf.load(file).model for file in files}
+    made = {name: locate("model", node._target_) for name, node in nodes.items()}
+    # Of a function, only what it makes can tell.
+    return ", ".join(name for name, kind in made.items() if getattr(kind, "stackable", True))
