@@ -84,7 +84,8 @@ def test_log_determinants_by_default_are_those_of_the_autograd_jacobian(
 ) -> None:
     words = (family[0], "data=gaussian", f"data.dim={dim}", f"outputs={tmp_path}")
     ode = experiment(*words).model.double().eval().ode
-    for scale in (0.0, 0.05):
+    # Fresh weights are those of no motion, which is the same in any dimension.
+    for scale in (0.0, 0.05) if dim == 2 else (0.05,):
         disturb(ode, scale)
         for start, move in ((torch.randn(4, dim).double(), m) for m in (ode.forward, ode.inverse)):
             truth = torch.linalg.slogdet(jacobian(lambda x, move=move: move(x)[0], start)).logabsdet
