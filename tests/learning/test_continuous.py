@@ -189,8 +189,11 @@ def test_mistakes_of_the_user(tmp_path: Path, words: tuple[str, ...], message: s
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("objective=flow_matching",), "learns model=flow-matching only"),
-        (("objective=regularised_likelihood",), "prices the paths of cnf and flow-matching"),
+        (("objective=flow_matching",), "FlowMatching teaches FlowMatching models, not RealNVP"),
+        (
+            ("objective=regularised_likelihood",),
+            "RegularisedLikelihood teaches ContinuousFlow models, not",
+        ),
     ],
 )
 def test_an_objective_names_the_family_that_it_learns(
