@@ -17,7 +17,7 @@ from genlab.processes import is_first
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from genlab.assembly import Experiment
+    from genlab.assembly import Run
     from genlab.runs.directory import RunDirectory
 
 __all__ = ["announce", "fit", "near", "noted", "redirected", "stages"]
@@ -54,7 +54,7 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
     return metrics
 
 
-def announce(config: DictConfig, experiment: Experiment, place: Path) -> None:
+def announce(config: DictConfig, experiment: Run, place: Path) -> None:
     """Say what is about to be trained, and what there is to know of its data.
 
     Args:
@@ -66,7 +66,7 @@ def announce(config: DictConfig, experiment: Experiment, place: Path) -> None:
 
     print_config(
         config,
-        parameters=sum(tensor.numel() for tensor in experiment.model.parameters()),
+        parameters=sum(tensor.numel() for tensor in experiment.module.model.parameters()),
         device=device_name(config.trainer.accelerator),
         run=near(place),
     )

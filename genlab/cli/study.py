@@ -13,7 +13,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.cli.fit import redirected
 from genlab.cli.reentry import reenter
 from genlab.cli.search import Choice, Dimension, Interval, Search, Steps, split_space
@@ -133,7 +133,7 @@ class Study:
             metrics = read_json(run.metrics)
         else:
             with redirected(run):
-                metrics = Experiment(config, run).fit(
+                metrics = Training(config, run).fit(
                     resume=state == "part", callbacks=[Pruning(self._reporter(trial))]
                 )
         value: float | None = metrics[self.plan["monitor"]]

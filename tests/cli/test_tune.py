@@ -81,7 +81,7 @@ class Experiment:
 @pytest.fixture
 def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Experiment]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(study, "Experiment", Experiment)
+    monkeypatch.setattr(study, "Training", Experiment)
     monkeypatch.setattr(Experiment, "kill_at", None)
     Experiment.fitted = []
     return Experiment
@@ -125,12 +125,13 @@ sys.path[:0] = sys.argv[1:4]
 from genlab.cli import study
 from genlab.cli.main import main
 import test_tune
-study.Experiment = test_tune.Experiment
+study.Training = test_tune.Experiment
 test_tune.Experiment.fitted, test_tune.Experiment.kill_at = [], 2
 main(sys.argv[4:])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_with_the_very_trial(
     fits: type[Experiment], capsys: Capture, tmp_path: Path
 ) -> None:
@@ -198,7 +199,7 @@ def test_two_workers_share_a_study(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(study, "Experiment", Waiting)
+    monkeypatch.setattr(study, "Training", Waiting)
     write_table(tmp_path)
     words = [*TABLE, "optimizer.lr=interval(1e-3,1e-2)", "search.trials=2", "search.workers=2"]
     assert main(["tune", *words]) == 0
