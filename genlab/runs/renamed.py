@@ -133,7 +133,7 @@ def current_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
         if all(
             key in settings and value in (..., settings[key]) for key, value in row.when.items()
         ):
-            settings = dict(_moved(settings, row.move)) | row.put
+            settings = {**dict(_moved(settings, row.move)), **row.put}
     return {key: _retargeted(key, value) for key, value in settings.items()}
 
 
@@ -150,13 +150,14 @@ def current_weights(target: str, weights: Mapping[str, T], prefix: str = "") -> 
         weights: By the names that they were saved with.
         prefix: What may stand before all names, and stays.
     """
-    current = dict(weights)
-    for family, pattern, replacement in WEIGHTS:
-        if family == target:
-            whole = re.compile(rf"^({re.escape(prefix)})?(?:{pattern})$")
-            current = {
-                whole.sub(rf"\g<1>{replacement}", name): value for name, value in current.items()
-            }
+    rows = [(pattern, new) for family, pattern, new in WEIGHTS if family == target]
+    current = {}
+    for name, value in weights.items():
+        head = prefix if name.startswith(prefix) else ""
+        tail = name.removeprefix(head)
+        for pattern, new in rows:
+            tail = re.sub(rf"^(?:{pattern})$", new, tail)
+        current[head + tail] = value
     return current
 
 
