@@ -23,7 +23,6 @@ FLOORS = (
     ("learning", "samplers"),
     ("pinn",),
     ("config",),
-    ("recording",),
     ("assembly",),
     ("cli",),
 )

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.assembly.recording import at_work, recorded
 from genlab.assembly.training import Experiment
 from genlab.config import config_dir
 from genlab.config.build import build
@@ -23,7 +24,6 @@ from genlab.learning.stack import ELEMENTWISE
 from genlab.learning.together import Member, fit_together
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.processes import rank_zero_if_alone
-from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
 __all__ = ["Replica", "Replicas", "alone", "replica_directory"]

@@ -13,7 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab import __version__
 from genlab.assembly.description import describe
+from genlab.assembly.helper import helped
 from genlab.assembly.numbers import finite, record_metrics
+from genlab.assembly.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.assembly.residual import residual_network
 from genlab.config.build import build
 from genlab.config.signature import locate
@@ -35,7 +37,6 @@ from genlab.learning.weights import holds_weights, load_weights, start_from
 from genlab.models.continuous import ContinuousFlow
 from genlab.processes import is_first, rank_zero_if_alone
 from genlab.randomness import generator
-from genlab.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
 from genlab.runs.manifest import flatten
@@ -123,7 +124,8 @@ class Experiment:
 
         Args:
             resume: Go on from the run's last checkpoint.
-            callbacks: Lightning callbacks to run besides those of the configuration.
+            callbacks: Lightning callbacks to run besides those of the configuration, in the first
+                of several processes alone.
 
         Returns:
             The metrics, as in the run's ``metrics.json``.
@@ -166,9 +168,11 @@ class Experiment:
             interruption.handled(),
         ):
             self.log_remarks()
-            trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
-            # Where the first process keeps the run.
-            self.directory = RunDirectory(Path(trainer.strategy.broadcast(str(run.path))))
+            with helped(run, self.config):
+                last = run.last if resume else None
+                trainer.fit(self.module, datamodule=self.data, ckpt_path=last)
+                # Where the first process keeps the run.
+                self.directory = RunDirectory(Path(trainer.strategy.broadcast(str(run.path))))
             if not is_first(self.settings):
                 return {}
             return self.conclude(trainer, checkpoints)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from genlab.errors import GenlabError
 from genlab.processes import is_first
 
 if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
     from omegaconf import DictConfig
 
     from genlab.assembly import Experiment
@@ -23,13 +24,20 @@ if TYPE_CHECKING:
 __all__ = ["announce", "fit", "near", "noted", "redirected", "stages"]
 
 
-def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[str, float | None]:
+def fit(
+    config: DictConfig,
+    run: RunDirectory,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> dict[str, float | None]:
     """Fit in a run directory, with a summary before and the metrics after.
 
     Args:
         config: A checked configuration.
         run: Where the run is kept.
         resume: Go on from the run's last checkpoint.
+        callbacks: Lightning callbacks to run besides those of the configuration.
 
     Returns:
         The metrics; none in the helping processes of data-parallel training.
@@ -47,7 +55,7 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
     if first:
         announce(config, experiment, run.path)
     with noted(run), stages():
-        metrics = experiment.fit(resume=resume)
+        metrics = experiment.fit(resume=resume, callbacks=callbacks)
     if first:
         title = f"{' on '.join(names(config.choices))}: {near(run.path)}"
         print_metrics(metrics, title, likelihood=experiment.likelihood)
