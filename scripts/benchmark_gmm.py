@@ -43,7 +43,6 @@ def genlab_pass(x: torch.Tensor) -> Callable[[], float]:
         components=COMPONENTS,
         max_components=COMPONENTS,
         covariance="full",
-        fit="em",
         start="random",
         restarts=1,
         tolerance=0.0,

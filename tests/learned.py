@@ -11,36 +11,34 @@ from torch import Tensor
 
 from genlab.bijections import FixedStepSolver
 from genlab.densities import Density
-from genlab.objectives import Independent
-from genlab.paths import Times
+from genlab.objectives import (
+    ELBO,
+    EM,
+    FlowMatching,
+    MaximumLikelihood,
+    Objective,
+    RegularisedLikelihood,
+)
 from genlab.pde import Box, Domain
 from genlab.samplers import (
     AAS,
     DAS,
     Bootstrap,
     Descent,
-    ELBOFit,
-    EMFit,
-    Fit,
-    FlowMatchingFit,
-    LikelihoodFit,
     Points,
-    RegularisedFit,
 )
 from genlab.samplers.model_based import ModelSampler
 
-__all__ = ["FITS", "LOOP", "SAMPLERS", "SQUARE", "make", "peak", "refreshed"]
+__all__ = ["LOOP", "OBJECTIVES", "SAMPLERS", "SQUARE", "make", "peak", "refreshed"]
 
 SQUARE = Box([(-1.0, 1.0)] * 2)
 LOOP: dict[str, Any] = {"steps": 4, "lr": 1e-3, "batch_size": 32, "gradient_clip": 5.0}
-# What teaches a family that has a way of its own.
-FITS: dict[str, Fit] = {
-    "cnf": RegularisedFit(**LOOP, kinetic=0.01),
-    "flow-matching": FlowMatchingFit(
-        **LOOP, coupling=Independent(), times=Times(distribution="uniform", mean=0.0, std=1.0)
-    ),
-    "gmm": EMFit(steps=10),
-    "vae": ELBOFit(**LOOP, importance_samples=1),
+# How a family learns that has a way of its own.
+OBJECTIVES: dict[str, Objective[Any]] = {
+    "cnf": RegularisedLikelihood(),
+    "flow-matching": FlowMatching(),
+    "gmm": EM(),
+    "vae": ELBO(importance_samples=1),
 }
 SAMPLERS: dict[str, Callable[..., ModelSampler]] = {
     "das": partial(DAS, added=None),
@@ -67,8 +65,10 @@ def make(kind: str, name: str = "realnvp", domain: Domain = SQUARE, **own: Any) 
         "alpha": 0.5,
         "candidates": 400,
         "confine": "logistic",
-        "fit": Descent(**LOOP) if kind == "aas" else FITS.get(name, LikelihoodFit(**LOOP)),
+        "fit": Descent(**LOOP),
     }
+    if kind != "aas":
+        common["objective"] = OBJECTIVES.get(name, MaximumLikelihood())
     return SAMPLERS[kind](**common | own)
 
 

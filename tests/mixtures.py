@@ -30,7 +30,6 @@ def make_gmm(dim: int, **options: Any) -> GMM:
         "max_components": 20,
         "covariance": "full",
         "rank": 2,
-        "fit": "em",
         "start": "kmeans++",
         "restarts": 1,
         "tolerance": 1e-6,

@@ -265,7 +265,6 @@ def gmm(dim: Event, **options: Any) -> m.GMM:
         "max_components": 8,
         "covariance": "full",
         "rank": 2,
-        "fit": "em",
         "start": "kmeans++",
         "restarts": 1,
         "tolerance": 1e-5,

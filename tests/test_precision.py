@@ -365,7 +365,7 @@ def test_steps_that_are_logged_together_are_the_same_steps(tmp_path: Path) -> No
 # A family on a kind of data, made small.
 COARSE = ("solver@model.evaluation=rk4", "model.evaluation.steps=2")
 IN_DOUBLE = {
-    "gmm": ("model.fit=gradient", "model.components=2"),
+    "gmm": ("objective=mixture_descent", "model.components=2"),
     "vae": ("model.hidden=[16]", "model.importance_samples=2"),
     "nice": SMALL[:2],
     "realnvp": SMALL[:2],
@@ -376,7 +376,7 @@ IN_DOUBLE = {
     "flow-matching": ("model.network.width=16", "model.network.blocks=1"),
     "nsf table": SMALL[:2],
     "vae table": ("model.hidden=[16]", "model.importance_samples=2"),
-    "gmm digits": ("model.fit=gradient", "model.components=2", "model.rank=2"),
+    "gmm digits": ("objective=mixture_descent", "model.components=2", "model.rank=2"),
     "vae digits": ("model.hidden=[8]", "model.importance_samples=2"),
     "realnvp digits": SMALL[:2],
     "cnf digits": ("model.network.channels=[4,4]", *COARSE),

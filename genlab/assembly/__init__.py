@@ -2,11 +2,13 @@
 
 from genlab.assembly.description import describe
 from genlab.assembly.entry import experiment, from_config, load
+from genlab.assembly.images import DensityImages
 from genlab.assembly.replicas import Replicas, alone, replica_directory
 from genlab.assembly.solve import Solve
 from genlab.assembly.training import Experiment
 
 __all__ = [
+    "DensityImages",
     "Experiment",
     "Replicas",
     "Solve",

@@ -17,7 +17,7 @@ from genlab.config.build import build
 from genlab.config.signature import locate
 from genlab.errors import UserError
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar
-from genlab.learning.gradient import GradientLearner
+from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.stack import ELEMENTWISE
@@ -134,7 +134,7 @@ class Replica:
             UserError: The directory holds a run already, or the data cannot be used.
         """
         experiment, learner = self.experiment, self.experiment.module
-        assert isinstance(learner, GradientLearner)
+        assert isinstance(learner, ObjectiveLearner)
         experiment.initialise()
         RunDirectory.create(self.run.path)
         callbacks = [
@@ -220,7 +220,7 @@ def _check_step(experiment: Experiment, replicas: int) -> None:
             f"trainer.replicas={replicas}: model={choices.model} takes its steps alone; "
             f"choose from: {', '.join(_stackable())}, or sweep by -m seed=..."
         )
-    if not (isinstance(learner, GradientLearner) and learner.stackable):
+    if not (isinstance(learner, ObjectiveLearner) and learner.objective.stackable):
         raise UserError(
             f"trainer.replicas={replicas}: objective={choices.objective} takes its steps alone; "
             "use objective=maximum_likelihood, or sweep by -m seed=..."

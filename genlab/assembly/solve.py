@@ -77,6 +77,8 @@ class Solve(Experiment):
         common = {"domain": self.problem.domain, "n_points": self.problem.n_points}
         if config.model is not None:
             common["model"] = build(config, "model")
+        if config.objective is not None:
+            common["objective"] = build(config, "objective")
         chosen = OmegaConf.masked_copy(
             config.sampler, [k for k in config.sampler if k not in READ["sampler"]]
         )

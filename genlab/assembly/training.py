@@ -28,13 +28,16 @@ from genlab.evaluation import evaluate
 from genlab.evaluation.figures import animate_paths, draw, save_figures
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, StopOnSignal
 from genlab.learning.checkpoint_io import load_checkpoint
+from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
+from genlab.learning.passes import PassLearner
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import holds_weights, load_weights, start_from
 from genlab.models.continuous import ContinuousFlow
+from genlab.objectives import Objective
 from genlab.processes import is_first, rank_zero_if_alone
 from genlab.randomness import generator
 from genlab.runs.directory import RunDirectory
@@ -108,14 +111,12 @@ class Experiment:
         self.data = build(config, "data", **given)
         self.model = build(config, "model")
         precede(self.model, self.data)
-        self.module = build(
-            config,
-            "objective",
-            self.model,
-            self.settings,
-            **{name: build(config, name) for name in OPTIONAL if config[name] is not None},
-            **self._source(),
-        )
+        objective: Objective[Any] = build(config, "objective", **self._source())
+        if objective.learns_from == "passes":
+            self.module = PassLearner(self.model, objective, self.settings)
+        else:
+            steps = {name: build(config, name) for name in OPTIONAL}
+            self.module = ObjectiveLearner(self.model, objective, self.settings, **steps)
 
     def fit(
         self, *, resume: bool = False, callbacks: Sequence[Callback] = ()
@@ -283,10 +284,9 @@ class Experiment:
         return path
 
     def _source(self) -> dict[str, Target]:
-        """What the learner learns from besides the stream of the data."""
+        """What the objective learns from besides the stream of the data."""
         choices, target = self.config.choices, self.data.target
-        learner = locate("objective", self.config.objective._target_)
-        if learner.learns_from == "energy":
+        if locate("objective", self.config.objective._target_).learns_from == "energy":
             if target is None or not target.has_energy:
                 raise UserError(
                     f"objective={choices.objective}: it learns from a log-density, which is "

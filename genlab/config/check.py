@@ -25,11 +25,11 @@ FREE = frozenset({"choices", "command"})
 # What genlab hands in itself when it builds the objects of a section.
 SUPPLIED = {
     "data": frozenset({"network"}),
-    "objective": frozenset({"model", "settings", "optimizer", "schedule", "target"}),
+    "objective": frozenset({"target"}),
     "optimizer": frozenset({"params"}),
     "logger": frozenset({"save_dir", "name", "version"}),
     "pinn": frozenset({"problem"}),
-    "sampler": frozenset({"domain", "n_points", "seed", "model"}),
+    "sampler": frozenset({"domain", "n_points", "seed", "model", "objective"}),
 }
 
 

@@ -15,13 +15,16 @@ __all__ = ["register_choose"]
 def register_choose() -> None:
     """Let configurations choose by the value of a key.
 
-    ``max_steps: ${choose:model.fit,{em:300,gradient:8000}}`` is 300 where ``model.fit=em``.
+    ``max_steps: ${choose:model.covariance,{full:300,else:8000}}`` is 300 where
+    ``model.covariance=full``; without an ``else`` other values are refused.
     """
     OmegaConf.register_new_resolver("choose", _choose, replace=True)
 
 
 def _choose(key: str, options: Mapping[str | None, Any], *, _root_: DictConfig) -> Any:
     value = OmegaConf.select(_root_, key)
+    if value not in options and "else" in options:
+        return options["else"]
     if value not in options:
         known = [str(option) for option in options]
         if value is None:

@@ -16,6 +16,8 @@ from genlab.errors import nearest
 __all__ = ["as_written", "known_keys", "no_such_key", "split"]
 
 FEW = 5
+# Keys that were, and what is written instead.
+INSTEAD = {"model.fit": "objective=em or objective=mixture_descent"}
 
 
 def split(override: str) -> tuple[str, str]:
@@ -48,6 +50,8 @@ def _is_choice(override: str) -> bool:
 
 def no_such_key(key: str, config: Mapping[str, Any]) -> str:
     """What there is in the place of a key that there is not."""
+    if key in INSTEAD:
+        return f"no such key any more; write {INSTEAD[key]}"
     node: Any = config
     parts = key.split(".")
     for depth, part in enumerate(parts):

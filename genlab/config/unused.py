@@ -77,21 +77,28 @@ def learns_no_model(config: DictConfig) -> bool:
 
 
 def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
-    """The way a family learns by itself, and the model where the sampler learns none."""
-    _refuse(LEARNING, overrides, "sampler.fit says how a model is taught")
-    unread: tuple[str, ...] = LEARNING
-    if learns_no_model(config):
-        name = _target(config, "sampler").__name__
-        _refuse(("model", *OF_MODEL), overrides, f"{name} learns no model")
-        unread = (*LEARNING, "model", *OF_MODEL)
+    """The objective and the model, where the sampler has no use for them."""
+    sampler = _target(config, "sampler")
+    if sampler is None:
+        return
+    takes, unread = signature(sampler).parameters, list[str]()
+    for section, groups, reason in (
+        ("model", ("model", *OF_MODEL), "learns no model"),
+        ("objective", LEARNING, "has no objective"),
+    ):
+        if section not in takes:
+            _refuse(groups, overrides, f"{sampler.__name__} {reason}")
+            unread += groups
     with open_dict(config):
         for section in unread:
-            config.pop(section, None)
             config.choices.pop(section, None)
-        if "model" in unread:
-            config.model = None
-            return
-    _drop_of_fit(config, overrides)
+            if section in config:
+                config[section] = None
+    objective = _target(config, "objective")
+    if objective is not None and objective.learns_from == "passes":
+        for word in overrides:
+            if (key := split(word)[0]).startswith("sampler.fit.") and key != "sampler.fit.steps":
+                raise UnusedError(word, f"{objective.__name__} takes no gradient steps")
 
 
 def _drop_problem(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -104,18 +111,6 @@ def _drop_problem(config: DictConfig, overrides: Sequence[str]) -> None:
         for section in RESIDUAL:
             config.pop(section, None)
             config.choices.pop(section, None)
-
-
-def _drop_of_fit(config: DictConfig, overrides: Sequence[str]) -> None:
-    """What a sampler says of gradient steps, where its model is taught in another way."""
-    fit = _target(config, "sampler.fit")
-    if fit is None:
-        return
-    chosen = {split(word)[0] for word in overrides}
-    with open_dict(config):
-        for key in config.sampler.fit.keys() - signature(fit).parameters.keys() - {"_target_"}:
-            if f"sampler.fit.{key}" not in chosen:
-                del config.sampler.fit[key]
 
 
 def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -133,12 +128,13 @@ def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def _drop_sections(config: DictConfig, overrides: Sequence[str]) -> None:
-    learner = _target(config, "objective")
-    if learner is None:
+    """What takes gradient steps, where a run learns without them."""
+    objective = _target(config, "objective") if config.command == "train" else None
+    if objective is None or objective.learns_from != "passes":
         return
     for section in OPTIONAL:
-        if section not in signature(learner).parameters and section in config:
-            _refuse((section,), overrides, f"{learner.__name__} has no {section}")
+        if section in config:
+            _refuse((section,), overrides, f"{objective.__name__} has no {section}")
             config[section] = None
 
 

@@ -1,25 +1,14 @@
-"""How a family learns inside Lightning."""
+"""How a family learns inside Lightning, whatever it learns by.
 
-from genlab.learning.elbo import ELBO
-from genlab.learning.expectation_maximisation import ExpectationMaximisation
-from genlab.learning.flow_matching import ConditionalFlowMatching
-from genlab.learning.gradient import GradientLearner
+Lightning is here for what it does best: devices and precisions, data-parallel training, loggers,
+and the hooks of callbacks. Steps, checkpoints, progress and stopping are the learner's own, which
+takes many steps to a batch of Lightning's: its loop costs more than a step on a small model.
+What is learned, and by which loss, is an `genlab.objectives.Objective`.
+"""
+
+from genlab.learning.gradient import GradientLearner, ObjectiveLearner
 from genlab.learning.learner import Learner
-from genlab.learning.maximum_likelihood import MaximumLikelihood
-from genlab.learning.mixture_descent import MixtureDescent
-from genlab.learning.regularised_likelihood import RegularisedLikelihood
-from genlab.learning.reverse_kl import ReverseKL
+from genlab.learning.passes import PassLearner
 from genlab.learning.settings import TrainerSettings
 
-__all__ = [
-    "ELBO",
-    "ConditionalFlowMatching",
-    "ExpectationMaximisation",
-    "GradientLearner",
-    "Learner",
-    "MaximumLikelihood",
-    "MixtureDescent",
-    "RegularisedLikelihood",
-    "ReverseKL",
-    "TrainerSettings",
-]
+__all__ = ["GradientLearner", "Learner", "ObjectiveLearner", "PassLearner", "TrainerSettings"]

@@ -1,11 +1,12 @@
-"""Learning by stochastic gradient descent on a loss."""
+"""Learning by gradient steps: on an objective, or on a loss of a learner's own."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,12 +15,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from genlab.batch import Batch
+from genlab.bijections.by_torchdiffeq import explained
+from genlab.densities.density import Density
+from genlab.descent import gradient_step
 from genlab.learning.ema import EMA
 from genlab.learning.learner import Learner
 from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
+from genlab.objectives import Objective
 
-__all__ = ["GradientLearner"]
+__all__ = ["GradientLearner", "ObjectiveLearner"]
 
 
 class GradientLearner(Learner):
@@ -30,13 +35,7 @@ class GradientLearner(Learner):
         settings: How long, where and how carefully.
         optimizer: Makes the optimiser of some parameters.
         schedule: Factor on the learning rate as a function of the step and the number of steps.
-
-    Attributes:
-        stackable: Whether the loss is a function of weights and batch alone, without random numbers
-            of its own, so that several learners can take their steps together.
     """
-
-    stackable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -87,26 +86,25 @@ class GradientLearner(Learner):
                 self.ema.load_state_dict(self._ema_state)
 
     def update(self, batch: Any) -> Float[Tensor, ""]:
-        optimizer = self.optimizer
+        optimizer, limit = self.optimizer, self.settings.gradient_clip
         self.set_rate(optimizer)
-        optimizer.zero_grad()
-        loss = self.compiled_loss(batch)
-        self.manual_backward(loss)
-        if self.settings.gradient_clip is not None:
-            self.gradient_norm = nn.utils.clip_grad_norm_(self.trained, self.settings.gradient_clip)
-        optimizer.step()
+        clip = None if limit is None else partial(nn.utils.clip_grad_norm_, self.trained, limit)
+        with explained():
+            loss, self.gradient_norm = gradient_step(
+                lambda: self.compiled_loss(batch),
+                optimizer,
+                backward=self.manual_backward,
+                clip=clip,
+            )
         if self.ema is not None:
             self.ema.update()
-        return loss.detach()
+        return loss
 
     def set_rate(self, optimizer: Optimizer | LightningOptimizer) -> None:
         """Give an optimiser the learning rate of the present step."""
         factor = self.schedule(self.reached(), self.settings.max_steps)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-
-    def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        return {"val/loss": self.loss(batch)}
 
     def reached(self) -> int:
         """Where in ``max_steps`` schedules are: under a time limit they follow the clock."""
@@ -134,3 +132,54 @@ class GradientLearner(Learner):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self._ema_state = checkpoint.get("ema")
+
+
+class ObjectiveLearner(GradientLearner):
+    """One step is one gradient step on an objective.
+
+    Args:
+        model: The density to learn.
+        objective: What it learns by.
+        settings: How long, where and how carefully.
+        optimizer: Makes the optimiser of some parameters.
+        schedule: Factor on the learning rate as a function of the step and the number of steps.
+
+    Raises:
+        UserError: The objective cannot teach the model.
+    """
+
+    def __init__(
+        self,
+        model: Density,
+        objective: Objective[Any],
+        settings: TrainerSettings,
+        *,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Schedule,
+    ) -> None:
+        objective.check(model)
+        self.objective = objective
+        super().__init__(model, settings, optimizer=optimizer, schedule=schedule)
+        self.reports = objective.reports
+
+    def initialise(self, rows: Batch) -> None:
+        super().initialise(rows)
+        self.objective.start(self.model, rows)
+
+    def update(self, batch: Batch) -> Float[Tensor, ""]:
+        self.objective.advance(
+            self.model,
+            step=self.reached(),
+            max_steps=self.settings.max_steps,
+            draw=self.step * self.trainer.world_size + self.trainer.global_rank,
+        )
+        return super().update(batch)
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        return self.objective.loss(self.model, batch)
+
+    def validate(self, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
+        return self.objective.validate(self.model, batch, number)
+
+    def scalars(self) -> dict[str, float]:
+        return super().scalars() | self.objective.scalars()

@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -41,8 +41,6 @@ class Learner(pl.LightningModule):
     Attributes:
         step: Number of training steps taken, also before a resume.
         losses: The loss of each step of the last chunk, on the device.
-        learns_from: What the data must offer: samples, or a target with an energy, which is then
-            handed in as ``target``.
         finished: Whether nothing is left to learn before the last step.
         reports: Names of the metrics that `validate` returns, one of which ``best`` is chosen by.
         whole_passes: Whether one step sees the whole training set, as an iterator of batches.
@@ -51,7 +49,6 @@ class Learner(pl.LightningModule):
         owes_validation: Whether the validation after the last step is yet to come.
     """
 
-    learns_from: ClassVar[Literal["samples", "energy"]] = "samples"
     losses: Float[Tensor, " steps"]
     reports: tuple[str, ...] = ("val/loss", "val/nll")
     whole_passes: bool = False
@@ -96,8 +93,8 @@ class Learner(pl.LightningModule):
         """Take one training step and return its loss, detached and still on the device."""
 
     @abstractmethod
-    def validate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        """Means of the metrics `reports` over one batch."""
+    def validate(self, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
+        """Means of the metrics `reports` over one batch, the ``number``-th of a validation."""
 
     def averaged(self) -> AbstractContextManager[None]:
         """Let the model hold the weights that are validated, tested and loaded."""
@@ -186,7 +183,7 @@ class Learner(pl.LightningModule):
         # Draws of an estimate repeat from one validation to the next, and are none of the
         # training's: a run that is stopped here goes on as if it had not been.
         with inference(self.model, torch.Generator().manual_seed(index)):
-            self._validation.append((mass, self.validate(batch)))
+            self._validation.append((mass, self.validate(batch, index)))
 
     def on_validation_epoch_end(self) -> None:
         for key, mean in self.validation_means().items():

@@ -12,7 +12,7 @@ from torch.optim import SGD, Adam, AdamW, NAdam, RMSprop
 
 from genlab.batch import Batch, Chunk
 from genlab.learning.ema import EMA
-from genlab.learning.gradient import GradientLearner
+from genlab.learning.gradient import ObjectiveLearner
 
 __all__ = ["ELEMENTWISE", "Stack", "clip_rows"]
 
@@ -40,7 +40,7 @@ class Stack(nn.Module):
         weights: The matrix.
     """
 
-    def __init__(self, learners: Sequence[GradientLearner]) -> None:
+    def __init__(self, learners: Sequence[ObjectiveLearner]) -> None:
         super().__init__()
         self.learners = tuple(learners)
         first = self.learners[0]
@@ -57,7 +57,7 @@ class Stack(nn.Module):
         self._first = (_Loss(first),)
         self._constants = self._stacked_constants()
 
-    def take(self, chunks: Mapping[GradientLearner, Chunk]) -> None:
+    def take(self, chunks: Mapping[ObjectiveLearner, Chunk]) -> None:
         """Take the steps of one chunk, fewer where a learner is asked to stop.
 
         Args:
@@ -80,7 +80,7 @@ class Stack(nn.Module):
                 self._report(learner)
                 learner.conclude_chunk(row)
 
-    def _step(self, first: GradientLearner, batch: Batch) -> Float[Tensor, " N"]:
+    def _step(self, first: ObjectiveLearner, batch: Batch) -> Float[Tensor, " N"]:
         first.set_rate(self.optimizer)
         self.optimizer.zero_grad()
         losses = self._losses(batch)
@@ -156,7 +156,7 @@ class Stack(nn.Module):
                 for parameter, part in zip(learner.trained, own, strict=True):
                     learner.optimizer.state[parameter][name] = part
 
-    def _report(self, learner: GradientLearner) -> None:
+    def _report(self, learner: ObjectiveLearner) -> None:
         """Note what a learner that is trained alone notes at each step."""
         for group, ours in zip(
             learner.optimizer.param_groups, self.optimizer.param_groups, strict=True
@@ -175,7 +175,7 @@ class Stack(nn.Module):
 class _Loss(nn.Module):
     """The loss of a learner as a module of its own, which `functional_call` gives other weights."""
 
-    def __init__(self, learner: GradientLearner) -> None:
+    def __init__(self, learner: ObjectiveLearner) -> None:
         super().__init__()
         self.model = learner.model
         self.learner = (learner,)

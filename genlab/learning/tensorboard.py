@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+from jaxtyping import UInt8
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genlab.evaluation.figures import figure_to_image
 from genlab.runs.manifest import LATE, SILENT
 
-__all__ = ["log_figures", "log_results"]
+__all__ = ["figure_to_image", "log_figures", "log_results"]
 
 # Tags that have been curves all along: a last point of another meaning would spoil them.
 CURVES = ("train/", "val/", "time/steps_per_second")
+
+
+def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
+    """Render a figure at its own resolution: RGB rows from the top, for TensorBoard ("HWC")."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    return np.array(pixels)[..., :3]
 
 
 def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:

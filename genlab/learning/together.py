@@ -13,7 +13,7 @@ import torch
 
 from genlab.batch import Chunk
 from genlab.data.module import DataModule
-from genlab.learning.gradient import GradientLearner
+from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
 from genlab.learning.stack import Stack
 from genlab.runs.directory import RunDirectory
@@ -35,7 +35,7 @@ class Member:
     """
 
     trainer: pl.Trainer
-    learner: GradientLearner
+    learner: ObjectiveLearner
     data: DataModule
     turn: Callable[[], AbstractContextManager[None]]
     trains: bool = True
@@ -43,6 +43,7 @@ class Member:
     def begin(self, device: torch.device, dtype: torch.dtype) -> None:
         """What Lightning does when a fit starts."""
         trainer: Any = self.trainer
+        self.call("setup", "fit")
         self.learner.to(device, dtype).train()
         trainer.strategy.connect(self.learner)
         trainer.datamodule, self.data.trainer, self.learner.trainer = self.data, trainer, trainer

@@ -17,12 +17,10 @@ from genlab.densities.density import Density
 from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters, Start, starts
 from genlab.densities.mixtures import Covariance, wide
 
-__all__ = ["GMM", "Fit"]
-
-Fit = Literal["em", "gradient"]
+__all__ = ["GMM"]
 
 # Options that a mixture shares with its marginals and conditionals.
-SHARED = ("max_components", "covariance", "rank", "fit", "start", "restarts", "tolerance")
+SHARED = ("max_components", "covariance", "rank", "start", "restarts", "tolerance")
 ROWS_AT_ONCE = 8192
 
 
@@ -41,7 +39,6 @@ class GMM(Density):
             ("diag"), a number for each ("spherical"), or a diagonal and a matrix of low rank for
             each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions.
         rank: That rank.
-        fit: How it is learned: by "em", or by "gradient" descent on the same parameters.
         start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
         restarts: Starts that are tried, for a few passes over the first rows.
         tolerance: EM has converged when a pass gains no more, in nats a row.
@@ -54,6 +51,8 @@ class GMM(Density):
 
     Attributes:
         growing: Whether the number of Gaussians is open.
+        joint: Whether what is maximised, and so what criteria count, is the density of the context
+            too, as by EM.
         mixture: The parameters, of one mixture a class, in standardised units.
     """
 
@@ -65,7 +64,6 @@ class GMM(Density):
         max_components: PositiveInt,
         covariance: Covariance,
         rank: PositiveInt,
-        fit: Fit,
         start: Start,
         restarts: PositiveInt,
         tolerance: NonNegative,
@@ -80,7 +78,7 @@ class GMM(Density):
         self.max_components = max_components
         self.covariance = covariance
         self.rank = rank
-        self.fit = fit
+        self.joint = True
         self.start = start
         self.restarts = restarts
         self.tolerance = tolerance
@@ -230,7 +228,7 @@ class GMM(Density):
 
     def _of_context(self, batch: Batch) -> Float[Tensor, " n"]:
         """``log p(c)`` in data units, where EM fits it too; 0 elsewhere."""
-        if not self.context_encoder.context_dim or self.fit == "gradient":
+        if not self.context_encoder.context_dim or not self.joint:
             return batch.x.new_zeros(len(batch.x))
         mixtures: AnyMixtures = self.mixture()
         rows, _, _ = self.standardised(batch)
@@ -288,6 +286,7 @@ class GMM(Density):
             labels=self.context_encoder.labels,
             **{name: getattr(self, name) for name in SHARED},
         ).to(self.device, self.dtype)
+        derived.joint = self.joint
         derived.mixture.load(mixtures)
         parts = (part[order].tensor_split([known + len(given)]) for part in self._units())
         derived.preprocessing = Standardise((len(keep),)).to(self.mixture.means)

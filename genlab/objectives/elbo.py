@@ -4,13 +4,99 @@ from __future__ import annotations
 
 import math
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.batch import weighted_mean
-from genlab.models.vae import BoundTerms
+from genlab.batch import Batch, weighted_mean
+from genlab.bounds import Fraction, NonNegative, PositiveInt
+from genlab.errors import UserError
+from genlab.models.vae import VAE, BoundTerms
+from genlab.objectives.objective import Objective
 
-__all__ = ["kl_by_dimension", "negative_elbo", "negative_iwae"]
+__all__ = ["ELBO", "kl_by_dimension", "negative_elbo", "negative_iwae"]
+
+
+class ELBO(Objective[VAE]):
+    """Minimises a negative evidence lower bound: the ELBO, or with several draws the IWAE's.
+
+    ``-E[log p(x | z)] + beta KL(q(z | x) || p(z))`` (Kingma, Welling, "Auto-encoding variational
+    Bayes", 2014, arXiv:1312.6114), or ``-E[log 1/k sum_j w_j]`` (Burda, Grosse, Salakhutdinov,
+    "Importance weighted autoencoders", 2016, arXiv:1509.00519). Validation reports the loss at the
+    full ``beta``; as ``val/nll`` the same bound at ``beta = 1`` and without free bits; and the two
+    parts of the ELBO.
+
+    >>> objective = ELBO(importance_samples=1, beta=2.0)
+    >>> objective.reports
+    ('val/loss', 'val/nll', 'val/reconstruction', 'val/kl')
+
+    Args:
+        importance_samples: Draws of z for each x: 1 for the ELBO, k for the IWAE's bound.
+        beta: Factor on the divergence of the encoder from the prior.
+        free_bits: Nats of divergence that cost nothing, in each latent coordinate.
+        annealing: Fraction of the steps over which the factor rises from 0 to ``beta``.
+
+    Raises:
+        UserError: Free bits are asked for with several draws.
+    """
+
+    teaches = VAE
+
+    def __init__(
+        self,
+        *,
+        importance_samples: PositiveInt = 4,
+        beta: NonNegative = 1.0,
+        free_bits: NonNegative = 0.0,
+        annealing: Fraction = 0.2,
+    ) -> None:
+        if free_bits and importance_samples > 1:
+            raise UserError(
+                f"objective.free_bits={free_bits:g}: goes with objective.importance_samples=1; "
+                "a bound by several draws has no divergence of its own"
+            )
+        self.importance_samples = importance_samples
+        self.beta = beta
+        self.free_bits = free_bits
+        self.annealing = annealing
+        self.present_beta: float | Float[Tensor, ""] = beta
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        return ("val/loss", "val/nll", "val/reconstruction", "val/kl")
+
+    def advance(self, model: VAE, *, step: int, max_steps: int, draw: int) -> None:
+        rise = self.annealing * max_steps
+        beta = self.beta * min((step + 1) / (rise + 1), 1.0)
+        # A tensor, so that a compiled loss does not meet a new constant in each step.
+        self.present_beta = torch.full((), beta, dtype=model.dtype, device=model.device)
+
+    def loss(self, model: VAE, batch: Batch) -> Float[Tensor, ""]:
+        return self._bound(self._terms(model, batch), batch, self.present_beta, self.free_bits)
+
+    def validate(self, model: VAE, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
+        terms = self._terms(model, batch)
+        kl = kl_by_dimension(terms, batch.weight)
+        return {
+            "val/loss": self._bound(terms, batch, self.beta, self.free_bits),
+            "val/nll": self._bound(terms, batch, 1.0, 0.0),
+            "val/reconstruction": -weighted_mean(terms.log_likelihood.mean(0), batch.weight),
+            "val/kl": kl.sum(),
+            **{f"latent/kl_{number}": value for number, value in enumerate(kl, 1)},
+        }
+
+    def scalars(self) -> dict[str, float]:
+        return {"train/beta": float(self.present_beta)}
+
+    def _terms(self, model: VAE, batch: Batch) -> BoundTerms:
+        return model.bound_terms(batch.x, batch.context, samples=self.importance_samples)
+
+    def _bound(
+        self, terms: BoundTerms, batch: Batch, beta: float | Tensor, free_bits: float
+    ) -> Float[Tensor, ""]:
+        if self.importance_samples == 1:
+            return negative_elbo(terms, batch.weight, beta=beta, free_bits=free_bits)
+        return negative_iwae(terms, batch.weight, beta=beta)
 
 
 def negative_elbo(

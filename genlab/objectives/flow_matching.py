@@ -2,26 +2,101 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab import models
 from genlab.batch import Batch, weighted_mean
-from genlab.models.flow_matching import FlowMatching
+from genlab.bounds import Fraction, NonNegativeInt
+from genlab.densities.density import Density
+from genlab.errors import UserError
 from genlab.models.velocities import marked
 from genlab.nn.precision import full_precision, output_of
-from genlab.objectives.couplings import Coupling
+from genlab.objectives.maximum_likelihood import negative_log_likelihood
+from genlab.objectives.objective import Objective
+from genlab.objectives.pairing import Independent, Pairing
 from genlab.paths.times import Times
 
-__all__ = ["flow_matching_loss"]
+__all__ = ["FlowMatching", "flow_matching_loss"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowMatching(Objective[models.FlowMatching]):
+    """Regresses the velocity on the speed of known paths: ``E |N(x_t, t) - (a' x_1 + s' x_0)|^2``.
+
+    Lipman, Chen, Ben-Hamu, Nickel, Le, "Flow matching for generative modeling", 2023,
+    arXiv:2210.02747. The validation loss is that of one fixed draw of sources and times for each
+    batch, so that two checkpoints differ by their weights only; contexts are all shown.
+
+    >>> FlowMatching(coupling=Independent(), val_rows=0).reports
+    ('val/loss',)
+
+    Attributes:
+        coupling: Which source point goes with which data point.
+        times: Distribution of the times.
+        context_dropout: Probability that a row's context is hidden.
+        val_rows: Rows of each validation batch whose log-density is computed for ``val/nll``, which
+            takes a solve of the ODE; 0 to leave it out.
+    """
+
+    coupling: Pairing = field(default_factory=Independent)
+    times: Times = field(
+        default_factory=lambda: Times(distribution="logit_normal", mean=1.0, std=1.3)
+    )
+    context_dropout: Fraction = 0.1
+    val_rows: NonNegativeInt = 1000
+
+    teaches = models.FlowMatching
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        return ("val/loss", "val/nll") if self.val_rows else ("val/loss",)
+
+    def check(self, model: Density) -> None:
+        super().check(model)
+        assert isinstance(model, models.FlowMatching)
+        if model.guidance != 1 and not self.context_dropout:
+            raise UserError(
+                f"model.guidance={model.guidance:g}: it needs the velocity without a context, "
+                "which is learned where contexts are hidden; try objective.context_dropout=0.1"
+            )
+        if model.context_encoder.context_dim and not isinstance(self.coupling, Independent):
+            raise UserError(
+                "coupling: it matches rows of the same context, and of vectors hardly two are the "
+                "same; use coupling=independent"
+            )
+
+    def loss(self, model: models.FlowMatching, batch: Batch) -> Float[Tensor, ""]:
+        return flow_matching_loss(
+            model,
+            batch,
+            coupling=self.coupling,
+            times=self.times,
+            context_dropout=self.context_dropout,
+        )
+
+    def validate(
+        self, model: models.FlowMatching, batch: Batch, number: int = 0
+    ) -> dict[str, Float[Tensor, ""]]:
+        fixed = torch.Generator(batch.x.device).manual_seed(0)
+        loss = flow_matching_loss(
+            model, batch, coupling=self.coupling, times=self.times, generator=fixed
+        )
+        if not self.val_rows:
+            return {"val/loss": loss}
+        nll = negative_log_likelihood(model, batch.rows(slice(self.val_rows)))
+        return {"val/loss": loss, "val/nll": nll}
 
 
 @full_precision
 def flow_matching_loss(
-    model: FlowMatching,
+    model: models.FlowMatching,
     batch: Batch,
     *,
-    coupling: Coupling,
+    coupling: Pairing,
     times: Times,
     context_dropout: float = 0.0,
     generator: torch.Generator | None = None,
@@ -44,7 +119,7 @@ def flow_matching_loss(
     """
     x1, context, _ = model.prepare(batch.x, batch.context)
     x0 = model.base.sample(len(x1), generator=generator)
-    x0 = coupling.couple(x0, x1, batch.weight, context, generator=generator)
+    x0 = coupling.pair(x0, x1, batch.weight, context, generator=generator)
     sample = model.path.sample(x0, x1, times.sample(len(x1), x1, generator=generator))
     if context is not None:
         dropped = torch.rand(len(x1), generator=generator, device=x1.device) < context_dropout

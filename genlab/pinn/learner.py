@@ -120,7 +120,7 @@ class PINNLearner(GradientLearner):
             loss = loss + self.network.boundary_loss(self._boundary)
         return loss
 
-    def validate(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
+    def validate(self, batch: Any, number: int = 0) -> dict[str, Float[Tensor, ""]]:
         numbers = self.judge.metrics(self.network)
         error = numbers.get("relative_l2")
         row = {

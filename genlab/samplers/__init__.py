@@ -16,15 +16,7 @@ uniform, lhs, sobol, rad, rar_d and r3 have no model.
 from genlab.samplers.aas import AAS
 from genlab.samplers.bootstrap import Bootstrap
 from genlab.samplers.das import DAS
-from genlab.samplers.descent import Descent
-from genlab.samplers.fitting import (
-    ELBOFit,
-    EMFit,
-    Fit,
-    FlowMatchingFit,
-    LikelihoodFit,
-    RegularisedFit,
-)
+from genlab.samplers.fitting import Descent
 from genlab.samplers.residual_based import R3, RAD, RARD
 from genlab.samplers.sampler import Indicator, Points, Sampler
 from genlab.samplers.uniform import LatinHypercube, Sobol, UniformSampler
@@ -37,15 +29,9 @@ __all__ = [
     "RARD",
     "Bootstrap",
     "Descent",
-    "ELBOFit",
-    "EMFit",
-    "Fit",
-    "FlowMatchingFit",
     "Indicator",
     "LatinHypercube",
-    "LikelihoodFit",
     "Points",
-    "RegularisedFit",
     "Sampler",
     "Sobol",
     "UniformSampler",

@@ -14,7 +14,7 @@ from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.models import GMM
 from genlab.objectives import MixtureFit
-from genlab.samplers.descent import Descent, training
+from genlab.samplers.fitting import Descent, training
 from genlab.samplers.model_based import Candidates, ModelSampler
 from genlab.samplers.sampler import Indicator, Points
 

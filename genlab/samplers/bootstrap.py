@@ -10,8 +10,8 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bounds import NonNegative
+from genlab.samplers.model_based import TaughtSampler
 from genlab.samplers.sampler import Indicator, Points
-from genlab.samplers.taught import TaughtSampler
 from genlab.samplers.weights import RESAMPLING, Resampling
 
 __all__ = ["Bootstrap"]

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bounds import PositiveInt
+from genlab.samplers.model_based import TaughtSampler
 from genlab.samplers.proposal import Proposal
 from genlab.samplers.sampler import Indicator, Points
-from genlab.samplers.taught import TaughtSampler
 
 __all__ = ["DAS"]
 

@@ -1,212 +1,152 @@
-"""How a model is taught by weighted points, a round at a time, each family by its principle."""
+"""How a sampler's model is taught, a round at a time, without a trainer."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from genlab.batch import Batch
-from genlab.bounds import NonNegative, PositiveInt
+from genlab.bounds import Positive, PositiveInt
 from genlab.densities.density import Density
-from genlab.errors import UserError
-from genlab.models import CNF, GMM, VAE, FlowMatching
-from genlab.objectives import (
-    Coupling,
-    MixtureFit,
-    flow_matching_loss,
-    negative_elbo,
-    negative_iwae,
-    negative_log_likelihood,
-    regularised_likelihood,
-)
-from genlab.paths import Times
-from genlab.samplers.descent import Descent, training
+from genlab.densities.inference import private_randomness, spawn
+from genlab.descent import descend
+from genlab.errors import RunError
+from genlab.objectives import Objective
+from genlab.samplers.weights import multinomial
 
-__all__ = [
-    "ELBOFit",
-    "EMFit",
-    "Fit",
-    "FlowMatchingFit",
-    "GradientFit",
-    "LikelihoodFit",
-    "RegularisedFit",
-]
+__all__ = ["Descent", "training"]
 
 
-class Fit(ABC):
-    """Moves a model towards the density that weighted points are samples of.
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """Some steps of Adam in each round, at a rate that falls to 0 along a cosine.
 
-    A round goes on from the parameters of the round before.
+    An objective that learns from passes takes ``steps`` of them at most, and nothing of the rest.
 
     Attributes:
-        teaches: The families that can be taught so.
+        steps: Steps in a round.
+        lr: Learning rate that a round begins with.
+        batch_size: Rows that a step sees.
+        gradient_clip: Largest norm of a step's gradient.
     """
 
-    teaches: ClassVar[type[nn.Module]] = Density
+    steps: PositiveInt
+    lr: Positive
+    batch_size: PositiveInt
+    gradient_clip: Positive
 
-    def check(self, model: Density) -> None:
-        """Refuse a model that cannot be taught so, before anything is trained.
-
-        Raises:
-            UserError: It is of another family, or its own options ask for another way.
-        """
-        if not isinstance(model, self.teaches):
-            raise UserError(
-                f"sampler.fit: {type(self).__name__} teaches {self.teaches.__name__} models, not "
-                f"{type(model).__name__}"
-            )
-
-    @abstractmethod
-    def __call__(
-        self, model: Density, batch: Batch, *, first: bool, generator: torch.Generator
+    def teach(
+        self,
+        model: Density,
+        objective: Objective[Any],
+        batch: Batch,
+        *,
+        first: bool,
+        generator: torch.Generator,
     ) -> None:
-        """Teach the model for one round.
+        """Teach a model for one round, from the parameters of the round before.
 
         Args:
             model: The density.
+            objective: What it learns by.
             batch: Points in the model's type and on its device, with weights or without.
             first: Whether no round was before.
             generator: Source of randomness, on the CPU.
 
         Raises:
-            RunError: The loss was lost.
+            RunError: The loss was lost on the way.
         """
-
-
-@dataclass(frozen=True, kw_only=True)
-class GradientFit(Descent, Fit):
-    """Gradient descent on a loss; subclasses implement `loss`."""
-
-    @abstractmethod
-    def loss(self, model: Density, batch: Batch) -> Float[Tensor, ""]:
-        """What a step lowers, on some rows that count the same."""
-
-    def __call__(
-        self, model: Density, batch: Batch, *, first: bool, generator: torch.Generator
-    ) -> None:
+        if objective.learns_from == "passes":
+            self._pass(model, objective, batch, first, generator)
+            return
+        if first:
+            objective.start(model, batch, generator=generator)
         rows = self.rows(batch, generator)
         self.descend(
-            model, lambda step: self.loss(model, Batch(batch.x[rows[step]])), generator=generator
+            model,
+            lambda step: objective.loss(model, Batch(batch.x[rows[step]])),
+            generator=generator,
         )
 
-
-@dataclass(frozen=True, kw_only=True)
-class LikelihoodFit(GradientFit):
-    """Lowers ``-sum_i w_i log p(x_i)``: for all families with a differentiable log-density.
-
-    A mixture starts from what EM makes of the first points.
-    """
-
-    def check(self, model: Density) -> None:
-        super().check(model)
-        if isinstance(model, GMM) and model.fit == "em":
-            raise UserError(
-                "sampler.fit: descends a likelihood, but the mixture has model.fit=em; expected "
-                "model.fit=gradient"
-            )
-
-    def __call__(
-        self, model: Density, batch: Batch, *, first: bool, generator: torch.Generator
+    def _pass(
+        self,
+        model: Density,
+        objective: Objective[Any],
+        batch: Batch,
+        first: bool,
+        generator: torch.Generator,
     ) -> None:
-        if first and isinstance(model, GMM):
-            with training(model, generator):
-                MixtureFit(model).start(batch)
-        super().__call__(model, batch, first=first, generator=generator)
-
-    def loss(self, model: Density, batch: Batch) -> Float[Tensor, ""]:
-        return negative_log_likelihood(model, batch)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegularisedFit(GradientFit):
-    """Lowers ``sum_i w_i (-log p(x_i) + k int |v|^2 dt)``: for continuous flows.
-
-    Attributes:
-        kinetic: Price k of the kinetic energy: straight paths, which few steps of a solver follow.
-    """
-
-    kinetic: NonNegative
-
-    teaches = CNF
-
-    def loss(self, model: Density, batch: Batch) -> Float[Tensor, ""]:
-        assert isinstance(model, CNF)
-        return regularised_likelihood(model, batch, kinetic=self.kinetic, jacobian=0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ELBOFit(GradientFit):
-    """Lowers a negative evidence bound, for autoencoders.
-
-    Attributes:
-        importance_samples: Draws of z for each x: 1 for the ELBO, more for the IWAE's bound.
-    """
-
-    importance_samples: PositiveInt
-
-    teaches = VAE
-
-    def loss(self, model: Density, batch: Batch) -> Float[Tensor, ""]:
-        assert isinstance(model, VAE)
-        terms = model.bound_terms(batch.x, samples=self.importance_samples)
-        return negative_elbo(terms) if self.importance_samples == 1 else negative_iwae(terms)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlowMatchingFit(GradientFit):
-    """Regresses the velocity on the speed of known paths, for flow matching.
-
-    Attributes:
-        coupling: Which source point goes with which data point.
-        times: Distribution of the times.
-    """
-
-    coupling: Coupling
-    times: Times
-
-    teaches = FlowMatching
-
-    def loss(self, model: Density, batch: Batch) -> Float[Tensor, ""]:
-        assert isinstance(model, FlowMatching)
-        return flow_matching_loss(model, batch, coupling=self.coupling, times=self.times)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EMFit(Fit):
-    """Steps of EM on all rows with their weights, for Gaussian mixtures.
-
-    Attributes:
-        steps: The most passes over the rows in a round; EM may converge before.
-    """
-
-    steps: PositiveInt
-
-    teaches = GMM
-
-    def check(self, model: Density) -> None:
-        super().check(model)
-        assert isinstance(model, GMM)
-        if model.fit != "em":
-            raise UserError(
-                f"sampler.fit: teaches by EM, but the mixture has model.fit={model.fit}; expected "
-                "model.fit=em"
-            )
-
-    def __call__(
-        self, model: Density, batch: Batch, *, first: bool, generator: torch.Generator
-    ) -> None:
-        assert isinstance(model, GMM)
-        fit = MixtureFit(model)
+        passes = objective.passes(model)
         with training(model, generator):
             if first:
-                fit.start(batch)
+                passes.start(batch)
             for _ in range(self.steps):
-                fit.observe(batch)
-                fit.advance()
-                if fit.done:
+                passes.observe(batch)
+                passes.advance()
+                if passes.done:
                     break
+
+    def rows(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "steps rows"]:
+        """The rows of each step, drawn in proportion to their weights; they then count the same.
+
+        So the gradient of a step is that of the weighted loss in expectation, and less noisy than
+        under rows of which most have no weight.
+        """
+        weight = batch.x.new_ones(len(batch.x)) if batch.weight is None else batch.weight
+        drawn = multinomial(
+            weight.double().cpu(), self.steps * self.batch_size, generator=generator
+        )
+        return drawn.to(batch.x.device).view(self.steps, self.batch_size)
+
+    def descend(
+        self,
+        model: Density,
+        loss: Callable[[int], Float[Tensor, ""]],
+        *,
+        generator: torch.Generator,
+    ) -> None:
+        """Move a model's parameters down a loss that is given for each step.
+
+        Args:
+            model: The density.
+            loss: The loss of step 0, 1, ...
+            generator: Seeds what the loss draws itself, from torch's global generator.
+
+        Raises:
+            RunError: The loss was lost on the way.
+        """
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(parameters, lr=self.lr, fused=True)
+
+        def set_rate(step: int) -> None:
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * (1 + math.cos(math.pi * step / self.steps)) / 2
+
+        clip = partial(nn.utils.clip_grad_norm_, parameters, self.gradient_clip)
+        with training(model, generator):
+            value = descend(loss, optimizer, steps=self.steps, clip=clip, before=set_rate)
+        if not value.isfinite():
+            raise RunError(
+                f"sampler: the loss of the model's fit became {value.item():g}\n"
+                f"try a smaller sampler.fit.lr than {self.lr:g}"
+            )
+
+
+@contextmanager
+def training(model: Density, generator: torch.Generator) -> Iterator[None]:
+    """Training mode with gradients, and meanwhile a seeded state in torch's global generator."""
+    seed = spawn(generator).initial_seed()
+    with torch.enable_grad(), private_randomness(model.device, seed):
+        model.train()
+        try:
+            yield
+        finally:
+            model.eval()

@@ -11,16 +11,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.batch import Batch
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import Fraction, PositiveInt
 from genlab.densities.density import Density
 from genlab.models.flow import Base, Flow
-from genlab.samplers.descent import training
+from genlab.objectives import Objective
+from genlab.samplers.fitting import Descent, training
 from genlab.samplers.proposal import Proposal
 from genlab.samplers.sampler import Indicator, Points, Sampler, evaluated
 from genlab.samplers.weights import Weights, importance_weights
 
-__all__ = ["Candidates", "ModelSampler"]
+__all__ = ["Candidates", "ModelSampler", "TaughtSampler"]
 
 ACCEPTANCE_SAMPLES = 20_000
 """Samples that the chance to stay in the domain is estimated with, to half a percent."""
@@ -151,3 +153,28 @@ class ModelSampler(Sampler):
         super().load_state_dict(state)
         self.proposal.load_state_dict(state["proposal"])
         self._metrics = dict(state["metrics"])
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TaughtSampler(ModelSampler):
+    """Teaches its model by points that have weights or count the same, as it learns from data.
+
+    Attributes:
+        objective: What the model learns by.
+        fit: How long and how carefully, at each refresh.
+
+    Raises:
+        UserError: The objective cannot teach the model.
+    """
+
+    objective: Objective[Any]
+    fit: Descent
+
+    def _check(self) -> None:
+        self.objective.check(self.model)
+
+    def _teach(self, batch: Batch) -> None:
+        """One round of the fit."""
+        first = not self.proposal.fitted
+        generator = self._generator("fit")
+        self.fit.teach(self.model, self.objective, batch, first=first, generator=generator)

@@ -33,7 +33,7 @@ pytest.importorskip("optuna")
 import optuna
 
 from genlab.errors import PrunedError, RunError
-from genlab.learning.callbacks.pruning import Pruning
+from genlab.learning.callbacks import Pruning
 
 Capture = pytest.CaptureFixture[str]
 

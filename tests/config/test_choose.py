@@ -20,8 +20,8 @@ def train(*overrides: str) -> Any:
 
 
 def test_a_default_follows_the_key_it_depends_on() -> None:
-    em, descent = train("model=gmm"), train("model=gmm", "model.fit=gradient")
-    assert em.objective._target_.endswith("ExpectationMaximisation")
+    em, descent = train("model=gmm"), train("model=gmm", "objective=mixture_descent")
+    assert em.objective._target_.endswith("EM")
     assert descent.objective._target_.endswith("MixtureDescent")
     assert (em.data.train_size, descent.data.train_size) == (100_000, None)
     assert (em.trainer.gradient_clip, descent.trainer.gradient_clip) == (None, 5.0)
@@ -45,7 +45,7 @@ def test_the_user_wins_over_the_family_and_the_family_over_the_defaults() -> Non
 def test_sections_that_nothing_uses_are_null() -> None:
     assert train("model=gmm").optimizer is None
     assert train("model=gmm").schedule is None
-    assert train("model=gmm", "model.fit=gradient").optimizer.lr == 5e-3
+    assert train("model=gmm", "objective=mixture_descent").optimizer.lr == 5e-3
     assert "gmm" not in {*train("model=gmm").choices.values()} - {train("model=gmm").choices.model}
 
 
@@ -54,16 +54,23 @@ def test_what_nothing_uses_cannot_be_set(word: str) -> None:
     with pytest.raises(UserError) as caught:
         train("model=gmm", word)
     section = word.partition("=")[0].partition(".")[0]
-    expected = f"{word}: nothing uses it; ExpectationMaximisation has no {section}"
+    expected = f"{word}: nothing uses it; EM has no {section}"
     assert str(caught.value) == expected
-    train("model=gmm", "model.fit=gradient", word)
+    train("model=gmm", "objective=mixture_descent", word)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["model=gmm", "model.fit=gradent"], "model.fit=gradent: did you mean 'gradient'?"),
-        (["objective=mixture"], "model.fit: missing; a setting depends on it (em, gradient)"),
+        (
+            ["model=gmm", "data=digits", "model.covariance=ful"],
+            "model.covariance=ful: did you mean 'full'?",
+        ),
+        (
+            ["model=gmm", "model.fit=gradient"],
+            "model.fit=gradient: no such key any more; write objective=em or "
+            "objective=mixture_descent",
+        ),
     ],
 )
 def test_a_value_that_is_no_choice(words: list[str], message: str) -> None:

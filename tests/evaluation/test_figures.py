@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from genlab.densities import Bernoulli, Gaussian, StandardNormal
-from genlab.evaluation.figures import density_panel, draw, figure_to_image
+from genlab.evaluation.figures import density_panel, draw
 from genlab.evaluation.figures.plane import model_density, sample_density, target_density
 from genlab.evaluation.figures.style import Window, window_of
+from genlab.learning.tensorboard import figure_to_image
 from genlab.models import VAE
 from genlab.targets import Target
 

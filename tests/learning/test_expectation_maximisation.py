@@ -50,7 +50,7 @@ class Signal(Callback):
         self.number, self.step = number, step
 
     def on_train_start(self, trainer: pl.Trainer, learner: Any) -> None:
-        observe = learner.em.observe
+        observe = learner.passes.observe
 
         def spied(batch: Any) -> None:
             if learner.step == self.step:
@@ -58,7 +58,7 @@ class Signal(Callback):
                 os.kill(os.getpid(), self.number)
             observe(batch)
 
-        learner.em.observe = spied
+        learner.passes.observe = spied
 
 
 def assert_same(a: RunDirectory, b: RunDirectory) -> None:
@@ -174,7 +174,7 @@ def test_fresh_rows_in_each_pass(tmp_path: Path) -> None:
 
 
 def test_gradient_descent_learns_the_same_parameters(tmp_path: Path) -> None:
-    fit = ("model.fit=gradient", "trainer.max_steps=60")
+    fit = ("objective=mixture_descent", "trainer.max_steps=60")
     descent = small(tmp_path, *fit, "trainer.val_every=20", "optimizer.lr=0.02")
     descent.initialise()
     shapes = {name: value.shape for name, value in descent.model.named_parameters()}
@@ -201,32 +201,25 @@ def test_several_processes_read_different_rows_of_a_pass(run: Experiment) -> Non
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.lr=0.1", r"optimizer\.lr=0\.1: nothing uses it; ExpectationMaximisation has"),
+        ("optimizer.lr=0.1", r"optimizer\.lr=0\.1: nothing uses it; EM has"),
         ("schedule=linear", "schedule=linear: nothing uses it"),
-        ("trainer.ema=0.9", r"trainer\.ema=0\.9: EM takes no gradient steps; model\.fit=gradient"),
+        ("trainer.ema=0.9", r"trainer\.ema=0\.9: EM takes no gradient steps; objective=mixture"),
         ("trainer.gradient_clip=1.0", r"trainer\.gradient_clip=1\.0: EM takes no gradient"),
         ("trainer.compile=true", r"trainer\.compile=True: EM takes no gradient"),
-        ("model.fit=emm", r"model\.fit=emm: did you mean 'em'\?"),
+        ("model.fit=em", r"model\.fit=em: no such key any more; write objective=em or objective="),
         ("model.components=many", r"components=many: expected an integer, at least 1, or auto"),
         ("model.start=kmeans", r"start=kmeans: expected kmeans\+\+ or random; did you mean"),
         ("model.covariance_floor=0", "covariance_floor=0: expected a number, greater than 0"),
-        ("model=realnvp", "model.fit: missing"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(tmp_path: Path, override: str, message: str) -> None:
-    words = [*SMALL, override]
-    if override == "model=realnvp":
-        words = ["model=realnvp", "objective=mixture"]
     with pytest.raises(UserError, match=message):
-        experiment(*words, f"outputs={tmp_path}")
+        experiment(*SMALL, override, f"outputs={tmp_path}")
 
 
 def test_only_mixtures_are_learned_by_em(tmp_path: Path) -> None:
-    from genlab.learning import ExpectationMaximisation
-
-    flow = experiment("model=realnvp", "trainer=debug", f"outputs={tmp_path}")
-    with pytest.raises(UserError, match="objective: EM learns Gaussian mixtures only; got RealNVP"):
-        ExpectationMaximisation(flow.model, flow.settings)
+    with pytest.raises(UserError, match="objective: EM teaches GMM models, not RealNVP"):
+        experiment("model=realnvp", "objective=em", "trainer=debug", f"outputs={tmp_path}")
 
 
 BROKEN = """

@@ -21,7 +21,7 @@ from genlab.config.composition import compose
 from genlab.errors import Interrupted, UserError
 from genlab.learning.callbacks import Checkpoints
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.learning.gradient import GradientLearner
+from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.stack import Stack, clip_rows
 from genlab.runs.files import read_json
 from genlab.runs.status import read_status
@@ -124,7 +124,7 @@ def test_a_signal_lets_each_of_them_go_on(
     whole.fit()
     take_step = Stack._step
 
-    def spied(self: Stack, first: GradientLearner, batch: Batch) -> torch.Tensor:
+    def spied(self: Stack, first: ObjectiveLearner, batch: Batch) -> torch.Tensor:
         if first.step == step:
             os.kill(os.getpid(), signal.SIGINT)
         return take_step(self, first, batch)

@@ -96,7 +96,8 @@ def test_the_loss_is_the_objective_at_the_step_s_beta_and_noise(tmp_path: Path) 
 
     def spied(batch: Any) -> Tensor:
         loss = update(batch)
-        seen.append((run.module.beta.item(), run.module._noise.initial_seed()))
+        objective = run.module.objective
+        seen.append((objective.beta.item(), objective._noise.initial_seed()))
         return loss
 
     run.module.update = spied
@@ -112,8 +113,8 @@ def test_validation_is_at_beta_one_on_the_same_noise_each_time(tmp_path: Path) -
     values: list[dict[str, Tensor]] = []
     validate = run.module.validate
 
-    def spied(batch: Any) -> dict[str, Tensor]:
-        values.append(validate(batch))
+    def spied(batch: Any, number: int) -> dict[str, Tensor]:
+        values.append(validate(batch, number))
         return values[-1]
 
     run.module.validate = spied
@@ -121,7 +122,7 @@ def test_validation_is_at_beta_one_on_the_same_noise_each_time(tmp_path: Path) -
     assert len(values) == 3
     assert values[0] == values[1] == values[2]
     assert set(values[0]) == {"val/loss", "val/ess", "val/nll"}
-    truth = reverse_kl(run.model, run.module.energy, 100_000)
+    truth = reverse_kl(run.model, run.data.target.energy, 100_000)
     assert values[0]["val/loss"].item() == pytest.approx(truth.item(), abs=0.4)
 
 

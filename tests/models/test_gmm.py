@@ -134,7 +134,7 @@ def test_criteria_of_a_joint_mixture_are_those_of_the_joint_density() -> None:
     assert given.degrees_of_freedom == whole.degrees_of_freedom
     assert given.bic(data) == pytest.approx(whole.bic(Batch(rows)))
     assert given.aic(data) == pytest.approx(whole.aic(Batch(rows)))
-    given.fit = "gradient"
+    given.joint = False
     conditional = given.log_prob(*data[:2]).sum().item()
     assert given.aic(data) == pytest.approx(2 * (given.degrees_of_freedom - conditional))
 
@@ -187,7 +187,6 @@ def test_an_array_is_a_long_vector() -> None:
         **options,
         max_components=2,
         rank=1,
-        fit="em",
         start="random",
         restarts=1,
         tolerance=1e-5,

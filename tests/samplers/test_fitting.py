@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from learned import FITS, LOOP, SQUARE, make, peak, refreshed
+from learned import LOOP, OBJECTIVES, SQUARE, make, peak, refreshed
 from properties import MODELS, disturb
 
 from genlab.batch import Batch
 from genlab.errors import RunError, UserError
-from genlab.objectives import negative_log_likelihood
+from genlab.objectives import Objective, negative_log_likelihood
 from genlab.pde import Grid
-from genlab.samplers import Descent, Fit, LikelihoodFit
+from genlab.samplers import Descent
 from genlab.samplers.proposal import Proposal
 from genlab.samplers.weights import importance_weights
 
@@ -42,19 +44,19 @@ def test_the_gradient_of_das_against_quadrature() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "fit", "message"),
+    ("kind", "name", "objective", "message"),
     [
-        ("das", "gmm", FITS["vae"], "ELBOFit teaches VAE models, not GMM"),
-        ("bootstrap", "nsf", FITS["flow-matching"], "teaches FlowMatching models, not NSF"),
-        ("das", "gmm", LikelihoodFit(**LOOP), "model.fit=em"),
+        ("das", "gmm", OBJECTIVES["vae"], "ELBO teaches VAE models, not GMM"),
+        ("bootstrap", "nsf", OBJECTIVES["flow-matching"], "teaches FlowMatching models, not NSF"),
+        ("das", "krnet", OBJECTIVES["gmm"], "EM teaches GMM models, not KRNet"),
     ],
 )
-def test_impossible_pairs(kind: str, name: str, fit: Fit, message: str) -> None:
+def test_impossible_pairs(kind: str, name: str, objective: Objective[Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        make(kind, name, fit=fit)
+        make(kind, name, objective=objective)
 
 
 def test_a_diverging_fit_is_told() -> None:
-    sampler = make("das", fit=LikelihoodFit(**LOOP | {"steps": 30, "lr": 1e30}))
+    sampler = make("das", fit=Descent(**LOOP | {"steps": 30, "lr": 1e30}))
     with pytest.raises(RunError, match=r"fit became .*\ntry a smaller sampler.fit.lr"):
         refreshed(sampler)

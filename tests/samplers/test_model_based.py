@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from learned import SAMPLERS, SQUARE, make, peak, refreshed
+from learned import LOOP, SAMPLERS, SQUARE, make, peak, refreshed
 from properties import disturb
 from torch import Tensor
 
@@ -14,7 +14,7 @@ from genlab.bijections import Standardise
 from genlab.densities import Density
 from genlab.errors import UserError
 from genlab.pde import Box, Disk, Domain, Grid, grid_divergence
-from genlab.samplers import Descent, EMFit
+from genlab.samplers import Descent
 
 FAMILIES = ["gmm", "vae", "nice", "realnvp", "krnet", "resflow", "nsf", "cnf", "flow-matching"]
 
@@ -114,7 +114,7 @@ def test_growing_points_have_the_density_of_all_stages() -> None:
 
 
 def test_the_density_follows_the_indicator() -> None:
-    sampler = make("das", "gmm", candidates=4000, fit=EMFit(steps=50))
+    sampler = make("das", "gmm", candidates=4000, fit=Descent(**LOOP | {"steps": 50}))
     refreshed(sampler, 3)
     grid = Grid(SQUARE, 100, centred=True)
     learned = sampler.proposal.log_prob_of_model(grid.x).exp()

@@ -1,6 +1,6 @@
 """Figures of a model, drawn without a display; one layout for every family."""
 
-from genlab.evaluation.figures.gallery import draw, figure_to_image, save_figures
+from genlab.evaluation.figures.gallery import draw, save_figures
 from genlab.evaluation.figures.images import image_panel
 from genlab.evaluation.figures.paths import animate_paths
 from genlab.evaluation.figures.plane import comparison_figure, density_panel
@@ -10,7 +10,6 @@ __all__ = [
     "comparison_figure",
     "density_panel",
     "draw",
-    "figure_to_image",
     "image_panel",
     "save_figures",
 ]

@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from jaxtyping import Float, Shaped
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -34,7 +32,7 @@ from genlab.models.vae import VAE
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
-__all__ = ["draw", "figure_to_image", "save_figures"]
+__all__ = ["draw", "save_figures"]
 
 
 def draw(
@@ -168,14 +166,6 @@ def _flow_figures(
         if isinstance(model, ContinuousFlow):
             figures["paths"] = paths_figure(model, generator=generator)
     return figures
-
-
-def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
-    """Render a figure at its own resolution: RGB rows from the top, for TensorBoard ("HWC")."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-    return np.array(pixels)[..., :3]
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

@@ -1,21 +1,18 @@
 """What runs beside the training."""
 
-from genlab.learning.callbacks.checkpoints import Checkpoints
-from genlab.learning.callbacks.curves import Curves
-from genlab.learning.callbacks.divergence import Divergence
-from genlab.learning.callbacks.figures import DensityImages
-from genlab.learning.callbacks.patience import Patience
+from genlab.learning.callbacks.callback import LearnerCallback
 from genlab.learning.callbacks.progress import ProgressBar
-from genlab.learning.callbacks.scalars import Scalars
-from genlab.learning.callbacks.signals import StopOnSignal
+from genlab.learning.callbacks.records import Checkpoints, Curves, Scalars
+from genlab.learning.callbacks.stopping import Divergence, Patience, Pruning, StopOnSignal
 
 __all__ = [
     "Checkpoints",
     "Curves",
-    "DensityImages",
     "Divergence",
+    "LearnerCallback",
     "Patience",
     "ProgressBar",
+    "Pruning",
     "Scalars",
     "StopOnSignal",
 ]

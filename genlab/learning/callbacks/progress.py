@@ -10,16 +10,15 @@ from datetime import timedelta
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
-from genlab.learning.learner import Learner
+from genlab.learning.callbacks.callback import LearnerCallback
 
 __all__ = ["ProgressBar"]
 
 
-class ProgressBar(Callback):
+class ProgressBar(LearnerCallback):
     """Shows step, loss, speed and time left on standard error."""
 
     def __init__(self) -> None:
@@ -28,9 +27,7 @@ class ProgressBar(Callback):
         self.validation = ""
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        assert isinstance(learner, Learner)
-        self.learner = learner
-        self.first_step, self.first_time = learner.step, time.monotonic()
+        self.first_step, self.first_time = self.learner.step, time.monotonic()
         console = Console(stderr=True)
         if trainer.is_global_zero and console.is_terminal:
             self.bar = LiveBar(self, console)

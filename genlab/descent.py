@@ -1,0 +1,89 @@
+"""The one loop of gradient descent, which knows nothing of what is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor
+
+__all__ = ["Descending", "Step", "descend", "gradient_step"]
+
+
+@runtime_checkable
+class Descending(Protocol):
+    """What an optimiser has to be able to do, also one that is wrapped."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+
+    def step(self) -> object:
+        """Move the parameters."""
+
+
+class Step(NamedTuple):
+    """What became of a step.
+
+    Attributes:
+        loss: The loss before it, without its graph.
+        norm: The gradient's norm before it was clipped; None without a clip.
+    """
+
+    loss: Tensor
+    norm: Tensor | None
+
+
+def gradient_step(
+    loss: Callable[[], Tensor],
+    optimizer: Descending,
+    *,
+    backward: Callable[[Tensor], object] = Tensor.backward,
+    clip: Callable[[], Tensor] | None = None,
+) -> Step:
+    """Take one step down a loss.
+
+    Args:
+        loss: Computes it.
+        optimizer: Moves the parameters.
+        backward: Computes the gradients from it.
+        clip: Shortens the gradients, and returns how long they were; None to leave them.
+    """
+    optimizer.zero_grad()
+    value = loss()
+    backward(value)
+    norm = None if clip is None else clip()
+    optimizer.step()
+    return Step(value.detach(), norm)
+
+
+def descend(
+    loss: Callable[[int], Tensor],
+    optimizer: Descending,
+    *,
+    steps: int,
+    clip: Callable[[], Tensor] | None = None,
+    before: Callable[[int], object] | None = None,
+) -> Tensor:
+    """Take some steps down a loss, and return its last value.
+
+    What is no number once is none from then on: a look at the last value is enough.
+
+    >>> import torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> optimizer = torch.optim.SGD([x], lr=0.25)
+    >>> descend(lambda step: x.square(), optimizer, steps=3).item(), x.item()
+    (0.5625, 0.375)
+
+    Args:
+        loss: Computes it for step 0, 1, ...
+        optimizer: Moves the parameters.
+        steps: How many steps, at least one.
+        clip: As in `gradient_step`.
+        before: Called with the number of each step before it, such as to set the learning rate.
+    """
+    for step in range(steps):
+        if before is not None:
+            before(step)
+        value, _ = gradient_step(partial(loss, step), optimizer, clip=clip)
+    return value

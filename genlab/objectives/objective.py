@@ -1,0 +1,102 @@
+"""What a principle of learning is: which families it teaches, from what, and by which loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.batch import Batch
+from genlab.densities.density import Density
+from genlab.errors import UserError
+
+__all__ = ["Objective"]
+
+M = TypeVar("M", bound=Density)
+
+
+class Objective(ABC, Generic[M]):
+    """A principle by which a model learns, of whose kind a learner or a sampler need not know.
+
+    One of your own implements `loss`; all the rest has a default.
+
+    >>> import torch, genlab
+    >>> class Median(Objective):
+    ...     def loss(self, model, batch):
+    ...         return -model.log_prob(batch.x, batch.context).median()
+
+    Attributes:
+        learns_from: What it is given: ``batches`` of rows, a gradient step each; ``passes`` over
+            all rows, a step each; or a target with an ``energy``, handed in as ``target``, where a
+            batch only says how many samples to draw.
+        teaches: The families it is made for.
+        stackable: Whether the loss is a function of weights and batch alone, without random numbers
+            of its own, so that several models can take their steps together.
+    """
+
+    learns_from: ClassVar[Literal["batches", "passes", "energy"]] = "batches"
+    teaches: ClassVar[type[Any]] = Density
+    stackable: ClassVar[bool] = False
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        """Names of the metrics of `validate` that a run records, ``val/loss`` among them."""
+        return ("val/loss",)
+
+    def check(self, model: Density) -> None:
+        """Refuse a model that cannot be taught so, before anything is trained.
+
+        Raises:
+            UserError: It is of another family, or its own options ask for something else.
+        """
+        if not isinstance(model, self.teaches):
+            raise UserError(
+                f"objective: {type(self).__name__} teaches {self.teaches.__name__} models, not "
+                f"{type(model).__name__}; objective=maximum_likelihood teaches those with a "
+                "likelihood"
+            )
+
+    def start(self, model: M, rows: Batch, *, generator: torch.Generator | None = None) -> None:
+        """Choose where to begin, in a model that has its units from such rows: where it is.
+
+        Args:
+            model: What will learn.
+            rows: Some rows of the data.
+            generator: Source of randomness, on the CPU; torch's global one if None.
+        """
+
+    def advance(self, model: M, *, step: int, max_steps: int, draw: int) -> None:
+        """Go on to a step of a training that has a plan; without one, all counts in full.
+
+        Args:
+            model: What learns.
+            step: Where in ``max_steps``, from 0.
+            max_steps: Number of steps that are planned.
+            draw: A number that no other step has, nor another process in the same one: what is
+                drawn at random is a function of it.
+        """
+
+    @abstractmethod
+    def loss(self, model: M, batch: Batch) -> Float[Tensor, ""]:
+        """What a step lowers: a mean over a batch, weighted, that a gradient can be taken of."""
+
+    def validate(self, model: M, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
+        """Means over a batch of what is reported, and of more that is only logged.
+
+        Args:
+            model: What has learned, in evaluation mode.
+            batch: Rows of the validation.
+            number: Of the batch within the validation, from 0.
+        """
+        return {"val/loss": self.loss(model, batch)}
+
+    def scalars(self) -> dict[str, float]:
+        """What logs show of the last step besides the loss."""
+        return {}
+
+    def passes(self, model: M) -> Any:
+        """What sums up a pass, as `MixtureFit` does, where it learns from ``passes``."""
+        raise NotImplementedError(f"{type(self).__name__} learns from {self.learns_from}")

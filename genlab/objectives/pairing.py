@@ -1,0 +1,187 @@
+"""Which point of the source goes with which point of the data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from genlab.bounds import Positive, PositiveInt
+
+__all__ = ["Independent", "OptimalTransport", "Pairing", "Sinkhorn"]
+
+MAX_ITERATIONS = 1_000_000
+
+
+class Pairing(ABC):
+    """A joint distribution of source and data, whose margins are the two, under each context."""
+
+    @abstractmethod
+    def pair(
+        self,
+        x0: Float[Tensor, "n *event"],
+        x1: Float[Tensor, "n *event"],
+        weight: Float[Tensor, " n"] | None = None,
+        context: Float[Tensor, "n c"] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        """A source point for each data point, out of ``x0``.
+
+        Args:
+            x0: Independent points of the source.
+            x1: Data; they stay in their order, with their contexts and weights.
+            weight: How much each data point counts; None where all count the same.
+            context: What each data point is conditioned on, encoded; None without a condition.
+            generator: Source of randomness, on any device; torch's global one if None.
+        """
+
+
+@dataclass(frozen=True)
+class Independent(Pairing):
+    """Any point with any other: ``p(x_0) p(x_1)``."""
+
+    def pair(
+        self,
+        x0: Float[Tensor, "n *event"],
+        x1: Float[Tensor, "n *event"],
+        weight: Float[Tensor, " n"] | None = None,
+        context: Float[Tensor, "n c"] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        return x0
+
+
+class PlannedPairing(Pairing):
+    """Follows a transport plan, block of rows by block.
+
+    Under weights the plan's margin on the data are the weights, and a data point draws its source
+    from its row of the plan: counted by weight, the sources keep their own distribution.
+
+    Only rows of the same context are matched. A plan across contexts would give each the part of
+    the source that is near to its data, whereas its samples start from all of the source (Cheng,
+    Schwing, "The curse of conditions", 2025).
+
+    Attributes:
+        rows: Rows that are matched with each other.
+    """
+
+    rows: PositiveInt
+
+    @abstractmethod
+    def _plan(self, mass: Float[Tensor, " n"], cost: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+        """The mass that each data point (row) receives from each source point (column)."""
+
+    @torch.no_grad()
+    def pair(
+        self,
+        x0: Float[Tensor, "n *event"],
+        x1: Float[Tensor, "n *event"],
+        weight: Float[Tensor, " n"] | None = None,
+        context: Float[Tensor, "n c"] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        paired = x0.clone()
+        for alike in _alike(x1, context):
+            for rows in alike.split(self.rows):
+                counts = None if weight is None else weight[rows]
+                paired[rows] = self._match(x0[rows], x1[rows], counts, generator)
+        return paired
+
+    def _match(
+        self,
+        x0: Float[Tensor, "n *event"],
+        x1: Float[Tensor, "n *event"],
+        weight: Float[Tensor, " n"] | None,
+        generator: torch.Generator | None,
+    ) -> Float[Tensor, "n *event"]:
+        if len(x1) < 2:
+            return x0
+        cost = torch.cdist(_at_least_single(x1), _at_least_single(x0)).square()
+        mass = cost.new_ones(len(x1)) if weight is None else weight.to(cost)
+        total = mass.sum()
+        # Where no row counts, all may.
+        plan = self._plan(torch.where(total > 0, mass / total, 1 / len(mass)), cost)
+        # A row without mass has nowhere to draw from, and no say: any source does.
+        plan = torch.where(plan.sum(1, keepdim=True) > 0, plan, 1.0)
+        device = plan.device if generator is None else generator.device
+        drawn = torch.multinomial(plan.to(device), 1, generator=generator)
+        return x0[drawn[:, 0].to(x0.device)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimalTransport(PlannedPairing):
+    """The exact plan of least squared distance between two batches (POT's network simplex).
+
+    The paths hardly cross, so they are nearly straight, and the regression has less noise (Tong et
+    al., "Improving and generalizing flow-based generative models with minibatch optimal
+    transport", 2024). Its time grows like ``rows^3``, on the CPU.
+
+    Attributes:
+        rows: Rows that are matched with each other.
+    """
+
+    rows: PositiveInt
+
+    def _plan(self, mass: Float[Tensor, " n"], cost: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+        # POT takes seconds to import: only who needs it waits.
+        import ot
+
+        margin = mass.cpu().double()
+        even = torch.full_like(margin, 1 / len(margin))
+        plan = ot.emd(
+            (margin / margin.sum()).numpy(),
+            even.numpy(),
+            cost.cpu().double().numpy(),
+            numItermax=MAX_ITERATIONS,
+        )
+        return torch.from_numpy(plan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sinkhorn(PlannedPairing):
+    """The plan of least squared distance minus ``epsilon`` times its entropy.
+
+    Sinkhorn's iteration on logarithms (Cuturi, "Sinkhorn distances", 2013; Peyre, Cuturi,
+    "Computational optimal transport", 2019, section 4.4), on the device: for large batches.
+
+    Attributes:
+        rows: Rows that are matched with each other.
+        regularisation: ``epsilon``, relative to the mean squared distance; the smaller, the nearer
+            to the exact plan, and the more iterations it would need.
+        iterations: Number of iterations; with 50 the sources of some hundred rows keep their
+            distribution to a thousandth.
+    """
+
+    rows: PositiveInt
+    regularisation: Positive
+    iterations: PositiveInt
+
+    def _plan(self, mass: Float[Tensor, " n"], cost: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+        kernel = -cost / (self.regularisation * cost.mean())
+        rows, columns = mass.log(), torch.full_like(mass, 1 / len(mass)).log()
+        u, v = torch.zeros_like(rows), torch.zeros_like(columns)
+        for _ in range(self.iterations):
+            v = columns - torch.logsumexp(kernel + u[:, None], 0)
+            u = rows - torch.logsumexp(kernel + v, 1)
+        return (kernel + u[:, None] + v).exp()
+
+
+def _alike(
+    x1: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+) -> list[Int[Tensor, " _"]]:
+    """The rows under each context; all of them where there is none."""
+    if context is None:
+        return [torch.arange(len(x1), device=x1.device)]
+    _, which = torch.unique(_at_least_single(context), dim=0, return_inverse=True)
+    return list(which.argsort(stable=True).split(which.bincount().tolist()))
+
+
+def _at_least_single(rows: Float[Tensor, "n *event"]) -> Float[Tensor, "n d"]:
+    """Rows in a precision that distances and orders are computed in: half precision has none."""
+    return rows.flatten(1).to(torch.promote_types(rows.dtype, torch.float32))

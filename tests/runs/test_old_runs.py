@@ -1,0 +1,64 @@
+"""Runs that an older genlab has made: each command answers as that version did."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from old_answers import COSTLY, OLD, QUICK, answer, bring, environment
+
+EXPECTED = json.loads((OLD / "expected.json").read_text())
+# Where torch or the processor is another one, sums are rounded in another order: single precision
+# keeps seven digits of what is computed from the same weights, and a training multiplies the rest.
+SAME = EXPECTED["environment"] == environment()
+TOLERANCE = 0 if SAME else 1e-6
+TRAINED = 0 if SAME else 1e-2
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with copies of the runs, which is the present one."""
+    bring(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    return tmp_path
+
+
+COMMANDS = [
+    *(pytest.param(words, id=words) for words in QUICK),
+    *(pytest.param(words, id=words, marks=pytest.mark.slow) for words in COSTLY),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_command_answers_as_the_version_that_made_the_runs(words: str, runs: Path) -> None:
+    told, expected = answer(words, runs), EXPECTED["answers"][words]
+    if words.split()[0] in ("train", "resume", "rerun"):
+        _compare(told, expected, TRAINED)
+    else:
+        _compare(told, expected, TOLERANCE)
+
+
+def _compare(told: Any, expected: Any, tolerance: float, at: str = "") -> None:
+    """Equal structures, with numbers to a relative tolerance; those in a text too."""
+    match expected:
+        case dict():
+            assert told.keys() == expected.keys(), at
+            for key, value in expected.items():
+                _compare(told[key], value, tolerance, f"{at}/{key}")
+        case list():
+            assert len(told) == len(expected), f"{at}: {told} instead of {expected}"
+            for number, value in enumerate(expected):
+                _compare(told[number], value, tolerance, f"{at}/{number}")
+        case float() if tolerance:
+            assert math.isclose(told, expected, rel_tol=tolerance, abs_tol=tolerance), at
+        case str() if tolerance:
+            # Numbers are printed rounded.
+            assert re.sub(r"[\d.e+-]+", "#", told) == re.sub(r"[\d.e+-]+", "#", expected), at
+        case _:
+            assert told == expected, at
