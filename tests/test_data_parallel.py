@@ -155,7 +155,7 @@ def test_a_helper_is_told_nothing_but_the_folder(
         assert os.environ["LOCAL_RANK"] == "0"
         assert os.environ["WORLD_SIZE"] == "3"
     assert "LOCAL_RANK" not in os.environ
-    assert [command[1:] for command, _ in told] == [("-P", "-m", "genlab.assembly.helper")] * 2
+    assert [command[1:] for command, _ in told] == [("-P", "-m", "genlab.assembly")] * 2
     assert [env["LOCAL_RANK"] for _, env in told] == ["1", "2"]
     assert {env["GENLAB_RUN"] for _, env in told} == {str(tmp_path)}
     assert len({env["MASTER_PORT"] for _, env in told}) == 1

@@ -1,8 +1,4 @@
-"""Helpers: the other processes of data-parallel training, each of which reads a run's folder.
-
-``python -m genlab.assembly.helper`` fits the run in ``GENLAB_RUN`` together with the process that
-has started it, and keeps nothing.
-"""
+"""Helpers: the other processes of data-parallel training, which are told a run's folder alone."""
 
 from __future__ import annotations
 
@@ -18,12 +14,10 @@ from tempfile import TemporaryDirectory
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.config.stored import read_config
-from genlab.errors import GenlabError, Interrupted
 from genlab.processes import is_first, own_process_group, variables_of_all
 from genlab.runs.directory import RunDirectory
 
-__all__ = ["helped"]
+__all__ = ["RUN", "helped"]
 
 RUN = "GENLAB_RUN"
 # So long a helper may have failed before what it has left alone is given up.
@@ -44,7 +38,7 @@ def helped(run: RunDirectory, config: DictConfig) -> Iterator[None]:
     if not others:
         yield
         return
-    command = (sys.executable, "-P", "-m", "genlab.assembly.helper")
+    command = (sys.executable, "-P", "-m", "genlab.assembly")
     path = os.pathsep.join(place or str(Path.cwd()) for place in sys.path)
     over = threading.Event()
     with _described(run, config) as folder:
@@ -86,22 +80,3 @@ def _watch(helpers: Sequence[subprocess.Popen[bytes]], over: threading.Event) ->
             for helper in helpers:
                 helper.kill()
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-def main() -> int:
-    """Fit the run in ``GENLAB_RUN``; the exit status."""
-    from genlab.assembly.entry import from_config
-
-    run = RunDirectory(Path(os.environ[RUN]))
-    try:
-        from_config(read_config(run), run).fit(resume=run.last.exists())
-    except GenlabError as error:
-        print(f"genlab: {error}", file=sys.stderr)
-        return error.exit_status
-    except (Interrupted, KeyboardInterrupt):
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
