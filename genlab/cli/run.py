@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab.cli.fit import fit
+from genlab.cli.fit import continue_replicas, fit, fit_replicas, reenter
 from genlab.cli.hydra_app import run_as_job, set_folder
-from genlab.cli.reentry import reenter
-from genlab.cli.replicas import continue_replicas, fit_replicas
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError
 from genlab.processes import is_first, own_process_group

@@ -17,8 +17,8 @@ from small import TABLE, write_table
 from torch import Tensor
 
 from genlab.assembly import Experiment, from_config
+from genlab.cli.fit import reenter
 from genlab.cli.main import main
-from genlab.cli.reentry import reenter
 from genlab.cli.run import checked
 from genlab.cli.sweep import planned
 from genlab.config.check import check

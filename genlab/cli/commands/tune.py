@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
-from genlab.cli.fit import near
+from genlab.cli.fit import relative
 from genlab.cli.run_argument import loading
 from genlab.cli.search import Search
 from genlab.errors import UserError
@@ -67,7 +67,7 @@ def run(words: list[str]) -> int:
         for helper in helpers:
             helper.terminate()
             helper.wait()
-        stop.add_note(f"go on with: genlab tune --study {near(folder)}")
+        stop.add_note(f"go on with: genlab tune --study {relative(folder)}")
         raise
     report(study.optuna, folder, plan)
     return 0
