@@ -159,12 +159,16 @@ def run_as_job(config: DictConfig, folder: Path | None, task: Callable[[Any], An
     from hydra.types import HydraContext, RunMode
     from omegaconf import read_write
 
+    from genlab.config.explain import explained
+
     with read_write(config):
         config.hydra.mode = RunMode.RUN
         config.hydra.run.dir = str(folder or Path.cwd())
         if folder is None:
             config.hydra.output_subdir = None
-    callbacks, name = Callbacks(config), config.hydra.job.config_name
+    with explained(config.command, ()):
+        callbacks = Callbacks(config)
+    name = config.hydra.job.config_name
     with application(config.command) as hydra:
         callbacks.on_run_start(config=config, config_name=name)
         context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)

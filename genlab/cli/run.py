@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,11 +78,12 @@ def run_words(command: str, words: Sequence[str], name: str | None = None) -> No
     run = RunDirectory(new_directory(config).path.absolute() if folder is None else folder)
 
     def task(_: DictConfig) -> float | None:
-        metrics = run_config(config, run, ours=folder is None)
+        metrics = run_config(config, run, ours=False)
         return metrics.get(config.trainer.monitor)
 
     # A process that helps another one keeps nothing.
-    run_as_job(whole, run.path if first else None, task)
+    with _removed_if_nothing_began(run, ours=folder is None and first):
+        run_as_job(whole, run.path if first else None, task)
 
 
 def run_config(
@@ -110,23 +112,29 @@ def run_config(
         Interrupted: A signal stopped it.
     """
     first = is_first(config.trainer)
+    with _removed_if_nothing_began(run, ours=ours and first), own_process_group():
+        if config.trainer.replicas > 1:
+            left = begun and find_runs(run.path)
+            (continue_replicas if left else fit_replicas)(config, run.path)
+            return {}
+        resume = begun and run.last.exists()
+        if first:
+            state = reenter(run, config) if begun else "nothing"
+            if state == "done":
+                return read_json(run.metrics)
+            resume = state == "part"
+        if first and not resume:
+            RunDirectory.create(run.path)
+        return fit(config, run, resume=resume, callbacks=callbacks)
+
+
+@contextmanager
+def _removed_if_nothing_began(run: RunDirectory, *, ours: bool) -> Iterator[None]:
+    """What ends before it starts leaves nothing; a user's own folder stays."""
     try:
-        with own_process_group():
-            if config.trainer.replicas > 1:
-                left = begun and find_runs(run.path)
-                (continue_replicas if left else fit_replicas)(config, run.path)
-                return {}
-            resume = begun and run.last.exists()
-            if first:
-                state = reenter(run, config) if begun else "nothing"
-                if state == "done":
-                    return read_json(run.metrics)
-                resume = state == "part"
-            if first and not resume:
-                RunDirectory.create(run.path)
-            return fit(config, run, resume=resume, callbacks=callbacks)
+        yield
     except BaseException:
-        if ours and first and not find_runs(run.path):
+        if ours and run.path.exists() and not find_runs(run.path):
             shutil.rmtree(run.path)
         raise
 

@@ -82,11 +82,11 @@ class SweepJob:
         os.chdir(self.folder)
         sys.path += [place for place in self.path if place not in sys.path]
         (words,) = (job.overrides for job in self.sweep.jobs() if job.number == number)
-        config, _ = checked(self.command, [*words, *self.searchpath], self.name)
-        if HydraConfig.get().job.chdir:
-            os.chdir(there)
         run = self.sweep.run(number)
         with redirected(run):
+            config, _ = checked(self.command, [*words, *self.searchpath], self.name)
+            if HydraConfig.get().job.chdir:
+                os.chdir(there)
             run_config(config, run, ours=self.ours, begun=True)
         # A process that helps another one keeps nothing.
         if self.ours and not is_first(config.trainer):
