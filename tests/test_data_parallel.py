@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import create_autospec
 
 import pytest
 import torch
@@ -139,14 +139,24 @@ def test_helpers_read_the_folder_of_the_run_alone(tmp_path: Path) -> None:
     assert made == {first, second}
 
 
+Process = subprocess.Popen
+
+
+def ended() -> Process:
+    """A process that has ended well."""
+    process = create_autospec(Process, instance=True)
+    process.poll.return_value = 0
+    return process
+
+
 def test_a_helper_is_told_nothing_but_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[Sequence[str], Mapping[str, str]]] = []
 
-    def start(command: Sequence[str], *, env: Mapping[str, str]) -> SimpleNamespace:
+    def start(command: Sequence[str], *, env: Mapping[str, str]) -> Process:
         told.append((command, env))
-        return SimpleNamespace(poll=lambda: 0, wait=lambda: 0)
+        return ended()
 
     in_environment(monkeypatch, {})
     monkeypatch.setattr(subprocess, "Popen", start)
@@ -167,12 +177,12 @@ def test_a_machine_that_does_not_keep_the_run_describes_it_to_its_helpers(
     run = RunDirectory.create(tmp_path / "run")
     seen: list[bool] = []
 
-    def start(command: Sequence[str], *, env: Mapping[str, str]) -> SimpleNamespace:
+    def start(command: Sequence[str], *, env: Mapping[str, str]) -> Process:
         there = RunDirectory(Path(env["GENLAB_RUN"]))
         assert there.path != run.path
         assert read_config(there).trainer.num_nodes == 2
         seen.append(there.last.exists())
-        return SimpleNamespace(poll=lambda: 0, wait=lambda: 0)
+        return ended()
 
     in_environment(monkeypatch, {"NODE_RANK": "1"})
     monkeypatch.setattr(subprocess, "Popen", start)

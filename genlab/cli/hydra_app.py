@@ -64,8 +64,8 @@ def parse(words: Sequence[str], command: str) -> Namespace:
     arguments = parser.parse_args(list(words))
     if arguments.experimental_rerun is not None:
         refuse("--experimental-rerun would write into the old run")
-    if arguments.config_path is not None:
-        refuse("--config-path would replace the configs of genlab; --config-dir adds to them")
+    if arguments.config_name is not None or arguments.config_path is not None:
+        refuse("--config-name and --config-path would replace what genlab reads; use --config-dir")
     asked = (arguments.run, arguments.multirun, arguments.cfg, arguments.info)
     if sum(map(bool, (*asked, arguments.shell_completion))) > 1:
         refuse("-m, --run, --cfg, --info and --shell-completion exclude each other")

@@ -25,15 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["checked", "run_config", "run_words"]
 
 
-def checked(
-    command: str, words: Sequence[str], name: str | None = None
-) -> tuple[DictConfig, DictConfig]:
+def checked(command: str, words: Sequence[str]) -> tuple[DictConfig, DictConfig]:
     """What words stand for, composed once and without a mistake.
 
     Args:
         command: ``train`` or ``solve``.
         words: Overrides.
-        name: A primary configuration of the user's own, in place of that of the command.
 
     Returns:
         The configuration, and all that Hydra made of the words, its own node included.
@@ -48,19 +45,18 @@ def checked(
         from genlab.config.primary import compose_raw
 
         with explained(command, words):
-            whole = compose_raw(command, words, name=name)
+            whole = compose_raw(command, words)
         config = complete(copy.deepcopy(whole), command, whole.hydra.runtime, words)
         check(config)
     return config, whole
 
 
-def run_words(command: str, words: Sequence[str], name: str | None = None) -> None:
+def run_words(command: str, words: Sequence[str]) -> None:
     """Train what words stand for, in a directory of its own.
 
     Args:
         command: ``train`` or ``solve``.
         words: Overrides.
-        name: As in `checked`.
 
     Raises:
         UserError: The configuration has a mistake, or the directory that was asked for is taken.
@@ -69,7 +65,7 @@ def run_words(command: str, words: Sequence[str], name: str | None = None) -> No
     from genlab.assembly.recording import new_directory
     from genlab.config.explain import explained
 
-    config, whole = checked(command, words, name)
+    config, whole = checked(command, words)
     with explained(command, words):
         folder = set_folder(whole, "run")
     first = is_first(config.trainer)

@@ -47,13 +47,12 @@ class SweepOptions:
     force: bool
 
 
-def sweep(command: str, overrides: Sequence[str], name: str | None, *, dry_run: bool) -> int:
+def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
     """Run every combination of the values that the overrides give.
 
     Args:
         command: ``train`` or ``solve``.
         overrides: Those of the command line, the search path included.
-        name: A primary config of the user's own, in place of that of the command.
         dry_run: Print the jobs, and run nothing.
 
     Raises:
@@ -65,14 +64,14 @@ def sweep(command: str, overrides: Sequence[str], name: str | None, *, dry_run: 
     with explained(command, overrides), application(command) as hydra:
         from hydra.types import RunMode
 
-        config = hydra.compose_config(name or command, list(overrides), RunMode.MULTIRUN)
+        config = hydra.compose_config(command, list(overrides), RunMode.MULTIRUN)
         options = _options(config, overrides)
         lines = combinations(hydra, config)
         folder = set_folder(config, "sweep")
         searchpath = [word for word in overrides if word.startswith("hydra.searchpath=")]
 
         def make(words: Sequence[str]) -> DictConfig:
-            return checked(command, [*words, *searchpath], name)[0]
+            return checked(command, [*words, *searchpath])[0]
 
         plan = planned(lines, make)
         check_launcher(config, plan.threads)
@@ -98,7 +97,6 @@ def sweep(command: str, overrides: Sequence[str], name: str | None, *, dry_run: 
         task = SweepJob(
             directory,
             command=command,
-            name=name,
             searchpath=searchpath,
             fail_fast=options.fail_fast,
             ours=folder is None,

@@ -28,7 +28,6 @@ class SweepJob:
     Args:
         sweep: The directory of the sweep, where its words stand.
         command: Name of the primary config.
-        name: A primary config of the user's own, in place of that one.
         searchpath: Overrides that say where configs are found.
         fail_fast: After a failure, let no other job begin.
         ours: Whether the directory was made for this sweep, so that what failed before it started
@@ -40,14 +39,12 @@ class SweepJob:
         sweep: SweepDirectory,
         *,
         command: str,
-        name: str | None,
         searchpath: Sequence[str],
         fail_fast: bool,
         ours: bool,
     ) -> None:
         self.sweep = sweep
         self.command = command
-        self.name = name
         self.searchpath = tuple(searchpath)
         self.fail_fast = fail_fast
         self.ours = ours
@@ -84,7 +81,7 @@ class SweepJob:
         (words,) = (job.overrides for job in self.sweep.jobs() if job.number == number)
         run = self.sweep.run(number)
         with redirected(run):
-            config, _ = checked(self.command, [*words, *self.searchpath], self.name)
+            config, _ = checked(self.command, [*words, *self.searchpath])
             if HydraConfig.get().job.chdir:
                 os.chdir(there)
             run_config(config, run, ours=self.ours, begun=True)

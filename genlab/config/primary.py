@@ -44,7 +44,7 @@ def belongs_elsewhere(command: str, group: str) -> str | None:
     return owner and f"no choice of `genlab {command}`; `genlab {owner}` has it"
 
 
-def compose_raw(command: str, overrides: Sequence[str], *, name: str | None = None) -> DictConfig:
+def compose_raw(command: str, overrides: Sequence[str]) -> DictConfig:
     """The configuration of ``command`` with the ``hydra`` node still in it, and Hydra's own errors.
 
     Also inside a running application of Hydra.
@@ -53,7 +53,7 @@ def compose_raw(command: str, overrides: Sequence[str], *, name: str | None = No
         hydra.initialize_config_dir(
             config_dir=str(config_dir()), job_name=command, version_base=VERSION_BASE
         )
-        return hydra.compose(name or command, list(overrides), return_hydra_config=True)
+        return hydra.compose(command, list(overrides), return_hydra_config=True)
 
 
 @contextmanager

@@ -202,20 +202,6 @@ def test_what_hydra_is_told_of_a_job(
     assert OmegaConf.load(kept / "overrides.yaml") == ["seed=3"]
 
 
-def test_a_primary_config_of_the_users_own(fits: Fits, tmp_path: Path) -> None:
-    (tmp_path / "conf").mkdir()
-    text = "defaults: [train, _self_]\nseed: 7\n"
-    (tmp_path / "conf" / "mine.yaml").write_text(text)
-    words = ["--config-dir", "conf", "--config-name", "mine"]
-    assert train.run([*words, "model=nice"]) == 0
-    assert train.run([*words, "-m", "model=nice,nsf"]) == 0
-    assert [(config.choices.model, config.seed) for config, _ in fits] == [
-        ("nice", 7),
-        ("nice", 7),
-        ("nsf", 7),
-    ]
-
-
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown model": (["model=realnvpp"], "model: no 'realnvpp'; did you mean 'realnvp'?"),
     "unknown data": (["data=moon"], "data: no 'moon'; did you mean 'moons'?"),

@@ -38,9 +38,9 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     if _shows(arguments):
         return show(arguments, ordered, command)
     if _sweeps(arguments):
-        return sweep(command, overrides(arguments), arguments.config_name, dry_run=dry_run)
+        return sweep(command, overrides(arguments), dry_run=dry_run)
     _refuse_what_a_sweep_reads(arguments.overrides, dry_run=dry_run)
-    run_words(command, overrides(arguments), arguments.config_name)
+    run_words(command, overrides(arguments))
     return 0
 
 
