@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
-from genlab.assembly import Experiment, Replicas, experiment
+from genlab.assembly import Replicas, Training, experiment
 from genlab.config.composition import compose
 
 SETTINGS = (
@@ -83,7 +83,7 @@ def train_together(overrides: Sequence[str], folder: Path, replicas: int) -> Non
 @contextmanager
 def untested() -> Iterator[None]:
     """Let a run be over when it is trained."""
-    with patch.object(Experiment, "conclude", lambda *_: {}):
+    with patch.object(Training, "conclude", lambda *_: {}):
         yield
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from genlab.assembly import Experiment, experiment
+from genlab.assembly import Training, experiment
 
 __all__ = ["SMALL", "SOLVE", "TABLE", "VAE", "small_experiment", "write_images", "write_table"]
 
@@ -61,6 +61,6 @@ def write_images(folder: Path, n: int) -> None:
         Image.fromarray(levels).save(folder / f"{number:03}.png")
 
 
-def small_experiment(folder: Path, *overrides: str, model: tuple[str, ...] = FLOW) -> Experiment:
+def small_experiment(folder: Path, *overrides: str, model: tuple[str, ...] = FLOW) -> Training:
     """A small experiment whose run directory will lie below ``folder``."""
     return experiment(*RUN, *model, f"outputs={folder}", *overrides)

@@ -13,20 +13,25 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import genlab
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.errors import UserError
 from genlab.runs.status import write_status
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+def quick() -> None:
+    """Measured and drawn as users have it."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Training:
     torch.manual_seed(0)
     experiment = small_experiment(tmp_path_factory.mktemp("outputs"), "callbacks.images.every=1")
     experiment.fit()
     return experiment
 
 
-def test_the_directory_holds_what_the_contract_says(run: Experiment) -> None:
+def test_the_directory_holds_what_the_contract_says(run: Training) -> None:
     assert run.directory is not None
     path = run.directory.path
     manifest = json.loads((path / "run.json").read_text())
@@ -42,7 +47,7 @@ def test_the_directory_holds_what_the_contract_says(run: Experiment) -> None:
     assert all(image.std() > 0.01 for image in figures.values())
 
 
-def test_the_log_tells_the_run_from_start_to_end(run: Experiment) -> None:
+def test_the_log_tells_the_run_from_start_to_end(run: Training) -> None:
     assert run.directory is not None
     lines = run.directory.log.read_text().splitlines()
     assert "started: realnvp on moons" in lines[0]
@@ -50,7 +55,7 @@ def test_the_log_tells_the_run_from_start_to_end(run: Experiment) -> None:
     assert "done at step 60" in lines[-1]
 
 
-def test_metrics_are_flat_finite_and_carry_their_errors(run: Experiment) -> None:
+def test_metrics_are_flat_finite_and_carry_their_errors(run: Training) -> None:
     assert run.directory is not None
     metrics = json.loads(run.directory.metrics.read_text())
     assert metrics["train/steps"] == 60
@@ -64,7 +69,7 @@ def test_metrics_are_flat_finite_and_carry_their_errors(run: Experiment) -> None
     assert metrics["val/loss"] < 3.5
 
 
-def test_tensorboard_has_scalars_images_and_one_row_of_hyperparameters(run: Experiment) -> None:
+def test_tensorboard_has_scalars_images_and_one_row_of_hyperparameters(run: Training) -> None:
     assert run.directory is not None
     events = EventAccumulator(str(run.directory.tensorboard), size_guidance={"images": 0}).Reload()
     tags = events.Tags()
@@ -82,7 +87,7 @@ def test_tensorboard_has_scalars_images_and_one_row_of_hyperparameters(run: Expe
     assert not any(key.startswith("callbacks.") or "_target_" in key for key in row)
 
 
-def test_load_gives_the_best_weights_in_evaluation_mode(run: Experiment) -> None:
+def test_load_gives_the_best_weights_in_evaluation_mode(run: Training) -> None:
     assert run.directory is not None
     loaded = genlab.load(run.directory.path)
     x = torch.randn(50, 2)
@@ -94,12 +99,41 @@ def test_load_gives_the_best_weights_in_evaluation_mode(run: Experiment) -> None
     assert again["time/fit_seconds"] == before["time/fit_seconds"]
 
 
+def test_settings_are_words(tmp_path: Path) -> None:
+    folder = tmp_path / "it's a folder"
+    nested = {"layers": 2, "hidden": (16, 8)}
+    run = genlab.experiment(
+        "model=realnvp", model=nested, data="moons", outputs=folder, trainer={"max_seconds": None}
+    )
+    config, same = run.config, small_experiment(tmp_path, "model.hidden=[16,8]").config
+    assert (config.model, config.outputs) == (same.model, str(folder))
+    assert config.trainer.max_seconds is None
+    assert run.metrics == {}
+    with pytest.raises(UserError, match=r"model\.layers=3: given twice, as model\.layers=2 too"):
+        genlab.experiment("model.layers=3", model=nested)
+    with pytest.raises(UserError, match=r"seed: expected text, a number, a list .* got set"):
+        genlab.experiment(seed={1, 2})
+
+
+def test_the_latest_run_is_loaded_by_that_word(
+    run: Training, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert run.directory is not None
+    (tmp_path / "outputs").symlink_to(run.directory.path.parent)
+    monkeypatch.chdir(tmp_path)
+    loaded = genlab.load("latest")
+    assert loaded.directory is not None
+    assert loaded.directory.path.name == run.directory.path.name
+    assert loaded.metrics == json.loads(run.directory.metrics.read_text())
+    assert run.metrics["val/loss"] == loaded.metrics["val/loss"]
+
+
 def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_finished_run_is_not_trained_anew(run: Experiment, resume: bool) -> None:
+def test_a_finished_run_is_not_trained_anew(run: Training, resume: bool) -> None:
     assert run.directory is not None
     loaded, before = genlab.load(run.directory.path), contents(run.directory.path)
     with pytest.raises(UserError, match=r"is done; genlab resume .* trainer.max_steps=120 goes"):
@@ -111,7 +145,7 @@ def test_a_finished_run_is_not_trained_anew(run: Experiment, resume: bool) -> No
     )
 
 
-def test_metrics_are_those_of_the_best_weights_alone(run: Experiment) -> None:
+def test_metrics_are_those_of_the_best_weights_alone(run: Training) -> None:
     """Not of a model that was changed by hand, nor of one that another process is training."""
     assert run.directory is not None
     metrics, status = run.directory.metrics, run.directory.status
@@ -153,7 +187,7 @@ def test_a_run_and_a_target_that_was_edited_since(tmp_path: Path) -> None:
     assert {path: after[path] for path in before} == before
 
 
-def test_a_run_is_loaded_with_its_own_number_of_threads(run: Experiment) -> None:
+def test_a_run_is_loaded_with_its_own_number_of_threads(run: Training) -> None:
     assert run.directory is not None
     torch.set_num_threads(2)
     genlab.load(run.directory.path)
@@ -161,7 +195,7 @@ def test_a_run_is_loaded_with_its_own_number_of_threads(run: Experiment) -> None
 
 
 def test_an_experiment_is_fitted_once_and_loading_leaves_random_numbers_alone(
-    run: Experiment,
+    run: Training,
 ) -> None:
     with pytest.raises(UserError, match="fitted already"):
         run.fit()
@@ -171,14 +205,14 @@ def test_an_experiment_is_fitted_once_and_loading_leaves_random_numbers_alone(
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_curves_get_no_last_point_of_another_meaning(run: Experiment) -> None:
+def test_curves_get_no_last_point_of_another_meaning(run: Training) -> None:
     assert run.directory is not None
     events = EventAccumulator(str(run.directory.tensorboard)).Reload()
     assert [point.step for point in events.Scalars("val/loss")] == [20, 40, 60]
     assert len(events.Scalars("test/kl")) == 1
 
 
-def test_the_same_seed_gives_the_same_run(tmp_path: Path, run: Experiment) -> None:
+def test_the_same_seed_gives_the_same_run(tmp_path: Path, run: Training) -> None:
     other = small_experiment(tmp_path)
     metrics = other.fit()
     assert run.directory is not None

@@ -35,7 +35,7 @@ from small import RUN, SMALL, small_experiment
 from torch import Tensor, nn
 
 import genlab
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.batch import Batch
 from genlab.bijections import Bijection, Compose, FixedStepSolver, LULinear, Standardise
 from genlab.densities import Density, StandardNormal
@@ -282,6 +282,7 @@ with torch.no_grad():
 """
 
 
+@pytest.mark.slow
 def test_compiled_it_is_the_same() -> None:
     """In a process of its own: the checks of types, which tests make, cannot be compiled."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
@@ -325,11 +326,11 @@ def test_a_conditioner_that_is_no_network_of_genlab_is_cast_back() -> None:
 FEW = ("trainer.max_steps=20", "trainer.log_every=20", "callbacks=minimal", "logger=none")
 
 
-def fitted(folder: Path, *overrides: str, model: tuple[str, ...] = SMALL[:2]) -> Experiment:
+def fitted(folder: Path, *overrides: str, model: tuple[str, ...] = SMALL[:2]) -> Training:
     """A small run that is neither tested nor drawn."""
     experiment = small_experiment(folder, *FEW, *overrides, model=model)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_evaluate", "figures"):
+        for name in ("_evaluate", "_draw"):
             patch.setattr(type(experiment), name, lambda _: {})
         experiment.fit()
     return experiment

@@ -1,16 +1,21 @@
-"""What a configuration only names, written out: the record of a run stands by itself."""
+"""What a configuration only names, written out or built: other options, other runs and sections."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from omegaconf import DictConfig
 
-from genlab.config.sources import source_node
-from genlab.config.stored import read_config
-from genlab.errors import UserError
+from genlab.config import config_dir
+from genlab.config.build import build
+from genlab.config.composition import compose
+from genlab.config.signature import locate, signature
+from genlab.config.stored import plain, read_config
+from genlab.errors import UserError, nearest
 from genlab.models.flow_matching import SOURCES
 from genlab.runs.find import resolve
 
-__all__ = ["describe"]
+__all__ = ["asked_for", "describe"]
 
 
 def describe(config: DictConfig) -> None:
@@ -23,7 +28,7 @@ def describe(config: DictConfig) -> None:
         config: A checked configuration; changed in place.
 
     Raises:
-        UserError: There is no such solve.
+        UserError: There is no such source or solve.
     """
     if config.model is not None and config.command == "train":
         _describe_source(config)
@@ -31,10 +36,51 @@ def describe(config: DictConfig) -> None:
         _describe_solve(config)
 
 
+def asked_for(config: DictConfig, key: str) -> dict[str, Any]:
+    """What the object of a section takes from others: a parameter that has a section's name.
+
+    So ``data=pinn_residual`` takes the network of the section ``pinn``, and that its ``problem``.
+
+    Args:
+        config: A checked configuration.
+        key: The section.
+
+    Returns:
+        The objects of the sections that it needs and does not describe itself, by name.
+    """
+    takes = signature(locate(key, config[key]._target_)).parameters
+    needed = [name for name, taken in takes.items() if taken.required and name not in config[key]]
+    return {name: build(config, name, **asked_for(config, name)) for name in needed}
+
+
 def _describe_source(config: DictConfig) -> None:
     source = config.model.get("source")
     if isinstance(source, str) and source not in SOURCES:
-        config.model.source = source_node(source, config.model.event_shape, SOURCES)
+        config.model.source = _source(source, list(config.model.event_shape))
+
+
+def _source(name: str, event_shape: list[int]) -> dict[str, Any]:
+    """The description of the density that an option of ``data`` stands for.
+
+    Args:
+        name: The option.
+        event_shape: Shape of the samples; it sets ``data.dim`` where the target has that key.
+
+    Raises:
+        UserError: There is no such option, or no target behind it.
+    """
+    files = (config_dir() / "data").glob("*.yaml")
+    options = [path.stem for path in files if path.stem not in ("custom", "toy")]
+    if name not in options:
+        raise UserError(
+            f"model.source={name}: no such source; {nearest(name, [*options, *SOURCES])}"
+        )
+    data = plain(compose("train", [f"data={name}"]))["data"]
+    if "dim" in data and len(event_shape) == 1:
+        data = plain(compose("train", [f"data={name}", f"data.dim={event_shape[0]}"]))["data"]
+    if "target" not in data:
+        raise UserError(f"model.source={name}: data without a density; choose a target")
+    return {"_target_": "genlab.data.TargetDensity", "name": name, "target": data["target"]}
 
 
 def _describe_solve(config: DictConfig) -> None:

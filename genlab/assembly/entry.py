@@ -1,47 +1,76 @@
-"""The ways to an experiment: from the words of a command line, from its folder."""
+"""The ways to a run: from the words of a command line, from settings, from its folder."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, overload
 
 from omegaconf import DictConfig
 
+from genlab.assembly.run import Run
 from genlab.assembly.solve import Solve
-from genlab.assembly.training import Experiment
+from genlab.assembly.training import Training
 from genlab.config.check import check
 from genlab.config.composition import compose
+from genlab.config.keys import split
 from genlab.config.stored import read_config
+from genlab.errors import UserError
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.runs.directory import RunDirectory
+from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
 __all__ = ["experiment", "from_config", "load"]
 
-KINDS: dict[str, type[Experiment]] = {"train": Experiment, "solve": Solve}
+KINDS: dict[str, type[Training] | type[Solve]] = {"train": Training, "solve": Solve}
+# Text that the command line takes for itself, without quotes.
+PLAIN = re.compile(r"[A-Za-z_/][\w/.-]*", re.ASCII)
+QUOTE = {"'": "\\'", "": ""}
+NOT_TEXT = {"true", "false", "null", "nan", "inf"}
 
 
-def experiment(*overrides: str, command: Literal["train", "solve"] = "train") -> Experiment:
-    """The experiment of ``genlab train``, or of another command, with the same overrides.
+@overload
+def experiment(
+    *overrides: str, command: Literal["train"] = "train", **settings: Any
+) -> Training: ...
+@overload
+def experiment(*overrides: str, command: Literal["solve"], **settings: Any) -> Solve: ...
+def experiment(
+    *overrides: str, command: Literal["train", "solve"] = "train", **settings: Any
+) -> Run:
+    """The run of ``genlab train``, or of another command, with the same words.
 
     >>> import genlab
-    >>> run = genlab.experiment("model=realnvp", "data=moons", "trainer.max_steps=100")
-    >>> metrics = run.fit()  # doctest: +SKIP
+    >>> training = genlab.experiment(model="realnvp", data="moons", trainer={"max_steps": 100})
+    >>> training = genlab.experiment("model=realnvp", "data=moons", "trainer.max_steps=100")
+    >>> metrics = training.fit()  # doctest: +SKIP
 
     Args:
         *overrides: As on the command line.
         command: What would be typed in front of them.
+        **settings: The same as values: of a group its choice, of a section its keys in a mapping.
+
+    Returns:
+        A `Training`, or for ``solve`` a `Solve`; neither has a folder before its `fit`.
 
     Raises:
-        UserError: An override is wrong; the message names the nearest valid choice.
+        UserError: An override is wrong, or a key is given twice; the message names the nearest
+            valid choice.
     """
-    config = compose(command, overrides)
+    words = dict(_words(settings))
+    for given in overrides:
+        key, _ = split(given)
+        if key in words:
+            raise UserError(f"{given}: given twice, as {words[key]} too; leave out one of them")
+    config = compose(command, [*words.values(), *overrides])
     check(config)
     return from_config(config)
 
 
-def from_config(config: DictConfig, directory: RunDirectory | None = None) -> Experiment:
-    """The experiment of a composed and checked configuration.
+def from_config(config: DictConfig, directory: RunDirectory | None = None) -> Training | Solve:
+    """The run of a composed and checked configuration.
 
     Args:
         config: The configuration.
@@ -53,22 +82,62 @@ def from_config(config: DictConfig, directory: RunDirectory | None = None) -> Ex
     return KINDS[config.command](config, directory)
 
 
-def load(run_dir: str | Path) -> Experiment:
-    """The experiment of a run, with its best weights, in evaluation mode.
+def load(run: str | Path) -> Training | Solve:
+    """A run that was made before, with its best weights, in evaluation mode.
 
     A run that was stopped before its first validation has no best weights: its last are loaded.
+
+    Args:
+        run: Its folder, its name below ``outputs``, or ``latest``.
 
     Raises:
         UserError: There is no run, or one of another version.
         RunError: The checkpoint is missing or damaged.
     """
-    run = RunDirectory.open(run_dir)
-    read_manifest(run)
-    config = read_config(run)
+    directory = resolve(str(run))
+    read_manifest(directory)
+    config = read_config(directory)
     check(config)
     # Building a model draws its first weights: that is nothing to the caller's random numbers.
     state = rng_state()
-    loaded = from_config(config, run)
+    loaded = from_config(config, directory)
     set_rng_state(state)
     loaded.restore()
     return loaded
+
+
+def _words(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, str]]:
+    """Settings as words of a command line, by their keys."""
+    for name, value in settings.items():
+        key = f"{section}{name}"
+        if isinstance(value, Mapping):
+            yield from _words(value, f"{key}.")
+        else:
+            yield key, f"{key}={_spelt(key, value)}"
+
+
+def _spelt(key: str, value: Any) -> str:
+    """A value in the grammar of the command line.
+
+    >>> _spelt("data.path", "my points.csv"), _spelt("model.hidden", (64, 64)), _spelt("seed", 3)
+    ("'my points.csv'", '[64,64]', '3')
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        text = str(value)
+        if PLAIN.fullmatch(text) and text.lower() not in NOT_TEXT:
+            return text
+        # A backslash has a meaning only in front of a quote, or of the last one.
+        return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + QUOTE[found[2]], text) + "'"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{_spelt(key, item)}" for name, item in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ",".join(_spelt(key, item) for item in value) + "]"
+    raise UserError(
+        f"{key}: expected text, a number, a list or a mapping, got {type(value).__name__}"
+    )

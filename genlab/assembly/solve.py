@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from lightning.fabric.utilities.seed import seed_everything
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from genlab.assembly.training import Experiment
+from genlab.assembly.run import Run
 from genlab.config.build import build
 from genlab.config.check import READ
 from genlab.config.unused import OPTIONAL
@@ -43,19 +43,24 @@ __all__ = ["Solve"]
 SIZE = 200
 
 
-class Solve(Experiment):
-    """One solve: an `Experiment` with a problem for its data, and a sampler beside the network.
+class Solve(Run):
+    """One solve of a PDE, by a network whose collocation points a sampler chooses.
+
+    >>> import genlab
+    >>> solve = genlab.experiment("problem=peak", "sampler=das", "model=realnvp", command="solve")
+    >>> x = solve.problem.domain.sample(5, generator=None)
+    >>> solve.network(x).shape, solve.density.log_prob(x).shape
+    (torch.Size([5]), torch.Size([5]))
 
     Attributes:
         problem: The PDE, with its solution where it is known.
-        sampler: What chooses the points.
-        model: The network ``u``: ``model(x)`` is the solution at points ``[n, d]``.
-        module: The solver that Lightning trains.
+        network: ``u``: ``network(x)`` is the solution at points ``[n, d]``.
+        sampler: What chooses the points; its model is `density`.
     """
 
     problem: Problem
+    network: Network
     sampler: Sampler
-    model: Network
     module: PINNLearner
 
     def _assemble(self) -> None:
@@ -73,7 +78,7 @@ class Solve(Experiment):
         self.problem = build(config, "problem")
         self.data = build(config, "data")
         # First, so that it starts the same whatever chooses its points.
-        self.model = build(config, "pinn", self.problem)
+        self.network = build(config, "pinn", self.problem)
         common = {"domain": self.problem.domain, "n_points": self.problem.n_points}
         if config.model is not None:
             common["model"] = build(config, "model")
@@ -84,7 +89,7 @@ class Solve(Experiment):
         )
         self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
         self.module = PINNLearner(
-            self.model,
+            self.network,
             self.settings,
             sampler=self.sampler,
             indicator=build(config, "indicator"),
@@ -97,21 +102,15 @@ class Solve(Experiment):
     def initialise(self) -> None:
         """Give the network the weights of another run, where that is asked for."""
         seed_everything(self.config.seed, verbose=False)
-        start_from(self.model, self.settings.warm_start)
+        start_from(self.network, self.settings.warm_start)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        return self.model.remarks
-
-    @property
-    def likelihood(self) -> str:
-        """What the run's record says of the sampler's model."""
-        model = getattr(self.sampler, "model", None)
-        return model.likelihood if isinstance(model, Density) else "none"
+        return self.network.remarks
 
     @property
     def density(self) -> Density:
-        """The sampler's model.
+        """The sampler's model, which learns where the residual is large.
 
         Raises:
             UserError: The sampler has none.
@@ -123,6 +122,21 @@ class Solve(Experiment):
                 "aas or bootstrap does"
             )
         return model
+
+    @property
+    def likelihood(self) -> str:
+        return self.density.likelihood if hasattr(self.sampler, "model") else "none"
+
+    @property
+    def model(self) -> NoReturn:
+        """Neither: a solve has two that learn.
+
+        Raises:
+            AttributeError: Always.
+        """
+        raise AttributeError(
+            "a solve has no .model: .network is the solution u, .density the sampler's model"
+        )
 
     def restore(self) -> None:
         """Take the best weights of the run's directory, with the sampler as it was then.
@@ -136,18 +150,6 @@ class Solve(Experiment):
         assert self.directory is not None
         if not self.module.step:
             self.module.restore(load_checkpoint(self.directory.weights)["solve"])
-
-    def figures(self) -> dict[str, Figure]:
-        """Draw the figures of the present weights and of the run's stages, by name."""
-        assert self.directory is not None
-        figures = {
-            "curves": curves_figure(load_checkpoint(self.directory.last)["solve"]["history"])
-        }
-        if stages := read_stages(self.directory.stages):
-            figures["stages"] = stages_figure(stages, self.problem)
-            if self.problem.dim <= 2:
-                figures["solution"] = self._solution(stages[-1].x)
-        return figures
 
     def animate(self, folder: Path) -> Path:
         """Write the stages as ``stages.gif``, and return its path.
@@ -165,16 +167,16 @@ class Solve(Experiment):
         return path
 
     def _evaluate(self) -> dict[str, float]:
-        self._place()
-        numbers = self.module.judge.metrics(self.model)
+        numbers = self.module.judge.metrics(self.network)
         metrics = {f"test/{name}": value for name, value in numbers.items()}
         if "test/relative_l2" in metrics:
             metrics["test/relative_l2/zero"] = 1.0
         return metrics
 
-    def _summary(self) -> dict[str, float]:
-        parameters = sum(p.numel() for p in self.model.parameters())
+    def _costs(self) -> dict[str, float]:
+        parameters = sum(p.numel() for p in self.network.parameters())
         return {
+            **super()._costs(),
             "model/parameters": float(parameters),
             **self.module.costs(),
             **self.module.sampler_scalars(),
@@ -183,10 +185,20 @@ class Solve(Experiment):
     def _keepers(self, run: RunDirectory) -> list[Callback]:
         return [Keeper(run)]
 
+    def _draw(self) -> dict[str, Figure]:
+        assert self.directory is not None
+        figures = {
+            "curves": curves_figure(load_checkpoint(self.directory.last)["solve"]["history"])
+        }
+        if stages := read_stages(self.directory.stages):
+            figures["stages"] = stages_figure(stages, self.problem)
+            if self.problem.dim <= 2:
+                figures["solution"] = self._solution(stages[-1].x)
+        return figures
+
     @torch.no_grad()
     def _solution(self, points: Float[Tensor, "n d"]) -> Figure:
-        self._place()
-        domain, network = self.problem.domain, self.model
+        domain, network = self.problem.domain, self.network
         grid = Grid(domain, SIZE)
         frame = network.frame(network.cast(grid.x))
         u, residual = network(frame.x), network.residual(frame).square()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
     from omegaconf import DictConfig
 
-    from genlab.assembly import Experiment
+    from genlab.assembly import Run
 
 __all__ = ["continue_replicas", "fit", "fit_replicas", "redirected", "reenter", "relative"]
 
@@ -159,7 +159,7 @@ def fit_replicas(config: DictConfig, folder: Path) -> None:
         raise RunError(f"{len(failed)} of {len(replicas.runs)} replicas failed{reasons}")
 
 
-def print_start(config: DictConfig, experiment: Experiment, place: Path) -> None:
+def print_start(config: DictConfig, experiment: Run, place: Path) -> None:
     """Say what is about to be trained, and what there is to know of its data.
 
     Args:
@@ -171,7 +171,7 @@ def print_start(config: DictConfig, experiment: Experiment, place: Path) -> None
 
     print_config(
         config,
-        parameters=sum(tensor.numel() for tensor in experiment.model.parameters()),
+        parameters=sum(tensor.numel() for tensor in experiment.module.model.parameters()),
         device=device_name(config.trainer.accelerator),
         run=relative(place),
     )

@@ -13,7 +13,7 @@ from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from genlab.assembly import Experiment
+    from genlab.assembly import Run
 
 __all__ = ["SavedRun", "loading"]
 
@@ -40,7 +40,7 @@ class SavedRun:
         self.manifest: dict[str, Any] = read_manifest(self.directory)
         self.title = f"{self.manifest['model']} on {self.manifest['data']}: {self.directory.path}"
 
-    def load(self) -> Experiment:
+    def load(self) -> Run:
         """The experiment, with its best weights.
 
         Raises:

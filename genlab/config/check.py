@@ -24,7 +24,7 @@ SCALARS = {"seed": Seed, "outputs": str}
 FREE = frozenset({"choices", "command"})
 # What genlab hands in itself when it builds the objects of a section.
 SUPPLIED = {
-    "data": frozenset({"network"}),
+    "data": frozenset({"pinn"}),
     "objective": frozenset({"target"}),
     "optimizer": frozenset({"params"}),
     "logger": frozenset({"save_dir", "name", "version"}),

@@ -104,7 +104,7 @@ def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
 def _drop_problem(config: DictConfig, overrides: Sequence[str]) -> None:
     """A PDE and its network, where the data are not a residual."""
     data = _target(config, "data")
-    if data is None or signature(data).open or "network" in signature(data).parameters:
+    if data is None or signature(data).open or "pinn" in signature(data).parameters:
         return
     _refuse(RESIDUAL, overrides, "it goes with data=pinn_residual, or with `genlab solve`")
     with open_dict(config):

@@ -33,7 +33,16 @@ class Boundary(ABC):
 
     A hard boundary writes ``u = g + w v``: the lift ``g`` has the prescribed values there, the
     cutoff ``w`` vanishes there and nowhere else, ``v`` is the network (Lagaris, Likas, Fotiadis,
-    "Artificial neural networks for solving ordinary and partial differential equations", 1998).
+    "Artificial neural networks for solving ordinary and partial differential equations", 1998,
+    arXiv:physics/9705023). Subclasses implement `sample` and `cutoff`:
+
+    >>> class Ends(Boundary):
+    ...     def sample(self, n, *, generator, dtype=None):
+    ...         return torch.randint(2, (n, 1), generator=generator).to(dtype or torch.float32)
+    ...     def cutoff(self, x):
+    ...         return 4 * x[:, 0] * (1 - x[:, 0])
+    >>> Ends().cutoff(torch.tensor([[0.0], [0.5], [1.0]]))
+    tensor([0., 1., 0.])
 
     Attributes:
         has_cutoff: Whether `cutoff` is known.
@@ -53,7 +62,13 @@ class Boundary(ABC):
 
 
 class Faces(Boundary):
-    """Some faces of a box.
+    """Some faces of a box; the cutoff is ``w = prod_i 4 s_i (1 - s_i)``, s the share of each side.
+
+    Of a coordinate with one face only its distance from that counts: ``s_i``, or ``1 - s_i``.
+
+    >>> faces = Faces(Box([(-1, 1), (0, 1)]), [(0, "low"), (0, "high"), (1, "low")])
+    >>> faces.cutoff(torch.tensor([[0.0, 1.0], [0.5, 1.0], [0.0, 0.0]]))
+    tensor([1.0000, 0.7500, 0.0000])
 
     Args:
         box: The box.
@@ -97,7 +112,12 @@ class Faces(Boundary):
 
         ``g = b - prod_i (1 - P_i) b``, where ``P_i`` interpolates linearly between the two faces
         of coordinate i, or goes on constantly from its one face: only values on the boundary count
-        (Gordon, Hall, "Transfinite element methods", 1973). It takes `lift_cost` of them a point.
+        (Gordon, Hall, "Transfinite element methods", 1973, doi:10.1007/BF01436298). It takes
+        `lift_cost` of them a point.
+
+        Args:
+            x: Points of the box.
+            prescribed: The values at points of the faces, ``[m, d]`` to ``[m]``.
         """
         parts = x.split(rows_at_once(self.lift_cost))
         return torch.cat([self._lift(part, prescribed) for part in parts])
@@ -132,7 +152,10 @@ class Faces(Boundary):
 
 
 class Circle(Boundary):
-    """The boundary of a disk.
+    """The boundary of a disk; ``w = 1 - |x - c|^2 / R^2``.
+
+    >>> Circle(Disk()).cutoff(torch.tensor([[0.0, 0.0], [0.6, 0.8]]))
+    tensor([1., 0.])
 
     Args:
         disk: The disk.
@@ -154,6 +177,10 @@ class Circle(Boundary):
 
 class Polygon(Boundary):
     """A closed line through corners of the plane.
+
+    >>> triangle = Polygon([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)], cutoff=lambda x: x.prod(1))
+    >>> triangle.sample(5, generator=torch.Generator().manual_seed(0)).shape
+    torch.Size([5, 2])
 
     Args:
         corners: In order; the last one is joined to the first.

@@ -43,6 +43,14 @@ class CustomProblem(Problem):
     On a box, hard and soft boundaries need nothing else. With ``inside``, a hard one needs
     ``cutoff``, and ``boundary`` must then make sense in the whole domain.
 
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile("w", suffix=".py") as file:
+    ...     print("box = [[0, 1]]", "residual = lambda x, u: u.laplacian + 2", sep=";", file=file)
+    ...     file.flush()
+    ...     problem = CustomProblem(file=file.name, dim=1)
+    >>> problem.domain.box
+    ((0.0, 1.0),)
+
     Args:
         file: Path of the file.
         dim: Number of coordinates, as many as the box has intervals.
@@ -52,7 +60,7 @@ class CustomProblem(Problem):
         UserError: The file is missing or fails, or what it defines does not fit.
     """
 
-    def __init__(self, *, file: str, dim: PositiveInt, n_points: PositiveInt) -> None:
+    def __init__(self, *, file: str, dim: PositiveInt = 2, n_points: PositiveInt = 1000) -> None:
         self._file = UserFile(file, "problem.file")
         domain = self._domain()
         if domain.dim != dim:

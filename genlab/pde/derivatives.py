@@ -23,6 +23,10 @@ __all__ = ["Jet", "differentiate", "propagate"]
 class Jet(NamedTuple):
     """``u``, its gradient, and its Laplacian over space, at n points.
 
+    >>> x = torch.tensor([[1.0, 2.0]])
+    >>> differentiate(lambda x: x[:, 0] ** 2 * x[:, 1], x, 2)
+    Jet(value=tensor([2.]), gradient=tensor([[4., 1.]]), laplacian=tensor([4.]))
+
     Attributes:
         value: ``u``, ``[n]``.
         gradient: By every coordinate, time included, ``[n, d]``.
@@ -99,7 +103,7 @@ def propagate(
     One pass through the layers moves ``u``, its ``d`` first derivatives and its Laplacian side by
     side, as ``d + 2`` rows of one matrix product: in two dimensions as fast as reverse mode twice,
     in ten several times as fast (Li et al., "A computational framework for neural network-based
-    variational Monte Carlo with forward Laplacian", 2024).
+    variational Monte Carlo with forward Laplacian", 2024, arXiv:2307.08214).
 
     Args:
         network: A perceptron with one output.

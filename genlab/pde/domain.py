@@ -26,6 +26,14 @@ class Domain(ABC):
     """A bounded closed set in R^d with positive volume, in a box.
 
     Coordinates of space and time stand side by side: a problem in (x, t) has a box as its domain.
+    Subclasses implement `contains`, and set `volume`:
+
+    >>> class Triangle(Domain):
+    ...     volume = 0.5
+    ...     def contains(self, x):
+    ...         return (x >= 0).all(1) & (x.sum(1) <= 1)
+    >>> Triangle([(0, 1), (0, 1)]).sample(5, generator=None).sum(1) <= 1
+    tensor([True, True, True, True, True])
 
     Args:
         box: Interval of each coordinate.
@@ -92,8 +100,15 @@ class Domain(ABC):
 class Box(Domain):
     """``[l_1, h_1] x ... x [l_d, h_d]``.
 
+    >>> box = Box([(-1, 1), (0, 3)])
+    >>> box.volume, box.contains(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))
+    (6.0, tensor([ True, False]))
+
     Args:
         bounds: Interval of each coordinate.
+
+    Raises:
+        UserError: An interval is empty.
     """
 
     is_box = True
@@ -108,6 +123,10 @@ class Box(Domain):
 
 class Disk(Domain):
     """``|x - c| <= R`` in the plane.
+
+    >>> disk = Disk(radius=2.0)
+    >>> disk.box, round(disk.volume, 3)
+    (((-2.0, 2.0), (-2.0, 2.0)), 12.566)
 
     Args:
         center: The centre ``c``.
@@ -125,7 +144,11 @@ class Disk(Domain):
 
 
 class LShape(Domain):
-    """``[-1, 1]^2`` without its lower right quarter ``(0, 1] x [-1, 0)``."""
+    """``[-1, 1]^2`` without its lower right quarter ``(0, 1] x [-1, 0)``.
+
+    >>> LShape().contains(torch.tensor([[-0.5, -0.5], [0.5, -0.5], [0.0, -0.5]]))
+    tensor([ True, False,  True])
+    """
 
     def __init__(self) -> None:
         super().__init__([(-1.0, 1.0)] * 2)
@@ -138,7 +161,13 @@ class LShape(Domain):
 class IndicatorDomain(Domain):
     """The points of a box at which a function holds.
 
-    The volume is an estimate, always the same: the share of 2^20 points of a Sobol sequence.
+    The volume is an estimate, always the same: the share of 2^20 points of a Sobol sequence (Sobol,
+    "On the distribution of points in a cube and the approximate evaluation of integrals", 1967,
+    doi:10.1016/0041-5553(67)90144-9).
+
+    >>> half = IndicatorDomain([(0, 1), (0, 1)], lambda x: x[:, 0] < x[:, 1])
+    >>> round(half.volume, 2)
+    0.5
 
     Args:
         box: Interval of each coordinate.

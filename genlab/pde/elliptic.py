@@ -1,7 +1,8 @@
 """Elliptic problems: narrow peaks, which uniform points rarely meet, and a re-entrant corner.
 
-`Peak`, `TwoPeaks` and `Linear10` are those of Tang, Wan, Yang, "DAS-PINNs: a deep adaptive sampling
-method for solving high-dimensional partial differential equations" (2023).
+`Peak`, `TwoPeaks`, `Linear10` and `Nonlinear10` are those of Tang, Wan, Yang, "DAS-PINNs: a deep
+adaptive sampling method for solving high-dimensional partial differential equations" (2023,
+arXiv:2112.14038).
 """
 
 from __future__ import annotations
@@ -29,14 +30,24 @@ class OnSquare(Problem):
         n_points: Collocation points that a solution is sought with.
     """
 
-    def __init__(self, *, A: Positive, n_points: PositiveInt) -> None:  # noqa: N803
+    def __init__(self, *, A: Positive = 100.0, n_points: PositiveInt = 500) -> None:  # noqa: N803
         box = Box([(-1.0, 1.0)] * 2)
         super().__init__(box, Faces(box), n_points=n_points)
         self.A = A
 
 
 class Peak(OnSquare):
-    """``-lap u = f`` on ``[-1, 1]^2``, ``u = exp(-A |x - c|^2)`` with ``c = (1/2, 1/2)``."""
+    """``-lap u = f`` on ``[-1, 1]^2``, ``u = exp(-A |x - c|^2)`` with ``c = (1/2, 1/2)``.
+
+    One peak, of Tang, Wan, Yang (2023, arXiv:2112.14038).
+
+    >>> Peak(A=1000.0).exact(torch.tensor([[0.5, 0.5], [0.5, 0.0]]))
+    tensor([1., 0.])
+
+    Args:
+        A: Sharpness of the peak, whose standard deviation is ``(2 A)^(-1/2)``.
+        n_points: Collocation points that a solution is sought with.
+    """
 
     def operator(self, x: Float[Tensor, "n 2"], u: Jet) -> Float[Tensor, " n"]:
         return -u.laplacian
@@ -50,7 +61,20 @@ class Peak(OnSquare):
 
 
 class TwoPeaks(OnSquare):
-    """``-div(u grad |x|^2) + lap u = f`` on ``[-1, 1]^2``, peaks at ``(1/2, 1/2)`` and opposite."""
+    """``-div(u grad |x|^2) + lap u = f`` on ``[-1, 1]^2``, peaks at ``(1/2, 1/2)`` and opposite.
+
+    Two peaks, of Tang, Wan, Yang (2023, arXiv:2112.14038).
+
+    >>> TwoPeaks().exact(torch.tensor([[0.5, 0.5], [-0.5, -0.5], [0.0, 0.0]]))
+    tensor([1., 1., 0.])
+
+    Args:
+        A: Sharpness of the peaks, whose standard deviation is ``(2 A)^(-1/2)``.
+        n_points: Collocation points that a solution is sought with.
+    """
+
+    def __init__(self, *, A: Positive = 1000.0, n_points: PositiveInt = 2000) -> None:  # noqa: N803
+        super().__init__(A=A, n_points=n_points)
 
     def operator(self, x: Float[Tensor, "n 2"], u: Jet) -> Float[Tensor, " n"]:
         return u.laplacian - 4 * u.value - 2 * (x * u.gradient).sum(1)
@@ -73,12 +97,18 @@ class TwoPeaks(OnSquare):
 class Linear10(Problem):
     """``-lap u = f`` on ``[-1, 1]^d``, ``u = exp(-10 |x|^2)``.
 
+    The linear problem in ten dimensions of Tang, Wan, Yang (2023, arXiv:2112.14038).
+
+    >>> problem = Linear10(dim=3)
+    >>> problem.dim, problem.exact(torch.zeros(1, 3))
+    (3, tensor([1.]))
+
     Args:
         dim: Number of coordinates.
         n_points: Collocation points that a solution is sought with.
     """
 
-    def __init__(self, *, dim: PositiveInt, n_points: PositiveInt) -> None:
+    def __init__(self, *, dim: PositiveInt = 10, n_points: PositiveInt = 5000) -> None:
         box = Box([(-1.0, 1.0)] * dim)
         super().__init__(box, Faces(box), n_points=n_points)
 
@@ -110,7 +140,18 @@ class Linear10(Problem):
 
 
 class Nonlinear10(Linear10):
-    """``-lap u + u - u^3 = f`` on ``[-1, 1]^d``, ``u = exp(-10 |x|^2)``."""
+    """``-lap u + u - u^3 = f`` on ``[-1, 1]^d``, ``u = exp(-10 |x|^2)``.
+
+    The nonlinear problem in ten dimensions of Tang, Wan, Yang (2023, arXiv:2112.14038).
+
+    >>> problem, x = Nonlinear10(), torch.zeros(1, 10)
+    >>> problem.source(x), problem.operator(x, Jet(torch.ones(1), x, torch.full((1,), -200.0)))
+    (tensor([200.]), tensor([200.]))
+
+    Args:
+        dim: Number of coordinates.
+        n_points: Collocation points that a solution is sought with.
+    """
 
     def operator(self, x: Float[Tensor, "n d"], u: Jet) -> Float[Tensor, " n"]:
         return -u.laplacian + u.value - u.value**3
@@ -123,12 +164,17 @@ class Nonlinear10(Linear10):
 class DiskPeak(Problem):
     """``-lap u = f`` on ``|x| < 1``, zero on the circle: ``u = (1 - |x|^2) exp(-A |x - c|^2)``.
 
+    The peak of Tang, Wan, Yang (2023, arXiv:2112.14038) in a domain that is no box.
+
+    >>> DiskPeak().exact(torch.tensor([[0.5, 0.0], [1.0, 0.0]]))
+    tensor([0.7500, 0.0000])
+
     Args:
         A: Sharpness of the peak at ``c = (1/2, 0)``.
         n_points: Collocation points that a solution is sought with.
     """
 
-    def __init__(self, *, A: Positive, n_points: PositiveInt) -> None:  # noqa: N803
+    def __init__(self, *, A: Positive = 100.0, n_points: PositiveInt = 500) -> None:  # noqa: N803
         disk = Disk()
         super().__init__(disk, Circle(disk), n_points=n_points)
         self.A = A
@@ -160,11 +206,17 @@ CORNERS = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (0.0, 
 class Corner(Problem):
     """``-lap u = 0`` on the L-shape, ``u = r^(2/3) sin(2 theta / 3)``, theta in ``[0, 3 pi / 2]``.
 
+    Its gradient is infinite at the re-entrant corner (Mitchell, "A collection of 2D elliptic
+    problems for testing adaptive grid refinement algorithms", 2013, doi:10.1016/j.amc.2013.05.068).
+
+    >>> Corner().exact(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])).round(decimals=3)
+    tensor([0.0000, 0.8660, -0.0000])
+
     Args:
         n_points: Collocation points that a solution is sought with.
     """
 
-    def __init__(self, *, n_points: PositiveInt) -> None:
+    def __init__(self, *, n_points: PositiveInt = 1000) -> None:
         boundary = Polygon(CORNERS, cutoff=_cutoff)
         super().__init__(LShape(), boundary, n_points=n_points)
 
@@ -178,7 +230,8 @@ class Corner(Problem):
 
 def _cutoff(x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
     # The outer square's cutoff times an R-function of the notch: -x + y + |(x, y)| vanishes on both
-    # of its sides (Rvachev, Sheiko, "R-functions in boundary value problems in mechanics", 1995).
+    # of its sides (Rvachev, Sheiko, "R-functions in boundary value problems in mechanics", 1995,
+    # doi:10.1115/1.3005099).
     outer = (1 - x.square()).prod(1)
     notch: Tensor = x[:, 1] - x[:, 0] + x.square().sum(1).sqrt()
     return outer * notch

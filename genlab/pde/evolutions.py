@@ -30,14 +30,28 @@ class Evolution(Problem):
         n_points: Collocation points that a solution is sought with.
     """
 
-    def __init__(self, *, n_points: PositiveInt) -> None:
+    def __init__(self, *, n_points: PositiveInt = 2000) -> None:
         box = Box([(-1.0, 1.0), (0.0, 1.0)])
         faces = Faces(box, [(0, "low"), (0, "high"), (1, "low")])
         super().__init__(box, faces, n_points=n_points, space=1)
 
 
 class Diffusion(Evolution):
-    """``u_t = u_xx + (pi^2 - 1) e^-t sin(pi x)``, solved by ``u = sin(pi x) e^-t``."""
+    """``u_t = u_xx + (pi^2 - 1) e^-t sin(pi x)``, solved by ``u = sin(pi x) e^-t``.
+
+    A problem of Wu, Zhu, Tan, Kartha, Lu, "A comprehensive study of non-adaptive and
+    residual-based adaptive sampling for physics-informed neural networks" (2023,
+    arXiv:2207.10289).
+
+    >>> Diffusion().exact(torch.tensor([[0.5, 0.0], [0.5, 1.0]]))
+    tensor([1.0000, 0.3679])
+
+    Args:
+        n_points: Collocation points that a solution is sought with.
+    """
+
+    def __init__(self, *, n_points: PositiveInt = 500) -> None:
+        super().__init__(n_points=n_points)
 
     def operator(self, x: Float[Tensor, "n 2"], u: Jet) -> Float[Tensor, " n"]:
         return u.gradient[:, 1] - u.laplacian
@@ -55,7 +69,13 @@ class Burgers(Evolution):
     Exact by Cole and Hopf: with nodes ``z_j`` and weights ``w_j`` of Gauss and Hermite,
     ``xi_j = x - (4 nu t)^(1/2) z_j`` and ``W_j = w_j exp(-cos(pi xi_j) / (2 pi nu))``,
     ``u = -sum W sin(pi xi) / sum W`` (Basdevant et al., "Spectral and finite difference solutions
-    of the Burgers equation", 1986).
+    of the Burgers equation", 1986, doi:10.1016/0045-7930(86)90036-8).
+
+    >>> Burgers().exact(torch.tensor([[-0.5, 0.0], [-0.01, 1.0], [0.01, 1.0]]))
+    tensor([ 1.0000,  0.5943, -0.5943])
+
+    Args:
+        n_points: Collocation points that a solution is sought with.
     """
 
     viscosity = 0.01 / math.pi
@@ -80,9 +100,16 @@ class AllenCahn(Evolution):
     """``u_t = 0.001 u_xx + 5 (u - u^3)``, ``u(x, 0) = x^2 cos(pi x)``, -1 at both ends.
 
     The problem of Wu et al., "A comprehensive study of non-adaptive and residual-based adaptive
-    sampling for physics-informed neural networks" (2023). Its reference is a sine series of
-    ``u + 1`` in space; in time exact steps of reaction and of diffusion, alternating as in
-    Strang's splitting, extrapolated to fourth order.
+    sampling for physics-informed neural networks" (2023, arXiv:2207.10289). Its reference is a sine
+    series of ``u + 1`` in space; in time exact steps of reaction and of diffusion, alternating as
+    in Strang's splitting ("On the construction and comparison of difference schemes", 1968,
+    doi:10.1137/0705041), extrapolated to fourth order.
+
+    >>> AllenCahn().exact(torch.tensor([[0.25, 0.0], [-1.0, 1.0], [0.0, 1.0]]))
+    tensor([ 0.0442, -1.0000,  0.2753])
+
+    Args:
+        n_points: Collocation points that a solution is sought with.
     """
 
     diffusivity = 0.001

@@ -16,6 +16,11 @@ __all__ = ["Grid", "grid_divergence"]
 class Grid:
     """``size^d`` regular points over a domain's box, of which those in the domain count.
 
+    >>> from genlab.pde import Box
+    >>> grid = Grid(Box([(0, 1), (0, 2)]), 2, centred=True)
+    >>> grid.x.tolist(), grid.cell
+    ([[0.25, 0.5], [0.25, 1.5], [0.75, 0.5], [0.75, 1.5]], 0.5)
+
     Args:
         domain: Of few dimensions.
         size: Points along each side.
@@ -57,7 +62,10 @@ class Grid:
 
 
 def grid_divergence(p: Float[Tensor, "*sides"], q: Float[Tensor, "*sides"]) -> float:
-    """``KL(p || q)`` in nats by the sum over a grid.
+    """``KL(p || q) = sum_i p_i log(p_i / q_i) / sum_i p_i`` in nats, over the points of a grid.
+
+    >>> round(grid_divergence(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 2.0])), 4)
+    0.1308
 
     Args:
         p: A density at the points of a grid; not finite outside the domain.

@@ -27,6 +27,11 @@ ROWS_AT_ONCE = 4096
 class Reference(NamedTuple):
     """Points that a solution is judged on, the same for every run.
 
+    >>> from genlab.pde import Peak
+    >>> reference = Peak().reference()
+    >>> reference.x.shape, reference.exact.shape
+    (torch.Size([65536, 2]), torch.Size([65536]))
+
     Attributes:
         x: Points of the domain, ``[n, d]``, float64.
         weight: What each counts in ``int f dx / |Omega| = sum w f / sum w``, ``[n]``.
@@ -42,7 +47,19 @@ class Problem(ABC):
     """``N(u) = f`` in the domain, ``u = b`` on the boundary.
 
     The coordinates of space come first, time is the last one. All functions work row by row, and
-    give float64 for float64.
+    give float64 for float64. Subclasses implement `operator`, and the functions that they know:
+
+    >>> from genlab.pde import Box, differentiate
+    >>> class Parabola(Problem):  # -u'' = 2 on [0, 1], zero at both ends
+    ...     def operator(self, x, u):
+    ...         return -u.laplacian - 2
+    ...     def exact(self, x):
+    ...         return x[:, 0] * (1 - x[:, 0])
+    >>> box = Box([(0, 1)])
+    >>> problem = Parabola(box, Faces(box), n_points=50)
+    >>> x = torch.tensor([[0.25]])
+    >>> problem.residual(x, differentiate(problem.exact, x, 1))
+    tensor([0.])
 
     Args:
         domain: Where the PDE holds.

@@ -16,7 +16,16 @@ __all__ = ["Criterion", "SquaredGradient", "SquaredResidual", "WeightedSum"]
 
 
 class Criterion(ABC):
-    """The indicator ``h(x) >= 0`` of the present network."""
+    """The indicator ``h(x) >= 0`` of the present network.
+
+    >>> class Value(Criterion):  # where the solution is large
+    ...     def __call__(self, u, residual):
+    ...         return u.value.square()
+    >>> import torch
+    >>> u = Jet(torch.tensor([3.0]), torch.zeros(1, 2), torch.zeros(1))
+    >>> Value()(u, torch.zeros(1))
+    tensor([9.])
+    """
 
     @abstractmethod
     def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -24,26 +33,50 @@ class Criterion(ABC):
 
         Args:
             u: The network's jet there.
-            residual: Its residual there.
+            residual: Its residual there, ``[n]``.
         """
 
 
 class SquaredResidual(Criterion):
-    """``h = r(u)^2``: what the loss is made of."""
+    """``h = r(u)^2``: what the loss is made of.
+
+    Of DAS-PINNs (Tang, Wan, Yang, 2023, arXiv:2112.14038).
+
+    >>> import torch
+    >>> u = Jet(torch.zeros(1), torch.zeros(1, 2), torch.zeros(1))
+    >>> SquaredResidual()(u, torch.tensor([-2.0]))
+    tensor([4.])
+    """
 
     def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         return residual.square()
 
 
 class SquaredGradient(Criterion):
-    """``h = |grad u|^2``: where the solution is steep."""
+    """``h = |grad u|^2``: where the solution is steep, time counted as a coordinate.
+
+    Points follow the gradient as well as the residual in Mao, Meng, "Physics-informed neural
+    networks with residual/gradient-based adaptive sampling methods for solving PDEs with sharp
+    solutions" (2023, arXiv:2302.08035).
+
+    >>> import torch
+    >>> u = Jet(torch.zeros(1), torch.tensor([[3.0, 4.0]]), torch.zeros(1))
+    >>> SquaredGradient()(u, torch.zeros(1))
+    tensor([25.])
+    """
 
     def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         return u.gradient.square().sum(1)
 
 
 class WeightedSum(Criterion):
-    """``h = sum_i w_i h_i``.
+    """``h = sum_i w_i h_i``, such as of residual and gradient (Mao, Meng, 2023, arXiv:2302.08035).
+
+    >>> import torch
+    >>> u = Jet(torch.zeros(1), torch.tensor([[3.0, 4.0]]), torch.zeros(1))
+    >>> both = WeightedSum(criteria=[SquaredResidual(), SquaredGradient()], weights=[1.0, 0.1])
+    >>> both(u, torch.tensor([2.0]))
+    tensor([6.5000])
 
     Args:
         criteria: What gives each ``h_i``.

@@ -23,6 +23,11 @@ class Judge:
 
     A soft boundary is looked at on points of its own, always the same.
 
+    >>> from genlab.pde import Diffusion
+    >>> judge = Judge(Diffusion())
+    >>> sorted(judge.metrics(Network(judge.problem)))
+    ['max_error', 'relative_l2', 'residual']
+
     Args:
         problem: What is solved.
     """

@@ -35,8 +35,15 @@ class PINNLearner(GradientLearner):
     """Minimises ``int r(u)^2 dx / |Omega|`` by points that follow the residual.
 
     Every ``refresh`` steps the sampler looks at the indicator of the present network and gives the
-    points of the next stage; in between, one step is one gradient step on all of them. Where they
-    come with their density ``q``, each counts by ``1 / (|Omega| q)``.
+    points of the next stage; in between, one step is one gradient step on all of them (Tang, Wan,
+    Yang, "DAS-PINNs: a deep adaptive sampling method for solving high-dimensional partial
+    differential equations", 2023, arXiv:2112.14038, algorithm 1). Where they come with their
+    density ``q``, each counts by ``1 / (|Omega| q)``.
+
+    >>> import genlab
+    >>> solve = genlab.experiment(problem="peak", sampler="rad", command="solve")
+    >>> sorted(solve.module.validate(None)), solve.module.points is None
+    (['val/loss', 'val/relative_l2'], True)
 
     Args:
         network: ``u``.
@@ -258,7 +265,10 @@ class PINNLearner(GradientLearner):
 
 
 class Collocation(DataModule):
-    """Steps on the points that the solver itself holds.
+    """Steps on the points that the learner itself holds.
+
+    >>> Collocation(event_shape=[2]).validation.x.shape
+    torch.Size([1, 0])
 
     Args:
         event_shape: Shape of a point, which the sampler's model takes from here.
@@ -274,7 +284,7 @@ class Collocation(DataModule):
 
     @property
     def validation(self) -> Batch:
-        """One row, for one validation, on points that the solver knows."""
+        """One row, for one validation, on points that the learner knows."""
         return self._stream.rows(0, 1)
 
     @property

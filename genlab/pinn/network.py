@@ -26,6 +26,11 @@ MOST_VALUES = 250
 class Frame(NamedTuple):
     """What does not change at given points while the network learns.
 
+    >>> from genlab.pde import Peak
+    >>> frame = Network(Peak()).frame(torch.rand(5, 2))
+    >>> frame.rows(slice(2)).lift.gradient.shape
+    torch.Size([2, 2])
+
     Attributes:
         x: The points ``[n, d]``.
         source: The right-hand side ``f`` there, ``[n]``.
@@ -53,15 +58,21 @@ class Network(Constants):
 
     A hard boundary holds exactly, whatever ``v`` is; a soft one is learned, as a term
     ``boundary_weight`` times the mean of ``(u - b)^2`` in the loss (Raissi, Perdikaris,
-    Karniadakis, "Physics-informed neural networks", 2019). The perceptron sees each coordinate
-    centred and scaled to ``[-1, 1]``.
+    Karniadakis, "Physics-informed neural networks", 2019, doi:10.1016/j.jcp.2018.10.045). The
+    perceptron sees each coordinate centred and scaled to ``[-1, 1]``.
+
+    >>> from genlab.pde import Burgers
+    >>> u = Network(Burgers(), hidden=[16, 16])
+    >>> u(torch.tensor([[1.0, 0.5], [0.5, 0.0]]))  # the prescribed values, before any training
+    tensor([ 0., -1.], grad_fn=<AddBackward0>)
 
     Args:
         problem: What u has to solve.
         hidden: Widths of the hidden layers.
         activation: A smooth nonlinearity.
         gain: Of the initial weights, beside those that keep the variance of a linear network
-            (Glorot, Bengio 2010).
+            (Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
+            networks", 2010, proceedings.mlr.press/v9/glorot10a.html).
         boundary: ``hard``, ``soft``, or ``auto``: hard where the problem can be, and where its lift
             takes at most 250 boundary values at each point, as of all faces in five dimensions.
         boundary_weight: Weight of a soft boundary in the loss.
@@ -82,12 +93,12 @@ class Network(Constants):
         self,
         problem: Problem,
         *,
-        hidden: Sequence[PositiveInt],
-        activation: SmoothActivation,
-        gain: Positive,
-        boundary: Literal["hard", "soft", "auto"],
-        boundary_weight: NonNegative,
-        boundary_points: PositiveInt,
+        hidden: Sequence[PositiveInt] = (32, 32, 32, 32, 32),
+        activation: SmoothActivation = "gelu",
+        gain: Positive = 1.0,
+        boundary: Literal["hard", "soft", "auto"] = "auto",
+        boundary_weight: NonNegative = 100.0,
+        boundary_points: PositiveInt = 200,
     ) -> None:
         super().__init__()
         if boundary == "hard" and not problem.has_lift:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
@@ -13,15 +14,21 @@ from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
 from genlab.data.streams import Blocks, Stream
+from genlab.descent import descend
+from genlab.errors import UserError
+from genlab.learning.weights import load_weights
 from genlab.pde import Grid
-from genlab.pinn.network import Network
+from genlab.pinn.network import Frame, Network
 from genlab.randomness import generator
+from genlab.runs.find import resolve
 from genlab.samplers.sampler import evaluated
 from genlab.samplers.weights import systematic
 from genlab.targets.cells import CellDensity
 from genlab.targets.target import Target
 
 __all__ = ["ResidualData", "pretrain"]
+
+log = logging.getLogger(__name__)
 
 BLOCK = 32768
 """Training rows that are made together."""
@@ -38,10 +45,15 @@ class ResidualData(DataModule):
     plane, `target` is ``r^2 / int r^2`` on a grid of cells, exact to draw from and to compare with;
     in other dimensions there is none, and weighted points stand for it.
 
+    >>> from genlab.pde import Peak
+    >>> data = ResidualData(pinn=Network(Peak(), hidden=[16]), event_shape=[2], steps=5, cells=64)
+    >>> data.target.log_prob(data.validation.x).isfinite().all()
+    tensor(True)
+
     Args:
-        network: ``u``.
+        pinn: The network ``u``, which is trained here or takes the weights of a run.
         event_shape: Shape of a point.
-        run: Folder of a solve whose network is taken; None to train one. The caller has loaded it.
+        run: A solve whose network, of the same shape, this is; None to train one.
         steps: Training steps without a run.
         resample: Draw points in proportion to ``r^2`` from as many uniform ones, in the place of
             uniform ones with weights: for families that are not learned by a likelihood.
@@ -51,33 +63,49 @@ class ResidualData(DataModule):
         batch_size: Rows that one training step sees.
         standardise: Let the model work on data of zero mean and unit variance.
         seed: The run's seed.
+
+    Attributes:
+        network: ``u``.
+
+    Raises:
+        UserError: The problem has another dimension, or there is no such run.
+        RunError: The checkpoint of the run is damaged.
     """
 
     def __init__(
         self,
         *,
-        network: Network,
+        pinn: Network,
         event_shape: Sequence[PositiveInt],
-        run: str | None,
-        steps: NonNegativeInt,
-        resample: bool,
-        cells: PositiveInt,
-        val_size: PositiveInt,
-        test_size: PositiveInt,
-        batch_size: PositiveInt,
-        standardise: bool,
-        seed: NonNegativeInt,
+        run: str | None = None,
+        steps: NonNegativeInt = 300,
+        resample: bool = False,
+        cells: PositiveInt = 256,
+        val_size: PositiveInt = 10_000,
+        test_size: PositiveInt = 10_000,
+        batch_size: PositiveInt = 2000,
+        standardise: bool = True,
+        seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
-        self.network = network
-        self.domain = network.problem.domain
+        self.network = pinn
+        self.domain = pinn.problem.domain
         self.resample = resample
         self.val_size = val_size
         self.test_size = test_size
         self.seed = seed
+        if self.event_shape != (self.domain.dim,):
+            raise UserError(
+                f"data.event_shape={list(self.event_shape)}: the problem has {self.domain.dim} "
+                "coordinates; choose the same problem, or set problem.dim"
+            )
         if run is None:
-            pretrain(network, steps=steps, seed=seed)
-        network.requires_grad_(False).eval()
+            remarks = "".join(f"; {remark}" for remark in pinn.remarks)
+            log.info("training a network for its residual%s", remarks)
+            pretrain(pinn, steps=steps, seed=seed)
+        else:
+            load_weights(pinn, resolve(run).best)
+        pinn.requires_grad_(False).eval()
         self.target = self._on_cells(cells) if self.domain.dim == 2 else None
 
     @cached_property
@@ -163,17 +191,17 @@ def pretrain(network: Network, *, steps: int, seed: int) -> None:
     """
     problem = network.problem
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, fused=True)
-    for step in range(steps):
-        if step % FRESH_EVERY == 0:
-            draw = generator(seed, "pretraining", step)
-            x = problem.domain.sample(problem.n_points, generator=draw)
-            frame = network.frame(network.cast(x))
-            if not network.hard:
-                edge = problem.boundary.sample(network.boundary_points, generator=draw)
-                edge = network.cast(edge)
-        optimizer.zero_grad()
-        loss = network.residual(frame).square().mean()
+    for step in range(0, steps, FRESH_EVERY):
+        draw = generator(seed, "pretraining", step)
+        x = problem.domain.sample(problem.n_points, generator=draw)
+        frame, edge = network.frame(network.cast(x)), None
         if not network.hard:
-            loss = loss + network.boundary_loss(edge)
-        loss.backward()
-        optimizer.step()
+            edge = problem.boundary.sample(network.boundary_points, generator=draw)
+            edge = network.cast(edge)
+        loss = partial(_squares, network, frame, edge)
+        descend(loss, optimizer, steps=min(FRESH_EVERY, steps - step))
+
+
+def _squares(network: Network, frame: Frame, edge: Tensor | None, step: int) -> Tensor:
+    loss = network.residual(frame).square().mean()
+    return loss if edge is None else loss + network.boundary_loss(edge)

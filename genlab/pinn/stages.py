@@ -30,6 +30,13 @@ class Stage:
     Fields are numbers on the nodes of a regular grid over the domain's box, row by row along the
     last coordinate, NaN outside the domain; only in the plane, and None elsewhere.
 
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_stage(Stage(300, torch.rand(5, 3), torch.ones(5)), Path(folder))
+    ...     [stage] = read_stages(Path(folder))
+    >>> stage.step, stage.x.shape, stage.residual
+    (300, torch.Size([5, 3]), None)
+
     Attributes:
         step: Training steps taken before.
         x: The new points, ``[n, d]``.
@@ -74,6 +81,16 @@ def _read(arrays: Mapping[str, np.ndarray]) -> Stage:
 
 class Snapshots:
     """Takes stages, with fields on a grid where the domain lies in the plane.
+
+    >>> from genlab.pde import Peak
+    >>> from genlab.pinn import SquaredResidual
+    >>> from genlab.samplers import UniformSampler
+    >>> problem = Peak()
+    >>> sampler = UniformSampler(domain=problem.domain, n_points=5)
+    >>> points = sampler.refresh(None, torch.zeros)
+    >>> network = Network(problem, hidden=[8])
+    >>> Snapshots(problem).take(0, network, SquaredResidual(), sampler, points).residual.shape
+    torch.Size([100, 100])
 
     Args:
         problem: What is solved.

@@ -28,7 +28,7 @@ class AAS(ModelSampler):
     Each refresh is a step of the density's player, who maximises the second line on points of the
     present q; the network's player lowers the mean of ``r^2`` over the points, all of which count
     the same: `Points.log_q` is None (Tang, Zhai, Wan, Yang, "Adversarial adaptive sampling: unify
-    PINN and optimal transport for the approximation of PDEs", 2024, section 3).
+    PINN and optimal transport for the approximation of PDEs", 2024, arXiv:2305.18702, section 3).
 
     Attributes:
         fit: The gradient steps of the density's player.
@@ -40,7 +40,7 @@ class AAS(ModelSampler):
     """
 
     fit: Descent
-    beta: NonNegative
+    beta: NonNegative = 1e-3
 
     def _check(self) -> None:
         model = self.model

@@ -24,15 +24,16 @@ class Bootstrap(TaughtSampler):
     As many are drawn as there are candidates, and count equally, so a model needs neither weights
     nor a likelihood: any generative model learns them as it learns data. A little noise tells
     copies of one candidate apart (Gordon, Salmond, Smith, "Novel approach to
-    nonlinear/non-Gaussian Bayesian state estimation", 1993, is the same step in time).
+    nonlinear/non-Gaussian Bayesian state estimation", 1993, doi:10.1049/ip-f-2.1993.0015, is the
+    same step in time).
 
     Attributes:
         resampling: ``multinomial``, or ``systematic``, which has the least variance.
         jitter: Standard deviation of the noise, as a fraction of the box's sides.
     """
 
-    resampling: Resampling
-    jitter: NonNegative
+    resampling: Resampling = "systematic"
+    jitter: NonNegative = 0.005
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         candidates = self._look(indicator)

@@ -25,8 +25,9 @@ class DAS(TaughtSampler):
 
     The minimiser is the p nearest to ``h / Z`` in ``KL(h / Z || p)``. The weights are
     self-normalised; q^k and h are frozen (Tang, Wan, Yang, "DAS-PINNs: a deep adaptive sampling
-    method for solving high-dimensional partial differential equations", 2023, section 4). Families
-    that are not learned by a likelihood learn from the same weights by their own principle.
+    method for solving high-dimensional partial differential equations", 2023, arXiv:2112.14038,
+    section 4). Families that are not learned by a likelihood learn from the same weights by their
+    own principle.
 
     Points are replaced by as many of the new q (DAS-R), or added to those before (DAS-G). In the
     second case a point's weight is one over the mixture of all stages,
@@ -37,7 +38,7 @@ class DAS(TaughtSampler):
         stages: Where the points grow, the size of each stage and the q that it was drawn from.
     """
 
-    added: PositiveInt | None
+    added: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -59,9 +59,9 @@ class ModelSampler(Sampler):
     """
 
     model: Density
-    alpha: Fraction
-    candidates: PositiveInt
-    confine: Base | None
+    alpha: Fraction = 0.5
+    candidates: PositiveInt = 5000
+    confine: Base | None = "logistic"
 
     def __post_init__(self) -> None:
         self._check()

@@ -26,7 +26,17 @@ class Proposal:
 
     Samples of the model p that leave the domain are rejected and drawn again; ``P_acc`` is the
     chance that one is kept. The uniform share keeps weights relative to the uniform density below
-    ``1 / alpha``. Until a model has been fitted, q is uniform.
+    ``1 / alpha``, as in Hesterberg, "Weighted average importance sampling and defensive mixture
+    distributions" (1995, doi:10.1080/00401706.1995.10484303). Until a model has been fitted, q is
+    uniform.
+
+    >>> from genlab.densities import StandardNormal
+    >>> from genlab.pde import Box
+    >>> q = Proposal(Box([(-1, 1)]), StandardNormal((1,)), alpha=0.5)
+    >>> q.fitted = True
+    >>> q.estimate_acceptance(100_000, generator=torch.Generator().manual_seed(0))
+    >>> round(q.acceptance, 1), q.log_prob(torch.zeros(1, 1)).exp().round(decimals=2)
+    (0.7, tensor([0.5400], dtype=torch.float64))
 
     Args:
         domain: ``Omega``.

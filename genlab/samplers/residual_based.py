@@ -20,7 +20,7 @@ class ResidualSampler(Sampler):
 
     ``e`` is ``|r|`` for the squared residual (Wu, Zhu, Tan, Kartha, Lu, "A comprehensive study of
     non-adaptive and residual-based adaptive sampling for physics-informed neural networks", 2023,
-    equation 2).
+    arXiv:2207.10289, equation 2).
 
     Attributes:
         candidates: Uniform points at which a refresh looks at the indicator.
@@ -28,9 +28,9 @@ class ResidualSampler(Sampler):
         c: How many are spread evenly.
     """
 
-    candidates: PositiveInt
-    k: NonNegative
-    c: NonNegative
+    candidates: PositiveInt = 20_000
+    k: NonNegative = 1.0
+    c: NonNegative = 1.0
 
     def _choose(
         self, n: int, indicator: Indicator, *, repeat: bool = False
@@ -70,7 +70,14 @@ def residual_distribution(h: Float[Tensor, " n"], *, k: float, c: float) -> Floa
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RAD(ResidualSampler):
-    """Draws all points anew at every refresh (Wu et al., 2023, algorithm 1).
+    """RAD: draws all points anew at every refresh (Wu et al., 2023, arXiv:2207.10289, algorithm 1).
+
+    >>> from genlab.pde import Box
+    >>> sampler = RAD(domain=Box([(-1, 1)]), n_points=500, c=0.0)
+    >>> points = sampler.refresh(None, lambda x: x[:, 0] ** 2)
+    >>> points = sampler.refresh(points, lambda x: x[:, 0] ** 2)
+    >>> round(points.x.abs().mean().item(), 1)  # of the density |x|: 2/3
+    0.7
 
     Attributes:
         weighted: Count each point by one over its density, and draw with replacement, so that this
@@ -80,7 +87,7 @@ class RAD(ResidualSampler):
         ValueError: There are fewer candidates than points.
     """
 
-    weighted: bool
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         if self.candidates < self.n_points:
@@ -96,7 +103,13 @@ class RAD(ResidualSampler):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RARD(ResidualSampler):
-    """Adds points to those before (Wu et al., 2023, algorithm 2, with ``k = 2`` and ``c = 0``).
+    """RAR-D: adds points to those before (Wu et al., 2023, arXiv:2207.10289, algorithm 2).
+
+    >>> from genlab.pde import Box
+    >>> sampler = RARD(domain=Box([(-1, 1)]), n_points=100, added=50)
+    >>> points = sampler.refresh(None, lambda x: x[:, 0] ** 2)
+    >>> sampler.refresh(points, lambda x: x[:, 0] ** 2).x.shape
+    torch.Size([150, 1])
 
     Attributes:
         added: Points that a refresh adds.
@@ -105,7 +118,9 @@ class RARD(ResidualSampler):
         ValueError: There are fewer candidates than points to add.
     """
 
-    added: PositiveInt
+    k: NonNegative = 2.0
+    c: NonNegative = 0.0
+    added: PositiveInt = 50
 
     def __post_init__(self) -> None:
         if self.candidates < self.added:
@@ -122,12 +137,19 @@ class RARD(ResidualSampler):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class R3(Sampler):
-    """Retains the points where ``|r|`` exceeds its mean, and draws the others anew, uniformly.
+    """R3: retains the points where ``|r|`` exceeds its mean, draws the others anew, uniformly.
 
     ``|r| = sqrt h``. What is retained piles up where the residual stays large, and is released
     where it falls (Daw, Bu, Wang, Perdikaris, Karpatne, "Mitigating propagation failures in
     physics-informed neural networks using retain-resample-release (R3) sampling", 2023,
-    algorithm 1).
+    arXiv:2207.02338, algorithm 1).
+
+    >>> from genlab.pde import Box
+    >>> sampler = R3(domain=Box([(-1, 1)]), n_points=100)
+    >>> points = sampler.refresh(None, lambda x: (x[:, 0] > 0).float())
+    >>> following = sampler.refresh(points, lambda x: (x[:, 0] > 0).float())
+    >>> sampler.retained == (points.x > 0).float().mean()
+    tensor(True)
 
     Attributes:
         retained: The share of points that stayed at the last refresh.

@@ -29,6 +29,10 @@ Indicator = Callable[[Float[Tensor, "n d"]], Float[Tensor, " n"]]
 class Points(NamedTuple):
     """Collocation points, and the density that they were drawn from.
 
+    >>> points = Points(torch.rand(5, 2), torch.zeros(5))
+    >>> points.log_q.neg().exp()  # what each counts in an integral
+    tensor([1., 1., 1., 1., 1.])
+
     Attributes:
         x: Points of the domain, ``[n, d]``.
         log_q: Log-density at each of them, for weights ``1 / q`` in an integral over the domain;
@@ -48,6 +52,18 @@ class Sampler(ABC):
             ...  # some steps on `points`
             points = sampler.refresh(points, indicator)
 
+    Subclasses implement `_refresh`, the points of the next stage:
+
+    >>> from genlab.pde import Box
+    >>> class Best(Sampler):  # the half with the largest indicator, and fresh ones
+    ...     def _refresh(self, points, indicator):
+    ...         kept = points.x[indicator(points.x).topk(self.n_points // 2).indices]
+    ...         return Points(torch.cat((kept, self._uniform(len(kept), "fresh").x)), None)
+    >>> sampler = Best(domain=Box([(0, 1)]), n_points=10)
+    >>> points = sampler.refresh(None, lambda x: x[:, 0])
+    >>> sampler.refresh(points, lambda x: x[:, 0]).x.mean() > points.x.mean()
+    tensor(True)
+
     Between two refreshes, `redraw` gives other points of the same density, which costs no look at
     the residual. All draws follow from the seed and their number, so that a run goes on from a
     saved state as if it had not been stopped.
@@ -62,7 +78,7 @@ class Sampler(ABC):
 
     domain: Domain
     n_points: PositiveInt
-    seed: NonNegativeInt
+    seed: NonNegativeInt = 0
     round: int = field(init=False, default=0)
     draw: int = field(init=False, default=0)
 

@@ -20,10 +20,10 @@ class EvenSampler(Sampler):
     """Points ``x ~ 1 / |Omega|``, spread once or at every refresh; subclasses implement `_spread`.
 
     Attributes:
-        resample: Draw fresh points at every refresh.
+        resample: Draw fresh points at every refresh, and at every redraw.
     """
 
-    resample: bool
+    resample: bool = True
 
     @abstractmethod
     def _spread(self) -> Points:
@@ -42,8 +42,20 @@ class EvenSampler(Sampler):
         return x.new_full((len(x),), self.domain.log_uniform)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class UniformSampler(EvenSampler):
-    """Independent points ``x ~ 1 / |Omega|``, drawn once or at every refresh."""
+    """Independent points ``x ~ 1 / |Omega|``, drawn once or at every refresh.
+
+    >>> from genlab.pde import Box
+    >>> sampler = UniformSampler(domain=Box([(0, 1), (0, 2)]), n_points=5)
+    >>> sampler.refresh(None, torch.zeros).log_q.exp()
+    tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000])
+
+    Attributes:
+        resample: Draw fresh points at every refresh, and at every redraw.
+    """
+
+    resample: bool = False
 
     def _first(self) -> Points:
         # Those that the adaptive samplers start from too.
@@ -54,10 +66,20 @@ class UniformSampler(EvenSampler):
 
 
 class LatinHypercube(EvenSampler):
-    """Points whose every coordinate has one value in each of n slices (McKay et al., 1979).
+    """Points whose every coordinate has one value in each of n slices.
 
-    Each is uniform on the domain. In a domain that is no box they are those of a larger hypercube
-    that lie in it.
+    Each is uniform on the domain (McKay, Beckman, Conover, "A comparison of three methods for
+    selecting values of input variables in the analysis of output from a computer code", 1979,
+    doi:10.1080/00401706.1979.10489755). In a domain that is no box they are those of a larger
+    hypercube that lie in it.
+
+    >>> from genlab.pde import Box
+    >>> x = LatinHypercube(domain=Box([(0, 4)]), n_points=4).refresh(None, torch.zeros).x
+    >>> x[:, 0].floor().sort().values
+    tensor([0., 1., 2., 3.])
+
+    Attributes:
+        resample: Draw fresh points at every refresh, and at every redraw.
     """
 
     def _spread(self) -> Points:
@@ -92,7 +114,16 @@ class Sobol(EvenSampler):
     """The first points of Sobol's sequence that lie in the domain, scrambled afresh each time.
 
     Scrambled, each point is uniform on the domain, and together they leave smaller gaps than
-    independent ones (Owen, "Scrambling Sobol' and Niederreiter-Xing points", 1998).
+    independent ones (Owen, "Scrambling Sobol' and Niederreiter-Xing points", 1998,
+    doi:10.1006/jcom.1998.0487).
+
+    >>> from genlab.pde import Box
+    >>> x = Sobol(domain=Box([(0, 1), (0, 1)]), n_points=64).refresh(None, torch.zeros).x
+    >>> (x > 0.5).sum(0)  # of 2^k points exactly half
+    tensor([32, 32])
+
+    Attributes:
+        resample: Scramble again at every refresh, and at every redraw.
     """
 
     def _spread(self) -> Points:

@@ -30,6 +30,10 @@ BELOW_ONE = 1 - 2**-53
 class Weights(NamedTuple):
     """Self-normalised weights ``w_i`` of points, proportional to ``h(x_i) / q(x_i)``.
 
+    >>> weights = importance_weights(torch.tensor([1.0, 3.0]), torch.zeros(2))
+    >>> weights.values.tolist(), round(weights.mass, 2), round(weights.effective, 2)
+    ([0.25, 0.75], 2.0, 0.8)
+
     Attributes:
         values: ``w_i``, non-negative and of sum 1, in float64.
         mass: Estimate of ``Z = int h``, the mean of ``h / q``.
@@ -89,7 +93,12 @@ def systematic(
 
     One uniform number shifts an even grid through the cumulative weights: the expected numbers are
     those of `multinomial`, their variance is the least (Kitagawa, "Monte Carlo filter and smoother
-    for non-Gaussian nonlinear state space models", 1996). In random order.
+    for non-Gaussian nonlinear state space models", 1996, doi:10.1080/10618600.1996.10474692). In
+    random order.
+
+    >>> weights = torch.tensor([0.25, 0.75], dtype=torch.float64)
+    >>> systematic(weights, 8, generator=torch.Generator()).bincount()
+    tensor([2, 6])
 
     Args:
         weights: Non-negative, not all 0, in float64 on the CPU.

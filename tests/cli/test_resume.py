@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -34,7 +34,8 @@ class Experiment:
     remarks = ()
 
     def __init__(self, config: DictConfig, run: RunDirectory) -> None:
-        self.config, self.run, self.model = config, run, StandardNormal((2,))
+        self.config, self.run = config, run
+        self.module = SimpleNamespace(model=StandardNormal((2,)))
 
     def fit(self, *, resume: bool) -> dict[str, float | None]:
         type(self).made.append((self.config, self.run, resume))

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from small import TABLE, write_table
 from torch import Tensor
 
-from genlab.assembly import Experiment, from_config
+from genlab.assembly import Training, from_config
 from genlab.cli.fit import reenter
 from genlab.cli.main import main
 from genlab.cli.run import checked
@@ -62,7 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", [*sys.path])
     write_table(tmp_path)
     monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
-    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+    monkeypatch.setattr(Training, "_draw", lambda self: {})
     return tmp_path
 
 
@@ -90,6 +90,7 @@ def test_each_folder_holds_the_weights_of_its_own_seed(here: Path) -> None:
     assert differ("alone/1", "alone/3")
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_goes_on_where_it_was(here: Path, capsys: Capture) -> None:
     (here / "killer.py").write_text(KILLER)
     killer = ["+callbacks.killer._target_=killer.Killer", "+callbacks.killer.seed=${seed}"]

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 
 import genlab
-from genlab.assembly import Experiment, experiment
+from genlab.assembly import Training, experiment
 from genlab.data.module import Passes
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -39,7 +39,7 @@ SMALL = (
 )
 
 
-def small(folder: Path, *overrides: str) -> Experiment:
+def small(folder: Path, *overrides: str) -> Training:
     return experiment(*SMALL, f"outputs={folder}", *overrides)
 
 
@@ -72,14 +72,14 @@ def assert_same(a: RunDirectory, b: RunDirectory) -> None:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Training:
     torch.manual_seed(0)
     whole = small(tmp_path_factory.mktemp("whole"))
     whole.fit()
     return whole
 
 
-def test_a_run_converges_and_reports(run: Experiment) -> None:
+def test_a_run_converges_and_reports(run: Training) -> None:
     assert run.directory is not None
     metrics = read_json(run.directory.metrics)
     assert metrics["train/steps"] < 300
@@ -105,7 +105,7 @@ def test_a_run_begins_where_the_trial_on_the_first_rows_ended(tmp_path: Path) ->
     assert loss < -one.data.target.log_prob(one.data.first_rows().x).mean()
 
 
-def test_the_number_found_is_loaded_again(run: Experiment) -> None:
+def test_the_number_found_is_loaded_again(run: Training) -> None:
     assert run.directory is not None
     loaded = genlab.load(run.directory.path)
     x = torch.randn(50, 2)
@@ -113,7 +113,8 @@ def test_the_number_found_is_loaded_again(run: Experiment) -> None:
     torch.testing.assert_close(loaded.model.log_prob(x), run.model.log_prob(x), atol=0, rtol=0)
 
 
-def test_killed_between_two_checkpoints(tmp_path: Path, run: Experiment) -> None:
+@pytest.mark.slow
+def test_killed_between_two_checkpoints(tmp_path: Path, run: Training) -> None:
     step = 9
     child = os.fork()
     if child == 0:
@@ -125,28 +126,28 @@ def test_killed_between_two_checkpoints(tmp_path: Path, run: Experiment) -> None
     (path,) = tmp_path.glob("*/*")
     killed = RunDirectory.open(path)
     assert load_checkpoint(killed.last)["step"] == step // 4 * 4
-    Experiment(OmegaConf.load(killed.config), killed).fit(resume=True)
+    Training(OmegaConf.load(killed.config), killed).fit(resume=True)
     assert run.directory is not None
     assert_same(killed, run.directory)
 
 
-def test_a_signal_waits_for_the_end_of_the_pass(tmp_path: Path, run: Experiment) -> None:
+def test_a_signal_waits_for_the_end_of_the_pass(tmp_path: Path, run: Training) -> None:
     stopped = small(tmp_path)
     with pytest.raises(Interrupted):
         stopped.fit(callbacks=[Signal(signal.SIGINT, 5)])
     assert stopped.directory is not None
     assert load_checkpoint(stopped.directory.last)["step"] == 6
-    Experiment(OmegaConf.load(stopped.directory.config), stopped.directory).fit(resume=True)
+    Training(OmegaConf.load(stopped.directory.config), stopped.directory).fit(resume=True)
     assert run.directory is not None
     assert_same(stopped.directory, run.directory)
 
 
-def test_a_converged_run_has_nothing_left_to_train(run: Experiment) -> None:
+def test_a_converged_run_has_nothing_left_to_train(run: Training) -> None:
     assert run.directory is not None
     config = OmegaConf.load(run.directory.config)
     config.trainer.max_steps = 1000
     before = load_checkpoint(run.directory.last)["step"]
-    again = Experiment(config, run.directory)
+    again = Training(config, run.directory)
     again.fit(resume=True)
     assert again.module.step == before
 
@@ -189,7 +190,7 @@ def test_gradient_descent_learns_the_same_parameters(tmp_path: Path) -> None:
     )
 
 
-def test_several_processes_read_different_rows_of_a_pass(run: Experiment) -> None:
+def test_several_processes_read_different_rows_of_a_pass(run: Training) -> None:
     passes = [list(*Passes(run.data, 2, 3, rank, 3).batches()) for rank in range(3)]
     rows = torch.cat([batch.x for batches in passes for batch in batches])
     assert [len(batch.x) for batch in passes[0]] == [100, 100, 100, 34]

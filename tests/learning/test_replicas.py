@@ -14,15 +14,16 @@ from small import SMALL
 from torch import nn
 
 import genlab
-from genlab.assembly import Experiment, Replicas
+from genlab.assembly import Replicas, Training
+from genlab.assembly.replicas import Stack
 from genlab.batch import Batch
 from genlab.config.check import check
 from genlab.config.composition import compose
+from genlab.descent import clip_rows
 from genlab.errors import Interrupted, UserError
 from genlab.learning.callbacks import Checkpoints
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.gradient import ObjectiveLearner
-from genlab.learning.stack import Stack, clip_rows
 from genlab.runs.files import read_json
 from genlab.runs.status import read_status
 
@@ -31,10 +32,10 @@ from genlab.runs.status import read_status
 def untested(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests and figures are those of any run: leave them out."""
 
-    def conclude(self: Experiment, trainer: object, best: Checkpoints) -> dict[str, float | None]:
+    def conclude(self: Training, trainer: object, best: Checkpoints) -> dict[str, float | None]:
         return {}
 
-    monkeypatch.setattr(Experiment, "conclude", conclude)
+    monkeypatch.setattr(Training, "conclude", conclude)
 
 
 def replicas(folder: Path, *overrides: str) -> Replicas:
@@ -108,7 +109,7 @@ def test_a_replica_goes_on_alone(tmp_path: Path) -> None:
     run = together.runs[1].run
     config = together.runs[1].experiment.config
     config.trainer.max_steps = 20
-    resumed = Experiment(config, run)
+    resumed = Training(config, run)
     resumed.fit(resume=True)
     assert resumed.module.step == 20
     assert load_checkpoint(run.last)["step"] == 20
@@ -136,7 +137,7 @@ def test_a_signal_lets_each_of_them_go_on(
     for replica, other in zip(stopped.runs, whole.runs, strict=True):
         status = read_status(replica.run)
         assert (status["state"], status["step"]) == ("interrupted", step + 1)
-        Experiment(replica.experiment.config, replica.run).fit(resume=True)
+        Training(replica.experiment.config, replica.run).fit(resume=True)
         assert read_status(replica.run)["state"] == "done"
         curves, expected = read_json(replica.run.curves), read_json(other.run.curves)
         assert curves["step"] == [10, 20, 30]
@@ -183,12 +184,14 @@ def test_rows_are_clipped_as_gradients_are() -> None:
         parameter.grad = row.clone()
         nn.utils.clip_grad_norm_([parameter], 1.5)
         expected.append(parameter.grad)
-    norms = clip_rows(rows, 1.5)
-    torch.testing.assert_close(rows, torch.stack(expected))
+    stacked = nn.Parameter(torch.zeros(3, 7))
+    stacked.grad = rows
+    norms = clip_rows(stacked, 1.5)
+    torch.testing.assert_close(stacked.grad, torch.stack(expected))
     assert norms[2] > 1.5
 
 
-def _spoil(experiment: Experiment, *, after: int) -> None:
+def _spoil(experiment: Training, *, after: int) -> None:
     """Let the rows of a run be no numbers from some step on, once its model has its start."""
     stream, initialise = experiment.data.stream, experiment.initialise
 

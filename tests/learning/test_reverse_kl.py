@@ -12,7 +12,7 @@ from small import small_experiment
 from torch import Tensor
 
 import genlab
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.errors import UserError
 from genlab.objectives import reverse_kl
 
@@ -24,18 +24,18 @@ normalised = False
 """
 
 
-def start(folder: Path, *overrides: str) -> Experiment:
+def start(folder: Path, *overrides: str) -> Training:
     return small_experiment(folder, "objective=reverse_kl", *overrides)
 
 
 @pytest.fixture
 def only_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test metrics and no figures, which take longer than these runs."""
-    monkeypatch.setattr(Experiment, "_evaluate", lambda self: {})
-    monkeypatch.setattr(Experiment, "figures", lambda self: {})
+    monkeypatch.setattr(Training, "_evaluate", lambda self: {})
+    monkeypatch.setattr(Training, "_draw", lambda self: {})
 
 
-def custom(folder: Path, text: str, *overrides: str) -> Experiment:
+def custom(folder: Path, text: str, *overrides: str) -> Training:
     folder.joinpath("energy.py").write_text(text)
     return start(folder, "data=custom", f"data.file={folder / 'energy.py'}", *overrides)
 
@@ -85,7 +85,7 @@ def test_a_users_own_density_without_samples(tmp_path: Path, normalised: bool) -
 def test_any_dimension_has_a_corner_plot(tmp_path: Path) -> None:
     run = custom(tmp_path, BOWL, "data.dim=4", "trainer.max_steps=2")
     run.fit()
-    assert set(run.figures()) == {"samples"}
+    assert set(run.figures) == {"samples"}
 
 
 @pytest.mark.usefixtures("only_training")

@@ -13,7 +13,7 @@ from properties import MODELS
 from small import small_experiment
 
 import genlab
-from genlab.assembly import Experiment
+from genlab.assembly import Training
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.models import ResFlow
@@ -65,7 +65,7 @@ def test_the_label_says_how_the_determinant_is_found(dim: int, log_det: str, lab
     assert MODELS["resflow"](dim, log_det=log_det).likelihood == label
 
 
-def weights(run: Experiment) -> dict[str, torch.Tensor]:
+def weights(run: Training) -> dict[str, torch.Tensor]:
     assert run.directory is not None
     return load_checkpoint(run.directory.last)["state_dict"]
 
@@ -73,15 +73,15 @@ def weights(run: Experiment) -> dict[str, torch.Tensor]:
 def test_a_stopped_run_resumes_bit_for_bit_and_logs_the_certain_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Experiment, "_evaluate", lambda _: {})
-    monkeypatch.setattr(Experiment, "figures", lambda _: {})
+    monkeypatch.setattr(Training, "_evaluate", lambda _: {})
+    monkeypatch.setattr(Training, "_draw", lambda _: {})
     whole, look = small_experiment(tmp_path / "a", *ROULETTE), Look()
     whole.fit(callbacks=[look])
     part = small_experiment(tmp_path / "b", *ROULETTE)
     with pytest.raises(Interrupted):
         part.fit(callbacks=[Stop()])
     assert part.directory is not None
-    again = Experiment(part.config, part.directory)
+    again = Training(part.config, part.directory)
     again.fit(resume=True)
 
     assert weights(whole).keys() >= {"model.layers.layers.0.network.layers.0.u"}

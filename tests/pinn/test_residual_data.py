@@ -27,7 +27,7 @@ def data(resample: bool) -> ResidualData:
         boundary_points=1,
     )
     return ResidualData(
-        network=network,
+        pinn=network,
         event_shape=[2],
         run=None,
         steps=5,
@@ -81,7 +81,7 @@ def test_a_model_learns_a_residual(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run = small_experiment(tmp_path, *FEW, "problem=diffusion")
     assert run.data.target is not None
     assert not run.data.resample
-    monkeypatch.setattr(run, "figures", lambda: {})
+    monkeypatch.setattr(run, "_draw", lambda: {})
     assert run.fit()["test/kl"] is not None
     flow = small_experiment(tmp_path, *FEW, "model=flow-matching", model=())
     assert flow.data.resample

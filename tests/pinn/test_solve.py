@@ -107,11 +107,14 @@ def test_loading_and_what_works_on_a_run(
     loaded = genlab.load(das.path)
     assert isinstance(loaded, Solve)
     x = torch.rand(5, 2)
-    assert loaded.model(x).shape == (5,)
+    assert loaded.network(x).shape == (5,)
     q = loaded.sampler.log_prob(x)
     assert q is not None
     assert loaded.density.log_prob(x).isfinite().all()
+    with pytest.raises(AttributeError, match=r"\.network is the solution u, \.density"):
+        loaded.model  # noqa: B018
     before = read_json(das.metrics)
+    assert loaded.metrics == before
     assert loaded.test()["test/relative_l2"] == pytest.approx(before["test/relative_l2"])
     run = str(das.path)
     assert main(["evaluate", run]) == 0
@@ -170,7 +173,7 @@ class StopAmid(Callback):
 def test_a_solve_that_is_stopped_ends_like_one_that_was_not(
     das: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Callback, reached: int
 ) -> None:
-    monkeypatch.setattr(Solve, "figures", lambda self: {})
+    monkeypatch.setattr(Solve, "_draw", lambda self: {})
     run = solve(tmp_path, *DAS, "callbacks.images=null")
     with pytest.raises(Interrupted):
         run.fit(callbacks=[stop])
@@ -231,7 +234,7 @@ def test_one_dimension(tmp_path: Path) -> None:
     file = f"problem.file={tmp_path / 'ode.py'}"
     run = solve(tmp_path, "problem=custom", file, "problem.dim=1", "sampler=uniform")
     assert run.fit()["test/relative_l2"] is not None
-    assert sorted(run.figures()) == ["curves", "solution", "stages"]
+    assert sorted(run.figures) == ["curves", "solution", "stages"]
     assert run.animate(tmp_path).exists()
 
 
@@ -248,19 +251,19 @@ def test_a_problem_whose_solution_is_not_known(tmp_path: Path) -> None:
 def test_a_soft_boundary_counts_where_networks_are_chosen(tmp_path: Path) -> None:
     run = solve(tmp_path, "problem=lshape", "pinn.boundary=soft", "sampler=uniform")
     # A constant has no residual at all, and solves nothing.
-    for parameter in run.model.parameters():
+    for parameter in run.network.parameters():
         parameter.data.zero_()
     numbers = run.module.validate(None)
     x = run.problem.boundary.sample(4000, generator=torch.Generator().manual_seed(1))
     missed = run.problem.prescribed(x).square().mean()
     torch.testing.assert_close(
-        numbers["val/loss"], (run.model.boundary_weight * missed).cpu(), rtol=0.1, atol=0
+        numbers["val/loss"], (run.network.boundary_weight * missed).cpu(), rtol=0.1, atol=0
     )
 
 
 def test_a_network_starts_the_same_whatever_chooses_its_points(tmp_path: Path) -> None:
     runs = [solve(tmp_path, "sampler=uniform"), solve(tmp_path, *DAS)]
-    first, second = (run.model.state_dict() for run in runs)
+    first, second = (run.network.state_dict() for run in runs)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 

@@ -209,14 +209,14 @@ def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
         first = group.records[0]
         experiment = load(first.run.path)
         target = experiment.data.target
-        if target is None or experiment.model.event_shape != (2,):
+        if target is None or experiment.density.event_shape != (2,):
             raise UserError(
                 f"--figure: shows densities in the plane; {first.run.path} has none, leave it out "
                 "by --where data=NAME"
             )
         on = _title(group, keys, of_data=True)
         targets[on] = target
-        models.setdefault(on, {})[_title(group, keys, of_data=False)] = experiment.model
+        models.setdefault(on, {})[_title(group, keys, of_data=False)] = experiment.density
     with atomic_path(path) as temporary:
         comparison_figure(targets, models).savefig(temporary)
     print(path)

@@ -37,6 +37,6 @@ def run(words: list[str]) -> int:
 
     from genlab.evaluation.figures import save_figures
 
-    for path in save_figures(experiment.figures(), folder):
+    for path in save_figures(experiment.figures, folder):
         print(path)
     return 0

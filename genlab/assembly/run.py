@@ -1,0 +1,300 @@
+"""A run: a configuration, the objects that it describes, and the directory that it is kept in."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.fabric.utilities.seed import seed_everything
+from omegaconf import DictConfig, OmegaConf
+
+from genlab import __version__
+from genlab.assembly.helper import helped
+from genlab.assembly.numbers import finite, record_metrics
+from genlab.assembly.recording import check_files, check_fit, logged, new_directory, recorded
+from genlab.config.build import build
+from genlab.config.stored import plain
+from genlab.densities.density import Density
+from genlab.errors import UserError, nearest
+from genlab.evaluation.figures import save_figures
+from genlab.learning.callbacks import Checkpoints, Curves, Patience, StopOnSignal
+from genlab.learning.checkpoint_io import load_checkpoint
+from genlab.learning.interruption import Interruption
+from genlab.learning.learner import Learner
+from genlab.learning.settings import TrainerSettings
+from genlab.learning.tensorboard import log_figures, log_results
+from genlab.learning.trainer import device_of, make_trainer
+from genlab.learning.weights import holds_weights, load_weights
+from genlab.processes import is_first, rank_zero_if_alone
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
+from genlab.runs.manifest import flatten
+from genlab.runs.status import effective_state
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+    from lightning.pytorch.callbacks import Callback
+    from matplotlib.figure import Figure
+
+__all__ = ["Run"]
+
+log = logging.getLogger(__name__)
+
+
+class Run(ABC):
+    """One run, of ``genlab train`` or ``genlab solve``: what both have.
+
+    It computes with ``trainer.threads`` threads and seeds torch, so that its numbers repeat.
+
+    Args:
+        config: A composed and checked configuration.
+        directory: The run directory; None to make one under ``outputs`` when `fit` is called.
+
+    Attributes:
+        config: The configuration, resolved.
+        data: The DataModule that Lightning trains on.
+        module: The learner that Lightning trains; ``module.model`` is what learns.
+        directory: The run directory, or None before the first `fit`.
+
+    Raises:
+        UserError: The configuration cannot be built.
+    """
+
+    data: Any
+    module: Learner
+
+    def __init__(self, config: DictConfig, directory: RunDirectory | None = None) -> None:
+        OmegaConf.resolve(config)
+        self.config = config
+        self.directory = directory
+        self._measured: dict[str, float | None] | None = None
+        self.settings: TrainerSettings = build(config, "trainer")
+        if self.settings.replicas > 1:
+            raise UserError(
+                f"trainer.replicas={self.settings.replicas}: `genlab train` alone trains several "
+                "runs; this is one, use trainer.replicas=1"
+            )
+        if self.settings.threads is not None:
+            torch.set_num_threads(self.settings.threads)
+        # A GPU would round convolutions to 10 bits: no inverse of a residual block converges then.
+        torch.backends.cudnn.allow_tf32 = False
+        seed_everything(config.seed, verbose=False)
+        self._assemble()
+        if self.settings.monitor not in self.module.reports:
+            raise UserError(
+                f"trainer.monitor={self.settings.monitor}: not a validation metric; "
+                f"{nearest(self.settings.monitor, self.module.reports)}"
+            )
+
+    def fit(
+        self, *, resume: bool = False, callbacks: Sequence[Callback] = ()
+    ) -> dict[str, float | None]:
+        """Train, test with the best weights, draw the figures, and record it all.
+
+        Args:
+            resume: Go on from the run's last checkpoint.
+            callbacks: Lightning callbacks to run besides those of the configuration, in the first
+                of several processes alone.
+
+        Returns:
+            The metrics, as in the run's ``metrics.json``.
+
+        Raises:
+            UserError: It has been fitted already, or its directory holds a run that is
+                done, that another process is at, or that `resume` alone would go on with.
+            RunError: The loss was lost, the disk is full, or the checkpoint is damaged.
+            Interrupted: A signal stopped the run; it can be resumed.
+        """
+        if self.module.step:
+            raise UserError("fit: this run is fitted already; make another one")
+        if resume and self.directory is None:
+            raise UserError("fit(resume=True): no run to go on with; fit() starts one")
+        if self.directory is not None:
+            check_fit(self.directory, self.config, resume=resume)
+        if resume:
+            self.module.train()  # what was loaded is in evaluation mode
+        else:
+            self.initialise()
+        run = self.directory = self.directory or new_directory(self.config)
+        interruption, checkpoints = Interruption(), Checkpoints()
+        trainer = make_trainer(
+            self.settings,
+            folder=run.path,
+            loggers=self.loggers(run, resume=resume),
+            callbacks=[
+                *self.callbacks(),
+                *callbacks,
+                *self._keepers(run),
+                Patience(),
+                Curves(),
+                checkpoints,
+                StopOnSignal(interruption),
+            ],
+        )
+        with (
+            rank_zero_if_alone(self.settings),
+            recorded(run, self.config, self.likelihood, self.module, resume=resume),
+            interruption.handled(),
+        ):
+            self.log_remarks()
+            with helped(run, self.config):
+                last = run.last if resume else None
+                trainer.fit(self.module, datamodule=self.data, ckpt_path=last)
+                # Where the first process keeps the run.
+                self.directory = RunDirectory(Path(trainer.strategy.broadcast(str(run.path))))
+            if not is_first(self.settings):
+                return {}
+            return self.conclude(trainer, checkpoints)
+
+    def log_remarks(self) -> None:
+        """Log `remarks`, so that the record keeps them."""
+        for remark in self.remarks:
+            logging.getLogger("genlab.data").info("%s", remark)
+
+    def conclude(self, trainer: pl.Trainer, checkpoints: Checkpoints) -> dict[str, float | None]:
+        """Test the best weights after a training, draw the figures, and record it all."""
+        assert self.directory is not None
+        log.info("testing the best weights")
+        self.restore()
+        numbers = self._evaluate() | self._costs()
+        assert checkpoints.best is not None
+        best = {self.settings.monitor: checkpoints.best}
+        metrics = self._measured = record_metrics(self.directory, numbers | best)
+        log.info("drawing the figures")
+        figures = self.figures
+        save_figures(figures, self.directory.figures)
+        log_figures(trainer.loggers, figures, self.module.step)
+        log_results(trainer.loggers, flatten(plain(self.config)), metrics, self.module.step)
+        return metrics
+
+    def test(self) -> dict[str, float | None]:
+        """Compute the test metrics of the present weights.
+
+        They are written where these are the best weights of a run that no process is training.
+
+        Returns:
+            The metrics by tag; None stands for a number that is not finite.
+
+        Raises:
+            UserError: A file that the run was made with has changed.
+        """
+        run = self.directory
+        if run is not None and run.manifest.exists():
+            check_files(run, self.config)
+        self._place()
+        numbers = self._evaluate()
+        self._measured = finite(numbers)
+        if run is not None and self._is_best(run):
+            with logged(run):
+                log.info("tested again, by genlab %s and torch %s", __version__, torch.__version__)
+            self._measured = record_metrics(run, numbers)
+        return self._measured
+
+    def _is_best(self, run: RunDirectory) -> bool:
+        """Whether the present weights are the best ones of a run that no process is training."""
+        made = run.manifest.exists() and effective_state(run) != "running"
+        return made and holds_weights(self.module.model, run.best)
+
+    def restore(self) -> None:
+        """Take the best weights of the run, its last before a validation, in evaluation mode.
+
+        Raises:
+            RunError: The checkpoint is missing or damaged.
+        """
+        assert self.directory is not None
+        load_weights(self.module.model, self.directory.weights)
+        self._place()
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """What `fit` or `test` has measured, by tag; of a loaded run, what its record says."""
+        if self._measured is None:
+            run = self.directory
+            self._measured = (
+                {} if run is None or not run.metrics.exists() else read_json(run.metrics)
+            )
+        return self._measured
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Figures of the present weights, by name; each use of the word draws them again."""
+        self._place()
+        return self._draw()
+
+    def loggers(self, run: RunDirectory, *, resume: bool = False) -> list[Any]:
+        """The loggers of the configuration."""
+        if self.config.logger is None:
+            return []
+        place = {"save_dir": str(run.path), "name": "", "version": run.tensorboard.name}
+        if resume and self.config.logger._target_.endswith("TensorBoardLogger"):
+            # What was logged behind the checkpoint is about to be logged again.
+            place["purge_step"] = load_checkpoint(run.last)["step"] + 1
+        return [build(self.config, "logger", **place)]
+
+    def callbacks(self) -> list[Any]:
+        """The callbacks of the configuration."""
+        nodes = self.config.callbacks or {}
+        return [build(nodes, name) for name, node in nodes.items() if node is not None]
+
+    @abstractmethod
+    def _assemble(self) -> None:
+        """Build `data`, `module`, and all that they are made of."""
+
+    @abstractmethod
+    def initialise(self) -> None:
+        """Give what learns its start, or the weights of another run."""
+
+    @property
+    @abstractmethod
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know before anything is trained."""
+
+    @property
+    @abstractmethod
+    def density(self) -> Density:
+        """The density that the run has learned, with its present weights.
+
+        Raises:
+            UserError: It learns none.
+        """
+
+    @property
+    @abstractmethod
+    def likelihood(self) -> str:
+        """What the run's record says of its density; ``none`` where there is none."""
+
+    @abstractmethod
+    def animate(self, folder: Path) -> Path:
+        """Write what moves as a GIF, and return its path.
+
+        Raises:
+            UserError: Nothing does.
+        """
+
+    @abstractmethod
+    def _draw(self) -> dict[str, Figure]:
+        """Draw the figures of the present weights, by name."""
+
+    @abstractmethod
+    def _evaluate(self) -> dict[str, float]:
+        """Test the present weights, in evaluation mode."""
+
+    def _keepers(self, run: RunDirectory) -> list[Callback]:
+        """Callbacks that keep what only this kind of run has; none by default."""
+        return []
+
+    def _costs(self) -> dict[str, float]:
+        """What the training has cost."""
+        return {
+            "train/steps": self.module.step,
+            "time/fit_seconds": self.module.seconds,
+            "time/steps_per_second": self.module.step / self.module.seconds,
+        }
+
+    def _place(self) -> None:
+        # The target stays where the generators of the data are, on the CPU.
+        self.module.model.to(device_of(self.settings.accelerator)).eval()

@@ -1,0 +1,51 @@
+"""What a problem, a sampler and a network take by default is what their files in configs/ say."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields, is_dataclass
+from inspect import Parameter, signature
+from typing import Any
+
+import pytest
+
+from genlab.config import config_dir
+from genlab.config.composition import compose
+from genlab.config.signature import locate
+from genlab.config.stored import plain
+
+SAMPLERS = ("uniform", "lhs", "sobol", "rad", "rar_d", "r3", "das", "bootstrap", "aas")
+PROBLEMS = sorted({path.stem for path in (config_dir() / "problem").glob("*.yaml")} - {"custom"})
+# What the loop round the sampler reads, and what a description of another object fills.
+OTHERS = {"_target_", "refresh", "redraw", "fit", "objective"}
+
+
+def defaults(target: Any) -> dict[str, Any]:
+    """The defaults of a constructor, None of them made anew for each object."""
+    if is_dataclass(target):
+        known = fields(target)
+        return {one.name: one.default for one in known if one.default is not MISSING}
+    parameters = signature(target).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not Parameter.empty}
+
+
+def compare(node: dict[str, Any]) -> None:
+    found = defaults(locate("target", node["_target_"]))
+    written = {key: value for key, value in node.items() if key not in OTHERS}
+    assert {key: listed(found[key]) for key in written} == written, node["_target_"]
+
+
+def listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("number", range(max(len(SAMPLERS), len(PROBLEMS))))
+def test_defaults(number: int) -> None:
+    sampler, problem = SAMPLERS[number % len(SAMPLERS)], PROBLEMS[number % len(PROBLEMS)]
+    config = plain(compose("solve", [f"sampler={sampler}", f"problem={problem}"]))
+    for section in ("sampler", "problem", "pinn"):
+        compare(config[section])
+
+
+def test_defaults_of_a_residual() -> None:
+    data = plain(compose("train", ["data=pinn_residual", "model=realnvp"]))["data"]
+    compare({key: value for key, value in data.items() if key != "event_shape"})
