@@ -263,7 +263,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "typo in a sweep": (["-m", "seed=1,2", "model.layrs=1"], "model.layrs=1: no 'layrs' in model"),
     "other configs": (
         ["--config-path", "x"],
-        "train: --config-path would replace the configs of genlab",
+        "train: --config-name and --config-path would replace",
     ),
     "rerun": (["--experimental-rerun", "x"], "train: --experimental-rerun would write into the"),
     "no such folder": (["--config-dir", "no_such"], "--config-dir "),
