@@ -103,13 +103,14 @@ def show(arguments: Namespace, words: Sequence[str], command: str) -> int:
     from omegaconf import OmegaConf
 
     from genlab.config.explain import explained
-    from genlab.config.primary import VERSION_BASE
+    from genlab.config.primary import VERSION_BASE, refuse_suggested
 
+    refuse_suggested(command, arguments.overrides)
     folders = [config_dir(), *([Path(arguments.config_dir)] if arguments.config_dir else [])]
     OmegaConf.register_new_resolver("genlab.groups", partial(_groups, folders), replace=True)
     OmegaConf.register_new_resolver("genlab.dated", _dated, replace=True)
     main = hydra.main(version_base=VERSION_BASE, config_path=str(config_dir()), config_name=command)
-    with _as_program(words), explained(command, arguments.overrides):
+    with _as_program(words), _suggestions_filled(), explained(command, arguments.overrides):
         try:
             main(lambda _: None)()
         except SystemExit as end:
@@ -217,6 +218,27 @@ def callbacks_of_sweep(config: DictConfig) -> Iterator[None]:
         yield
     finally:
         callbacks.on_multirun_end(config=config, config_name=name)
+
+
+@contextmanager
+def _suggestions_filled() -> Iterator[None]:
+    """Let ``--cfg`` of a Hydra application show what is suggested where a run has it."""
+    from hydra._internal.hydra import Hydra
+
+    from genlab.config.suggestions import fill_suggestions
+
+    composed = Hydra.compose_config
+
+    def compose_config(self: Hydra, *args: Any, **kwargs: Any) -> DictConfig:
+        config = composed(self, *args, **kwargs)
+        fill_suggestions(config)
+        return config
+
+    Hydra.compose_config = compose_config  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.compose_config = composed  # type: ignore[method-assign]
 
 
 def launcher(hydra: Hydra, config: Any, task: Callable[[Any], object]) -> Any:
