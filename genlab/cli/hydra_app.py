@@ -126,7 +126,7 @@ def set_folder(config: DictConfig, mode: str) -> Path | None:
         mode: ``run`` or ``sweep``.
 
     Returns:
-        The folder, absolute; None where genlab is to name one.
+        The folder; None where genlab is to name one.
     """
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
@@ -138,7 +138,7 @@ def set_folder(config: DictConfig, mode: str) -> Path | None:
     before = hydra.cfg
     hydra.set_config(config)
     try:
-        return Path(config.hydra[mode].dir).absolute()
+        return Path(config.hydra[mode].dir)
     finally:
         hydra.cfg = before
         OmegaConf.set_readonly(config.hydra, None)

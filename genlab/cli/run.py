@@ -71,7 +71,7 @@ def run_words(command: str, words: Sequence[str]) -> None:
     first = is_first(config.trainer)
     if folder is not None and first:
         _check_free(folder, config)
-    run = RunDirectory(new_directory(config).path.absolute() if folder is None else folder)
+    run = RunDirectory((folder or new_directory(config).path).absolute())
 
     def task(_: DictConfig) -> float | None:
         metrics = run_config(config, run, ours=False)

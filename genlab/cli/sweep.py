@@ -76,7 +76,7 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
         plan = planned(lines, make)
         check_launcher(config, plan.threads)
         own = dated(config.outputs, "sweep").absolute()
-        path = folder or own
+        path = (folder or own).absolute()
         if RunDirectory(path).manifest.exists():
             raise UserError(f"hydra.sweep.dir={path}: holds a run; choose another folder")
         done = finished(Path(config.outputs), path) if options.skip_done else {}

@@ -296,7 +296,7 @@ def test_a_word_that_only_some_jobs_use_is_left_out_of_the_others(
     assert jobs == ["0  sampler=uniform", "1  sampler=das model=gmm", "2  sampler=das model=nsf"]
     assert main(["solve", "-m", "sampler=uniform,rad", "model=gmm", "--dry-run"]) == 2
     shown = capsys.readouterr().err
-    assert shown == "genlab: model=gmm: nothing uses it; Uniform learns no model\n"
+    assert shown == "genlab: model=gmm: nothing uses it; UniformSampler learns no model\n"
 
 
 def seeds_in(folder: Path) -> dict[str, int]:
