@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -12,8 +13,7 @@ from genlab.batch import Batch
 from genlab.bounds import NonNegative
 from genlab.densities.density import Density
 from genlab.errors import UserError
-from genlab.models import GMM
-from genlab.objectives import MixtureFit
+from genlab.objectives import MixtureDescent
 from genlab.samplers.fitting import Descent, training
 from genlab.samplers.model_based import Candidates, ModelSampler
 from genlab.samplers.sampler import Indicator, Points
@@ -39,7 +39,9 @@ class AAS(ModelSampler):
         UserError: The model's log-density is not exact.
     """
 
-    fit: Descent
+    fit: Descent = field(
+        default_factory=partial(Descent, lr=1e-3, batch_size=500, gradient_clip=1.0)
+    )
     beta: NonNegative = 1e-3
 
     def _check(self) -> None:
@@ -53,12 +55,12 @@ class AAS(ModelSampler):
 
     def initialise(self) -> None:
         super().initialise()
-        if isinstance(self.model, GMM):
+        if self.model.clusters:
             # Gradients move Gaussians, but do not choose how many there are, or where.
             generator = self._generator("mixture")
             x = self.domain.sample(self.candidates, generator=generator, dtype=self.model.dtype)
             with training(self.model, generator):
-                MixtureFit(self.model).start(Batch(x.to(self.model.device)))
+                MixtureDescent().start(self.model, Batch(x.to(self.model.device)))
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         candidates = self._look(indicator)
