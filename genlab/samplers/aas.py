@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +14,7 @@ from genlab.batch import Batch
 from genlab.bounds import NonNegative
 from genlab.densities.density import Density
 from genlab.errors import UserError
-from genlab.objectives import MixtureDescent
+from genlab.objectives import MixtureDescent, Objective
 from genlab.samplers.fitting import Descent, training
 from genlab.samplers.model_based import Candidates, ModelSampler
 from genlab.samplers.sampler import Indicator, Points
@@ -59,8 +60,9 @@ class AAS(ModelSampler):
             # Gradients move Gaussians, but do not choose how many there are, or where.
             generator = self._generator("mixture")
             x = self.domain.sample(self.candidates, generator=generator, dtype=self.model.dtype)
+            search: Objective[Any] = MixtureDescent()
             with training(self.model, generator):
-                MixtureDescent().start(self.model, Batch(x.to(self.model.device)))
+                search.start(self.model, Batch(x.to(self.model.device)))
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         candidates = self._look(indicator)
