@@ -33,7 +33,7 @@ class DensityImages(LearnerCallback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if step // ours.settings.val_every % self.every:
             return
-        if len(ours.model.event_shape) == 3:
+        if ours.model.image:
             with ours.averaged():
                 figure = image_panel(ours.model, data.validation.context)
             log_figures(trainer.loggers, {"samples/progress": figure}, step)

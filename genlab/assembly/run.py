@@ -279,20 +279,16 @@ class Run(ABC):
     def _evaluate(self) -> dict[str, float]:
         """Test the present weights, in evaluation mode."""
 
-    @abstractmethod
-    def _summary(self) -> dict[str, float]:
-        """Numbers that only this family, or this solve, has."""
-
     def _keepers(self, run: RunDirectory) -> list[Callback]:
         """Callbacks that keep what only this kind of run has; none by default."""
         return []
 
     def _costs(self) -> dict[str, float]:
+        """What the training has cost."""
         return {
             "train/steps": self.module.step,
             "time/fit_seconds": self.module.seconds,
             "time/steps_per_second": self.module.step / self.module.seconds,
-            **self._summary(),
         }
 
     def _place(self) -> None:

@@ -173,9 +173,10 @@ class Solve(Run):
             metrics["test/relative_l2/zero"] = 1.0
         return metrics
 
-    def _summary(self) -> dict[str, float]:
+    def _costs(self) -> dict[str, float]:
         parameters = sum(p.numel() for p in self.network.parameters())
         return {
+            **super()._costs(),
             "model/parameters": float(parameters),
             **self.module.costs(),
             **self.module.sampler_scalars(),

@@ -20,7 +20,6 @@ from genlab.evaluation.figures import animate_paths, draw
 from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.passes import PassLearner
 from genlab.learning.weights import start_from
-from genlab.models.continuous import ContinuousFlow
 from genlab.objectives import Objective
 from genlab.randomness import generator
 from genlab.runs.files import atomic_path
@@ -107,7 +106,7 @@ class Training(Run):
             UserError: The model follows no ODE in the plane, or wants a context.
         """
         if (
-            not isinstance(self.model, ContinuousFlow)
+            "paths" not in self.model.figures
             or self.model.event_shape != (2,)
             or self.model.context_encoder.dim
         ):
@@ -127,13 +126,10 @@ class Training(Run):
             target=self.data.target,
             levels=self.data.levels,
             labelled=self.data.labelled,
+            training=self.data.training_set,
             reduction=self.data.reduction,
             generator=generator(self.config.seed, "evaluate"),
         )
-
-    def _summary(self) -> dict[str, float]:
-        numbers: dict[str, float] = self.model.summary(self.data.training_set)
-        return numbers
 
     def _draw(self) -> dict[str, Figure]:
         test, training = self.data.test, self.data.training_set

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -45,6 +46,8 @@ class Density(Constants, ABC):
         clusters: Whether it has parts whose places a search over rows chooses, before gradients.
         test_samples: Log-densities that a number or a figure of an evaluation may cost: fewer
             where each is slow.
+        figures: What is drawn of it, by the names that `genlab.evaluation.figures` knows; each is
+            left out where the data do not allow it.
     """
 
     likelihood: Likelihood = "exact"
@@ -54,6 +57,7 @@ class Density(Constants, ABC):
     circular: tuple[int, ...] = ()
     masses: bool = False
     test_samples: int = 100_000
+    figures: ClassVar[tuple[str, ...]] = ("density", "samples", "super_resolution")
 
     def __init__(
         self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0
@@ -213,13 +217,32 @@ class Density(Constants, ABC):
         """What the logs show of the model besides its loss, by tag; nothing by default."""
         return {}
 
-    def summary(self, training: Batch | None) -> dict[str, float]:
+    def metrics(
+        self,
+        test: Batch | None = None,
+        training: Batch | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Mapping[str, float | Float[Tensor, " n"]]:
         """Numbers that only this family has, by tag; none by default.
 
+        An evaluation asks for them under `genlab.densities.inference.inference`.
+
         Args:
+            test: Held-out samples with their context and weight, or else true ones, or None.
             training: The training set, or None where it has no end.
+            generator: Source of randomness, on any device; a fixed seed if None.
+
+        Returns:
+            For each tag one number, or a value for each row of ``test``, of which an evaluation
+            takes the weighted mean and its standard error.
         """
         return {}
+
+    @property
+    def image(self) -> bool:
+        """Whether a sample is an image, of channels, height and width."""
+        return len(self.event_shape) == 3
 
     @property
     def dtype(self) -> torch.dtype:

@@ -4,7 +4,6 @@ from genlab.evaluation.distances import mmd, wasserstein2
 from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
-from genlab.evaluation.ode import solver_error, straightness
 from genlab.evaluation.sampling import inverse_error, samples_per_second
 from genlab.evaluation.suite import evaluate
 
@@ -19,8 +18,6 @@ __all__ = [
     "mmd",
     "negative_log_likelihood",
     "samples_per_second",
-    "solver_error",
-    "straightness",
     "wasserstein2",
     "weighted_samples",
 ]

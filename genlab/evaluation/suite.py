@@ -12,14 +12,11 @@ from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.distances import mmd, wasserstein2
-from genlab.evaluation.estimate import Estimate
+from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.evaluation.images import Reduction, restoration, sample_quality
 from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
 from genlab.evaluation.likelihood import bayes_accuracy, bits_per_dim, kl, negative_log_likelihood
-from genlab.evaluation.ode import solver_error, straightness
 from genlab.evaluation.sampling import bijection_of, inverse_error, samples_per_second
-from genlab.models.continuous import ContinuousFlow
-from genlab.models.vae import VAE
 from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
@@ -36,6 +33,7 @@ def evaluate(
     generator: torch.Generator,
     levels: int | None = None,
     labelled: Batch | None = None,
+    training: Batch | None = None,
     reduction: Reduction | None = None,
     w2_points: int = 2000,
     kl_samples: int | None = None,
@@ -44,8 +42,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Every metric that applies, as tag and value; standard errors under ``.../se``.
 
-    - ``test/nll``: nats per held-out sample; for an autoencoder a bound on it by so many
-      ``test/importance_samples`` a sample.
+    - ``test/nll``: nats per held-out sample.
     - ``test/bits_per_dim``: the same in bits a number of a quantised image, of mass instead of
       density.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
@@ -61,10 +58,8 @@ def evaluate(
     - Of images with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
       with them (`sample_quality`); where small ones are given, ``test/psnr``, ``test/consistency``
       (`restoration`).
-    - ``ode/straightness``: for continuous flows, 0 where all ways are straight, and ``ode/error``:
-      the largest error of an exact log-density by the solver, in nats, on a hundred test rows, or
-      else true samples.
-    - ``model/parameters``, ``time/samples_per_second``, and the model's own diagnostics.
+    - ``model/parameters``, ``time/samples_per_second``, the model's own diagnostics, and what its
+      family has of its own (`Density.metrics`), on the test rows or else true samples.
 
     True samples are fresh ones of the target. Where it has none, or the model is conditional, they
     are rows of the test set (drawn by weight if it has weights), and each model sample is
@@ -77,16 +72,17 @@ def evaluate(
         generator: Source of all randomness; the global one is left alone.
         levels: Number of values that each number of a quantised image takes; None for others.
         labelled: Training samples with their classes as context; None where there are no classes.
+        training: The training set, or None where it has no end.
         reduction: What makes the small images that a model of images is given; None for others.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
         batch_size: Samples that pass through the model at once.
     """
-    if len(model.event_shape) == 3:
+    if model.image:
         batch_size = min(batch_size, IMAGES_AT_ONCE)
     # Each metric has a stream of its own, so that none depends on which others apply.
-    for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_ways, for_labels = (
+    for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_own, for_labels = (
         spawn(generator) for _ in range(8)
     )
     row = None if test is None or test.context is None else test.context[:1]
@@ -103,8 +99,6 @@ def evaluate(
         record("test/nll", nll)
         if levels is not None:
             record("test/bits_per_dim", bits_per_dim(nll, model.event_shape, levels))
-    if isinstance(model, VAE):
-        metrics["test/importance_samples"] = float(model.importance_samples)
     if target is not None and target.entropy is not None:
         metrics["target/entropy"] = target.entropy
     # The target of a conditional model is another one under each context.
@@ -146,12 +140,16 @@ def evaluate(
         estimates = restoration(model, test, reduction, generator=for_labels, batch_size=batch_size)
         for tag, estimate in estimates.items():
             record(tag, estimate)
-    if isinstance(model, ContinuousFlow):
-        metrics["ode/straightness"] = straightness(model, row, generator=for_ways)
+    # Before the family's own numbers, which may solve an ODE more finely.
     metrics |= model.diagnostics()
     judged = test if test is not None or places is None else Batch(places, context)
-    if isinstance(model, ContinuousFlow) and model.likelihood == "exact" and judged is not None:
-        metrics["ode/error"] = solver_error(model, judged, batch_size=batch_size)
+    with inference(model, for_own):
+        own = model.metrics(judged, training, generator=for_own)
+    for tag, value in own.items():
+        if isinstance(value, Tensor) and value.ndim:
+            record(tag, estimate_mean(value, None if judged is None else judged.weight))
+        else:
+            metrics[tag] = float(value)
     metrics["time/samples_per_second"] = samples_per_second(
         model, row, generator=for_speed, batch_size=batch_size
     )
@@ -173,7 +171,7 @@ def _of_classes(
             model, test, labelled.context, generator=spawn(generator), batch_size=batch_size
         )
         record("test/accuracy", accuracy)
-    if len(model.event_shape) != 3:
+    if not model.image:
         return {}
     return sample_quality(model, labelled, test, generator=generator, batch_size=batch_size)
 

@@ -80,7 +80,7 @@ class PassLearner(Learner):
         return self.objective.validate(self.model, batch, number)
 
     def scalars(self) -> dict[str, float]:
-        return {"train/components": self.model.summary(None)["model/components"]}
+        return {"train/components": float(self.model.metrics()["model/components"])}
 
     def on_fit_end(self) -> None:
         super().on_fit_end()

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from genlab.batch import Batch
 from genlab.bijections.bijection import Compose
 from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
 from genlab.bijections.solvers import Solver
+from genlab.densities.inference import context_rows, inference, log_probs, spawn
 from genlab.models.flow import Flow
 from genlab.nn.precision import full_precision
 from genlab.nn.velocity import Velocity
 
 __all__ = ["ContinuousFlow"]
+
+STRETCHES = 32
+"""Of a way: their chords together are as long as the way itself, to 1e-3."""
 
 
 class ContinuousFlow(Flow):
@@ -38,6 +48,7 @@ class ContinuousFlow(Flow):
 
     # Each is a solve of a hundred evaluations of the velocity and its divergence.
     test_samples = 10_000
+    figures = (*Flow.figures, "paths")
 
     def __init__(
         self,
@@ -93,7 +104,96 @@ class ContinuousFlow(Flow):
     def diagnostics(self) -> dict[str, float]:
         return self.ode.evaluations()
 
+    def metrics(
+        self,
+        test: Batch | None = None,
+        training: Batch | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Mapping[str, float]:
+        """``ode/straightness``, and ``ode/error`` on test rows where the divergence is exact."""
+        row = None if test is None or test.context is None else test.context[:1]
+        numbers = {"ode/straightness": self.straightness(row, generator=generator)}
+        if test is not None and self.likelihood == "exact":
+            numbers["ode/error"] = self.solver_error(test)
+        return numbers
+
+    def trajectories(
+        self,
+        z: Float[Tensor, "n *event"],
+        times: Float[Tensor, " k"],
+        context: Float[Tensor, "n c"] | None = None,
+    ) -> Float[Tensor, "k n *event"]:
+        """Where the solver that samples has brought points of the base at each time.
+
+        A solver of equal steps takes its share of them from each time to the next, but at least
+        one.
+
+        Args:
+            z: Points at the first time, in the units that the model works in.
+            times: Increasing, in [0, 1].
+            context: Encoded context.
+        """
+        ways = [z]
+        for start, end in pairwise(times.tolist()):
+            ways.append(self.ode.between(start, end).generate(ways[-1], context))
+        return torch.stack(ways)
+
+    @full_precision
+    @torch.no_grad()
+    def straightness(
+        self,
+        context: Shaped[Tensor, "..."] | None = None,
+        *,
+        n: int = 2000,
+        generator: torch.Generator | None = None,
+    ) -> float:
+        """``E int_0^1 |x(1) - x(0) - v|^2 dt / E |x(1) - x(0)|^2``: 0 for straight ways only.
+
+        What Liu, Gong, Liu, "Flow straight and fast" (2023, section 2.2, arXiv:2209.03003) call S,
+        relative to the length of the chords. As the mean of v along a way is its chord, it is the
+        kinetic energy in excess of what the straight ways at constant speed would have; it is
+        measured in the units that the model works in, and tells how few steps a solver needs.
+
+        Args:
+            context: One row, or n rows, as in `sample`.
+            n: Number of particles.
+            generator: Source of randomness, on any device; a fixed seed if None.
+        """
+        times = torch.linspace(0, 1, STRETCHES + 1, dtype=torch.float64)
+        placed = context_rows(context, n, slice(n), self.device)
+        rows = self.context_encoder(placed, n, self.dtype)
+        z = self.base.sample(n, generator=spawn(generator or torch.Generator(), self.device))
+        ways = self.trajectories(z, times, rows).double()
+        energy = STRETCHES * _mean_square(ways[1:] - ways[:-1]).sum()
+        chord = _mean_square(ways[-1:] - ways[:1]).sum()
+        return ((energy - chord) / chord).item()
+
+    def solver_error(self, batch: Batch, *, rows: int = 100) -> float:
+        """``max |log p - log p*|`` in nats over the first rows of a batch.
+
+        ``log p`` is by the evaluation's solver, in the model's number type; ``log p*`` by a finer
+        one (`finer`), in double precision. NaN as soon as one log-density is NaN.
+
+        Args:
+            batch: Points in data units, with their context.
+            rows: So many of them at most.
+        """
+        few = slice(rows)
+        x, context = batch.x[few], batch.context
+        context = context_rows(context, len(batch.x), few, torch.device("cpu"))
+        # Not every device has double precision.
+        finer = copy.deepcopy(self).cpu().double()
+        finer.ode.evaluation = self.ode.evaluation.finer()
+        with inference(self), inference(finer):
+            found, truth = (log_probs(model, x, context) for model in (self, finer))
+        return (found - truth).abs().max().item()
+
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> None:
         """Nothing starts from data: no need to follow the ODE."""
+
+
+def _mean_square(steps: Float[Tensor, "k n *event"]) -> Float[Tensor, " k"]:
+    return steps.flatten(2).square().sum(2).mean(1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from genlab.bijections.bijection import Compose
 from genlab.bijections.domains import Box, Logit, Probit, Quantile, UnitBox
 from genlab.densities.base import StandardLogistic, StandardNormal
 from genlab.densities.density import Density
+from genlab.nn.precision import full_precision
 
 __all__ = ["BASES", "Base", "Flow"]
 
@@ -46,6 +47,14 @@ class Flow(Density):
     """
 
     reparametrised: ClassVar[bool] = True
+    figures: ClassVar[tuple[str, ...]] = (
+        "density",
+        "samples",
+        "interpolation",
+        "super_resolution",
+        "latent",
+        "deformation",
+    )
     layers: Compose
 
     def __init__(
@@ -85,6 +94,22 @@ class Flow(Density):
         """The whole map from data units to latent, the preprocessing included."""
         first = [] if self.preprocessing is None else [self.preprocessing]
         return Compose([*first, *self.layers])
+
+    @full_precision
+    def codes(
+        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "n *event"]:
+        """Where points in data units go in the latent."""
+        z: Tensor = self.bijection.encode(x, self.context_encoder(context, len(x), x.dtype))
+        return z
+
+    @full_precision
+    def decode(
+        self, z: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "n *event"]:
+        """The points in data units that these codes are of."""
+        x: Tensor = self.bijection.generate(z, self.context_encoder(context, len(z), z.dtype))
+        return x
 
     def _log_prob(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -238,7 +238,14 @@ class GMM(Density):
         log_p = (mixtures.log_weights[..., None] + of_context).logsumexp(1)[0]
         return log_p - self.context_encoder.log_scale.sum()
 
-    def summary(self, training: Batch | None) -> dict[str, float]:
+    def metrics(
+        self,
+        test: Batch | None = None,
+        training: Batch | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Mapping[str, float]:
+        """``model/components``, and ``model/aic`` and ``model/bic`` of a training set."""
         numbers = {"model/components": float(self.mixture.logits.isfinite().sum())}
         if training is not None:
             numbers |= {"model/aic": self.aic(training), "model/bic": self.bic(training)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import Density
 from genlab.densities.observation import Bernoulli, Observation
@@ -78,6 +79,7 @@ class VAE(Density):
     """
 
     likelihood = "lower_bound"
+    figures = ("density", "samples", "interpolation", "super_resolution", "autoencoder")
 
     def __init__(
         self,
@@ -101,8 +103,8 @@ class VAE(Density):
         self.observation = observation
         self.masses = isinstance(observation, Bernoulli)
         if network == "auto":
-            network = "conv" if len(self.event_shape) == 3 else "mlp"
-        if network == "conv" and len(self.event_shape) != 3:
+            network = "conv" if self.image else "mlp"
+        if network == "conv" and not self.image:
             raise ValueError(
                 "network=conv: expected samples of shape [channels, height, width], "
                 f"got {list(self.event_shape)}; use mlp"
@@ -142,6 +144,12 @@ class VAE(Density):
         x, rows, _ = self.prepare(x, context)
         return self._posterior(x, rows)
 
+    def codes(
+        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "n l"]:
+        """The mean of ``q(z | x, c)`` for points in data units."""
+        return self.encode(x, context).mean
+
     @full_precision
     def decode(
         self, z: Float[Tensor, "n l"], context: Shaped[Tensor, "..."] | None = None
@@ -168,7 +176,17 @@ class VAE(Density):
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
     ) -> Float[Tensor, "n *event"]:
         """The code of x, decoded."""
-        return self.decode(self.encode(x, context).mean, context)
+        return self.decode(self.codes(x, context), context)
+
+    def metrics(
+        self,
+        test: Batch | None = None,
+        training: Batch | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Mapping[str, float]:
+        """``test/importance_samples``: the draws that a log-density is estimated with."""
+        return {"test/importance_samples": float(self.importance_samples)}
 
     @full_precision
     def bound_terms(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genlab.bijections import Bijection, Compose
-from genlab.densities import Density, StandardNormal
+from genlab.models import Flow
 from genlab.targets.target import Target
 
 
@@ -29,16 +29,13 @@ class Shear(Bijection):
         return x, self.scale.log().sum().expand(len(z))
 
 
-class AffineFlow(Density):
+class AffineFlow(Flow):
     """``N(mean, diag(scale^2))`` as a flow of two layers; a context row is added to the mean."""
 
     def __init__(self, mean, scale, *, context_dim=0, labels=0):
         super().__init__((len(mean),), context_dim=context_dim, labels=labels)
         ones, zeros = torch.ones(len(mean)), torch.zeros(len(mean))
-        self.bijection = Compose(
-            [Shear(torch.tensor(mean), ones), Shear(zeros, torch.tensor(scale))]
-        )
-        self.base = StandardNormal(self.event_shape)
+        self.layers = Compose([Shear(torch.tensor(mean), ones), Shear(zeros, torch.tensor(scale))])
         self.dropout = torch.nn.Dropout(0.5)
         self.seen = []
 

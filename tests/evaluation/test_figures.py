@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from genlab.densities import Bernoulli, Gaussian, StandardNormal
-from genlab.evaluation.figures import density_panel, draw
+from genlab.errors import UserError
+from genlab.evaluation.figures import density_panel, draw, draws, gallery
 from genlab.evaluation.figures.plane import model_density, sample_density, target_density
-from genlab.evaluation.figures.style import Window, window_of
+from genlab.evaluation.figures.style import Window, panels, window_of
 from genlab.learning.tensorboard import figure_to_image
 from genlab.models import VAE
 from genlab.targets import Target
@@ -247,6 +248,31 @@ def test_a_broken_autoencoder_still_has_figures(generator, event_shape):
     torch.nn.init.constant_(next(model.encoder.parameters()), math.nan)
     figures = draw(model, target=None, samples=torch.rand(40, *event_shape), generator=generator)
     assert all(is_drawn(figure) for figure in figures.values())
+
+
+def test_a_family_has_figures_of_its_own(affine_flow, generator, monkeypatch):
+    monkeypatch.setattr(gallery, "FIGURES", dict(gallery.FIGURES))
+
+    @draws("mine")
+    def mine(scene):
+        drawn, (axis,) = panels(1, 1, side=2.0)
+        axis.set_title(f"{len(scene.x)} {scene.kind}")
+        return drawn
+
+    @draws("never")
+    def never(scene):
+        return None
+
+    class Own(affine_flow):
+        figures = ("mine", "never", "latent")
+
+    samples = torch.randn(30, 2)
+    figures = draw(Own(MEAN, SCALE), target=None, samples=samples, generator=generator)
+    assert list(figures) == ["mine", "latent"]
+    assert titles(figures["mine"]) == ["30 True"]
+    Own.figures = ("lattent",)
+    with pytest.raises(UserError, match=r"Own.figures: nothing draws 'lattent'; .*latent"):
+        draw(Own(MEAN, SCALE), target=None, samples=samples, generator=generator)
 
 
 def test_figures_repeat(plane):

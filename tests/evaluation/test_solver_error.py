@@ -10,7 +10,7 @@ from properties import cnf
 
 from genlab.batch import Batch
 from genlab.bijections import AdaptiveSolver, FixedStepSolver, Standardise
-from genlab.evaluation import evaluate, solver_error
+from genlab.evaluation import evaluate
 from genlab.nn import Velocity
 
 
@@ -43,7 +43,7 @@ def test_it_is_the_difference_from_the_true_log_density(method, dtype):
     with torch.no_grad():
         error = (model.eval().log_prob(first.to(dtype)).double() - truth).abs().max().item()
     model.train()
-    assert solver_error(model, Batch(x)) == pytest.approx(error, rel=0.12)
+    assert model.solver_error(Batch(x)) == pytest.approx(error, rel=0.12)
     assert model.training
     assert model.dtype == dtype
 
@@ -51,16 +51,16 @@ def test_it_is_the_difference_from_the_true_log_density(method, dtype):
 def test_a_fine_solver_leaves_what_the_number_type_resolves():
     x = torch.randn(50, 2)
     fine = make(AdaptiveSolver(method="dopri8", rtol=1e-9, atol=1e-9))
-    assert 1e-8 < solver_error(fine, Batch(x)) < 1e-5
-    assert solver_error(fine.double(), Batch(x)) < 1e-8
+    assert 1e-8 < fine.solver_error(Batch(x)) < 1e-5
+    assert fine.double().solver_error(Batch(x)) < 1e-8
 
 
 def test_each_row_has_its_own_context():
     model = make(FixedStepSolver(method="euler", steps=10), context_dim=1)
     x, context = torch.randn(30, 2), torch.arange(30.0)[:, None] / 10
-    whole = solver_error(model, Batch(x, context))
-    last = solver_error(model, Batch(x[-1:], context[-1:]))
-    assert 0 < solver_error(model, Batch(x, context), rows=1) < whole
+    whole = model.solver_error(Batch(x, context))
+    last = model.solver_error(Batch(x[-1:], context[-1:]))
+    assert 0 < model.solver_error(Batch(x, context), rows=1) < whole
     assert last <= whole * (1 + 1e-4)
 
 
@@ -71,5 +71,5 @@ def test_an_evaluation_reports_it_where_the_likelihood_is_exact(divergence, gene
     metrics = evaluate(model, test=test, target=None, generator=generator)
     assert ("ode/error" in metrics) == (divergence == "exact")
     if divergence == "exact":
-        assert metrics["ode/error"] == solver_error(model, test)
+        assert metrics["ode/error"] == model.solver_error(test)
         assert metrics["ode/nfe"] == 8, "of the model's own solver"

@@ -140,6 +140,21 @@ def test_a_density_that_is_no_flow(gaussian_target, generator):
     assert metrics["model/parameters"] == 0.0
 
 
+def test_a_family_has_numbers_of_its_own_by_row_or_as_they_are(affine_flow, generator):
+    class Judged(affine_flow):
+        def metrics(self, test=None, training=None, *, generator=None):
+            assert not self.training
+            assert not torch.is_grad_enabled()
+            return {"mine/first": test.x[:, 0], "mine/rows": len(training.x)}
+
+    test = Batch(torch.tensor([[1.0], [3.0], [50.0]]), weight=torch.tensor([1.0, 1.0, 0.0]))
+    found = evaluate(
+        Judged([0.0], [1.0]), test=test, target=None, training=Batch(test.x), generator=generator
+    )
+    assert (found["mine/first"], found["mine/first/se"]) == (2.0, 1.0)
+    assert found["mine/rows"] == 3.0
+
+
 def test_a_broken_model_is_told_as_it_is(affine_flow, gaussian_target, generator):
     flow = affine_flow([math.nan], [1.0])
     target = gaussian_target([0.0], [1.0])

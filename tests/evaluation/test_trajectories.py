@@ -10,10 +10,8 @@ from properties import cnf
 
 from genlab.bijections import FixedStepSolver, Standardise
 from genlab.densities.inference import inference
-from genlab.evaluation import straightness
-from genlab.evaluation.figures.paths import density_at, paths_figure
+from genlab.evaluation.figures.paths import density_at, paths_figure, to_data
 from genlab.evaluation.figures.style import Window
-from genlab.evaluation.ode import to_data, trajectories
 from genlab.nn import Velocity
 
 
@@ -46,7 +44,7 @@ def test_ways_follow_the_field(generator):
     model = make(turn)
     z = torch.tensor([[1.0, 0.0]])
     with inference(model):
-        ways = trajectories(model, z, times)
+        ways = model.trajectories(z, times)
     angles = math.pi * times
     truth = torch.stack((angles.cos(), angles.sin()), 1)[:, None]
     torch.testing.assert_close(ways, truth, atol=1e-4, rtol=0)
@@ -66,7 +64,7 @@ def test_ways_follow_the_field(generator):
 def test_straightness_is_the_energy_in_excess_of_the_chords(
     formula, expected, generator, global_state
 ):
-    found = straightness(make(formula), n=200, generator=generator)
+    found = make(formula).straightness(n=200, generator=generator)
     assert found == pytest.approx(expected, abs=5e-3)
 
 

@@ -119,10 +119,10 @@ def test_criteria_and_moments_are_scikit_learns(covariance: Covariance) -> None:
     torch.testing.assert_close(model.log_prob(x), expected)
     assert model.aic(Batch(x)) == pytest.approx(theirs.aic(x.numpy()))
     assert model.bic(Batch(x)) == pytest.approx(theirs.bic(x.numpy()))
-    numbers = model.summary(Batch(x))
+    numbers = model.metrics(training=Batch(x))
     assert numbers["model/components"] == 3
     assert numbers["model/bic"] == pytest.approx(model.bic(Batch(x)))
-    assert set(model.summary(None)) == {"model/components"}
+    assert set(model.metrics()) == {"model/components"}
 
 
 def test_criteria_of_a_joint_mixture_are_those_of_the_joint_density() -> None:

@@ -133,32 +133,6 @@ def _write(path: Path, x: Tensor, rows: Tensor) -> None:
         elif path.suffix == ".npy":
             np.save(temporary, rows.numpy())
         else:
-            _draw(temporary, x)
+            from genlab.evaluation.figures import save_samples
 
-
-def _draw(path: Path, x: Tensor) -> None:
-    if x.ndim == 4:
-        _grid(path, x)
-        return
-
-    from genlab.evaluation.figures.style import MODEL, panels, scatter, window_of
-
-    figure, (axis,) = panels(1, 1, side=6.0)
-    scatter(axis, x, MODEL)
-    window_of(x, square=True).frame(axis)
-    figure.savefig(path)
-
-
-def _grid(path: Path, x: Tensor) -> None:
-    """Pixel by pixel, each one enlarged to a square that can be seen."""
-    import math
-
-    import matplotlib.image
-    import numpy as np
-
-    from genlab.evaluation.figures.images import mosaic
-
-    image = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
-    zoom = max(1, 512 // max(image.shape[:2]))
-    image = image.repeat(zoom, 0).repeat(zoom, 1)
-    matplotlib.image.imsave(path, np.ascontiguousarray(image), cmap="gray", vmin=0, vmax=1)
+            save_samples(x, temporary)

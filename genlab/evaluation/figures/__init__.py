@@ -1,15 +1,24 @@
 """Figures of a model, drawn without a display; one layout for every family."""
 
-from genlab.evaluation.figures.gallery import draw, save_figures
+from genlab.evaluation.figures.gallery import (
+    Scene,
+    draw,
+    draws,
+    save_figures,
+    save_samples,
+)
 from genlab.evaluation.figures.images import image_panel
 from genlab.evaluation.figures.paths import animate_paths
 from genlab.evaluation.figures.plane import comparison_figure, density_panel
 
 __all__ = [
+    "Scene",
     "animate_paths",
     "comparison_figure",
     "density_panel",
     "draw",
+    "draws",
     "image_panel",
     "save_figures",
+    "save_samples",
 ]

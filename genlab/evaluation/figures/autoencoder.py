@@ -178,7 +178,7 @@ def traversal_figure(
     """
     if window is not None:
         return _plane(model, draws, order, context, window)
-    if len(model.event_shape) == 3:
+    if model.image:
         return _images(model, order, context)
     return _curves(model, order, context)
 

@@ -1,38 +1,107 @@
-"""The figures of a model: one layout for every family."""
+"""The figures of a model: one layout for every family, and room for a family's own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from torch import Tensor
 
 from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference, spawn
+from genlab.errors import UserError, nearest
 from genlab.evaluation.figures.autoencoder import autoencoder_figures
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure
 from genlab.evaluation.figures.images import (
     image_samples,
     interpolation_figure,
+    mosaic,
     sample_grid,
     super_resolution_figure,
 )
 from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
-from genlab.evaluation.figures.style import Window, window_of
+from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
 from genlab.evaluation.importance import resampled
-from genlab.evaluation.sampling import bijection_of
-from genlab.models.continuous import ContinuousFlow
-from genlab.models.vae import VAE
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
-__all__ = ["draw", "save_figures"]
+__all__ = ["Scene", "draw", "draws", "save_figures", "save_samples"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to draw: a model, and what it should be.
+
+    Attributes:
+        model: The density, in evaluation mode and without gradients; its family is one that names
+            the figure among its `Density.figures`.
+        target: What it should be, or None where it is known by samples only.
+        x: A cloud of true samples in data units, on the model's device.
+        context: The context of each of them, for a conditional model.
+        generator: Source of randomness.
+        window: What to show of data in the plane; None for other data.
+        everything: All true samples; None where ``x`` is the model's own, resampled.
+        names: Names of the coordinates.
+        training: Images that were trained on, on the CPU.
+        enlarges: Whether the contexts are small images.
+    """
+
+    model: Any
+    target: Target | None
+    x: Float[Tensor, "n *event"]
+    context: Shaped[Tensor, "n ..."] | None
+    generator: torch.Generator
+    window: Window | None = None
+    everything: Float[Tensor, "k *event"] | None = None
+    names: Sequence[str] | None = None
+    training: Float[Tensor, "m *event"] | None = None
+    enlarges: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What ``x`` is."""
+        return "Reweighted" if self.everything is None else "True"
+
+    @property
+    def vectors(self) -> bool:
+        """Whether a sample is a vector."""
+        return len(self.model.event_shape) == 1
+
+    @cached_property
+    def base_samples(self) -> Float[Tensor, "n *event"]:
+        """As many samples of a flow's base, the same ones in each of its figures."""
+        return draw_samples(self.model.base, len(self.x), generator=self.generator)
+
+
+Drawing = Callable[[Scene], Figure | Mapping[str, Figure] | None]
+
+FIGURES: dict[str, Drawing] = {}
+"""What draws each figure that a family may name."""
+
+
+def draws(name: str) -> Callable[[Drawing], Drawing]:
+    """Let families draw a figure by the decorated function, under ``name``.
+
+    It takes a `Scene` and gives a figure, or several by their names, or None where the data do not
+    allow it. A family has it drawn by ``figures = (*Flow.figures, name)``.
+    """
+
+    def register(drawing: Drawing) -> Drawing:
+        FIGURES[name] = drawing
+        return drawing
+
+    return register
 
 
 def draw(
@@ -48,7 +117,7 @@ def draw(
     enlarges: bool = False,
     n: int = 5000,
 ) -> dict[str, Figure]:
-    """The figures that apply to a model, by name, in data units.
+    """The figures that a model names and the data allow, by name, in data units.
 
     In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both), for a flow
     ``latent`` and ``deformation``, and for a continuous one ``paths``. In other dimensions: corner
@@ -72,100 +141,123 @@ def draw(
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
         n: Number of points in a cloud, at most.
+
+    Raises:
+        UserError: The model names a figure that nothing draws.
     """
-    everything, kind = samples, "True"
-    if samples is None:
+    x = samples
+    if x is None:
         assert target is not None
-        samples, kind = resampled(model, target, n, generator=generator), "Reweighted"
-    samples = samples[:n].to(model.device, model.dtype)
-    context = None if context is None else context[:n].to(model.device)
-    plane = model.event_shape == (2,)
+        x = resampled(model, target, n, generator=generator)
+    x = x[:n].to(model.device, model.dtype)
     if bound is None and target is not None:
         bound = target.bound
-    window = window_of(samples, bound=bound) if plane else None
+    scene = Scene(
+        model,
+        target,
+        x,
+        None if context is None else context[:n].to(model.device),
+        generator,
+        window=window_of(x, bound=bound) if model.event_shape == (2,) else None,
+        everything=samples,
+        names=names,
+        training=training,
+        enlarges=enlarges,
+    )
     figures: dict[str, Figure] = {}
     with inference(model, generator):
-        if window is not None and context is None:
-            size = min(200, math.isqrt(model.test_samples))
-            figures["density"] = density_figure(
-                model, target, window=window, samples=everything, size=size
-            )
-        if len(model.event_shape) == 1:
-            drawn = draw_samples(model, len(samples), context, generator=generator)
-            figures["samples"] = _samples(samples, drawn, kind, window, names)
-        if len(model.event_shape) == 3:
-            figures |= _image_figures(
-                model, samples, context, training, enlarges=enlarges, generator=generator
-            )
-        if isinstance(model, VAE):
-            source = spawn(generator, model.device)
-            figures |= autoencoder_figures(model, samples, context, window=window, generator=source)
-        elif len(model.event_shape) == 1:
-            figures |= _flow_figures(model, samples, context, window=window, generator=generator)
-    if kind != "True":
+        for name in model.figures:
+            if name not in FIGURES:
+                raise UserError(
+                    f"{type(model).__name__}.figures: nothing draws {name!r}; "
+                    f"{nearest(name, FIGURES)}"
+                )
+            drawn = FIGURES[name](scene)
+            figures |= {name: drawn} if isinstance(drawn, Figure) else drawn or {}
+    if samples is None:
         # Where the model's own samples go in the latent tells nothing.
         figures.pop("latent", None)
     return figures
 
 
-def _samples(
-    truth: Float[Tensor, "n d"],
-    drawn: Float[Tensor, "n d"],
-    kind: str,
-    window: Window | None,
-    names: Sequence[str] | None,
-) -> Figure:
-    if window is not None:
-        return sample_figure(truth, drawn, window=window, kind=kind)
-    labels = (f"{kind.lower()} samples", "model samples")
-    return corner_figure(truth, drawn, labels=labels, names=names)
+@draws("density")
+def _density(scene: Scene) -> Figure | None:
+    if scene.window is None or scene.context is not None:
+        return None
+    return density_figure(
+        scene.model,
+        scene.target,
+        window=scene.window,
+        samples=scene.everything,
+        size=min(200, math.isqrt(scene.model.test_samples)),
+    )
 
 
-def _image_figures(
-    model: Density,
-    x: Float[Tensor, "n c h w"],
-    context: Shaped[Tensor, "n ..."] | None,
-    training: Float[Tensor, "m c h w"] | None,
-    *,
-    enlarges: bool,
-    generator: torch.Generator,
-) -> dict[str, Figure]:
-    grid, _ = sample_grid(model, context, generator=generator)
-    figures = {"samples": image_samples(grid, training)}
-    interpolation = interpolation_figure(model, x, context)
-    if interpolation is not None:
-        figures["interpolation"] = interpolation
-    if enlarges:
-        assert context is not None
-        figures["super_resolution"] = super_resolution_figure(
-            model, x, context, generator=generator
-        )
-    return figures
+@draws("samples")
+def _samples(scene: Scene) -> Figure | None:
+    model, x, context = scene.model, scene.x, scene.context
+    if model.image:
+        grid, _ = sample_grid(model, context, generator=scene.generator)
+        return image_samples(grid, scene.training)
+    if not scene.vectors:
+        return None
+    drawn = draw_samples(model, len(x), context, generator=scene.generator)
+    if scene.window is not None:
+        return sample_figure(x, drawn, window=scene.window, kind=scene.kind)
+    labels = (f"{scene.kind.lower()} samples", "model samples")
+    return corner_figure(x, drawn, labels=labels, names=scene.names)
 
 
-def _flow_figures(
-    model: Density,
-    x: Float[Tensor, "n d"],
-    context: Shaped[Tensor, "n ..."] | None,
-    *,
-    window: Window | None,
-    generator: torch.Generator,
-) -> dict[str, Figure]:
-    """Where a flow sends the data, and how it carries its base to them; nothing for others."""
-    bijection, base = bijection_of(model), getattr(model, "base", None)
-    if bijection is None or not isinstance(base, Density):
-        return {}
-    z, _ = bijection(x, model.context_encoder(context, len(x), x.dtype))
-    base_samples = draw_samples(base, len(x), generator=generator)
-    if window is None:
+@draws("interpolation")
+def _interpolation(scene: Scene) -> Figure | None:
+    if not scene.model.image:
+        return None
+    return interpolation_figure(scene.model, scene.x, scene.context)
+
+
+@draws("super_resolution")
+def _super_resolution(scene: Scene) -> Figure | None:
+    if not scene.enlarges:
+        return None
+    assert scene.context is not None
+    return super_resolution_figure(scene.model, scene.x, scene.context, generator=scene.generator)
+
+
+@draws("autoencoder")
+def _autoencoder(scene: Scene) -> Mapping[str, Figure]:
+    source = spawn(scene.generator, scene.model.device)
+    return autoencoder_figures(
+        scene.model, scene.x, scene.context, window=scene.window, generator=source
+    )
+
+
+@draws("latent")
+def _latent(scene: Scene) -> Figure | None:
+    """Where a flow sends the data."""
+    if not scene.vectors:
+        return None
+    model, x = scene.model, scene.x
+    z, _ = model.bijection(x, model.context_encoder(scene.context, len(x), x.dtype))
+    if scene.window is None:
         labels = ("data in the latent", "base")
-        return {"latent": corner_figure(z, base_samples, labels=labels, symbol="z")}
-    figures = {"latent": latent_figure(x, z, base_samples, base, window=window)}
-    if context is None:
-        figures["deformation"] = deformation_figure(bijection, base, base_samples, window=window)
-        if isinstance(model, ContinuousFlow):
-            figures["paths"] = paths_figure(model, generator=generator)
-    return figures
+        return corner_figure(z, scene.base_samples, labels=labels, symbol="z")
+    return latent_figure(x, z, scene.base_samples, model.base, window=scene.window)
+
+
+@draws("deformation")
+def _deformation(scene: Scene) -> Figure | None:
+    """How a flow carries its base to the data."""
+    if scene.window is None or scene.context is not None:
+        return None
+    model = scene.model
+    return deformation_figure(model.bijection, model.base, scene.base_samples, window=scene.window)
+
+
+@draws("paths")
+def _paths(scene: Scene) -> Figure | None:
+    if scene.window is None or scene.context is not None:
+        return None
+    return paths_figure(scene.model, generator=scene.generator)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
@@ -175,3 +267,24 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=150)
     return paths
+
+
+def save_samples(x: Float[Tensor, "n *event"], path: Path) -> None:
+    """Write samples as a picture: points of the plane, or images in a square of rows.
+
+    Images are shown pixel by pixel, each one enlarged to a square that can be seen.
+
+    Args:
+        x: Points ``[n, 2]``, or images ``[n, c, h, w]`` with values in [0, 1].
+        path: Where to.
+    """
+    if x.ndim == 4:
+        image = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
+        zoom = max(1, 512 // max(image.shape[:2]))
+        image = image.repeat(zoom, 0).repeat(zoom, 1)
+        imsave(path, np.ascontiguousarray(image), cmap="gray", vmin=0, vmax=1)
+        return
+    figure, (axis,) = panels(1, 1, side=6.0)
+    scatter(axis, x, MODEL)
+    window_of(x, square=True).frame(axis)
+    figure.savefig(path)

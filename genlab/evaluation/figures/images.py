@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,6 @@ from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.figures.style import panels
 from genlab.evaluation.images import enlarged
-from genlab.evaluation.sampling import bijection_of
-from genlab.models.vae import VAE
 
 __all__ = [
     "image_panel",
@@ -99,7 +98,7 @@ def nearest(
 
 
 def interpolation_figure(
-    model: Density,
+    model: Any,
     images: Float[Tensor, "k c h w"],
     context: Shaped[Tensor, "k ..."] | None,
     *,
@@ -109,26 +108,26 @@ def interpolation_figure(
 
     Codes are latents of a flow or means of an autoencoder's encoder, and the way is an arc about
     the origin (White, "Sampling generative networks", 2016): a chord would leave the shell that the
-    base has its mass in. Under labels both ends are of one class. None for a model without codes,
-    or one whose context is a vector, as both ends have their own.
+    base has its mass in. Under labels both ends are of one class. None for a model whose context is
+    a vector, as both ends have their own.
 
     Args:
-        model: The density, under `inference`.
+        model: A density with ``codes`` and ``decode``, under `inference`.
         images: True ones, on its device.
         context: Their labels, or None.
         rows: Pairs.
     """
-    if model.context_encoder.context_dim or not (isinstance(model, VAE) or bijection_of(model)):
+    if model.context_encoder.context_dim:
         return None
     first, second = _pairs(context, len(images), rows)
     if not len(first):
         return None
     label = None if context is None else context[first]
-    ends = [_code(model, images[one], label) for one in (first, second)]
+    ends = [model.codes(images[one], label) for one in (first, second)]
     along = torch.linspace(0, 1, STEPS, dtype=ends[0].dtype, device=ends[0].device)
     codes = arc(ends[0], ends[1], along).flatten(0, 1)
     labels = None if label is None else label.repeat_interleave(STEPS)
-    ways = _decode(model, codes, labels).view(-1, STEPS, *model.event_shape)
+    ways = model.decode(codes, labels).view(-1, STEPS, *model.event_shape)
     shown = torch.cat((images[first, None], ways, images[second, None]), 1)
     figure, (axis,) = panels(1, 1, side=8.0, height=0.78 * rows)
     title = "True image, the way between the codes of both, true image"
@@ -162,24 +161,6 @@ def _pairs(
         pairs += [members] if len(members) == 2 else []
     chosen = torch.cat([context.new_zeros(0, 2), *(pair[None] for pair in pairs[:rows])])
     return chosen[:, 0], chosen[:, 1]
-
-
-def _code(model: Density, x: Tensor, context: Tensor | None) -> Tensor:
-    if isinstance(model, VAE):
-        return model.encode(x, context).mean
-    bijection = bijection_of(model)
-    assert bijection is not None
-    z: Tensor = bijection.encode(x, model.context_encoder(context, len(x), x.dtype))
-    return z
-
-
-def _decode(model: Density, z: Tensor, context: Tensor | None) -> Tensor:
-    if isinstance(model, VAE):
-        return model.decode(z, context)
-    bijection = bijection_of(model)
-    assert bijection is not None
-    x: Tensor = bijection.generate(z, model.context_encoder(context, len(z), z.dtype))
-    return x
 
 
 def super_resolution_figure(

@@ -23,10 +23,9 @@ from genlab.evaluation.figures.style import (
     scatter,
     window_of,
 )
-from genlab.evaluation.ode import to_data, trajectories
 from genlab.models.continuous import ContinuousFlow
 
-__all__ = ["animate_paths", "density_at", "paths_figure"]
+__all__ = ["animate_paths", "density_at", "paths_figure", "to_data"]
 
 TIMES = 10
 PARTICLES = 400
@@ -132,8 +131,13 @@ def _ways(
     model: ContinuousFlow, generator: torch.Generator, points: int, *, particles: int = PARTICLES
 ) -> Float[Tensor, "k n 2"]:
     z = model.base.sample(particles, generator=spawn(generator, model.device))
-    ways = trajectories(model, z, torch.linspace(0, 1, points, dtype=torch.float64))
+    ways = model.trajectories(z, torch.linspace(0, 1, points, dtype=torch.float64))
     return to_data(model, ways.flatten(0, 1)).view_as(ways)
+
+
+def to_data(model: ContinuousFlow, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
+    """From the units that the model works in to those of the data."""
+    return x if model.preprocessing is None else model.preprocessing.generate(x)
 
 
 def _window(ways: Float[Tensor, "k n 2"]) -> Window:
