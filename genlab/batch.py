@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genlab.errors import UserError
 
-__all__ = ["Batch", "Chunk", "effective_fraction", "weighted_mean"]
+__all__ = ["Batch", "Chunk", "effective_fraction", "side_by_side", "weighted_mean"]
 
 
 class Batch(NamedTuple):
@@ -93,6 +93,17 @@ class Chunk(NamedTuple):
     def batches(self) -> Iterator[Batch]:
         """The batch of each step."""
         return self.batch.split(len(self.batch.x) // self.steps)
+
+
+def side_by_side(chunks: Sequence[Chunk]) -> list[Batch]:
+    """The batches of each step, those of all chunks side by side: ``[N, n, ...]``."""
+    steps = chunks[0].steps
+    parts = zip(*(chunk.batch for chunk in chunks), strict=True)
+    stacked = [
+        [None] * steps if own[0] is None else torch.stack(own).unflatten(1, (steps, -1)).unbind(1)
+        for own in parts
+    ]
+    return [Batch(*step) for step in zip(*stacked, strict=True)]
 
 
 def weighted_mean(

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from torch import Tensor
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
-__all__ = ["Descending", "Step", "descend", "gradient_step"]
+__all__ = ["Descending", "Step", "clip_rows", "descend", "gradient_step"]
 
 
 @runtime_checkable
@@ -87,3 +89,12 @@ def descend(
             before(step)
         value, _ = gradient_step(partial(loss, step), optimizer, clip=clip)
     return value
+
+
+def clip_rows(rows: nn.Parameter, limit: float) -> Float[Tensor, " N"]:
+    """Scale the gradient of each row as `torch.nn.utils.clip_grad_norm_` does; the norms before."""
+    gradient = rows.grad
+    assert gradient is not None
+    norms: Tensor = torch.linalg.vector_norm(gradient, dim=1)
+    gradient.mul_((limit / (norms + 1e-6)).clamp_max(1.0).unsqueeze(1))
+    return norms

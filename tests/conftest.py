@@ -9,15 +9,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import random
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+# The rooms whose annotations say shapes.
+MATHEMATICS = ("bijections", "densities", "models", "nn", "objectives", "paths")
 # An int is a float to a type checker; so it is here.
-install_import_hook("genlab", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+install_import_hook([f"genlab.{room}" for room in MATHEMATICS], CHECKER)
 torch.set_num_threads(1)
+
+LONG = ("test_course", "test_readme", "test_launchers", "test_models", "test_continuous")
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +39,35 @@ def fixed_seeds() -> None:
     torch.manual_seed(0)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that may take long come first, so that no worker is left alone with one."""
-    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
+    """Whole runs measure and draw coarsely, which is half of what they cost.
+
+    Where the measures and figures themselves are looked at, a fixture of this name overrides it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+        patch.setattr(Figure, "savefig", coarsely(Figure.savefig))
+        if "genlab.assembly.training" in sys.modules:
+            from genlab.evaluation import evaluate, samples_per_second
+
+            few = partial(evaluate, w2_points=200)
+            once = partial(samples_per_second, seconds=0.0)
+            patch.setattr("genlab.assembly.training.evaluate", few)
+            patch.setattr("genlab.evaluation.suite.samples_per_second", once)
+        yield
+
+
+def coarsely(save: Any) -> Any:
+    def savefig(figure: Figure, file: Any, **options: Any) -> None:
+        if "format" not in options:  # a frame of an animation has a size already
+            options["dpi"] = 40
+        save(figure, file, **options)
+
+    return savefig
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no worker is left alone with one."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.stem not in LONG)

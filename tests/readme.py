@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from small import SMALL, SOLVE
+from small import RUN, SOLVE
 
 from genlab.cli.main import main
 from genlab.densities import Density
@@ -19,23 +20,30 @@ from genlab.models import ContinuousFlow
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FEW = [word for word in SMALL if not word.startswith("model.")]
+# Title and text of each section.
+SECTIONS = {
+    title: text for title, _, text in (part.partition("\n") for part in TEXT.split("\n## "))
+}
+COURSE = re.findall(
+    r"^\|[^|]*\| `genlab ([^`]+)` \| `(\w+)`[^|]*\|$",
+    SECTIONS["The course, as commands"],
+    re.MULTILINE,
+)
+FEW = [*RUN, "trainer.max_steps=6", "trainer.val_every=3"]
 SIZES = ("data.val_size", "data.test_size")
 OWN = {
     "data=pinn_residual": ["data.steps=5"],
     "data=pinwheel": ["data.train_size=500"],
-    "experiment=superres_digits": ["model.network.channels=[4,8,8]"],
+    "experiment=superres_digits": [
+        *("model.network.channels=[4,8,8]", "data.train_size=200"),
+        *("data.val_size=20", "data.test_size=20", "model.evaluation.rtol=0.1"),
+    ],
 }
 LEARNED = {"sampler=das", "sampler=aas", "sampler=bootstrap"}
 
 
 class Served(BaseException):
     """In place of the process that becomes TensorBoard."""
-
-
-def blocks() -> list[tuple[str, str]]:
-    """Language and text of each block of code."""
-    return BLOCK.findall(TEXT)
 
 
 def commands(block: str) -> list[list[str]]:
@@ -45,13 +53,20 @@ def commands(block: str) -> list[list[str]]:
     return [shlex.split(match[1]) for match in found if match]
 
 
-def coarse(patch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def glance() -> Iterator[None]:
     """Let evaluations be quick: what is tested is that each command runs, not how it measures."""
-    patch.setattr(Density, "test_samples", 2000)
-    patch.setattr(ContinuousFlow, "test_samples", 100)
-    patch.setattr("genlab.assembly.training.evaluate", partial(evaluate, w2_points=100))
-    paths = partial(paths_figure, size=12)
-    patch.setattr("genlab.evaluation.figures.gallery.paths_figure", paths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Density, "test_samples", 2000)
+        patch.setattr(ContinuousFlow, "test_samples", 100)
+        patch.setattr("genlab.assembly.training.evaluate", partial(evaluate, w2_points=100))
+        paths = partial(paths_figure, size=12)
+        patch.setattr("genlab.evaluation.figures.gallery.paths_figure", paths)
+        patch.setattr("genlab.evaluation.figures.paths.FRAMES", 8)
+        patch.setattr("genlab.evaluation.figures.paths.REST", 1)
+        patch.setattr("genlab.pinn.stages.SIZE", 25)
+        patch.setattr("genlab.assembly.solve.SIZE", 25)
+        yield
 
 
 def run(words: list[str]) -> int:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from readme import TEXT, coarse, run
+from readme import COURSE, SECTIONS, glance, run
 
-SECTION = TEXT.split("## The course, as commands\n")[1].split("\n## ")[0]
-ROWS = re.findall(r"^\|[^|]*\| `genlab ([^`]+)` \| `(\w+)`[^|]*\|$", SECTION, re.MULTILINE)
+__all__ = ["glance"]
+
+# Those that say what others say too, or take long.
+QUICK = "model=realnvp data=moons", "model=gmm data=pinwheel", "sampler=das model=krnet"
+
+
+def rows() -> Iterator[object]:
+    for command, figure in COURSE:
+        slow = [] if command.endswith(QUICK) else [pytest.mark.slow]
+        yield pytest.param(command, figure, id=command, marks=slow)
 
 
 def test_the_course_is_whole() -> None:
-    assert len(ROWS) == SECTION.count("`genlab ") >= 15
+    assert len(COURSE) == SECTIONS["The course, as commands"].count("`genlab ") >= 15
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(("command", "figure"), ROWS, ids=[command for command, _ in ROWS])
+@pytest.mark.parametrize(("command", "figure"), [*rows()])
 def test_the_figure_of_a_course_section(
     command: str,
     figure: str,
@@ -26,6 +33,5 @@ def test_the_figure_of_a_course_section(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    coarse(monkeypatch)
     assert run(command.split()) == 0, capsys.readouterr().err
     assert list(tmp_path.rglob(f"figures/{figure}.png"))

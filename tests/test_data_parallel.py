@@ -19,6 +19,8 @@ from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
 from genlab.runs.status import read_status
 
+pytestmark = pytest.mark.slow
+
 STEPS = ("trainer.max_steps=20", "trainer.val_every=10")
 
 

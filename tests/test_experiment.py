@@ -19,6 +19,11 @@ from genlab.runs.status import write_status
 
 
 @pytest.fixture(scope="module")
+def quick() -> None:
+    """Measured and drawn as users have it."""
+
+
+@pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Training:
     torch.manual_seed(0)
     experiment = small_experiment(tmp_path_factory.mktemp("outputs"), "callbacks.images.every=1")

@@ -1,8 +1,8 @@
 """Every family learns every kind of data, in 32-true and in bf16-mixed.
 
-Each pair is trained in one of the two precisions, so that each family and each kind meets both;
-``GENLAB_FULL=1 scripts/test tests/test_kinds.py`` trains the whole product. With ``-s`` a table of
-the outcomes is printed.
+Each pair is trained in one of the two precisions, so that each family and each kind meets both, and
+each family reads one of the formats of a table; ``GENLAB_FULL=1 scripts/test tests/test_kinds.py``
+trains the whole product. With ``-s`` a table of the outcomes is printed.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ KINDS = {
         *STREAM,
     ),
 }
+# What is in them is the same, and so is all that comes after the reading.
+FORMATS = ("csv", "parquet", "npy", "npz")
 PRECISIONS = ("32-true", "bf16-mixed")
 FULL = os.environ.get("GENLAB_FULL") == "1"
 CASES = [
@@ -67,6 +69,7 @@ CASES = [
     for column, kind in enumerate(KINDS)
     for number, precision in enumerate(PRECISIONS)
     if FULL or (row + column + number) % 2 == 0
+    if FULL or kind not in FORMATS or (row + FORMATS.index(kind)) % 4 == 0
 ]
 
 

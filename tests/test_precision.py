@@ -282,6 +282,7 @@ with torch.no_grad():
 """
 
 
+@pytest.mark.slow
 def test_compiled_it_is_the_same() -> None:
     """In a process of its own: the checks of types, which tests make, cannot be compiled."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}

@@ -25,6 +25,16 @@ from genlab.runs.files import read_json
 from genlab.runs.status import effective_state, read_status, write_status
 
 SETTINGS = ("trainer.ema=0.95", "callbacks.images=null")
+EVALUATE = Training._evaluate
+
+
+@pytest.fixture(autouse=True, scope="module")
+def only_training() -> Iterator[None]:
+    """No test metrics and no figures, which take longer than these runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_evaluate", "_draw"):
+            patch.setattr(Training, name, lambda _: {})
+        yield
 
 
 class Signal(Callback):
@@ -92,6 +102,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return run.directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 25, 59])
 def test_killed_at_any_step(tmp_path: Path, uninterrupted: RunDirectory, step: int) -> None:
     child = os.fork()
@@ -146,21 +157,20 @@ def test_a_signal_during_a_validation(
     assert_same(run.directory, uninterrupted)
 
 
-def test_stopped_while_it_is_tested(
-    tmp_path: Path, uninterrupted: RunDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = start(tmp_path)
+def test_stopped_while_it_is_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "_evaluate", EVALUATE)
+    whole, run = start(tmp_path / "whole"), start(tmp_path / "part")
+    metrics = whole.fit()
     monkeypatch.setattr(run, "_evaluate", lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Interrupted):
         run.fit()
     assert run.directory is not None
+    assert whole.directory is not None
     assert not run.directory.metrics.exists()
     resume(run.directory)
     assert read_status(run.directory)["state"] == "done"
-    assert (
-        read_json(run.directory.metrics)["test/kl"] == read_json(uninterrupted.metrics)["test/kl"]
-    )
-    assert_same(run.directory, uninterrupted)
+    assert read_json(run.directory.metrics)["test/kl"] == metrics["test/kl"]
+    assert_same(run.directory, whole.directory)
 
 
 def test_a_loaded_run_goes_on_only_where_it_is_asked_to(
@@ -200,11 +210,7 @@ def test_a_run_stopped_before_its_first_validation_is_loaded_and_goes_on(
     assert_same(part.directory, uninterrupted)
 
 
-def test_random_losses_go_on_with_the_same_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("_evaluate", "_draw"):
-        monkeypatch.setattr(Training, name, lambda _: {})
+def test_random_losses_go_on_with_the_same_numbers(tmp_path: Path) -> None:
     whole = start(tmp_path / "a", model=VAE)
     whole.fit()
     for name, stop in (("b", Signal(signal.SIGINT, 33)), ("c", SignalInValidation(2, 40))):
@@ -218,11 +224,7 @@ def test_random_losses_go_on_with_the_same_numbers(
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
-def test_in_other_precisions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
-) -> None:
-    for name in ("_evaluate", "_draw"):
-        monkeypatch.setattr(Training, name, lambda _: {})
+def test_in_other_precisions(tmp_path: Path, precision: str) -> None:
     whole, part = (
         start(tmp_path / name, f"trainer.precision={precision}") for name in ("whole", "part")
     )
@@ -237,6 +239,7 @@ def test_in_other_precisions(
     assert floating == (torch.float64 if precision == "64-true" else torch.float32)
 
 
+@pytest.mark.slow
 def test_patience_counts_across_a_kill_and_can_be_raised(tmp_path: Path) -> None:
     settings = ("optimizer.lr=0.0", "trainer.patience=2", "trainer.val_every=10")
     child = os.fork()
@@ -268,11 +271,7 @@ def test_further_than_planned_equals_planned_so_far(tmp_path: Path) -> None:
     assert_same(whole.directory, part.directory)
 
 
-def test_reverse_kl_draws_the_same_samples_after_a_stop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Training, "_evaluate", lambda self: {})
-    monkeypatch.setattr(Training, "_draw", lambda self: {})
+def test_reverse_kl_draws_the_same_samples_after_a_stop(tmp_path: Path) -> None:
     energy = ("data=u1", "objective=reverse_kl")
     whole, part = start(tmp_path / "a", *energy), start(tmp_path / "b", *energy)
     whole.fit()

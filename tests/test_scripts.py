@@ -194,9 +194,11 @@ def test_the_checks_in_order(checkout: Checkout) -> None:
         "-m ruff check .",
         "-m ruff format --check .",
         "-m mypy",
-        "-m pytest -n 2 --dist loadfile --no-loadscope-reorder -k list",
+        "-m pytest -n 2 --dist loadfile --no-loadscope-reorder -m not slow -k list",
     ]
     assert shown.stdout.splitlines() == ["== lint", "== format", "== types", "== tests"]
+    checkout.run("--all", "-x", script="test")
+    assert checkout.noted()[-1] == "-m pytest -n 2 --dist loadfile --no-loadscope-reorder -x"
     checkout.run()
     assert checkout.noted() == []
 

@@ -1,32 +1,43 @@
-"""Replicas: runs that differ in their seeds only, trained together."""
+"""Replicas: runs that differ in their seeds only, and take each training step together.
+
+A step on a small model costs the number of its operations, not their size, and the losses of ``N``
+models, vectorised by `torch.func.vmap`, take as many as one. All else each run has of its own.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
+import torch
+from jaxtyping import Float
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.optim import SGD, Adam, AdamW, NAdam, RMSprop
 
 from genlab.assembly.training import Training
+from genlab.batch import Batch, Chunk, side_by_side
 from genlab.config import config_dir
 from genlab.config.build import build
 from genlab.config.signature import locate
+from genlab.descent import clip_rows, gradient_step
 from genlab.errors import UserError
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar
 from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
-from genlab.learning.settings import TrainerSettings
-from genlab.learning.stack import ELEMENTWISE
-from genlab.learning.together import Member, fit_together
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.processes import rank_zero_if_alone
 from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
-__all__ = ["Replica", "Replicas", "alone", "replica_directory"]
+__all__ = ["Replica", "Replicas", "Stack", "alone", "replica_directory"]
+
+# Optimisers that treat each number by itself: one over many models is one over each.
+ELEMENTWISE = (Adam, AdamW, NAdam, RMSprop, SGD)
 
 
 def alone(config: DictConfig) -> Iterator[DictConfig]:
@@ -46,118 +57,97 @@ def replica_directory(config: DictConfig, folder: Path) -> RunDirectory:
 class Replicas:
     """``trainer.replicas`` runs of one configuration and of seeds one after the other.
 
-    They share the training steps, and else are what the same runs would be one by one: each has its
-    own data, directory, record, checkpoints and tests. Its configuration says its own seed and
-    ``trainer.replicas=1``, and it can be resumed alone.
+    The configuration of each says its own seed and ``trainer.replicas=1``: it can be resumed alone.
 
     Args:
         config: A composed and checked configuration.
-        folder: Where the directories of the runs are made, ``seed-0``, ``seed-1``, ...
-
-    Attributes:
-        runs: The replicas, by seed.
+        folder: Where the directories of the `runs` are made, ``seed-0``, ``seed-1``, ...
 
     Raises:
         UserError: Such runs cannot be trained together.
     """
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
-        settings: TrainerSettings = build(config, "trainer")
-        if config.command != "train":
-            raise UserError(
-                f"trainer.replicas={settings.replicas}: goes with `genlab train`; sweep a solve by "
-                "-m seed=..."
-            )
-        _check_settings(settings)
+        _check_settings(config)
         each = alone(config)
         first = Replica(next(each), folder)
-        _check_step(first.experiment, settings.replicas)
+        _check_step(first.experiment, config.trainer.replicas)
         self.runs = [first, *(Replica(one, folder) for one in each)]
 
     def fit(self) -> None:
         """Train all, then test one after the other; what ended one early is its `error`.
 
-        Raises:
-            UserError: One of their directories holds a run already.
-            Interrupted: A signal stopped them; each can be resumed.
+        A signal raises `Interrupted`, and each can be resumed; a directory in use a `UserError`.
         """
-        interruption = Interruption()
-        for replica in self.runs:
-            if replica.run.manifest.exists():
-                raise replica.run.taken()
+        for run in (replica.run for replica in self.runs if replica.run.manifest.exists()):
+            raise run.taken()
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
-        first = self.runs[0].experiment
-        with rank_zero_if_alone(first.settings), ExitStack() as records, interruption.handled():
+        settings, interruption = self.runs[0].experiment.settings, Interruption()
+        with rank_zero_if_alone(settings), ExitStack() as records, interruption.handled():
             for replica in self.runs:
                 records.push(replica.close)
                 replica.open()
-            fit_together(
-                [replica.member for replica in self.runs],
-                interruption,
-                device=device_of(first.settings.accelerator),
-                dtype=first.settings.dtype,
-            )
-            for replica in self.runs:
-                replica.conclude()
+            self._train(interruption)
+            _in_turn([one for one in self.runs if one.error is None], Replica.conclude)
+
+    def _train(self, interruption: Interruption) -> None:
+        """Take steps until no replica trains any more, or a signal lets all of them save."""
+        _in_turn(self.runs, Replica.begin)
+        stack = Stack([replica.learner for replica in self.runs])
+        interruption.defer_to(stack.request_stop)
+        _in_turn(self.runs, Replica.call, "on_train_start")
+        while training := [replica for replica in self.runs if replica.trains]:
+            for replica in training:
+                replica.next_chunk()
+            _in_turn(training, Replica.call, "on_train_batch_start")
+            stack.take({replica.learner: replica.chunk for replica in training})
+            _in_turn(training, Replica.call, "on_train_batch_end")
+            going = [replica for replica in training if replica.trains]
+            _in_turn(going, Replica.validate_or_end)
+            if interruption.received is not None:
+                _in_turn(going, lambda one: one.trainer.save_checkpoint(one.run.last))
+                break
+        interruption.stop_deferring()
 
 
 class Replica:
     """One of several runs that are trained together.
 
-    Args:
-        config: Its own configuration.
-        folder: Where its directory, which `prepare` makes, will be.
-
-    Attributes:
-        experiment: Its objects.
-        run: Its directory.
-        error: What ended it early; None while nothing has.
+    Its Trainer runs no loop, but holds callbacks and loggers; ``error`` is what ended it early.
     """
 
-    member: Member
+    trainer: Any
+    chunk: Chunk
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
         self.run = replica_directory(config, folder)
         self.experiment = Training(config, self.run)
+        self.learner: Any = self.experiment.module
+        self.trains = True
         self.error: Exception | None = None
         self._checkpoints = Checkpoints()
         self._record = ExitStack()
 
     def prepare(self, *, shown: bool) -> None:
-        """Give the model its start, and make the directory and what the training needs.
-
-        Args:
-            shown: Whether this run is the one whose progress is shown.
-
-        Raises:
-            UserError: The directory holds a run already, or the data cannot be used.
-        """
-        experiment, learner = self.experiment, self.experiment.module
-        assert isinstance(learner, ObjectiveLearner)
+        """Give the model its start, and make the directory and the Trainer, with a bar if shown."""
+        experiment = self.experiment
         experiment.initialise()
         RunDirectory.create(self.run.path)
-        callbacks = [
-            callback
-            for callback in experiment.callbacks()
-            if shown or not isinstance(callback, ProgressBar)
-        ]
-        trainer = make_trainer(
+        callbacks = [one for one in experiment.callbacks() if shown or type(one) is not ProgressBar]
+        self.trainer = make_trainer(
             experiment.settings,
             folder=self.run.path,
             loggers=experiment.loggers(self.run),
             callbacks=[*callbacks, Patience(), Curves(), self._checkpoints],
         )
-        self.member = Member(trainer, learner, experiment.data, self.turn)
 
     def open(self) -> None:
         """Begin the record."""
-        experiment = self.experiment
+        one = self.experiment
         with at_work(self.run):
-            self._record.enter_context(
-                recorded(self.run, experiment.config, experiment.likelihood, experiment.module)
-            )
-            experiment.log_remarks()
+            self._record.enter_context(recorded(self.run, one.config, one.likelihood, one.module))
+            one.log_remarks()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -166,80 +156,195 @@ class Replica:
             try:
                 yield
             except Exception as error:
-                self.error = error
-                self.member.trains = False
+                self.error, self.trains = error, False
                 self.close(type(error), error, error.__traceback__)
 
-    def conclude(self) -> None:
-        """Test and record, unless an error has ended the run."""
-        if self.error is None:
-            with self.turn():
-                self.experiment.conclude(self.member.trainer, self._checkpoints)
-                self.close(None, None, None)
-
-    def close(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self, kind: Any = None, error: Any = None, traceback: Any = None) -> None:
         """End the record, once, by an error or without."""
         record = self._record.pop_all()
         with at_work(self.run):
             if error is not None:
-                self.member.call("on_exception", error)
+                self.call("on_exception", error)
             record.__exit__(kind, error, traceback)
 
+    def call(self, hook: str, *arguments: object) -> None:
+        """Call a hook of each callback, with the present chunk where it is one of a batch."""
+        if "batch" in hook:
+            arguments = (None, self.chunk, 0)[hook.endswith("start") :]
+        for callback in self.trainer.callbacks:
+            getattr(callback, hook)(self.trainer, self.learner, *arguments)
 
-def _check_settings(settings: TrainerSettings) -> None:
-    """Refuse what belongs to one run alone.
+    def begin(self) -> None:
+        """What Lightning does when a fit starts."""
+        trainer, learner, data = self.trainer, self.learner, self.experiment.data
+        settings = self.experiment.settings
+        self.call("setup", "fit")
+        learner.to(device_of(settings.accelerator), settings.dtype).train()
+        trainer.strategy.connect(learner)
+        trainer.datamodule, data.trainer, learner.trainer = data, trainer, trainer
+        trainer.strategy.optimizers = [learner.configure_optimizers()]
+        learner.on_fit_start()
 
-    Raises:
-        UserError: The settings ask for it.
+    def next_chunk(self) -> None:
+        """Read the rows from the learner's step on."""
+        chunk: Chunk = next(iter(self.experiment.data.train_dataloader()))
+        self.chunk = chunk.cast(self.learner.device, self.learner.model.dtype)
+
+    def validate_or_end(self) -> None:
+        """Validate where a run by itself would, and end where it would."""
+        learner = self.learner
+        if learner.is_to_validate:
+            learner.on_validation_epoch_start()
+            for index, batch in enumerate(self.experiment.data.val_dataloader()):
+                learner.validation_step(batch.cast(learner.device, learner.model.dtype), index)
+            self.trainer.callback_metrics.update(learner.validation_means())
+            self.call("on_validation_end")
+        if self.trainer.should_stop:
+            self.call("on_train_end")
+            learner.on_fit_end()
+            self.trains = False
+
+    def conclude(self) -> None:
+        """Test and record."""
+        self.experiment.conclude(self.trainer, self._checkpoints)
+        self.close()
+
+
+def _in_turn(runs: Sequence[Replica], do: Callable[..., None], *arguments: object) -> None:
+    for replica in runs:
+        with replica.turn():
+            do(replica, *arguments)
+
+
+class Stack:
+    """``N`` learners of models of one shape, whose trained weights are one matrix ``[N, P]``.
+
+    The gradient of a row is that of its own loss alone, is clipped by its own norm, and one
+    elementwise optimiser over the matrix moves each row as one of its own would: the rows never
+    meet. The parameters of each model and the state of its own optimiser are views of their row:
+    whoever reads a learner between two chunks finds what it would find of it alone.
     """
+
+    def __init__(self, learners: Sequence[ObjectiveLearner]) -> None:
+        self.learners = tuple(learners)
+        first = self.learners[0]
+        self.names = [f"model.{name}" for name in first.trained_names]
+        self.shapes = [parameter.shape for parameter in first.trained]
+        self.sizes = [parameter.numel() for parameter in first.trained]
+        rows = [nn.utils.parameters_to_vector(learner.trained) for learner in self.learners]
+        self.weights = nn.Parameter(torch.stack(rows).detach())
+        for learner, row in zip(self.learners, self.weights.detach(), strict=True):
+            for parameter, part in zip(learner.trained, self._parts(row), strict=True):
+                parameter.data = part
+        self.optimizer = first.start_optimizer([self.weights])
+        # What the models hold besides what is trained, where they differ: units of the data.
+        held = [dict(one.named_parameters()) | dict(one.named_buffers()) for one in self.learners]
+        self.constants = {
+            name: torch.stack([tensors[name].detach() for tensors in held])
+            for name, value in held[0].items()
+            if name not in self.names and any((one[name] != value).any() for one in held)
+        }
+
+    def request_stop(self) -> None:
+        """Let all stop after the present step."""
+        for learner in self.learners:
+            learner.request_stop()
+
+    def take(self, chunks: Mapping[ObjectiveLearner, Chunk]) -> None:
+        """Take the steps of one chunk, fewer where a learner is asked to stop.
+
+        The rows of learners that train no more are carried along on those of the first.
+        """
+        first, chunk = next(iter(chunks.items()))
+        losses = []
+        for batch in side_by_side([chunks.get(learner, chunk) for learner in self.learners]):
+            losses.append(self._step(first, batch))
+            for learner in chunks:
+                learner.step += 1
+                if learner.ema is not None:
+                    learner.ema.update()
+            if any(learner.stop_requested for learner in chunks) or first.out_of_time():
+                break
+        for index, row in enumerate(torch.stack(losses, dim=1)):
+            if (learner := self.learners[index]) in chunks:
+                self._report(learner, index)
+                learner.conclude_chunk(row)
+
+    def _step(self, first: ObjectiveLearner, batch: Batch) -> Float[Tensor, " N"]:
+        first.set_rate(self.optimizer)
+        limit = first.settings.gradient_clip
+        losses, self._norms = gradient_step(
+            lambda: self._losses(batch),
+            self.optimizer,
+            backward=lambda losses: losses.sum().backward(),
+            clip=None if limit is None else lambda: clip_rows(self.weights, limit),
+        )
+        return losses
+
+    def _losses(self, batch: Batch) -> Float[Tensor, " N"]:
+        weights = dict(zip(self.names, self._parts(self.weights), strict=True)) | self.constants
+        places = Batch(*(None if part is None else 0 for part in batch))  # type: ignore[arg-type]
+
+        def one(own: dict[str, Tensor], rows: Batch) -> Tensor:
+            # Names are unique; tied again, what two layers share would not be given back.
+            loss: Tensor = functional_call(self.learners[0], own, (rows,), tie_weights=False)
+            return loss
+
+        return vmap(one, in_dims=(0, places))(weights, batch)
+
+    def _parts(self, rows: Float[Tensor, "*N P"]) -> list[Tensor]:
+        """Rows cut into the parameters that they hold, as views."""
+        pieces = zip(rows.split(self.sizes, dim=-1), self.shapes, strict=True)
+        return [piece.view(*piece.shape[:-1], *shape) for piece, shape in pieces]
+
+    def _report(self, learner: ObjectiveLearner, index: int) -> None:
+        """Let a learner's own optimiser hold what it would alone: the state of its row."""
+        for own, ours in zip(
+            learner.optimizer.param_groups, self.optimizer.param_groups, strict=True
+        ):
+            own["lr"] = ours["lr"]
+        for name, value in self.optimizer.state[self.weights].items():
+            if value.shape == self.weights.shape:
+                parts = self._parts(value[index])
+            else:
+                # A count: saved as one for all, each parameter would raise it after a resume.
+                parts = [value.clone() for _ in self.sizes]
+            for parameter, part in zip(learner.trained, parts, strict=True):
+                learner.optimizer.state[parameter][name] = part
+        if self._norms is not None:
+            learner.gradient_norm = self._norms[index]
+
+
+def _check_settings(config: DictConfig) -> None:
+    settings = build(config, "trainer")
     replicas = f"trainer.replicas={settings.replicas}"
+    if config.command != "train":
+        raise UserError(f"{replicas}: goes with `genlab train`; sweep a solve by -m seed=...")
     if settings.strategy != "auto" or settings.devices != 1 or settings.num_nodes != 1:
         raise UserError(f"{replicas}: replicas share one device; use trainer=default")
-    if settings.precision == "bf16-mixed":
-        raise UserError(
-            f"trainer.precision=bf16-mixed: not with {replicas}; choose from: 32-true, 64-true"
-        )
-    if settings.compile:
-        raise UserError(f"trainer.compile=true: not with {replicas}; use trainer.compile=false")
+    for key, value, instead in (
+        ("precision", "bf16-mixed", "choose from: 32-true, 64-true"),
+        ("compile", True, "use trainer.compile=false"),
+    ):
+        if getattr(settings, key) == value:
+            raise UserError(f"trainer.{key}={str(value).lower()}: not with {replicas}; {instead}")
 
 
-def _check_step(experiment: Training, replicas: int) -> None:
-    """Refuse a step that cannot be taken together.
-
-    Raises:
-        UserError: The family, the objective or the optimiser has such a step.
-    """
-    choices, learner = experiment.config.choices, experiment.module
-    if not experiment.model.stackable:
-        raise UserError(
-            f"trainer.replicas={replicas}: model={choices.model} takes its steps alone; "
-            f"choose from: {', '.join(_stackable())}, or sweep by -m seed=..."
-        )
-    if not (isinstance(learner, ObjectiveLearner) and learner.objective.stackable):
-        raise UserError(
-            f"trainer.replicas={replicas}: objective={choices.objective} takes its steps alone; "
-            "use objective=maximum_likelihood, or sweep by -m seed=..."
-        )
-    optimizer = learner.start_optimizer(learner.trained)
-    if not isinstance(optimizer, ELEMENTWISE):
-        raise UserError(
-            f"trainer.replicas={replicas}: optimizer={choices.optimizer} does not treat each "
-            "weight by itself; use optimizer=adam, or sweep by -m seed=..."
-        )
+def _check_step(one: Training, replicas: int) -> None:
+    choices, learner, reason = one.config.choices, one.module, None
+    if not one.model.stackable:
+        reason = f"model={choices.model} takes its steps alone; choose from: {_stackable()}"
+    elif not (isinstance(learner, ObjectiveLearner) and learner.objective.stackable):
+        reason = f"objective={choices.objective} takes its steps alone; use maximum_likelihood"
+    elif not isinstance(learner.start_optimizer(learner.trained), ELEMENTWISE):
+        reason = f"optimizer={choices.optimizer} is not elementwise; use optimizer=adam"
+    if reason is not None:
+        raise UserError(f"trainer.replicas={replicas}: {reason}, or sweep by -m seed=...")
 
 
-def _stackable() -> list[str]:
+def _stackable() -> str:
     """What ``model=`` can be for replicas, as the families themselves say."""
-    names = []
-    for path in sorted((config_dir() / "model").glob("*.yaml")):
-        file = OmegaConf.load(path)
-        # One that chooses from other groups too stands for more than the section ``model``.
-        section = OmegaConf.select(file, "model", default=file)
-        if locate("model", section._target_).stackable:
-            names.append(path.stem)
-    return names
+    # One that chooses from other groups too stands for more than the section ``model``.
+    loaded = {f.stem: OmegaConf.load(f) for f in sorted((config_dir() / "model").glob("*.yaml"))}
+    nodes = {name: OmegaConf.select(n, "model", default=n) for name, n in loaded.items()}
+    return ", ".join(k for k, n in nodes.items() if locate("model", n._target_).stackable)

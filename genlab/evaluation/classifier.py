@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from genlab.batch import Batch
 from genlab.densities.inference import batches
+from genlab.descent import descend
 from genlab.runs.files import atomic_path
 
 __all__ = ["Classifier", "classifier_of"]
@@ -108,13 +109,14 @@ def _trained(x: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"], classes: in
         classifier = Classifier(tuple(x.shape[1:]), classes)
         optimizer = torch.optim.AdamW(classifier.parameters(), lr=3e-3, weight_decay=0.05)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
-        for _ in range(STEPS):
+
+        def loss(step: int) -> Tensor:
+            if step:
+                schedule.step()
             rows = torch.randint(len(x), (BATCH,))
-            loss = F.cross_entropy(classifier(x[rows]), labels[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+            return F.cross_entropy(classifier(x[rows]), labels[rows])
+
+        descend(loss, optimizer, steps=STEPS)
     return classifier.eval()
 
 

@@ -178,6 +178,10 @@ class ObjectiveLearner(GradientLearner):
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         return self.objective.loss(self.model, batch)
 
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """The loss, for who calls the learner with other weights than its own."""
+        return self.loss(batch)
+
     def validate(self, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
         return self.objective.validate(self.model, batch, number)
 

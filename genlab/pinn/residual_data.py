@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
@@ -14,10 +14,11 @@ from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
 from genlab.data.streams import Blocks, Stream
+from genlab.descent import descend
 from genlab.errors import UserError
 from genlab.learning.weights import load_weights
 from genlab.pde import Grid
-from genlab.pinn.network import Network
+from genlab.pinn.network import Frame, Network
 from genlab.randomness import generator
 from genlab.runs.find import resolve
 from genlab.samplers.sampler import evaluated
@@ -190,17 +191,17 @@ def pretrain(network: Network, *, steps: int, seed: int) -> None:
     """
     problem = network.problem
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, fused=True)
-    for step in range(steps):
-        if step % FRESH_EVERY == 0:
-            draw = generator(seed, "pretraining", step)
-            x = problem.domain.sample(problem.n_points, generator=draw)
-            frame = network.frame(network.cast(x))
-            if not network.hard:
-                edge = problem.boundary.sample(network.boundary_points, generator=draw)
-                edge = network.cast(edge)
-        optimizer.zero_grad()
-        loss = network.residual(frame).square().mean()
+    for step in range(0, steps, FRESH_EVERY):
+        draw = generator(seed, "pretraining", step)
+        x = problem.domain.sample(problem.n_points, generator=draw)
+        frame, edge = network.frame(network.cast(x)), None
         if not network.hard:
-            loss = loss + network.boundary_loss(edge)
-        loss.backward()
-        optimizer.step()
+            edge = problem.boundary.sample(network.boundary_points, generator=draw)
+            edge = network.cast(edge)
+        loss = partial(_squares, network, frame, edge)
+        descend(loss, optimizer, steps=min(FRESH_EVERY, steps - step))
+
+
+def _squares(network: Network, frame: Frame, edge: Tensor | None, step: int) -> Tensor:
+    loss = network.residual(frame).square().mean()
+    return loss if edge is None else loss + network.boundary_loss(edge)

@@ -39,6 +39,7 @@ def test_a_port_that_is_taken() -> None:
     assert free_port("localhost", None) >= 6006
 
 
+@pytest.mark.slow
 def test_it_serves_the_runs_until_ctrl_c(tmp_path: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 

@@ -102,6 +102,7 @@ def test_a_script_in_a_name_is_text(outputs: Path) -> None:
     assert Path("page.html").read_text().count("</script>") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
 def test_the_page_in_a_browser(outputs: Path) -> None:
     assert main(["compare", "--html", "page.html"]) == 0
@@ -146,6 +147,7 @@ def test_the_figure_of_models_by_targets(
     assert "shows densities in the plane" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "limit"), [(100, 1.0), (1000, 2.0)])
 def test_many_runs_are_read_at_once_without_torch(
     tmp_path: Path, number: int, limit: float

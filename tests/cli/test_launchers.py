@@ -96,6 +96,7 @@ def pool() -> Iterator[None]:
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pool")
 def test_joblib(here: pytest.MonkeyPatch, alone: Metrics, tmp_path: Path, capsys: Capture) -> None:
     """One job kills the workers under it and another, which is told from it and comes through."""
@@ -110,6 +111,7 @@ def test_joblib(here: pytest.MonkeyPatch, alone: Metrics, tmp_path: Path, capsys
     assert [without_times(path) for path in found] == [alone, alone]
 
 
+@pytest.mark.slow
 def test_submitit_here(
     here: pytest.MonkeyPatch, alone: Metrics, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -122,6 +124,7 @@ def test_submitit_here(
     assert without_times(found) == alone
 
 
+@pytest.mark.slow
 def test_ray_on_two_nodes(
     here: pytest.MonkeyPatch, alone: Metrics, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -15,7 +15,7 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.find import find_runs
 from genlab.runs.status import read_status
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.slow
 
 PDE = """\
 import torch

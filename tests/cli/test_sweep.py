@@ -187,6 +187,7 @@ def test_a_number_belongs_to_one_configuration(tmp_path: Path) -> None:
     assert [job.number for job in SweepDirectory(path).jobs()] == [0, 1, 2, 3, 8]
 
 
+@pytest.mark.slow
 def test_of_processes_that_want_one_job_one_begins_it(tmp_path: Path) -> None:
     """Four processes enter one folder at once, with sweeps that have a job in common."""
     program = (

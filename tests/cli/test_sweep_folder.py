@@ -88,6 +88,7 @@ def test_each_folder_holds_the_weights_of_its_own_seed(here: Path) -> None:
     assert differ("alone/1", "alone/3")
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_goes_on_where_it_was(here: Path, capsys: Capture) -> None:
     (here / "killer.py").write_text(KILLER)
     killer = ["+callbacks.killer._target_=killer.Killer", "+callbacks.killer.seed=${seed}"]

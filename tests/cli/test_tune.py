@@ -131,6 +131,7 @@ main(sys.argv[4:])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_with_the_very_trial(
     fits: type[Experiment], capsys: Capture, tmp_path: Path
 ) -> None:

@@ -90,6 +90,11 @@ class SampleTarget(GaussianTarget):
         self.entropy = None
 
 
+@pytest.fixture(scope="session")
+def quick():
+    """Measured and drawn as users have it."""
+
+
 @pytest.fixture
 def affine_flow():
     return AffineFlow

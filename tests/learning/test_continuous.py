@@ -50,6 +50,7 @@ def test_a_whole_run_with_its_figures_and_its_animation(
     tmp_path: Path, family: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ContinuousFlow, "test_samples", 400)
+    monkeypatch.setattr("genlab.evaluation.figures.paths.FRAMES", 12)
     run = small(tmp_path, *family)
     metrics = run.fit()
     assert run.directory is not None
@@ -73,7 +74,7 @@ def test_a_whole_run_with_its_figures_and_its_animation(
         for index in range(image.n_frames):
             image.seek(index)
             frames.append(torch.from_numpy(np.array(image.convert("L"))).float())
-        assert len(frames) >= 40
+        assert len(frames) >= 10
         assert (frames[0] - frames[-1]).abs().mean() > 1, "it moves"
 
 
@@ -91,8 +92,12 @@ def test_log_determinants_by_default_are_those_of_the_autograd_jacobian(
             torch.testing.assert_close(found, truth, atol=1e-5, rtol=0)
 
 
-def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, family: tuple[str, ...]) -> None:
+def test_a_resumed_run_ends_with_the_same_weights(
+    tmp_path: Path, family: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sources, times and probes come from generators whose state a checkpoint keeps."""
+    for name in ("_evaluate", "_draw"):
+        monkeypatch.setattr(Training, name, lambda _: {})
     whole, part = (
         small(tmp_path, *family, "schedule=constant", f"trainer.max_steps={steps}")
         for steps in (40, 20)

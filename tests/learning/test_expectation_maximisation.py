@@ -113,6 +113,7 @@ def test_the_number_found_is_loaded_again(run: Training) -> None:
     torch.testing.assert_close(loaded.model.log_prob(x), run.model.log_prob(x), atol=0, rtol=0)
 
 
+@pytest.mark.slow
 def test_killed_between_two_checkpoints(tmp_path: Path, run: Training) -> None:
     step = 9
     child = os.fork()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from small import small_experiment
 
+from genlab.assembly import Training
 from genlab.batch import Batch
 from genlab.errors import RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -17,6 +19,12 @@ from genlab.learning.ema import EMA
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.objectives import negative_log_likelihood
 from genlab.runs.status import read_status
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures, which take longer than these runs."""
+    monkeypatch.setattr(Training, "_draw", lambda _: {})
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -148,11 +156,16 @@ def test_time_and_patience_end_the_training_early(tmp_path: Path) -> None:
     assert patient.fit()["train/steps"] == 40
 
 
-def test_the_learning_rate_has_fallen_when_the_time_is_up(tmp_path: Path) -> None:
+def test_the_learning_rate_has_fallen_when_the_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limited = small_experiment(
         tmp_path, "trainer.max_seconds=0.5", "trainer.max_steps=1000000", "trainer.val_every=1000"
     )
-    assert limited.fit()["train/steps"] < 1000
+    # A clock on which each step takes ten milliseconds.
+    clock = SimpleNamespace(monotonic=lambda: 0.01 * limited.module.step)
+    monkeypatch.setattr("genlab.learning.learner.time", clock)
+    assert limited.fit()["train/steps"] == 50
     (group,) = limited.module.optimizer.param_groups
     assert 0 < group["lr"] < 0.05 * group["initial_lr"]
 
