@@ -69,8 +69,8 @@ def _source(name: str, event_shape: list[int]) -> dict[str, Any]:
     Raises:
         UserError: There is no such option, or no target behind it.
     """
-    files = (config_dir() / "data").glob("*.yaml")
-    options = [path.stem for path in files if path.stem not in ("custom", "toy")]
+    files = (config_dir() / "data").glob("[!_]*.yaml")
+    options = [path.stem for path in files if path.stem != "custom"]
     if name not in options:
         raise UserError(
             f"model.source={name}: no such source; {nearest(name, [*options, *SOURCES])}"

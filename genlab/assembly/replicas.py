@@ -344,7 +344,6 @@ def _check_step(one: Training, replicas: int) -> None:
 
 def _stackable() -> str:
     """What ``model=`` can be for replicas, as the families themselves say."""
-    # One that chooses from other groups too stands for more than the section ``model``.
-    loaded = {f.stem: OmegaConf.load(f) for f in sorted((config_dir() / "model").glob("*.yaml"))}
-    nodes = {name: OmegaConf.select(n, "model", default=n) for name, n in loaded.items()}
+    files = sorted((config_dir() / "model").glob("*.yaml"))
+    nodes = {file.stem: OmegaConf.load(file).model for file in files}
     return ", ".join(k for k, n in nodes.items() if locate("model", n._target_).stackable)

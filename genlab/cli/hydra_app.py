@@ -14,8 +14,9 @@ from genlab.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
+    from omegaconf import DictConfig
 
-__all__ = ["application", "config_flags", "launcher", "parse"]
+__all__ = ["application", "config_flags", "launcher", "parse", "suggestions_filled"]
 
 
 def parse(words: Sequence[str], command: str) -> Namespace:
@@ -83,6 +84,27 @@ def application(arguments: Namespace, command: str) -> Iterator[Hydra]:
         )
     finally:
         GlobalHydra.instance().clear()
+
+
+@contextmanager
+def suggestions_filled() -> Iterator[None]:
+    """Let ``--cfg`` of a Hydra application show what is suggested where a run has it."""
+    from hydra._internal.hydra import Hydra
+
+    from genlab.config.suggestions import fill_suggestions
+
+    composed = Hydra.compose_config
+
+    def compose_config(self: Hydra, *args: Any, **kwargs: Any) -> DictConfig:
+        config = composed(self, *args, **kwargs)
+        fill_suggestions(config)
+        return config
+
+    Hydra.compose_config = compose_config  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.compose_config = composed  # type: ignore[method-assign]
 
 
 def launcher(hydra: Hydra, config: Any, task: Callable[[Any], object]) -> Any:

@@ -7,12 +7,10 @@ import textwrap
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from genlab.config.parts import is_hidden
+
 __all__ = ["choices", "groups", "listing"]
 
-# What is chosen for the user, by the data or by the launcher.
-HIDDEN = ("command", "hydra", "kind", "pairing")
-OPEN = {"target: ???", "_target_: ???"}
-BASE = "Shared by "
 WIDTH = 100
 FIRST = ("experiment", "model", "data", "problem", "sampler", "objective")
 
@@ -21,24 +19,19 @@ def groups(folder: Path) -> list[str]:
     """Names of the groups that a user chooses from, the most used first."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir())
-    shown = [name for name in names if name not in HIDDEN and not name.startswith((".", "_"))]
+    shown = [name for name in names if not is_hidden(name) and not name.startswith((".", "_"))]
     return sorted(shown, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
 
 
 def choices(folder: Path, group: str) -> dict[str, str]:
     """Each choice of a group with its description, which is its file's first comment line.
 
-    A file that leaves its own target open, or that says so, is what others build on, and no choice
-    by itself.
+    A file whose name begins with an underscore is what others build on, and no choice by itself.
     """
-    texts = {
-        path.stem: path.read_text(encoding="utf-8").splitlines()
-        for path in sorted((folder / group).glob("*.yaml"))
+    return {
+        path.stem: _description(path.read_text(encoding="utf-8").splitlines())
+        for path in sorted((folder / group).glob("[!_]*.yaml"))
     }
-    described = {
-        name: _description(lines) for name, lines in texts.items() if not OPEN.intersection(lines)
-    }
-    return {name: text for name, text in described.items() if not text.startswith(BASE)}
 
 
 def listing(folders: Sequence[Path], wanted: Collection[str]) -> str:

@@ -213,7 +213,7 @@ def _sections(command: str) -> tuple[set[str], set[str]]:
     Returns:
         Those that it always has, and those of groups in which nothing needs to be chosen.
     """
-    own = primary(command).keys() - {"defaults", "hydra", "sweep"}
+    own = primary(command).keys() - {"defaults", "hydra", "suggested", "sweep"}
     groups = own_groups(command)
     chosen = {group for group, option in groups.items() if option is not None}
     return own | chosen, groups.keys() - chosen

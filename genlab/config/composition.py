@@ -8,19 +8,18 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from genlab.config.choose import register_choose
 from genlab.config.explain import explained
 from genlab.config.facts import fill_facts
 from genlab.config.keys import split
-from genlab.config.primary import belongs_elsewhere, compose_raw
+from genlab.config.parts import is_hidden
+from genlab.config.primary import belongs_elsewhere, compose_raw, refuse_suggested
 from genlab.config.recipe import drop_replaced
+from genlab.config.suggestions import fill_suggestions
 from genlab.config.unused import drop_unused
 from genlab.errors import UserError
 from genlab.runs.find import resolve
 
 __all__ = ["complete", "compose"]
-
-register_choose()
 
 FILES = (
     "data.file",
@@ -30,8 +29,8 @@ FILES = (
     "data.root",
     "problem.file",
 )
-# Groups of which nobody chooses: Hydra's own, and what follows from the choice of the model.
-UNCHOSEN = ("command", "hydra/", "pairing/", "sweep", "search")
+# Of several runs: what a sweep or a search is told does not reach its runs.
+OF_SEVERAL = ("sweep", "search")
 # A run's folder, or its name, or `latest`.
 RUNS = ("trainer.warm_start", "data.run")
 
@@ -81,15 +80,16 @@ def complete(
     for word in overrides:
         if owner := belongs_elsewhere(command, split(word)[0]):
             raise UserError(f"{word}: {owner}")
+    refuse_suggested(command, overrides)
+    fill_suggestions(config)
     with open_dict(config):
         config.pop("hydra", None)
-        # What a sweep or a search is told does not reach its runs.
-        config.pop("sweep", None)
-        config.pop("search", None)
+        for section in OF_SEVERAL:
+            config.pop(section, None)
         config.choices = {
-            group.removesuffix("@_global_"): option
+            group: option
             for group, option in runtime.choices.items()
-            if option is not None and not group.startswith(UNCHOSEN)
+            if option is not None and group not in OF_SEVERAL and not is_hidden(group)
         }
     _make_absolute(config)
     fill_facts(config)

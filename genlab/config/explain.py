@@ -109,14 +109,14 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 def _missing_config(path: str | None, options: Sequence[str] | None) -> str:
     group, _, name = (path or "").rpartition("/")
-    options = options or _options(group)
+    options = [name for name in options or () if name[0] != "_"] or _options(group)
     if not group or not options:
         return f"{path}: no such config in {config_dir()}"
     return f"{group}: no {name!r}; {nearest(name, options)}"
 
 
 def _options(group: str) -> list[str]:
-    return [path.stem for path in (config_dir() / group).glob("*.yaml")]
+    return [path.stem for path in (config_dir() / group).glob("[!_]*.yaml")]
 
 
 def _unreadable(override: str) -> str:

@@ -83,12 +83,8 @@ def _nearest_key(
 
 def _options_with(name: str, section: str) -> list[str]:
     """The choices of a group that have a key, where these are but a few."""
-    described = {file.stem: _own(file) for file in (config_dir() / section).glob("*.yaml")}
-    options = [
-        option
-        for option, node in described.items()
-        if name in node and node.get("_target_") != "???"  # a mere base of others
-    ]
+    files = (config_dir() / section).glob("[!_]*.yaml")
+    options = [file.stem for file in files if name in _own(file)]
     return sorted(options) if len(options) <= FEW else []
 
 

@@ -1,8 +1,13 @@
-"""Groups whose option describes a part of an object: where in the configuration it stands."""
+"""Groups of options: which are chosen for the user, and where an option's object stands."""
 
 from __future__ import annotations
 
-__all__ = ["PARTS", "place"]
+import re
+
+__all__ = ["HIDDEN", "PARTS", "is_hidden", "place"]
+
+# Groups whose option follows from the command, the model and the data; and Hydra's own.
+HIDDEN = ("command", "hydra", "kind", "preset")
 
 # A section may have a key of its own by such a name: `data.path` is a file, `path` a group.
 PARTS = {
@@ -12,6 +17,15 @@ PARTS = {
     "path": "model",
     "solver": "model",
 }
+
+
+def is_hidden(group: str) -> bool:
+    """Whether a group, or the one that it is inside, is none that a user chooses from.
+
+    >>> is_hidden("kind@_global_"), is_hidden("hydra/launcher"), is_hidden("model")
+    (True, True, False)
+    """
+    return re.split("[@/]", group)[0] in HIDDEN
 
 
 def place(group: str) -> str:

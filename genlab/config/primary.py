@@ -13,8 +13,16 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config import config_dir
+from genlab.config.suggestions import fill_suggestions, refuse_suggestions
 
-__all__ = ["VERSION_BASE", "belongs_elsewhere", "compose_raw", "own_groups", "primary"]
+__all__ = [
+    "VERSION_BASE",
+    "belongs_elsewhere",
+    "compose_raw",
+    "own_groups",
+    "primary",
+    "refuse_suggested",
+]
 
 VERSION_BASE = "1.3"
 
@@ -45,10 +53,29 @@ def belongs_elsewhere(command: str, group: str) -> str | None:
 
 
 def compose_raw(command: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of ``command`` with the ``hydra`` node still in it, and Hydra's own errors.
+    """The configuration of ``command`` with the ``hydra`` node still in it, suggestions filled.
 
-    Also inside a running application of Hydra.
+    With Hydra's own errors, and also inside a running application of Hydra.
+
+    Raises:
+        UserError: The user set what only genlab suggests.
     """
+    refuse_suggested(command, overrides)
+    config = _compose(command, overrides)
+    fill_suggestions(config)
+    return config
+
+
+def refuse_suggested(command: str, overrides: Sequence[str]) -> None:
+    """Refuse to set what only genlab suggests.
+
+    Raises:
+        UserError: One of the overrides does; it names the key to write instead.
+    """
+    refuse_suggestions(overrides, lambda: _compose(command, ()))
+
+
+def _compose(command: str, overrides: Sequence[str]) -> DictConfig:
     with _outer_hydra_aside():
         hydra.initialize_config_dir(
             config_dir=str(config_dir()), job_name=command, version_base=VERSION_BASE

@@ -1,8 +1,8 @@
-"""A recipe or a pairing of which the user replaces a part: what it said of that part."""
+"""A recipe or a preset of which the user replaces a part: what it said of that part."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from genlab.config.keys import split
 from genlab.config.parts import place
 from genlab.config.signature import locate, signature
 
-__all__ = ["drop_replaced"]
+__all__ = ["drop_replaced", "drop_untaken"]
+
+SAYING = ("experiment", "preset")
+GLOBAL = ("", "_global_")
 
 
 def drop_replaced(config: DictConfig, runtime: DictConfig, overrides: Sequence[str]) -> None:
@@ -27,33 +30,36 @@ def drop_replaced(config: DictConfig, runtime: DictConfig, overrides: Sequence[s
         runtime: Hydra's node ``runtime``: the choices, and where options are found.
         overrides: What the user set.
     """
-    suggested = _suggested(runtime)
+    said = _said(runtime)
+    for where in {place(split(word)[0]) for word in overrides}:
+        part = OmegaConf.select(said, where, throw_on_resolution_failure=False)
+        if isinstance(part, DictConfig):
+            drop_untaken(config, where, part.keys(), overrides)
+
+
+def drop_untaken(
+    config: DictConfig, where: str, keys: Collection[Any], overrides: Sequence[str]
+) -> None:
+    """Leave out those keys of a section that its object does not take, save what the user set."""
+    node = OmegaConf.select(config, where, throw_on_resolution_failure=False)
+    if not isinstance(node, DictConfig) or node.get("_target_") is None:
+        return
+    takes = signature(locate(where, node._target_))
     chosen = {split(word)[0] for word in overrides}
-    for where in map(place, chosen):
-        said, node = (
-            OmegaConf.select(part, where, throw_on_resolution_failure=False)
-            for part in (suggested, config)
-        )
-        replaced = isinstance(said, DictConfig) and isinstance(node, DictConfig)
-        if not replaced or node.get("_target_") is None:
-            continue
-        takes = signature(locate(where, node._target_))
-        with open_dict(config):
-            for key in said.keys() & node.keys() - takes.parameters.keys():
-                if not takes.open and f"{where}.{key}" not in chosen:
-                    del node[key]
+    with open_dict(config):
+        for key in {*keys} & node.keys() - takes.parameters.keys() - {"_target_"}:
+            if not takes.open and f"{where}.{key}" not in chosen:
+                del node[key]
 
 
-def _suggested(runtime: DictConfig) -> Any:
-    """What the recipe that is taken says, and the pairings of what is chosen."""
+def _said(runtime: DictConfig) -> Any:
+    """What the recipe that is taken says, and the preset of what is chosen."""
     folders = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
-    suggested: Any = OmegaConf.create()
-    for group, option in runtime.choices.items():
-        name, _, package = group.partition("@")
-        if name == "experiment" or name.startswith("pairing/"):
-            files = [folder / name / f"{option}.yaml" for folder in folders]
-            said: Any = next((OmegaConf.load(file) for file in files if file.is_file()), {})
-            for key in reversed(package.split(".") if package else []):
-                said = {key: said}
-            suggested = OmegaConf.merge(suggested, said)
-    return suggested
+    said: Any = OmegaConf.create()
+    for chosen, option in runtime.choices.items():
+        group, _, package = chosen.partition("@")
+        if group.partition("/")[0] in SAYING:
+            files = [folder / group / f"{option}.yaml" for folder in folders]
+            text: Any = next((OmegaConf.load(file) for file in files if file.is_file()), {})
+            said = OmegaConf.merge(said, text if package in GLOBAL else {package: text})
+    return said

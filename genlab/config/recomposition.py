@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.composition import compose
 from genlab.config.keys import split
-from genlab.config.parts import place
+from genlab.config.parts import is_hidden, place
 from genlab.config.stored import plain
 from genlab.config.unused import used
 from genlab.runs.manifest import CHOICE, flatten
@@ -66,7 +66,7 @@ def _choices(stored: DictConfig) -> list[str]:
     return words + [
         f"{group}={option}"
         for group, option in taken.items()
-        if group not in LEADING and followed.get(group) != option
+        if group not in LEADING and followed.get(group) != option and not is_hidden(group)
     ]
 
 

@@ -26,12 +26,13 @@ def mmd(
     """Unbiased squared MMD under the kernel ``k(a, b) = exp(-|a - b|^2 / 2h^2)``.
 
     With ``H_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i)`` it is the mean of H over
-    ``i != j`` (Gretton et al., "A kernel two-sample test", 2012, lemma 6): 0 in the mean for two
-    samples of one density, so slightly negative values occur. The standard error is that of a
-    U-statistic of degree 2, ``se^2 = (4 (n - 2) zeta_1 + 2 zeta_2) / n(n - 1)``, from plug-in
-    estimates of ``zeta_1 = Var E[H | i]`` and ``zeta_2 = Var H`` (Serfling, "Approximation theorems
-    of mathematical statistics", 1980, section 5.2.1). As ``zeta_1`` is kept from falling below 0,
-    the error of two samples of one density is on average some 40 % too large.
+    ``i != j`` (Gretton et al., "A kernel two-sample test", JMLR 13, 2012, lemma 6; a preprint of
+    another title is arXiv:0805.2368): 0 in the mean for two samples of one density, so slightly
+    negative values occur. The standard error is that of a U-statistic of degree 2, ``se^2 = (4 (n -
+    2) zeta_1 + 2 zeta_2) / n(n - 1)``, from plug-in estimates of ``zeta_1 = Var E[H | i]`` and
+    ``zeta_2 = Var H`` (Serfling, "Approximation theorems of mathematical statistics", 1980, section
+    5.2.1, doi:10.1002/9780470316481). As ``zeta_1`` is kept from falling below 0, the error of two
+    samples of one density is on average some 40 % too large.
 
     Args:
         x: First cloud, ``[n, *event]``.
@@ -45,6 +46,10 @@ def mmd(
 
     Raises:
         ValueError: The clouds differ in shape, or have fewer than five points.
+
+    >>> x = torch.linspace(0, 1, 100, dtype=torch.float64)[:, None]
+    >>> round(mmd(x, x + 1).value, 2)
+    0.98
     """
     n = len(x)
     if x.shape != y.shape or n < 5:
@@ -77,7 +82,13 @@ def mmd(
 def median_distance(points: Float[Tensor, "n d"], *, most: int = 2000) -> float:
     """Median of the positive pairwise distances of at most ``most`` evenly spaced rows.
 
-    1 where all points coincide, so that a kernel of this width is defined.
+    1 where all points coincide, so that a kernel of this width is defined. What it tends to:
+    Garreau, Jitkrittum, Kanagawa, "Large sample analysis of the median heuristic" (2017,
+    arXiv:1707.07269).
+
+    Args:
+        points: A cloud.
+        most: Rows whose distances are taken.
     """
     spaced = points[:: math.ceil(len(points) / most)]
     distances = torch.pdist(spaced)
@@ -88,11 +99,11 @@ def median_distance(points: Float[Tensor, "n d"], *, most: int = 2000) -> float:
 def wasserstein2(x: Float[Tensor, "n *event"], y: Float[Tensor, "m *event"]) -> float:
     """Exact 2-Wasserstein distance of two equally large clouds, in the units of the data.
 
-    ``W2^2 = min over permutations s of 1/n sum |x_i - y_s(i)|^2``: between clouds of equal size
-    and weight the optimal plan is a permutation (Peyre, Cuturi, "Computational optimal
-    transport", 2019, proposition 2.1), found by POT's network simplex, whose time hardly depends
-    on how far apart the clouds are. It is the distance, not its square. About 1 s at 2,000 points,
-    20 s at 5,000; memory grows as ``n^2``.
+    ``W2^2 = min over permutations s of 1/n sum |x_i - y_s(i)|^2``: between clouds of equal size and
+    weight the optimal plan is a permutation (Peyre, Cuturi, "Computational optimal transport",
+    2019, proposition 2.1, arXiv:1803.00567), found by POT's network simplex, whose time hardly
+    depends on how far apart the clouds are. It is the distance, not its square. About 1 s at 2,000
+    points, 20 s at 5,000; memory grows as ``n^2``.
 
     Two samples of one density are far from 0 apart: read the value beside that of two true ones.
     A point that is not finite is infinitely far.
@@ -103,6 +114,10 @@ def wasserstein2(x: Float[Tensor, "n *event"], y: Float[Tensor, "m *event"]) -> 
 
     Raises:
         ValueError: The clouds differ in shape, or are empty.
+
+    >>> x = torch.randn(50, 2)
+    >>> round(wasserstein2(x, x + torch.tensor([3.0, 4.0])), 4)
+    5.0
     """
     if x.shape != y.shape or not len(x):
         raise ValueError(
@@ -123,13 +138,19 @@ def wasserstein2(x: Float[Tensor, "n *event"], y: Float[Tensor, "m *event"]) -> 
 def frechet_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> float:
     """``|m - m'|^2 + tr(S + S' - 2 (S S')^{1/2})`` of the means and covariances of two clouds.
 
-    The squared 2-Wasserstein distance of the Gaussians with these moments (Dowson, Landau, 1982);
-    of features, Heusel et al., "GANs trained by a two time-scale update rule" (2017). The fewer the
+    The squared 2-Wasserstein distance of the Gaussians with these moments (Dowson, Landau, "The
+    Frechet distance between multivariate normal distributions", 1982,
+    doi:10.1016/0047-259X(82)90077-X); of features, Heusel et al., "GANs trained by a two time-scale
+    update rule converge to a local Nash equilibrium" (2017, arXiv:1706.08500). The fewer the
     points, the larger it is: compare only clouds of the same sizes.
 
     Args:
         x: One cloud.
         y: Another one.
+
+    >>> x = torch.randn(500, 3)
+    >>> round(frechet_distance(x, 2 + x), 4)
+    12.0
     """
     x, y = x.double(), y.double()
     shift = (x.mean(0) - y.mean(0)).square().sum()
@@ -149,12 +170,16 @@ def precision_and_recall(
 
     A cloud lies in the union of the balls about its points that reach to their k-th neighbours in
     it (Kynkaanniemi et al., "Improved precision and recall metric for assessing generative models",
-    2019).
+    2019, eqs. 1 and 2, arXiv:1904.06991).
 
     Args:
         truth: True features.
         samples: Those of a model, best as many.
         k: Which neighbour a ball reaches to.
+
+    >>> x = torch.arange(10.0)[:, None]
+    >>> precision_and_recall(x, x[:5])
+    (1.0, 0.8)
     """
     return _covered(samples, truth, k), _covered(truth, samples, k)
 

@@ -68,9 +68,17 @@ def resampled(
 def effective_sample_size(log_weight: Float[Tensor, " n"]) -> Estimate:
     """Kish's effective sample size as a fraction of n, ``(mean w)^2 / mean w^2``.
 
-    It estimates ``1 / (1 + chi^2(target || model))``: 1 for a perfect model. The standard error is
-    the delta method's, from the influence ``2 a w / b - a^2 w^2 / b^2 - a^2 / b`` of a sample, with
-    ``a = mean w`` and ``b = mean w^2``. Regions that no sample reached are missing from both.
+    It estimates ``1 / (1 + chi^2(target || model))`` (Agapiou, Papaspiliopoulos, Sanz-Alonso,
+    Stuart, "Importance sampling: intrinsic dimension and computational cost", 2017, section 2.1,
+    arXiv:1511.06196): 1 for a perfect model. The standard error is the delta method's, from the
+    influence ``2 a w / b - a^2 w^2 / b^2 - a^2 / b`` of a sample, with ``a = mean w`` and ``b =
+    mean w^2``. Regions that no sample reached are missing from both.
+
+    Args:
+        log_weight: Logarithms of weights, up to a common constant.
+
+    >>> effective_sample_size(torch.tensor([0.0, 0.0, 0.0, -torch.inf])).value
+    0.75
     """
     w = _scaled(log_weight)
     a, b = w.mean(), w.square().mean()
@@ -83,6 +91,9 @@ def log_partition(log_weight: Float[Tensor, " n"]) -> Estimate:
     """``log Z``, the log of the mean weight, with the delta method's standard error.
 
     The mean weight is unbiased; its logarithm is too small by about half the squared error.
+
+    Args:
+        log_weight: Logarithms of weights ``e^{-U(x)} / p(x)`` of samples x of p, in nats.
     """
     w = _scaled(log_weight)
     value = log_weight.max() + w.mean().log()

@@ -20,14 +20,13 @@ MakeRun = Callable[..., RunDirectory]
 
 
 def test_groups_and_descriptions_are_read_as_text(tmp_path: Path) -> None:
-    for name in ("optimizer", "model", "hydra", ".git", "data"):
+    for name in ("optimizer", "model", "hydra", "kind", "preset", ".git", "data"):
         (tmp_path / name).mkdir()
     (tmp_path / "train.yaml").touch()
     (tmp_path / "data" / "moons.yaml").write_text("# Two half circles.\n# More.\ntarget: 1\n")
     (tmp_path / "data" / "debug.yaml").write_text("# @package _global_\n# A few steps.\n")
     (tmp_path / "data" / "bare.yaml").write_text("target: 1\n# too late\n")
-    (tmp_path / "data" / "toy.yaml").write_text("# Shared by all toys.\nsize: 1\ntarget: ???\n")
-    (tmp_path / "data" / "base.yaml").write_text("# Shared by some.\nsize: 1\n")
+    (tmp_path / "data" / "_toy.yaml").write_text("# All toys.\nsize: 1\ntarget: ???\n")
     assert groups(tmp_path) == ["model", "data", "optimizer"]
     assert choices(tmp_path, "data") == {
         "bare": "",

@@ -100,7 +100,6 @@ def test_choices_and_no_hydra_node(composed: Callable[..., DictConfig]) -> None:
     assert "hydra" not in config
     assert OmegaConf.to_container(config.choices) == {
         "data": "demo",
-        "kind": "vector",
         "model": "demo",
         "objective": "maximum_likelihood",
         "optimizer": "adam",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from genlab.config import config_dir
 from genlab.config.check import check
@@ -31,32 +34,82 @@ GROUPS = (
     "trainer",
 )
 FILES = sorted(config_dir().rglob("*.yaml"))
+PRESETS = config_dir() / "preset"
+
+
+def options(group: str) -> set[str]:
+    return {path.stem for path in (config_dir() / group).glob("[!_]*.yaml")}
+
+
+def kinds() -> set[str]:
+    """Those that a command or the data choose."""
+    chosen = re.compile(r"/?kind@_global_: (\w+)")
+    files = [*config_dir().glob("*.yaml"), *(config_dir() / "data").glob("*.yaml")]
+    return {kind for file in files for kind in chosen.findall(file.read_text(encoding="utf-8"))}
+
+
+KINDS = kinds()
 OPTIONS = [
     f"{path.parent.name}={path.stem}"
     for path in FILES
     if path.parent.name in GROUPS
     and path.parent.parent == config_dir()
     and path.stem != "image_folder"  # reads a folder, which its own tests make
+    and not path.stem.startswith("_")  # what others build on
 ]
-# Shared by other files, or without a value that only the user has.
+# Parts of one family, or without a value that only the user has.
 ALONE = {
     **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
-    "data=toy": ["+data.target={_target_: genlab.targets.Moons}"],
-    "data=maf": ["data._target_=genlab.data.Power", "data.event_shape=[6]"],
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
-    "data=images": ["+data.source={_target_: genlab.data.Digits}", "data.event_shape=[1,8,8]"],
     "data=custom": ["data.file=my_target.py"],
     "objective=em": ["model=gmm"],
     "objective=mixture_descent": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
-    "sampler=model_based": [
-        "sampler._target_=genlab.samplers.DAS",
-        "+sampler.fit={_target_: genlab.samplers.Descent, steps: 5, lr: 1, batch_size: 9}",
-        "+sampler.fit.gradient_clip=1",
-        "+sampler.added=null",
-    ],
-    "sampler=taught": ["sampler._target_=genlab.samplers.DAS", "+sampler.added=null"],
 }
+
+
+def read(path: Path) -> dict[str, Any]:
+    text: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    return text or {}
+
+
+def test_the_files_are_few_and_at_most_one_is_of_a_pair() -> None:
+    assert len(FILES) <= 190
+    # Any other file that is called by two options would be a second one of a pair.
+    families, samplers = options("model"), options("sampler")
+    for path in set(FILES) - {*PRESETS.rglob("*.yaml")}:
+        pair = set(re.split("[-/]", str(path.relative_to(config_dir()).with_suffix(""))))
+        assert not (pair & families and pair & (samplers | KINDS)), path
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.rglob("*.yaml")), ids=lambda p: f"{p.parent.stem}")
+def test_a_preset_is_of_a_family_and_a_kind_of_data(path: Path) -> None:
+    owner, name = path.parent.name, path.stem
+    if owner == "trainer":
+        assert name in options("trainer")
+    elif path.parent.parent.name == "objective":
+        assert owner in options("objective")
+        assert name in KINDS
+    else:
+        assert owner in options("model")
+        assert name in KINDS
+        assert path.read_text(encoding="utf-8").startswith("# @package _global_\n# ")
+        assert read(path).keys() <= {"model", "data", "suggested"}
+
+
+@pytest.mark.parametrize("family", sorted(options("model")))
+def test_a_family_is_described_in_the_one_shape(family: str) -> None:
+    path = config_dir() / "model" / f"{family}.yaml"
+    assert path.read_text(encoding="utf-8").startswith("# @package _global_\n# ")
+    text = read(path)
+    assert {"model"} <= text.keys() <= {"defaults", "model", "suggested"}
+    given = list(text["model"].items())[:4]
+    assert given[0][0] == "_target_"
+    assert dict(given[1:]) == {
+        "event_shape": "${data.event_shape}",
+        "context_dim": "${oc.select:data.context_dim,0}",
+        "labels": "${oc.select:data.labels,0}",
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(config_dir())))

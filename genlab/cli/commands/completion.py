@@ -21,6 +21,7 @@ from genlab.cli.arguments import Parser
 from genlab.cli.commands import COMMANDS
 from genlab.cli.options import groups
 from genlab.config import config_dir
+from genlab.config.parts import is_hidden
 from genlab.runs.find import OUTPUTS, find_runs, resolve
 from genlab.runs.manifest import read_manifest
 
@@ -35,7 +36,7 @@ OPTION = re.compile(r"--?[a-zA-Z][\w-]*")
 # Options that genlab adds to Hydra's.
 OWN_OPTIONS = {"train": ["--dry-run"]}
 # What a user seldom sets.
-RARE = ("choices", "command", "hydra", "pairing")
+RARE = ("choices", "hydra")
 
 
 def run(words: list[str]) -> int:
@@ -149,17 +150,23 @@ def _hydra(command: str, arguments: Sequence[str], word: str) -> list[str]:
     key, equals, value = word.partition("=")
     if not equals or value.startswith("["):
         found = _overrides(command, overrides, word)
-        return [match for match in found if not _is_rare(match.removeprefix(word), word)]
+        return [match for match in found if _is_offered(match, word)]
     # A sweep, `model=nice,re`: complete what follows the last comma.
     done, comma, last = value.rpartition(",")
     found = _overrides(command, overrides, f"{key}={last}")
     values = [match.removeprefix(f"{key}=") for match in found] or _paths(last)
-    return [f"{key}={done}{comma}{value}" for value in values if value not in done.split(",")]
+    offered = [value for value in values if value.startswith("_") <= last.startswith("_")]
+    return [f"{key}={done}{comma}{value}" for value in offered if value not in done.split(",")]
 
 
-def _is_rare(rest: str, word: str) -> bool:
-    """Whether what follows ``word`` is offered only once its first letter is typed."""
-    return rest.startswith("_") or (not word and rest.startswith(RARE))
+def _is_offered(match: str, word: str) -> bool:
+    """Whether a match is one that a user sets; some are shown once their first letter is typed."""
+    rest, group = match.removeprefix(word), re.split("[/=.]", match.lstrip("+~"))[0]
+    return not (
+        rest.startswith("_")
+        or (group != "hydra" and is_hidden(group))
+        or (not word and group in RARE)
+    )
 
 
 def _overrides(command: str, overrides: list[str], word: str) -> list[str]:
@@ -172,6 +179,7 @@ def _overrides(command: str, overrides: list[str], word: str) -> list[str]:
     from omegaconf import ListConfig, OmegaConf
 
     from genlab.config.primary import VERSION_BASE
+    from genlab.config.suggestions import fill_suggestions
 
     with initialize_config_dir(str(config_dir()), version_base=VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
@@ -185,6 +193,7 @@ def _overrides(command: str, overrides: list[str], word: str) -> list[str]:
         except ConfigCompositionException:
             # An earlier word has a mistake: the keys are unknown, the groups are not.
             return found
+        fill_suggestions(config)
         matches = plugin._get_matches(config, word)
 
     def is_list(key: str) -> bool:

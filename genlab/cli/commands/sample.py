@@ -49,7 +49,7 @@ def run(words: list[str]) -> int:
     experiment = saved.load()
     model = experiment.density
     if arguments.output is not None and arguments.output.suffix == ".png":
-        _check_shown(model.event_shape)
+        _check_shown(model)
     context = read_condition(arguments.condition, model, experiment.data)
     n = arguments.n or 1000
     if context is not None and len(context) > 1:
@@ -91,11 +91,11 @@ def _drawn(
         return draw_samples(model, n, context, generator=generator).cpu(), used
 
 
-def _check_shown(event_shape: tuple[int, ...]) -> None:
-    if event_shape != (2,) and len(event_shape) != 3:
+def _check_shown(model: Density) -> None:
+    if model.event_shape != (2,) and not model.image:
         raise UserError(
             f"-o: a .png shows points in the plane or images, but the samples have shape "
-            f"{list(event_shape)}; write them to .npz, .npy or .csv"
+            f"{list(model.event_shape)}; write them to .npz, .npy or .csv"
         )
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genlab.cli.hydra_app import parse
+from genlab.cli.hydra_app import parse, suggestions_filled
 from genlab.cli.one_run import train_one
 from genlab.cli.options import listing
 from genlab.cli.run_argument import loading
@@ -49,7 +49,7 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     from genlab.config.composition import compose
     from genlab.config.explain import explained
     from genlab.config.output import register_claim
-    from genlab.config.primary import VERSION_BASE
+    from genlab.config.primary import VERSION_BASE, refuse_suggested
 
     dry_run = DRY_RUN in words
     # Hydra wants all overrides in one row: `model=nice -m seed=1,2` is put in order.
@@ -80,7 +80,8 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
             return None
 
     main = hydra.main(version_base=VERSION_BASE, config_path=str(config_dir()), config_name=command)
-    with _as_program(ordered), explained(command, arguments.overrides):
+    refuse_suggested(command, arguments.overrides)
+    with _as_program(ordered), suggestions_filled(), explained(command, arguments.overrides):
         try:
             main(task)()
         except SystemExit as end:

@@ -86,7 +86,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     from genlab.config.check import check, check_options
     from genlab.config.composition import compose
     from genlab.config.explain import explained
-    from genlab.config.primary import compose_raw
+    from genlab.config.primary import compose_raw, refuse_suggested
 
     own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
     if not any(word.startswith("+search=") for word in own):
@@ -103,6 +103,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
         raise UserError(
             "tune: nothing to search; see `genlab list search`, or KEY=interval(LOW,HIGH)"
         )
+    refuse_suggested("train", searched)
     for word in searched:
         key = word.partition("=")[0]
         if tells(key) or key in VALIDATION:

@@ -107,9 +107,9 @@ def interpolation_figure(
     """True images at both ends, and what the model decodes on the way between their codes.
 
     Codes are latents of a flow or means of an autoencoder's encoder, and the way is an arc about
-    the origin (White, "Sampling generative networks", 2016): a chord would leave the shell that the
-    base has its mass in. Under labels both ends are of one class. None for a model whose context is
-    a vector, as both ends have their own.
+    the origin (White, "Sampling generative networks", 2016, arXiv:1609.04468): a chord would leave
+    the shell that the base has its mass in. Under labels both ends are of one class. None for a
+    model whose context is a vector, as both ends have their own.
 
     Args:
         model: A density with ``codes`` and ``decode``, under `inference`.

@@ -94,7 +94,7 @@ def position_colours(points: Float[Tensor, "n 2"]) -> Float[np.ndarray, "n 3"]:
     Angles are taken after both axes are brought to the same mean absolute deviation.
 
     Hues are taken at equal lightness and chroma in OKLCH (Ottosson, "A perceptual color space for
-    image processing", 2020), so that no direction stands out.
+    image processing", 2020, bottosson.github.io/posts/oklab), so that no direction stands out.
 
     Args:
         points: Places in the plane.
