@@ -84,7 +84,8 @@ def test_log_determinants_by_default_are_those_of_the_autograd_jacobian(
 ) -> None:
     words = (family[0], "data=gaussian", f"data.dim={dim}", f"outputs={tmp_path}")
     ode = experiment(*words).model.double().eval().ode
-    for scale in (0.0, 0.05):
+    # Fresh weights are those of no motion, which is the same in any dimension.
+    for scale in (0.0, 0.05) if dim == 2 else (0.05,):
         disturb(ode, scale)
         for start, move in ((torch.randn(4, dim).double(), m) for m in (ode.forward, ode.inverse)):
             truth = torch.linalg.slogdet(jacobian(lambda x, move=move: move(x)[0], start)).logabsdet
@@ -188,8 +189,11 @@ def test_mistakes_of_the_user(tmp_path: Path, words: tuple[str, ...], message: s
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("objective=flow_matching",), "learns model=flow-matching only"),
-        (("objective=regularised_likelihood",), "prices the paths of cnf and flow-matching"),
+        (("objective=flow_matching",), "FlowMatching teaches FlowMatching models, not RealNVP"),
+        (
+            ("objective=regularised_likelihood",),
+            "RegularisedLikelihood teaches ContinuousFlow models, not",
+        ),
     ],
 )
 def test_an_objective_names_the_family_that_it_learns(

@@ -43,6 +43,12 @@ def small(folder: Path, *overrides: str) -> Training:
     return experiment(*SMALL, f"outputs={folder}", *overrides)
 
 
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures but those of the run that several tests look at."""
+    monkeypatch.setattr(Training, "_draw", lambda _: {})
+
+
 class Signal(Callback):
     """Sends this process a signal in the middle of a pass."""
 
