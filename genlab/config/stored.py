@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genlab.errors import UserError
+from genlab.runs.renamed import current_config
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -41,7 +42,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def read_config(run: RunDirectory) -> DictConfig:
-    """The configuration that a run was made with.
+    """The configuration that a run was made with, by its present names.
 
     Raises:
         UserError: The file is missing or torn.
@@ -57,4 +58,4 @@ def read_config(run: RunDirectory) -> DictConfig:
         raise UserError(f"{run.config}: not valid YAML") from error
     if not isinstance(config, DictConfig) or "trainer" not in config:
         raise UserError(f"{run.config}: not the configuration of a run")
-    return config
+    return OmegaConf.create(current_config(plain(config)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from genlab import __version__
 from genlab.errors import RunError
+from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
+from genlab.runs.manifest import made_by, read_manifest
+from genlab.runs.renamed import WEIGHTS, current_weights
 
-__all__ = ["AtomicCheckpoints", "load_checkpoint"]
+__all__ = ["AtomicCheckpoints", "check_names", "load_checkpoint"]
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -42,7 +47,7 @@ def _alone(tensor: Tensor) -> Tensor:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint on the CPU, tensors and plain containers only.
+    """Read a checkpoint on the CPU, tensors and plain containers only, weights by present names.
 
     Raises:
         RunError: The file is missing or damaged.
@@ -56,4 +61,46 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise RunError(damaged) from error
+    run = RunDirectory(path.parent.parent)
+    if WEIGHTS and run.manifest.exists():
+        target = read_manifest(run)["config"].get("model._target_")
+        checkpoint = _renamed(checkpoint, str(target))
     return checkpoint
+
+
+def check_names(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that are not those of a model, one by one: nothing is loaded in part.
+
+    Args:
+        own: The model's weights by name.
+        saved: Those of the checkpoint.
+        path: The checkpoint.
+
+    Raises:
+        RunError: A weight is missing, or there is one too many.
+    """
+    for name in (*own, *saved):
+        if name not in saved:
+            reason = f"it has no {name!r}"
+        elif name not in own:
+            reason = f"its {name!r} has no place in this one"
+        else:
+            continue
+        run = RunDirectory(path.parent.parent)
+        made = f"made by {made_by(run)}; " if run.manifest.exists() else ""
+        raise RunError(
+            f"{path}: its weights are those of another model, {reason}\n"
+            f"{made}this is genlab {__version__}"
+        )
+
+
+def _renamed(part: Any, target: str) -> Any:
+    """A checkpoint with the weights of the model, wherever they are, by their present names."""
+    if isinstance(part, dict):
+        inner = {name: _renamed(value, target) for name, value in part.items()}
+        if any(isinstance(value, Tensor) for value in part.values()):
+            return current_weights(target, inner, prefix="model.")
+        return inner
+    if isinstance(part, list | tuple):
+        return type(part)(_renamed(value, target) for value in part)
+    return part

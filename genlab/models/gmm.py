@@ -56,6 +56,8 @@ class GMM(Density):
         mixture: The parameters, of one mixture a class, in standardised units.
     """
 
+    clusters = True
+
     def __init__(
         self,
         event_shape: Sequence[PositiveInt],

@@ -12,7 +12,9 @@ import genlab
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import create_json, read_json, write_json
+from genlab.runs.flat import flatten
 from genlab.runs.inputs import checksums
+from genlab.runs.renamed import current_settings
 
 __all__ = [
     "CHOICE",
@@ -22,6 +24,7 @@ __all__ = [
     "config_hash",
     "flatten",
     "is_configured",
+    "made_by",
     "read_manifest",
     "update_config",
     "write_manifest",
@@ -106,7 +109,7 @@ def is_configured(run: RunDirectory, config: Mapping[str, Any]) -> bool:
 
 
 def read_manifest(run: RunDirectory) -> dict[str, Any]:
-    """Read ``run.json``.
+    """Read ``run.json``, the configuration and its hash as they would be written today.
 
     Raises:
         UserError: It is missing or torn, or another version of genlab wrote it in another format.
@@ -118,22 +121,20 @@ def read_manifest(run: RunDirectory) -> dict[str, Any]:
             f"{manifest.get('format', 'unknown')}; this is genlab {genlab.__version__}, which "
             f"reads format {FORMAT}"
         )
-    return manifest
+    stored = manifest.get("config", {})
+    config = current_settings(stored)
+    return manifest if config == stored else manifest | _describe(config, manifest.get("files"))
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys; lists and empty mappings are values.
+def made_by(run: RunDirectory) -> str:
+    """The version that made a run, with its commit where that is known.
 
-    >>> flatten({"model": {"layers": 8, "hidden": [64, 64]}})
-    {'model.layers': 8, 'model.hidden': [64, 64]}
+    Raises:
+        UserError: ``run.json`` is missing or torn.
     """
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    manifest = read_json(run.manifest)
+    commit = manifest.get("git_commit")
+    return f"genlab {manifest.get('genlab', 'unknown')}{f' at {commit[:7]}' if commit else ''}"
 
 
 def config_hash(config: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import create_json, read_json, write_json
 from genlab.runs.find import find_runs
+from genlab.runs.manifest import read_manifest
 from genlab.runs.status import identity, is_gone, release
 
 __all__ = ["Job", "JobState", "SweepDirectory"]
@@ -230,7 +231,7 @@ class SweepDirectory:
                 # A run may have been taken further since, by its own user.
                 known.setdefault(int(folder.name), None)
                 if run.manifest.exists():
-                    known[int(folder.name)] = read_json(run.manifest).get("config_hash")
+                    known[int(folder.name)] = read_manifest(run).get("config_hash")
         return known
 
     def _last(self, number: int) -> int:

@@ -18,6 +18,13 @@ EXPECTED = json.loads((OLD / "expected.json").read_text())
 SAME = EXPECTED["environment"] == environment()
 TOLERANCE = 0 if SAME else 1e-6
 TRAINED = 0 if SAME else 1e-2
+# What is printed by its present name.
+PRESENT = {
+    "show gmm": ("objective=mixture", "objective=em"),
+    "show gmm-gradient": ("objective=mixture", "objective=mixture_descent"),
+    "show das": ("model=krnet ", "model=krnet objective=maximum_likelihood "),
+    "show nsf --config": ("=genlab.learning.Maximum", "=genlab.objectives.Maximum"),
+}
 
 
 @pytest.fixture
@@ -38,6 +45,8 @@ COMMANDS = [
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_answers_as_the_version_that_made_the_runs(words: str, runs: Path) -> None:
     told, expected = answer(words, runs), EXPECTED["answers"][words]
+    if words in PRESENT:
+        expected["lines"] = [line.replace(*PRESENT[words]) for line in expected["lines"]]
     if words.split()[0] in ("train", "resume", "rerun"):
         _compare(told, expected, TRAINED)
     else:

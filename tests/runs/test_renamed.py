@@ -1,0 +1,88 @@
+"""The table of what has had another name: rows that hold, and readers that go by it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from old_answers import bring
+from omegaconf import OmegaConf
+
+from genlab.config.stored import read_config
+from genlab.runs import renamed
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
+from genlab.runs.flat import flatten
+from genlab.runs.manifest import config_hash, is_configured, read_manifest
+from genlab.runs.renamed import ROWS, TARGETS, current_settings, current_weights
+
+PUT = {value for row in ROWS for key, value in row.put.items() if key.endswith("_target_")}
+
+
+@pytest.mark.parametrize(
+    "target", sorted(PUT | {*TARGETS.values()} | {row[0] for row in renamed.WEIGHTS})
+)
+def test_what_something_is_called_now_is_there(target: str) -> None:
+    module, _, name = target.rpartition(".")
+    assert hasattr(import_module(module), name)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_what_something_was_called_is_no_name_of_today(target: str) -> None:
+    assert TARGETS[target] not in TARGETS
+    module, _, name = target.rpartition(".")
+    with pytest.raises((ImportError, AttributeError)):
+        getattr(import_module(module), name)
+
+
+def test_targets_in_lists_are_renamed_too() -> None:
+    old = {"callbacks.all": [{"_target_": "genlab.samplers.Uniform", "every": 3}, "text"]}
+    now = {"callbacks.all": [{"_target_": "genlab.samplers.UniformSampler", "every": 3}, "text"]}
+    assert current_settings(old) == now
+    assert current_settings(now) == now
+
+
+def test_a_fit_of_a_sampler_is_an_objective_with_its_own_prices() -> None:
+    fit = {"_target_": "genlab.samplers.RegularisedFit", "steps": 60, "kinetic": 0.5}
+    told = current_settings(flatten({"command": "solve", "sampler": {"fit": fit}}))
+    assert told["objective._target_"] == "genlab.objectives.RegularisedLikelihood"
+    assert told["objective.kinetic"] == 0.5
+    assert told["sampler.fit._target_"] == "genlab.samplers.Descent"
+    assert told["sampler.fit.steps"] == 60
+    assert "sampler.fit.kinetic" not in told
+
+
+def test_weights_of_one_family_are_renamed_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (("a.Flow", r"layers\.(\d+)\.net\.(.*)", r"layers.\1.conditioner.\2"),)
+    monkeypatch.setattr(renamed, "WEIGHTS", rows)
+    old = {"model.layers.3.net.0.bias": 1, "layers.0.net.weight": 2, "other.layers.0.net.x": 3}
+    assert current_weights("a.Flow", old, prefix="model.") == {
+        "model.layers.3.conditioner.0.bias": 1,
+        "layers.0.conditioner.weight": 2,
+        "other.layers.0.net.x": 3,
+    }
+    assert current_weights("another.Flow", old) == old
+
+
+def test_both_records_of_an_old_run_are_read_alike(tmp_path: Path) -> None:
+    bring(tmp_path)
+    runs = [RunDirectory(path.parent) for path in tmp_path.rglob("run.json")]
+    assert len(runs) == 16
+    for run in runs:
+        config = OmegaConf.to_container(read_config(run))
+        assert isinstance(config, dict)
+        manifest = read_manifest(run)
+        assert flatten(config) == manifest["config"]
+        assert is_configured(run, config)
+        if "files" in manifest and not config["data"].get("path"):
+            assert manifest["config_hash"] == config_hash(config)
+
+
+def test_an_old_file_is_left_as_it_is(tmp_path: Path) -> None:
+    bring(tmp_path)
+    run = RunDirectory(tmp_path / "gmm")
+    before = run.manifest.read_bytes()
+    assert read_manifest(run)["config"]["choices.objective"] == "em"
+    assert read_json(run.manifest)["config"]["choices.objective"] == "mixture"
+    assert run.manifest.read_bytes() == before
