@@ -23,7 +23,6 @@ FLOORS = (
     ("arrays", "learning", "samplers"),
     ("pinn",),
     ("config",),
-    ("recording",),
     ("assembly",),
     ("cli",),
 )

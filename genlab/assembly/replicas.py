@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim import SGD, Adam, AdamW, NAdam, RMSprop
 
+from genlab.assembly.recording import at_work, recorded
 from genlab.assembly.training import Training
 from genlab.batch import Batch, Chunk, side_by_side
 from genlab.config import config_dir
@@ -31,7 +32,6 @@ from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.processes import rank_zero_if_alone
-from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
 __all__ = ["Replica", "Replicas", "Stack", "alone", "replica_directory"]
