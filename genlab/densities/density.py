@@ -59,6 +59,7 @@ class Density(Constants, ABC):
         masses: Whether it gives masses of data in {0, 1}, not densities.
         stackable: Whether `log_prob` is the same operations whatever the numbers are, without
             random ones, so that many models can be evaluated by one pass.
+        clusters: Whether it has parts whose places a search over rows chooses, before gradients.
         test_samples: Log-densities that a number or a figure of an evaluation may cost: fewer
             where each is slow.
         figures: What is drawn of it, by the names that `genlab.evaluation.figures` knows; each is
@@ -68,6 +69,7 @@ class Density(Constants, ABC):
     likelihood: Likelihood = "exact"
     reparametrised: ClassVar[bool] = False
     stackable: ClassVar[bool] = False
+    clusters: ClassVar[bool] = False
     circular: tuple[int, ...] = ()
     masses: bool = False
     test_samples: int = 100_000

@@ -64,6 +64,8 @@ class GMM(Density):
         mixture: The parameters, of one mixture a class, in standardised units.
     """
 
+    clusters = True
+
     def __init__(
         self,
         event_shape: EventShape,
