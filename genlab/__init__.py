@@ -1,27 +1,53 @@
 """Train generative models on any target, and compare each run with the exact answer.
 
-``genlab.experiment("model=realnvp", "data=moons")`` builds a run; ``genlab.load(run_dir)`` reads
-one back. Both are imported on first use: ``import genlab`` costs no torch.
+``genlab.experiment("model=realnvp", "data=moons")`` builds a run, ``genlab.load(run_dir)`` reads
+one back; ``genlab.fit(model, x)`` trains a model on an array without a run, and
+``genlab.score(model, x)`` gives its log-densities. All is imported on first use: ``import genlab``
+costs no torch.
+
+>>> import genlab
+>>> genlab.models.NSF(2).sample(5).shape
+torch.Size([5, 2])
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genlab import bijections, densities, models, nn, objectives, paths, samplers, targets
+    from genlab.arrays import fit, score
     from genlab.assembly import experiment, load
 
-__all__ = ["__version__", "experiment", "load"]
+__all__ = [
+    "__version__",
+    "bijections",
+    "densities",
+    "experiment",
+    "fit",
+    "load",
+    "models",
+    "nn",
+    "objectives",
+    "paths",
+    "samplers",
+    "score",
+    "targets",
+]
 
 __version__ = "0.1.0"
 
+# Where the functions live; the other names are rooms.
+HOMES = {"experiment": "assembly", "load": "assembly", "fit": "arrays", "score": "arrays"}
+
 
 def __getattr__(name: str) -> Any:
-    if name not in ("experiment", "load"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from genlab import assembly
-
-    return getattr(assembly, name)
+    if name in HOMES:
+        return getattr(import_module(f"genlab.{HOMES[name]}"), name)
+    if name in __all__:
+        return import_module(f"genlab.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

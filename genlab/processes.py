@@ -12,7 +12,14 @@ from genlab.errors import UserError, one_line
 if TYPE_CHECKING:
     from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
-__all__ = ["environment", "is_alone", "is_first", "own_process_group", "rank_zero_if_alone"]
+__all__ = [
+    "environment",
+    "is_alone",
+    "is_first",
+    "own_process_group",
+    "rank_zero_if_alone",
+    "variables_of_all",
+]
 
 # By these variables Lightning tells a process its rank, and where the others meet.
 RANK_VARIABLES = (
@@ -112,6 +119,30 @@ def rank_zero_if_alone(trainer: Any) -> Iterator[None]:
         yield
     finally:
         rank_zero_only.rank = before  # type: ignore[attr-defined]
+
+
+def variables_of_all(trainer: Any) -> list[dict[str, str]]:
+    """What each process of this machine is to be told, where this one has to start the others.
+
+    Args:
+        trainer: The ``trainer`` section, or the settings that came of it.
+
+    Returns:
+        Environment variables, those of this process first; none where nothing is to be started.
+    """
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+
+    found = None if is_alone(trainer) else environment(trainer)
+    if not isinstance(found, LightningEnvironment) or found.creates_processes_externally:
+        return []
+    devices = _devices(trainer)
+    common = {
+        "MASTER_ADDR": found.main_address,
+        "MASTER_PORT": str(found.main_port),
+        "NODE_RANK": str(found.node_rank()),
+        "WORLD_SIZE": str(trainer.num_nodes * devices),
+    }
+    return [{**common, "LOCAL_RANK": str(rank)} for rank in range(devices)]
 
 
 @contextmanager

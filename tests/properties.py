@@ -169,7 +169,7 @@ IMAGES: dict[str, Callable[[int], b.Bijection]] = {
     "image-squeeze": lambda _: b.Squeeze(),
     "image-flatten": lambda _: b.Flatten(IMAGE),
     "image-lu": lambda _: b.LUConv(4),
-    "image-channels": lambda c: image_coupling(b.ChannelSplit(4), c),
+    "image-channels": lambda c: image_coupling(b.HalfSplit(4), c),
     "image-checkerboard": lambda c: image_coupling(b.CheckerboardSplit(4), c),
     "image-checkerboard-flip": lambda c: image_coupling(b.CheckerboardSplit(4, flip=True), c),
     "image-residual": partial(conv_residual, IMAGE),
@@ -180,7 +180,7 @@ IMAGES: dict[str, Callable[[int], b.Bijection]] = {
             lambda shape: [
                 b.ActNorm(shape[0]),
                 image_coupling(b.CheckerboardSplit(shape[0]), c),
-                image_coupling(b.ChannelSplit(shape[0], flip=True), c),
+                image_coupling(b.HalfSplit(shape[0], flip=True), c),
             ],
         )
     ),
@@ -222,10 +222,9 @@ def krnet(dim: Event, **options: Any) -> m.KRNet:
     return m.KRNet(shape_of(dim), **{**krnet, **SMALL, **options})
 
 
-def nsf(dim: Event, **options: Any) -> m.NSF:
-    own = {"bins": 4, "bound": 3.0, "variant": "coupling", "free_half": True, "mixing": "none"}
-    own |= {"scales": 0, "actnorm": False}
-    return m.NSF(shape_of(dim), **{"circular": [], **own, **SMALL, "layers": 2, **options})
+def nsf(dim: Event, **options: Any) -> d.Density:
+    own = {"bins": 4, "bound": 3.0, **SMALL, "layers": 2}
+    return m.neural_spline_flow(dim, **{**own, **options})
 
 
 def resflow(dim: Event, **options: Any) -> m.ResFlow:

@@ -20,10 +20,9 @@ FLOORS = (
     ("densities",),
     ("models", "targets"),
     ("objectives", "data", "evaluation"),
-    ("learning", "samplers"),
+    ("arrays", "learning", "samplers"),
     ("pinn",),
     ("config",),
-    ("recording",),
     ("assembly",),
     ("cli",),
 )

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim import SGD, Adam, AdamW, NAdam, RMSprop
 
+from genlab.assembly.recording import at_work, recorded
 from genlab.assembly.training import Training
 from genlab.batch import Batch, Chunk, side_by_side
 from genlab.config import config_dir
@@ -31,7 +32,6 @@ from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.processes import rank_zero_if_alone
-from genlab.recording import at_work, recorded
 from genlab.runs.directory import RunDirectory
 
 __all__ = ["Replica", "Replicas", "Stack", "alone", "replica_directory"]
@@ -346,4 +346,6 @@ def _stackable() -> str:
     """What ``model=`` can be for replicas, as the families themselves say."""
     files = sorted((config_dir() / "model").glob("*.yaml"))
     nodes = {file.stem: OmegaConf.load(file).model for file in files}
-    return ", ".join(k for k, n in nodes.items() if locate("model", n._target_).stackable)
+    made = {name: locate("model", node._target_) for name, node in nodes.items()}
+    # Of a function, only what it makes can tell.
+    return ", ".join(name for name, kind in made.items() if getattr(kind, "stackable", True))

@@ -13,7 +13,9 @@ from lightning.fabric.utilities.seed import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from genlab import __version__
+from genlab.assembly.helper import helped
 from genlab.assembly.numbers import finite, record_metrics
+from genlab.assembly.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.config.build import build
 from genlab.config.stored import plain
 from genlab.densities.density import Density
@@ -28,7 +30,6 @@ from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.learning.weights import holds_weights, load_weights
 from genlab.processes import is_first, rank_zero_if_alone
-from genlab.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.manifest import flatten
@@ -96,7 +97,8 @@ class Run(ABC):
 
         Args:
             resume: Go on from the run's last checkpoint.
-            callbacks: Lightning callbacks to run besides those of the configuration.
+            callbacks: Lightning callbacks to run besides those of the configuration, in the first
+                of several processes alone.
 
         Returns:
             The metrics, as in the run's ``metrics.json``.
@@ -139,9 +141,11 @@ class Run(ABC):
             interruption.handled(),
         ):
             self.log_remarks()
-            trainer.fit(self.module, datamodule=self.data, ckpt_path=run.last if resume else None)
-            # Where the first process keeps the run.
-            self.directory = RunDirectory(Path(trainer.strategy.broadcast(str(run.path))))
+            with helped(run, self.config):
+                last = run.last if resume else None
+                trainer.fit(self.module, datamodule=self.data, ckpt_path=last)
+                # Where the first process keeps the run.
+                self.directory = RunDirectory(Path(trainer.strategy.broadcast(str(run.path))))
             if not is_first(self.settings):
                 return {}
             return self.conclude(trainer, checkpoints)

@@ -2,22 +2,21 @@
 
 from genlab.bijections.autoregressive import Autoregressive, Elementwise
 from genlab.bijections.bijection import Bijection, Compose, Inverse
-from genlab.bijections.by_torchdiffeq import explained
 from genlab.bijections.cdf_layer import CDFLayer
 from genlab.bijections.coupling import (
     AlternatingCouplings,
-    ChannelSplit,
     CheckerboardSplit,
     Coupling,
     HalfFreeCoupling,
     HalfSplit,
     ScaledCouplings,
+    Split,
     WholeSplit,
 )
 from genlab.bijections.domains import Logit, LogitTransform, Probit, Quantile, UnitBox
 from genlab.bijections.elementwise_affine import ActNorm, Scaling, Standardise
 from genlab.bijections.lu_linear import LUConv, LULinear
-from genlab.bijections.ode import ODE, Divergence, Gradient, PathCosts
+from genlab.bijections.ode import ODE, Divergence, ODEGradient, PathCosts
 from genlab.bijections.reshaping import (
     Flatten,
     Freeze,
@@ -28,7 +27,7 @@ from genlab.bijections.reshaping import (
 )
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bijections.scalar_map import Affine, BoundedAffine, Mixed, ScalarMap, Shift
-from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, Solver
+from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, ODESolver
 from genlab.bijections.spline import CircularSpline, RationalQuadratic, Spline
 
 __all__ = [
@@ -41,7 +40,6 @@ __all__ = [
     "Bijection",
     "BoundedAffine",
     "CDFLayer",
-    "ChannelSplit",
     "CheckerboardSplit",
     "CircularSpline",
     "Compose",
@@ -51,7 +49,6 @@ __all__ = [
     "FixedStepSolver",
     "Flatten",
     "Freeze",
-    "Gradient",
     "HalfFreeCoupling",
     "HalfSplit",
     "ImageShape",
@@ -61,6 +58,8 @@ __all__ = [
     "Logit",
     "LogitTransform",
     "Mixed",
+    "ODEGradient",
+    "ODESolver",
     "PathCosts",
     "Permutation",
     "Probit",
@@ -72,12 +71,11 @@ __all__ = [
     "ScaledCouplings",
     "Scaling",
     "Shift",
-    "Solver",
     "Spline",
+    "Split",
     "Squeeze",
     "Standardise",
     "UnitBox",
     "WholeSplit",
-    "explained",
     "multi_scale",
 ]

@@ -20,6 +20,15 @@ __all__ = ["Autoregressive", "Elementwise"]
 class Elementwise(Bijection):
     """``z_i = g(x_i; p_i)`` with trainable ``p_i``, or ``z_i = g(x_i; p_i(c))`` given a context.
 
+    References: arXiv:1906.04032.
+
+    >>> import genlab, torch
+    >>> spline = genlab.bijections.RationalQuadratic(bins=8, bound=4.0)
+    >>> layer = genlab.bijections.Elementwise(spline, 3)
+    >>> z, log_det = layer(torch.randn(5, 3))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 3]), torch.Size([5]))
+
     Args:
         scalar_map: The increasing map ``g``, of all coordinates.
         dim: Number of coordinates.
@@ -73,6 +82,15 @@ class Autoregressive(Bijection):
 
     Forward is one call of a masked network; the inverse takes one for each coordinate, in order
     (Papamakarios, Pavlakou, Murray, "Masked autoregressive flow", 2017).
+
+    References: arXiv:1705.07057.
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.MaskedMLP([1, 2], [1, 2], repeats=2, hidden=[16], activation="relu")
+    >>> layer = genlab.bijections.Autoregressive(genlab.bijections.Affine(), network, [0, 1])
+    >>> z, log_det = layer(torch.randn(5, 2))
+    >>> z.shape
+    torch.Size([5, 2])
 
     Args:
         scalar_map: The increasing map ``g``, of all coordinates.

@@ -27,6 +27,16 @@ class Bijection(Constants, ABC):
 
     Whatever ``torch.autocast`` asks for, a bijection computes in the type of its input: only the
     networks follow it that a subclass calls by `genlab.nn.output_of`.
+
+    References: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan, "Normalizing flows for
+    probabilistic modeling and inference", 2021, arXiv:1912.02762.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.LULinear(2)
+    >>> z, log_det = layer(torch.randn(5, 2))
+    >>> x, log_det_back = layer.inverse(z)
+    >>> torch.equal(log_det, -log_det_back)
+    True
     """
 
     def __init_subclass__(cls) -> None:
@@ -71,6 +81,15 @@ class Bijection(Constants, ABC):
 
 class Compose(Bijection):
     """``f = f_N o ... o f_1``: the first layer touches the data, the last one gives the latent.
+
+    References: arXiv:1912.02762.
+
+    >>> import torch
+    >>> from genlab.bijections import ActNorm, Compose, LULinear
+    >>> layers = Compose([ActNorm(2), LULinear(2)])
+    >>> z, log_det = layers(torch.randn(5, 2))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 2]), torch.Size([5]))
 
     Args:
         layers: The bijections, from data to latent.
@@ -136,6 +155,14 @@ class Compose(Bijection):
 
 class Inverse(Bijection):
     """``f^{-1}`` as a bijection from data to latent.
+
+    References: arXiv:1912.02762.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.Scaling(2)
+    >>> z, log_det = genlab.bijections.Inverse(layer)(torch.randn(5, 2))
+    >>> z.shape
+    torch.Size([5, 2])
 
     Args:
         bijection: ``f``.

@@ -46,7 +46,7 @@ def follow(
     """Solve by torchdiffeq.
 
     Args:
-        field: As in `Solver.solve`, like the next five.
+        field: As in `ODESolver.solve`, like the next five.
         x: ``[n, *event]``.
         start: First time.
         end: Last time.

@@ -32,6 +32,14 @@ class CDFLayer(Bijection):
     All is in units of ``x``, and the ``y_k`` are summed outwards from 0: in units of the interval,
     float32 would lose three more digits.
 
+    References: doi:10.1016/j.taml.2020.01.023, arXiv:2103.11181.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.CDFLayer(2, bins=32)
+    >>> z, log_det = layer(torch.randn(5, 2))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+
     Args:
         dim: Number of coordinates.
         bins: Number of cells ``n = 2m``, half of them on each side of 0.

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from genlab.errors import RunError
 
-__all__ = ["Contraction", "Solver", "solve"]
+__all__ = ["Contraction", "FixedPointMethod", "solve"]
 
-Solver = Literal["anderson", "plain"]
+FixedPointMethod = Literal["anderson", "plain"]
 
 Contraction = Callable[[Tensor, Tensor], Tensor]
 """``g(x, rows)``: the contraction at ``x``, which belongs to these rows of the batch."""
@@ -39,7 +39,7 @@ def solve(
     *,
     lipschitz: float,
     tolerance: float,
-    solver: Solver,
+    solver: FixedPointMethod,
 ) -> Float[Tensor, "n *event"]:
     """The ``x`` with ``x + g(x) = y``, sample by sample, in the 2-norm.
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from genlab.nn.linearisation import Linearisation, take_rows
 from genlab.nn.plain import forward_mode
 
-__all__ = ["Gradient", "LogDet", "exact_log_det", "roulette_lengths", "series_log_det"]
+__all__ = ["LogDet", "SeriesGradient", "exact_log_det", "roulette_lengths", "series_log_det"]
 
 LogDet = Literal["exact", "power_series", "russian_roulette"]
-Gradient = Literal["neumann", "direct"]
+SeriesGradient = Literal["neumann", "direct"]
 
 
 def exact_log_det(jacobian: Float[Tensor, "*n d d"]) -> Float[Tensor, "*n"]:
@@ -56,7 +56,7 @@ def series_log_det(
     order: Int[Tensor, "stack n"],
     *,
     certain: int,
-    gradient: Gradient,
+    gradient: SeriesGradient,
 ) -> Float[Tensor, "stack n"]:
     """``log det(I + J) = sum_k (-1)^(k+1)/k tr(J^k)``, estimated with one probe a sample.
 

@@ -19,6 +19,14 @@ class LULinear(Bijection):
     (Kingma, Dhariwal, "Glow", 2018, equation 10; Oliva et al., "Transformation autoregressive
     networks", 2018). It starts as the identity.
 
+    References: arXiv:1807.03039, arXiv:1801.09819.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.LULinear(2)
+    >>> z, log_det = layer(torch.randn(5, 2))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+
     Args:
         dim: Number of coordinates.
         max_log_diagonal: Bound on ``|log U_ii|``, approached smoothly.
@@ -65,6 +73,14 @@ class LUConv(LULinear):
 
     ``log|det| = h w sum log U_ii`` (Kingma, Dhariwal, "Glow", 2018, section 3.2). It starts as the
     identity.
+
+    References: arXiv:1807.03039.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.LUConv(4)
+    >>> z, log_det = layer(torch.randn(5, 4, 8, 8))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 4, 8, 8]), torch.Size([5]))
 
     Args:
         dim: Number of channels.

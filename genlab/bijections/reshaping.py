@@ -17,6 +17,13 @@ __all__ = ["Flatten", "Freeze", "ImageShape", "Permutation", "Squeeze", "multi_s
 class Permutation(Bijection):
     """``z_i = x_{order_i}``, of log-determinant 0.
 
+    References: arXiv:1807.03039.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.Permutation(torch.tensor([1, 0]))
+    >>> layer(torch.tensor([[1.0, 2.0]]))[0]
+    tensor([[2., 1.]])
+
     Args:
         order: Each of ``0 .. d-1`` once.
 
@@ -60,6 +67,13 @@ class Flatten(Permutation):
     The numbers at places of one colour of a checkerboard come first, then those of the other: what
     divides the vector in two halves gives each half a neighbour of every pixel of the other.
 
+    References: arXiv:1605.08803.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.Flatten((1, 2, 2))
+    >>> layer(torch.arange(4.0).view(1, 1, 2, 2))[0]
+    tensor([[0., 3., 1., 2.]])
+
     Args:
         event_shape: Shape of one sample.
     """
@@ -91,6 +105,13 @@ class Squeeze(Bijection):
 
     Each square of 2 x 2 pixels becomes one pixel of four channels, in the order of reading (Dinh,
     Sohl-Dickstein, Bengio, "Real NVP", 2017, section 3.6). Height and width must be even.
+
+    References: arXiv:1605.08803.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.Squeeze()
+    >>> layer(torch.randn(5, 1, 8, 8))[0].shape
+    torch.Size([5, 4, 4, 4])
     """
 
     def forward(
@@ -113,6 +134,14 @@ class Freeze(Bijection):
     The Jacobian is ``[[J_f, 0], [0, I]]``. What KRnet calls squeezing: maps with fewer and fewer
     active coordinates make up a block-triangular one (Tang, Wan, Liao, "Deep density estimation via
     invertible block-triangular mapping", 2020).
+
+    References: doi:10.1016/j.taml.2020.01.023.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.Freeze(genlab.bijections.LULinear(2), 2)
+    >>> z, log_det = layer(torch.randn(5, 3))
+    >>> z.shape
+    torch.Size([5, 3])
 
     Args:
         inner: The map ``f`` of the active coordinates.

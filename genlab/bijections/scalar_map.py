@@ -20,6 +20,14 @@ class ScalarMap(Constants, ABC):
     Parameters that are all zero give the identity, so a coupling whose network starts at zero
     starts as the identity.
 
+    References: arXiv:1912.02762.
+
+    >>> import genlab, torch
+    >>> g = genlab.bijections.Affine()
+    >>> z, log_slope = g(torch.randn(5, 3), torch.zeros(5, g.n_parameters, 3))
+    >>> z.shape, log_slope.shape
+    (torch.Size([5, 3]), torch.Size([5, 3]))
+
     Attributes:
         n_parameters: Number of parameters ``P`` that one coordinate needs.
     """
@@ -44,7 +52,15 @@ class ScalarMap(Constants, ABC):
 
 
 class Shift(ScalarMap):
-    """``z = x + t``, of derivative 1 (Dinh, Krueger, Bengio, "NICE", 2015, equation 5)."""
+    """``z = x + t``, of derivative 1 (Dinh, Krueger, Bengio, "NICE", 2015, equation 5).
+
+    References: arXiv:1410.8516.
+
+    >>> import genlab, torch
+    >>> g = genlab.bijections.Shift()
+    >>> g(torch.zeros(1, 2), torch.ones(1, 1, 2))
+    (tensor([[1., 1.]]), None)
+    """
 
     n_parameters = 1
 
@@ -64,6 +80,14 @@ class Affine(ScalarMap):
 
     Unlike a soft clamp, ``b tanh(raw / b)``, this saves two passes over the data in each direction;
     that its slope at 0 is ``b`` only makes the scale learn a little faster.
+
+    References: arXiv:1605.08803.
+
+    >>> import genlab, torch
+    >>> g = genlab.bijections.Affine()
+    >>> z, log_slope = g(torch.randn(5, 3), torch.randn(5, 2, 3))
+    >>> z.shape
+    torch.Size([5, 3])
 
     Args:
         max_log_scale: The bound ``b`` on ``|w|``.
@@ -102,6 +126,14 @@ class BoundedAffine(ScalarMap):
     within ``(1 - alpha, 1 + alpha)`` and the shift within ``exp(beta)``, wherever the network goes
     (Tang, Wan, Liao, "Deep density estimation via invertible block-triangular mapping", 2020).
 
+    References: doi:10.1016/j.taml.2020.01.023.
+
+    >>> import genlab, torch
+    >>> g = genlab.bijections.BoundedAffine(3, alpha=0.6)
+    >>> z, log_slope = g(torch.randn(5, 3), torch.randn(5, 2, 3))
+    >>> bool((log_slope.exp() < 1.6).all())
+    True
+
     Args:
         dim: Number of mapped coordinates.
         alpha: How far the scale may be from 1; in (0, 1).
@@ -137,6 +169,15 @@ class BoundedAffine(ScalarMap):
 
 class Mixed(ScalarMap):
     """``z_i = g(x_i; p_i)`` or ``z_i = h(x_i; p_i)``, as a list says for each coordinate.
+
+    References: arXiv:2002.02428.
+
+    >>> import genlab
+    >>> line = genlab.bijections.RationalQuadratic(bins=4, bound=3.0)
+    >>> circle = genlab.bijections.CircularSpline(bins=4)
+    >>> g = genlab.bijections.Mixed(line, circle, [False, True])
+    >>> g.n_parameters
+    13
 
     Args:
         plain: The map ``g``.

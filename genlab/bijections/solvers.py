@@ -15,7 +15,7 @@ from torch import Tensor
 from genlab.bijections.by_torchdiffeq import Field, explained, follow, worst_row
 from genlab.bounds import Positive, PositiveInt
 
-__all__ = ["AdaptiveSolver", "FixedStepSolver", "Solver"]
+__all__ = ["AdaptiveSolver", "FixedStepSolver", "ODESolver"]
 
 MAX_STEPS = 10_000
 
@@ -26,10 +26,18 @@ RESOLVED = {"dopri5": 8, "dopri8": 128, "bosh3": 8, "adaptive_heun": 8}
 COARSEST = 0.05
 
 
-class Solver(ABC):
+class ODESolver(ABC):
     """A way to follow an ODE from one time to another.
 
     Subclasses implement `_solve`, which always has some rows and some time to go.
+
+    References: doi:10.1007/978-3-540-78862-1.
+
+    >>> import genlab, torch
+    >>> solver = genlab.bijections.FixedStepSolver(method="rk4", steps=10)
+    >>> (x,) = solver.solve(lambda t, x: (-x,), torch.ones(1, 1), start=0.0, end=1.0, rates=0)
+    >>> round(x.item(), 4)
+    0.3679
     """
 
     def solve(
@@ -78,12 +86,12 @@ class Solver(ABC):
     ) -> tuple[Tensor, ...]:
         """`solve`, from one time to another one."""
 
-    def part(self, share: float) -> Solver:
+    def part(self, share: float) -> ODESolver:
         """The solver for a share of the time."""
         return self
 
     @abstractmethod
-    def finer(self) -> Solver:
+    def finer(self) -> ODESolver:
         """The same method with a tenth of this one's error, or less: a measure of it."""
 
 
@@ -110,11 +118,19 @@ TABLEAUS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedStepSolver(Solver):
+class FixedStepSolver(ODESolver):
     """Equal steps of an explicit Runge-Kutta method.
 
     The rates take no part in the stages: they are integrated by the method's own quadrature.
     Nothing waits for the device between two steps.
+
+    References: doi:10.1007/978-3-540-78862-1.
+
+    >>> import genlab, torch
+    >>> solver = genlab.bijections.FixedStepSolver(method="midpoint", steps=100)
+    >>> (x,) = solver.solve(lambda t, x: (-x,), torch.ones(1, 1), start=0.0, end=1.0, rates=0)
+    >>> round(x.item(), 4)
+    0.3679
 
     Attributes:
         method: Of order 1, 2 or 4, with as many evaluations a step.
@@ -172,13 +188,22 @@ class FixedStepSolver(Solver):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptiveSolver(Solver):
+class AdaptiveSolver(ODESolver):
     """Steps of torchdiffeq, as long as the estimated error of each allows.
 
     A step is accepted where error / (atol + rtol |x|) is at most 1 for every row, as a root mean
     square over its coordinates, and for each of its rates: the error of a row is bounded whatever
     stands beside it, and the hardest row says how many steps there are. Tolerances below what the
     number type resolves are raised to it.
+
+    References: Dormand, Prince, "A family of embedded Runge-Kutta formulae", 1980,
+    doi:10.1016/0771-050X(80)90013-3.
+
+    >>> import genlab, torch
+    >>> solver = genlab.bijections.AdaptiveSolver(method="dopri5", rtol=1e-5, atol=1e-5)
+    >>> (x,) = solver.solve(lambda t, x: (-x,), torch.ones(1, 1), start=0.0, end=1.0, rates=0)
+    >>> round(x.item(), 4)
+    0.3679
 
     Attributes:
         method: An embedded Runge-Kutta method of order 5, 8, 3 or 2.

@@ -34,6 +34,15 @@ class Spline(Constants):
     Everything is kept bins first, so that each operation runs along all points at once; one matrix
     product gives all knots. Parameters that are all zero give the identity.
 
+    References: arXiv:1906.04032; Gregory, Delbourgo, "Piecewise rational quadratic interpolation to
+    monotonic data", 1982, doi:10.1093/imanum/2.2.123.
+
+    >>> import genlab, torch
+    >>> spline = genlab.bijections.RationalQuadratic(bins=4, bound=3.0)
+    >>> z, log_slope = spline(torch.rand(5, 2), torch.zeros(5, spline.n_parameters, 2))
+    >>> bool(log_slope.abs().max() < 1e-5)
+    True
+
     Args:
         bins: Number of bins ``K``.
         bound: Half the length ``c`` of the interval.
@@ -142,6 +151,14 @@ class RationalQuadratic(ScalarMap):
     cost the same. There are ``3 bins - 1`` parameters: widths and heights in turn, then the
     derivatives at the inner knots.
 
+    References: arXiv:1906.04032.
+
+    >>> import genlab, torch
+    >>> spline = genlab.bijections.RationalQuadratic(bins=4, bound=3.0)
+    >>> z, log_slope = spline(torch.randn(5, 2), torch.randn(5, spline.n_parameters, 2))
+    >>> z.shape
+    torch.Size([5, 2])
+
     Args:
         bins: Number of bins.
         bound: Half the length ``c`` of the interval.
@@ -182,6 +199,14 @@ class CircularSpline(ScalarMap):
     al., "Normalizing flows on tori and spheres", 2020, section 2.1.2). Angles are taken modulo
     ``2 pi``. ``3 bins + 1`` parameters: widths and heights in turn, the derivatives at the knots,
     the phase.
+
+    References: arXiv:2002.02428.
+
+    >>> import genlab, torch
+    >>> spline = genlab.bijections.CircularSpline(bins=4)
+    >>> z, log_slope = spline(torch.rand(5, 2), torch.randn(5, spline.n_parameters, 2))
+    >>> bool((z.abs() <= torch.pi).all())
+    True
 
     Args:
         bins: Number of bins.

@@ -1,35 +1,47 @@
-"""A fit as a user sees it: what is trained, how it went, and how to go on if it was stopped."""
+"""A fit as a user sees it: how far it came before, what is trained, how it went, how to go on."""
 
 from __future__ import annotations
 
+import copy
 import logging
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from genlab.cli.report import print_config, print_metrics
-from genlab.errors import GenlabError
+from genlab.cli.run_table import print_runs
+from genlab.errors import GenlabError, RunError, UserError
 from genlab.processes import is_first
+from genlab.runs.directory import RunDirectory
+from genlab.runs.manifest import config_hash, read_manifest
+from genlab.runs.status import effective_state, refuse_running
 
 if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
     from omegaconf import DictConfig
 
     from genlab.assembly import Run
-    from genlab.runs.directory import RunDirectory
 
-__all__ = ["announce", "fit", "near", "noted", "redirected", "stages"]
+__all__ = ["continue_replicas", "fit", "fit_replicas", "redirected", "reenter", "relative"]
 
 
-def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[str, float | None]:
+def fit(
+    config: DictConfig,
+    run: RunDirectory,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> dict[str, float | None]:
     """Fit in a run directory, with a summary before and the metrics after.
 
     Args:
         config: A checked configuration.
         run: Where the run is kept.
         resume: Go on from the run's last checkpoint.
+        callbacks: Lightning callbacks to run besides those of the configuration.
 
     Returns:
         The metrics; none in the helping processes of data-parallel training.
@@ -42,19 +54,112 @@ def fit(config: DictConfig, run: RunDirectory, *, resume: bool = False) -> dict[
     from genlab.config.stored import names
 
     first = is_first(config.trainer)
-    with stages():
+    with log_to_stderr():
         experiment = from_config(config, run)
     if first:
-        announce(config, experiment, run.path)
-    with noted(run), stages():
-        metrics = experiment.fit(resume=resume)
+        print_start(config, experiment, run.path)
+    with with_hints(run), log_to_stderr():
+        metrics = experiment.fit(resume=resume, callbacks=callbacks)
     if first:
-        title = f"{' on '.join(names(config.choices))}: {near(run.path)}"
+        title = f"{' on '.join(names(config.choices))}: {relative(run.path)}"
         print_metrics(metrics, title, likelihood=experiment.likelihood)
     return metrics
 
 
-def announce(config: DictConfig, experiment: Run, place: Path) -> None:
+def reenter(run: RunDirectory, config: DictConfig) -> Literal["done", "part", "nothing"]:
+    """Tell how far the run of a configuration has come in its directory, and make that ready.
+
+    What was killed before its first checkpoint is removed, and the run starts anew.
+
+    Args:
+        run: The directory.
+        config: A checked configuration.
+
+    Returns:
+        ``done``; ``part`` where there is a checkpoint to go on from; ``nothing`` where the run is
+        to start, in a directory that is there.
+
+    Raises:
+        UserError: The directory holds the run of another configuration, which stays as it is, or
+            another process is at the run.
+    """
+    from genlab.assembly import describe
+    from genlab.config.stored import plain
+
+    if run.manifest.exists():
+        described = copy.deepcopy(config)
+        describe(described)
+        if read_manifest(run)["config_hash"] != config_hash(plain(described)):
+            raise UserError(
+                f"{run.path}: holds the run of another configuration, or a file of it has changed "
+                f"since;\nit stays as it is: look at it by genlab show {run.typed}, or move it away"
+            )
+        refuse_running(run)
+        if run.status.exists() and effective_state(run) == "done":
+            return "done"
+        if run.last.exists():
+            return "part"
+        run.clear()
+    RunDirectory.create(run.path)
+    return "nothing"
+
+
+def continue_replicas(config: DictConfig, folder: Path) -> None:
+    """Train what is left of replicas that were begun before, one after the other.
+
+    Args:
+        config: A checked configuration.
+        folder: Where the directories are.
+
+    Raises:
+        UserError: One of the directories holds the run of another configuration.
+        RunError: One of them failed.
+        Interrupted: A signal stopped one.
+    """
+    from genlab.assembly import alone, replica_directory
+
+    for one in alone(config):
+        run = replica_directory(one, folder)
+        state = reenter(run, one)
+        if state != "done":
+            fit(one, run, resume=state == "part")
+    print_runs(relative(folder))
+
+
+def fit_replicas(config: DictConfig, folder: Path) -> None:
+    """Train ``trainer.replicas`` runs together, each in a directory of its own.
+
+    Args:
+        config: A checked configuration.
+        folder: Where the directories are made.
+
+    Raises:
+        UserError: Such runs cannot be trained together.
+        RunError: Some of them failed.
+        Interrupted: A signal stopped them.
+    """
+    from genlab.assembly import Replicas
+
+    replicas = Replicas(config, folder)
+    print_start(config, replicas.runs[0].experiment, folder)
+    try:
+        with log_to_stderr():
+            replicas.fit()
+    except BaseException as stop:
+        left = [replica.run for replica in replicas.runs if replica.run.last.exists()]
+        if left:
+            word = shlex.quote(str(relative(left[0].path)))
+            stop.add_note(f"go on with each, as with: genlab resume {word}")
+        raise
+    print_runs(relative(folder))
+    print(f"means and deviations: genlab compare {relative(folder)}")
+    failed = [replica for replica in replicas.runs if replica.error is not None]
+    if failed:
+        reasons = "".join(f"\n{relative(replica.run.path)}: {replica.error}" for replica in failed)
+        raise RunError(f"{len(failed)} of {len(replicas.runs)} replicas failed{reasons}")
+
+
+def print_start(config: DictConfig, experiment: Run, place: Path) -> None:
     """Say what is about to be trained, and what there is to know of its data.
 
     Args:
@@ -68,29 +173,29 @@ def announce(config: DictConfig, experiment: Run, place: Path) -> None:
         config,
         parameters=sum(tensor.numel() for tensor in experiment.module.model.parameters()),
         device=device_name(config.trainer.accelerator),
-        run=near(place),
+        run=relative(place),
     )
     for remark in experiment.remarks:
         print(f"note: {remark}", file=sys.stderr)
 
 
 @contextmanager
-def noted(run: RunDirectory) -> Iterator[None]:
+def with_hints(run: RunDirectory) -> Iterator[None]:
     """Add to whatever ends a run early where its log is, or how to go on."""
     try:
         yield
     except Exception as error:
         if run.log.exists() and not isinstance(error, GenlabError):
-            error.add_note(f"log: {near(run.log)}")
+            error.add_note(f"log: {relative(run.log)}")
         raise
     except BaseException as stop:
         if run.last.exists():
-            stop.add_note(f"go on with: genlab resume {shlex.quote(str(near(run.path)))}")
+            stop.add_note(f"go on with: genlab resume {shlex.quote(str(relative(run.path)))}")
         raise
 
 
 @contextmanager
-def stages() -> Iterator[None]:
+def log_to_stderr() -> Iterator[None]:
     """Say on standard error what goes on before and behind the training, for seconds too."""
     logger, handler = logging.getLogger("genlab.assembly"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s ..."))
@@ -115,7 +220,7 @@ def redirected(run: RunDirectory) -> Iterator[None]:
         yield
 
 
-def near(path: Path) -> Path:
+def relative(path: Path) -> Path:
     """``path`` as seen from the working folder, where it lies below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,22 +1,40 @@
-"""genlab as an application of Hydra: its flags, its composition, its launchers."""
+"""genlab as an application of Hydra: its flags, what shows, its jobs and its launchers."""
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from genlab.cli.options import listing
 from genlab.config import config_dir
 from genlab.errors import UserError, nearest
+from genlab.runs.directory import dated
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
-__all__ = ["application", "config_flags", "launcher", "parse", "suggestions_filled"]
+__all__ = [
+    "application",
+    "callbacks_of_sweep",
+    "launcher",
+    "overrides",
+    "parse",
+    "run_as_job",
+    "set_folder",
+    "show",
+]
+
+# A folder of genlab's own naming, as configs/hydra/output says it.
+OWN = "${genlab.dated:"
 
 
 def parse(words: Sequence[str], command: str) -> Namespace:
@@ -46,6 +64,8 @@ def parse(words: Sequence[str], command: str) -> Namespace:
     arguments = parser.parse_args(list(words))
     if arguments.experimental_rerun is not None:
         refuse("--experimental-rerun would write into the old run")
+    if arguments.config_name is not None or arguments.config_path is not None:
+        refuse("--config-name and --config-path would replace what genlab reads; use --config-dir")
     asked = (arguments.run, arguments.multirun, arguments.cfg, arguments.info)
     if sum(map(bool, (*asked, arguments.shell_completion))) > 1:
         refuse("-m, --run, --cfg, --info and --shell-completion exclude each other")
@@ -54,18 +74,114 @@ def parse(words: Sequence[str], command: str) -> Namespace:
     return arguments
 
 
-def config_flags(arguments: Namespace) -> list[str]:
-    """Those that say where the configuration is, as another process is to be told them."""
-    flags = {
-        "--config-dir": arguments.config_dir,
-        "--config-name": arguments.config_name,
-        "--config-path": arguments.config_path,
-    }
-    return [word for flag, value in flags.items() if value is not None for word in (flag, value)]
+def overrides(arguments: Namespace) -> list[str]:
+    """The overrides of a command line, the folder of ``--config-dir`` as one of them.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    if arguments.config_dir is None:
+        return list(arguments.overrides)
+    folder = Path(arguments.config_dir).absolute()
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: no such folder")
+    return [*arguments.overrides, f"hydra.searchpath=['file://{folder}']"]
+
+
+def show(arguments: Namespace, words: Sequence[str], command: str) -> int:
+    """What ``--cfg``, ``--info``, ``--help`` and completion show: Hydra's own main function.
+
+    Args:
+        arguments: The flags.
+        words: The whole command line.
+        command: Name of the primary config.
+
+    Raises:
+        UserError: The configuration has a mistake.
+    """
+    import hydra
+    from omegaconf import OmegaConf
+
+    from genlab.config.explain import explained
+    from genlab.config.primary import VERSION_BASE, refuse_suggested
+
+    refuse_suggested(command, arguments.overrides)
+    folders = [config_dir(), *([Path(arguments.config_dir)] if arguments.config_dir else [])]
+    OmegaConf.register_new_resolver("genlab.groups", partial(_groups, folders), replace=True)
+    OmegaConf.register_new_resolver("genlab.dated", _dated, replace=True)
+    main = hydra.main(version_base=VERSION_BASE, config_path=str(config_dir()), config_name=command)
+    with _as_program(words), _suggestions_filled(), explained(command, arguments.overrides):
+        try:
+            main(lambda _: None)()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+def set_folder(config: DictConfig, mode: str) -> Path | None:
+    """The folder that the user has set by ``hydra.run.dir`` or ``hydra.sweep.dir``.
+
+    Args:
+        config: As Hydra composed it.
+        mode: ``run`` or ``sweep``.
+
+    Returns:
+        The folder; None where genlab is to name one.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    written: Any = OmegaConf.to_container(config.hydra[mode], resolve=False)
+    if written["dir"].startswith(OWN):
+        return None
+    hydra = HydraConfig.instance()
+    before = hydra.cfg
+    hydra.set_config(config)
+    try:
+        return Path(config.hydra[mode].dir)
+    finally:
+        hydra.cfg = before
+        OmegaConf.set_readonly(config.hydra, None)
+
+
+def run_as_job(config: DictConfig, folder: Path | None, task: Callable[[Any], Any]) -> None:
+    """Run a task as Hydra runs a job: ``.hydra/``, logging, ``hydra.job`` and ``hydra.callbacks``.
+
+    Args:
+        config: As Hydra composed it.
+        folder: The folder of the run; None for one that leaves nothing.
+        task: Takes the configuration as Hydra hands it over.
+
+    Raises:
+        Exception: What the task raises.
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.utils import JobStatus, run_job
+    from hydra.types import HydraContext, RunMode
+    from omegaconf import read_write
+
+    from genlab.config.explain import explained
+
+    with read_write(config):
+        config.hydra.mode = RunMode.RUN
+        config.hydra.run.dir = str(folder or Path.cwd())
+        if folder is None:
+            config.hydra.output_subdir = None
+    with explained(config.command, ()):
+        callbacks = Callbacks(config)
+    name = config.hydra.job.config_name
+    with application(config.command) as hydra:
+        callbacks.on_run_start(config=config, config_name=name)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
+        done = run_job(task, config, "hydra.run.dir", None, context)
+        callbacks.on_run_end(config=config, config_name=name, job_return=done)
+    if done.status is JobStatus.FAILED:
+        # Its property would print a line of Hydra's own.
+        raise done._return_value
 
 
 @contextmanager
-def application(arguments: Namespace, command: str) -> Iterator[Hydra]:
+def application(command: str) -> Iterator[Hydra]:
     """Hydra over the folder of the configs, as its own main function sets it up."""
     from hydra import version
     from hydra._internal.hydra import Hydra
@@ -77,17 +193,35 @@ def application(arguments: Namespace, command: str) -> Iterator[Hydra]:
     version.setbase(VERSION_BASE)
     _prefer_own_launchers(config_dir() / "hydra" / "launcher")
     GlobalHydra.instance().clear()
-    folder = arguments.config_path or str(config_dir())
     try:
-        yield Hydra.create_main_hydra2(
-            task_name=command, config_search_path=create_config_search_path(folder)
-        )
+        with _logging_as_it_was():
+            yield Hydra.create_main_hydra2(
+                task_name=command,
+                config_search_path=create_config_search_path(str(config_dir())),
+            )
     finally:
         GlobalHydra.instance().clear()
 
 
 @contextmanager
-def suggestions_filled() -> Iterator[None]:
+def callbacks_of_sweep(config: DictConfig) -> Iterator[None]:
+    """Tell ``hydra.callbacks`` when a sweep begins, and when it is over.
+
+    Args:
+        config: As Hydra composed it for the sweep.
+    """
+    from hydra._internal.callbacks import Callbacks
+
+    callbacks, name = Callbacks(config), config.hydra.job.config_name
+    callbacks.on_multirun_start(config=config, config_name=name)
+    try:
+        yield
+    finally:
+        callbacks.on_multirun_end(config=config, config_name=name)
+
+
+@contextmanager
+def _suggestions_filled() -> Iterator[None]:
     """Let ``--cfg`` of a Hydra application show what is suggested where a run has it."""
     from hydra._internal.hydra import Hydra
 
@@ -123,6 +257,55 @@ def launcher(hydra: Hydra, config: Any, task: Callable[[Any], object]) -> Any:
     return Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=config
     )
+
+
+@contextmanager
+def _as_program(words: Sequence[str]) -> Iterator[None]:
+    """Hydra's main function reads ``sys.argv``, and raises errors only where it is told to."""
+    argv, environment = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [argv[0], *words]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with _logging_as_it_was():
+            yield
+    finally:
+        sys.argv = argv
+        if environment is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = environment
+
+
+@contextmanager
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        for handler in [handler for handler in root.handlers if handler not in handlers]:
+            handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def _groups(folders: Sequence[Path], command: str) -> str:
+    """The text of ``--help`` names the choices by ``${genlab.groups:COMMAND}``."""
+    from genlab.config.primary import own_groups
+
+    return listing(folders, {*own_groups(command), "sweep"})
+
+
+def _dated(outputs: str, kind: str, *, _root_: DictConfig) -> str:
+    """What a run or a sweep would be called if it began now."""
+    from genlab.config.stored import names
+    from genlab.config.unused import learns_no_model
+
+    choices = dict(_root_.hydra.runtime.choices)
+    if learns_no_model(_root_):
+        choices["model"] = None
+    called = names(choices) if kind == "run" else (kind,)
+    return str(dated(outputs, *called).absolute())
 
 
 def _prefer_own_launchers(folder: Path) -> None:

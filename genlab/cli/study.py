@@ -13,17 +13,14 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from genlab.assembly import Training
 from genlab.cli.fit import redirected
-from genlab.cli.reentry import reenter
+from genlab.cli.run import checked, run_config
 from genlab.cli.search import Choice, Dimension, Interval, Search, Steps, split_space
-from genlab.config.check import check
-from genlab.config.composition import compose
 from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
 from genlab.learning.callbacks import Pruning
 from genlab.runs.columns import aligned
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import atomic_path, read_json
+from genlab.runs.files import atomic_path
 from genlab.runs.status import identity, is_gone
 
 if TYPE_CHECKING:
@@ -125,18 +122,14 @@ class Study:
 
     def _fit(self, trial: Trial, words: list[str]) -> float:
         """The best validation of a run with these settings."""
-        config = compose("train", words)
-        check(config)
+        config, _ = checked("train", words)
         run = RunDirectory(self.folder / str(trial.number))
-        state = reenter(run, config)
-        if state == "done":  # and its process killed before it could tell
-            metrics = read_json(run.metrics)
-        else:
-            with redirected(run):
-                metrics = Training(config, run).fit(
-                    resume=state == "part", callbacks=[Pruning(self._reporter(trial))]
-                )
-        value: float | None = metrics[self.plan["monitor"]]
+        run.path.mkdir(exist_ok=True)
+        with redirected(run):
+            metrics = run_config(
+                config, run, ours=False, begun=True, callbacks=[Pruning(self._reporter(trial))]
+            )
+        value = metrics[self.plan["monitor"]]
         if value is None:
             raise RunError(f"{self.plan['monitor']} is not finite")
         return value

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import socket
-from argparse import Namespace
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.cli.hydra_app import application, launcher
+from genlab.cli.hydra_app import application, callbacks_of_sweep, launcher, set_folder
 from genlab.cli.launch import check_launcher, launch
-from genlab.cli.run_argument import loading
+from genlab.cli.run import checked, run_config
 from genlab.cli.sweep_job import SweepJob
 from genlab.cli.sweep_view import Overview, final_table
-from genlab.errors import RunError, UnusedError, UserError
+from genlab.errors import GenlabError, RunError, UnusedError, UserError
+from genlab.processes import is_first
 from genlab.runs.comparison.records import read_records
-from genlab.runs.directory import RunDirectory
+from genlab.runs.directory import RunDirectory, claim, dated
 from genlab.runs.manifest import config_hash
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
@@ -46,64 +47,73 @@ class SweepOptions:
     force: bool
 
 
-def sweep(
-    arguments: Namespace,
-    overrides: Sequence[str],
-    command: str,
-    *,
-    made: Collection[Path],
-    dry_run: bool,
-) -> int:
+def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
     """Run every combination of the values that the overrides give.
 
     Args:
-        arguments: Hydra's flags.
+        command: ``train`` or ``solve``.
         overrides: Those of the command line, the search path included.
-        command: Name of the primary config.
-        made: The directories that genlab has made for itself; grows with that of the sweep.
         dry_run: Print the jobs, and run nothing.
 
     Raises:
         UserError: The sweep, or the configuration of a job, has a mistake.
         RunError: A job failed.
     """
-    with application(arguments, command) as hydra:
+    from genlab.config.explain import explained
+
+    with explained(command, overrides), application(command) as hydra:
         from hydra.types import RunMode
 
-        name = arguments.config_name or command
-        config = hydra.compose_config(
-            config_name=name,
-            overrides=list(overrides),
-            with_log_configuration=False,
-            run_mode=RunMode.MULTIRUN,
-        )
+        config = hydra.compose_config(command, list(overrides), RunMode.MULTIRUN)
         options = _options(config, overrides)
         lines = combinations(hydra, config)
-        with loading():
-            plan = planned(lines, command, _searchpath(overrides))
+        folder = set_folder(config, "sweep")
+        searchpath = [word for word in overrides if word.startswith("hydra.searchpath=")]
+
+        def make(words: Sequence[str]) -> DictConfig:
+            return checked(command, [*words, *searchpath])[0]
+
+        plan = planned(lines, make)
         check_launcher(config, plan.threads)
-        path = Path(config.hydra.sweep.dir).absolute()
+        own = dated(config.outputs, "sweep").absolute()
+        path = (folder or own).absolute()
         if RunDirectory(path).manifest.exists():
             raise UserError(f"hydra.sweep.dir={path}: holds a run; choose another folder")
         done = finished(Path(config.outputs), path) if options.skip_done else {}
+        directory = SweepDirectory(path)
+        jobs = plan.marked(directory, directory.numbered(plan.jobs), done)
         if dry_run:
-            directory = SweepDirectory(path)
-            jobs = plan.marked(directory, directory.numbered(plan.jobs), done)
             print(listing(jobs), end="")
             return 0
+        if plan.helps:
+            return _help(jobs, directory, make)
         if options.force:
-            SweepDirectory(path).take_over()
+            directory.take_over()
+        if folder is None:
+            path = claim(own.parent, own.name)
         directory, jobs = SweepDirectory.enter(path, plan.jobs)
         jobs = plan.marked(directory, jobs, done)
         _prepare(config, directory)
         task = SweepJob(
             directory,
-            arguments,
-            command=config.command,
+            command=command,
+            searchpath=searchpath,
             fail_fast=options.fail_fast,
-            ours=path.resolve() in made,
+            ours=folder is None,
         )
-        return _run(config, directory, jobs, lambda: launcher(hydra, config, task))
+        with callbacks_of_sweep(config):
+            return _run(config, directory, jobs, lambda: launcher(hydra, config, task))
+
+
+def _help(
+    jobs: Sequence[Job], directory: SweepDirectory, make: Callable[[Sequence[str]], DictConfig]
+) -> int:
+    """Help another process with each job, which keeps them; how one ends is told there."""
+    for job in jobs:
+        if job.done_in is None:
+            with suppress(GenlabError):
+                run_config(make(job.overrides), directory.run(job.number), ours=False, begun=True)
+    return 0
 
 
 def _run(
@@ -156,9 +166,9 @@ def _prepare(config: Any, directory: SweepDirectory) -> None:
     with read_write(config):
         # Jobs are composed the same whatever launches them; for most it is another process, where
         # the plugin would register its own file of the launcher beside that of genlab.
-        config.hydra.overrides.hydra = [
-            word for word in config.hydra.overrides.hydra if not LAUNCHER.match(word)
-        ]
+        words = [word for word in config.hydra.overrides.hydra if not LAUNCHER.match(word)]
+        place = str(directory.path).replace("\\", "\\\\").replace("'", "\\'")
+        config.hydra.overrides.hydra = [*words, f"hydra.sweep.dir='{place}'"]
 
 
 def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:
@@ -177,10 +187,6 @@ def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:
     options = plain(config.sweep)
     check_options("sweep", options, SweepOptions)
     return SweepOptions(**options)
-
-
-def _searchpath(overrides: Iterable[str]) -> list[str]:
-    return [word for word in overrides if word.startswith("hydra.searchpath=")]
 
 
 def combinations(hydra: Hydra, config: Any) -> list[tuple[str, ...]]:
@@ -209,11 +215,13 @@ class Plan:
         jobs: Every combination that is a run of its own.
         runs: For each, the hashes of its runs: more than one where it trains replicas.
         threads: The most threads that one computes with.
+        helps: Whether in this process nothing but help for another one is to be done.
     """
 
     jobs: tuple[Job, ...]
     runs: tuple[tuple[str, ...], ...]
     threads: int
+    helps: bool
 
     def marked(
         self, sweep: SweepDirectory, jobs: Sequence[Job], done: Mapping[str, Path]
@@ -236,7 +244,7 @@ class Plan:
         return marked
 
 
-def planned(lines: Sequence[tuple[str, ...]], command: str, searchpath: Sequence[str]) -> Plan:
+def planned(lines: Sequence[tuple[str, ...]], make: Callable[[Sequence[str]], DictConfig]) -> Plan:
     """The jobs, each checked.
 
     A word that only some of the combinations have a use for, as ``model=gmm`` beside
@@ -244,25 +252,17 @@ def planned(lines: Sequence[tuple[str, ...]], command: str, searchpath: Sequence
 
     Args:
         lines: The command line of every combination.
-        command: Name of the primary config.
-        searchpath: Overrides that say where configs are found.
+        make: The checked configuration of a command line.
 
     Raises:
         UserError: The configuration of one has a mistake, or nothing uses one of its words.
     """
-    from genlab.config.check import check
-    from genlab.config.composition import compose
     from genlab.config.unused import used
-
-    def checked(words: Sequence[str]) -> DictConfig:
-        config = compose(command, [*words, *searchpath])
-        check(config)
-        return config
 
     unused: list[UnusedError] = []
     configs: dict[tuple[str, ...], DictConfig] = {}
     for line in lines:
-        config, words, errors = used(line, checked)
+        config, words, errors = used(line, make)
         unused += errors
         configs.setdefault(tuple(words), config)
     for error in unused:
@@ -275,8 +275,9 @@ def planned(lines: Sequence[tuple[str, ...]], command: str, searchpath: Sequence
         whole, alone = _hashes(config)
         jobs.append(Job(number, name, line, whole))
         runs.append(alone)
-    threads = max(config.trainer.threads or 1 for config in configs.values())
-    return Plan(tuple(jobs), tuple(runs), threads)
+    trainers = [config.trainer for config in configs.values()]
+    threads = max(trainer.threads or 1 for trainer in trainers)
+    return Plan(tuple(jobs), tuple(runs), threads, helps=not any(map(is_first, trainers)))
 
 
 def _hashes(config: DictConfig) -> tuple[str, tuple[str, ...]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from genlab.cli.fit import redirected
-from genlab.cli.one_run import train_one
+from genlab.cli.run import checked, run_config
 from genlab.errors import GenlabError
+from genlab.processes import is_first
 from genlab.runs.sweep import SweepDirectory
 
 __all__ = ["SweepJob"]
@@ -21,10 +23,12 @@ class SweepJob:
 
     It raises nothing but an interruption, so that no launcher gives up the other jobs.
 
+    The configuration that a launcher composes and hands over is not used.
+
     Args:
-        sweep: The directory of the sweep.
-        arguments: The flags of the command line.
+        sweep: The directory of the sweep, where its words stand.
         command: Name of the primary config.
+        searchpath: Overrides that say where configs are found.
         fail_fast: After a failure, let no other job begin.
         ours: Whether the directory was made for this sweep, so that what failed before it started
             can be removed.
@@ -33,21 +37,21 @@ class SweepJob:
     def __init__(
         self,
         sweep: SweepDirectory,
-        arguments: Namespace,
         *,
         command: str,
+        searchpath: Sequence[str],
         fail_fast: bool,
         ours: bool,
     ) -> None:
         self.sweep = sweep
-        self.arguments = arguments
         self.command = command
+        self.searchpath = tuple(searchpath)
         self.fail_fast = fail_fast
         self.ours = ours
         self.folder = Path.cwd()
         self.path = list(sys.path)
 
-    def __call__(self, config: Any) -> None:
+    def __call__(self, _: Any) -> None:
         from hydra.core.hydra_config import HydraConfig
 
         number = int(Path(HydraConfig.get().runtime.output_dir).name)
@@ -56,7 +60,7 @@ class SweepJob:
         if not self.sweep.begin(number):
             return
         try:
-            self._train(config, number)
+            self._train(number)
         except Exception as error:
             self.sweep.end(number, "failed", _reason(error))
             if self.fail_fast:
@@ -67,13 +71,23 @@ class SweepJob:
         else:
             self.sweep.end(number, "done")
 
-    def _train(self, config: Any, number: int) -> None:
+    def _train(self, number: int) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
         # Another process has a folder and a search path of its own.
+        there = Path.cwd()
         os.chdir(self.folder)
         sys.path += [place for place in self.path if place not in sys.path]
-        made = {self.sweep.path.resolve()} if self.ours else set()
-        with redirected(self.sweep.run(number)):
-            train_one(config, self.arguments, made, command=self.command, job=True)
+        (words,) = (job.overrides for job in self.sweep.jobs() if job.number == number)
+        run = self.sweep.run(number)
+        with redirected(run):
+            config, _ = checked(self.command, [*words, *self.searchpath])
+            if HydraConfig.get().job.chdir:
+                os.chdir(there)
+            run_config(config, run, ours=self.ours, begun=True)
+        # A process that helps another one keeps nothing.
+        if self.ours and not is_first(config.trainer):
+            shutil.rmtree(run.path)
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from genlab.config.keys import split
 from genlab.config.parts import PARTS, place
 from genlab.config.signature import locate, signature
-from genlab.errors import UnusedError
+from genlab.errors import UnusedError, UserError
 
 __all__ = ["OPTIONAL", "drop_unused", "learns_no_model", "used"]
 
@@ -95,6 +95,11 @@ def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
             if section in config:
                 config[section] = None
     objective = _target(config, "objective")
+    if objective is not None and objective.learns_from == "energy":
+        raise UserError(
+            f"objective={config.choices.objective}: it learns from a log-density, and a sampler's "
+            "model from points; use objective=maximum_likelihood"
+        )
     if objective is not None and objective.learns_from == "passes":
         for word in overrides:
             if (key := split(word)[0]).startswith("sampler.fit.") and key != "sampler.fit.steps":

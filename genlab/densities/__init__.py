@@ -1,6 +1,6 @@
 """The contract of a density, base densities, and the mathematics of Gaussian mixtures."""
 
-from genlab.densities.base import Cylinder, StandardLogistic, StandardNormal, Uniform
+from genlab.densities.base import Cylinder, StandardLogistic, StandardNormal, StandardUniform
 from genlab.densities.density import Density, Likelihood
 from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters
 from genlab.densities.mixtures import Covariance, LowRankMixtures, Mixtures
@@ -21,5 +21,5 @@ __all__ = [
     "Observation",
     "StandardLogistic",
     "StandardNormal",
-    "Uniform",
+    "StandardUniform",
 ]

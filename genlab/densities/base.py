@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from genlab.densities.density import Density
 
-__all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "Uniform"]
+__all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "StandardUniform"]
 
 
 class Parameterless(Density):
@@ -37,6 +37,13 @@ class Parameterless(Density):
 
 class StandardNormal(Parameterless):
     """``N(0, I)`` on arrays of shape ``event_shape``.
+
+    References: arXiv:1912.02762.
+
+    >>> import genlab, torch
+    >>> density = genlab.densities.StandardNormal((2,))
+    >>> round(density.log_prob(torch.zeros(1, 2)).item(), 4)
+    -1.8379
 
     Args:
         event_shape: Shape of one sample.
@@ -66,6 +73,13 @@ class StandardLogistic(Parameterless):
 
     Its tails are exponential: a shift in the tails changes the density by a bounded factor.
 
+    References: arXiv:1410.8516.
+
+    >>> import genlab, torch
+    >>> density = genlab.densities.StandardLogistic((2,))
+    >>> round(density.log_prob(torch.zeros(1, 2)).item(), 4)
+    -2.7726
+
     Args:
         event_shape: Shape of one sample.
     """
@@ -86,8 +100,15 @@ class StandardLogistic(Parameterless):
         return torch.logit(u * (1 - eps) + eps / 2)
 
 
-class Uniform(Parameterless):
+class StandardUniform(Parameterless):
     """The uniform density on the cube ``[-sqrt 3, sqrt 3]^d``: mean 0 and variance 1.
+
+    References: doi:10.1007/978-1-4613-8643-8.
+
+    >>> import genlab, torch
+    >>> density = genlab.densities.StandardUniform((2,))
+    >>> round(density.log_prob(torch.zeros(1, 2)).item(), 4)
+    -2.4849
 
     Args:
         event_shape: Shape of one sample.
@@ -117,6 +138,13 @@ class Cylinder(Parameterless):
     """Angles are uniform on ``[-pi, pi)``, the other coordinates ``N(0, 1)``; all independent.
 
     An angle stands for itself modulo ``2 pi``: the density is the same for all its values.
+
+    References: arXiv:2002.02428.
+
+    >>> import genlab
+    >>> density = genlab.densities.Cylinder((2,), [True, False])
+    >>> density.sample(5).shape
+    torch.Size([5, 2])
 
     Args:
         event_shape: Shape of one sample.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -12,13 +12,22 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
+from genlab.bounds import PositiveInt
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
 from genlab.nn.precision import full_precision
 
-__all__ = ["Density", "Likelihood"]
+__all__ = ["Density", "EventShape", "Likelihood", "shape_of"]
 
 Likelihood = Literal["exact", "lower_bound", "estimate"]
+
+EventShape = PositiveInt | Sequence[PositiveInt]
+"""Shape of one sample; a number is the length of a vector."""
+
+
+def shape_of(event_shape: EventShape) -> tuple[int, ...]:
+    """The shape as a tuple."""
+    return (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
 
 
 class Density(Constants, ABC):
@@ -28,8 +37,15 @@ class Density(Constants, ABC):
     shape contract once, broadcast a single context row, and encode labels. Under ``torch.autocast``
     they compute in the type of ``x``, the density's own, and only networks follow it.
 
+    References: arXiv:1912.02762.
+
+    >>> import genlab
+    >>> density = genlab.densities.StandardNormal((2,))
+    >>> density.log_prob(density.sample(5)).shape
+    torch.Size([5])
+
     Args:
-        event_shape: Shape of one sample.
+        event_shape: Shape of one sample; a number for vectors of that length.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
@@ -43,6 +59,7 @@ class Density(Constants, ABC):
         masses: Whether it gives masses of data in {0, 1}, not densities.
         stackable: Whether `log_prob` is the same operations whatever the numbers are, without
             random ones, so that many models can be evaluated by one pass.
+        clusters: Whether it has parts whose places a search over rows chooses, before gradients.
         test_samples: Log-densities that a number or a figure of an evaluation may cost: fewer
             where each is slow.
         figures: What is drawn of it, by the names that `genlab.evaluation.figures` knows; each is
@@ -52,16 +69,15 @@ class Density(Constants, ABC):
     likelihood: Likelihood = "exact"
     reparametrised: ClassVar[bool] = False
     stackable: ClassVar[bool] = False
+    clusters: ClassVar[bool] = False
     circular: tuple[int, ...] = ()
     masses: bool = False
     test_samples: int = 100_000
     figures: ClassVar[tuple[str, ...]] = ("density", "samples", "super_resolution")
 
-    def __init__(
-        self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0
-    ) -> None:
+    def __init__(self, event_shape: EventShape, *, context_dim: int = 0, labels: int = 0) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = shape_of(event_shape)
         self.context_encoder = ContextEncoder(context_dim, labels)
         self.preprocessing: Bijection | None = None
 

@@ -26,6 +26,13 @@ class MixtureParameters(nn.Module):
     before it, a coordinate has the deviation ``1 / W_ii = e^scale + sqrt(floor) / 2``, so that no
     gradient step makes a likelihood grow without bound.
 
+    References: doi:10.1111/j.2517-6161.1977.tb01600.x.
+
+    >>> import genlab
+    >>> parameters = genlab.densities.MixtureParameters(1, 3, 2, covariance="full", floor=1e-6)
+    >>> parameters().means.shape
+    torch.Size([1, 3, 2])
+
     Args:
         groups: Number of mixtures G.
         components: Number of Gaussians K in each.

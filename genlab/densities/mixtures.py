@@ -36,6 +36,13 @@ class Mixtures(NamedTuple):
     that marginals of the first coordinates, and the conditionals given them, are blocks of it.
     A component of weight 0 is none: it takes no part in anything.
 
+    References: doi:10.1111/j.2517-6161.1977.tb01600.x.
+
+    >>> import genlab
+    >>> mixtures = genlab.models.GMM(2, components=3).mixture()
+    >>> mixtures.means.shape, mixtures.log_weights.shape
+    (torch.Size([1, 3, 2]), torch.Size([1, 3]))
+
     Attributes:
         log_weights: ``log w``, ``[G, K]``.
         means: ``mu``, ``[G, K, D]``.
@@ -184,6 +191,14 @@ class LowRankMixtures(NamedTuple):
     of ``D (Q + 1)`` numbers instead of ``D^2``. By Woodbury's identity nothing larger than Q x Q is
     ever factorised (Ghahramani, Hinton, "The EM algorithm for mixtures of factor analyzers", 1996).
     It answers what `Mixtures` does.
+
+    References: Tipping, Bishop, "Mixtures of probabilistic principal component analyzers", 1999,
+    doi:10.1162/089976699300016728.
+
+    >>> import genlab
+    >>> mixtures = genlab.models.GMM(9, components=3, covariance="low_rank", rank=2).mixture()
+    >>> mixtures.factors.shape
+    torch.Size([1, 3, 9, 2])
 
     Attributes:
         log_weights: ``log w``, ``[G, K]``.

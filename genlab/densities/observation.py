@@ -24,6 +24,13 @@ class Observation(nn.Module, ABC):
     The parameters stand on an axis in front of the event's, ``[..., n, P, *event]``; axes in front
     of the rows are several decodings of the same x.
 
+    References: arXiv:1312.6114.
+
+    >>> import genlab, torch
+    >>> observation = genlab.densities.Bernoulli()
+    >>> observation.log_prob(torch.ones(5, 4), torch.zeros(5, 1, 4)).shape
+    torch.Size([5])
+
     Args:
         n_parameters: P, how many parameters each number of x has.
     """
@@ -63,6 +70,13 @@ class Gaussian(Observation):
     data would otherwise be infinitely good (Mattei, Frellsen, "Leveraging the exact likelihood of
     deep latent variable models", 2018).
 
+    References: arXiv:1802.04826.
+
+    >>> import genlab, torch
+    >>> observation = genlab.densities.Gaussian((4,))
+    >>> observation.log_prob(torch.randn(5, 4), torch.zeros(5, 2, 4)).shape
+    torch.Size([5])
+
     Args:
         event_shape: Shape of one sample.
         scale: Where r comes from: ``network`` computes it beside m, ``dimension`` learns one for
@@ -74,8 +88,8 @@ class Gaussian(Observation):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        scale: Literal["network", "dimension", "shared"],
-        min_scale: Positive,
+        scale: Literal["network", "dimension", "shared"] = "network",
+        min_scale: Positive = 1e-2,
     ) -> None:
         super().__init__(2 if scale == "network" else 1)
         self.min_scale = min_scale
@@ -111,6 +125,13 @@ class Bernoulli(Observation):
     """``x log p + (1 - x) log(1 - p)`` with ``p = sigmoid(y)``, for x in {0, 1}.
 
     Grey values between 0 and 1 are taken as mixtures of the two.
+
+    References: arXiv:1312.6114.
+
+    >>> import genlab, torch
+    >>> observation = genlab.densities.Bernoulli()
+    >>> round(observation.log_prob(torch.ones(1, 1), torch.zeros(1, 1, 1)).item(), 4)
+    -0.6931
     """
 
     def __init__(self) -> None:
@@ -148,6 +169,13 @@ class DiscretisedLogistic(Observation):
     where nothing cancels. The density is L times the mass, constant on each level: data
     ``(level + u) / L`` with u in [0, 1) have the same likelihood whatever u, and it compares with
     that of models of dequantised data. Values outside [0, 1] count as the level at that end.
+
+    References: arXiv:1606.04934, arXiv:1701.05517.
+
+    >>> import genlab, torch
+    >>> observation = genlab.densities.DiscretisedLogistic(levels=256)
+    >>> observation.log_prob(torch.rand(5, 4), torch.zeros(5, 2, 4)).shape
+    torch.Size([5])
 
     Args:
         levels: L, the number of values that x takes.

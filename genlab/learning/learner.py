@@ -219,7 +219,7 @@ class Learner(pl.LightningModule):
         self._seconds_before = checkpoint["seconds"]
         self._rng = checkpoint["rng"]
         self.owes_validation = checkpoint.get("owes_validation", False)
-        check_names(self.state_dict(), checkpoint["state_dict"], Path(self.trainer.ckpt_path))
+        check_names(self.state_dict(), checkpoint["state_dict"], Path(str(self.trainer.ckpt_path)))
 
     def on_train_start(self) -> None:
         if self._rng is not None:

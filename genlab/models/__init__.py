@@ -7,7 +7,7 @@ from genlab.models.flow_matching import FlowMatching
 from genlab.models.gmm import GMM
 from genlab.models.krnet import KRNet
 from genlab.models.nice import NICE
-from genlab.models.nsf import NSF
+from genlab.models.nsf import NSF, AutoregressiveNSF, CircularNSF, neural_spline_flow
 from genlab.models.realnvp import RealNVP
 from genlab.models.resflow import ResFlow
 from genlab.models.vae import VAE
@@ -18,10 +18,13 @@ __all__ = [
     "NICE",
     "NSF",
     "VAE",
+    "AutoregressiveNSF",
+    "CircularNSF",
     "ContinuousFlow",
     "Flow",
     "FlowMatching",
     "KRNet",
     "RealNVP",
     "ResFlow",
+    "neural_spline_flow",
 ]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
-from genlab.bijections.ode import Divergence, Gradient
-from genlab.bijections.solvers import Solver
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.models.continuous import ContinuousFlow
+from genlab.bijections.ode import Divergence, ODEGradient
+from genlab.bijections.solvers import FixedStepSolver, ODESolver
+from genlab.bounds import NonNegativeInt
+from genlab.densities.density import EventShape, shape_of
+from genlab.models.continuous import DOPRI8, ContinuousFlow
+from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.velocity import VelocityFactory
 
 __all__ = ["CNF"]
+
+VELOCITY = partial(ResidualMLP, width=64, blocks=1, waves=16, wave_scale=2.5, frequencies=3)
+RK4 = FixedStepSolver(method="rk4", steps=8)
 
 
 class CNF(ContinuousFlow):
@@ -19,8 +24,15 @@ class CNF(ContinuousFlow):
     ``log p(x) = log p_0(x(0)) - int_0^1 div v(x(t), t) dt`` with ``x(1) = x`` (Chen et al., "Neural
     ordinary differential equations", 2018; Grathwohl et al., "FFJORD", 2019).
 
+    References: arXiv:1806.07366, arXiv:1810.01367.
+
+    >>> import genlab
+    >>> model = genlab.models.CNF(2)
+    >>> model.sample(5).shape
+    torch.Size([5, 2])
+
     Args:
-        event_shape: Shape of one sample.
+        event_shape: Shape of one sample, or the length of a vector.
         network: Makes the velocity ``v``.
         solver: Follows the ODE in training, and to sample.
         evaluation: Follows it for log-densities outside of training.
@@ -32,17 +44,17 @@ class CNF(ContinuousFlow):
 
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        network: VelocityFactory,
-        solver: Solver,
-        evaluation: Solver,
-        divergence: Divergence,
-        gradient: Gradient,
+        network: VelocityFactory = VELOCITY,
+        solver: ODESolver = RK4,
+        evaluation: ODESolver = DOPRI8,
+        divergence: Divergence = "exact",
+        gradient: ODEGradient = "backprop",
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        shape = tuple(event_shape)
+        shape = shape_of(event_shape)
         super().__init__(
             shape,
             network(shape, context_dim=context_dim or labels),

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from genlab.bijections.bijection import Bijection, Compose, Inverse
-from genlab.bijections.coupling import ChannelSplit, CheckerboardSplit, Coupling, HalfSplit
+from genlab.bijections.coupling import CheckerboardSplit, Coupling, HalfSplit
 from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.lu_linear import LUConv, LULinear
-from genlab.bijections.reshaping import Flatten, Permutation
+from genlab.bijections.reshaping import Flatten, ImageShape, Permutation, multi_scale
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.nn.conv import ConvNet
 from genlab.nn.mlp import MLP, Activation
@@ -18,7 +18,7 @@ __all__ = [
     "Mixing",
     "alternating_halves",
     "between",
-    "image_couplings",
+    "image_layers",
     "of_vectors",
     "vector_order",
 ]
@@ -63,8 +63,9 @@ def alternating_halves(
     return [coupling(index) for index in range(layers)]
 
 
-def image_couplings(
-    channels: int,
+def image_layers(
+    event_shape: tuple[int, ...],
+    scales: int,
     scalar_map: Callable[[], ScalarMap],
     *,
     layers: int,
@@ -73,37 +74,43 @@ def image_couplings(
     actnorm: bool,
     mixing: Mixing,
     context_dim: int,
-) -> Iterator[Bijection]:
-    """Couplings of a squeezed image, which start as the identity.
+) -> Compose:
+    """Couplings of an image at several scales, which start as the identity.
 
-    First, on the fields of a checkerboard, then on the halves of the channels; each kind in turn on
-    one part and the other (Dinh, Sohl-Dickstein, Bengio, "Real NVP", 2017, section 3.4).
+    At each scale, first on the fields of a checkerboard, then on the halves of the channels; each
+    kind in turn on one part and the other. After it, half of the numbers are done (Dinh,
+    Sohl-Dickstein, Bengio, "Real NVP", 2017, arXiv:1605.08803, sections 3.4 and 3.6).
 
     Args:
-        channels: Channels of the squeezed image.
+        event_shape: Channels, height and width of the image.
+        scales: Number of scales, each of half the size of the one before.
         scalar_map: Makes the increasing map of a coupling.
-        layers: Number of couplings; the larger half is on the checkerboard.
+        layers: Number of couplings at each scale; the larger half is on the checkerboard.
         hidden: Channels of the hidden layers of each conditioner.
         activation: Nonlinearity of the conditioners.
         actnorm: Put a data-initialised scale and shift of each channel before each coupling.
         mixing: What mixes the channels before each coupling of their halves.
         context_dim: Width of the context that each conditioner sees; 0 for none.
     """
-    on_checkerboard = (layers + 1) // 2
-    for index in range(layers):
-        kind = CheckerboardSplit if index < on_checkerboard else ChannelSplit
-        split, mapping = kind(channels, flip=index % 2 == 1), scalar_map()
-        mixing_here = mixing if kind is ChannelSplit else "none"
-        yield from between(channels, actnorm=actnorm, mixing=mixing_here, images=True)
-        conditioner = ConvNet(
-            split.passive,
-            split.active * mapping.n_parameters,
-            hidden=hidden,
-            activation=activation,
-            context_dim=context_dim,
-            zero_last=True,
-        )
-        yield Coupling(split, mapping, conditioner)
+
+    def at_scale(shape: ImageShape) -> Iterator[Bijection]:
+        channels, on_checkerboard = shape[0], (layers + 1) // 2
+        for index in range(layers):
+            kind = CheckerboardSplit if index < on_checkerboard else HalfSplit
+            split, mapping = kind(channels, flip=index % 2 == 1), scalar_map()
+            mixing_here = mixing if kind is HalfSplit else "none"
+            yield from between(channels, actnorm=actnorm, mixing=mixing_here, images=True)
+            conditioner = ConvNet(
+                split.passive,
+                split.active * mapping.n_parameters,
+                hidden=hidden,
+                activation=activation,
+                context_dim=context_dim,
+                zero_last=True,
+            )
+            yield Coupling(split, mapping, conditioner)
+
+    return Compose(multi_scale(event_shape, scales, at_scale))
 
 
 def of_vectors(event_shape: tuple[int, ...], layers: Iterable[Bijection]) -> Compose:

@@ -9,9 +9,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from genlab.bijections.bijection import Compose
-from genlab.bijections.domains import Box, Logit, Probit, Quantile, UnitBox
+from genlab.bijections.domains import Intervals, Logit, Probit, Quantile, UnitBox
 from genlab.densities.base import StandardLogistic, StandardNormal
-from genlab.densities.density import Density
+from genlab.densities.density import Density, EventShape
 from genlab.nn.precision import full_precision
 
 __all__ = ["BASES", "Base", "Flow"]
@@ -35,8 +35,16 @@ class Flow(Density):
     A family subclasses it and sets `layers` (Rezende, Mohamed, "Variational inference with
     normalizing flows", 2015).
 
+    References: arXiv:1505.05770.
+
+    >>> import genlab, torch
+    >>> flow = genlab.models.RealNVP(2)
+    >>> z, log_det = flow.bijection(torch.randn(5, 2))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+
     Args:
-        event_shape: Shape of one sample.
+        event_shape: Shape of one sample, or the length of a vector.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
@@ -57,14 +65,12 @@ class Flow(Density):
     )
     layers: Compose
 
-    def __init__(
-        self, event_shape: tuple[int, ...], *, context_dim: int = 0, labels: int = 0
-    ) -> None:
+    def __init__(self, event_shape: EventShape, *, context_dim: int = 0, labels: int = 0) -> None:
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
         self.base: Density = StandardNormal(self.event_shape)
         self.confined = False
 
-    def confine(self, box: Box, *, base: Base) -> None:
+    def confine(self, box: Intervals, *, base: Base) -> None:
         """Let the flow live in a box, before it is trained.
 
         The quantile function of the base, coordinate by coordinate, carries the box onto the whole

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from genlab.bijections.ode import Divergence
-from genlab.bijections.solvers import Solver
-from genlab.bounds import NonNegative, NonNegativeInt, PositiveInt
-from genlab.densities.base import StandardNormal, Uniform
-from genlab.densities.density import Density
-from genlab.models.continuous import ContinuousFlow
+from genlab.bijections.solvers import FixedStepSolver, ODESolver
+from genlab.bounds import NonNegative, NonNegativeInt
+from genlab.densities.base import StandardNormal, StandardUniform
+from genlab.densities.density import Density, EventShape, shape_of
+from genlab.models.continuous import DOPRI8, ContinuousFlow
 from genlab.models.velocities import GuidedVelocity, PredictedVelocity
+from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.velocity import Velocity, VelocityFactory
-from genlab.paths.path import Path, Prediction
+from genlab.paths.path import LinearPath, Path, Prediction
 
 __all__ = ["SOURCES", "FlowMatching"]
 
-SOURCES: dict[str, type[StandardNormal] | type[Uniform]] = {
+SOURCES: dict[str, type[StandardNormal] | type[StandardUniform]] = {
     "gaussian": StandardNormal,
-    "uniform": Uniform,
+    "uniform": StandardUniform,
 }
+
+STRAIGHT = LinearPath(sigma_0=0.0)
+MIDPOINT = FixedStepSolver(method="midpoint", steps=20)
 
 
 class FlowMatching(ContinuousFlow):
@@ -30,8 +32,15 @@ class FlowMatching(ContinuousFlow):
     "Flow matching for generative modeling", 2023, theorems 1 and 2). Its density is that of the
     same ODE, ``log p(x) = log p_0(x(0)) - int_0^1 div v dt``.
 
+    References: arXiv:2210.02747.
+
+    >>> import genlab
+    >>> model = genlab.models.FlowMatching(2)
+    >>> model.sample(5).shape
+    torch.Size([5, 2])
+
     Args:
-        event_shape: Shape of one sample.
+        event_shape: Shape of one sample, or the length of a vector.
         network: Makes the network that is trained.
         path: How source and data are blended.
         prediction: What the network predicts: the ``velocity``, the data ``x1`` or the ``noise``.
@@ -50,20 +59,20 @@ class FlowMatching(ContinuousFlow):
 
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        network: VelocityFactory,
-        path: Path,
-        prediction: Prediction,
-        source: str | Density,
-        solver: Solver,
-        evaluation: Solver,
-        divergence: Divergence,
-        guidance: NonNegative,
+        network: VelocityFactory = ResidualMLP,
+        path: Path = STRAIGHT,
+        prediction: Prediction = "velocity",
+        source: str | Density = "gaussian",
+        solver: ODESolver = MIDPOINT,
+        evaluation: ODESolver = DOPRI8,
+        divergence: Divergence = "exact",
+        guidance: NonNegative = 1.0,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        shape, width = tuple(event_shape), context_dim or labels
+        shape, width = shape_of(event_shape), context_dim or labels
         if guidance != 1 and not width:
             raise ValueError(f"guidance={guidance:g}: an unconditional model has nothing to go by")
         # A marked context has one more column.

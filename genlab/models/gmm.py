@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab.batch import Batch, weighted_mean
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
-from genlab.densities.density import Density
+from genlab.densities.density import Density, EventShape
 from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters, Start, starts
 from genlab.densities.mixtures import Covariance, wide
 
@@ -31,8 +31,16 @@ class GMM(Density):
     ``p(x | c) = p(c, x) / p(c)`` is a mixture whose weights and means depend on c. With labels, one
     mixture a class.
 
+    References: Dempster, Laird, Rubin, "Maximum likelihood from incomplete data via the EM
+    algorithm", 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.GMM(2, components=3)
+    >>> model.log_prob(torch.randn(5, 2)).shape
+    torch.Size([5])
+
     Args:
-        event_shape: Shape of one sample; arrays are flattened.
+        event_shape: Shape of one sample, or the length of a vector; arrays are flattened.
         components: Number of Gaussians, for each class; "auto": as many as lower the BIC.
         max_components: The most that "auto" takes.
         covariance: A matrix for each Gaussian ("full"), one for all ("tied"), a diagonal for each
@@ -56,22 +64,24 @@ class GMM(Density):
         mixture: The parameters, of one mixture a class, in standardised units.
     """
 
+    clusters = True
+
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        components: PositiveInt | Literal["auto"],
-        max_components: PositiveInt,
-        covariance: Covariance,
-        rank: PositiveInt,
-        start: Start,
-        restarts: PositiveInt,
-        tolerance: NonNegative,
-        covariance_floor: Positive,
+        components: PositiveInt | Literal["auto"] = "auto",
+        max_components: PositiveInt = 128,
+        covariance: Covariance = "full",
+        rank: PositiveInt = 8,
+        start: Start = "kmeans++",
+        restarts: PositiveInt = 4,
+        tolerance: NonNegative = 2e-5,
+        covariance_floor: Positive = 1e-6,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
         if components == "auto" and covariance == "low_rank":
             raise ValueError("components=auto: expected a number, as covariance is low_rank")
         self.growing = components == "auto"

@@ -8,13 +8,14 @@ from typing import Annotated, ClassVar
 
 from genlab.bijections.bijection import Bijection, Compose
 from genlab.bijections.cdf_layer import CDFLayer
-from genlab.bijections.coupling import Coupling, HalfSplit, ScaledCouplings, WholeSplit
-from genlab.bijections.domains import Box
+from genlab.bijections.coupling import Coupling, HalfSplit, ScaledCouplings, Split, WholeSplit
+from genlab.bijections.domains import Intervals
 from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.lu_linear import LULinear
 from genlab.bijections.reshaping import Freeze
 from genlab.bijections.scalar_map import BoundedAffine
 from genlab.bounds import Bound, NonNegativeInt, PositiveInt
+from genlab.densities.density import EventShape
 from genlab.models.couplings import of_vectors
 from genlab.models.flow import BASES, Base, Flow
 from genlab.nn.mlp import MLP, Activation
@@ -32,8 +33,15 @@ class KRNet(Flow):
     distribution function bends each coordinate (Tang, Wan, Liao, "Deep density estimation via
     invertible block-triangular mapping", 2020; Tang, Wan, Yang, "DAS-PINNs", 2023).
 
+    References: doi:10.1016/j.taml.2020.01.023, arXiv:2112.14038.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.KRNet(3, layers=4, bounded=[-1.0, 1.0])
+    >>> model.log_prob(torch.zeros(5, 3)).shape
+    torch.Size([5])
+
     Args:
-        event_shape: Shape of one sample; arrays are flattened.
+        event_shape: Shape of one sample, or the length of a vector; arrays are flattened.
         layers: Number ``L`` of couplings in each block.
         groups: Number ``K`` of blocks and of groups; ``d`` where there are fewer coordinates.
         hidden: Widths of the hidden layers of each network ``(s, t)``.
@@ -52,28 +60,28 @@ class KRNet(Flow):
 
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        layers: PositiveInt,
-        groups: PositiveInt,
-        hidden: Sequence[PositiveInt],
-        activation: Activation,
-        alpha: Annotated[float, Bound(0.0, 1.0, open_low=True, open_high=True)],
-        rotation: bool,
-        bins: Annotated[int, Bound(2)] | None,
-        bounded: Box | None,
-        base: Base | None,
+        layers: PositiveInt = 16,
+        groups: PositiveInt = 3,
+        hidden: Sequence[PositiveInt] = (32, 32),
+        activation: Activation = "relu",
+        alpha: Annotated[float, Bound(0.0, 1.0, open_low=True, open_high=True)] = 0.6,
+        rotation: bool = True,
+        bins: Annotated[int, Bound(2)] | None = 32,
+        bounded: Intervals | None = None,
+        base: Base | None = None,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
         if bounded is not None:
             self.confine(bounded, base=base or "logistic")
         elif base is not None:
             self.base = BASES[base][0](self.event_shape)
 
-        def coupling(split: HalfSplit) -> Coupling:
+        def coupling(split: Split) -> Coupling:
             # In a box all starts as the identity, so that the density starts uniform. Elsewhere it
             # does not: a start without symmetries learns faster.
             network = MLP(
@@ -101,7 +109,7 @@ class KRNet(Flow):
         last = [] if bins is None else [CDFLayer(dim, bins=bins)]
         self.layers = of_vectors(self.event_shape, [*blocks, *last])
 
-    def confine(self, box: Box, *, base: Base) -> None:
+    def confine(self, box: Intervals, *, base: Base) -> None:
         super().confine(box, base=base)
         for module in self.modules():
             if isinstance(module, Coupling):

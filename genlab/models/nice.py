@@ -10,6 +10,7 @@ from genlab.bijections.coupling import AlternatingCouplings
 from genlab.bijections.elementwise_affine import Scaling
 from genlab.bijections.scalar_map import Shift
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.densities.density import EventShape
 from genlab.models.couplings import alternating_halves, of_vectors
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
@@ -25,8 +26,16 @@ class NICE(Flow):
     ``{p > level}`` so keep the volumes that they have under the base, up to that constant (Dinh,
     Krueger, Bengio, "NICE: Non-linear independent components estimation", 2015).
 
+    References: arXiv:1410.8516.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.NICE(2)
+    >>> model.log_prob(torch.randn(5, 2)).shape
+    torch.Size([5])
+
     Args:
-        event_shape: Shape of one sample, of at least 2 numbers; arrays are flattened.
+        event_shape: Shape of one sample, or the length of a vector; of at least 2 numbers. Arrays
+            are flattened.
         layers: Number of couplings.
         hidden: Widths of the hidden layers of each shift network ``t``.
         activation: Nonlinearity of the shift networks.
@@ -39,16 +48,16 @@ class NICE(Flow):
 
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        layers: PositiveInt,
-        hidden: Sequence[PositiveInt],
-        activation: Activation,
-        scaling: bool,
+        layers: PositiveInt = 12,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: Activation = "relu",
+        scaling: bool = True,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
         # Not the identity: where the data are symmetric, as eight Gaussians are, no small shift
         # helps, and a flow that starts there stays there.

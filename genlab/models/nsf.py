@@ -1,123 +1,225 @@
-"""Neural spline flow: couplings by rational-quadratic splines."""
+"""Neural spline flows: of the line by couplings or autoregressively, and of the circle."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.bijections.bijection import Bijection, Compose
-from genlab.bijections.coupling import AlternatingCouplings
-from genlab.bijections.reshaping import ImageShape, multi_scale
 from genlab.bijections.spline import RationalQuadratic
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.densities.base import Cylinder
+from genlab.densities.density import EventShape
 from genlab.errors import UserError
-from genlab.models.couplings import (
-    Mixing,
-    between,
-    image_couplings,
-    of_vectors,
-    vector_order,
-)
+from genlab.models.couplings import Mixing, between, image_layers, of_vectors, vector_order
 from genlab.models.flow import Flow
 from genlab.models.spline_layers import SplineLayers
 from genlab.nn.mlp import Activation
 
-__all__ = ["NSF"]
+__all__ = ["NSF", "AutoregressiveNSF", "CircularNSF", "neural_spline_flow"]
 
 
 class NSF(Flow):
-    """Layers ``z_b = S(x_b; MLP(x_a))``, ``z_a = S(x_a; p)`` with alternating halves.
+    """Couplings ``z_b = S(x_b; MLP(x_a))``, ``z_a = S(x_a; p)`` with alternating halves.
 
     ``S`` is a monotone rational-quadratic spline on ``[-c, c]`` with tails of slope 1, ``p`` are
     trainable constants; the log-determinant is the sum of ``log S'`` (Durkan, Bekasov, Murray,
-    Papamakarios, "Neural spline flows", 2019). Angles get splines of the circle, a uniform base and
-    networks that see their cosine and sine (Rezende et al., "Normalizing flows on tori and
-    spheres", 2020). Images go through several scales, as RealNVP's do, by couplings that leave
-    ``z_a = x_a``.
+    Papamakarios, "Neural spline flows", 2019, arXiv:1906.04032). Images go through several scales,
+    as RealNVP's do, by couplings that leave ``z_a = x_a``.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.NSF(2)
+    >>> model.log_prob(torch.randn(5, 2)).shape
+    torch.Size([5])
 
     Args:
-        event_shape: Shape of one sample; of a single number, every layer is one spline, whose
-            parameters are trainable constants or a network of the context.
+        event_shape: Shape of one sample, or the length of a vector; of a single number, every layer
+            is one spline, whose parameters are trainable constants or a network of the context.
         scales: Number of scales of an image, each of half the size of the one before; 0: samples
             are taken for vectors, whatever their shape.
-        layers: Number of layers; of an image, at each scale.
+        layers: Number of couplings; of an image, at each scale.
         hidden: Widths of the hidden layers of each network; of an image, channels.
         activation: Nonlinearity of the networks.
         bins: Number of bins of each spline.
         bound: Half the length ``c`` of the interval that splines act on.
-        variant: ``coupling``, or ``autoregressive``: ``z_i = S(x_i; MADE(x_1, ..., x_{i-1}))`` in
-            alternating order, which bends more in a layer but takes d networks in turn to sample.
         free_half: Let a coupling map ``x_a`` too; without it ``z_a = x_a``, as in the paper.
         actnorm: Put a data-initialised scale and shift before each layer.
         mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
             LU matrix; of an image's channels, before each coupling that halves them.
-        circular: Coordinates that are angles in ``[-pi, pi]``; those of an array are counted row by
-            row.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
     Raises:
-        ValueError: ``circular`` names no coordinate, or angles would be mixed or scaled; or several
-            scales are asked for with what only vectors have.
+        ValueError: Several scales are asked for with what only vectors have.
     """
 
     stackable: ClassVar[bool] = True
 
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        scales: NonNegativeInt,
-        layers: PositiveInt,
-        hidden: Sequence[PositiveInt],
-        activation: Activation,
-        bins: PositiveInt,
-        bound: Positive,
-        variant: Literal["coupling", "autoregressive"],
-        free_half: bool,
-        actnorm: bool,
-        mixing: Mixing,
-        circular: Sequence[NonNegativeInt],
+        scales: NonNegativeInt = 0,
+        layers: PositiveInt = 3,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: Activation = "relu",
+        bins: PositiveInt = 16,
+        bound: Positive = 4.0,
+        free_half: bool = True,
+        actnorm: bool = False,
+        mixing: Mixing = "none",
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
-        dim = math.prod(self.event_shape)
-        if any(i >= dim for i in circular) or len(set(circular)) < len(circular):
-            raise ValueError(f"circular: expected some of 0 .. {dim - 1}, got {list(circular)}")
-        if circular and mixing != "none":
-            raise ValueError(f"mixing: angles must not be mixed; expected none, got {mixing}")
-        if circular and actnorm:
-            raise ValueError("actnorm: angles must not be scaled; expected false, got true")
-        self.circular = tuple(circular)
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        if scales and free_half:
+            raise ValueError(f"scales={scales}: expected free_half=false, got true")
         if scales:
-            if circular or free_half or variant != "coupling":
-                raise ValueError(
-                    f"scales={scales}: expected variant=coupling, free_half=false and circular=[], "
-                    f"got {variant}, {str(free_half).lower()} and {list(circular)}"
-                )
-
-            def at_scale(shape: ImageShape) -> Iterator[Bijection]:
-                return image_couplings(
-                    shape[0],
-                    lambda: RationalQuadratic(bins=bins, bound=bound),
-                    layers=layers,
-                    hidden=hidden,
-                    activation=activation,
-                    actnorm=actnorm,
-                    mixing=mixing,
-                    context_dim=self.context_encoder.dim,
-                )
-
-            self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
+            self.layers = image_layers(
+                self.event_shape,
+                scales,
+                partial(RationalQuadratic, bins=bins, bound=bound),
+                layers=layers,
+                hidden=hidden,
+                activation=activation,
+                actnorm=actnorm,
+                mixing=mixing,
+                context_dim=self.context_encoder.dim,
+            )
             return
-        if self.circular:
-            self.base = Cylinder(self.event_shape, [i in self.circular for i in range(dim)])
+        dim = math.prod(self.event_shape)
+        make = SplineLayers(
+            is_angle=(False,) * dim,
+            bins=bins,
+            bound=bound,
+            hidden=hidden,
+            activation=activation,
+            context_dim=self.context_encoder.dim,
+        )
+        before = partial(between, dim, actnorm=actnorm, mixing=mixing)
+        flows = make.couplings(layers, free_half=free_half, apart=actnorm or mixing != "none")
+        self.layers = of_vectors(
+            self.event_shape, [step for layer in flows for step in (*before(), layer)]
+        )
+
+
+class AutoregressiveNSF(Flow):
+    """Layers ``z_i = S(x_i; MADE(x_1, ..., x_{i-1}))``, in alternating order of the coordinates.
+
+    A layer bends more than a coupling, and takes d networks in turn to sample (Durkan, Bekasov,
+    Murray, Papamakarios, "Neural spline flows", 2019, arXiv:1906.04032, section 3.2).
+
+    >>> import genlab
+    >>> model = genlab.models.AutoregressiveNSF(3)
+    >>> model.sample(5).shape
+    torch.Size([5, 3])
+
+    Args:
+        event_shape: Shape of one sample, or the length of a vector; arrays are flattened.
+        layers: Number of layers.
+        hidden: Widths of the hidden layers of each masked network.
+        activation: Nonlinearity of the networks.
+        bins: Number of bins of each spline.
+        bound: Half the length of the interval that splines act on.
+        actnorm: Put a data-initialised scale and shift before each layer.
+        mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
+            LU matrix.
+        context_dim: Length of the vector that the density is conditioned on; 0 for none.
+        labels: Number of classes that the density is conditioned on; 0 for none.
+    """
+
+    stackable: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        event_shape: EventShape,
+        *,
+        layers: PositiveInt = 3,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: Activation = "relu",
+        bins: PositiveInt = 16,
+        bound: Positive = 4.0,
+        actnorm: bool = False,
+        mixing: Mixing = "none",
+        context_dim: NonNegativeInt = 0,
+        labels: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        dim = math.prod(self.event_shape)
+        make = SplineLayers(
+            is_angle=(False,) * dim,
+            bins=bins,
+            bound=bound,
+            hidden=hidden,
+            activation=activation,
+            context_dim=self.context_encoder.dim,
+        )
+        before = partial(between, dim, actnorm=actnorm, mixing=mixing)
+        flows = make.autoregressives(layers)
+        self.layers = of_vectors(
+            self.event_shape, [step for layer in flows for step in (*before(), layer)]
+        )
+
+
+class CircularNSF(Flow):
+    """A spline flow on circles, tori and cylinders: ``z_i = S_o(x_i; p)`` for each angle ``x_i``.
+
+    ``S_o`` is a monotone rational-quadratic spline of the circle; the base of an angle is uniform,
+    and networks see its cosine and sine (Rezende et al., "Normalizing flows on tori and spheres",
+    2020, arXiv:2002.02428). Coordinates that are no angles are treated as in `NSF`.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.CircularNSF(2)
+    >>> bool((model.sample(5).abs() <= torch.pi).all())
+    True
+
+    Args:
+        event_shape: Shape of one sample, or the length of a vector; arrays are flattened.
+        circular: Coordinates that are angles in ``[-pi, pi]``, those of an array counted row by
+            row; None for all.
+        layers: Number of layers.
+        hidden: Widths of the hidden layers of each network.
+        activation: Nonlinearity of the networks.
+        bins: Number of bins of each spline.
+        bound: Half the length of the interval that splines of other coordinates act on.
+        variant: ``coupling``, or ``autoregressive`` as in `AutoregressiveNSF`.
+        free_half: Let a coupling map the half too that its network sees.
+        context_dim: Length of the vector that the density is conditioned on; 0 for none.
+        labels: Number of classes that the density is conditioned on; 0 for none.
+
+    Raises:
+        ValueError: ``circular`` names no coordinate, or one twice.
+    """
+
+    stackable: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        event_shape: EventShape,
+        *,
+        circular: Sequence[NonNegativeInt] | None = None,
+        layers: PositiveInt = 3,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: Activation = "relu",
+        bins: PositiveInt = 16,
+        bound: Positive = 4.0,
+        variant: Literal["coupling", "autoregressive"] = "coupling",
+        free_half: bool = True,
+        context_dim: NonNegativeInt = 0,
+        labels: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        dim = math.prod(self.event_shape)
+        self.circular = tuple(range(dim) if circular is None else circular)
+        if any(i >= dim for i in self.circular) or len(set(self.circular)) < len(self.circular):
+            raise ValueError(
+                f"circular: expected some of 0 .. {dim - 1}, got {list(self.circular)}"
+            )
+        self.base = Cylinder(self.event_shape, [i in self.circular for i in range(dim)])
         make = SplineLayers(
             is_angle=tuple(i in self.circular for i in vector_order(self.event_shape)),
             bins=bins,
@@ -126,22 +228,11 @@ class NSF(Flow):
             activation=activation,
             context_dim=self.context_encoder.dim,
         )
-        flips = [index % 2 == 1 for index in range(layers)]
-        steps: list[Bijection]
-        if dim == 1:
-            steps = [make.elementwise() for _ in flips]
-        elif variant == "autoregressive":
-            steps = [make.autoregressive(flip=flip) for flip in flips]
-        elif free_half:
-            steps = [make.half_free(flip=flip) for flip in flips]
-        elif mixing == "none" and not actnorm:
-            steps = [AlternatingCouplings(make.coupling(flip=flip) for flip in flips)]
+        if variant == "autoregressive":
+            steps = make.autoregressives(layers)
         else:
-            steps = [make.coupling(flip=flip) for flip in flips]
-        self.layers = of_vectors(
-            self.event_shape,
-            (s for step in steps for s in (*between(dim, actnorm=actnorm, mixing=mixing), step)),
-        )
+            steps = make.couplings(layers, free_half=free_half)
+        self.layers = of_vectors(self.event_shape, steps)
 
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
@@ -155,3 +246,53 @@ class NSF(Flow):
                     f"coordinate {i} of the data reaches {farthest[i]:.3g} in size"
                 )
         super()._initialise(x, context)
+
+
+def neural_spline_flow(
+    event_shape: EventShape,
+    *,
+    scales: NonNegativeInt = 0,
+    layers: PositiveInt = 3,
+    hidden: Sequence[PositiveInt] = (64, 64),
+    activation: Activation = "relu",
+    bins: PositiveInt = 16,
+    bound: Positive = 4.0,
+    variant: Literal["coupling", "autoregressive"] = "coupling",
+    free_half: bool = True,
+    actnorm: bool = False,
+    mixing: Mixing = "none",
+    circular: Sequence[NonNegativeInt] = (),
+    context_dim: NonNegativeInt = 0,
+    labels: NonNegativeInt = 0,
+) -> NSF | AutoregressiveNSF | CircularNSF:
+    """The spline flow that ``model=nsf`` asks for, by the arguments of the three classes.
+
+    Raises:
+        ValueError: An option is asked for that the flow does not have.
+    """
+    if scales and (circular or free_half or variant != "coupling"):
+        raise ValueError(
+            f"scales={scales}: expected variant=coupling, free_half=false and circular=[], "
+            f"got {variant}, {str(free_half).lower()} and {list(circular)}"
+        )
+    if circular and mixing != "none":
+        raise ValueError(f"mixing: angles must not be mixed; expected none, got {mixing}")
+    if circular and actnorm:
+        raise ValueError("actnorm: angles must not be scaled; expected false, got true")
+    flow: Callable[..., NSF | AutoregressiveNSF | CircularNSF]
+    if circular:
+        flow = partial(CircularNSF, circular=circular, variant=variant, free_half=free_half)
+    elif variant == "autoregressive":
+        flow = partial(AutoregressiveNSF, actnorm=actnorm, mixing=mixing)
+    else:
+        flow = partial(NSF, scales=scales, free_half=free_half, actnorm=actnorm, mixing=mixing)
+    return flow(
+        event_shape,
+        layers=layers,
+        hidden=hidden,
+        activation=activation,
+        bins=bins,
+        bound=bound,
+        context_dim=context_dim,
+        labels=labels,
+    )

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from genlab.nn.smooth import soft_clamp
 
-__all__ = ["Covariance", "Posterior", "n_parameters"]
+__all__ = ["Posterior", "PosteriorCovariance", "n_parameters"]
 
-Covariance = Literal["full", "diag"]
+PosteriorCovariance = Literal["full", "diag"]
 
 MAX_LOG_SCALE = 8.0
 """Bound on the logarithm of a scale: from 3e-4 to 3e3, where float32 computes without loss."""
@@ -99,6 +99,6 @@ class Posterior(NamedTuple):
         return variance + self.slopes.square().matmul(variance.unsqueeze(-1)).squeeze(-1)
 
 
-def n_parameters(dim: int, covariance: Covariance) -> int:
+def n_parameters(dim: int, covariance: PosteriorCovariance) -> int:
     """Numbers that an encoder computes for a Gaussian in ``dim`` coordinates."""
     return 2 * dim + (dim * (dim - 1) // 2 if covariance == "full" else 0)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from genlab.bijections.bijection import Bijection, Compose
+from genlab.bijections.bijection import Bijection
 from genlab.bijections.coupling import AlternatingCouplings
-from genlab.bijections.reshaping import ImageShape, multi_scale
 from genlab.bijections.scalar_map import Affine
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.densities.density import EventShape
 from genlab.models.couplings import (
     Mixing,
     alternating_halves,
     between,
-    image_couplings,
+    image_layers,
     of_vectors,
 )
 from genlab.models.flow import Flow
@@ -35,8 +35,15 @@ class RealNVP(Flow):
     scales: at each, couplings on the fields of a checkerboard, then on the channels; after it, half
     of the numbers are done (section 3.6).
 
+    References: arXiv:1605.08803, arXiv:1807.03039 (Glow).
+
+    >>> import genlab, torch
+    >>> model = genlab.models.RealNVP(2)
+    >>> model.log_prob(torch.randn(5, 2)).shape
+    torch.Size([5])
+
     Args:
-        event_shape: Shape of one sample, of at least 2 numbers.
+        event_shape: Shape of one sample, or the length of a vector, of at least 2 numbers.
         scales: Number of scales of an image, each of half the size of the one before; 0: samples
             are taken for vectors, whatever their shape.
         layers: Number of couplings; of an image, at each scale.
@@ -53,33 +60,41 @@ class RealNVP(Flow):
 
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        scales: NonNegativeInt,
-        layers: PositiveInt,
-        hidden: Sequence[PositiveInt],
-        activation: Activation,
-        actnorm: bool,
-        mixing: Mixing,
+        scales: NonNegativeInt = 0,
+        layers: PositiveInt = 8,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: Activation = "relu",
+        actnorm: bool = False,
+        mixing: Mixing = "none",
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
-        networks: dict[str, Any] = {
-            "layers": layers,
-            "hidden": hidden,
-            "activation": activation,
-            "context_dim": self.context_encoder.dim,
-        }
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
         if scales:
-
-            def at_scale(shape: ImageShape) -> Iterator[Bijection]:
-                return image_couplings(shape[0], Affine, actnorm=actnorm, mixing=mixing, **networks)
-
-            self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
+            self.layers = image_layers(
+                self.event_shape,
+                scales,
+                Affine,
+                layers=layers,
+                hidden=hidden,
+                activation=activation,
+                actnorm=actnorm,
+                mixing=mixing,
+                context_dim=self.context_encoder.dim,
+            )
             return
         dim = math.prod(self.event_shape)
-        couplings = alternating_halves(dim, Affine, identity=True, **networks)
+        couplings = alternating_halves(
+            dim,
+            Affine,
+            layers=layers,
+            hidden=hidden,
+            activation=activation,
+            context_dim=self.context_encoder.dim,
+            identity=True,
+        )
         steps: list[Bijection] = [AlternatingCouplings(couplings)]
         if actnorm or mixing != "none":
             before = partial(between, dim, actnorm=actnorm, mixing=mixing)

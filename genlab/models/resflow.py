@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 
 from genlab.bijections.bijection import Bijection, Compose
-from genlab.bijections.fixed_point import Solver
-from genlab.bijections.log_det import Gradient, LogDet
+from genlab.bijections.fixed_point import FixedPointMethod
+from genlab.bijections.log_det import LogDet, SeriesGradient
 from genlab.bijections.reshaping import ImageShape, multi_scale
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bounds import Bound, NonNegativeInt, Positive, PositiveInt
+from genlab.densities.density import EventShape
 from genlab.models.couplings import of_vectors
 from genlab.models.flow import Flow
 from genlab.nn.lipschitz_network import (
@@ -42,8 +43,15 @@ class ResFlow(Flow):
     The likelihood is exact where the determinant is, and an estimate otherwise: unbiased with
     ``russian_roulette``, biased by what a truncated ``power_series`` leaves out.
 
+    References: arXiv:1811.00995, arXiv:1906.02735.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.ResFlow(2, layers=3)
+    >>> model.likelihood, model.log_prob(torch.randn(5, 2)).shape
+    ('exact', torch.Size([5]))
+
     Args:
-        event_shape: Shape of one sample.
+        event_shape: Shape of one sample, or the length of a vector.
         scales: Number of scales of an image, each of half the size of the one before, at which the
             networks are convolutional; 0: samples are taken for vectors, whatever their shape.
         layers: Number of blocks; of an image, at each scale.
@@ -65,36 +73,30 @@ class ResFlow(Flow):
 
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        scales: NonNegativeInt,
-        layers: PositiveInt,
-        hidden: Sequence[PositiveInt],
-        activation: LipschitzActivation,
-        lipschitz: Contraction,
-        log_det: LogDet | Literal["auto"],
-        terms: PositiveInt,
-        evaluation_terms: PositiveInt,
-        gradient: Gradient,
-        solver: Solver,
-        tolerance: Positive,
-        actnorm: bool,
+        scales: NonNegativeInt = 0,
+        layers: PositiveInt = 8,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: LipschitzActivation = "sine",
+        lipschitz: Contraction = 0.98,
+        log_det: LogDet | Literal["auto"] = "auto",
+        terms: PositiveInt = 2,
+        evaluation_terms: PositiveInt = 20,
+        gradient: SeriesGradient = "neumann",
+        solver: FixedPointMethod = "anderson",
+        tolerance: Positive = 1e-10,
+        actnorm: bool = True,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
         if not hidden:
             raise ValueError("hidden=[]: expected at least one hidden layer; without, g is linear")
         if log_det == "auto":
             log_det = "exact" if dim <= EXACT_UP_TO else "russian_roulette"
         self.likelihood = "exact" if log_det == "exact" else "estimate"
-        common: dict[str, Any] = {
-            "hidden": hidden,
-            "activation": activation,
-            "bound": lipschitz,
-            "context_dim": self.context_encoder.dim,
-        }
         options = ResidualOptions(
             log_det=log_det,
             terms=terms,
@@ -108,13 +110,29 @@ class ResFlow(Flow):
             return ResidualBlocks(networks, options, actnorm=actnorm)
 
         def at_scale(shape: ImageShape) -> list[Bijection]:
-            return [blocks(LipschitzConvNet(layers, shape, kernel_size=3, **common))]
+            networks = LipschitzConvNet(
+                layers,
+                shape,
+                hidden=hidden,
+                kernel_size=3,
+                activation=activation,
+                bound=lipschitz,
+                context_dim=self.context_encoder.dim,
+            )
+            return [blocks(networks)]
 
         if scales:
             self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
-        else:
-            networks = LipschitzMLP(layers, dim, **common)
-            self.layers = of_vectors(self.event_shape, [blocks(networks)])
+            return
+        networks = LipschitzMLP(
+            layers,
+            dim,
+            hidden=hidden,
+            activation=activation,
+            bound=lipschitz,
+            context_dim=self.context_encoder.dim,
+        )
+        self.layers = of_vectors(self.event_shape, [blocks(networks)])
 
     def diagnostics(self) -> dict[str, float]:
         """A Lipschitz bound of each block as it is used, by the converged norms of its layers."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from genlab.bijections.autoregressive import Autoregressive, Elementwise
-from genlab.bijections.coupling import Coupling, HalfFreeCoupling, HalfSplit
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.coupling import AlternatingCouplings, Coupling, HalfFreeCoupling, HalfSplit
 from genlab.bijections.scalar_map import Mixed, ScalarMap
 from genlab.bijections.spline import CircularSpline, RationalQuadratic
 from genlab.nn.angles import AngleFeatures, Periodic
@@ -37,6 +38,30 @@ class SplineLayers:
     hidden: Sequence[int]
     activation: Activation
     context_dim: int
+
+    def couplings(
+        self, layers: int, *, free_half: bool, apart: bool = False
+    ) -> Sequence[Bijection]:
+        """Couplings that map the second half of a vector, the first, the second, ...
+
+        Args:
+            layers: How many.
+            free_half: Let each map the other half too, by splines of trainable constants.
+            apart: Let each stand by itself, so that other layers fit between.
+        """
+        if self.dim == 1:
+            return [self.elementwise() for _ in range(layers)]
+        flips = [index % 2 == 1 for index in range(layers)]
+        if free_half:
+            return [self.half_free(flip=flip) for flip in flips]
+        couplings = [self.coupling(flip=flip) for flip in flips]
+        return couplings if apart else [AlternatingCouplings(couplings)]
+
+    def autoregressives(self, layers: int) -> Sequence[Bijection]:
+        """Autoregressive layers, in one order of the coordinates, the other, the one, ..."""
+        if self.dim == 1:
+            return [self.elementwise() for _ in range(layers)]
+        return [self.autoregressive(flip=index % 2 == 1) for index in range(layers)]
 
     def elementwise(self) -> Elementwise:
         """A spline of each coordinate, of trainable constants or of the context."""

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.densities.density import Density
-from genlab.densities.observation import Bernoulli, Observation
+from genlab.densities.density import Density, EventShape
+from genlab.densities.observation import Bernoulli, Gaussian, Observation
 from genlab.models.importance import row_shifts, shifted_normals, uniform_points
-from genlab.models.posterior import Covariance, Posterior, n_parameters
+from genlab.models.posterior import Posterior, PosteriorCovariance, n_parameters
 from genlab.nn.conv import ConvDecoder, ConvEncoder
 from genlab.nn.mlp import Activation, DenseDecoder, DenseEncoder
 from genlab.nn.precision import full_precision, output_of
@@ -61,10 +61,18 @@ class VAE(Density):
     by the point itself: `log_prob` gives the same value each time and in each batch, and its errors
     at different points are independent, as the standard error of a mean assumes.
 
+    References: arXiv:1312.6114, arXiv:1509.00519.
+
+    >>> import genlab, torch
+    >>> model = genlab.models.VAE(3, latent_dim=2)
+    >>> model.encode(torch.randn(5, 3)).mean.shape
+    torch.Size([5, 2])
+
     Args:
-        event_shape: Shape of one sample.
+        event_shape: Shape of one sample, or the length of a vector.
         latent_dim: Number of latent coordinates; None for as many as x has, 16 at most.
-        observation: ``p(x | .)`` given the decoder's output.
+        observation: ``p(x | .)`` given the decoder's output; None for Gaussians whose standard
+            deviations the decoder computes too.
         network: Kind of encoder and decoder; ``auto`` takes convolutions for images.
         hidden: Widths of the encoder's hidden layers; the decoder's are the same, backwards. Of
             convolutions, the channels after each halving of the image.
@@ -83,23 +91,24 @@ class VAE(Density):
 
     def __init__(
         self,
-        event_shape: Sequence[PositiveInt],
+        event_shape: EventShape,
         *,
-        latent_dim: PositiveInt | None,
-        observation: Observation,
-        network: Literal["auto", "mlp", "conv"],
-        hidden: Sequence[PositiveInt],
-        activation: Activation,
-        covariance: Covariance,
-        importance_samples: PositiveInt,
+        latent_dim: PositiveInt | None = None,
+        observation: Observation | None = None,
+        network: Literal["auto", "mlp", "conv"] = "auto",
+        hidden: Sequence[PositiveInt] = (64, 64, 64),
+        activation: Activation = "silu",
+        covariance: PosteriorCovariance = "full",
+        importance_samples: PositiveInt = 64,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(tuple(event_shape), context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, context_dim=context_dim, labels=labels)
         if latent_dim is None:
             latent_dim = min(math.prod(self.event_shape), MOST_LATENTS)
         self.latent_dim = latent_dim
         self.importance_samples = importance_samples
+        observation = Gaussian(self.event_shape) if observation is None else observation
         self.observation = observation
         self.masses = isinstance(observation, Bernoulli)
         if network == "auto":

@@ -27,6 +27,13 @@ class AngleFeatures(Constants):
     A network of these features is periodic in the angles (Rezende et al., "Normalizing flows on
     tori and spheres", 2020, section 2.1).
 
+    References: arXiv:2002.02428.
+
+    >>> import genlab, torch
+    >>> features = genlab.nn.AngleFeatures([True, False])
+    >>> features(torch.randn(5, 2)).shape
+    torch.Size([5, 3])
+
     Args:
         circular: Whether each coordinate is an angle.
 
@@ -56,6 +63,14 @@ class AngleFeatures(Constants):
 
 class Periodic(nn.Module):
     """A network ``(x, c) -> y`` that sees the features of ``x``, hence is periodic in the angles.
+
+    References: arXiv:2002.02428.
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.MLP(3, 4, hidden=[16], activation="relu")
+    >>> periodic = genlab.nn.Periodic(genlab.nn.AngleFeatures([True, False]), network)
+    >>> periodic(torch.randn(5, 2)).shape
+    torch.Size([5, 4])
 
     Args:
         features: What it sees.

@@ -29,6 +29,13 @@ class ConcatSquashMLP(Velocity):
     ``d_2' M d_1`` with ``M = W_2 * (W_1 W_3)'``, entry by entry: one more matrix product, whatever
     the number of coordinates. With other depths all coordinates' tangents pass through as a batch.
 
+    References: arXiv:1810.01367.
+
+    >>> import genlab, torch
+    >>> velocity = genlab.nn.ConcatSquashMLP((2,))
+    >>> velocity(torch.randn(5, 2), torch.tensor(0.5)).shape
+    torch.Size([5, 2])
+
     Args:
         event_shape: Shape of one sample, which is flattened.
         hidden: Widths of the hidden layers, at least one.
@@ -44,9 +51,9 @@ class ConcatSquashMLP(Velocity):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        hidden: Sequence[PositiveInt],
-        activation: SmoothActivation,
-        frequencies: PositiveInt,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: SmoothActivation = "tanh",
+        frequencies: PositiveInt = 3,
         context_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()

@@ -20,6 +20,11 @@ class Constants(nn.Module):
 
     A subclass returns them from `constant_tensors`, and calls `set_constants` as soon as it has the
     attributes that this needs.
+
+    >>> import genlab
+    >>> path = genlab.densities.StandardNormal((2,)).double()
+    >>> path.origin.dtype, list(path.state_dict())
+    (torch.float64, [])
     """
 
     def constant_tensors(self) -> dict[str, Tensor]:

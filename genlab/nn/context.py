@@ -18,6 +18,12 @@ class ContextEncoder(nn.Module):
     Vectors pass as they are until `initialise` has seen some of them, and where `standardise` is
     off.
 
+    >>> import genlab, torch
+    >>> encoder = genlab.nn.ContextEncoder(labels=3)
+    >>> encoder(torch.tensor([2, 0]), 2, torch.float32)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+
     Args:
         context_dim: Length of a context vector; 0 for none.
         labels: Number of classes; 0 for none.

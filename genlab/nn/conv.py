@@ -130,6 +130,13 @@ class ConvNet(nn.Sequential):
     Spatial extent comes from the ends, depth from the cheap middle (Kingma, Dhariwal, "Glow", 2018,
     section 4). A context is given to every pixel, as constant channels beside the image's.
 
+    References: arXiv:1807.03039.
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.ConvNet(2, 4, hidden=[16], activation="relu")
+    >>> network(torch.randn(5, 2, 8, 8)).shape
+    torch.Size([5, 4, 8, 8])
+
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the output.

@@ -21,6 +21,14 @@ class Linearisation:
 
     A product with it costs as much as the network itself, and nothing has to be differentiated.
 
+    References: arXiv:1811.00995.
+
+    >>> import genlab, torch
+    >>> g = genlab.nn.LipschitzMLP(1, 2, hidden=[16], activation="sine", bound=0.9).at(None)
+    >>> value, slopes = g.each[0].linearise(torch.randn(5, 2))
+    >>> g.jacobians([slopes], 0).jacobian().shape
+    torch.Size([1, 5, 2, 2])
+
     Attributes:
         layers: What multiplies by a weight.
         weights: The weights ``A_l``, ``[stack, ...]``.

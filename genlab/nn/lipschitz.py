@@ -55,6 +55,13 @@ class LipschitzLayer(nn.Module, ABC):
     sigma is an upper bound; that leaves the saved vectors alone, so that a run goes on after a
     validation as it would have without.
 
+    References: arXiv:1804.04368, arXiv:1811.00995.
+
+    >>> import genlab
+    >>> layer = genlab.nn.LipschitzLinear(1, 3, 4, coefficient=0.9)
+    >>> isinstance(layer, genlab.nn.LipschitzLayer)
+    True
+
     Args:
         weight: The parameters ``W`` at the start, ``[stack, ...]``.
         inputs: Shape of one input.
@@ -171,6 +178,13 @@ class LipschitzLayer(nn.Module, ABC):
 
 class LipschitzLinear(LipschitzLayer):
     """Matrices ``W`` of ``out_features`` rows.
+
+    References: arXiv:1804.04368, arXiv:1811.00995.
+
+    >>> import genlab
+    >>> layer = genlab.nn.LipschitzLinear(1, 3, 4, coefficient=0.9)
+    >>> layer.weight.shape
+    torch.Size([1, 4, 3])
 
     Args:
         stack: Number of matrices.
@@ -305,6 +319,13 @@ class LipschitzConv2d(LipschitzLayer):
 
     The norm is that of the operator on images of that size, not that of the reshaped kernel, which
     may be far smaller (Gouk et al., 2018, section 4.2).
+
+    References: arXiv:1804.04368.
+
+    >>> import genlab
+    >>> layer = genlab.nn.LipschitzConv2d(1, 2, 2, size=(8, 8), kernel_size=3, coefficient=0.9)
+    >>> layer.weight.shape
+    torch.Size([1, 2, 2, 3, 3])
 
     Args:
         stack: Number of convolutions.

@@ -49,6 +49,13 @@ class MaskedMLP(nn.Module):
     Every hidden unit has a degree, the largest one that it sees, and is seen by what lies above it
     (Germain, Gregor, Murray, Larochelle, "MADE", 2015). The context has degree 0: all see it.
 
+    References: arXiv:1502.03509.
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.MaskedMLP([1, 2], [1, 2], repeats=3, hidden=[16], activation="relu")
+    >>> network(torch.randn(5, 2)).shape
+    torch.Size([5, 6])
+
     Args:
         inputs: Degree of each input, at least 1.
         outputs: Degree of each output, at least 1; 1 sees nothing but the context.

@@ -30,6 +30,14 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MLP(nn.Sequential):
     """``x, c -> W_L s(... s(W_1 [x, c] + b_1) ...) + b_L``.
 
+    References: Hornik, Stinchcombe, White, "Multilayer feedforward networks are universal
+    approximators", 1989, doi:10.1016/0893-6080(89)90020-8.
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.MLP(2, 3, hidden=[16, 16], activation="relu")
+    >>> network(torch.randn(5, 2)).shape
+    torch.Size([5, 3])
+
     Args:
         in_features: Width of ``x``.
         out_features: Width of the output.

@@ -71,6 +71,13 @@ class ResidualMLP(Velocity):
 
     ``f(x)`` are the coordinates and random waves of them, ``u`` time features and the context.
 
+    References: arXiv:2006.10739 (random waves).
+
+    >>> import genlab, torch
+    >>> velocity = genlab.nn.ResidualMLP((2,))
+    >>> velocity(torch.randn(5, 2), torch.tensor(0.5)).shape
+    torch.Size([5, 2])
+
     Args:
         event_shape: Shape of one sample, which is flattened.
         width: Width of the hidden layers.
@@ -86,12 +93,12 @@ class ResidualMLP(Velocity):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        width: PositiveInt,
-        blocks: NonNegativeInt,
-        activation: SmoothActivation,
-        waves: NonNegativeInt,
-        wave_scale: Positive,
-        frequencies: PositiveInt,
+        width: PositiveInt = 128,
+        blocks: NonNegativeInt = 4,
+        activation: SmoothActivation = "silu",
+        waves: NonNegativeInt = 32,
+        wave_scale: Positive = 3.0,
+        frequencies: PositiveInt = 4,
         context_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()

@@ -24,6 +24,13 @@ class UNet(Velocity):
     probabilistic models", 2020; Dhariwal, Nichol, "Diffusion models beat GANs on image synthesis",
     2021). The last convolution starts at zero: so does the velocity.
 
+    References: arXiv:1505.04597, arXiv:2006.11239, arXiv:2105.05233.
+
+    >>> import genlab, torch
+    >>> velocity = genlab.nn.UNet((1, 8, 8), channels=[8, 8])
+    >>> velocity(torch.randn(5, 1, 8, 8), torch.tensor(0.5)).shape
+    torch.Size([5, 1, 8, 8])
+
     Args:
         event_shape: Channels, height and width of an image, or height and width of a grey one.
         channels: Channels at each resolution, the full one first; sides are halved, rounded up,
@@ -43,11 +50,11 @@ class UNet(Velocity):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        channels: Sequence[PositiveInt],
-        blocks: PositiveInt,
-        embedding: PositiveInt,
-        frequencies: PositiveInt,
-        condition_shape: Sequence[PositiveInt],
+        channels: Sequence[PositiveInt] = (32, 64, 64),
+        blocks: PositiveInt = 1,
+        embedding: PositiveInt = 128,
+        frequencies: PositiveInt = 8,
+        condition_shape: Sequence[PositiveInt] = (),
         context_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
@@ -73,13 +80,13 @@ class UNet(Velocity):
         self.first = nn.Conv2d(depth + beside, channels[0], 3, padding=1)
         widths = [channels[0], *channels]
         self.down = nn.ModuleList(
-            Stage(fan_in, fan_out, blocks, embedding) for fan_in, fan_out in pairwise(widths)
+            Level(fan_in, fan_out, blocks, embedding) for fan_in, fan_out in pairwise(widths)
         )
-        self.middle = Stage(channels[-1], channels[-1], 1, embedding)
+        self.middle = Level(channels[-1], channels[-1], 1, embedding)
         # Each stage up sees the one below it and the copy from the way down.
         below = [channels[-1], *reversed(channels[1:])]
         self.up = nn.ModuleList(
-            Stage(low + copy, copy, blocks, embedding)
+            Level(low + copy, copy, blocks, embedding)
             for low, copy in zip(below, reversed(channels), strict=True)
         )
         self.norm = _norm(channels[0])
@@ -126,7 +133,7 @@ class UNet(Velocity):
         return torch.cat((image, _resized(given, image.shape[-2:])), 1)
 
 
-class Stage(nn.Module):
+class Level(nn.Module):
     """Residual blocks at one resolution."""
 
     def __init__(self, fan_in: int, fan_out: int, blocks: int, embedding: int) -> None:

@@ -54,6 +54,14 @@ class Velocity(nn.Module, ABC):
 
     A time is one number for all samples, or one for each. A context is a matrix of n rows, already
     encoded, or None.
+
+    References: arXiv:1806.07366.
+
+    >>> import genlab, torch
+    >>> velocity = genlab.nn.ConcatSquashMLP((2,))
+    >>> v, divergence = velocity.with_divergence(torch.randn(5, 2), torch.tensor(0.5))
+    >>> v.shape, divergence.shape
+    (torch.Size([5, 2]), torch.Size([5]))
     """
 
     @abstractmethod
@@ -107,7 +115,15 @@ class Velocity(nn.Module, ABC):
 
 @runtime_checkable
 class VelocityFactory(Protocol):
-    """What a configuration's network is, before the model tells it what it works on."""
+    """What a configuration's network is, before the model tells it what it works on.
+
+    References: arXiv:1806.07366.
+
+    >>> import genlab
+    >>> model = genlab.models.CNF(2, network=genlab.nn.ConcatSquashMLP)
+    >>> model.sample(5).shape
+    torch.Size([5, 2])
+    """
 
     def __call__(self, event_shape: tuple[int, ...], *, context_dim: int) -> Velocity:
         """A network for samples of a shape, under a context of a width."""

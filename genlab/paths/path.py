@@ -33,6 +33,13 @@ END = 1e-3
 class Coefficients(NamedTuple):
     """Of ``x_t = alpha x_1 + sigma x_0``, each of the shape of the time.
 
+    References: arXiv:2210.02747.
+
+    >>> import genlab, torch
+    >>> a = genlab.paths.LinearPath().coefficients(torch.tensor([0.25]))
+    >>> a.alpha.item(), a.sigma.item()
+    (0.25, 0.75)
+
     Attributes:
         alpha: Weight of the data.
         sigma: Weight of the source.
@@ -48,6 +55,13 @@ class Coefficients(NamedTuple):
 
 class PathSample(NamedTuple):
     """Points on their way from the source to the data.
+
+    References: arXiv:2210.02747.
+
+    >>> import genlab, torch
+    >>> x0, x1, t = torch.zeros(5, 2), torch.ones(5, 2), torch.full((5,), 0.5)
+    >>> genlab.paths.LinearPath().sample(x0, x1, t).x_t[0]
+    tensor([0.5000, 0.5000])
 
     Attributes:
         x_t: Where they are, ``[n, *event]``.
@@ -79,6 +93,13 @@ class Path(ABC):
     A network may predict the velocity, the data ``x_1`` or the noise ``x_0``. Given ``x_t`` any of
     the three determines the others. The conversions see times of at least 1e-3 and at most
     1 - 1e-3, for at the ends they divide by ``alpha`` or ``sigma``.
+
+    References: arXiv:2210.02747.
+
+    >>> import genlab, torch
+    >>> path, x = genlab.paths.CosinePath(), torch.randn(5, 2)
+    >>> path.sample(x, x, torch.rand(5)).dx_t.shape
+    torch.Size([5, 2])
     """
 
     @abstractmethod
@@ -148,12 +169,19 @@ class LinearPath(Path):
     The speed is ``x_1 - (1 - sigma_0) x_0`` (Lipman et al. 2023, equation 23, with ``sigma_0`` for
     their ``sigma_min``); ``sigma_0 = 0`` is the rectified flow of Liu et al. (2023).
 
+    References: arXiv:2210.02747, arXiv:2209.03003.
+
+    >>> import genlab, torch
+    >>> x0, x1, t = torch.zeros(5, 2), torch.ones(5, 2), torch.rand(5)
+    >>> genlab.paths.LinearPath().sample(x0, x1, t).dx_t[0]
+    tensor([1., 1.])
+
     Attributes:
         sigma_0: Width of the blur that is left round each data point at t = 1, relative to the
             source.
     """
 
-    sigma_0: Fraction
+    sigma_0: Fraction = 0.0
 
     def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
         speed = 1 - self.sigma_0
@@ -166,6 +194,13 @@ class CosinePath(Path):
 
     The trigonometric interpolant of Albergo and Vanden-Eijnden, "Building normalizing flows with
     stochastic interpolants" (2023).
+
+    References: arXiv:2209.15571.
+
+    >>> import genlab, torch
+    >>> a = genlab.paths.CosinePath().coefficients(torch.rand(5))
+    >>> torch.allclose(a.alpha**2 + a.sigma**2, torch.ones(5))
+    True
     """
 
     def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
@@ -186,13 +221,20 @@ class VariancePreservingPath(Path):
     Song et al. 2021). At t = 0 a trace of the data is left, ``alpha = exp(-T(1) / 2)``. Times are
     kept 1e-5 away from 1, where the speed is infinite.
 
+    References: arXiv:2210.02747, arXiv:2011.13456.
+
+    >>> import genlab, torch
+    >>> a = genlab.paths.VariancePreservingPath().coefficients(torch.rand(5))
+    >>> torch.allclose(a.alpha**2 + a.sigma**2, torch.ones(5))
+    True
+
     Attributes:
         beta_min: Rate of the diffusion at the data.
         beta_max: Rate of the diffusion at the noise.
     """
 
-    beta_min: Positive
-    beta_max: Positive
+    beta_min: Positive = 0.1
+    beta_max: Positive = 20.0
 
     def coefficients(self, t: Float[Tensor, "*n"]) -> Coefficients:
         s = (1 - t).clamp_min(SMALLEST)

@@ -25,6 +25,13 @@ class Times:
     together they cover it, which takes the times' share out of the loss's variance (Kingma et al.,
     "Variational diffusion models", 2021, appendix I.1).
 
+    References: arXiv:2107.00630, arXiv:2403.03206.
+
+    >>> import genlab, torch
+    >>> t = genlab.paths.Times(distribution="uniform").sample(4, torch.zeros(()))
+    >>> (t.sort().values * 4).floor()
+    tensor([0., 1., 2., 3.])
+
     Attributes:
         distribution: ``uniform``, or ``logit_normal``, the logistic function of a normal variable
             (Esser et al., "Scaling rectified flow transformers", 2024, section 3.1).
@@ -32,9 +39,9 @@ class Times:
         std: Its standard deviation.
     """
 
-    distribution: Literal["uniform", "logit_normal"]
-    mean: float
-    std: Positive
+    distribution: Literal["uniform", "logit_normal"] = "logit_normal"
+    mean: float = 1.0
+    std: Positive = 1.3
 
     def sample(
         self, n: int, like: Tensor, *, generator: torch.Generator | None = None

@@ -6,12 +6,13 @@ import os
 import shlex
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 
 from genlab.errors import UserError
 
-__all__ = ["RunDirectory", "claim"]
+__all__ = ["RunDirectory", "claim", "dated"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,16 @@ class RunDirectory:
     def console(self) -> Path:
         """What a run among others would have printed."""
         return self.path / "console.log"
+
+
+def dated(outputs: str | os.PathLike[str], *names: str) -> Path:
+    """Where a run, a sweep or a study that begins now belongs: below ``outputs``, by day and time.
+
+    It is not made: `claim` makes it, or one beside it where another one was faster.
+    """
+    now = datetime.now()
+    name = "-".join((f"{now:%H-%M-%S}", *names))
+    return Path(outputs).expanduser() / f"{now:%Y-%m-%d}" / name
 
 
 def claim(parent: Path, name: str) -> Path:

@@ -101,6 +101,12 @@ ROWS = (
         )
         for sampler in ("AAS", "Uniform", "LatinHypercube", "Sobol", "RAD", "RARD", "R3")
     ),
+    # model=nsf is one of three classes, which a function chooses from; of them none has a variant
+    # and all that goes with it.
+    Row(
+        {"model._target_": "genlab.models.NSF", "model.variant": ...},
+        {"model._target_": "genlab.models.neural_spline_flow"},
+    ),
 )
 
 TARGETS = {

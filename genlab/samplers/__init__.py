@@ -1,13 +1,13 @@
 """Collocation samplers: where the residual of a PDE is looked at.
 
-Which family serves which sampler, and by which principle it learns:
+Which family serves which sampler, and by which objective it learns unless another is chosen:
 
 | family | das | bootstrap | aas |
 |---|---|---|---|
 | nice, realnvp, krnet, resflow, nsf | likelihood, in the box | the same | descent on the game |
 | cnf | likelihood with priced paths, in the box | the same | descent on the game, slow |
 | flow-matching | regression on weighted rows, in the box | the same | descent on the game, slow |
-| gmm | EM with weights, or descent; rejection | EM, or descent; rejection | descent on the game |
+| gmm | EM with weights; rejection | EM; rejection | descent on the game |
 | vae | evidence bound; rejection; its log q is a bound | the same | refused: no exact density |
 
 uniform, lhs, sobol, rad, rar_d and r3 have no model.

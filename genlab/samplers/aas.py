@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -12,8 +14,7 @@ from genlab.batch import Batch
 from genlab.bounds import NonNegative
 from genlab.densities.density import Density
 from genlab.errors import UserError
-from genlab.models import GMM
-from genlab.objectives import MixtureFit
+from genlab.objectives import MixtureDescent, Objective
 from genlab.samplers.fitting import Descent, training
 from genlab.samplers.model_based import Candidates, ModelSampler
 from genlab.samplers.sampler import Indicator, Points
@@ -39,7 +40,9 @@ class AAS(ModelSampler):
         UserError: The model's log-density is not exact.
     """
 
-    fit: Descent
+    fit: Descent = field(
+        default_factory=partial(Descent, lr=1e-3, batch_size=500, gradient_clip=1.0)
+    )
     beta: NonNegative = 1e-3
 
     def _check(self) -> None:
@@ -53,12 +56,13 @@ class AAS(ModelSampler):
 
     def initialise(self) -> None:
         super().initialise()
-        if isinstance(self.model, GMM):
+        if self.model.clusters:
             # Gradients move Gaussians, but do not choose how many there are, or where.
             generator = self._generator("mixture")
             x = self.domain.sample(self.candidates, generator=generator, dtype=self.model.dtype)
+            search: Objective[Any] = MixtureDescent()
             with training(self.model, generator):
-                MixtureFit(self.model).start(Batch(x.to(self.model.device)))
+                search.start(self.model, Batch(x.to(self.model.device)))
 
     def _refresh(self, points: Points, indicator: Indicator) -> Points:
         candidates = self._look(indicator)

@@ -38,10 +38,10 @@ class Descent:
         gradient_clip: Largest norm of a step's gradient.
     """
 
-    steps: PositiveInt
-    lr: Positive
-    batch_size: PositiveInt
-    gradient_clip: Positive
+    steps: PositiveInt = 200
+    lr: Positive = 5e-3
+    batch_size: PositiveInt = 1000
+    gradient_clip: Positive = 5.0
 
     def teach(
         self,

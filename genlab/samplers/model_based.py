@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import Fraction, PositiveInt
 from genlab.densities.density import Density
 from genlab.models.flow import Base, Flow
-from genlab.objectives import Objective
+from genlab.objectives import MaximumLikelihood, Objective
 from genlab.samplers.fitting import Descent, training
 from genlab.samplers.proposal import Proposal
 from genlab.samplers.sampler import Indicator, Points, Sampler, evaluated
@@ -167,8 +167,8 @@ class TaughtSampler(ModelSampler):
         UserError: The objective cannot teach the model.
     """
 
-    objective: Objective[Any]
-    fit: Descent
+    objective: Objective[Any] = field(default_factory=MaximumLikelihood)
+    fit: Descent = field(default_factory=Descent)
 
     def _check(self) -> None:
         self.objective.check(self.model)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genlab.errors import UserError, nearest
 from genlab.targets.exact import ExactTarget
-from genlab.targets.quadrature import Box
+from genlab.targets.quadrature import Rectangle
 
 __all__ = ["CellDensity", "Checkerboard", "ImageDensity", "uniform_in_cells"]
 
@@ -48,7 +48,7 @@ class CellDensity(ExactTarget):
     low: Float[Tensor, " 2"]
     side: Float[Tensor, " 2"]
 
-    def __init__(self, weight: Float[Tensor, "k k"], box: Box) -> None:
+    def __init__(self, weight: Float[Tensor, "k k"], box: Rectangle) -> None:
         super().__init__()
         self.cells = len(weight)
         edges = torch.tensor(box, dtype=torch.float64)
@@ -80,6 +80,13 @@ class Checkerboard(ExactTarget):
     """Uniform on eight squares of side 2 in ``[-4, 4)^2`` (toy of FFJORD, Grathwohl et al. 2019).
 
     ``p(x) = 1/32`` where ``floor(x1 / 2) + floor(x2 / 2)`` is even.
+
+    References: arXiv:1810.01367.
+
+    >>> import genlab
+    >>> target = genlab.targets.Checkerboard()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
     """
 
     def __init__(self) -> None:
@@ -108,6 +115,11 @@ class ImageDensity(ExactTarget):
 
     ``p_ij`` is proportional to the grey level (ITU-R 601 luma), so black pixels lie outside the
     support. The longer side spans ``[-4, 4]``, pixels are square, and the image stands upright.
+
+    >>> import genlab
+    >>> target = genlab.targets.ImageDensity("china")
+    >>> target.sample(5).shape
+    torch.Size([5, 2])
 
     Args:
         picture: ``"china"`` or ``"flower"`` of scikit-learn; not read if there is a path.

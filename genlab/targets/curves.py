@@ -62,6 +62,13 @@ class Moons(NoisyCurves):
     They are scikit-learn's ``make_moons(noise=.1)`` under ``2 x + (-1, -.2)``: the arcs
     ``(2 cos t - 1, 2 sin t - .2)`` and ``(1 - 2 cos t, .8 - 2 sin t)``, ``t ~ U(0, pi)``.
 
+    References: arXiv:1810.01367, arXiv:1201.0490 (scikit-learn).
+
+    >>> import genlab
+    >>> target = genlab.targets.Moons()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         noise: Standard deviation of the noise along each coordinate.
         scale: Radius of the arcs; all of them grows with it but the noise.
@@ -84,6 +91,13 @@ class SwissRoll(NoisyCurves):
 
     It is scikit-learn's ``make_swiss_roll(noise=1)`` seen along its axis, a fifth as large:
     ``(t cos t, t sin t) / 5`` with ``t = 1.5 pi (1 + 2 u)``, ``u ~ U(0, 1)``.
+
+    References: arXiv:1810.01367, arXiv:1201.0490 (scikit-learn).
+
+    >>> import genlab
+    >>> target = genlab.targets.SwissRoll()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
 
     Args:
         noise: Standard deviation of the noise along each coordinate.
@@ -115,6 +129,13 @@ class TwoSpirals(BlurredTarget):
     ``p(x) = 1/2 sum_s int 2 m / (9 pi^2) G(s x1 + m cos(m) / 3) G(s x2 - m sin(m) / 3) dm``,
     by Gauss-Legendre quadrature over ``m`` from 0 to ``3 pi``, in a
     variable that spaces the nodes evenly along the curve.
+
+    References: arXiv:1810.01367.
+
+    >>> import genlab
+    >>> target = genlab.targets.TwoSpirals()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
 
     Args:
         noise: Standard deviation of the Gaussian noise along each coordinate.

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.targets.exact import PlaneTarget
-from genlab.targets.quadrature import Box, centred_square, integrate_exp
+from genlab.targets.quadrature import Rectangle, centred_square, integrate_exp
 from genlab.targets.rejection import GridEnvelope
 
 __all__ = [
@@ -34,6 +34,13 @@ WALL = 50.0
 class Energy(PlaneTarget):
     """A density in the plane given by its energy, ``p(x) = e^{-U(x)} / Z`` on its support.
 
+    References: arXiv:1505.05770.
+
+    >>> import genlab, torch
+    >>> target = genlab.targets.U1()
+    >>> target.energy(torch.zeros(5, 2)).shape
+    torch.Size([5])
+
     Attributes:
         log_z: ``log Z``.
     """
@@ -56,7 +63,7 @@ class SmoothEnergy(Energy):
         scale: Shortest length over which the density changes.
     """
 
-    def __init__(self, box: Box, *, scale: float) -> None:
+    def __init__(self, box: Rectangle, *, scale: float) -> None:
         super().__init__()
         self.box = box
         self.scale = scale
@@ -74,6 +81,13 @@ class U1(SmoothEnergy):
     """A ring of radius 2 whose left and right sides are heavy (Rezende and Mohamed 2015, table 1).
 
     ``U = (|z| - 2)^2 / .32 - log(e^{-(z1 - 2)^2 / .72} + e^{-(z1 + 2)^2 / .72})``.
+
+    References: arXiv:1505.05770.
+
+    >>> import genlab
+    >>> target = genlab.targets.U1()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
     """
 
     def __init__(self) -> None:
@@ -129,7 +143,15 @@ class Valleys(Energy):
 
 
 class U2(Valleys):
-    """A sine wave, ``e^{-U} = n_.4(z2 - sin(pi z1 / 2))`` (Rezende and Mohamed 2015, table 1)."""
+    """A sine wave, ``e^{-U} = n_.4(z2 - sin(pi z1 / 2))`` (Rezende and Mohamed 2015, table 1).
+
+    References: arXiv:1505.05770.
+
+    >>> import genlab
+    >>> target = genlab.targets.U2()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+    """
 
     def __init__(self) -> None:
         super().__init__((0.4,))
@@ -144,6 +166,13 @@ class U3(Valleys):
     """A sine wave that splits in two and joins again (Rezende and Mohamed 2015, table 1).
 
     The second valley lies lower by ``3 exp(-(z1 - 1)^2 / .72)``.
+
+    References: arXiv:1505.05770.
+
+    >>> import genlab
+    >>> target = genlab.targets.U3()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
     """
 
     def __init__(self) -> None:
@@ -158,6 +187,13 @@ class U4(Valleys):
     """A sine wave that forks in two (Rezende and Mohamed 2015, table 1).
 
     The second valley lies lower by ``3 sigmoid((z1 - 1) / .3)``.
+
+    References: arXiv:1505.05770.
+
+    >>> import genlab
+    >>> target = genlab.targets.U4()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
     """
 
     def __init__(self) -> None:
@@ -186,7 +222,15 @@ STEEP = 20.0
 
 
 class DoubleWell(SmoothEnergy):
-    """``U = x^4 - 6 x^2 - x / 2 + y^2 / 2`` (Noe et al. 2019, Boltzmann generators)."""
+    """``U = x^4 - 6 x^2 - x / 2 + y^2 / 2`` (Noe et al. 2019, Boltzmann generators).
+
+    References: arXiv:1812.01729.
+
+    >>> import genlab
+    >>> target = genlab.targets.DoubleWell()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+    """
 
     def __init__(self) -> None:
         super().__init__(((-4.2, 4.2), (-9.0, 9.0)), scale=0.2)
@@ -201,6 +245,13 @@ class MuellerBrown(SmoothEnergy):
 
     ``V = sum_i A_i exp(a_i (x - x_i)^2 + b_i (x - x_i) (y - y_i) + c_i (y - y_i)^2)``. Where an
     exponent is so large that no mass is left in double precision, its tangent keeps V finite.
+
+    References: doi:10.1007/BF00547608.
+
+    >>> import genlab
+    >>> target = genlab.targets.MuellerBrown()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
     """
 
     bound = 2.0

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.targets.quadrature import Box, centred_square, plane_entropy
+from genlab.targets.quadrature import Rectangle, centred_square, plane_entropy
 from genlab.targets.target import Target
 
 __all__ = ["BlurredTarget", "ExactTarget", "PlaneTarget"]
@@ -26,6 +26,11 @@ class ExactTarget(Target, ABC):
 
     Subclasses implement `sample` and `_log_prob`. The public `log_prob` checks the shape and works
     on as many rows at a time as keep intermediate results small.
+
+    >>> import genlab
+    >>> target = genlab.targets.Moons()
+    >>> isinstance(target, genlab.targets.ExactTarget), target.sample(5).shape
+    (True, torch.Size([5, 2]))
 
     Attributes:
         terms: Numbers that `_log_prob` computes for one row (nodes, components, ...).
@@ -70,7 +75,7 @@ class PlaneTarget(ExactTarget):
         scale: Shortest length over which the density changes: the width of its thinnest part.
     """
 
-    box: Box
+    box: Rectangle
     scale: float
 
     @cached_property

@@ -27,6 +27,11 @@ class Gaussian(ExactTarget):
     are independent and standard normal, so that no matrix is needed in any dimension. Its entropy
     is ``d/2 log(2 pi e) + (d - 1)/2 log(1 - correlation^2)``.
 
+    >>> import genlab
+    >>> target = genlab.targets.Gaussian(3, correlation=0.5)
+    >>> target.log_prob(target.sample(5)).shape, round(target.entropy, 3)
+    (torch.Size([5]), 3.969)
+
     Args:
         dim: Number of coordinates.
         correlation: Correlation of neighbouring coordinates.
@@ -61,6 +66,13 @@ class Funnel(ExactTarget):
     The first coordinate is ``v``. The mean of ``v`` is 0, so the entropy is that of a standard
     normal plus ``log scale``.
 
+    References: doi:10.1214/aos/1056562461.
+
+    >>> import genlab
+    >>> target = genlab.targets.Funnel(3)
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         dim: Number of coordinates, ``v`` included.
         scale: Standard deviation of ``v``.
@@ -94,6 +106,13 @@ class EightGaussians(BlurredTarget):
 
     ``p(x) = 1/8 sum_k N(x; radius e_k, std^2 I)`` with ``e_k`` at the multiples of 45 degrees.
 
+    References: arXiv:1810.01367.
+
+    >>> import genlab
+    >>> target = genlab.targets.EightGaussians()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         radius: Distance of the centres from the origin.
         std: Standard deviation of each Gaussian.
@@ -124,6 +143,13 @@ class Diamond(ExactTarget):
 
     Along the two diagonals the coordinates are independent, each a mixture on the line of equal
     Gaussians about ``linspace(-width, width, modes)``.
+
+    References: arXiv:1906.04032.
+
+    >>> import genlab
+    >>> target = genlab.targets.Diamond()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
 
     Args:
         modes: Number of Gaussians along a side.

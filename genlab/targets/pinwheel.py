@@ -49,6 +49,13 @@ class Pinwheel(ExactTarget):
     Where the arms wind so fast that hundreds of roots would count, or beyond 16 standard
     deviations, the sum over roots is replaced by its mean over ``alpha``.
 
+    References: arXiv:1810.01367, arXiv:1603.06277.
+
+    >>> import genlab
+    >>> target = genlab.targets.Pinwheel()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         arms: Number of arms.
         radial: Standard deviation along an arm.

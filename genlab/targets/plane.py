@@ -52,6 +52,13 @@ class Ridge(ExactTarget):
 class Crescent(Ridge):
     """``x2 ~ N(x1^2 / 2 - 1, noise^2)`` (Neural Spline Flows, Durkan 2019, with the axes swapped).
 
+    References: arXiv:1906.04032.
+
+    >>> import genlab
+    >>> target = genlab.targets.Crescent(noise=0.1)
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         noise: Standard deviation of ``x2`` about the ridge.
     """
@@ -65,6 +72,13 @@ class Crescent(Ridge):
 
 class Cubed(Ridge):
     """``x2 ~ N(x1^3 / 5, noise^2)`` (Neural Spline Flows, Durkan 2019, with the axes swapped).
+
+    References: arXiv:1906.04032.
+
+    >>> import genlab
+    >>> target = genlab.targets.Cubed()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
 
     Args:
         noise: Standard deviation of ``x2`` about the ridge.
@@ -80,6 +94,13 @@ class Cubed(Ridge):
 class Sine(Ridge):
     """``x2 ~ N(sin(5 x1), noise^2)`` (Neural Spline Flows, Durkan et al. 2019).
 
+    References: arXiv:1906.04032.
+
+    >>> import genlab
+    >>> target = genlab.targets.Sine(noise=0.1)
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         noise: Standard deviation of ``x2`` about the ridge.
     """
@@ -93,6 +114,13 @@ class Sine(Ridge):
 
 class Abs(Ridge):
     """``x2 ~ N(|x1| - 1, noise^2)`` (Neural Spline Flows, Durkan et al. 2019).
+
+    References: arXiv:1906.04032.
+
+    >>> import genlab
+    >>> target = genlab.targets.Abs(noise=0.1)
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
 
     Args:
         noise: Standard deviation of ``x2`` about the ridge.
@@ -108,6 +136,13 @@ class Abs(Ridge):
 class Sign(Ridge):
     """``x2 ~ N(sign(x1) + x1, noise^2)`` (Neural Spline Flows, Durkan et al. 2019).
 
+    References: arXiv:1906.04032.
+
+    >>> import genlab
+    >>> target = genlab.targets.Sign(noise=0.1)
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         noise: Standard deviation of ``x2`` about the ridge.
     """
@@ -121,6 +156,13 @@ class Sign(Ridge):
 
 class Banana(Ridge):
     """``x1 ~ N(0, width^2)``, ``x2 ~ N(curvature (x1^2 - width^2), 1)`` (Haario et al. 1999).
+
+    References: doi:10.1007/s001800050022.
+
+    >>> import genlab
+    >>> target = genlab.targets.Banana()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
 
     Args:
         width: Standard deviation of ``x1``.

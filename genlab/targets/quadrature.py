@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 __all__ = [
-    "Box",
+    "Interval",
+    "Rectangle",
     "centred_square",
     "gauss_legendre",
     "grid",
@@ -21,13 +22,14 @@ __all__ = [
 ]
 
 
-Box = tuple[tuple[float, float], tuple[float, float]]
+Interval = tuple[float, float]
+Rectangle = tuple[Interval, Interval]
 
 # Larger panels gain nothing, and their nodes cost the cube of their number.
 PANEL = 64
 
 
-def centred_square(half: float) -> Box:
+def centred_square(half: float) -> Rectangle:
     """``[-half, half]^2``."""
     return ((-half, half), (-half, half))
 
@@ -52,7 +54,7 @@ def gauss_legendre(
     )
 
 
-def grid(box: Box, spacing: float) -> tuple[Float[Tensor, "k 2"], Float[Tensor, " k"]]:
+def grid(box: Rectangle, spacing: float) -> tuple[Float[Tensor, "k 2"], Float[Tensor, " k"]]:
     """Product of Gauss-Legendre rules on a rectangle: nodes and weights, float64.
 
     Args:
@@ -66,7 +68,9 @@ def grid(box: Box, spacing: float) -> tuple[Float[Tensor, "k 2"], Float[Tensor, 
 
 
 def integrate_exp(
-    log_density: Callable[[Float[Tensor, "n 2"]], Float[Tensor, " n"]], box: Box, spacing: float
+    log_density: Callable[[Float[Tensor, "n 2"]], Float[Tensor, " n"]],
+    box: Rectangle,
+    spacing: float,
 ) -> float:
     """Integral over a rectangle of the exponential of ``log_density``."""
     points, weights = grid(box, spacing)
@@ -74,7 +78,7 @@ def integrate_exp(
 
 
 def plane_entropy(
-    log_prob: Callable[[Float[Tensor, "n 2"]], Float[Tensor, " n"]], box: Box, spacing: float
+    log_prob: Callable[[Float[Tensor, "n 2"]], Float[Tensor, " n"]], box: Rectangle, spacing: float
 ) -> float:
     """Differential entropy ``-int p log p`` in nats over a rectangle that holds all the mass."""
     points, weights = grid(box, spacing)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from genlab.targets.quadrature import Box
+from genlab.targets.quadrature import Rectangle
 
 __all__ = ["GridEnvelope"]
 
@@ -34,7 +34,7 @@ class GridEnvelope(nn.Module):
     cumulative: Float[Tensor, " cells"]
 
     def __init__(
-        self, log_density: Callable[[Float[Tensor, "n 2"]], Float[Tensor, " n"]], box: Box
+        self, log_density: Callable[[Float[Tensor, "n 2"]], Float[Tensor, " n"]], box: Rectangle
     ) -> None:
         super().__init__()
         nodes = 2 * CELLS + 1

@@ -54,6 +54,13 @@ class Circles(RingMixture):
 
     They are scikit-learn's ``make_circles(factor=.5, noise=.08)``, three times as large.
 
+    References: arXiv:1810.01367, arXiv:1201.0490 (scikit-learn).
+
+    >>> import genlab
+    >>> target = genlab.targets.Circles()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         noise: Standard deviation of the noise along each coordinate.
     """
@@ -65,6 +72,13 @@ class Circles(RingMixture):
 class Rings(RingMixture):
     """Four concentric circles (the toy of FFJORD, Grathwohl et al. 2019).
 
+    References: arXiv:1810.01367.
+
+    >>> import genlab
+    >>> target = genlab.targets.Rings()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         noise: Standard deviation of the noise along each coordinate.
     """
@@ -75,6 +89,13 @@ class Rings(RingMixture):
 
 class FourCircles(RingMixture):
     """Four circles of radius 2 about ``(+-1, +-1)`` (Neural Spline Flows, Durkan et al. 2019).
+
+    References: arXiv:1906.04032.
+
+    >>> import genlab
+    >>> target = genlab.targets.FourCircles()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
 
     Args:
         noise: Standard deviation of the noise along each coordinate.

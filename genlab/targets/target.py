@@ -19,6 +19,11 @@ class Target(nn.Module):
     Subclasses implement what is known: `sample`, `log_prob`, and `energy` with `log_z` where the
     density is given up to a constant, or has to be learned from beyond its support.
 
+    >>> import genlab
+    >>> target = genlab.targets.Rings()
+    >>> target.event_shape, round(target.entropy, 2) > 0
+    ((2,), True)
+
     Attributes:
         event_shape: Shape of one sample, ``(d,)`` for a point in ``R^d``.
         entropy: Differential entropy in nats, or None where it is unknown.

@@ -28,6 +28,13 @@ class Torus(PlaneTarget):
     cuts, where a map of the plane has to tear them. (Von Mises mixtures on the torus are the
     targets of Rezende et al., "Normalizing flows on tori and spheres", 2020.)
 
+    References: arXiv:2002.02428.
+
+    >>> import genlab
+    >>> target = genlab.targets.Torus()
+    >>> target.log_prob(target.sample(5)).shape
+    torch.Size([5])
+
     Args:
         bumps: Number ``K`` of bumps.
         concentration: ``kappa``; a bump is about ``kappa^(-1/2)`` wide.

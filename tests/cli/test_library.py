@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.cli import fit
 from genlab.cli.main import main
 from genlab.config.composition import compose
 from genlab.runs.directory import RunDirectory
@@ -90,7 +89,7 @@ def test_rerun(
     config = compose("train", ["model=nice", "model.layers=3", f"outputs={tmp_path / 'outputs'}"])
     OmegaConf.save(config, run.config)
     done: list[tuple[DictConfig, RunDirectory]] = []
-    monkeypatch.setattr(fit, "fit", lambda config, run: done.append((config, run)))
+    monkeypatch.setattr("genlab.cli.run.fit", lambda config, run, **_: done.append((config, run)))
     assert main(["rerun", "a"]) == main(["rerun", "a", "seed=4"]) == 0
     (same, first), (other, second) = done
     assert same == config

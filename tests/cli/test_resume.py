@@ -37,7 +37,7 @@ class Experiment:
         self.config, self.run = config, run
         self.module = SimpleNamespace(model=StandardNormal((2,)))
 
-    def fit(self, *, resume: bool) -> dict[str, float | None]:
+    def fit(self, *, resume: bool, **_: object) -> dict[str, float | None]:
         type(self).made.append((self.config, self.run, resume))
         if type(self).fails_with is not None:
             raise type(self).fails_with

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from genlab.cli import launch, one_run
+from genlab.cli import launch
+from genlab.cli import run as run_module
 from genlab.cli.main import main
 from genlab.cli.sweep import _what_is_missing
 from genlab.cli.sweep_view import final_table
@@ -31,9 +32,7 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     """Instead of training, leave a finished run and note its seed; seed 13 fails."""
     done: list[int] = []
 
-    def fit(
-        config: DictConfig, run: RunDirectory, *, resume: bool = False
-    ) -> dict[str, float | None]:
+    def fit(config: DictConfig, run: RunDirectory, **_: object) -> dict[str, float | None]:
         print("the output of a job")
         if config.seed == 13:
             raise RunError("the loss became nan\ntry less")
@@ -44,7 +43,7 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
         done.append(config.seed)
         return {"val/loss": 1.0}
 
-    monkeypatch.setattr(one_run, "fit", fit)
+    monkeypatch.setattr(run_module, "fit", fit)
     monkeypatch.chdir(tmp_path)
     return done
 
@@ -112,10 +111,10 @@ def test_every_job_of_the_large_sweep_composes(fits: list[int], capsys: Capture)
 def test_an_interruption_ends_the_sweep_and_says_where_it_was(
     fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def interrupt(config: DictConfig, run: RunDirectory, *, resume: bool) -> None:
+    def interrupt(config: DictConfig, run: RunDirectory, **_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(one_run, "fit", interrupt)
+    monkeypatch.setattr(run_module, "fit", interrupt)
     assert main(["train", "-m", "seed=1,2"]) == 130
     states = [line.split()[2] for line in capsys.readouterr().out.splitlines()[2:]]
     assert states == ["interrupted", "not"]
@@ -297,7 +296,7 @@ def test_a_word_that_only_some_jobs_use_is_left_out_of_the_others(
     assert jobs == ["0  sampler=uniform", "1  sampler=das model=gmm", "2  sampler=das model=nsf"]
     assert main(["solve", "-m", "sampler=uniform,rad", "model=gmm", "--dry-run"]) == 2
     shown = capsys.readouterr().err
-    assert shown == "genlab: model=gmm: nothing uses it; Uniform learns no model\n"
+    assert shown == "genlab: model=gmm: nothing uses it; UniformSampler learns no model\n"
 
 
 def seeds_in(folder: Path) -> dict[str, int]:

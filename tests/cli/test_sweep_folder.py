@@ -12,12 +12,14 @@ from typing import BinaryIO
 
 import pytest
 import torch
+from omegaconf import DictConfig
 from small import TABLE, write_table
 from torch import Tensor
 
 from genlab.assembly import Training, from_config
+from genlab.cli.fit import reenter
 from genlab.cli.main import main
-from genlab.cli.reentry import reenter
+from genlab.cli.run import checked
 from genlab.cli.sweep import planned
 from genlab.config.check import check
 from genlab.config.composition import compose
@@ -180,7 +182,7 @@ def test_a_job_is_known_by_what_its_run_records(
     )
     reverse = ["objective=reverse_kl"] if "data=custom" in words else []
     line = (*words, *reverse, "seed=5")
-    plan = planned([line], command, [])
+    plan = planned([line], lambda words: checked(command, words)[0])
     config = compose(command, line)
     check(config)
     recorded = config_hash(plain(from_config(config).config))
@@ -199,12 +201,16 @@ def test_a_table_is_read_whole_once_for_all_jobs(
 
     monkeypatch.setattr(hashlib, "file_digest", counted)
     lines = [("model=gmm", "data=table", "data.path=points.csv", f"seed={k}") for k in range(3)]
-    first = planned(lines, "train", [])
+    first = planned(lines, trained)
     assert seen == ["points.csv"]
     with (here / "points.csv").open("a") as file:
         file.write("0.5\n")
-    assert planned(lines, "train", []).runs != first.runs
+    assert planned(lines, trained).runs != first.runs
     assert seen == ["points.csv"] * 2
+
+
+def trained(words: Sequence[str]) -> DictConfig:
+    return checked("train", words)[0]
 
 
 def test_a_target_that_was_edited_is_another_configuration(here: Path) -> None:

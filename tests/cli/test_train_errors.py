@@ -12,13 +12,16 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.cli import one_run
+from genlab.assembly.recording import new_directory
+from genlab.cli import run as run_module
 from genlab.cli.commands import train
 from genlab.cli.main import main
+from genlab.cli.run import checked
 from genlab.config.composition import compose
 from genlab.errors import RunError, UserError
 from genlab.runs.directory import RunDirectory
 
+Capture = pytest.CaptureFixture[str]
 Fits = list[tuple[DictConfig, RunDirectory]]
 
 
@@ -27,9 +30,7 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fits:
     """Instead of training, note what would be trained and where; seed 13 fails, seed 14 refuses."""
     done: Fits = []
 
-    def fit(
-        config: DictConfig, run: RunDirectory, *, resume: bool = False
-    ) -> dict[str, float | None]:
+    def fit(config: DictConfig, run: RunDirectory, **_: object) -> dict[str, float | None]:
         if config.seed == 13:
             raise RunError("the loss became nan at step 7")
         if config.seed == 14:
@@ -37,7 +38,7 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fits:
         done.append((config, run))
         return {"val/loss": 1.0}
 
-    monkeypatch.setattr(one_run, "fit", fit)
+    monkeypatch.setattr(run_module, "fit", fit)
     monkeypatch.chdir(tmp_path)
     return done
 
@@ -63,6 +64,29 @@ def test_runs_in_one_second_get_their_own_directories(fits: Fits) -> None:
     for _ in range(3):
         assert train.run([]) == 0
     assert len({run.path for _, run in fits}) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("train model=nsf data=rings", "nsf-rings"),
+        ("train data=pinn_residual problem=burgers", "realnvp-pinn_residual"),
+        ("solve problem=burgers", "das-krnet-burgers"),
+        ("solve sampler=bootstrap", "bootstrap-flow-matching-peak"),
+        ("solve sampler=uniform", "uniform-peak"),
+    ],
+)
+def test_it_is_named_by_what_learns_and_what_from(
+    words: str, name: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command, *overrides = words.split()
+    shown = ["--cfg", "all", "-p", "hydra.run", "--resolve"]
+    assert train.run([*shown, *overrides], command=command) == 0
+    folder = capsys.readouterr().out.partition("dir: ")[2].strip()
+    assert Path(folder).name[len("12-00-00-") :] == name
+    config, _ = checked(command, overrides)
+    assert new_directory(config).path.name[len("12-00-00-") :] == name
 
 
 def test_outputs_elsewhere(fits: Fits, tmp_path: Path) -> None:
@@ -112,49 +136,70 @@ def test_the_process_is_left_as_it_was(fits: Fits, monkeypatch: pytest.MonkeyPat
 
 
 def test_composing_inside_a_run(fits: Fits, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fit(
-        config: DictConfig, run: RunDirectory, *, resume: bool = False
-    ) -> dict[str, float | None]:
+    def fit(config: DictConfig, run: RunDirectory, **_: object) -> dict[str, float | None]:
         assert compose("train", ["model=nice"]).choices.model == "nice"
         assert HydraConfig.get().runtime.choices.model == "realnvp"
         fits.append((config, run))
         return {}
 
-    monkeypatch.setattr(one_run, "fit", fit)
+    monkeypatch.setattr(run_module, "fit", fit)
     assert train.run(["model=realnvp"]) == 0
     assert len(fits) == 1
 
 
-def test_other_processes_of_a_run_are_started_in_its_directory(
+def test_a_process_that_helps_claims_no_directory(
     fits: Fits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Data-parallel training repeats ``sys.argv`` with ``hydra.run.dir`` of the first process."""
-    seen: list[tuple[list[str], str, Path]] = []
-
-    def fit(config: DictConfig, run: RunDirectory, *, resume: bool) -> dict[str, float | None]:
-        seen.append((list(sys.argv), HydraConfig.get().run.dir, run.path))
-        assert resume == ("resume" in sys.argv)
-        return {}
-
-    monkeypatch.setattr(one_run, "fit", fit)
-    train.run(["-m", "trainer=ddp", "seed=1,2"])
-    (first, second), (sweep,) = seen, directories(tmp_path)
-    assert first[0][1:] == ["train", "trainer=ddp", "seed=1"]
-    assert second[0][1:] == ["train", "trainer=ddp", "seed=2"]
-    assert [place for _, place, _ in seen] == [str(path) for _, _, path in seen]
-    with monkeypatch.context() as patch:
-        patch.setattr(one_run, "reenter", lambda run, config: "part")
-        train.run(["-m", "trainer=ddp", "seed=1", f"hydra.sweep.dir={sweep}"])
-    assert seen.pop()[0][1:] == ["resume", str(sweep / "0")]
     monkeypatch.setenv("LOCAL_RANK", "1")
-    (sweep / "0" / "run.json").touch()
-    place = f'hydra.run.dir="{sweep / "0"}"'
-    train.run(["trainer=ddp", "seed=1", place, "hydra.output_subdir=null"])
-    assert seen[-1][2] == sweep / "0"
-    assert directories(tmp_path) == [sweep]
-    # One that a cluster has started claims a directory, and leaves none.
-    train.run(["trainer=ddp"])
-    assert directories(tmp_path) == [sweep]
+    assert train.run(["trainer=ddp"]) == 0
+    assert train.run(["-m", "trainer=ddp", "seed=1,2"]) == 0
+    assert [config.seed for config, _ in fits] == [0, 1, 2]
+    assert list(tmp_path.iterdir()) == []
+
+
+CALLBACK = """
+from hydra.experimental.callback import Callback
+class Note(Callback):
+    def on_run_start(self, config, **_): print("run starts")
+    def on_job_end(self, config, job_return, **_): print("job ends:", job_return.status.name)
+    def on_multirun_end(self, config, **_): print("sweep ends")
+"""
+
+
+@pytest.mark.parametrize("multirun", [False, True])
+def test_what_hydra_is_told_of_a_job(
+    multirun: bool, monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    """Its folder, its variables, its callbacks, how much it logs, and where it works."""
+    seen: list[tuple[Path, str, int]] = []
+
+    def fit(config: DictConfig, run: RunDirectory, **_: object) -> dict[str, float | None]:
+        seen.append((Path.cwd(), os.environ["OF_JOB"], logging.getLogger().level))
+        raise RunError("lost")
+
+    monkeypatch.setattr(run_module, "fit", fit)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "noted.py").write_text(CALLBACK)
+    where = ["-m", "hydra.sweep.dir=mine"] if multirun else ["hydra.run.dir=mine/0"]
+    words = ["hydra.job.chdir=true", "+hydra.job.env_set.OF_JOB=set", "hydra.verbose=true"]
+    note = ["+hydra.callbacks.note._target_=noted.Note", "hydra.output_subdir=kept"]
+    with pytest.raises(RunError):
+        train.run([*where, *words, *note, "seed=3"])
+    assert seen == [(tmp_path / "mine" / "0", "set", logging.DEBUG)]
+    assert Path.cwd() == tmp_path
+    shown = capsys.readouterr().out.splitlines()
+    expected = (
+        ["job ends: COMPLETED", "sweep ends"] if multirun else ["run starts", "job ends: FAILED"]
+    )
+    assert [line for line in shown if " end" in line or " start" in line] == expected
+    kept = tmp_path / "mine" / "0" / "kept"
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "config.yaml",
+        "hydra.yaml",
+        "overrides.yaml",
+    ]
+    assert OmegaConf.load(kept / "overrides.yaml") == ["seed=3"]
 
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
@@ -216,6 +261,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         "sweep.fail_fast=1: expected true or",
     ),
     "typo in a sweep": (["-m", "seed=1,2", "model.layrs=1"], "model.layrs=1: no 'layrs' in model"),
+    "other configs": (
+        ["--config-path", "x"],
+        "train: --config-name and --config-path would replace",
+    ),
     "rerun": (["--experimental-rerun", "x"], "train: --experimental-rerun would write into the"),
     "no such folder": (["--config-dir", "no_such"], "--config-dir "),
 }

@@ -32,7 +32,6 @@ pytest.importorskip("optuna")
 
 import optuna
 
-from genlab.cli import study
 from genlab.errors import PrunedError, RunError
 from genlab.learning.callbacks import Pruning
 
@@ -78,10 +77,20 @@ class Experiment:
         return {"val/loss": loss}
 
 
+def instead(experiment: type[Any]) -> Any:
+    """In place of a fit: that of a stand-in."""
+
+    def fit(config: DictConfig, run: RunDirectory, **how: Any) -> dict[str, float]:
+        found: dict[str, float] = experiment(config, run).fit(**how)
+        return found
+
+    return fit
+
+
 @pytest.fixture
 def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Experiment]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(study, "Training", Experiment)
+    monkeypatch.setattr("genlab.cli.run.fit", instead(Experiment))
     monkeypatch.setattr(Experiment, "kill_at", None)
     Experiment.fitted = []
     return Experiment
@@ -122,10 +131,10 @@ def test_a_search_finds_the_rate_and_writes_it_down(
 KILLED = """
 import sys
 sys.path[:0] = sys.argv[1:4]
-from genlab.cli import study
+from genlab.cli import run
 from genlab.cli.main import main
 import test_tune
-study.Training = test_tune.Experiment
+run.fit = test_tune.instead(test_tune.Experiment)
 test_tune.Experiment.fitted, test_tune.Experiment.kill_at = [], 2
 main(sys.argv[4:])
 """
@@ -199,7 +208,7 @@ def test_two_workers_share_a_study(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(study, "Training", Waiting)
+    monkeypatch.setattr("genlab.cli.run.fit", instead(Waiting))
     write_table(tmp_path)
     words = [*TABLE, "optimizer.lr=interval(1e-3,1e-2)", "search.trials=2", "search.workers=2"]
     assert main(["tune", *words]) == 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from genlab.densities import StandardNormal, Uniform
+from genlab.densities import StandardNormal, StandardUniform
 from genlab.evaluation.figures import comparison_figure
 from genlab.targets import EightGaussians, Moons
 
 
 def test_each_map_is_its_own_density_in_the_colours_of_the_true_one():
     target = EightGaussians()
-    models = {"normal": StandardNormal((2,)), "uniform": Uniform((2,))}
+    models = {"normal": StandardNormal((2,)), "uniform": StandardUniform((2,))}
     figure = comparison_figure({"eight": target}, {"eight": models}, size=21)
     images = [axis.get_images()[0] for axis in figure.axes]
     assert [axis.get_title() for axis in figure.axes] == ["True density", "normal", "uniform"]
@@ -31,7 +31,7 @@ def test_panels_that_are_left_over_are_empty():
 
 
 def test_a_row_a_target_and_a_column_a_model():
-    normal, uniform = StandardNormal((2,)), Uniform((2,))
+    normal, uniform = StandardNormal((2,)), StandardUniform((2,))
     figure = comparison_figure(
         {"moons": Moons(), "eight": EightGaussians()},
         {"moons": {"normal": normal, "uniform": uniform}, "eight": {"uniform": uniform}},

@@ -14,7 +14,7 @@ from torch.func import jacrev, vmap
 import genlab
 from genlab.bijections import Standardise
 from genlab.errors import UserError
-from genlab.models import NSF
+from genlab.models import NSF, AutoregressiveNSF, CircularNSF, Flow, neural_spline_flow
 from genlab.nn import wrap
 from genlab.targets import Torus
 
@@ -25,11 +25,9 @@ VARIANTS = pytest.mark.parametrize(
 )
 
 
-def nsf(dim: int, **options: Any) -> NSF:
-    given = {"layers": 3, "hidden": [16], "activation": "tanh", "bins": 5, "bound": 4.0}
-    given |= {"variant": "coupling", "free_half": True, "mixing": "none", "circular": []}
-    given |= {"scales": 0, "actnorm": False}
-    return disturb(NSF((dim,), **(given | options))).double().eval()
+def nsf(shape: int | tuple[int, ...], **options: Any) -> Flow:
+    given = {"hidden": [16], "activation": "tanh", "bins": 5}
+    return disturb(neural_spline_flow(shape, **(given | options))).double().eval()
 
 
 def periodic_grid(n: int) -> Tensor:
@@ -37,9 +35,17 @@ def periodic_grid(n: int) -> Tensor:
     return torch.cartesian_prod(axis, axis)
 
 
-def jacobian_pattern(model: NSF, x: Tensor) -> Tensor:
+def jacobian_pattern(model: Flow, x: Tensor) -> Tensor:
     """Which coordinates each latent depends on, for a model of one layer."""
     return vmap(jacrev(lambda row: model.layers(row[None])[0][0]))(x).abs().amax(0) > 0
+
+
+def test_one_function_reaches_each_class() -> None:
+    assert type(nsf(2)) is NSF
+    assert type(nsf(2, variant="autoregressive")) is AutoregressiveNSF
+    assert type(nsf(2, circular=[0])) is CircularNSF
+    assert type(nsf(2, circular=[0], variant="autoregressive")) is CircularNSF
+    assert CircularNSF(3).circular == (0, 1, 2)
 
 
 def test_a_layer_maps_one_half_by_constants_and_the_other_by_the_first() -> None:
@@ -72,19 +78,7 @@ def test_an_autoregressive_layer_is_triangular() -> None:
 
 @VARIANTS
 def test_starts_as_the_identity(options: dict[str, Any]) -> None:
-    model = NSF(
-        (4,),
-        layers=3,
-        hidden=[8],
-        activation="relu",
-        bins=6,
-        bound=4.0,
-        mixing="none",
-        circular=[],
-        scales=0,
-        actnorm=False,
-        **({"variant": "coupling", "free_half": True} | options),
-    )
+    model = neural_spline_flow(4, hidden=[8], bins=6, **options)
     x = 2 * torch.randn(20, 4)
     torch.testing.assert_close(model.layers(x)[0], x)
 
@@ -209,10 +203,7 @@ def test_what_is_no_angle_is_refused() -> None:
 def test_angles_of_an_array_are_those_of_the_vector_that_it_becomes(
     options: dict[str, Any],
 ) -> None:
-    given = {"layers": 3, "hidden": [16], "activation": "tanh", "bins": 5, "bound": 4.0}
-    given |= {"variant": "coupling", "free_half": True, "mixing": "none", "scales": 0}
-    array = disturb(NSF((2, 2), circular=[1, 2], actnorm=False, **(given | options)))
-    array = array.double().eval()
+    array = nsf((2, 2), circular=[1, 2], **options)
     x = torch.randn(20, 2, 2, dtype=torch.float64)
     z, log_det = array.layers(x)
     rows = vmap(jacrev(lambda row: array.layers(row[None])[0][0]))(x).reshape(20, 4, 4)

@@ -10,12 +10,12 @@ from properties import cnf, flow_matching
 
 from genlab.bijections import Inverse, Standardise
 from genlab.data import TargetDensity
-from genlab.densities import StandardNormal, Uniform
+from genlab.densities import StandardNormal, StandardUniform
 from genlab.targets import EightGaussians, Moons
 
 
 def test_the_uniform_source_has_mean_0_variance_1_and_a_bounded_support():
-    source = Uniform((2,)).double()
+    source = StandardUniform((2,)).double()
     x = source.sample(20_000)
     assert x.dtype == torch.float64
     assert x.mean(0).abs().max() < 0.03

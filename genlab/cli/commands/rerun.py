@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 from genlab.cli.arguments import Parser
+from genlab.cli.run import run_config
 from genlab.cli.run_argument import loading
 from genlab.config.stored import read_config
-from genlab.processes import is_first
-from genlab.runs.find import find_runs, resolve
+from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
 __all__ = ["run"]
@@ -31,23 +29,12 @@ def run(words: list[str]) -> int:
     read_manifest(directory)
     config = read_config(directory)
     with loading():
+        from genlab.assembly.recording import new_directory
         from genlab.config.check import check
         from genlab.config.recomposition import recompose
 
         if arguments.overrides:
             config = recompose(config, arguments.overrides)
         check(config)
-        from genlab.cli.fit import fit
-        from genlab.cli.replicas import fit_replicas
-        from genlab.recording import new_directory
-    directory = new_directory(config)
-    try:
-        if config.trainer.replicas > 1:
-            fit_replicas(config, directory.path)
-        else:
-            fit(config, directory)
-    except BaseException:
-        if is_first(config.trainer) and not find_runs(directory.path):
-            shutil.rmtree(directory.path)
-        raise
+    run_config(config, new_directory(config), ours=True)
     return 0

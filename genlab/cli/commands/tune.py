@@ -5,19 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
-from genlab.cli.fit import near
+from genlab.cli.fit import relative
 from genlab.cli.run_argument import loading
 from genlab.cli.search import Search
 from genlab.errors import UserError
 from genlab.processes import is_alone
 from genlab.runs.comparison.subjects import VALIDATION, named, subject_of, tells
-from genlab.runs.directory import claim
+from genlab.runs.directory import claim, dated
 from genlab.runs.files import read_json, write_json
 from genlab.runs.manifest import flatten
 
@@ -68,7 +67,7 @@ def run(words: list[str]) -> int:
         for helper in helpers:
             helper.terminate()
             helper.wait()
-        stop.add_note(f"go on with: genlab tune --study {near(folder)}")
+        stop.add_note(f"go on with: genlab tune --study {relative(folder)}")
         raise
     report(study.optuna, folder, plan)
     return 0
@@ -143,9 +142,8 @@ def _subject(config: DictConfig) -> str:
 
 
 def _new_study(plan: Mapping[str, Any]) -> Path:
-    now = datetime.now()
-    name = f"{now:%H-%M-%S}-tune-{plan['model']}-{plan['data']}"
-    folder = claim(Path(plan["outputs"]).expanduser() / f"{now:%Y-%m-%d}", name)
+    path = dated(plan["outputs"], "tune", plan["model"], plan["data"])
+    folder = claim(path.parent, path.name)
     write_json(folder / "tune.json", plan)
     return folder
 

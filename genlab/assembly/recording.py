@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
-from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -16,7 +14,7 @@ from genlab.config.stored import names, plain
 from genlab.errors import Interrupted, PrunedError, UserError
 from genlab.learning.learner import Learner
 from genlab.processes import is_first
-from genlab.runs.directory import RunDirectory, claim
+from genlab.runs.directory import RunDirectory, claim, dated
 from genlab.runs.files import atomic_path
 from genlab.runs.inputs import checksums
 from genlab.runs.manifest import (
@@ -44,12 +42,10 @@ def new_directory(config: DictConfig) -> RunDirectory:
     Raises:
         UserError: ``outputs`` cannot be written.
     """
-    now = datetime.now()
-    day, name = f"{now:%Y-%m-%d}", "-".join((f"{now:%H-%M-%S}", *names(config.choices)))
-    folder = Path(config.outputs) / day
+    path = dated(config.outputs, *names(config.choices))
     if not is_first(config.trainer):
-        return RunDirectory(folder / name)
-    return RunDirectory.create(claim(folder, name))
+        return RunDirectory(path)
+    return RunDirectory.create(claim(path.parent, path.name))
 
 
 def check_fit(run: RunDirectory, config: DictConfig, *, resume: bool) -> None:

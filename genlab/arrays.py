@@ -1,0 +1,210 @@
+"""A model of one's own and an array of data, without a run: fit the one to the other, and score."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from genlab.batch import Batch
+from genlab.bijections import Standardise
+from genlab.bounds import NonNegativeInt, Positive, PositiveInt
+from genlab.densities import Density
+from genlab.densities.inference import inference, log_probs, private_randomness
+from genlab.descent import descend
+from genlab.errors import RunError, UserError
+from genlab.models import CNF, GMM, VAE, FlowMatching
+from genlab.objectives import ELBO, EM, MaximumLikelihood, Objective, RegularisedLikelihood
+from genlab.objectives import FlowMatching as VelocityRegression
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["fit", "own_objective", "score"]
+
+M = TypeVar("M", bound=Density)
+
+# What a family learns by where nothing else is asked for; the others by maximum likelihood.
+OWN: dict[type[Density], type[Objective[Any]]] = {
+    CNF: RegularisedLikelihood,
+    FlowMatching: VelocityRegression,
+    GMM: EM,
+    VAE: ELBO,
+}
+
+CLIP = 5.0
+"""Largest norm of a step's gradient."""
+
+
+def fit(
+    model: M,
+    x: ArrayLike | Tensor,
+    context: ArrayLike | Tensor | None = None,
+    *,
+    weight: ArrayLike | Tensor | None = None,
+    objective: Objective[Any] | None = None,
+    steps: PositiveInt = 2000,
+    batch_size: PositiveInt = 256,
+    lr: Positive = 5e-3,
+    standardise: bool = True,
+    seed: NonNegativeInt = 0,
+    progress: bool = False,
+) -> M:
+    """Train a model on an array, and return it, in evaluation mode.
+
+    Steps of Adam at a rate that falls to 0 along a cosine; each sees rows drawn at random. A
+    mixture takes passes over all rows instead, until EM has converged. The same call gives the same
+    weights, and leaves torch's global random numbers as they were.
+
+    >>> import genlab, torch
+    >>> x = torch.randn(500, 2).numpy()
+    >>> model = genlab.fit(genlab.models.RealNVP(2), x, steps=10)
+    >>> genlab.score(model, x).shape
+    (500,)
+
+    Args:
+        model: A density, such as ``genlab.models.NSF(2)``.
+        x: Data, ``[n, *event]`` (``[n]`` for single numbers): an array, a DataFrame or a tensor.
+        context: What each row is conditioned on: vectors ``[n, c]`` or integer labels ``[n]``.
+        weight: How much each row counts, ``[n]``.
+        objective: What it learns by; None for its family's own: EM for a mixture, the ELBO for a
+            VAE, regression on velocities for flow matching, and maximum likelihood for the others,
+            of a CNF with a small price on its paths.
+        steps: Number of steps; of EM, at most so many passes.
+        batch_size: Rows of a step.
+        lr: Learning rate at the start.
+        standardise: Let the model work in units of zero mean and unit variance, unless it has a
+            preprocessing of its own. The Jacobian is counted: densities and samples stay in the
+            units of ``x``.
+        seed: Of all that is random.
+        progress: Print the loss ten times on the way.
+
+    Raises:
+        UserError: The rows do not fit the model, are none or no numbers, or the objective needs
+            something else than rows.
+        RunError: The loss was lost on the way.
+    """
+    objective = own_objective(model) if objective is None else objective
+    objective.check(model)
+    if objective.learns_from == "energy":
+        raise UserError(f"objective: {type(objective).__name__} learns from an energy, not rows")
+    rows = Batch(_data(model, x), _conditions(context), _numbers(weight)).cast(
+        model.device, model.dtype
+    )
+    with private_randomness(model.device, seed), torch.enable_grad():
+        if standardise and model.preprocessing is None:
+            units = Standardise(model.event_shape, untouched=model.circular)
+            model.preprocessing = units.to(model.device, model.dtype)
+        model.initialise(rows.x, rows.context)
+        model.train()
+        if objective.learns_from == "passes":
+            loss = _pass(model, objective, rows, steps)
+        else:
+            loss = _descend(model, objective, rows, steps, batch_size, lr, progress)
+    model.eval()
+    if not math.isfinite(loss):
+        raise RunError(f"fit: the loss became {loss:g}\ntry a smaller lr than {lr:g}")
+    return model
+
+
+def score(
+    model: Density, x: ArrayLike | Tensor, context: ArrayLike | Tensor | None = None
+) -> NDArray[np.float64]:
+    """The log-density of each row, in nats: arrays in, an array ``[n]`` out.
+
+    It is computed as an evaluation does: in batches that any memory holds, without gradients, in
+    evaluation mode; where it is an estimate, with the same random numbers each time.
+
+    >>> import genlab, numpy
+    >>> genlab.score(genlab.densities.StandardNormal((2,)), numpy.zeros((3, 2))).round(3)
+    array([-1.838, -1.838, -1.838])
+
+    Args:
+        model: A density.
+        x: Points in data units, ``[n, *event]``: an array, a DataFrame or a tensor.
+        context: One row or n rows, as in `Density.log_prob`.
+    """
+    with inference(model):
+        log_p = log_probs(model, _data(model, x), _conditions(context))
+    return log_p.numpy()
+
+
+def own_objective(model: Density) -> Objective[Any]:
+    """What a family learns by where nothing else is asked for."""
+    return next(
+        (make() for family, make in OWN.items() if isinstance(model, family)), MaximumLikelihood()
+    )
+
+
+def _descend(
+    model: Density,
+    objective: Objective[Any],
+    rows: Batch,
+    steps: int,
+    batch_size: int,
+    lr: float,
+    progress: bool,
+) -> float:
+    objective.start(model, rows)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=lr)
+    shown = max(1, steps // 10)
+
+    def set_rate(step: int) -> None:
+        objective.advance(model, step=step, max_steps=steps, draw=step)
+        for group in optimizer.param_groups:
+            group["lr"] = lr * (1 + math.cos(math.pi * step / steps)) / 2
+
+    def loss(step: int) -> Float[Tensor, ""]:
+        some = torch.randint(len(rows.x), (batch_size,)).to(rows.x.device)
+        value: Tensor = objective.loss(model, rows.rows(some))
+        if progress and step % shown == 0:
+            print(f"step {step} of {steps}: loss {value.item():.4g}")
+        return value
+
+    clip = partial(nn.utils.clip_grad_norm_, parameters, CLIP)
+    return descend(loss, optimizer, steps=steps, clip=clip, before=set_rate).item()
+
+
+def _pass(model: Density, objective: Objective[Any], rows: Batch, steps: int) -> float:
+    passes = objective.passes(model)
+    passes.start(rows)
+    for _ in range(steps):
+        passes.observe(rows)
+        loss = float(passes.advance())
+        if passes.done:
+            break
+    return loss
+
+
+def _data(model: Density, x: ArrayLike | Tensor) -> Float[Tensor, "n *event"]:
+    """Rows of the model's shape; single numbers need no second dimension."""
+    rows = _numbers(x)
+    assert rows is not None
+    rows = rows[:, None] if rows.ndim == 1 and model.event_shape == (1,) else rows
+    if rows.shape[1:] != model.event_shape:
+        event = ", ".join(map(str, model.event_shape))
+        raise UserError(f"x: expected shape [n, {event}], got {list(rows.shape)}")
+    return rows
+
+
+def _numbers(values: ArrayLike | Tensor | None) -> Tensor | None:
+    if values is None or isinstance(values, Tensor):
+        return values
+    return torch.from_numpy(np.array(values, dtype=np.float64))
+
+
+def _conditions(values: ArrayLike | Tensor | None) -> Tensor | None:
+    """Integers are labels."""
+    if values is None or isinstance(values, Tensor):
+        return values
+    array = np.array(values)
+    if np.issubdtype(array.dtype, np.integer):
+        return torch.from_numpy(array.astype(np.int64))
+    return torch.from_numpy(array.astype(np.float64))

@@ -1,0 +1,156 @@
+"""The one way into a run: compose, check, claim a directory, fit, report."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.cli.fit import continue_replicas, fit, fit_replicas, reenter
+from genlab.cli.hydra_app import run_as_job, set_folder
+from genlab.cli.run_argument import loading
+from genlab.errors import UserError
+from genlab.processes import is_first, own_process_group
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
+from genlab.runs.find import find_runs
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
+    from omegaconf import DictConfig
+
+__all__ = ["checked", "run_config", "run_words"]
+
+
+def checked(command: str, words: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+    """What words stand for, composed once and without a mistake.
+
+    Args:
+        command: ``train`` or ``solve``.
+        words: Overrides.
+
+    Returns:
+        The configuration, and all that Hydra made of the words, its own node included.
+
+    Raises:
+        UserError: It has a mistake.
+    """
+    with loading():
+        from genlab.config.check import check
+        from genlab.config.composition import complete
+        from genlab.config.explain import explained
+        from genlab.config.primary import compose_raw
+
+        with explained(command, words):
+            whole = compose_raw(command, words)
+        config = complete(copy.deepcopy(whole), command, whole.hydra.runtime, words)
+        check(config)
+    return config, whole
+
+
+def run_words(command: str, words: Sequence[str]) -> None:
+    """Train what words stand for, in a directory of its own.
+
+    Args:
+        command: ``train`` or ``solve``.
+        words: Overrides.
+
+    Raises:
+        UserError: The configuration has a mistake, or the directory that was asked for is taken.
+        RunError: The run failed.
+    """
+    from genlab.assembly.recording import new_directory
+    from genlab.config.explain import explained
+
+    config, whole = checked(command, words)
+    with explained(command, words):
+        folder = set_folder(whole, "run")
+    first = is_first(config.trainer)
+    if folder is not None and first:
+        _check_free(folder, config)
+    run = RunDirectory((folder or new_directory(config).path).absolute())
+
+    def task(_: DictConfig) -> float | None:
+        metrics = run_config(config, run, ours=False)
+        return metrics.get(config.trainer.monitor)
+
+    # A process that helps another one keeps nothing.
+    with _removed_if_nothing_began(run, ours=folder is None and first):
+        run_as_job(whole, run.path if first else None, task)
+
+
+def run_config(
+    config: DictConfig,
+    run: RunDirectory,
+    *,
+    ours: bool,
+    begun: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Mapping[str, float | None]:
+    """Fit a checked configuration in a directory, with a summary before and the metrics after.
+
+    Args:
+        config: The configuration.
+        run: Where the run is kept, or each of its replicas a folder below.
+        ours: Whether genlab has made the directory: what ends before it starts then leaves none.
+        begun: Whether the run may have begun there before, and goes on from its last checkpoint.
+        callbacks: Lightning callbacks to run besides those of the configuration.
+
+    Returns:
+        The metrics; none of replicas, nor in a process that helps another one.
+
+    Raises:
+        UserError: The directory holds another run, or the configuration cannot be built.
+        RunError: The run failed.
+        Interrupted: A signal stopped it.
+    """
+    first = is_first(config.trainer)
+    with _removed_if_nothing_began(run, ours=ours and first), own_process_group():
+        if config.trainer.replicas > 1:
+            left = begun and find_runs(run.path)
+            (continue_replicas if left else fit_replicas)(config, run.path)
+            return {}
+        resume = begun and run.last.exists()
+        if first:
+            state = reenter(run, config) if begun else "nothing"
+            if state == "done":
+                return read_json(run.metrics)
+            resume = state == "part"
+        if first and not resume:
+            RunDirectory.create(run.path)
+        return fit(config, run, resume=resume, callbacks=callbacks)
+
+
+@contextmanager
+def _removed_if_nothing_began(run: RunDirectory, *, ours: bool) -> Iterator[None]:
+    """What ends before it starts leaves nothing; a user's own folder stays."""
+    try:
+        yield
+    except BaseException:
+        if ours and run.path.exists() and not find_runs(run.path):
+            shutil.rmtree(run.path)
+        raise
+
+
+def _check_free(folder: Path, config: DictConfig) -> None:
+    """Refuse a directory that holds a run already, or runs below, before anything is written.
+
+    Raises:
+        UserError: It is such a directory.
+    """
+    runs = [RunDirectory(folder)]
+    if config.trainer.replicas > 1:
+        from genlab.assembly import alone, replica_directory
+
+        runs += [replica_directory(one, folder) for one in alone(config)]
+    for run in runs:
+        if run.manifest.exists():
+            raise run.taken()
+    if config.trainer.replicas == 1 and (inside := find_runs(folder)):
+        raise UserError(
+            f"hydra.run.dir={folder}: a run there would hide those below it, as "
+            f"{inside[0].path}; choose another directory"
+        )

@@ -1,0 +1,101 @@
+"""What an objective says of itself, and one of a user's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from learned import make, refreshed
+from properties import MODELS
+from torch import Tensor
+
+from genlab import objectives
+from genlab.batch import Batch
+from genlab.config.check import check
+from genlab.config.composition import compose
+from genlab.densities import Density
+from genlab.errors import UserError
+from genlab.objectives import ELBO, EM, MixtureDescent, Objective
+
+
+class Median(Objective[Density]):
+    """By the median row: all but `loss` is the base's."""
+
+    def loss(self, model: Density, batch: Batch) -> Tensor:
+        return -model.log_prob(batch.x, batch.context).median()
+
+
+def test_one_of_a_users_own_needs_a_loss_alone() -> None:
+    model, batch = MODELS["nice"](2), Batch(torch.randn(9, 2))
+    own = Median()
+    own.check(model)
+    own.start(model, batch)
+    own.advance(model, step=0, max_steps=9, draw=0)
+    assert own.reports == ("val/loss",)
+    assert own.validate(model, batch) == {"val/loss": own.loss(model, batch)}
+    assert own.scalars() == {}
+    with pytest.raises(NotImplementedError, match="Median learns from batches"):
+        own.passes(model)
+    sampler = make("das", "nice", objective=own)
+    before = [parameter.clone() for parameter in sampler.model.parameters()]
+    refreshed(sampler)
+    after = sampler.model.parameters()
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_defaults_are_those_of_the_configuration() -> None:
+    words: dict[str, list[str]] = {
+        "elbo": ["model=vae"],
+        "flow_matching": ["model=flow-matching"],
+        "regularised_likelihood": ["model=cnf"],
+    }
+    for option, model in words.items():
+        config: Any = compose("train", [*model, f"objective={option}"])
+        check(config)
+        node = dict(config.objective)
+        made = getattr(objectives, node.pop("_target_").rpartition(".")[2])()
+        for name, value in node.items():
+            own = getattr(made, name)
+            if isinstance(value, int | float):
+                assert own == value, name
+            else:
+                assert type(own).__name__ == value._target_.rpartition(".")[2]
+                assert all(getattr(own, k) == v for k, v in value.items() if k != "_target_")
+
+
+def test_how_a_mixture_learns_says_what_its_criteria_count() -> None:
+    model = MODELS["gmm"](2)
+    for objective, joint in ((MixtureDescent(), False), (EM(), True)):
+        objective.check(model)
+        assert model.joint == joint
+
+
+def test_the_factor_is_full_where_nothing_is_planned() -> None:
+    model, objective = MODELS["vae"](2).double(), ELBO(importance_samples=1, beta=0.3)
+    batch = Batch(torch.randn(50, 2).double())
+    torch.manual_seed(0)
+    full = objective.loss(model, batch)
+    objective.advance(model, step=99, max_steps=100, draw=0)
+    torch.manual_seed(0)
+    assert objective.loss(model, batch) == full
+    objective.advance(model, step=0, max_steps=100, draw=0)
+    assert objective.scalars()["train/beta"] == pytest.approx(0.3 / 21)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sampler=das", "model=gmm", "sampler.fit.lr=1"], "uses it; EM takes no gradient steps"),
+        (["sampler=aas", "objective=em"], "uses it; AAS has no objective"),
+        (["sampler=aas", "coupling=sinkhorn"], "uses it; AAS has no objective"),
+        (["sampler=das", "coupling=sinkhorn"], "uses it; MaximumLikelihood has no coupling"),
+        (
+            ["sampler=das", "objective=reverse_kl"],
+            "objective=reverse_kl: it learns from a log",
+        ),
+    ],
+)
+def test_what_a_solve_has_no_use_for_is_refused(words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check(compose("solve", words))

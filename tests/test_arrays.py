@@ -1,0 +1,127 @@
+"""Models and arrays without a run: fitted, scored, and found by their names."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import genlab
+from genlab.errors import RunError, UserError
+from genlab.objectives import MaximumLikelihood, ReverseKL
+from genlab.targets import Gaussian
+
+
+def rows(n: int = 1000, dim: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).normal(5.0, [2.0, 0.5][:dim], (n, dim))
+
+
+def test_the_library_is_at_hand_and_light() -> None:
+    code = (
+        "import sys, genlab\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert {'bijections', 'fit', 'models', 'score', 'targets'} <= set(dir(genlab))\n"
+        "print(genlab.models.NSF(2).likelihood, genlab.paths.__name__)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "exact genlab.paths\n"
+    with pytest.raises(AttributeError, match="no attribute 'modells'"):
+        _ = genlab.modells
+
+
+@pytest.mark.parametrize(
+    ("model", "steps"),
+    [
+        (genlab.models.GMM(2, components=1), 20),
+        (genlab.models.RealNVP(2, layers=2), 300),
+        (genlab.models.VAE(2, latent_dim=2, hidden=[16]), 300),
+    ],
+    ids=["em", "likelihood", "elbo"],
+)
+def test_a_family_learns_by_its_own_objective(model: genlab.densities.Density, steps: int) -> None:
+    x = rows()
+    fitted = genlab.fit(model, x, steps=steps, lr=1e-2)
+    assert fitted is model
+    assert not model.training
+    entropy = math.log(2 * math.pi * math.e * 2.0 * 0.5)
+    assert -genlab.score(model, x).mean() == pytest.approx(entropy, abs=0.1)
+
+
+def test_velocities_are_learned_by_regression() -> None:
+    network = genlab.nn.ConcatSquashMLP
+    model = genlab.fit(genlab.models.FlowMatching(2, network=network), rows(), steps=200, lr=1e-2)
+    x = model.sample(500, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(x.mean(0), torch.tensor([5.0, 5.0]), atol=0.4, rtol=0)
+
+
+def test_arrays_frames_and_tensors_are_one() -> None:
+    x = rows().astype(np.float32)
+    given = (x, pd.DataFrame(x, columns=["a", "b"]), torch.from_numpy(x), x.tolist())
+    torch.manual_seed(1)
+    scores = []
+    for data in given:
+        state = torch.get_rng_state()
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            model = genlab.models.RealNVP(2, layers=2)
+        genlab.fit(model, data, steps=5)
+        scores.append(genlab.score(model, data))
+        assert torch.equal(torch.get_rng_state(), state)
+    assert scores[0].dtype == np.float64
+    assert scores[0].shape == (1000,)
+    for other in scores[1:]:
+        assert np.array_equal(scores[0], other)
+
+
+def test_units_are_those_of_the_data_with_standardisation_and_without() -> None:
+    x = rows()
+    model = genlab.fit(genlab.models.GMM(2, components=1), x, standardise=False)
+    assert model.preprocessing is None
+    truth = torch.distributions.MultivariateNormal(
+        torch.from_numpy(x.mean(0)), torch.from_numpy(np.cov(x.T, bias=True))
+    )
+    expected = truth.log_prob(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(genlab.score(model, x), expected, atol=1e-3)
+
+
+def test_weights_and_labels_count() -> None:
+    x, label = rows(), np.arange(1000) % 2
+    model = genlab.fit(genlab.models.GMM(2, components=1, labels=2), x + 10 * label[:, None], label)
+    assert (genlab.score(model, x[:5], [0]) > genlab.score(model, x[:5], [1])).all()
+    halves = genlab.fit(
+        genlab.models.GMM(1, components=1), x[:, 0] + 10 * label, weight=1.0 - label
+    )
+    assert halves.sample(500).mean().item() == pytest.approx(5.0, abs=0.5)
+
+
+def test_progress_is_quiet_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    genlab.fit(genlab.models.NICE(2, layers=2), rows(), steps=20)
+    assert capsys.readouterr().out == ""
+    genlab.fit(genlab.models.NICE(2, layers=2), rows(), steps=20, progress=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    assert lines[0].startswith("step 0 of 20: loss ")
+
+
+def test_mistakes_are_named() -> None:
+    model = genlab.models.NICE(2, layers=2)
+    with pytest.raises(UserError, match=r"x: expected shape \[n, 2\], got \[1000, 1\]"):
+        genlab.fit(model, rows(dim=1))
+    with pytest.raises(UserError, match="1 of the first 3 rows"):
+        genlab.fit(model, [[0.0, 1.0], [1.0, math.nan], [2.0, 0.0]])
+    with pytest.raises(UserError, match="teaches"):
+        genlab.fit(genlab.models.GMM(2), rows(), objective=genlab.objectives.ELBO())
+    with pytest.raises(UserError, match="ReverseKL learns from an energy"):
+        genlab.fit(model, rows(), objective=ReverseKL(target=Gaussian(2)))
+
+    class Lost(MaximumLikelihood):
+        def loss(self, model, batch):  # type: ignore[no-untyped-def]
+            return super().loss(model, batch) * math.nan
+
+    with pytest.raises(RunError, match="the loss became nan"):
+        genlab.fit(model, rows(), objective=Lost(), steps=2)
