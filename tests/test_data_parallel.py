@@ -18,7 +18,7 @@ from small import SMALL, TABLE, small_experiment, write_table
 import genlab
 from genlab.assembly.helper import helped
 from genlab.cli.main import main
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.stored import read_config
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory

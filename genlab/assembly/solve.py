@@ -14,7 +14,7 @@ from torch import Tensor
 from genlab.assembly.run import Run
 from genlab.config.build import build
 from genlab.config.check import READ
-from genlab.config.unused import OPTIONAL
+from genlab.config.prune import OPTIONAL
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint

@@ -40,7 +40,7 @@ def checked(command: str, words: Sequence[str]) -> tuple[DictConfig, DictConfig]
     """
     with loading():
         from genlab.config.check import check
-        from genlab.config.composition import complete
+        from genlab.config.compose import complete
         from genlab.config.explain import explained
         from genlab.config.primary import compose_raw
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, cast, get_args
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bounds import Bound, NonNegative, PositiveInt
+from genlab.config import PARTS
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.explain import explained
-from genlab.config.parts import PARTS
 from genlab.config.primary import own_groups, primary
 from genlab.config.signature import Signature, locate, passed_on, signature
 from genlab.errors import UnusedError, UserError, nearest

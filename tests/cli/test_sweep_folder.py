@@ -22,7 +22,7 @@ from genlab.cli.main import main
 from genlab.cli.run import checked
 from genlab.cli.sweep import planned
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.stored import plain
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint

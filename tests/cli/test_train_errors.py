@@ -17,7 +17,7 @@ from genlab.cli import run as run_module
 from genlab.cli.commands import train
 from genlab.cli.main import main
 from genlab.cli.run import checked
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.errors import RunError, UserError
 from genlab.runs.directory import RunDirectory
 

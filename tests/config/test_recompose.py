@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from genlab.config.composition import compose
-from genlab.config.recomposition import recompose
+from genlab.config.compose import compose
+from genlab.config.recompose import recompose
 from genlab.config.stored import plain
 from genlab.errors import UserError
 

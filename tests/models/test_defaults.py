@@ -11,7 +11,7 @@ from torch import nn
 
 from genlab import models
 from genlab.config.build import build
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 
 FAMILIES = {
     "gmm": models.GMM,

@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab import objectives
 from genlab.batch import Batch
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.densities import Density
 from genlab.errors import UserError
 from genlab.objectives import ELBO, EM, MixtureDescent, Objective

@@ -31,7 +31,7 @@ def run(words: list[str]) -> int:
     with loading():
         from genlab.assembly.recording import new_directory
         from genlab.config.check import check
-        from genlab.config.recomposition import recompose
+        from genlab.config.recompose import recompose
 
         if arguments.overrides:
             config = recompose(config, arguments.overrides)

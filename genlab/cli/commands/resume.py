@@ -98,7 +98,7 @@ def apply(config: DictConfig, overrides: Sequence[str]) -> None:
     """
     from omegaconf import OmegaConf
 
-    from genlab.config.keys import no_such_key
+    from genlab.config.explain import no_such_key
 
     known = flatten(plain(config))
     free = [key for key in known if key.startswith(FREE) and key not in FIXED]

@@ -83,7 +83,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
 
     from genlab.cli.search import split_space
     from genlab.config.check import check, check_options
-    from genlab.config.composition import compose
+    from genlab.config.compose import compose
     from genlab.config.explain import explained
     from genlab.config.primary import compose_raw, refuse_suggested
 
