@@ -217,6 +217,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["+model.layrs=3"],
         "model.layrs=3: RealNVP takes no 'layrs'; did you mean 'layers'?",
     ),
+    "unknown key of what a function makes": (
+        ["model=nsf", "+model.layrs=3"],
+        "model.layrs=3: model=nsf takes no 'layrs'; did you mean 'layers'?",
+    ),
     "unknown top-level key, added": (["+sed=1"], "sed=1: nothing takes this key; did you mean"),
     "wrong type": (["model.layers=many"], "model.layers=many: expected an integer, at least 1"),
     "negative size": (["data.batch_size=-1"], "data.batch_size=-1: expected an integer, at least"),
