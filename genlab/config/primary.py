@@ -37,6 +37,7 @@ __all__ = [
 VERSION_BASE = "1.3"
 SUGGESTED = "suggested"
 WORD = re.compile(rf"[+~]*({SUGGESTED}\b[\w.]*)(=.*)?", re.DOTALL)
+FOLLOWS = re.compile(r"[+~]*(kind|preset)\b(?!\.)")
 EXAMPLE = "the key that reads it, such as optimizer.lr=VALUE"
 
 
@@ -94,12 +95,14 @@ def fill_suggestions(config: DictConfig) -> None:
 
 
 def refuse_suggested(command: str, overrides: Sequence[str]) -> None:
-    """Refuse to set what only genlab suggests.
+    """Refuse to set what only genlab suggests, or to choose what it follows from.
 
     Raises:
         UserError: One of the overrides does; it names the key to write instead.
     """
     for word in overrides:
+        if FOLLOWS.match(word):
+            raise UserError(f"{word}: follows from the model and the data, cannot be chosen")
         if found := WORD.fullmatch(word):
             inside = found[1] != SUGGESTED
             readers = _readers(_compose(command, ()), found[1]) if inside else []
