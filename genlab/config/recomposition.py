@@ -12,7 +12,7 @@ from genlab.config.keys import split
 from genlab.config.parts import is_hidden, place
 from genlab.config.stored import plain
 from genlab.config.unused import used
-from genlab.runs.manifest import CHOICE, flatten
+from genlab.runs.settings import CHOICE, flatten
 
 __all__ = ["recompose"]
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genlab.errors import UserError
-from genlab.runs.manifest import flatten
+from genlab.runs.settings import flatten
 
 __all__ = ["fill_suggestions", "refuse_suggestions"]
 

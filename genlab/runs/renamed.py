@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from genlab.runs.flat import flatten, nested
+from genlab.runs.settings import flatten, nested
 
 __all__ = [
     "ROWS",
