@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar
 
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.coupling import AlternatingCouplings
 from genlab.bijections.scalar_map import Affine
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import EventShape
-from genlab.models.couplings import (
-    Mixing,
-    alternating_halves,
-    between,
-    image_layers,
-    of_vectors,
-)
+from genlab.models.couplings import Mixing, alternating_halves, image_layers, of_vectors, spaced
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
 
@@ -95,8 +86,5 @@ class RealNVP(Flow):
             context_dim=self.context_encoder.dim,
             identity=True,
         )
-        steps: list[Bijection] = [AlternatingCouplings(couplings)]
-        if actnorm or mixing != "none":
-            before = partial(between, dim, actnorm=actnorm, mixing=mixing)
-            steps = [step for coupling in couplings for step in (*before(), coupling)]
+        steps = spaced(dim, couplings, actnorm=actnorm, mixing=mixing)
         self.layers = of_vectors(self.event_shape, steps)
