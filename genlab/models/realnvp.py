@@ -19,7 +19,9 @@ __all__ = ["RealNVP"]
 class RealNVP(Flow):
     """Couplings ``x_b exp(w(x_a)) + t(x_a)`` with alternating halves.
 
-    Each is the exact flow of ``dx_b/dt = w(x_a) x_b + u(x_a)``, ``dx_a/dt = 0``.
+    Each is the exact flow of ``dx_b/dt = w(x_a) x_b + u(x_a)``, ``dx_a/dt = 0``. The
+    formula stands in `genlab.bijections.Affine`, the turns of the halves in
+    `genlab.bijections.AlternatingCouplings`.
 
     ``log|det| = sum w(x_a)``, and the inverse ``(z_b - t) exp(-w)`` costs the same (Dinh,
     Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017). Images go through several
