@@ -239,7 +239,7 @@ def maximisation(
 
 
 def collapsed(mixtures: AnyMixtures, *, floor: float) -> Bool[Tensor, "g k"]:
-    """Which components lie on the floor: without it their density would grow without bound."""
+    """A mask of the components on the floor: without it their density would grow without bound."""
     smallest: Tensor = torch.linalg.eigvalsh(mixtures.covariances)[..., 0]
     thin = smallest <= floor * (1 + 1e-6)
     return thin & mixtures.log_weights.isfinite()
