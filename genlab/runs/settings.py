@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from genlab.runs.directory import RunDirectory
@@ -56,20 +57,37 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nested(
+    flat: Mapping[str, Any], like: Mapping[Any, Any] = MappingProxyType({})
+) -> dict[Any, Any]:
     """What `flatten` made flat.
+
+    Args:
+        flat: Values by dotted keys.
+        like: What was made flat, where a key of its own may have a dot, or be no text.
 
     >>> nested({"model.layers": 8, "model.hidden": [64, 64], "seed": 0})
     {'model': {'layers': 8, 'hidden': [64, 64]}, 'seed': 0}
+    >>> nested({"choices.solver@model.evaluation": 1}, {"choices": {"solver@model.evaluation": 2}})
+    {'choices': {'solver@model.evaluation': 1}}
     """
-    config: dict[str, Any] = {}
+    known = {".".join(map(str, path)): path for path in _paths(like)}
+    config: dict[Any, Any] = {}
     for key, value in flat.items():
-        *sections, name = key.split(".")
+        *sections, name = known.get(key, key.split("."))
         within = config
         for section in sections:
             within = within.setdefault(section, {})
         within[name] = value
     return config
+
+
+def _paths(config: Mapping[Any, Any], above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _paths(value, (*above, key))
+        else:
+            yield (*above, key)
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
