@@ -17,6 +17,7 @@ from genlab.config.composition import compose
 from genlab.densities import Density
 from genlab.errors import UserError
 from genlab.objectives import ELBO, EM, MixtureDescent, Objective
+from genlab.targets import U1
 
 
 class Median(Objective[Density]):
@@ -49,12 +50,14 @@ def test_defaults_are_those_of_the_configuration() -> None:
         "elbo": ["model=vae"],
         "flow_matching": ["model=flow-matching"],
         "regularised_likelihood": ["model=cnf"],
+        "reverse_kl": ["model=realnvp", "data=u1"],
     }
     for option, model in words.items():
         config: Any = compose("train", [*model, f"objective={option}"])
         check(config)
         node = dict(config.objective)
-        made = getattr(objectives, node.pop("_target_").rpartition(".")[2])()
+        kind = getattr(objectives, node.pop("_target_").rpartition(".")[2])
+        made = kind(U1()) if kind.learns_from == "energy" else kind()
         for name, value in node.items():
             own = getattr(made, name)
             if isinstance(value, int | float):
