@@ -213,7 +213,7 @@ class CircularNSF(Flow):
 
 
 class FlowOptions(SplineOptions, total=False):
-    """What the three classes have in common."""
+    """Options that the three classes have in common."""
 
     layers: PositiveInt
     context_dim: NonNegativeInt

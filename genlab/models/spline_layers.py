@@ -22,7 +22,7 @@ __all__ = ["SplineLayers", "SplineOptions"]
 
 
 class SplineOptions(TypedDict, total=False):
-    """What families of spline flows hand on to `SplineLayers`, whose defaults are theirs."""
+    """Options of a spline flow that go to `SplineLayers`, where their defaults stand."""
 
     bins: PositiveInt
     bound: Positive
