@@ -18,7 +18,7 @@ from genlab.errors import GenlabError, RunError, UnusedError, UserError
 from genlab.processes import is_first
 from genlab.runs.comparison.records import read_records
 from genlab.runs.directory import RunDirectory, claim, dated
-from genlab.runs.manifest import config_hash
+from genlab.runs.settings import config_hash
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
 if TYPE_CHECKING:

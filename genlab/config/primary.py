@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config import config_dir
 from genlab.errors import UserError
-from genlab.runs.manifest import flatten
+from genlab.runs.settings import flatten
 
 __all__ = [
     "VERSION_BASE",

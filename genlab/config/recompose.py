@@ -11,7 +11,7 @@ from genlab.config import is_hidden, place, split
 from genlab.config.compose import compose
 from genlab.config.prune import used
 from genlab.config.stored import plain
-from genlab.runs.manifest import CHOICE, flatten
+from genlab.runs.settings import CHOICE, flatten
 
 __all__ = ["recompose"]
 

@@ -18,7 +18,7 @@ from genlab.processes import is_alone
 from genlab.runs.comparison.subjects import VALIDATION, named, subject_of, tells
 from genlab.runs.directory import claim, dated
 from genlab.runs.files import read_json, write_json
-from genlab.runs.manifest import flatten
+from genlab.runs.settings import flatten
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
