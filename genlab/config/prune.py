@@ -117,7 +117,7 @@ def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
             config.choices.pop(section, None)
             if section in config:
                 config[section] = None
-    objective = _target(config, "objective")
+    objective = _objective(config)
     if objective is not None and objective.learns_from == "energy":
         raise UserError(
             f"objective={config.choices.objective}: it learns from a log-density, and a sampler's "
@@ -157,8 +157,8 @@ def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
 
 def _drop_sections(config: DictConfig, overrides: Sequence[str]) -> None:
     """What takes gradient steps, where a run learns without them."""
-    objective = _target(config, "objective") if config.command == "train" else None
-    if objective is None or getattr(objective, "learns_from", None) != "passes":
+    objective = _objective(config) if config.command == "train" else None
+    if objective is None or objective.learns_from != "passes":
         return
     for section in OPTIONAL:
         if section in config:
@@ -170,6 +170,21 @@ def _refuse(sections: Sequence[str], overrides: Sequence[str], reason: str) -> N
     for word in overrides:
         if split(word)[0].partition(".")[0] in sections:
             raise UnusedError(word, reason)
+
+
+def _objective(config: DictConfig) -> Any:
+    """The class of the objective.
+
+    Raises:
+        UserError: It is something else, a network's loss or a function.
+    """
+    objective = _target(config, "objective")
+    if objective is not None and not hasattr(objective, "learns_from"):
+        raise UserError(
+            f"objective._target_={config.objective._target_}: expected a class that derives from "
+            "genlab.objectives.Objective"
+        )
+    return objective
 
 
 def _target(config: DictConfig, section: str) -> Any:

@@ -314,8 +314,9 @@ def test_a_failure_is_told_in_two_lines(
     assert errors[0].startswith("genlab: ")
 
 
-def test_what_is_no_objective_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "objective._target_=torch.nn.MSELoss"]) == 2
+@pytest.mark.parametrize("command", ["train", "solve"])
+def test_what_is_no_objective_is_refused(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main([command, "objective._target_=torch.nn.MSELoss"]) == 2
     message = "objective._target_=torch.nn.MSELoss: expected a class that derives from"
     assert message in capsys.readouterr().err
 
