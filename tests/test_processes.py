@@ -118,7 +118,7 @@ def test_all_that_trains_on_one_device_does(here: Path, monkeypatch: pytest.Monk
     solve = [*SOLVE, "sampler=uniform", "callbacks=minimal", "hydra.run.dir=solve"]
     assert main(["solve", *solve]) == 0
     np.savetxt("plane.csv", np.random.default_rng(0).normal(size=(100, 2)), delimiter=",")
-    words = [word for word in TRAIN if not word.startswith(("model", "data.path"))]
+    words = [word for word in TRAIN if not word.startswith(("model", "objective", "data.path"))]
     words += ["data.path=plane.csv", "model=nice", "model.layers=1", "model.hidden=[4]"]
     assert main(["train", *words, "trainer.replicas=2", "hydra.run.dir=many"]) == 0
     assert main(["resume", "many/seed-1", "trainer.max_steps=9"]) == 0

@@ -53,12 +53,27 @@ class Training(Run):
         self.data = build(config, "data", **asked_for(config, "data"))
         self.model = build(config, "model")
         precede(self.model, self.data)
+        self._refuse_other()
         objective: Objective[Any] = build(config, "objective", **self._source())
         if objective.learns_from == "passes":
             self.module = PassLearner(self.model, objective, self.settings)
         else:
             steps = {name: build(config, name) for name in OPTIONAL}
             self.module = ObjectiveLearner(self.model, objective, self.settings, **steps)
+
+    def _refuse_other(self) -> None:
+        """Refuse what is no objective where one is chosen.
+
+        Raises:
+            UserError: It is a network's loss, say, or a function.
+        """
+        path = self.config.objective._target_
+        made = locate("objective", path)
+        if not (isinstance(made, type) and issubclass(made, Objective)):
+            raise UserError(
+                f"objective._target_={path}: expected a class that derives from "
+                "genlab.objectives.Objective"
+            )
 
     def _source(self) -> dict[str, Target]:
         """What the objective learns from besides the stream of the data."""

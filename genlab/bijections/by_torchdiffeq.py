@@ -77,7 +77,7 @@ def follow(
         # It solves backward in the time that it solved forward in, which is -t where t falls.
         first = times[:1] if start < end else -times[:1]
         # The integrals that become the parameters' gradients need no control of their error
-        # (Kidger, Chen, Lyons, "Hey, that's not an ODE", 2021).
+        # (Kidger, Chen, Lyons, "Hey, that's not an ODE", 2021, arXiv:2009.09457).
         path = torchdiffeq.odeint_adjoint(
             slope,
             state,

@@ -74,7 +74,7 @@ class Split:
         return torch.cat(self.ordered(x_a, x_b), dim=1)
 
     def ordered(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """What belongs to ``x_a`` and to ``x_b``, as the first part's and the second's."""
+        """The things of ``x_a`` and of ``x_b``, as the first part's and the second's."""
         return (a, b) if self.places == (0, 1) else (b, a)
 
 

@@ -107,7 +107,7 @@ class UnitBox(Bijection):
         return self._inside(torch.where(u < rest, from_low, from_high))
 
     def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
-        """Which points lie in the closed box."""
+        """A mask of the points in the closed box."""
         return ((x >= self.low) & (x <= self.high)).all(1)
 
     def _inside(self, x: Tensor) -> Tensor:

@@ -46,8 +46,9 @@ def solve(
     ``plain`` iterates ``x <- y - g(x)`` and stops a sample on ``|x_new - x_old| L / (1 - L) < tol``
     (Banach's a-posteriori bound; Behrmann et al., "Invertible residual networks", 2019, algorithm
     1). ``anderson`` combines the last steps (Anderson, 1965; Walker, Ni, "Anderson acceleration
-    for fixed-point iterations", 2011) and stops on ``|x + g(x) - y| / (1 - L) < tol``; where its
-    step does not shrink the residual by ``L``, which the plain one does, it takes the plain one.
+    for fixed-point iterations", 2011, doi:10.1137/10078356X) and stops on
+    ``|x + g(x) - y| / (1 - L) < tol``; where its step does not shrink the residual by ``L``, which
+    the plain one does, it takes the plain one.
 
     Both bounds hold for the error ``|x - x*|`` itself. ``tol`` is ``tolerance (1 + |y|)``, or what
     the number type resolves of numbers as large as ``1 + max(|x|, |y|)`` if that is more.

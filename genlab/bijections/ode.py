@@ -24,7 +24,7 @@ STRETCHES = 8
 
 
 class PathCosts(NamedTuple):
-    """What regularisers of a flow's paths integrate over time, for each sample.
+    """Integrals over time that regularisers of a flow's paths put a price on, for each sample.
 
     References: arXiv:2002.02798.
 

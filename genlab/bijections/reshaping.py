@@ -1,4 +1,4 @@
-"""What reorders, reshapes or leaves out coordinates, and computes nothing."""
+"""Bijections that reorder, reshape or leave out coordinates, and compute nothing."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ AT_ONCE = 4
 
 
 class ResidualOptions(NamedTuple):
-    """How residual blocks compute what has no closed form.
+    """Options of residual blocks: how they compute what has no closed form.
 
     References: arXiv:1906.02735.
 
@@ -237,11 +237,11 @@ class ResidualBlocks(Bijection):
         )
 
     def _norms(self, index: int) -> list[ActNorm]:
-        """What stands before a block: one layer, or none."""
+        """The layer before a block, or none."""
         return [cast(ActNorm, self.norms[index])] if len(self.norms) else []
 
     def _norms_behind(self, blocks: range) -> list[ActNorm]:
-        """What stands behind the last block."""
+        """The layer behind the last block, or none."""
         return self._norms(-1) if blocks.stop == self.network.stack else []
 
 
@@ -272,7 +272,7 @@ class Block(Bijection):
 
 
 class _Draws(Plain):
-    """What an estimate draws for a batch."""
+    """The random numbers of an estimate for a batch."""
 
     @staticmethod
     def vmap(*arguments: Any) -> Any:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["continue_replicas", "fit", "fit_replicas", "redirected", "reenter", "relative"]
 
+# What is told on standard error; the record of a run speaks to its own file alone.
+SHOWN = ("genlab.assembly.run", "genlab.pinn.residual_data")
+
 
 def fit(
     config: DictConfig,
@@ -197,16 +200,19 @@ def with_hints(run: RunDirectory) -> Iterator[None]:
 @contextmanager
 def log_to_stderr() -> Iterator[None]:
     """Say on standard error what goes on before and behind the training, for seconds too."""
-    logger, handler = logging.getLogger("genlab.assembly"), logging.StreamHandler()
+    handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s ..."))
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
+    loggers = [logging.getLogger(name) for name in SHOWN]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def show(arguments: Namespace, words: Sequence[str], command: str) -> int:
     refuse_suggested(command, arguments.overrides)
     folders = [config_dir(), *([Path(arguments.config_dir)] if arguments.config_dir else [])]
     OmegaConf.register_new_resolver("genlab.groups", partial(_groups, folders), replace=True)
-    OmegaConf.register_new_resolver("genlab.dated", _dated, replace=True)
+    _register_dated()
     main = hydra.main(version_base=VERSION_BASE, config_path=str(config_dir()), config_name=command)
     with _as_program(words), _suggestions_filled(), explained(command, arguments.overrides):
         try:
@@ -180,6 +180,13 @@ def run_as_job(config: DictConfig, folder: Path | None, task: Callable[[Any], An
         raise done._return_value
 
 
+def _register_dated() -> None:
+    """Let Hydra's node name the folders that genlab would make, for whoever reads it."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("genlab.dated", _dated, replace=True)
+
+
 @contextmanager
 def application(command: str) -> Iterator[Hydra]:
     """Hydra over the folder of the configs, as its own main function sets it up."""
@@ -191,6 +198,7 @@ def application(command: str) -> Iterator[Hydra]:
     from genlab.config.primary import VERSION_BASE
 
     version.setbase(VERSION_BASE)
+    _register_dated()
     _prefer_own_launchers(config_dir() / "hydra" / "launcher")
     GlobalHydra.instance().clear()
     try:

@@ -12,7 +12,15 @@ from genlab.errors import UserError
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-__all__ = ["Choice", "Dimension", "Interval", "Search", "Steps", "split_space"]
+__all__ = [
+    "Choice",
+    "Dimension",
+    "Interval",
+    "Search",
+    "Steps",
+    "refuse_replicas",
+    "split_space",
+]
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,19 @@ def split_space(words: Sequence[str]) -> tuple[dict[str, Dimension], list[str]]:
         else:
             fixed.append(word)
     return space, fixed
+
+
+def refuse_replicas(replicas: int) -> None:
+    """Refuse to let a trial be several runs.
+
+    Raises:
+        UserError: There is more than one.
+    """
+    if replicas > 1:
+        raise UserError(
+            f"trainer.replicas={replicas}: a trial is one run; leave it out, and train the best "
+            "words with several seeds by `genlab train`"
+        )
 
 
 def _dimension(word: str, parsed: Override) -> Dimension:

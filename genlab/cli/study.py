@@ -15,7 +15,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from genlab.cli.fit import redirected
 from genlab.cli.run import checked, run_config
-from genlab.cli.search import Choice, Dimension, Interval, Search, Steps, split_space
+from genlab.cli.search import (
+    Choice,
+    Dimension,
+    Interval,
+    Search,
+    Steps,
+    refuse_replicas,
+    split_space,
+)
 from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
 from genlab.learning.callbacks import Pruning
 from genlab.runs.columns import aligned
@@ -123,6 +131,7 @@ class Study:
     def _fit(self, trial: Trial, words: list[str]) -> float:
         """The best validation of a run with these settings."""
         config, _ = checked("train", words)
+        refuse_replicas(config.trainer.replicas)
         run = RunDirectory(self.folder / str(trial.number))
         run.path.mkdir(exist_ok=True)
         with redirected(run):

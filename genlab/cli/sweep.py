@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +85,7 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
             print(listing(jobs), end="")
             return 0
         if plan.helps:
-            return _help(jobs, directory, make)
+            return _help(jobs, directory, make, fail_fast=options.fail_fast)
         if options.force:
             directory.take_over()
         if folder is None:
@@ -106,13 +105,20 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
 
 
 def _help(
-    jobs: Sequence[Job], directory: SweepDirectory, make: Callable[[Sequence[str]], DictConfig]
+    jobs: Sequence[Job],
+    directory: SweepDirectory,
+    make: Callable[[Sequence[str]], DictConfig],
+    *,
+    fail_fast: bool,
 ) -> int:
     """Help another process with each job, which keeps them; how one ends is told there."""
     for job in jobs:
         if job.done_in is None:
-            with suppress(GenlabError):
+            try:
                 run_config(make(job.overrides), directory.run(job.number), ours=False, begun=True)
+            except GenlabError:
+                if fail_fast:
+                    break
     return 0
 
 

@@ -20,6 +20,7 @@ __all__ = ["fill_suggestions", "refuse_suggestions"]
 
 SECTION = "suggested"
 WORD = re.compile(rf"[+~]*({SECTION}\b[\w.]*)(=.*)?", re.DOTALL)
+FOLLOWS = re.compile(r"[+~]*(kind|preset)\b(?!\.)")
 EXAMPLE = "the key that reads it, such as optimizer.lr=VALUE"
 
 
@@ -38,7 +39,7 @@ def fill_suggestions(config: DictConfig) -> None:
 
 
 def refuse_suggestions(overrides: Sequence[str], make: Callable[[], DictConfig]) -> None:
-    """Refuse to set the section itself.
+    """Refuse to set the section itself, or to choose what fills it.
 
     Args:
         overrides: What the user set.
@@ -48,6 +49,8 @@ def refuse_suggestions(overrides: Sequence[str], make: Callable[[], DictConfig])
         UserError: One of them does; it names the key to write instead.
     """
     for word in overrides:
+        if FOLLOWS.match(word):
+            raise UserError(f"{word}: follows from the model and the data, cannot be chosen")
         if found := WORD.fullmatch(word):
             readers = [] if found[1] == SECTION else _readers(make(), found[1])
             instead = f"{readers[0]}{found[2] or ''}" if readers else EXAMPLE

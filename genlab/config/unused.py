@@ -135,7 +135,7 @@ def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
 def _drop_sections(config: DictConfig, overrides: Sequence[str]) -> None:
     """What takes gradient steps, where a run learns without them."""
     objective = _target(config, "objective") if config.command == "train" else None
-    if objective is None or objective.learns_from != "passes":
+    if objective is None or getattr(objective, "learns_from", None) != "passes":
         return
     for section in OPTIONAL:
         if section in config:

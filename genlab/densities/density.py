@@ -125,7 +125,7 @@ class Density(Constants, ABC):
     def prepare(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "n c"] | None, Float[Tensor, "..."]]:
-        """What an objective starts from: points and context in the units of the density itself.
+        """The start of an objective: points and context in the units of the density itself.
 
         Args:
             x: Points in data units, ``[n, *event]``.
@@ -228,7 +228,7 @@ class Density(Constants, ABC):
         """Set what starts from preprocessed data; nothing by default."""
 
     def diagnostics(self) -> dict[str, float]:
-        """What the logs show of the model besides its loss, by tag; nothing by default."""
+        """Numbers of the model that logs show besides its loss, by tag; none by default."""
         return {}
 
     def metrics(

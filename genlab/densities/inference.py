@@ -1,4 +1,4 @@
-"""How a model is asked at evaluation: in eval mode, without gradients, in batches, repeatably."""
+"""Inference for evaluation: in eval mode, without gradients, in batches, repeatably."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def private_randomness(device: torch.device, seed: int) -> Iterator[None]:
 
 
 def fitting(density: Density, batch_size: int) -> int:
-    """How many rows a model sees at once, ``batch_size`` at most."""
+    """The number of rows that a model sees at once, ``batch_size`` at most."""
     return max(1, min(batch_size, NUMBERS_AT_ONCE // math.prod(density.event_shape)))
 
 

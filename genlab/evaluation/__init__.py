@@ -1,4 +1,4 @@
-"""How good a model is: metrics with standard errors. Figures are in `genlab.evaluation.figures`."""
+"""Metrics of a model, with standard errors. Figures are in `genlab.evaluation.figures`."""
 
 from genlab.evaluation.distances import mmd, wasserstein2
 from genlab.evaluation.estimate import Estimate, estimate_mean

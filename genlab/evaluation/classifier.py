@@ -29,6 +29,10 @@ VERSION = 1
 class Classifier(nn.Module):
     """Two convolutions that halve an image, a layer of `FEATURES` features, and the classes.
 
+    >>> classifier = Classifier((1, 8, 8), classes=10)
+    >>> classifier(torch.rand(5, 1, 8, 8)).shape, classifier.features(torch.rand(5, 1, 8, 8)).shape
+    (torch.Size([5, 10]), torch.Size([5, 32]))
+
     Args:
         event_shape: Channels, height and width.
         classes: Number of classes.
@@ -54,7 +58,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
-        """What the classes are told by, before the last nonlinearity, in float64.
+        """The features that tell the classes, before the last nonlinearity, in float64.
 
         Values out of [0, 1] are cut off there, as on a screen.
         """

@@ -1,4 +1,4 @@
-"""How far two clouds of points are apart: by a kernel, by transport, by moments and by places."""
+"""Distances of two clouds of points: by a kernel, by transport, by moments and by places."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def sample_quality(
     generator: torch.Generator,
     batch_size: int,
 ) -> dict[str, float]:
-    """How good samples are in the features of a classifier that was trained on the same set.
+    """Quality of samples in the features of a classifier that was trained on the same set.
 
     Nothing where there are hardly any test images; NaN of samples that are not finite.
 
@@ -84,7 +84,7 @@ def restoration(
     generator: torch.Generator,
     batch_size: int,
 ) -> dict[str, Estimate]:
-    """How near images that a model makes of small ones come to the true ones.
+    """Scores of the images that a model makes of small ones, against the true ones.
 
     - ``test/psnr``: mean of ``-10 log10 MSE`` over images, one sample each, in decibels, and
       ``test/psnr/reference`` that of the small images with their pixels repeated.

@@ -1,4 +1,4 @@
-"""How good a model is as a proposal: its samples, weighted towards the target."""
+"""Quality of a model as a proposal: its samples, weighted towards the target."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ __all__ = ["Weighted", "effective_sample_size", "log_partition", "resampled", "w
 
 class Weighted(NamedTuple):
     """Samples of a model with their weights under a target.
+
+    >>> import genlab
+    >>> target, model = genlab.targets.Gaussian(2), genlab.models.RealNVP(2)
+    >>> weighted = weighted_samples(model, target, 5, generator=torch.Generator())
+    >>> weighted.x.shape, weighted.log_weight.dtype
+    (torch.Size([5, 2]), torch.float64)
 
     Attributes:
         x: Samples in data units, on the CPU.

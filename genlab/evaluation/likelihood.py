@@ -1,4 +1,4 @@
-"""How well a model predicts held-out samples, and their classes, and how far off it is."""
+"""Likelihoods: how well a model predicts held-out samples and classes, and how far off it is."""
 
 from __future__ import annotations
 

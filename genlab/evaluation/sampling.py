@@ -1,4 +1,4 @@
-"""How fast a model samples, and how exactly a flow goes back the way that its samples came."""
+"""Speed of sampling, and how exactly a flow goes back the way that its samples came."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def _of_classes(
     generator: torch.Generator,
     batch_size: int,
 ) -> dict[str, float]:
-    """What the classes of the training samples allow to measure."""
+    """Metrics that the classes of the training samples allow."""
     if model.context_encoder.labels:
         assert labelled.context is not None
         accuracy = bayes_accuracy(

@@ -1,4 +1,4 @@
-"""What the families that follow an ODE share."""
+"""The base class of the families that follow an ODE."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class ContinuousFlow(Flow):
         times: Float[Tensor, " k"],
         context: Float[Tensor, "n c"] | None = None,
     ) -> Float[Tensor, "k n *event"]:
-        """Where the solver that samples has brought points of the base at each time.
+        """Points of the base at each time, as the solver that samples carries them.
 
         A solver of equal steps takes its share of them from each time to the next, but at least
         one.

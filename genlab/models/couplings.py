@@ -1,4 +1,4 @@
-"""What several families of coupling flows consist of."""
+"""Parts that several families of coupling flows consist of."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def of_vectors(event_shape: tuple[int, ...], layers: Iterable[Bijection]) -> Com
 
 
 def vector_order(event_shape: tuple[int, ...]) -> Sequence[int]:
-    """Which number of a sample, counted row by row, each coordinate of `of_vectors` is."""
+    """The number of a sample, counted row by row, that each coordinate of `of_vectors` is."""
     if len(event_shape) == 1:
         return range(event_shape[0])
     return Flatten.places(event_shape)
@@ -130,7 +130,7 @@ def vector_order(event_shape: tuple[int, ...]) -> Sequence[int]:
 def between(
     dim: int, *, actnorm: bool, mixing: Mixing, images: bool = False
 ) -> Iterator[Bijection]:
-    """What stands before a coupling.
+    """The layers before a coupling.
 
     Args:
         dim: Number of coordinates, or of channels.

@@ -105,7 +105,7 @@ class Flow(Density):
     def codes(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
     ) -> Float[Tensor, "n *event"]:
-        """Where points in data units go in the latent."""
+        """The latent codes of points in data units."""
         z: Tensor = self.bijection.encode(x, self.context_encoder(context, len(x), x.dtype))
         return z
 

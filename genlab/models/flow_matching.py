@@ -97,7 +97,7 @@ class FlowMatching(ContinuousFlow):
 
     @property
     def network(self) -> Velocity:
-        """What is trained: it makes the `prediction`, under a context that is marked."""
+        """The network that is trained: it makes the `prediction`, under a marked context."""
         velocity = self.ode.velocity
         while isinstance(velocity, GuidedVelocity | PredictedVelocity):
             velocity = velocity.network

@@ -189,8 +189,8 @@ class GMM(Density):
     def standardised(
         self, batch: Batch
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "classes n"], Float[Tensor, " n"]]:
-        """What the mixtures are fitted to: joint rows, how much each counts in each class, and the
-        log-determinant of the way from data units to these rows.
+        """The joint rows that the mixtures are fitted to, how much each counts in each class, and
+        the log-determinant of the way from data units to these rows.
         """
         context = self.context_encoder(batch.context, len(batch.x), batch.x.dtype)
         x, log_det = batch.x, batch.x.new_zeros(len(batch.x))
@@ -223,7 +223,9 @@ class GMM(Density):
         return 2 * (self.degrees_of_freedom - log_likelihood)
 
     def bic(self, data: Batch) -> float:
-        """The Bayesian criterion ``parameters log n - 2 log L`` (Schwarz 1978)."""
+        """The Bayesian criterion ``parameters log n - 2 log L`` (Schwarz 1978,
+        doi:10.1214/aos/1176344136).
+        """
         rows, log_likelihood = self._log_likelihood(data)
         return self.degrees_of_freedom * math.log(rows) - 2 * log_likelihood
 

@@ -39,7 +39,7 @@ def shifted_normals(
 
     A randomly shifted set of points stays an even one, and each of its points is uniform, so means
     over it are unbiased (Cranley, Patterson, "Randomization of number theoretic methods for
-    multiple integration", 1976).
+    multiple integration", 1976, doi:10.1137/0713071).
     """
     u = (points.to(shifts)[:, None] + shifts).frac()
     eps = torch.finfo(u.dtype).eps

@@ -34,7 +34,7 @@ WORKING_SET = 2**20
 
 
 class BoundTerms(NamedTuple):
-    """What evidence lower bounds are made of: k draws ``z_j ~ q(z | x, c)`` for each of n points.
+    """The terms of evidence lower bounds: k draws ``z_j ~ q(z | x, c)`` for each of n points.
 
     Attributes:
         z: The draws, differentiable in the encoder's parameters.
@@ -205,7 +205,7 @@ class VAE(Density):
         *,
         samples: int = 1,
     ) -> BoundTerms:
-        """What an objective puts together, with fresh draws from torch's global generator."""
+        """The terms of an objective, with fresh draws from torch's global generator."""
         x, rows, log_det = self.prepare(x, context)
         posterior = self._posterior(x, rows)
         mean = posterior.mean

@@ -1,4 +1,4 @@
-"""What a trained network's velocity is made of: a prediction, or guidance by a condition."""
+"""Velocities made from a trained network: of its prediction, or guided by a condition."""
 
 from __future__ import annotations
 
@@ -67,6 +67,8 @@ class PredictedVelocity(Velocity):
 
 class GuidedVelocity(Velocity):
     """``v_0 + w (v_c - v_0)`` (Ho, Salimans, "Classifier-free diffusion guidance", 2022).
+
+    References: arXiv:2207.12598.
 
     ``v_c`` knows the condition, ``v_0`` does not: they are one network, trained with the context of
     some rows dropped. With weight 1 it is ``v_c``, for the price of one evaluation. The flow of a

@@ -1,4 +1,4 @@
-"""What a conditional density is conditioned on: a vector, or a class label."""
+"""Contexts of conditional densities: a vector, or a class label."""
 
 from __future__ import annotations
 

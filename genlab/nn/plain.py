@@ -1,4 +1,4 @@
-"""What a custom ``autograd.Function`` has to know of the transforms of `torch.func`."""
+"""Facts that a custom ``autograd.Function`` has to know of the transforms of `torch.func`."""
 
 from __future__ import annotations
 

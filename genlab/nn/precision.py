@@ -1,4 +1,4 @@
-"""What ``torch.autocast`` may round: networks, and nothing around them.
+"""Limits of ``torch.autocast``: it may round networks, and nothing around them.
 
 A coupling may take any function for its conditioner: a rounded one makes another flow, which is
 still normalised exactly. A sum, a determinant or a base density that is rounded is an error: half a
@@ -26,7 +26,7 @@ KINDS = ("cpu",) if ACCELERATOR is None else ("cpu", ACCELERATOR.type)
 
 
 class _Asked(threading.local):
-    """What autocast around the present function asks for, by the kind of device."""
+    """The demands of autocast around the present function, by the kind of device."""
 
     def __init__(self) -> None:
         self.types: dict[str, torch.dtype] = {}

@@ -115,7 +115,7 @@ class Velocity(nn.Module, ABC):
 
 @runtime_checkable
 class VelocityFactory(Protocol):
-    """What a configuration's network is, before the model tells it what it works on.
+    """The network of a configuration, before the model tells it what it works on.
 
     References: arXiv:1806.07366.
 

@@ -12,7 +12,7 @@ from genlab.objectives.mixture_fit import MixtureFit
 from genlab.objectives.objective import Objective
 from genlab.objectives.own import own_objective
 from genlab.objectives.pairing import Independent, OptimalTransport, Pairing, Sinkhorn
-from genlab.objectives.passes import Passes, take_passes
+from genlab.objectives.passes import take_passes
 from genlab.objectives.reverse_kl import ReverseKL, anneal, log_weights, reverse_kl
 from genlab.objectives.velocity_regression import VelocityRegression, flow_matching_loss
 
@@ -26,7 +26,6 @@ __all__ = [
     "Objective",
     "OptimalTransport",
     "Pairing",
-    "Passes",
     "RegularisedLikelihood",
     "ReverseKL",
     "Sinkhorn",

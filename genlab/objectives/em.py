@@ -21,6 +21,9 @@ class MixtureDescent(MaximumLikelihood[GMM]):
 
     With a context vector it is the conditional likelihood ``p(x | c)`` that is maximised.
 
+    References: Gepperth, Pfuelb, "Gradient-based training of Gaussian mixture models for
+    high-dimensional streaming data", 2021, arXiv:1912.09379 (there from a random start).
+
     >>> MixtureDescent().learns_from
     'batches'
 

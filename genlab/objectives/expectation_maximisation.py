@@ -41,6 +41,13 @@ class Statistics(NamedTuple):
     They are centred at the component's present mean and whitened, ``z = W (x - mu)``: what the
     M-step subtracts is small, and vanishes where EM converges, so that no digits are lost.
 
+    References: doi:10.1111/j.2517-6161.1977.tb01600.x.
+
+    >>> v, z = torch.tensor([1.0, 3.0]), torch.zeros(1, 1, 2)  # two rows, one Gaussian
+    >>> total, square = v.sum(0, keepdim=True), v.square().sum(0, keepdim=True)
+    >>> Statistics(torch.zeros(1), total, square, total[:, None], z, z).rows
+    tensor([1.6000])
+
     Attributes:
         log_likelihood: ``sum_i v log p(x_i)``, ``[G]``.
         mass: ``sum_i v``, ``[G]``.
@@ -75,6 +82,14 @@ class Expectation:
 
     Pieces are worked on in the type of the rows; their sums are added in float64, where the device
     has it.
+
+    References: doi:10.1111/j.2517-6161.1977.tb01600.x.
+
+    >>> halves = Mixtures(torch.full((1, 2), 0.5).log(), torch.zeros(1, 2, 1), torch.ones(1, 2, 1))
+    >>> x = torch.tensor([[1.0], [2.0]])
+    >>> Expectation(halves, x).add(x, torch.ones(1, 2))  # each answers for half of each row
+    tensor([[[0.5000, 0.5000],
+             [0.5000, 0.5000]]])
 
     Args:
         mixtures: The parameters.
@@ -239,7 +254,7 @@ def maximisation(
 
 
 def collapsed(mixtures: AnyMixtures, *, floor: float) -> Bool[Tensor, "g k"]:
-    """Which components lie on the floor: without it their density would grow without bound."""
+    """A mask of the components on the floor: without it their density would grow without bound."""
     smallest: Tensor = torch.linalg.eigvalsh(mixtures.covariances)[..., 0]
     thin = smallest <= floor * (1 + 1e-6)
     return thin & mixtures.log_weights.isfinite()
@@ -260,6 +275,14 @@ class FactorSums:
 
     ``y = E[y | x, k]`` is linear in d, so that these are all that the M-step needs. Pieces are
     worked on in the type of the rows; their sums are added in float64, where the device has it.
+
+    References: doi:10.1162/089976699300016728.
+
+    >>> import genlab
+    >>> mixtures = genlab.models.GMM(3, components=2, covariance="low_rank", rank=1).mixture()
+    >>> sums, x = FactorSums(mixtures, torch.rand(5, 3)), torch.rand(5, 3)
+    >>> sums.add(x, torch.ones(1, 5)).sum(1).round(decimals=4)  # one Gaussian or the other
+    tensor([[1., 1., 1., 1., 1.]])
 
     Args:
         mixtures: The parameters.

@@ -25,6 +25,8 @@ __all__ = [
 class MaximumLikelihood(Objective[M]):
     """Minimises ``-E[log p(x | c)]``, for every family with a differentiable log-density.
 
+    References: arXiv:1912.02762, section 2.3.
+
     >>> import torch, genlab
     >>> from genlab.batch import Batch
     >>> from genlab.densities import StandardNormal

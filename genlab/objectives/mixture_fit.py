@@ -43,18 +43,25 @@ class MixtureFit:
     """EM on a mixture, pass by pass; any number of batches makes a pass.
 
     An open number of Gaussians is found by cutting them in two (as Ueda and others, "SMEM algorithm
-    for mixture models", 2000, and Pelleg and Moore, "X-means", 2000). When EM has settled, the two
+    for mixture models", 2000, and Pelleg, Moore, "X-means", 2000). When EM has settled, the two
     halves of each Gaussian are fitted by EM to the rows of the whole, with its responsibilities
     frozen. By Jensen's inequality the mixture then gains at least what the halves gain together, so
     those cuts are kept whose gain exceeds their price in the BIC, ``parameters / 2 log n`` nats.
     The search ends when none is kept, or the BIC did not fall.
 
-        fit = MixtureFit(model)
-        fit.start(first_rows)
-        while not fit.done:
-            for batch in batches:
-                fit.observe(batch)
-            loss = fit.advance()
+    References: doi:10.1111/j.2517-6161.1977.tb01600.x (EM), doi:10.1162/089976600300015088 (SMEM).
+
+    >>> import genlab
+    >>> model, source = genlab.models.GMM(2), torch.Generator().manual_seed(0)
+    >>> rows = Batch(genlab.targets.EightGaussians().sample(2000, generator=source))
+    >>> fit = MixtureFit(model)
+    >>> fit.start(rows)
+    >>> while not fit.done:
+    ...     for batch in rows.split(500):
+    ...         fit.observe(batch)
+    ...     loss = fit.advance()
+    >>> fit.present.means.shape
+    torch.Size([1, 8, 2])
 
     Args:
         model: The mixture, initialised. It holds the present parameters after each pass.
@@ -242,7 +249,7 @@ class MixtureFit:
         return (gain > 0) & (rank < self._room())
 
     def _room(self) -> Int[Tensor, "g 1"]:
-        """How many Gaussians each mixture may still grow by."""
+        """The number of Gaussians that each mixture may still grow by."""
         present = self.present.log_weights.isfinite().sum(1, keepdim=True)
         return self.model.max_components - present
 
@@ -260,7 +267,7 @@ class MixtureFit:
         return {"train/components": self.model.metrics()["model/components"]}
 
     def failures(self) -> list[str]:
-        """What became of the Gaussians that are none any more, for people to read."""
+        """The fate of the Gaussians that are none any more, for people to read."""
         # Where the number is open, those that one class has less than another are no failures.
         empty = ~self.present.log_weights.isfinite() & (not self.model.growing)
         thin = collapsed(self.present, floor=self.model.covariance_floor)

@@ -1,4 +1,4 @@
-"""What a principle of learning is: which families it teaches, from what, and by which loss."""
+"""Principles of learning: which families one teaches, from what, and by which loss."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Objective(ABC, Generic[M]):
 
     @abstractmethod
     def loss(self, model: M, batch: Batch) -> Float[Tensor, ""]:
-        """What a step lowers: a mean over a batch, weighted, that a gradient can be taken of."""
+        """The loss of a step: a weighted mean over a batch that a gradient can be taken of."""
 
     def validate(self, model: M, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
         """Means over a batch of what is reported, and of more that is only logged.
@@ -105,9 +105,9 @@ class Objective(ABC, Generic[M]):
         return {"val/loss": self.loss(model, batch)}
 
     def scalars(self) -> dict[str, float]:
-        """What logs show of the last step besides the loss."""
+        """Numbers of the last step that logs show besides the loss."""
         return {}
 
     def passes(self, model: M) -> Passes:
-        """What sums up a pass and moves the model at its end, where it learns from ``passes``."""
+        """The passes over the data that teach a model, where it learns from ``passes``."""
         raise NotImplementedError(f"{type(self).__name__} learns from {self.learns_from}")

@@ -1,4 +1,4 @@
-"""What each family learns by, where nothing else is asked for."""
+"""The principle of each family, where no other is asked for."""
 
 from __future__ import annotations
 

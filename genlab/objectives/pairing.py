@@ -1,4 +1,4 @@
-"""Which point of the source goes with which point of the data."""
+"""Pairings: which point of the source goes with which point of the data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ MAX_ITERATIONS = 1_000_000
 
 
 class Pairing(ABC):
-    """A joint distribution of source and data, whose margins are the two, under each context."""
+    """A joint distribution of source and data, whose margins are the two, under each context.
+
+    One of your own implements `pair`:
+
+    References: arXiv:2302.00482, arXiv:2304.14772.
+
+    >>> class Sorted(Pairing):  # the optimal plan on the line
+    ...     def pair(self, x0, x1, weight=None, context=None, *, generator=None):
+    ...         return x0.sort(0).values[x1[:, 0].argsort().argsort()]
+    >>> Sorted().pair(torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [2.0]]))
+    tensor([[1.],
+            [0.]])
+    """
 
     @abstractmethod
     def pair(
@@ -42,7 +54,14 @@ class Pairing(ABC):
 
 @dataclass(frozen=True)
 class Independent(Pairing):
-    """Any point with any other: ``p(x_0) p(x_1)``."""
+    """Any point with any other: ``p(x_0) p(x_1)``.
+
+    References: arXiv:2210.02747.
+
+    >>> Independent().pair(torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [2.0]]))
+    tensor([[0.],
+            [1.]])
+    """
 
     def pair(
         self,
@@ -64,7 +83,7 @@ class PlannedPairing(Pairing):
 
     Only rows of the same context are matched. A plan across contexts would give each the part of
     the source that is near to its data, whereas its samples start from all of the source (Cheng,
-    Schwing, "The curse of conditions", 2025).
+    Schwing, "The curse of conditions", 2025, arXiv:2503.10636).
 
     Attributes:
         rows: Rows that are matched with each other.
@@ -122,6 +141,13 @@ class OptimalTransport(PlannedPairing):
     al., "Improving and generalizing flow-based generative models with minibatch optimal
     transport", 2024). Its time grows like ``rows^3``, on the CPU.
 
+    References: arXiv:2302.00482.
+
+    >>> plan = OptimalTransport(rows=2)
+    >>> plan.pair(torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [2.0]]))
+    tensor([[1.],
+            [0.]])
+
     Attributes:
         rows: Rows that are matched with each other.
     """
@@ -149,6 +175,13 @@ class Sinkhorn(PlannedPairing):
 
     Sinkhorn's iteration on logarithms (Cuturi, "Sinkhorn distances", 2013; Peyre, Cuturi,
     "Computational optimal transport", 2019, section 4.4), on the device: for large batches.
+
+    References: arXiv:1306.0895, arXiv:1803.00567.
+
+    >>> plan = Sinkhorn(rows=2, regularisation=0.01, iterations=50)
+    >>> plan.pair(torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [2.0]]))
+    tensor([[1.],
+            [0.]])
 
     Attributes:
         rows: Rows that are matched with each other.

@@ -1,4 +1,4 @@
-"""What an objective learns with that sums up passes over all rows, and the loop of them."""
+"""Learning by passes over all rows: the contract, and the loop."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Passes(Protocol):
         """End the pass and move the model; the loss is that of the parameters before."""
 
     def scalars(self) -> dict[str, float]:
-        """What logs show of the last pass besides the loss."""
+        """Numbers of the last pass that logs show besides the loss."""
 
     def failures(self) -> list[str]:
-        """What went wrong and did not end it, for people to read."""
+        """Troubles that did not end it, for people to read."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that they go on from, between two of them."""

@@ -78,7 +78,7 @@ class PathSample(NamedTuple):
     x1: Float[Tensor, "n *event"]
 
     def target(self, prediction: Prediction) -> Float[Tensor, "n *event"]:
-        """What a network that makes this prediction should return."""
+        """The value that a network with this prediction should return."""
         return {"velocity": self.dx_t, "x1": self.x1, "noise": self.x0}[prediction]
 
 

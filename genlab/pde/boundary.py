@@ -24,12 +24,12 @@ VALUES_AT_ONCE = 2**18
 
 
 def rows_at_once(lift_cost: int) -> int:
-    """How many points a lift is computed at together, by the boundary values that each takes."""
+    """The number of points that a lift is computed at together, by the values that each takes."""
     return max(1, VALUES_AT_ONCE // max(1, lift_cost))
 
 
 class Boundary(ABC):
-    """Where a solution is prescribed.
+    """The part of a domain's edge where a solution is prescribed.
 
     A hard boundary writes ``u = g + w v``: the lift ``g`` has the prescribed values there, the
     cutoff ``w`` vanishes there and nowhere else, ``v`` is the network (Lagaris, Likas, Fotiadis,
@@ -65,6 +65,8 @@ class Faces(Boundary):
     """Some faces of a box; the cutoff is ``w = prod_i 4 s_i (1 - s_i)``, s the share of each side.
 
     Of a coordinate with one face only its distance from that counts: ``s_i``, or ``1 - s_i``.
+
+    References: arXiv:physics/9705023; doi:10.1007/BF01436298 (the lift).
 
     >>> faces = Faces(Box([(-1, 1), (0, 1)]), [(0, "low"), (0, "high"), (1, "low")])
     >>> faces.cutoff(torch.tensor([[0.0, 1.0], [0.5, 1.0], [0.0, 0.0]]))
@@ -154,6 +156,8 @@ class Faces(Boundary):
 class Circle(Boundary):
     """The boundary of a disk; ``w = 1 - |x - c|^2 / R^2``.
 
+    References: arXiv:physics/9705023.
+
     >>> Circle(Disk()).cutoff(torch.tensor([[0.0, 0.0], [0.6, 0.8]]))
     tensor([1., 0.])
 
@@ -177,6 +181,8 @@ class Circle(Boundary):
 
 class Polygon(Boundary):
     """A closed line through corners of the plane.
+
+    References: doi:10.1115/1.3005099 (R-functions, of which a cutoff can be made).
 
     >>> triangle = Polygon([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)], cutoff=lambda x: x.prod(1))
     >>> triangle.sample(5, generator=torch.Generator().manual_seed(0)).shape

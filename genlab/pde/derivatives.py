@@ -23,6 +23,8 @@ __all__ = ["Jet", "differentiate", "propagate"]
 class Jet(NamedTuple):
     """``u``, its gradient, and its Laplacian over space, at n points.
 
+    References: arXiv:2307.08214.
+
     >>> x = torch.tensor([[1.0, 2.0]])
     >>> differentiate(lambda x: x[:, 0] ** 2 * x[:, 1], x, 2)
     Jet(value=tensor([2.]), gradient=tensor([[4., 1.]]), laplacian=tensor([4.]))

@@ -1,4 +1,4 @@
-"""Where a PDE holds: boxes, a disk, an L, or any set that a function of points tells."""
+"""Domains of PDEs: boxes, a disk, an L, or any set that a function of points tells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a solve keeps besides its checkpoints: the stages, as numbers and as images."""
+"""Callbacks that keep the stages of a solve, as numbers and as images."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ __all__ = ["Keeper", "StageImages"]
 
 class StageImages(Callback):
     """Logs every few stages as an image to TensorBoard.
+
+    >>> StageImages(every=2).every
+    2
 
     Args:
         every: Stages between two images.
@@ -42,6 +45,10 @@ class Keeper(Callback):
     """Writes each stage into the run's folder.
 
     It stands behind whatever else looks at the stages.
+
+    >>> from pathlib import Path
+    >>> Keeper(RunDirectory(Path("run"))).run.stages.name
+    'stages'
 
     Args:
         run: The run.

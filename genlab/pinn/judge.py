@@ -1,4 +1,4 @@
-"""How good a network is: its error against the solution, and its residual, on fixed points."""
+"""The judge of a network: its error against the solution, and its residual, on fixed points."""
 
 from __future__ import annotations
 

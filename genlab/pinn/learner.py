@@ -160,7 +160,7 @@ class PINNLearner(GradientLearner):
         return super().scalars() | self._sampler_scalars | self.costs()
 
     def costs(self) -> dict[str, float]:
-        """What the solve has cost so far, by tag; seconds without those of validations."""
+        """Costs of the solve so far, by tag; seconds without those of validations."""
         seconds = self.solve_seconds
         return {
             "pinn/points": float(0 if self.points is None else len(self.points.x)),
@@ -184,7 +184,7 @@ class PINNLearner(GradientLearner):
         checkpoint["solve"] = self._state()
 
     def _state(self) -> dict[str, Any]:
-        """What `restore` goes on from."""
+        """The state that `restore` goes on from."""
         return {
             "points": None if self.points is None else self.points._asdict(),
             "sampler": self.sampler.state_dict(),
@@ -244,7 +244,7 @@ class PINNLearner(GradientLearner):
         self.sampler_seconds += time.monotonic() - began
 
     def _prepare(self) -> None:
-        """What stays the same for all steps on the present points."""
+        """Prepare what stays the same for all steps on the present points."""
         assert self.points is not None
         network = self.network
         self._frame = network.frame(network.cast(self.points.x))

@@ -24,7 +24,7 @@ MOST_VALUES = 250
 
 
 class Frame(NamedTuple):
-    """What does not change at given points while the network learns.
+    """Points, and all that does not change there while the network learns.
 
     >>> from genlab.pde import Peak
     >>> frame = Network(Peak()).frame(torch.rand(5, 2))
@@ -142,7 +142,7 @@ class Network(Constants):
         return self.problem.lift(x) + self.problem.cutoff(x) * value
 
     def frame(self, x: Float[Tensor, "n d"]) -> Frame:
-        """What is computed once for points that are used for many steps."""
+        """The frame of points that are used for many steps, computed once."""
         lift = cutoff = None
         if self.hard:
             jets = [

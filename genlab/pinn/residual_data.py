@@ -45,6 +45,8 @@ class ResidualData(DataModule):
     plane, `target` is ``r^2 / int r^2`` on a grid of cells, exact to draw from and to compare with;
     in other dimensions there is none, and weighted points stand for it.
 
+    References: arXiv:2112.14038.
+
     >>> from genlab.pde import Peak
     >>> data = ResidualData(pinn=Network(Peak(), hidden=[16]), event_shape=[2], steps=5, cells=64)
     >>> data.target.log_prob(data.validation.x).isfinite().all()

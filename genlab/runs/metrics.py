@@ -170,8 +170,9 @@ FIRST = [metric.tag for metric in METRICS if metric.first]
 
 
 def metric_of(tag: str) -> Metric:
-    """What is known of a tag; of one that genlab does not know, nothing."""
-    return BY_TAG.get(tag) or Metric(tag)
+    """What is known of a tag; of one that genlab does not know, that a loss is to be low."""
+    is_loss = tag.startswith(("train/", "val/"))
+    return BY_TAG.get(tag) or Metric(tag, better=LOWER if is_loss else 0)
 
 
 def headline(metrics: Mapping[str, float | None]) -> Metric | None:

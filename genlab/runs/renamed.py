@@ -62,6 +62,8 @@ def _taught_by(fit: str, objective: str, option: str, **when: Any) -> Row:
 
 
 ROWS = (
+    # What the data are called a kind of follows from them.
+    Row({"choices.kind": ...}, move={"choices.kind": None}),
     # model.fit=em|gradient of gmm: objective=em|mixture_descent.
     Row({"choices.objective": "mixture", "model.fit": "em"}, {"choices.objective": "em"}),
     Row(

@@ -26,10 +26,17 @@ __all__ = ["AAS", "adversarial_gain"]
 class AAS(ModelSampler):
     """``min_theta max_p int r^2 p dx - beta int |grad p|^2 dx``.
 
-    Each refresh is a step of the density's player, who maximises the second line on points of the
-    present q; the network's player lowers the mean of ``r^2`` over the points, all of which count
-    the same: `Points.log_q` is None (Tang, Zhai, Wan, Yang, "Adversarial adaptive sampling: unify
-    PINN and optimal transport for the approximation of PDEs", 2024, arXiv:2305.18702, section 3).
+    Each refresh is a step of the density's player, who raises it by p on points of the present q;
+    the network's player lowers the mean of ``r^2`` over the points, all of which count the same:
+    `Points.log_q` is None (Tang, Zhai, Wan, Yang, "Adversarial adaptive sampling: unify PINN and
+    optimal transport for the approximation of PDEs", 2024, arXiv:2305.18702, section 3).
+
+    >>> import genlab
+    >>> square, model = genlab.pde.Box([(-1, 1)] * 2), genlab.models.RealNVP(2, layers=2)
+    >>> aas = AAS(domain=square, n_points=100, model=model, fit=Descent(steps=5))
+    >>> points = aas.refresh(None, lambda x: x.square().sum(1))
+    >>> aas.refresh(points, lambda x: x.square().sum(1)).log_q is None
+    True
 
     Attributes:
         fit: The gradient steps of the density's player.

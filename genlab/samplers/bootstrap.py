@@ -27,6 +27,15 @@ class Bootstrap(TaughtSampler):
     nonlinear/non-Gaussian Bayesian state estimation", 1993, doi:10.1049/ip-f-2.1993.0015, is the
     same step in time).
 
+    >>> import genlab
+    >>> square, model = genlab.pde.Box([(-1, 1)] * 2), genlab.models.FlowMatching(2)
+    >>> objective, fit = genlab.objectives.VelocityRegression(), genlab.samplers.Descent(steps=5)
+    >>> how = {"domain": square, "candidates": 500, "objective": objective, "fit": fit}
+    >>> sampler = Bootstrap(n_points=100, model=model, **how)
+    >>> points = sampler.refresh(None, lambda x: x.square().sum(1))
+    >>> square.contains(sampler.refresh(points, lambda x: x.square().sum(1)).x).all()
+    tensor(True)
+
     Attributes:
         resampling: ``multinomial``, or ``systematic``, which has the least variance.
         jitter: Standard deviation of the noise, as a fraction of the box's sides.

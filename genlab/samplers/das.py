@@ -33,6 +33,13 @@ class DAS(TaughtSampler):
     second case a point's weight is one over the mixture of all stages,
     ``q = sum_j n_j q^j / sum_j n_j``, from which they all are a stratified sample.
 
+    >>> import genlab
+    >>> square, model = genlab.pde.Box([(-1, 1)] * 2), genlab.models.RealNVP(2, layers=2)
+    >>> das = DAS(domain=square, n_points=100, model=model, fit=genlab.samplers.Descent(steps=5))
+    >>> points = das.refresh(None, lambda x: x.square().sum(1))  # the first are uniform
+    >>> das.refresh(points, lambda x: x.square().sum(1)).log_q.exp().min() >= 0.5 / 4  # alpha / 4
+    tensor(True)
+
     Attributes:
         added: Points that a refresh adds; None to replace all.
         stages: Where the points grow, the size of each stage and the q that it was drawn from.

@@ -1,4 +1,4 @@
-"""What the samplers share that learn a density of where the residual is large."""
+"""The base classes of samplers that learn a density of where the residual is large."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ ACCEPTANCE_SAMPLES = 20_000
 class Candidates(NamedTuple):
     """Points of the present q, and what they weigh.
 
+    >>> x, log_q = torch.rand(4, 2), torch.zeros(4, dtype=torch.float64)
+    >>> candidates = Candidates(x, log_q, importance_weights(x[:, 0], log_q))
+    >>> round(candidates.weights.values.sum().item(), 6)
+    1.0
+
     Attributes:
         x: Points ``[n, d]``, in the model's type and on its device.
         log_q: Log-density that they were drawn from, ``[n]``, in float64 on the CPU.
@@ -47,6 +52,23 @@ class ModelSampler(Sampler):
 
     At every refresh it looks at candidates from the present q, teaches the model where the
     indicator is large, and draws the next points from the new q. The first points are uniform.
+    Subclasses implement `_refresh`:
+
+    References: arXiv:2112.14038; doi:10.1080/00401706.1995.10484303 (the uniform share).
+
+    >>> import genlab
+    >>> class Frozen(ModelSampler):  # looks, and learns nothing
+    ...     def _check(self):
+    ...         pass
+    ...     def _refresh(self, points, indicator):
+    ...         self._look(indicator)
+    ...         return self._draw(self.n_points)
+    >>> model, square = genlab.models.RealNVP(2, layers=2), genlab.pde.Box([(-1, 1)] * 2)
+    >>> sampler = Frozen(domain=square, n_points=10, model=model)
+    >>> points = sampler.refresh(None, lambda x: x[:, 0].square())
+    >>> points = sampler.refresh(points, lambda x: x[:, 0].square())
+    >>> points.x.shape, sampler.metrics()["sampler/ess"] < 1
+    (torch.Size([10, 2]), True)
 
     Attributes:
         model: The density ``p``, not trained yet.
@@ -148,6 +170,20 @@ class ModelSampler(Sampler):
 @dataclass(kw_only=True, eq=False, repr=False)
 class TaughtSampler(ModelSampler):
     """Teaches its model by points that have weights or count the same, as it learns from data.
+
+    `DAS` gives it weighted candidates, `Bootstrap` resampled ones.
+
+    References: arXiv:2112.14038.
+
+    >>> import genlab
+    >>> class Uniform(TaughtSampler):  # learns points of the uniform density
+    ...     def _refresh(self, points, indicator):
+    ...         self._teach(Batch(self.domain.sample(500, generator=None)))
+    ...         return self._draw(self.n_points)
+    >>> model, square = genlab.models.RealNVP(2, layers=2), genlab.pde.Box([(-1, 1)] * 2)
+    >>> sampler = Uniform(domain=square, n_points=10, model=model, fit=Descent(steps=5))
+    >>> sampler.refresh(sampler.refresh(None, torch.zeros), torch.zeros).x.shape
+    torch.Size([10, 2])
 
     Attributes:
         objective: What the model learns by; None for its family's own (`own_objective`).

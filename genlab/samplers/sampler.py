@@ -131,7 +131,7 @@ class Sampler(ABC):
         return None
 
     def metrics(self) -> dict[str, float]:
-        """What the logs show of the last refresh, by tag; nothing by default."""
+        """Numbers of the last refresh that logs show, by tag; none by default."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is learned: toys, energies and images with exact densities, and the user's own."""
+"""Targets to learn: toys, energies and images with exact densities, and the user's own."""
 
 from genlab.targets.cells import Checkerboard, ImageDensity
 from genlab.targets.curves import Moons, SwissRoll, TwoSpirals

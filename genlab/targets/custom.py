@@ -34,6 +34,14 @@ class Custom(Target):
 
     The file runs from where it lies and need not be importable; a copy of the target runs it again.
 
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile("w", suffix=".py") as file:
+    ...     print("log_z = 0.5723649  # log sqrt(pi)", file=file)
+    ...     print("log_prob = lambda x: -x.square().sum(1)", file=file, flush=True)
+    ...     target = Custom(file.name, dim=1)
+    >>> target.log_prob(torch.zeros(1, 1)), target.has_samples
+    (tensor([-0.5724]), False)
+
     Args:
         file: Path of the file.
         dim: Number of coordinates of a sample.

@@ -46,7 +46,7 @@ class ExactTarget(Target, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the constants lie and samples are drawn."""
+        """The device that the constants lie on and samples are drawn on."""
         return self._anchor.device
 
     @abstractmethod

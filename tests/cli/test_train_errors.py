@@ -299,6 +299,23 @@ def test_a_failed_run_is_status_one(fits: Fits, capsys: pytest.CaptureFixture[st
     assert main(["train", "-m", "seed=12,13"]) == 1
 
 
+def test_a_failure_is_told_in_two_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["model=nice", "model.layers=2", "model.hidden=[4]", "data.test_size=16"]
+    assert main(["train", *small, "callbacks=minimal", "logger=none", "optimizer.lr=1e30"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) <= 2
+    assert errors[0].startswith("genlab: ")
+
+
+def test_what_is_no_objective_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "objective._target_=torch.nn.MSELoss"]) == 2
+    message = "objective._target_=torch.nn.MSELoss: expected a class that derives from"
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["--cfg", "job"], ["--help"], ["-h"], ["--info", "defaults"]])
 def test_looking_trains_nothing_and_makes_nothing(
     fits: Fits, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]

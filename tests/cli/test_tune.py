@@ -265,6 +265,7 @@ def test_a_trial_that_kills_its_process_each_time_fails(
             ["trainer=ddp", *SPACE],
             "trainer.devices=2: a trial runs on one device; use",
         ),
+        (["trainer.replicas=2", *SPACE], "trainer.replicas=2: a trial is one run"),
         (["model.layrs=3", *SPACE], "model.layrs=3: no 'layrs' in model; did you mean 'layers'?"),
         (
             ["data.val_size=choice(9,99)"],

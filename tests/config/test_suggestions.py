@@ -185,6 +185,12 @@ def test_nobody_sets_it(word: str) -> None:
     assert str(caught.value) == f"{word}: filled by genlab, cannot be set; {MISTAKES[word]}"
 
 
+@pytest.mark.parametrize("word", ["kind=image", "preset=nsf/image", "+kind@_global_=image"])
+def test_nobody_chooses_what_fills_it(word: str) -> None:
+    with pytest.raises(UserError, match="follows from the model and the data, cannot be chosen"):
+        compose("train", [word])
+
+
 def test_what_a_sampler_reads_is_named_too() -> None:
     with pytest.raises(UserError, match=r"write sampler\.fit\.steps=3$"):
         compose("solve", ["suggested.fit.steps=3"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from learned import make, refreshed
 from properties import MODELS
 from torch import Tensor
 
+from genlab import objectives
 from genlab.batch import Batch
 from genlab.config import config_dir
 from genlab.config.build import build
@@ -16,6 +19,7 @@ from genlab.config.composition import compose
 from genlab.densities import Density
 from genlab.errors import UserError
 from genlab.objectives import ELBO, EM, MixtureDescent, Objective, own_objective
+from genlab.targets import U1
 
 FAMILIES = sorted(path.stem for path in (config_dir() / "model").glob("[!_]*.yaml"))
 
@@ -55,6 +59,28 @@ def test_what_a_family_learns_by_is_what_its_option_says(family: str) -> None:
     for name, value in vars(configured).items():
         ours = getattr(own, name)
         assert ours == value or (type(ours), vars(ours)) == (type(value), vars(value)), name
+
+
+def test_defaults_are_those_of_the_configuration() -> None:
+    words: dict[str, list[str]] = {
+        "elbo": ["model=vae"],
+        "flow_matching": ["model=flow-matching"],
+        "regularised_likelihood": ["model=cnf"],
+        "reverse_kl": ["model=realnvp", "data=u1"],
+    }
+    for option, model in words.items():
+        config: Any = compose("train", [*model, f"objective={option}"])
+        check(config)
+        node = dict(config.objective)
+        kind = getattr(objectives, node.pop("_target_").rpartition(".")[2])
+        made = kind(U1()) if kind.learns_from == "energy" else kind()
+        for name, value in node.items():
+            own = getattr(made, name)
+            if isinstance(value, int | float):
+                assert own == value, name
+            else:
+                assert type(own).__name__ == value._target_.rpartition(".")[2]
+                assert all(getattr(own, k) == v for k, v in value.items() if k != "_target_")
 
 
 def test_how_a_mixture_learns_says_what_its_criteria_count() -> None:

@@ -47,13 +47,20 @@ def listed(value: Any) -> Any:
 @pytest.mark.parametrize("number", range(max(len(SAMPLERS), len(PROBLEMS))))
 def test_defaults(number: int) -> None:
     sampler, problem = SAMPLERS[number % len(SAMPLERS)], PROBLEMS[number % len(PROBLEMS)]
-    config = plain(compose("solve", [f"sampler={sampler}", f"problem={problem}"]))
+    # Bootstrap's own family has a fit of its own, the samplers' is that of a likelihood.
+    family = ["model=krnet"] if sampler == "bootstrap" else []
+    config = plain(compose("solve", [f"sampler={sampler}", f"problem={problem}", *family]))
     for section in ("sampler", "problem", "pinn"):
         compare(config[section])
-    if sampler in ("das", "aas"):  # a fit of bootstrap is that of its family
+    if sampler in ("das", "bootstrap", "aas"):
         del config["sampler"]["fit"]["_target_"]
         made = defaults(locate("sampler", config["sampler"]["_target_"]))
         assert asdict(made["fit"]) == config["sampler"]["fit"]
+
+
+def test_defaults_of_a_users_own_problem() -> None:
+    problem = plain(compose("solve", ["problem=custom", "problem.file=own.py"]))["problem"]
+    compare({key: value for key, value in problem.items() if key != "file"})
 
 
 def test_defaults_of_a_residual() -> None:

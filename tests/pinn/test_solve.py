@@ -294,7 +294,7 @@ def test_mistakes(tmp_path: Path) -> None:
         ): "model=krnet: nothing uses it; UniformSampler learns no model",
         ("sampler.refresh=0",): "sampler.refresh=0: expected an integer, at least 1",
         ("sampler=aas", "model=vae"): "sampler=aas: it needs an exact density",
-        ("objective=elbo",): "objective=elbo: nothing uses it; sampler.fit says how",
+        ("objective=elbo",): "objective: ELBO teaches VAE models, not KRNet",
         ("trainer.devices=2",): "trainer.devices=2: a solve runs on one device",
         ("problem=custom", "problem.file=no.py"): "no.py: no such file",
         ("+data=moons",): "data=moons: no choice of `genlab solve`; `genlab train` has it",

@@ -37,6 +37,11 @@ def test_a_run_is_listed_by_the_first_headline_that_it_has() -> None:
     assert headline({"mine/score": 1.0}) is None
 
 
+def test_what_an_objective_of_ones_own_reports_is_to_be_low() -> None:
+    assert metric_of("val/mine").better < 0
+    assert metric_of("val/nll").better < 0
+
+
 def test_a_number_of_ones_own_is_neutral_and_comes_last() -> None:
     own = metric_of("mine/score")
     assert (own.better, own.column, own.remark) == (0, False, "")

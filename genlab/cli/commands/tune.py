@@ -81,7 +81,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    from genlab.cli.search import split_space
+    from genlab.cli.search import refuse_replicas, split_space
     from genlab.config.check import check, check_options
     from genlab.config.composition import compose
     from genlab.config.explain import explained
@@ -114,6 +114,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     # A mistake in a fixed setting is told before the study is made.
     config = compose("train", fixed)
     check(config)
+    refuse_replicas(config.trainer.replicas)
     if not is_alone(config.trainer):
         raise UserError(
             f"trainer.devices={config.trainer.devices}: a trial runs on one device; use "

@@ -1,4 +1,4 @@
-"""What an autoencoder has learned: codes, reconstructions, and what its latent is used for."""
+"""Figures of an autoencoder: codes, reconstructions, and what its latent is used for."""
 
 from __future__ import annotations
 

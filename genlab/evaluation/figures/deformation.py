@@ -1,4 +1,4 @@
-"""How a flow carries its base to the data, layer by layer."""
+"""Figures of a flow's way from its base to the data, layer by layer."""
 
 from __future__ import annotations
 

@@ -41,7 +41,13 @@ __all__ = ["Scene", "draw", "draws", "save_figures", "save_samples"]
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to draw: a model, and what it should be.
+    """A model to draw, and what it should be.
+
+    >>> import genlab
+    >>> model, x = genlab.models.NICE(2), torch.rand(5, 2)
+    >>> scene = Scene(model, None, x, None, torch.Generator(), everything=x)
+    >>> scene.kind, scene.vectors, scene.base_samples.shape
+    ('True', True, torch.Size([5, 2]))
 
     Attributes:
         model: The density, in evaluation mode and without gradients; its family is one that names
@@ -70,7 +76,7 @@ class Scene:
 
     @property
     def kind(self) -> str:
-        """What ``x`` is."""
+        """The word for ``x``: true samples, or reweighted ones."""
         return "Reweighted" if self.everything is None else "True"
 
     @property
@@ -233,7 +239,7 @@ def _autoencoder(scene: Scene) -> Mapping[str, Figure]:
 
 @draws("latent")
 def _latent(scene: Scene) -> Figure | None:
-    """Where a flow sends the data."""
+    """The figure of where a flow sends the data."""
     if not scene.vectors:
         return None
     model, x = scene.model, scene.x
@@ -246,7 +252,7 @@ def _latent(scene: Scene) -> Figure | None:
 
 @draws("deformation")
 def _deformation(scene: Scene) -> Figure | None:
-    """How a flow carries its base to the data."""
+    """The figure of a flow's way from its base to the data."""
     if scene.window is None or scene.context is not None:
         return None
     model = scene.model

@@ -1,4 +1,4 @@
-"""How a continuous flow carries its base to the data: particles on their ways, and the density."""
+"""Figures of a continuous flow's way to the data: particles on their paths, and the density."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def to_data(model: ContinuousFlow, x: Float[Tensor, "n *event"]) -> Float[Tensor
 
 
 def _window(ways: Float[Tensor, "k n 2"]) -> Window:
-    """What holds nearly all of the particles, at both ends of their ways."""
+    """The window that holds nearly all of the particles, at both ends of their ways."""
     return window_of(torch.cat([ways[0], ways[-1]]), square=True)
 
 

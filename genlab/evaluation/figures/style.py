@@ -134,7 +134,12 @@ def _oklch(
 
 @dataclass(frozen=True)
 class Window:
-    """The rectangle ``[left, right] x [bottom, top]``."""
+    """The rectangle ``[left, right] x [bottom, top]``.
+
+    >>> window = Window(0, 2, 0, 1)
+    >>> window.area, window.grid(1)
+    (2, tensor([[1.0000, 0.5000]], dtype=torch.float64))
+    """
 
     left: float
     right: float
