@@ -146,21 +146,36 @@ def variables_of_all(trainer: Any) -> list[dict[str, str]]:
 
 
 @contextmanager
-def own_process_group() -> Iterator[None]:
-    """Leave the process group at the end, so that the next fit can form one of its own."""
+def own_process_group(*, kept: bool = False) -> Iterator[None]:
+    """Leave the process group at the end, so that the next fit can form one of its own.
+
+    Args:
+        kept: Stay together for the next fit, unless this one fails: processes that a cluster has
+            started would meet again where they met before, and find there what is left of that.
+    """
     before = {name: os.environ.get(name) for name in RANK_VARIABLES}
+    if not kept:
+        _leave()
     try:
         yield
+    except BaseException:
+        kept = False
+        raise
     finally:
-        from torch import distributed
-
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.destroy_process_group()
+        if not kept:
+            _leave()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _leave() -> None:
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _devices(trainer: Any) -> int:

@@ -36,11 +36,11 @@ HIDDEN, BATCH, BINS, BOUND = (64, 64), 256, 8, 5.0
 Loss = Callable[[torch.Tensor], torch.Tensor]
 
 LAYERS = {"nice": 8, "realnvp": 8, "nsf": 4, "nsf-half": 4}
-SPLINES = {"bins": BINS, "bound": BOUND, "variant": "coupling", "mixing": "none", "circular": []}
+SPLINES = {"bins": BINS, "bound": BOUND}
 GENLAB = {
-    "nice": partial(NICE, scaling=True),
-    "realnvp": partial(RealNVP, actnorm=False, mixing="none"),
-    "nsf": partial(NSF, free_half=True, **SPLINES),
+    "nice": NICE,
+    "realnvp": RealNVP,
+    "nsf": partial(NSF, **SPLINES),
     "nsf-half": partial(NSF, free_half=False, **SPLINES),
 }
 NFLOWS_SPLINE = partial(

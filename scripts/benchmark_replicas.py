@@ -23,7 +23,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from genlab.assembly import Replicas, Training, experiment
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 
 SETTINGS = (
     ("model=realnvp", "model.layers=4", "model.hidden=[32,32]", "data.batch_size=64"),

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 import genlab
+from genlab.config import config_dir
 
-FAMILIES = ["gmm", "vae", "nice", "realnvp", "krnet", "resflow", "nsf", "cnf", "flow-matching"]
+FAMILIES = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
 PACKAGE = Path(genlab.__file__).parent
 
 

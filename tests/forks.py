@@ -39,7 +39,8 @@ def _fork(job: Callable[[], Any], variables: Mapping[str, str]) -> int:
     child = os.fork()
     if child == 0:
         try:
-            # One that waits for another in vain.
+            # One that waits for another in vain, in C, where no handler of pytest's would run.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(SECONDS)
             os.environ.update(variables)
             rank_zero_only.rank = _get_rank() or 0  # type: ignore[attr-defined]

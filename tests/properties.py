@@ -15,10 +15,11 @@ from genlab import bijections as b
 from genlab import densities as d
 from genlab import models as m
 from genlab import nn
+from genlab.config import config_dir
+from genlab.densities.density import shape_of
 from genlab.models.spline_layers import SplineLayers
 from genlab.nn import MLP, LipschitzMLP
 from genlab.nn.conv import ConvEncoder
-from genlab.paths import LinearPath
 
 __all__ = [
     "AT_LEAST_TWO",
@@ -26,6 +27,7 @@ __all__ = [
     "CIRCULAR",
     "DOMAINS",
     "ESTIMATES",
+    "FAMILIES",
     "IMAGE",
     "IMAGES",
     "IMAGE_MODELS",
@@ -36,6 +38,9 @@ __all__ = [
     "jacobian",
     "spoilt",
 ]
+
+# What can stand behind `model=`; each has an entry of its name in MODELS.
+FAMILIES = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 
@@ -197,57 +202,19 @@ DOMAINS = {"unit_box": (-1.0, 3.0), "logit": (0.0, 1.0), "probit": (0.0, 1.0)}
 DOMAINS |= {"box-logit": (-1.0, 3.0), "box-probit": (-1.0, 3.0)}
 
 Event = int | tuple[int, ...]
-
-
-def shape_of(dim: Event) -> tuple[int, ...]:
-    """The shape of a sample: a vector of so many coordinates, or as it is given."""
-    return (dim,) if isinstance(dim, int) else dim
-
-
 SMALL: dict[str, Any] = {"layers": 4, "hidden": [16, 16], "activation": "tanh"}
+SOLVERS = {"solver": STEPS, "evaluation": STEPS}
 
 
-def nice(dim: Event, **options: Any) -> m.NICE:
-    return m.NICE(shape_of(dim), **{"scaling": True, **SMALL, **options})
-
-
-def realnvp(dim: Event, **options: Any) -> m.RealNVP:
-    return m.RealNVP(
-        shape_of(dim), **{"scales": 0, "actnorm": False, "mixing": "none", **SMALL, **options}
-    )
-
-
-def krnet(dim: Event, **options: Any) -> m.KRNet:
-    krnet = {"groups": 3, "alpha": 0.6, "rotation": True, "bins": 32, "bounded": None, "base": None}
-    return m.KRNet(shape_of(dim), **{**krnet, **SMALL, **options})
-
-
-def nsf(dim: Event, **options: Any) -> d.Density:
-    own = {"bins": 4, "bound": 3.0, **SMALL, "layers": 2}
-    return m.neural_spline_flow(dim, **{**own, **options})
-
-
-def resflow(dim: Event, **options: Any) -> m.ResFlow:
-    settings = SMALL | {
-        "scales": 0,
-        "activation": "sine",
-        "lipschitz": 0.98,
-        "log_det": "exact",
-        "terms": 2,
-        "evaluation_terms": 20,
-        "gradient": "neumann",
-        "solver": "anderson",
-        "tolerance": 1e-12,
-        "actnorm": True,
-    }
-    return m.ResFlow(shape_of(dim), **{**settings, **options})
+def small(family: Callable[..., d.Density], **own: Any) -> Callable[..., Any]:
+    """A family in small, which keywords make into another one of it."""
+    return lambda dim, **options: family(dim, **{**own, **options})
 
 
 def vae(dim: Event, *, scale: Any = "network", **options: Any) -> m.VAE:
     observation = d.Gaussian(shape_of(dim), scale=scale, min_scale=1.0)
-    small = {"hidden": [16, 16], "activation": "tanh", "network": "auto", "covariance": "full"}
-    small |= {"latent_dim": None, "importance_samples": 32, "observation": observation}
-    model = m.VAE(shape_of(dim), **{**small, **options})
+    small = {"hidden": [16, 16], "activation": "tanh", "importance_samples": 32}
+    model = m.VAE(dim, **{"observation": observation, **small, **options})
     # An encoder that answers with a little more than the prior: the importance weights of an
     # untrained one that is narrower have no variance, and there would be no estimate to test.
     last = model.encoder.last if isinstance(model.encoder, ConvEncoder) else model.encoder[-1]
@@ -258,34 +225,14 @@ def vae(dim: Event, *, scale: Any = "network", **options: Any) -> m.VAE:
     return model
 
 
-def gmm(dim: Event, **options: Any) -> m.GMM:
-    usual = {
-        "components": 5,
-        "max_components": 8,
-        "covariance": "full",
-        "rank": 2,
-        "start": "kmeans++",
-        "restarts": 1,
-        "tolerance": 1e-5,
-        "covariance_floor": 1e-6,
-    }
-    return m.GMM(shape_of(dim), **{**usual, **options})
-
-
-def cnf(dim: Event, **options: Any) -> m.CNF:
-    solvers = {"solver": STEPS, "evaluation": STEPS}
-    kinds = {"divergence": "exact", "gradient": "backprop"}
-    return m.CNF(shape_of(dim), **{"network": SQUASH, **solvers, **kinds, **options})
-
-
-def flow_matching(dim: Event, **options: Any) -> m.FlowMatching:
-    solvers = {"solver": STEPS, "evaluation": STEPS, "divergence": "exact"}
-    kinds = {"prediction": "velocity", "source": "gaussian", "guidance": 1.0}
-    path = LinearPath(sigma_0=0.0)
-    return m.FlowMatching(
-        shape_of(dim), **{"network": RESIDUAL, "path": path, **solvers, **kinds, **options}
-    )
-
+nice = small(m.NICE, **SMALL)
+realnvp = small(m.RealNVP, **SMALL)
+krnet = small(m.KRNet, **SMALL)
+nsf = small(m.neural_spline_flow, **SMALL | {"layers": 2}, bins=4, bound=3.0)
+resflow = small(m.ResFlow, **SMALL | {"activation": "sine"}, log_det="exact", tolerance=1e-12)
+gmm = small(m.GMM, components=5, max_components=8, rank=2, restarts=1, tolerance=1e-5)
+cnf = small(m.CNF, network=SQUASH, **SOLVERS)
+flow_matching = small(m.FlowMatching, network=RESIDUAL, **SOLVERS)
 
 MODELS: dict[str, Callable[..., d.Density]] = {
     "nice": partial(nice, activation="relu"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.runs.directory import RunDirectory
-from genlab.runs.manifest import config_hash, flatten
+from genlab.runs.settings import config_hash, flatten
 
 __all__ = ["synthetic_run"]
 

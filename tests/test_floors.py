@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,13 @@ def names(source: str) -> set[str]:
 
 def test_every_room_has_a_floor() -> None:
     assert {room_of(path) for path in MODULES} <= {*FLOOR, *GROUND, *DOOR}
+
+
+def test_the_readme_names_the_floors() -> None:
+    text = (PACKAGE.parent / "README.md").read_text().partition("stand on floors")[2]
+    sentence = text.partition(": ")[2].partition(".")[0]
+    named = tuple(tuple(re.findall(r"`(\w+)`", floor)) for floor in sentence.split(";"))
+    assert named == FLOORS
 
 
 def test_imports_run_downwards() -> None:

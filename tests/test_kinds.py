@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from properties import FAMILIES
 from small import write_images
 
 from genlab.assembly import Training, experiment
@@ -26,7 +27,8 @@ UNET = ("model.network.channels=[4,8]", "model.network.embedding=8")
 MLP = ("model.network.width=8", "model.network.blocks=1", "model.network.waves=4")
 # The validation is about whether it runs, and a log-density follows the ODE.
 COARSE = ("model.evaluation.rtol=0.1", "model.evaluation.atol=0.1")
-FAMILIES = {
+# What makes a family small.
+SIZES = {
     "gmm": ("model.components=2", "model.restarts=1"),
     "vae": ("model.hidden=[8]", "model.importance_samples=2"),
     "nice": FLOW,
@@ -101,7 +103,7 @@ def words(family: str, kind: str, precision: str) -> list[str]:
     network = UNET if kind in ("digits", "labelled", "folder") else MLP
     return [
         f"model={family}",
-        *FAMILIES[family],
+        *SIZES.get(family, ()),
         *(network if family in ("cnf", "flow-matching") else ()),
         *KINDS[kind],
         *(["data.train_size=64"] if (family, kind) == ("gmm", "toy") else ()),  # a pass sees all

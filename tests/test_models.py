@@ -11,6 +11,7 @@ import torch
 from properties import (
     AT_LEAST_TWO,
     ESTIMATES,
+    FAMILIES,
     IMAGE_MODELS,
     IMAGE_SHAPE,
     MODELS,
@@ -116,6 +117,10 @@ def masses(
         x, log_det = model.preprocessing.inverse(z)
         found.append((model.log_prob(x, row) + log_det).exp() * cell)
     return grid, torch.cat(found)
+
+
+def test_every_family_is_walked_over() -> None:
+    assert set(FAMILIES) <= set(MODELS)
 
 
 @pytest.fixture(params=MODELS)

@@ -27,7 +27,12 @@ import genlab
 from genlab.assembly import Solve, Training
 from genlab.cli.main import main
 from genlab.errors import UserError
-from genlab.processes import is_alone, is_first, own_process_group, rank_zero_if_alone
+from genlab.processes import (
+    is_alone,
+    is_first,
+    own_process_group,
+    rank_zero_if_alone,
+)
 from genlab.runs.directory import RunDirectory
 from genlab.runs.status import read_status
 
@@ -268,3 +273,14 @@ def test_one_process_group_after_the_other(monkeypatch: pytest.MonkeyPatch, tmp_
         assert not distributed.is_initialized()
         assert os.environ["MASTER_PORT"] == "1234"
         assert "WORLD_SIZE" not in os.environ
+
+
+def test_processes_of_a_cluster_stay_together_unless_a_fit_fails(tmp_path: Path) -> None:
+    store = distributed.FileStore(str(tmp_path / "store"), 1)
+    with own_process_group(kept=True):
+        distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    with own_process_group(kept=True):
+        assert distributed.is_initialized()
+    with pytest.raises(ZeroDivisionError), own_process_group(kept=True):
+        _ = 1 / 0
+    assert not distributed.is_initialized()

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from genlab.config import config_dir
 from genlab.config.build import build
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.signature import locate, signature
 from genlab.config.stored import plain, read_config
 from genlab.errors import UserError, nearest

@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 from genlab.assembly.run import Run
 from genlab.assembly.solve import Solve
 from genlab.assembly.training import Training
+from genlab.config import split
 from genlab.config.check import check
-from genlab.config.composition import compose
-from genlab.config.keys import split
+from genlab.config.compose import compose
 from genlab.config.stored import read_config
 from genlab.errors import UserError
 from genlab.learning.rng import rng_state, set_rng_state

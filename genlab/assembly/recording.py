@@ -16,14 +16,8 @@ from genlab.learning.learner import Learner
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory, claim, dated
 from genlab.runs.files import atomic_path
-from genlab.runs.inputs import checksums
-from genlab.runs.manifest import (
-    flatten,
-    is_configured,
-    read_manifest,
-    update_config,
-    write_manifest,
-)
+from genlab.runs.manifest import is_configured, read_manifest, update_config, write_manifest
+from genlab.runs.settings import checksums, flatten
 from genlab.runs.status import effective_state, refuse_running, write_status
 
 __all__ = ["at_work", "check_files", "check_fit", "logged", "new_directory", "recorded"]

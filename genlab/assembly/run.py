@@ -32,7 +32,7 @@ from genlab.learning.weights import holds_weights, load_weights
 from genlab.processes import is_first, rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
-from genlab.runs.manifest import flatten
+from genlab.runs.settings import flatten
 from genlab.runs.status import effective_state
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from torch import Tensor
 from genlab.assembly.run import Run
 from genlab.config.build import build
 from genlab.config.check import READ
-from genlab.config.unused import OPTIONAL
+from genlab.config.prune import OPTIONAL
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -144,12 +144,13 @@ class Solve(Run):
         After a fit the sampler stays as the fit left it: what the run cost is told by it.
 
         Raises:
-            RunError: The checkpoint is missing or damaged.
+            RunError: The checkpoint is missing or damaged, or of another model.
         """
         super().restore()
         assert self.directory is not None
         if not self.module.step:
-            self.module.restore(load_checkpoint(self.directory.weights)["solve"])
+            path = self.directory.weights
+            self.module.restore(load_checkpoint(path)["solve"], path)
 
     def animate(self, folder: Path) -> Path:
         """Write the stages as ``stages.gif``, and return its path.

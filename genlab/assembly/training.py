@@ -10,8 +10,8 @@ from lightning.fabric.utilities.seed import seed_everything
 from genlab.assembly.description import asked_for, describe
 from genlab.assembly.run import Run
 from genlab.config.build import build
+from genlab.config.prune import OPTIONAL
 from genlab.config.signature import locate
-from genlab.config.unused import OPTIONAL
 from genlab.data.preceding import precede
 from genlab.densities.density import Density
 from genlab.errors import UserError

@@ -16,7 +16,8 @@ from genlab.cli.run_table import print_runs
 from genlab.errors import GenlabError, RunError, UserError
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
-from genlab.runs.manifest import config_hash, read_manifest
+from genlab.runs.manifest import read_manifest
+from genlab.runs.settings import config_hash
 from genlab.runs.status import effective_state, refuse_running
 
 if TYPE_CHECKING:

@@ -233,7 +233,7 @@ def _suggestions_filled() -> Iterator[None]:
     """Let ``--cfg`` of a Hydra application show what is suggested where a run has it."""
     from hydra._internal.hydra import Hydra
 
-    from genlab.config.suggestions import fill_suggestions
+    from genlab.config.primary import fill_suggestions
 
     composed = Hydra.compose_config
 
@@ -306,8 +306,8 @@ def _groups(folders: Sequence[Path], command: str) -> str:
 
 def _dated(outputs: str, kind: str, *, _root_: DictConfig) -> str:
     """What a run or a sweep would be called if it began now."""
+    from genlab.config.prune import learns_no_model
     from genlab.config.stored import names
-    from genlab.config.unused import learns_no_model
 
     choices = dict(_root_.hydra.runtime.choices)
     if learns_no_model(_root_):

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from genlab.config.parts import is_hidden
+from genlab.config import is_hidden
 
 __all__ = ["choices", "groups", "listing"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genlab.runs.metrics import metric_of, rank, remark
-from genlab.runs.rounding import rounded
+from genlab.runs.text import rounded
 
 __all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
 

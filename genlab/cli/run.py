@@ -13,7 +13,7 @@ from genlab.cli.fit import continue_replicas, fit, fit_replicas, reenter
 from genlab.cli.hydra_app import run_as_job, set_folder
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError
-from genlab.processes import is_first, own_process_group
+from genlab.processes import is_alone, is_first, own_process_group
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import find_runs
@@ -40,7 +40,7 @@ def checked(command: str, words: Sequence[str]) -> tuple[DictConfig, DictConfig]
     """
     with loading():
         from genlab.config.check import check
-        from genlab.config.composition import complete
+        from genlab.config.compose import complete
         from genlab.config.explain import explained
         from genlab.config.primary import compose_raw
 
@@ -108,7 +108,8 @@ def run_config(
         Interrupted: A signal stopped it.
     """
     first = is_first(config.trainer)
-    with _removed_if_nothing_began(run, ours=ours and first), own_process_group():
+    together = own_process_group(kept=not is_alone(config.trainer))
+    with _removed_if_nothing_began(run, ours=ours and first), together:
         if config.trainer.replicas > 1:
             left = begun and find_runs(run.path)
             (continue_replicas if left else fit_replicas)(config, run.path)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import GenlabError, UserError
-from genlab.runs.columns import aligned
 from genlab.runs.comparison.subjects import Subject, named, subject_of
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
@@ -16,6 +15,7 @@ from genlab.runs.manifest import read_manifest
 from genlab.runs.metrics import SIGN
 from genlab.runs.metrics import headline as headline_of
 from genlab.runs.status import effective_state
+from genlab.runs.text import aligned
 
 __all__ = ["headline", "print_runs"]
 

@@ -26,10 +26,10 @@ from genlab.cli.search import (
 )
 from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
 from genlab.learning.callbacks import Pruning
-from genlab.runs.columns import aligned
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
 from genlab.runs.status import identity, is_gone
+from genlab.runs.text import aligned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

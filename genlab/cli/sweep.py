@@ -18,7 +18,7 @@ from genlab.errors import GenlabError, RunError, UnusedError, UserError
 from genlab.processes import is_first
 from genlab.runs.comparison.records import read_records
 from genlab.runs.directory import RunDirectory, claim, dated
-from genlab.runs.manifest import config_hash
+from genlab.runs.settings import config_hash
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def combinations(hydra: Hydra, config: Any) -> list[tuple[str, ...]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
 
-    from genlab.config.keys import split
+    from genlab.config import split
 
     # As they were written: what ``${seed}`` stands for is each job's own matter.
     own: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
@@ -263,7 +263,7 @@ def planned(lines: Sequence[tuple[str, ...]], make: Callable[[Sequence[str]], Di
     Raises:
         UserError: The configuration of one has a mistake, or nothing uses one of its words.
     """
-    from genlab.config.unused import used
+    from genlab.config.prune import used
 
     unused: list[UnusedError] = []
     configs: dict[tuple[str, ...], DictConfig] = {}

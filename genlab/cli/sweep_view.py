@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from genlab.cli.run_table import headline
 from genlab.errors import GenlabError, one_line
-from genlab.runs.columns import aligned
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.manifest import read_manifest
 from genlab.runs.sweep import Job, JobState, SweepDirectory
+from genlab.runs.text import aligned
 
 if TYPE_CHECKING:
     from rich.live import Live

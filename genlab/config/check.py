@@ -8,9 +8,9 @@ from typing import Annotated, Any, cast, get_args
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.bounds import Bound, NonNegative, PositiveInt
+from genlab.config import PARTS
 from genlab.config.annotations import expectation, fits, spell
 from genlab.config.explain import explained
-from genlab.config.parts import PARTS
 from genlab.config.primary import own_groups, primary
 from genlab.config.signature import Signature, locate, passed_on, signature
 from genlab.errors import UnusedError, UserError, nearest
@@ -72,7 +72,8 @@ def check(config: DictConfig) -> None:
     _check_choices(plain)
     for key, node in plain.items():
         if key not in SCALARS and key not in FREE:
-            check_node(key, _without_read(key, node), SUPPLIED.get(key, frozenset()))
+            supplied, option = SUPPLIED.get(key, frozenset()), _option(key, plain)
+            check_node(key, _without_read(key, node), supplied, option)
             for name, annotation in BOUNDS.get(key, {}).items():
                 if isinstance(node, Mapping) and name in node:
                     _check_value(f"{key}.{name}", node[name], annotation)
@@ -110,7 +111,9 @@ def _without_read(key: str, node: Any) -> Any:
     return {name: value for name, value in node.items() if name not in READ[key]}
 
 
-def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -> None:
+def check_node(
+    key: str, node: object, supplied: frozenset[str] = frozenset(), option: str | None = None
+) -> None:
     """Check a section, or a part of one, and all that is nested in it.
 
     Args:
@@ -118,6 +121,7 @@ def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -
         node: Plain containers, interpolations resolved: an object's description with a
             ``_target_``, or such descriptions by name, with null for what is switched off.
         supplied: Parameters that genlab hands in itself: neither needed nor allowed.
+        option: ``GROUP=OPTION`` that has put it there; it names what a function makes.
 
     Raises:
         UserError: The first mistake.
@@ -128,7 +132,7 @@ def check_node(key: str, node: object, supplied: frozenset[str] = frozenset()) -
                 raise UserError(f"{key}.{name}={spell(value)}: nothing takes this key")
             check_node(f"{key}.{name}", value, supplied)
     else:
-        _check_objects(key, node, supplied)
+        _check_objects(key, node, supplied, option=option)
 
 
 def _check_choices(plain: Mapping[str, Any]) -> None:
@@ -141,7 +145,7 @@ def _check_choices(plain: Mapping[str, Any]) -> None:
         takes = signature(target)
         described = group in takes.parameters and isinstance(node[group], Mapping)
         if not described and not takes.open:
-            name = getattr(target, "__name__", node["_target_"])
+            name = _name(target, _option(section, plain))
             raise UnusedError(f"{group}={option}", f"{name} has no {group}")
 
 
@@ -150,6 +154,7 @@ def _check_objects(
     value: object,
     supplied: frozenset[str] = frozenset(),
     shown: Mapping[str, str] | None = None,
+    option: str | None = None,
 ) -> None:
     """Check each description of an object in a value; the rest is data."""
     if isinstance(value, list):
@@ -160,16 +165,20 @@ def _check_objects(
         for name, nested in value.items():
             _check_objects(f"{key}.{name}", nested, shown=passed)
         if "_target_" in value:
-            _check_target(key, value, supplied, shown or {})
+            _check_target(key, value, supplied, shown or {}, option)
 
 
 def _check_target(
-    key: str, node: Mapping[str, Any], supplied: frozenset[str], shown: Mapping[str, str]
+    key: str,
+    node: Mapping[str, Any],
+    supplied: frozenset[str],
+    shown: Mapping[str, str],
+    option: str | None,
 ) -> None:
     """Check one description; ``shown`` are the keys by which a user sets some parameters."""
     target = locate(key, node["_target_"])
     takes = signature(target)
-    name = getattr(target, "__name__", node["_target_"])
+    name = _name(target, option)
     by_position = takes.positional[: len(node.get("_args_", ()))]
     settable = takes.parameters.keys() - supplied
     for parameter in node.keys() - HYDRA_OWN - passed_on(node) - takes.parameters.keys():
@@ -184,6 +193,18 @@ def _check_target(
             _check_value(where, node[parameter], described.annotation)
     if not node.get("_partial_", False):
         _check_complete(key, name, takes, {*node, *by_position, *supplied})
+
+
+def _option(section: str, plain: Mapping[str, Any]) -> str | None:
+    """The choice of a section, as a user writes it."""
+    option = plain["choices"].get(section)
+    return None if option is None else f"{section}={option}"
+
+
+def _name(target: Any, option: str | None) -> str:
+    """What a user knows an object by: its class, or the choice of the function that makes it."""
+    own = getattr(target, "__name__", repr(target))
+    return own if option is None or isinstance(target, type) else option
 
 
 def _not_taken(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
 from omegaconf.errors import (
     InterpolationKeyError,
     InterpolationToMissingValueError,
@@ -17,16 +19,18 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError  # type: ignore[import-untyped]
 
-from genlab.config import config_dir
-from genlab.config.keys import as_written, known_keys, no_such_key, split
-from genlab.config.primary import belongs_elsewhere
+from genlab.config import config_dir, split
+from genlab.config.primary import belongs_elsewhere, compose_raw
 from genlab.errors import GenlabError, UserError, nearest
 
-__all__ = ["explained"]
+__all__ = ["explained", "no_such_key"]
 
 COMPOSITION = (HydraException, OmegaConfBaseException)
 # Hydra raises a ValueError where an option is not a name.
 OWN = (*COMPOSITION, GenlabError, MarkedYAMLError, ValueError)
+FEW = 5
+# Keys that were, and what is written instead.
+INSTEAD = {"model.fit": "objective=em or objective=mixture_descent"}
 
 
 @contextmanager
@@ -54,6 +58,22 @@ def explained(
         raise mistake from error
 
 
+def no_such_key(key: str, config: Mapping[str, Any]) -> str:
+    """What there is in the place of a key that there is not."""
+    if key in INSTEAD:
+        return f"no such key any more; write {INSTEAD[key]}"
+    node: Any = config
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        section = ".".join(parts[:depth])
+        if not isinstance(node, Mapping):
+            return f"{section} is one value, without keys of its own"
+        if part not in node:
+            return _nearest_key(part, section, node, config)
+        node = node[part]
+    return "no such key"
+
+
 def _explain(
     error: BaseException,
     command: str,
@@ -79,7 +99,7 @@ def _explain(
                 key = (direct and cause.full_key) or named
                 return UserError(f"{key}: missing; set it by {key}=VALUE")
             case InterpolationKeyError():
-                keys = known_keys(command, ()) if known is None else known
+                keys = _known_keys(command, ()) if known is None else known
                 return UserError(_dangling(str(cause), cause.full_key or "", keys))
             case MarkedYAMLError():
                 return UserError(_bad_yaml(cause))
@@ -142,22 +162,22 @@ def _dangling(message: str, key: str, known: Mapping[str, Any]) -> str:
 
 def _unknown_key(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
     key = found[1]
-    config = known_keys(command, [word for word in overrides if split(word)[0] != key])
-    return f"{as_written(key, overrides)}: {no_such_key(key, config)}"
+    config = _known_keys(command, [word for word in overrides if split(word)[0] != key])
+    return f"{_as_written(key, overrides)}: {no_such_key(key, config)}"
 
 
 def _unknown_deletion(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
-    config = known_keys(command, [word for word in overrides if not word.startswith("~")])
+    config = _known_keys(command, [word for word in overrides if not word.startswith("~")])
     return f"~{found[1]}: {no_such_key(found[1], config)}"
 
 
 def _exists(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
-    written = as_written(found[1], [word for word in overrides if word.startswith("+")])
+    written = _as_written(found[1], [word for word in overrides if word.startswith("+")])
     return f"+{written}: {found[1]} is there already; write {written}"
 
 
 def _not_a_default(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
-    written = as_written(found[1], overrides)
+    written = _as_written(found[1], overrides)
     owner = belongs_elsewhere(command, found[1])
     recipes = [word for word in overrides if split(word)[0] in ("experiment", "sweep")]
     if owner and recipes and written == found[1]:
@@ -173,7 +193,7 @@ def _ambiguous(found: re.Match[str], command: str, overrides: Sequence[str]) -> 
 
 
 def _another_package(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
-    return f"{as_written(found[1], overrides)}: no such group; did you mean {found[2]}?"
+    return f"{_as_written(found[1], overrides)}: no such group; did you mean {found[2]}?"
 
 
 def _not_a_name(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
@@ -205,3 +225,68 @@ SENTENCES: tuple[tuple[str, Describe], ...] = (
     (r"You must specify '([^']+)'.*Available options:\s+(.*)", _not_chosen),
     (r"Config group override must be a string or a list", _not_a_name),
 )
+
+
+def _as_written(key: str, overrides: Sequence[str]) -> str:
+    """The override that sets ``key``, without its sign."""
+    return next((word.lstrip("+~") for word in overrides if split(word)[0] == key), key)
+
+
+def _known_keys(command: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration, unresolved; with the choices only where another override is wrong too."""
+    choices = [word for word in overrides if _is_choice(word)]
+    for words in (overrides, choices, ()):
+        try:
+            config = compose_raw(command, words)
+        except (HydraException, ValueError):
+            continue
+        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    return {}
+
+
+def _is_choice(override: str) -> bool:
+    key, _ = split(override)
+    return key == "hydra.searchpath" or (config_dir() / key).is_dir()
+
+
+def _nearest_key(
+    name: str, section: str, node: Mapping[str, Any], config: Mapping[str, Any]
+) -> str:
+    if section and (options := _options_with(name, section)):
+        elsewhere = " or ".join(f"{section}={option}" for option in options)
+        return f"no {name!r} in this {section}; choose {elsewhere}"
+    flat = [known for known in _flat(config) if not known.startswith("hydra.")]
+    twins = sorted(known for known in flat if known.endswith(f".{name}"))
+    if twins:
+        return f"no such key; did you mean {twins[0]!r}?"
+    choices = [known for known in node if known != "hydra" and not known.startswith("_")]
+    if not choices:
+        return f"{section} has no keys"
+    where = f" in {section}" if section else ""
+    return f"no {name!r}{where}; {nearest(name, choices)}"
+
+
+def _options_with(name: str, section: str) -> list[str]:
+    """The choices of a group that have a key, where these are but a few."""
+    files = (config_dir() / section).glob("[!_]*.yaml")
+    options = [file.stem for file in files if name in _own(file)]
+    return sorted(options) if len(options) <= FEW else []
+
+
+def _own(file: Path) -> dict[str, Any]:
+    """The keys of a choice, with those of the choices that it builds on."""
+    text = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(file), resolve=False))
+    names = (name for name in text.pop("defaults", ()) if isinstance(name, str))
+    bases = [file.parent / f"{name}.yaml" for name in names]
+    node = text.get(file.parent.name)
+    inherited = {
+        key: value for base in bases if base.is_file() for key, value in _own(base).items()
+    }
+    return inherited | (node if isinstance(node, dict) else text)
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        yield f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")

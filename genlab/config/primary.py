@@ -1,30 +1,44 @@
-"""The primary configs, one a command: the groups of each, and their composition by Hydra."""
+"""The primary configs, one a command: the groups of each, and their composition by Hydra.
+
+Each has a section `suggested`: what a family and a kind of data want of the optimiser and the
+trainer. Options read it, ``lr: ${suggested.lr}``, and the user sets what reads it,
+``optimizer.lr=1e-3``. So every choice of the user wins, also that of another option, and the
+section itself is none of a run.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config import config_dir
-from genlab.config.suggestions import fill_suggestions, refuse_suggestions
+from genlab.errors import UserError
+from genlab.runs.settings import flatten
 
 __all__ = [
     "VERSION_BASE",
     "belongs_elsewhere",
     "compose_raw",
+    "fill_suggestions",
     "own_groups",
     "primary",
     "refuse_suggested",
 ]
 
 VERSION_BASE = "1.3"
+SUGGESTED = "suggested"
+WORD = re.compile(rf"[+~]*({SUGGESTED}\b[\w.]*)(=.*)?", re.DOTALL)
+FOLLOWS = re.compile(r"[+~]*(kind|preset)\b(?!\.)")
+EXAMPLE = "the key that reads it, such as optimizer.lr=VALUE"
 
 
 def primary(command: str) -> Mapping[str, Any]:
@@ -66,13 +80,34 @@ def compose_raw(command: str, overrides: Sequence[str]) -> DictConfig:
     return config
 
 
+def fill_suggestions(config: DictConfig) -> None:
+    """Put what is suggested in the place of what reads it, and leave the section out.
+
+    Args:
+        config: As Hydra composed it; changed in place.
+    """
+    if SUGGESTED in config:
+        for key in _readers(config, SUGGESTED):
+            with suppress(OmegaConfBaseException):  # for the check to tell
+                OmegaConf.update(config, key, OmegaConf.select(config, key))
+        with open_dict(config):
+            del config[SUGGESTED]
+
+
 def refuse_suggested(command: str, overrides: Sequence[str]) -> None:
-    """Refuse to set what only genlab suggests.
+    """Refuse to set what only genlab suggests, or to choose what it follows from.
 
     Raises:
         UserError: One of the overrides does; it names the key to write instead.
     """
-    refuse_suggestions(overrides, lambda: _compose(command, ()))
+    for word in overrides:
+        if FOLLOWS.match(word):
+            raise UserError(f"{word}: follows from the model and the data, cannot be chosen")
+        if found := WORD.fullmatch(word):
+            inside = found[1] != SUGGESTED
+            readers = _readers(_compose(command, ()), found[1]) if inside else []
+            instead = f"{readers[0]}{found[2] or ''}" if readers else EXAMPLE
+            raise UserError(f"{word}: filled by genlab, cannot be set; write {instead}")
 
 
 def _compose(command: str, overrides: Sequence[str]) -> DictConfig:
@@ -98,3 +133,14 @@ def _outer_hydra_aside() -> Iterator[None]:
 def _read(file: Path) -> Mapping[str, Any]:
     text = OmegaConf.load(file)
     return cast(dict[str, Any], OmegaConf.to_container(text, resolve=False))
+
+
+def _readers(config: DictConfig, wanted: str) -> list[str]:
+    """The keys that read a key, or one below it."""
+    raw = flatten(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
+    reads = re.compile(rf"\$\{{(\w[\w.]*:)?{re.escape(wanted)}\b")
+    return [
+        key
+        for key, value in raw.items()
+        if isinstance(value, str) and reads.search(value) and not key.startswith(f"{SUGGESTED}.")
+    ]

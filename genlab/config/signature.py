@@ -72,8 +72,9 @@ def signature(target: Any) -> Signature:
     }
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     positional = tuple(name for name in named if found[name].kind is not keyword_only)
-    is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in found.values())
-    return Signature(named, positional, open=is_open)
+    rest = [name for name, parameter in found.items() if parameter.kind is parameter.VAR_KEYWORD]
+    told = _unpacked(annotations.get(rest[0])) if rest else {}
+    return Signature({**named, **told}, positional, open=bool(rest) and not told)
 
 
 def passed_on(node: Mapping[str, Any]) -> frozenset[str]:
@@ -114,6 +115,15 @@ def _import(name: str, where: str) -> ModuleType | None:
         raise UserError(
             f"{where}: cannot be imported: {type(error).__name__}: {first_line}"
         ) from error
+
+
+def _unpacked(annotation: Any) -> dict[str, Parameter]:
+    """The parameters that ``**options: Unpack[SomeTypedDict]`` names; none of another kind."""
+    if typing.get_origin(annotation) is not typing.Unpack:
+        return {}
+    (kind,) = typing.get_args(annotation)
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {name: Parameter(hint, name in kind.__required_keys__) for name, hint in hints.items()}
 
 
 def _annotations(target: Any) -> dict[str, Any]:

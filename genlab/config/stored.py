@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from genlab.config.signature import locate
 from genlab.errors import UserError
+from genlab.runs.manifest import made_by, this_version
 from genlab.runs.renamed import current_config
+from genlab.runs.settings import flatten
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -45,7 +48,7 @@ def read_config(run: RunDirectory) -> DictConfig:
     """The configuration that a run was made with, by its present names.
 
     Raises:
-        UserError: The file is missing or torn.
+        UserError: The file is missing or torn, or names what this version does not have.
     """
     from omegaconf import DictConfig, OmegaConf
     from yaml import YAMLError  # type: ignore[import-untyped]
@@ -58,4 +61,16 @@ def read_config(run: RunDirectory) -> DictConfig:
         raise UserError(f"{run.config}: not valid YAML") from error
     if not isinstance(config, DictConfig) or "trainer" not in config:
         raise UserError(f"{run.config}: not the configuration of a run")
-    return OmegaConf.create(current_config(plain(config)))
+    current = current_config(plain(config))
+    for key, target in flatten(current).items():
+        if key.endswith("._target_") and str(target).startswith("genlab."):
+            _refuse_unknown(run, key.removesuffix("._target_"), target)
+    return OmegaConf.create(current)
+
+
+def _refuse_unknown(run: RunDirectory, key: str, target: str) -> None:
+    try:
+        locate(key, target)
+    except UserError as error:
+        use = f"use the version that made this run, {made_by(run)}; this is {this_version()}"
+        raise UserError(f"{run.path}: {error}\n{use}") from error

@@ -12,7 +12,7 @@ from genlab.data.columns import Columns
 from genlab.data.csv_file import CSVFile
 from genlab.data.parquet_file import ParquetFile
 from genlab.errors import UserError, first_few, nearest
-from genlab.runs.inputs import checksum
+from genlab.runs.settings import checksum
 
 __all__ = ["TableFile"]
 

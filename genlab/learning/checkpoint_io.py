@@ -10,17 +10,16 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from genlab import __version__
 from genlab.errors import RunError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
-from genlab.runs.manifest import made_by, read_manifest
+from genlab.runs.manifest import made_by, read_manifest, this_version
 from genlab.runs.renamed import PARTS, WEIGHTS, current_weights
 
-__all__ = ["AtomicCheckpoints", "check_names", "load_checkpoint"]
+__all__ = ["AtomicCheckpoints", "check_weights", "load_checkpoint"]
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -69,29 +68,40 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def check_names(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse weights that are not those of a model, one by one: nothing is loaded in part.
+def check_weights(module: nn.Module, saved: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that are not those of a module, one by one: nothing is loaded in part.
 
     Args:
-        own: The model's weights by name.
-        saved: Those of the checkpoint.
+        module: What they are for.
+        saved: Those of the checkpoint, by name.
         path: The checkpoint.
 
     Raises:
-        RunError: A weight is missing, or there is one too many.
+        RunError: A weight is missing, or one too many, or of another shape.
     """
+    own = module.state_dict()
+    # These take the shape of what is loaded.
+    growing = {
+        f"{name}.{weight}" if name else weight
+        for name, part in module.named_modules()
+        if getattr(part, "growing", False)
+        for weight in part.state_dict()
+    }
     for name in (*own, *saved):
         if name not in saved:
             reason = f"it has no {name!r}"
         elif name not in own:
             reason = f"its {name!r} has no place in this one"
+        elif saved[name].shape != own[name].shape and name not in growing:
+            shapes = f"{list(saved[name].shape)}, and not {list(own[name].shape)}"
+            reason = f"its {name!r} has the shape {shapes}"
         else:
             continue
         run = RunDirectory(path.parent.parent)
         made = f"made by {made_by(run)}; " if run.manifest.exists() else ""
         raise RunError(
             f"{path}: its weights are those of another model, {reason}\n"
-            f"{made}this is genlab {__version__}"
+            f"{made}this is {this_version()}"
         )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from genlab.batch import Batch, Chunk
 from genlab.densities.inference import inference
-from genlab.learning.checkpoint_io import check_names
+from genlab.learning.checkpoint_io import check_weights
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
 from genlab.nn.precision import full_precision
@@ -219,7 +219,7 @@ class Learner(pl.LightningModule):
         self._seconds_before = checkpoint["seconds"]
         self._rng = checkpoint["rng"]
         self.owes_validation = checkpoint.get("owes_validation", False)
-        check_names(self.state_dict(), checkpoint["state_dict"], Path(str(self.trainer.ckpt_path)))
+        check_weights(self, checkpoint["state_dict"], Path(str(self.trainer.ckpt_path)))
 
     def on_train_start(self) -> None:
         if self._rng is not None:

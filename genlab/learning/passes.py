@@ -16,6 +16,7 @@ from genlab.errors import UserError
 from genlab.learning.learner import Learner
 from genlab.learning.settings import TrainerSettings
 from genlab.objectives import Objective
+from genlab.processes import is_first
 
 __all__ = ["PassLearner"]
 
@@ -85,7 +86,7 @@ class PassLearner(Learner):
 
     def on_fit_end(self) -> None:
         super().on_fit_end()
-        if self.trainer.is_global_zero:
+        if is_first(self.settings):
             for failure in self.passes.failures():
                 log.info("%s", failure)
                 print(f"warning: {failure}", file=sys.stderr)

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genlab.runs.manifest import LATE, SILENT
+from genlab.runs.settings import LATE, SILENT
 
 __all__ = ["figure_to_image", "log_figures", "log_results"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from genlab.errors import GenlabError, RunError, UserError
-from genlab.learning.checkpoint_io import check_names, load_checkpoint
+from genlab.errors import GenlabError, UserError
+from genlab.learning.checkpoint_io import check_weights, load_checkpoint
 from genlab.runs.find import resolve
 
 __all__ = ["holds_weights", "load_weights", "start_from"]
@@ -22,11 +22,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """
     state = _weights(path)
     model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
-    check_names(model.state_dict(), state, path)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise RunError(f"{path}: its weights are those of another model") from error
+    check_weights(model, state, path)
+    model.load_state_dict(state)
 
 
 def holds_weights(model: nn.Module, path: Path) -> bool:

@@ -21,7 +21,8 @@ RK4 = FixedStepSolver(method="rk4", steps=8)
 class CNF(ContinuousFlow):
     """``dx/dt = v(x, t)``, along which ``d log p / dt = -div v``.
 
-    ``log p(x) = log p_0(x(0)) - int_0^1 div v(x(t), t) dt`` with ``x(1) = x`` (Chen et al., "Neural
+    ``log p(x) = log p_0(x(0)) - int_0^1 div v(x(t), t) dt`` with ``x(1) = x``, both integrated in
+    `genlab.bijections.ODE` (Chen et al., "Neural
     ordinary differential equations", 2018; Grathwohl et al., "FFJORD", 2019).
 
     References: arXiv:1806.07366, arXiv:1810.01367.

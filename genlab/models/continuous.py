@@ -33,7 +33,7 @@ class ContinuousFlow(Flow):
     """The flow of ``dx/dt = v(x, t, c)`` from the base at t = 0 to the data at t = 1.
 
     The log-density is exact where the divergence is, up to the error of the ``evaluation`` solver,
-    which an evaluation reports as ``ode/error``: with the configurations' default less than 1e-5
+    which an evaluation reports as ``ode/error``: with the default one less than 1e-5
     nats in double precision. With Hutchinson's probe it is an unbiased estimate, and labelled so.
 
     References: arXiv:1806.07366, arXiv:1810.01367.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 from genlab.bijections.bijection import Bijection, Compose, Inverse
-from genlab.bijections.coupling import CheckerboardSplit, Coupling, HalfSplit
+from genlab.bijections.coupling import AlternatingCouplings, CheckerboardSplit, Coupling, HalfSplit
 from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.lu_linear import LUConv, LULinear
 from genlab.bijections.reshaping import Flatten, ImageShape, Permutation, multi_scale
@@ -17,9 +18,9 @@ from genlab.nn.mlp import MLP, Activation
 __all__ = [
     "Mixing",
     "alternating_halves",
-    "between",
     "image_layers",
     "of_vectors",
+    "spaced",
     "vector_order",
 ]
 
@@ -99,7 +100,7 @@ def image_layers(
             kind = CheckerboardSplit if index < on_checkerboard else HalfSplit
             split, mapping = kind(channels, flip=index % 2 == 1), scalar_map()
             mixing_here = mixing if kind is HalfSplit else "none"
-            yield from between(channels, actnorm=actnorm, mixing=mixing_here, images=True)
+            yield from _before(channels, actnorm=actnorm, mixing=mixing_here, images=True)
             conditioner = ConvNet(
                 split.passive,
                 split.active * mapping.n_parameters,
@@ -127,10 +128,28 @@ def vector_order(event_shape: tuple[int, ...]) -> Sequence[int]:
     return Flatten.places(event_shape)
 
 
-def between(
+def spaced(
+    dim: int, layers: Sequence[Bijection], *, actnorm: bool = False, mixing: Mixing = "none"
+) -> list[Bijection]:
+    """Layers of vectors, each behind what shall stand before it; couplings alone are one layer.
+
+    Args:
+        dim: Number of coordinates.
+        layers: The layers, from data to latent.
+        actnorm: Put a data-initialised scale and shift before each.
+        mixing: What mixes the coordinates before each.
+    """
+    if actnorm or mixing != "none":
+        before = partial(_before, dim, actnorm=actnorm, mixing=mixing)
+        return [step for layer in layers for step in (*before(), layer)]
+    couplings = [layer for layer in layers if isinstance(layer, Coupling)]
+    return [AlternatingCouplings(couplings)] if len(couplings) == len(layers) else list(layers)
+
+
+def _before(
     dim: int, *, actnorm: bool, mixing: Mixing, images: bool = False
 ) -> Iterator[Bijection]:
-    """The layers before a coupling.
+    """The layers before another one.
 
     Args:
         dim: Number of coordinates, or of channels.

@@ -32,6 +32,9 @@ class FlowMatching(ContinuousFlow):
     "Flow matching for generative modeling", 2023, theorems 1 and 2). Its density is that of the
     same ODE, ``log p(x) = log p_0(x(0)) - int_0^1 div v dt``.
 
+    ``x_t`` and its speed stand in `genlab.paths`, the regression in `genlab.objectives`, the ODE
+    and the integral in `genlab.bijections.ODE`.
+
     References: arXiv:2210.02747.
 
     >>> import genlab

@@ -33,6 +33,9 @@ class KRNet(Flow):
     distribution function bends each coordinate (Tang, Wan, Liao, "Deep density estimation via
     invertible block-triangular mapping", 2020; Tang, Wan, Yang, "DAS-PINNs", 2023).
 
+    The formula of a coupling stands in `genlab.bijections.BoundedAffine`, that of ``f_CDF`` in
+    `genlab.bijections.CDFLayer`, scale-and-bias in `genlab.bijections.ScaledCouplings`.
+
     References: doi:10.1016/j.taml.2020.01.023, arXiv:2112.14038.
 
     >>> import genlab, torch

@@ -21,6 +21,9 @@ __all__ = ["NICE"]
 class NICE(Flow):
     """Couplings ``x_b + t(x_a)`` with alternating halves, then one diagonal scaling.
 
+    The formula stands in `genlab.bijections.Shift`, the turns of the halves in
+    `genlab.bijections.AlternatingCouplings`.
+
     Each coupling is an exact step of ``dx_b/dt = v(x_a)``, ``dx_a/dt = 0``: the log-determinant is
     exactly 0, and the only volume change is the constant one of the last layer. The sets
     ``{p > level}`` so keep the volumes that they have under the base, up to that constant (Dinh,

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Unpack
 
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.bijections.spline import RationalQuadratic
-from genlab.bounds import NonNegativeInt, Positive, PositiveInt
+from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.base import Cylinder
 from genlab.densities.density import EventShape
 from genlab.errors import UserError
-from genlab.models.couplings import Mixing, between, image_layers, of_vectors, vector_order
+from genlab.models.couplings import Mixing, image_layers, of_vectors, spaced, vector_order
 from genlab.models.flow import Flow
-from genlab.models.spline_layers import SplineLayers
-from genlab.nn.mlp import Activation
+from genlab.models.spline_layers import SplineLayers, SplineOptions
 
 __all__ = ["NSF", "AutoregressiveNSF", "CircularNSF", "neural_spline_flow"]
+
+Variant = Literal["coupling", "autoregressive"]
 
 
 class NSF(Flow):
@@ -29,7 +28,8 @@ class NSF(Flow):
     ``S`` is a monotone rational-quadratic spline on ``[-c, c]`` with tails of slope 1, ``p`` are
     trainable constants; the log-determinant is the sum of ``log S'`` (Durkan, Bekasov, Murray,
     Papamakarios, "Neural spline flows", 2019, arXiv:1906.04032). Images go through several scales,
-    as RealNVP's do, by couplings that leave ``z_a = x_a``.
+    as RealNVP's do, by couplings that leave ``z_a = x_a``. ``S`` is
+    `genlab.bijections.RationalQuadratic`, a layer `genlab.bijections.HalfFreeCoupling`.
 
     >>> import genlab, torch
     >>> model = genlab.models.NSF(2)
@@ -42,19 +42,15 @@ class NSF(Flow):
         scales: Number of scales of an image, each of half the size of the one before; 0: samples
             are taken for vectors, whatever their shape.
         layers: Number of couplings; of an image, at each scale.
-        hidden: Widths of the hidden layers of each network; of an image, channels.
-        activation: Nonlinearity of the networks.
-        bins: Number of bins of each spline.
-        bound: Half the length ``c`` of the interval that splines act on.
-        free_half: Let a coupling map ``x_a`` too; without it ``z_a = x_a``, as in the paper.
+        free_half: Let a coupling map ``x_a`` too; without it ``z_a = x_a``, as in the paper, and as
+            an image's couplings always do.
         actnorm: Put a data-initialised scale and shift before each layer.
         mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
             LU matrix; of an image's channels, before each coupling that halves them.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
-
-    Raises:
-        ValueError: Several scales are asked for with what only vectors have.
+        **splines: ``bins`` and ``bound`` c of each spline, ``hidden`` and ``activation`` of each
+            network (`SplineOptions`).
     """
 
     stackable: ClassVar[bool] = True
@@ -65,53 +61,43 @@ class NSF(Flow):
         *,
         scales: NonNegativeInt = 0,
         layers: PositiveInt = 3,
-        hidden: Sequence[PositiveInt] = (64, 64),
-        activation: Activation = "relu",
-        bins: PositiveInt = 16,
-        bound: Positive = 4.0,
         free_half: bool = True,
         actnorm: bool = False,
         mixing: Mixing = "none",
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
+        **splines: Unpack[SplineOptions],
     ) -> None:
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
-        if scales and free_half:
-            raise ValueError(f"scales={scales}: expected free_half=false, got true")
+        dim = math.prod(self.event_shape)
+        make = SplineLayers(
+            is_angle=(False,) * dim, context_dim=self.context_encoder.dim, **splines
+        )
         if scales:
             self.layers = image_layers(
                 self.event_shape,
                 scales,
-                partial(RationalQuadratic, bins=bins, bound=bound),
+                make.line,
                 layers=layers,
-                hidden=hidden,
-                activation=activation,
+                hidden=make.hidden,
+                activation=make.activation,
                 actnorm=actnorm,
                 mixing=mixing,
-                context_dim=self.context_encoder.dim,
+                context_dim=make.context_dim,
             )
             return
-        dim = math.prod(self.event_shape)
-        make = SplineLayers(
-            is_angle=(False,) * dim,
-            bins=bins,
-            bound=bound,
-            hidden=hidden,
-            activation=activation,
-            context_dim=self.context_encoder.dim,
+        steps = spaced(
+            dim, make.couplings(layers, free_half=free_half), actnorm=actnorm, mixing=mixing
         )
-        before = partial(between, dim, actnorm=actnorm, mixing=mixing)
-        flows = make.couplings(layers, free_half=free_half, apart=actnorm or mixing != "none")
-        self.layers = of_vectors(
-            self.event_shape, [step for layer in flows for step in (*before(), layer)]
-        )
+        self.layers = of_vectors(self.event_shape, steps)
 
 
 class AutoregressiveNSF(Flow):
     """Layers ``z_i = S(x_i; MADE(x_1, ..., x_{i-1}))``, in alternating order of the coordinates.
 
     A layer bends more than a coupling, and takes d networks in turn to sample (Durkan, Bekasov,
-    Murray, Papamakarios, "Neural spline flows", 2019, arXiv:1906.04032, section 3.2).
+    Murray, Papamakarios, "Neural spline flows", 2019, arXiv:1906.04032, section 3.2). It is
+    `genlab.bijections.Autoregressive`, with a `genlab.nn.MaskedMLP`.
 
     >>> import genlab
     >>> model = genlab.models.AutoregressiveNSF(3)
@@ -121,15 +107,12 @@ class AutoregressiveNSF(Flow):
     Args:
         event_shape: Shape of one sample, or the length of a vector; arrays are flattened.
         layers: Number of layers.
-        hidden: Widths of the hidden layers of each masked network.
-        activation: Nonlinearity of the networks.
-        bins: Number of bins of each spline.
-        bound: Half the length of the interval that splines act on.
         actnorm: Put a data-initialised scale and shift before each layer.
         mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
             LU matrix.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
+        **splines: Of the splines and the networks, as in `NSF`.
     """
 
     stackable: ClassVar[bool] = True
@@ -139,38 +122,28 @@ class AutoregressiveNSF(Flow):
         event_shape: EventShape,
         *,
         layers: PositiveInt = 3,
-        hidden: Sequence[PositiveInt] = (64, 64),
-        activation: Activation = "relu",
-        bins: PositiveInt = 16,
-        bound: Positive = 4.0,
         actnorm: bool = False,
         mixing: Mixing = "none",
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
+        **splines: Unpack[SplineOptions],
     ) -> None:
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
         make = SplineLayers(
-            is_angle=(False,) * dim,
-            bins=bins,
-            bound=bound,
-            hidden=hidden,
-            activation=activation,
-            context_dim=self.context_encoder.dim,
+            is_angle=(False,) * dim, context_dim=self.context_encoder.dim, **splines
         )
-        before = partial(between, dim, actnorm=actnorm, mixing=mixing)
-        flows = make.autoregressives(layers)
-        self.layers = of_vectors(
-            self.event_shape, [step for layer in flows for step in (*before(), layer)]
-        )
+        steps = spaced(dim, make.autoregressives(layers), actnorm=actnorm, mixing=mixing)
+        self.layers = of_vectors(self.event_shape, steps)
 
 
 class CircularNSF(Flow):
     """A spline flow on circles, tori and cylinders: ``z_i = S_o(x_i; p)`` for each angle ``x_i``.
 
-    ``S_o`` is a monotone rational-quadratic spline of the circle; the base of an angle is uniform,
-    and networks see its cosine and sine (Rezende et al., "Normalizing flows on tori and spheres",
-    2020, arXiv:2002.02428). Coordinates that are no angles are treated as in `NSF`.
+    ``S_o`` is a monotone rational-quadratic spline of the circle,
+    `genlab.bijections.CircularSpline`; the base of an angle is uniform, and networks see its cosine
+    and sine (Rezende et al., "Normalizing flows on tori and spheres", 2020, arXiv:2002.02428).
+    Coordinates that are no angles are treated as in `NSF`.
 
     >>> import genlab, torch
     >>> model = genlab.models.CircularNSF(2)
@@ -182,14 +155,11 @@ class CircularNSF(Flow):
         circular: Coordinates that are angles in ``[-pi, pi]``, those of an array counted row by
             row; None for all.
         layers: Number of layers.
-        hidden: Widths of the hidden layers of each network.
-        activation: Nonlinearity of the networks.
-        bins: Number of bins of each spline.
-        bound: Half the length of the interval that splines of other coordinates act on.
         variant: ``coupling``, or ``autoregressive`` as in `AutoregressiveNSF`.
         free_half: Let a coupling map the half too that its network sees.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
+        **splines: Of the splines and the networks, as in `NSF`.
 
     Raises:
         ValueError: ``circular`` names no coordinate, or one twice.
@@ -203,14 +173,11 @@ class CircularNSF(Flow):
         *,
         circular: Sequence[NonNegativeInt] | None = None,
         layers: PositiveInt = 3,
-        hidden: Sequence[PositiveInt] = (64, 64),
-        activation: Activation = "relu",
-        bins: PositiveInt = 16,
-        bound: Positive = 4.0,
-        variant: Literal["coupling", "autoregressive"] = "coupling",
+        variant: Variant = "coupling",
         free_half: bool = True,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
+        **splines: Unpack[SplineOptions],
     ) -> None:
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
@@ -222,17 +189,14 @@ class CircularNSF(Flow):
         self.base = Cylinder(self.event_shape, [i in self.circular for i in range(dim)])
         make = SplineLayers(
             is_angle=tuple(i in self.circular for i in vector_order(self.event_shape)),
-            bins=bins,
-            bound=bound,
-            hidden=hidden,
-            activation=activation,
             context_dim=self.context_encoder.dim,
+            **splines,
         )
         if variant == "autoregressive":
             steps = make.autoregressives(layers)
         else:
             steps = make.couplings(layers, free_half=free_half)
-        self.layers = of_vectors(self.event_shape, steps)
+        self.layers = of_vectors(self.event_shape, spaced(dim, steps))
 
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
@@ -248,22 +212,24 @@ class CircularNSF(Flow):
         super()._initialise(x, context)
 
 
+class FlowOptions(SplineOptions, total=False):
+    """Options that the three classes have in common."""
+
+    layers: PositiveInt
+    context_dim: NonNegativeInt
+    labels: NonNegativeInt
+
+
 def neural_spline_flow(
     event_shape: EventShape,
     *,
     scales: NonNegativeInt = 0,
-    layers: PositiveInt = 3,
-    hidden: Sequence[PositiveInt] = (64, 64),
-    activation: Activation = "relu",
-    bins: PositiveInt = 16,
-    bound: Positive = 4.0,
-    variant: Literal["coupling", "autoregressive"] = "coupling",
+    variant: Variant = "coupling",
     free_half: bool = True,
     actnorm: bool = False,
     mixing: Mixing = "none",
     circular: Sequence[NonNegativeInt] = (),
-    context_dim: NonNegativeInt = 0,
-    labels: NonNegativeInt = 0,
+    **options: Unpack[FlowOptions],
 ) -> NSF | AutoregressiveNSF | CircularNSF:
     """The spline flow that ``model=nsf`` asks for, by the arguments of the three classes.
 
@@ -279,20 +245,12 @@ def neural_spline_flow(
         raise ValueError(f"mixing: angles must not be mixed; expected none, got {mixing}")
     if circular and actnorm:
         raise ValueError("actnorm: angles must not be scaled; expected false, got true")
-    flow: Callable[..., NSF | AutoregressiveNSF | CircularNSF]
     if circular:
-        flow = partial(CircularNSF, circular=circular, variant=variant, free_half=free_half)
-    elif variant == "autoregressive":
-        flow = partial(AutoregressiveNSF, actnorm=actnorm, mixing=mixing)
-    else:
-        flow = partial(NSF, scales=scales, free_half=free_half, actnorm=actnorm, mixing=mixing)
-    return flow(
-        event_shape,
-        layers=layers,
-        hidden=hidden,
-        activation=activation,
-        bins=bins,
-        bound=bound,
-        context_dim=context_dim,
-        labels=labels,
+        return CircularNSF(
+            event_shape, circular=circular, variant=variant, free_half=free_half, **options
+        )
+    if variant == "autoregressive":
+        return AutoregressiveNSF(event_shape, actnorm=actnorm, mixing=mixing, **options)
+    return NSF(
+        event_shape, scales=scales, free_half=free_half, actnorm=actnorm, mixing=mixing, **options
     )

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar
 
-from genlab.bijections.bijection import Bijection
-from genlab.bijections.coupling import AlternatingCouplings
 from genlab.bijections.scalar_map import Affine
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import EventShape
-from genlab.models.couplings import (
-    Mixing,
-    alternating_halves,
-    between,
-    image_layers,
-    of_vectors,
-)
+from genlab.models.couplings import Mixing, alternating_halves, image_layers, of_vectors, spaced
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
 
@@ -28,7 +19,9 @@ __all__ = ["RealNVP"]
 class RealNVP(Flow):
     """Couplings ``x_b exp(w(x_a)) + t(x_a)`` with alternating halves.
 
-    Each is the exact flow of ``dx_b/dt = w(x_a) x_b + u(x_a)``, ``dx_a/dt = 0``.
+    Each is the exact flow of ``dx_b/dt = w(x_a) x_b + u(x_a)``, ``dx_a/dt = 0``. The
+    formula stands in `genlab.bijections.Affine`, the turns of the halves in
+    `genlab.bijections.AlternatingCouplings`.
 
     ``log|det| = sum w(x_a)``, and the inverse ``(z_b - t) exp(-w)`` costs the same (Dinh,
     Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017). Images go through several
@@ -95,8 +88,5 @@ class RealNVP(Flow):
             context_dim=self.context_encoder.dim,
             identity=True,
         )
-        steps: list[Bijection] = [AlternatingCouplings(couplings)]
-        if actnorm or mixing != "none":
-            before = partial(between, dim, actnorm=actnorm, mixing=mixing)
-            steps = [step for coupling in couplings for step in (*before(), coupling)]
+        steps = spaced(dim, couplings, actnorm=actnorm, mixing=mixing)
         self.layers = of_vectors(self.event_shape, steps)

@@ -35,6 +35,8 @@ Contraction = Annotated[float, Bound(0.0, 1.0, open_low=True, open_high=True)]
 class ResFlow(Flow):
     """Blocks ``x + g(x)`` with ``Lip(g) <= L < 1``, invertible Euler steps of an ODE.
 
+    ``x + g(x)``, its log-determinant and its inverse stand in `genlab.bijections.ResidualBlocks`.
+
     No coordinate is treated otherwise than another, and nothing is split: the blocks are free but
     for the bound, which limits the singular values of each one's Jacobian to ``[1 - L, 1 + L]``. A
     density that needs more stretching needs more blocks (Behrmann et al., "Invertible residual

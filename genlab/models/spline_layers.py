@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from torch import nn
 
 from genlab.bijections.autoregressive import Autoregressive, Elementwise
 from genlab.bijections.bijection import Bijection
-from genlab.bijections.coupling import AlternatingCouplings, Coupling, HalfFreeCoupling, HalfSplit
+from genlab.bijections.coupling import Coupling, HalfFreeCoupling, HalfSplit
 from genlab.bijections.scalar_map import Mixed, ScalarMap
 from genlab.bijections.spline import CircularSpline, RationalQuadratic
+from genlab.bounds import Positive, PositiveInt
 from genlab.nn.angles import AngleFeatures, Periodic
 from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation
 
-__all__ = ["SplineLayers"]
+__all__ = ["SplineLayers", "SplineOptions"]
+
+
+class SplineOptions(TypedDict, total=False):
+    """Options of a spline flow that go to `SplineLayers`, where their defaults stand."""
+
+    bins: PositiveInt
+    bound: Positive
+    hidden: Sequence[PositiveInt]
+    activation: Activation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,37 +36,31 @@ class SplineLayers:
 
     Attributes:
         is_angle: Whether each coordinate is an angle, whose spline is one of the circle.
+        context_dim: Width of the context that each network sees; 0 for none.
         bins: Number of bins of each spline.
         bound: Half the length of the interval that the splines of other coordinates act on.
         hidden: Widths of the hidden layers of each network.
         activation: Nonlinearity of the networks.
-        context_dim: Width of the context that each network sees; 0 for none.
     """
 
     is_angle: tuple[bool, ...]
-    bins: int
-    bound: float
-    hidden: Sequence[int]
-    activation: Activation
     context_dim: int
+    bins: int = 16
+    bound: float = 4.0
+    hidden: Sequence[int] = (64, 64)
+    activation: Activation = "relu"
 
-    def couplings(
-        self, layers: int, *, free_half: bool, apart: bool = False
-    ) -> Sequence[Bijection]:
+    def couplings(self, layers: int, *, free_half: bool) -> Sequence[Bijection]:
         """Couplings that map the second half of a vector, the first, the second, ...
 
         Args:
             layers: How many.
             free_half: Let each map the other half too, by splines of trainable constants.
-            apart: Let each stand by itself, so that other layers fit between.
         """
         if self.dim == 1:
             return [self.elementwise() for _ in range(layers)]
-        flips = [index % 2 == 1 for index in range(layers)]
-        if free_half:
-            return [self.half_free(flip=flip) for flip in flips]
-        couplings = [self.coupling(flip=flip) for flip in flips]
-        return couplings if apart else [AlternatingCouplings(couplings)]
+        make = self.half_free if free_half else self.coupling
+        return [make(flip=index % 2 == 1) for index in range(layers)]
 
     def autoregressives(self, layers: int) -> Sequence[Bijection]:
         """Autoregressive layers, in one order of the coordinates, the other, the one, ..."""
@@ -102,16 +107,20 @@ class SplineLayers:
     def dim(self) -> int:
         return len(self.is_angle)
 
+    def line(self) -> RationalQuadratic:
+        """The spline of coordinates that are no angles."""
+        return RationalQuadratic(bins=self.bins, bound=self.bound)
+
     def _half(self, split: HalfSplit, *, mapped: bool) -> tuple[bool, ...]:
         return self.is_angle[split.columns[split.places[mapped]]]
 
     def _splines(self, is_angle: Sequence[bool]) -> ScalarMap:
         if not any(is_angle):
-            return RationalQuadratic(bins=self.bins, bound=self.bound)
+            return self.line()
         circular = CircularSpline(bins=self.bins)
         if all(is_angle):
             return circular
-        return Mixed(RationalQuadratic(bins=self.bins, bound=self.bound), circular, is_angle)
+        return Mixed(self.line(), circular, is_angle)
 
     def _conditioner(self, split: HalfSplit, splines: ScalarMap) -> nn.Module:
         seen = self._half(split, mapped=False)

@@ -14,8 +14,8 @@ from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import Density, EventShape
 from genlab.densities.observation import Bernoulli, Gaussian, Observation
-from genlab.models.importance import row_shifts, shifted_normals, uniform_points
-from genlab.models.posterior import Posterior, PosteriorCovariance, n_parameters
+from genlab.densities.posterior import Posterior, PosteriorCovariance, n_parameters
+from genlab.densities.seeded_noise import row_shifts, shifted_normals, uniform_points
 from genlab.nn.conv import ConvDecoder, ConvEncoder
 from genlab.nn.mlp import Activation, DenseDecoder, DenseEncoder
 from genlab.nn.precision import full_precision, output_of

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from genlab.batch import Batch
 from genlab.bounds import PositiveInt
 from genlab.data.module import DataModule
 from genlab.data.streams import NoSamples, Stream
+from genlab.learning.checkpoint_io import check_weights
 from genlab.learning.gradient import GradientLearner
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.schedules import Schedule
@@ -197,10 +199,21 @@ class PINNLearner(GradientLearner):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self.restore(checkpoint["solve"])
+        self.restore(checkpoint["solve"], Path(str(self.trainer.ckpt_path)))
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from the points, the sampler and the costs of a checkpoint."""
+    def restore(self, state: dict[str, Any], path: Path | None = None) -> None:
+        """Go on from the points, the sampler and the costs of a checkpoint.
+
+        Args:
+            state: The checkpoint's ``solve``, or the same of this learner at an earlier step.
+            path: The checkpoint, where it is one of a file.
+
+        Raises:
+            RunError: The weights of the sampler's model are those of another one.
+        """
+        model = getattr(self.sampler, "model", None)
+        if path is not None and isinstance(model, nn.Module):
+            check_weights(model, state["sampler"]["proposal"]["model"], path)
         self.points = None if state["points"] is None else Points(**state["points"])
         self.sampler.load_state_dict(state["sampler"])
         self._sampler_scalars = state["scalars"]

@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import genlab
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import create_json, read_json, write_json
-from genlab.runs.flat import flatten
-from genlab.runs.inputs import checksums
 from genlab.runs.renamed import current_settings
+from genlab.runs.settings import checksums, flatten, hash_of
 
 __all__ = [
-    "CHOICE",
     "FORMAT",
-    "LATE",
-    "SILENT",
-    "config_hash",
-    "flatten",
+    "git_commit",
     "is_configured",
     "made_by",
     "read_manifest",
+    "this_version",
     "update_config",
     "write_manifest",
 ]
 
 FORMAT = 1
-# In the flat configuration, what stands before the name of a group.
-CHOICE = "choices."
-# Keys that say where a run is kept and what shows it, not what it is.
-SILENT = re.compile(r"(outputs|command|logger)\b.*")
-# Keys that follow from what a choice or another key says.
-LATE = re.compile(r"callbacks\b.*|.*\b_(target|partial)_")
-
-# Where a run is stored and what it is shown with does not change what it computes.
-OUTSIDE_HASH = re.compile(r"(outputs|logger)(\..*)?")
+CHECKOUT = Path(genlab.__file__).parents[1]
+PACKAGES = (
+    "torch",
+    "lightning",
+    "hydra-core",
+    "omegaconf",
+    "tensorboard",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torchdiffeq",
+    "POT",
+)
 
 
 def write_manifest(
@@ -64,9 +65,6 @@ def write_manifest(
     Raises:
         UserError: The directory holds a run already, such as one that was started at the same time.
     """
-    # Only writers need it, and it takes longer to import than a table of runs to read.
-    from genlab.runs.provenance import provenance
-
     flat = flatten(config)
     made = create_json(
         run.manifest,
@@ -78,7 +76,7 @@ def write_manifest(
             "data": data,
             "likelihood": likelihood,
             "threads": threads,
-            **provenance(),
+            **_provenance(),
             **_describe(flat, checksums(flat)),
         },
     )
@@ -105,7 +103,7 @@ def is_configured(run: RunDirectory, config: Mapping[str, Any]) -> bool:
         UserError: As in `read_manifest`.
     """
     manifest = read_manifest(run)
-    return bool(manifest["config_hash"] == _hash(flatten(config), manifest.get("files")))
+    return bool(manifest["config_hash"] == hash_of(flatten(config), manifest.get("files")))
 
 
 def read_manifest(run: RunDirectory) -> dict[str, Any]:
@@ -133,28 +131,50 @@ def made_by(run: RunDirectory) -> str:
         UserError: ``run.json`` is missing or torn.
     """
     manifest = read_json(run.manifest)
-    commit = manifest.get("git_commit")
-    return f"genlab {manifest.get('genlab', 'unknown')}{f' at {commit[:7]}' if commit else ''}"
+    return _version(manifest.get("genlab", "unknown"), manifest.get("git_commit"))
 
 
-def config_hash(config: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that two configurations share when they compute the same run.
-
-    What the files hold that a configuration names is counted: a target that was edited is another.
-    """
-    flat = flatten(config)
-    return _hash(flat, checksums(flat))
+def this_version() -> str:
+    """The version at work, with its commit where it runs from a checkout."""
+    return _version(genlab.__version__, git_commit(CHECKOUT))
 
 
-def _hash(flat: Mapping[str, Any], files: Mapping[str, str] | None) -> str:
-    import hashlib
+def git_commit(checkout: Path) -> str | None:
+    """The commit of genlab's sources, ``-dirty`` where they differ from it; None from a wheel."""
+    if not (checkout / ".git").exists() or shutil.which("git") is None:
+        return None
+    import subprocess
 
-    counted = {key: value for key, value in flat.items() if not OUTSIDE_HASH.fullmatch(key)}
-    text = json.dumps({**counted, "files": files} if files else counted, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    command = ("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    answer = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+def _provenance() -> dict[str, Any]:
+    """What the installation decides: versions of Python and packages, and genlab's own commit."""
+    return {
+        "python": platform.python_version(),
+        "packages": dict(_versions()),
+        "git_commit": git_commit(CHECKOUT),
+    }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    # It takes longer to import than a table of runs to read.
+    from importlib import metadata
+
+    for name in PACKAGES:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _version(release: str, commit: str | None) -> str:
+    return f"genlab {release}{f' at {commit[:7]}' if commit else ''}"
 
 
 def _describe(flat: Mapping[str, Any], files: Mapping[str, str] | None) -> dict[str, Any]:
     """The configuration, its hash, and its files; older versions have noted none."""
     noted = {} if files is None else {"files": files}
-    return {"config": flat, "config_hash": _hash(flat, files), **noted}
+    return {"config": flat, "config_hash": hash_of(flat, files), **noted}

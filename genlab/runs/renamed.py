@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from genlab.runs.flat import flatten, nested
+from genlab.runs.settings import flatten, nested
 
 __all__ = [
     "PARTS",
@@ -153,7 +153,7 @@ def current_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The same of a configuration that is not flat."""
-    return nested(current_settings(flatten(config)))
+    return nested(current_settings(flatten(config)), like=config)
 
 
 def current_weights(target: str, weights: Mapping[str, T], prefix: str = "") -> dict[str, T]:

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
-from genlab.errors import UserError, nearest
+from genlab.errors import nearest
 from genlab.targets.exact import ExactTarget
 from genlab.targets.quadrature import Rectangle
 
@@ -127,7 +127,7 @@ class ImageDensity(ExactTarget):
         invert: Let dark pixels be the likely ones, as for ink on paper.
 
     Raises:
-        UserError: There is no such picture, the file is none, or no pixel of it has any weight.
+        ValueError: There is no such picture, the file is none, or no pixel of it has any weight.
     """
 
     log_density: Float[Tensor, "rows columns"]
@@ -138,8 +138,8 @@ class ImageDensity(ExactTarget):
         grey = _bundled(picture) if path is None else _own(Path(path).expanduser())
         weight = torch.from_numpy(grey.max() - grey if invert else grey)
         if not weight.max() > 0:
-            source = f"data.picture={picture}" if path is None else f"data.path={path}"
-            raise UserError(f"{source}: an image of one colour leaves no density to learn")
+            source = f"picture={picture}" if path is None else f"path={path}"
+            raise ValueError(f"{source}: an image of one colour leaves no density to learn")
         self.rows, self.columns = weight.shape
         self.cell = 2 * self.bound / max(weight.shape)
         p = weight / weight.sum()
@@ -169,9 +169,9 @@ class ImageDensity(ExactTarget):
 
 def _bundled(picture: str) -> NDArray[np.float64]:
     if picture not in PICTURES:
-        raise UserError(
-            f"data.picture={picture}: no such picture; {nearest(picture, PICTURES)}, "
-            "or give a file as data.path"
+        raise ValueError(
+            f"picture={picture}: no such picture; {nearest(picture, PICTURES)}, "
+            "or give a file as path"
         )
     return _grey(Image.fromarray(load_sample_image(f"{picture}.jpg")))
 
@@ -181,9 +181,9 @@ def _own(path: Path) -> NDArray[np.float64]:
         with Image.open(path) as image:
             return _grey(image)
     except FileNotFoundError:
-        raise UserError(f"data.path={path}: no such file") from None
+        raise ValueError(f"path={path}: no such file") from None
     except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"data.path={path}: expected an image file, but {error}") from None
+        raise ValueError(f"path={path}: expected an image file, but {error}") from None
 
 
 def _grey(image: Image.Image) -> NDArray[np.float64]:

@@ -115,7 +115,7 @@ class Custom(Target):
 
     @property
     def _hint(self) -> str:
-        return f" (data.dim={self.event_shape[0]})"
+        return f" (dim={self.event_shape[0]})"
 
     def _try(self) -> None:
         """Find mistakes before anything is trained on them."""

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.cli.main import main
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 from genlab.runs.status import write_status

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.cli.commands.resume import apply, read_config
 from genlab.cli.main import main
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.densities import StandardNormal
 from genlab.errors import Interrupted, RunError, UserError
 from genlab.runs.directory import RunDirectory

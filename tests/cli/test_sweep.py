@@ -15,7 +15,7 @@ from genlab.cli import run as run_module
 from genlab.cli.main import main
 from genlab.cli.sweep import _what_is_missing
 from genlab.cli.sweep_view import final_table
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.stored import plain
 from genlab.errors import RunError
 from genlab.runs.directory import RunDirectory

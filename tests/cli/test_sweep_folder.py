@@ -22,13 +22,13 @@ from genlab.cli.main import main
 from genlab.cli.run import checked
 from genlab.cli.sweep import planned
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.stored import plain
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
-from genlab.runs.manifest import config_hash
+from genlab.runs.settings import config_hash
 from genlab.runs.status import identity, read_status, write_status
 from genlab.runs.sweep import Job, SweepDirectory
 

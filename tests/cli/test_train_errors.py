@@ -17,7 +17,7 @@ from genlab.cli import run as run_module
 from genlab.cli.commands import train
 from genlab.cli.main import main
 from genlab.cli.run import checked
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.errors import RunError, UserError
 from genlab.runs.directory import RunDirectory
 
@@ -216,6 +216,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown key, added": (
         ["+model.layrs=3"],
         "model.layrs=3: RealNVP takes no 'layrs'; did you mean 'layers'?",
+    ),
+    "unknown key of what a function makes": (
+        ["model=nsf", "+model.layrs=3"],
+        "model.layrs=3: model=nsf takes no 'layrs'; did you mean 'layers'?",
     ),
     "unknown top-level key, added": (["+sed=1"], "sed=1: nothing takes this key; did you mean"),
     "wrong type": (["model.layers=many"], "model.layers=many: expected an integer, at least 1"),

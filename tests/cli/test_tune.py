@@ -21,7 +21,7 @@ from small import TABLE, write_table
 import genlab
 from genlab.cli.main import main
 from genlab.config import config_dir
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.stored import plain
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json

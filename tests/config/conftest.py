@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 
 MODEL = """\
 # A model for tests.

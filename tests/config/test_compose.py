@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.config import config_dir
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.explain import explained
 from genlab.errors import UserError
 

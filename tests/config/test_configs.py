@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from genlab.config import config_dir
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 
 GROUPS = (
     "callbacks",

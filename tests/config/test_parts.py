@@ -10,12 +10,11 @@ import pytest
 from omegaconf import OmegaConf
 from small import write_images, write_table
 
-from genlab.config import config_dir
+from genlab.config import PARTS, config_dir, place
 from genlab.config.check import check
-from genlab.config.composition import compose
-from genlab.config.parts import PARTS, place
+from genlab.config.compose import compose
 from genlab.config.primary import own_groups
-from genlab.config.recomposition import recompose
+from genlab.config.recompose import recompose
 from genlab.config.stored import plain
 from genlab.errors import UnusedError, UserError
 

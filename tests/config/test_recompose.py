@@ -5,13 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
-from genlab.config.composition import compose
-from genlab.config.recomposition import recompose
-from genlab.config.stored import plain
+from genlab.config import config_dir
+from genlab.config.compose import compose
+from genlab.config.recompose import recompose
+from genlab.config.stored import plain, read_config
 from genlab.errors import UserError
+from genlab.runs.directory import RunDirectory
+from genlab.runs.renamed import current_config
 
+FAMILIES = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
 FLOW = ["model=realnvp", "data=rings", "model.layers=3", "trainer.max_steps=50", "seed=2"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_file_says_what_was_composed(family: str, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    config = compose("train", [f"model={family}"])
+    run.config.write_text(OmegaConf.to_yaml(config, resolve=True))
+    read = read_config(run)
+    assert plain(read) == plain(config)
+    changed = compose("train", [f"model={family}", "seed=3"])
+    assert plain(recompose(read, ["seed=3"])) == plain(changed)
+
+
+def test_keys_of_ones_own_stay_as_they_are() -> None:
+    config = {"trainer": {"extra": {"a.b": 1, 3: 2}}, "choices": {"kind": "toy", "model": "nice"}}
+    assert current_config(config) == {"trainer": config["trainer"], "choices": {"model": "nice"}}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import genlab
 from genlab.cli.commands.completion import candidates
 from genlab.cli.main import main
 from genlab.config.check import check
-from genlab.config.composition import compose
-from genlab.config.recomposition import recompose
+from genlab.config.compose import compose
+from genlab.config.recompose import recompose
 from genlab.config.stored import plain
 from genlab.errors import UserError
 

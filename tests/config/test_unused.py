@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.errors import UserError
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.data import IDXFiles, ImageFolder
 from genlab.data.idx_files import NAMES
 from genlab.errors import UserError

@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from genlab.cli.point_files import read_rows
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.stored import plain
 from genlab.data import TableData, TableFile
 from genlab.data.roles import find_columns, typed

@@ -18,7 +18,7 @@ from genlab.assembly import Replicas, Training
 from genlab.assembly.replicas import Stack
 from genlab.batch import Batch
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.descent import clip_rows
 from genlab.errors import Interrupted, UserError
 from genlab.learning.callbacks import Checkpoints

@@ -15,7 +15,7 @@ from genlab.batch import Batch
 from genlab.config import config_dir
 from genlab.config.build import build
 from genlab.config.check import check
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.densities import Density
 from genlab.errors import UserError
 from genlab.objectives import ELBO, EM, MixtureDescent, Objective, own_objective

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from genlab.config import config_dir
-from genlab.config.composition import compose
+from genlab.config.compose import compose
 from genlab.config.signature import locate
 from genlab.config.stored import plain
 

@@ -14,14 +14,8 @@ import genlab
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
-from genlab.runs.manifest import (
-    config_hash,
-    flatten,
-    is_configured,
-    read_manifest,
-    update_config,
-)
-from genlab.runs.provenance import git_commit
+from genlab.runs.manifest import git_commit, is_configured, read_manifest, update_config
+from genlab.runs.settings import config_hash, flatten
 
 MakeRun = Callable[[Path], RunDirectory]
 

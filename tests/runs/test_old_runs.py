@@ -27,6 +27,11 @@ PRESENT = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> None:
+    """Every measure as fine as it was."""
+
+
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with copies of the runs, which is the present one."""

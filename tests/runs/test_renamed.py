@@ -10,14 +10,15 @@ import torch
 from old_answers import bring
 from omegaconf import OmegaConf
 
+from genlab.cli.main import main
 from genlab.config.stored import read_config
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs import renamed
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
-from genlab.runs.flat import flatten
-from genlab.runs.manifest import config_hash, is_configured, read_manifest
+from genlab.runs.manifest import is_configured, read_manifest
 from genlab.runs.renamed import ROWS, TARGETS, current_settings, current_weights
+from genlab.runs.settings import config_hash, flatten
 
 PUT = {value for row in ROWS for key, value in row.put.items() if key.endswith("_target_")}
 
@@ -97,3 +98,73 @@ def test_the_passes_of_an_old_checkpoint_have_their_present_name(tmp_path: Path)
     now = load_checkpoint(last)
     assert now.keys() == {*old, "passes"} - {"em"}
     assert now["passes"].keys() == old["em"].keys()
+
+
+def _spoil(run: Path, damage: str) -> str:
+    """Damage a weight in both checkpoints, the sampler's model of a solve; its name."""
+    name = ""
+    for path in (run / "checkpoints").glob("*.ckpt"):
+        checkpoint = torch.load(path, weights_only=True)
+        weights = checkpoint["state_dict"]
+        if "solve" in checkpoint:
+            weights = checkpoint["solve"]["sampler"]["proposal"]["model"]
+        name = next(key for key in weights if key.endswith("bias"))
+        if damage == "missing":
+            del weights[name]
+        elif damage == "surplus":
+            name = name.replace("bias", "more")
+            weights[name] = torch.zeros(1)
+        else:
+            weights[name] = torch.zeros(len(weights[name]) + 1)
+        torch.save(checkpoint, path)
+    return name.removeprefix("model.")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate realnvp",
+        "resume realnvp trainer.max_steps=60",
+        "train model=realnvp model.layers=2 model.hidden=[8] data=moons trainer.warm_start=realnvp",
+        "evaluate das",
+        "resume das trainer.max_steps=40",
+    ],
+)
+@pytest.mark.parametrize("damage", ["missing", "surplus", "shape"])
+def test_a_checkpoint_never_loads_in_part(
+    words: str,
+    damage: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bring(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run = "das" if "das" in words else "realnvp"
+    name = _spoil(tmp_path / run, damage)
+    assert main(words.split()) == (2 if "warm_start" in words else 1)
+    first, second = capsys.readouterr().err.strip().splitlines()[-2:]
+    assert f"{run}/checkpoints/" in first
+    assert "another model" in first
+    assert f"{name}'" in first
+    assert second.startswith("made by genlab 0.1.0 at 98791f1; this is genlab ")
+    assert not list(tmp_path.glob("outputs/**/run.json"))
+
+
+@pytest.mark.parametrize(
+    "words", ["evaluate nice", "resume nice", "rerun nice", "rerun nice seed=1"]
+)
+def test_a_target_of_no_name_today_is_refused_with_the_version_to_use(
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bring(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for file in (tmp_path / "nice" / "config.yaml", tmp_path / "nice" / "run.json"):
+        file.write_text(file.read_text().replace("genlab.models.NICE", "genlab.models.Gone"))
+    assert main(words.split()) == 2
+    first, second = capsys.readouterr().err.strip().splitlines()
+    assert "nice: model._target_=genlab.models.Gone: no 'Gone'" in first
+    assert "use the version that made this run, genlab 0.1.0 at 98791f1; this is genlab" in second

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from learned import LOOP, SAMPLERS, SQUARE, make, peak, refreshed
-from properties import disturb
+from properties import FAMILIES, disturb
 from torch import Tensor
 
 from genlab.bijections import Standardise
@@ -15,8 +15,6 @@ from genlab.densities import Density
 from genlab.errors import UserError
 from genlab.pde import Box, Disk, Domain, Grid, grid_divergence
 from genlab.samplers import Descent
-
-FAMILIES = ["gmm", "vae", "nice", "realnvp", "krnet", "resflow", "nsf", "cnf", "flow-matching"]
 
 
 @pytest.mark.parametrize("kind", ["das", "bootstrap", "aas"])

@@ -174,7 +174,7 @@ MISTAKES = {
     ),
     "wrong dimension": (
         SAMPLE.replace("n, 2", "n, 3"),
-        r"sample\(3, generator\) returned shape \[3, 3\], expected \[3, 2\] \(data.dim=2\)",
+        r"sample\(3, generator\) returned shape \[3, 3\], expected \[3, 2\] \(dim=2\)",
     ),
     "no tensor": (
         "def sample(n, generator): return [[0.0, 0.0]] * n\n",

@@ -20,8 +20,7 @@ from typing import Any
 from genlab.cli.arguments import Parser
 from genlab.cli.commands import COMMANDS
 from genlab.cli.options import groups
-from genlab.config import config_dir
-from genlab.config.parts import is_hidden
+from genlab.config import config_dir, is_hidden
 from genlab.runs.find import OUTPUTS, find_runs, resolve
 from genlab.runs.manifest import read_manifest
 
@@ -178,8 +177,7 @@ def _overrides(command: str, overrides: list[str], word: str) -> list[str]:
     from hydra.types import RunMode
     from omegaconf import ListConfig, OmegaConf
 
-    from genlab.config.primary import VERSION_BASE
-    from genlab.config.suggestions import fill_suggestions
+    from genlab.config.primary import VERSION_BASE, fill_suggestions
 
     with initialize_config_dir(str(config_dir()), version_base=VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from genlab.cli.arguments import Parser
-from genlab.runs.columns import aligned
 from genlab.runs.comparison.records import Record, read_record, spell
 from genlab.runs.find import resolve
-from genlab.runs.manifest import CHOICE
-from genlab.runs.rounding import rounded
+from genlab.runs.settings import CHOICE
+from genlab.runs.text import aligned, rounded
 
 __all__ = ["run"]
 

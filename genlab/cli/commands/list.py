@@ -9,8 +9,8 @@ from genlab.cli.arguments import Parser
 from genlab.cli.options import choices, groups
 from genlab.config import config_dir
 from genlab.errors import UserError, nearest
-from genlab.runs.columns import aligned
 from genlab.runs.metrics import HIGHER, LOWER, METRICS, NEITHER, rank
+from genlab.runs.text import aligned
 
 __all__ = ["run"]
 

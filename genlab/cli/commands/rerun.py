@@ -27,12 +27,12 @@ def run(words: list[str]) -> int:
     arguments = parser.parse(words)
     directory = resolve(arguments.run)
     read_manifest(directory)
-    config = read_config(directory)
     with loading():
         from genlab.assembly.recording import new_directory
         from genlab.config.check import check
-        from genlab.config.recomposition import recompose
+        from genlab.config.recompose import recompose
 
+        config = read_config(directory)
         if arguments.overrides:
             config = recompose(config, arguments.overrides)
         check(config)

@@ -11,7 +11,8 @@ from genlab.errors import UserError
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
-from genlab.runs.manifest import flatten, read_manifest
+from genlab.runs.manifest import read_manifest
+from genlab.runs.settings import flatten
 from genlab.runs.status import read_status, refuse_running, release
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def apply(config: DictConfig, overrides: Sequence[str]) -> None:
     """
     from omegaconf import OmegaConf
 
-    from genlab.config.keys import no_such_key
+    from genlab.config.explain import no_such_key
 
     known = flatten(plain(config))
     free = [key for key in known if key.startswith(FREE) and key not in FIXED]

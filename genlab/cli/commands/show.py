@@ -12,7 +12,7 @@ from genlab.cli.run_argument import SavedRun
 from genlab.errors import one_line
 from genlab.runs.comparison.records import spell
 from genlab.runs.files import read_json
-from genlab.runs.manifest import CHOICE
+from genlab.runs.settings import CHOICE
 from genlab.runs.status import effective_state, read_status
 
 __all__ = ["run"]

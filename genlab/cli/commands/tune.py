@@ -18,7 +18,7 @@ from genlab.processes import is_alone
 from genlab.runs.comparison.subjects import VALIDATION, named, subject_of, tells
 from genlab.runs.directory import claim, dated
 from genlab.runs.files import read_json, write_json
-from genlab.runs.manifest import flatten
+from genlab.runs.settings import flatten
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -83,7 +83,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
 
     from genlab.cli.search import refuse_replicas, split_space
     from genlab.config.check import check, check_options
-    from genlab.config.composition import compose
+    from genlab.config.compose import compose
     from genlab.config.explain import explained
     from genlab.config.primary import compose_raw, refuse_suggested
 

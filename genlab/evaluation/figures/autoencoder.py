@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genlab.densities.base import StandardNormal
+from genlab.densities.posterior import Posterior
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.images import image_rows_figure
 from genlab.evaluation.figures.plane import add_contours
@@ -21,7 +22,6 @@ from genlab.evaluation.figures.style import (
     scatter,
     window_of,
 )
-from genlab.models.posterior import Posterior
 from genlab.models.vae import VAE
 
 __all__ = ["autoencoder_figures", "code_figure", "traversal_figure"]

@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
 from genlab.learning.callbacks.callback import LearnerCallback
+from genlab.processes import is_first
 
 __all__ = ["ProgressBar"]
 
@@ -29,7 +30,7 @@ class ProgressBar(LearnerCallback):
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self.first_step, self.first_time = self.learner.step, time.monotonic()
         console = Console(stderr=True)
-        if trainer.is_global_zero and console.is_terminal:
+        if is_first(self.learner.settings) and console.is_terminal:
             self.bar = LiveBar(self, console)
             self.bar.start()
 
@@ -42,7 +43,7 @@ class ProgressBar(LearnerCallback):
         settings = self.learner.settings
         value = float(trainer.callback_metrics[settings.monitor])
         self.validation = f"{settings.monitor} {value:.4f}"
-        if self.bar is not None or not trainer.is_global_zero:
+        if self.bar is not None or not is_first(settings):
             return
         print(
             f"step {self.learner.step}/{settings.max_steps}  train/loss {self.loss:.4f}  "

@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from genlab.learning.callbacks.callback import LearnerCallback
+from genlab.processes import is_first
 from genlab.runs.files import write_json
 
 __all__ = ["Checkpoints", "Curves", "Scalars"]
@@ -68,7 +69,7 @@ class Curves(LearnerCallback):
         for key, value in point.items():
             self.curves.setdefault(key, []).append(value)
         self.total, self.steps = 0.0, 0
-        if trainer.is_global_zero:
+        if is_first(self.learner.settings):
             write_json(self.run.curves, self.curves)
 
     def state_dict(self) -> dict[str, Any]:

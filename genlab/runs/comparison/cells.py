@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from genlab.runs.comparison.groups import Group
 from genlab.runs.metrics import SIGN, metric_of
-from genlab.runs.rounding import rounded
+from genlab.runs.text import rounded
 
 __all__ = ["Cell", "cell", "mark_best"]
 

@@ -7,9 +7,9 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-from genlab.runs.columns import aligned
 from genlab.runs.comparison.cells import Cell
 from genlab.runs.comparison.tables import Table
+from genlab.runs.text import aligned
 
 __all__ = ["as_csv", "as_latex", "as_markdown", "as_text", "is_best", "shown"]
 

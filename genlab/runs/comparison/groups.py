@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from genlab.runs.comparison.records import Record
 from genlab.runs.comparison.subjects import VALIDATION, Subject, tells
-from genlab.runs.manifest import LATE, SILENT
+from genlab.runs.settings import LATE, SILENT
 
 __all__ = ["Group", "by_nature", "differing", "grouped"]
 

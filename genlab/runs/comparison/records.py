@@ -13,7 +13,8 @@ from genlab.runs.comparison.subjects import Subject, named, subject_of
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import find_runs
-from genlab.runs.manifest import CHOICE, read_manifest
+from genlab.runs.manifest import read_manifest
+from genlab.runs.settings import CHOICE
 from genlab.runs.status import effective_state, read_status
 
 __all__ = ["Record", "matching", "read_record", "read_records", "spell", "without_repeats"]

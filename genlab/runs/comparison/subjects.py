@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genlab.runs.manifest import CHOICE
+from genlab.runs.settings import CHOICE
 
 __all__ = ["VALIDATION", "Subject", "named", "subject_of", "tells"]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from genlab.models.posterior import Posterior, n_parameters
+from genlab.densities.posterior import Posterior, n_parameters
 
 LATENTS = 4
 

@@ -7,12 +7,11 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.config.composition import compose
-from genlab.config.keys import split
-from genlab.config.parts import is_hidden, place
+from genlab.config import is_hidden, place, split
+from genlab.config.compose import compose
+from genlab.config.prune import used
 from genlab.config.stored import plain
-from genlab.config.unused import used
-from genlab.runs.manifest import CHOICE, flatten
+from genlab.runs.settings import CHOICE, flatten
 
 __all__ = ["recompose"]
 

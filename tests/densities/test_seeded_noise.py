@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from genlab.models.importance import row_shifts, shifted_normals, uniform_points
+from genlab.densities.seeded_noise import row_shifts, shifted_normals, uniform_points
 
 
 def test_a_row_has_its_shift_wherever_it_stands() -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from genlab.config import is_hidden, split
 from genlab.config.explain import explained
-from genlab.config.facts import fill_facts
-from genlab.config.keys import split
-from genlab.config.parts import is_hidden
-from genlab.config.primary import belongs_elsewhere, compose_raw, refuse_suggested
-from genlab.config.recipe import drop_replaced
-from genlab.config.suggestions import fill_suggestions
-from genlab.config.unused import drop_unused
+from genlab.config.primary import (
+    belongs_elsewhere,
+    compose_raw,
+    fill_suggestions,
+    refuse_suggested,
+)
+from genlab.config.prune import drop_replaced, drop_unused
+from genlab.config.signature import locate
+from genlab.config.stored import plain
 from genlab.errors import UserError
 from genlab.runs.find import resolve
 
@@ -92,7 +97,7 @@ def complete(
             if option is not None and group not in OF_SEVERAL and not is_hidden(group)
         }
     _make_absolute(config)
-    fill_facts(config)
+    _fill_facts(config)
     drop_replaced(config, runtime, overrides)
     drop_unused(config, overrides)
     return config
@@ -110,3 +115,21 @@ def _make_absolute(config: DictConfig) -> None:
             with suppress(UserError):
                 found = path if key in FILES else resolve(str(path)).path
                 OmegaConf.update(config, key, str(found.absolute()))
+
+
+def _fill_facts(config: DictConfig) -> None:
+    """Put what only the data's files tell in the place of null, so that a run remembers it: the
+    shape of a sample, the width of a context."""
+    try:
+        node = plain(config.data)
+    except OmegaConfBaseException:  # for the check to tell
+        return
+    target = node.pop("_target_", None)
+    find = None if target is None else getattr(locate("data", target), "facts", None)
+    if find is None:
+        return
+    found: dict[str, Any] = find(**node)
+    with open_dict(config):
+        for key, value in found.items():
+            if config.data.get(key) is None:
+                config.data[key] = value

@@ -1,10 +1,24 @@
-"""Numbers to the digits that their uncertainty leaves."""
+"""Numbers and rows as a reader sees them: digits that mean something, columns under each other."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-__all__ = ["rounded"]
+__all__ = ["aligned", "rounded"]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines, two spaces between the columns.
+
+    >>> aligned([("run", "state"), ("a/first", "done")])
+    ['run      state', 'a/first  done']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def rounded(value: float | None, error: float | None = None) -> tuple[str, str]:

@@ -1,22 +1,23 @@
-"""What a configuration chooses for whoever has a use for it, and nobody has: it is left out.
+"""What a configuration says to nobody is left out, unless the user said it.
 
 An objective may do without an optimiser or a schedule, a sampler without a model, and a kind of
-data may name a network for families that have none.
+data may name a network for families that have none. A recipe or a preset may speak of a part that
+the user replaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from genlab.config.keys import split
-from genlab.config.parts import PARTS, place
+from genlab.config import PARTS, place, split
 from genlab.config.signature import locate, signature
 from genlab.errors import UnusedError, UserError
 
-__all__ = ["OPTIONAL", "drop_unused", "learns_no_model", "used"]
+__all__ = ["OPTIONAL", "drop_replaced", "drop_unused", "learns_no_model", "used"]
 
 OPTIONAL = ("optimizer", "schedule")
 # How a family learns by itself, and the parts that it is made of.
@@ -24,6 +25,9 @@ LEARNING = ("objective", "coupling")
 OF_MODEL = tuple(group for group, section in PARTS.items() if section == "model")
 # What the residual of a PINN is made of.
 RESIDUAL = ("problem", "pinn")
+# What a part may have been spoken of in.
+SAYING = ("experiment", "preset")
+GLOBAL = ("", "_global_")
 
 
 def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -42,6 +46,25 @@ def drop_unused(config: DictConfig, overrides: Sequence[str]) -> None:
         _drop_problem(config, overrides)
     _drop_parts(config, overrides)
     _drop_sections(config, overrides)
+
+
+def drop_replaced(config: DictConfig, runtime: DictConfig, overrides: Sequence[str]) -> None:
+    """Leave out what was said of a part, where the one that replaces it has no such key.
+
+    ``experiment=pinn_sharp_peak sampler=sobol``: the recipe's ``sampler.candidates`` is for the
+    samplers that look at the residual. ``model=cnf data=digits network=concat_squash``: the
+    channels that the family wants for images are those of a U-Net.
+
+    Args:
+        config: A composed configuration; changed in place.
+        runtime: Hydra's node ``runtime``: the choices, and where options are found.
+        overrides: What the user set.
+    """
+    said = _said(runtime)
+    for where in {place(split(word)[0]) for word in overrides}:
+        part = OmegaConf.select(said, where, throw_on_resolution_failure=False)
+        if isinstance(part, DictConfig):
+            _drop_untaken(config, where, part.keys(), overrides)
 
 
 def used(
@@ -153,3 +176,31 @@ def _target(config: DictConfig, section: str) -> Any:
     """What the section describes; None where that is for the check to tell."""
     path = OmegaConf.select(config, f"{section}._target_", throw_on_resolution_failure=False)
     return None if path is None else locate(section, path)
+
+
+def _drop_untaken(
+    config: DictConfig, where: str, keys: Collection[Any], overrides: Sequence[str]
+) -> None:
+    """Leave out those keys of a section that its object does not take, save what the user set."""
+    node = OmegaConf.select(config, where, throw_on_resolution_failure=False)
+    if not isinstance(node, DictConfig) or node.get("_target_") is None:
+        return
+    takes = signature(locate(where, node._target_))
+    chosen = {split(word)[0] for word in overrides}
+    with open_dict(config):
+        for key in {*keys} & node.keys() - takes.parameters.keys() - {"_target_"}:
+            if not takes.open and f"{where}.{key}" not in chosen:
+                del node[key]
+
+
+def _said(runtime: DictConfig) -> Any:
+    """What the recipe that is taken says, and the preset of what is chosen."""
+    folders = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
+    said: Any = OmegaConf.create()
+    for chosen, option in runtime.choices.items():
+        group, _, package = chosen.partition("@")
+        if group.partition("/")[0] in SAYING:
+            files = [folder / group / f"{option}.yaml" for folder in folders]
+            text: Any = next((OmegaConf.load(file) for file in files if file.is_file()), {})
+            said = OmegaConf.merge(said, text if package in GLOBAL else {package: text})
+    return said
