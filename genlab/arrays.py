@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bijections import Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.densities import Density
 from genlab.densities.inference import inference, log_probs, private_randomness
-from genlab.descent import descend
+from genlab.descent import cosine_descent
 from genlab.errors import RunError, UserError
-from genlab.models import CNF, GMM, VAE, FlowMatching
-from genlab.objectives import ELBO, EM, MaximumLikelihood, Objective, RegularisedLikelihood
-from genlab.objectives import FlowMatching as VelocityRegression
+from genlab.objectives import Objective, own_objective, take_passes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["fit", "own_objective", "score"]
+__all__ = ["fit", "score"]
 
 M = TypeVar("M", bound=Density)
-
-# What a family learns by where nothing else is asked for; the others by maximum likelihood.
-OWN: dict[type[Density], type[Objective[Any]]] = {
-    CNF: RegularisedLikelihood,
-    FlowMatching: VelocityRegression,
-    GMM: EM,
-    VAE: ELBO,
-}
 
 CLIP = 5.0
 """Largest norm of a step's gradient."""
@@ -91,7 +79,7 @@ def fit(
         RunError: The loss was lost on the way.
     """
     objective = own_objective(model) if objective is None else objective
-    objective.check(model)
+    objective.adopt(model)
     if objective.learns_from == "energy":
         raise UserError(f"objective: {type(objective).__name__} learns from an energy, not rows")
     rows = Batch(_data(model, x), _conditions(context), _numbers(weight)).cast(
@@ -104,12 +92,14 @@ def fit(
         model.initialise(rows.x, rows.context)
         model.train()
         if objective.learns_from == "passes":
-            loss = _pass(model, objective, rows, steps)
+            passes = objective.passes(model)
+            passes.start(rows)
+            loss = take_passes(passes, rows, steps)
         else:
             loss = _descend(model, objective, rows, steps, batch_size, lr, progress)
     model.eval()
-    if not math.isfinite(loss):
-        raise RunError(f"fit: the loss became {loss:g}\ntry a smaller lr than {lr:g}")
+    if not loss.isfinite():
+        raise RunError(f"fit: the loss became {loss.item():g}\ntry a smaller lr than {lr:g}")
     return model
 
 
@@ -135,13 +125,6 @@ def score(
     return log_p.numpy()
 
 
-def own_objective(model: Density) -> Objective[Any]:
-    """What a family learns by where nothing else is asked for."""
-    return next(
-        (make() for family, make in OWN.items() if isinstance(model, family)), MaximumLikelihood()
-    )
-
-
 def _descend(
     model: Density,
     objective: Objective[Any],
@@ -150,16 +133,9 @@ def _descend(
     batch_size: int,
     lr: float,
     progress: bool,
-) -> float:
+) -> Float[Tensor, ""]:
     objective.start(model, rows)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=lr)
     shown = max(1, steps // 10)
-
-    def set_rate(step: int) -> None:
-        objective.advance(model, step=step, max_steps=steps, draw=step)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * (1 + math.cos(math.pi * step / steps)) / 2
 
     def loss(step: int) -> Float[Tensor, ""]:
         some = torch.randint(len(rows.x), (batch_size,)).to(rows.x.device)
@@ -168,19 +144,10 @@ def _descend(
             print(f"step {step} of {steps}: loss {value.item():.4g}")
         return value
 
-    clip = partial(nn.utils.clip_grad_norm_, parameters, CLIP)
-    return descend(loss, optimizer, steps=steps, clip=clip, before=set_rate).item()
+    def advance(step: int) -> None:
+        objective.advance(model, step=step, max_steps=steps, draw=step)
 
-
-def _pass(model: Density, objective: Objective[Any], rows: Batch, steps: int) -> float:
-    passes = objective.passes(model)
-    passes.start(rows)
-    for _ in range(steps):
-        passes.observe(rows)
-        loss = float(passes.advance())
-        if passes.done:
-            break
-    return loss
+    return cosine_descent(loss, model.parameters(), steps=steps, lr=lr, limit=CLIP, before=advance)
 
 
 def _data(model: Density, x: ArrayLike | Tensor) -> Float[Tensor, "n *event"]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -10,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Descending", "Step", "clip_rows", "descend", "gradient_step"]
+__all__ = ["Descending", "Step", "clip_rows", "cosine_descent", "descend", "gradient_step"]
 
 
 @runtime_checkable
@@ -89,6 +90,46 @@ def descend(
             before(step)
         value, _ = gradient_step(partial(loss, step), optimizer, clip=clip)
     return value
+
+
+def cosine_descent(
+    loss: Callable[[int], Tensor],
+    parameters: Iterable[nn.Parameter],
+    *,
+    steps: int,
+    lr: float,
+    limit: float,
+    fused: bool = False,
+    before: Callable[[int], object] | None = None,
+) -> Tensor:
+    """Take some steps of Adam at a rate that falls to 0 along a cosine; the loss's last value.
+
+    >>> import torch
+    >>> x = torch.nn.Parameter(torch.tensor(3.0))
+    >>> _ = cosine_descent(lambda step: x.square(), [x], steps=200, lr=0.1, limit=5.0)
+    >>> round(x.abs().item(), 2)
+    0.0
+
+    Args:
+        loss: Computes it for step 0, 1, ...
+        parameters: What is moved; those without a gradient stay.
+        steps: How many steps, at least one.
+        lr: Learning rate of the first step.
+        limit: Largest norm of a step's gradient.
+        fused: Whether Adam moves all parameters in one kernel.
+        before: Called with the number of each step before it.
+    """
+    moved = [parameter for parameter in parameters if parameter.requires_grad]
+    optimizer = torch.optim.Adam(moved, lr=lr, fused=fused)
+
+    def prepare(step: int) -> None:
+        if before is not None:
+            before(step)
+        for group in optimizer.param_groups:
+            group["lr"] = lr * (1 + math.cos(math.pi * step / steps)) / 2
+
+    clip = partial(nn.utils.clip_grad_norm_, moved, limit)
+    return descend(loss, optimizer, steps=steps, clip=clip, before=prepare)
 
 
 def clip_rows(rows: nn.Parameter, limit: float) -> Float[Tensor, " N"]:

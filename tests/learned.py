@@ -11,14 +11,6 @@ from torch import Tensor
 
 from genlab.bijections import FixedStepSolver
 from genlab.densities import Density
-from genlab.objectives import (
-    ELBO,
-    EM,
-    FlowMatching,
-    MaximumLikelihood,
-    Objective,
-    RegularisedLikelihood,
-)
 from genlab.pde import Box, Domain
 from genlab.samplers import (
     AAS,
@@ -29,17 +21,10 @@ from genlab.samplers import (
 )
 from genlab.samplers.model_based import ModelSampler
 
-__all__ = ["LOOP", "OBJECTIVES", "SAMPLERS", "SQUARE", "make", "peak", "refreshed"]
+__all__ = ["LOOP", "SAMPLERS", "SQUARE", "make", "peak", "refreshed"]
 
 SQUARE = Box([(-1.0, 1.0)] * 2)
 LOOP: dict[str, Any] = {"steps": 4, "lr": 1e-3, "batch_size": 32, "gradient_clip": 5.0}
-# How a family learns that has a way of its own.
-OBJECTIVES: dict[str, Objective[Any]] = {
-    "cnf": RegularisedLikelihood(),
-    "flow-matching": FlowMatching(),
-    "gmm": EM(),
-    "vae": ELBO(importance_samples=1),
-}
 SAMPLERS: dict[str, Callable[..., ModelSampler]] = {
     "das": partial(DAS, added=None),
     "das-grow": partial(DAS, added=30),
@@ -67,8 +52,6 @@ def make(kind: str, name: str = "realnvp", domain: Domain = SQUARE, **own: Any) 
         "confine": "logistic",
         "fit": Descent(**LOOP),
     }
-    if kind != "aas":
-        common["objective"] = OBJECTIVES.get(name, MaximumLikelihood())
     return SAMPLERS[kind](**common | own)
 
 

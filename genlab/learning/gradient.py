@@ -157,7 +157,7 @@ class ObjectiveLearner(GradientLearner):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Schedule,
     ) -> None:
-        objective.check(model)
+        objective.adopt(model)
         self.objective = objective
         super().__init__(model, settings, optimizer=optimizer, schedule=schedule)
         self.reports = objective.reports

@@ -44,16 +44,17 @@ class PassLearner(Learner):
     def __init__(
         self, model: Density, objective: Objective[Any], settings: TrainerSettings
     ) -> None:
-        objective.check(model)
+        objective.adopt(model)
         super().__init__(model, settings)
         self.objective = objective
         self.reports = objective.reports
         for key in ("gradient_clip", "ema", "compile"):
             value = getattr(settings, key)
             if value:
+                hint = objective.by_gradients and f"; {objective.by_gradients} does"
                 raise UserError(
-                    f"trainer.{key}={value}: {type(objective).__name__} takes no gradient steps; "
-                    "objective=mixture_descent does"
+                    f"trainer.{key}={value}: {type(objective).__name__} takes no gradient steps"
+                    f"{hint}"
                 )
         self._state: dict[str, Any] | None = None
 
@@ -73,7 +74,7 @@ class PassLearner(Learner):
             self.passes.observe(rows.cast(self.device, self.model.dtype))
         if self.trainer.world_size > 1:
             self.passes.reduce(lambda x: self.trainer.strategy.reduce(x, reduce_op="sum"))
-        loss: Tensor = self.passes.advance()
+        loss = self.passes.advance()
         self.finished = self.passes.done
         return loss
 
@@ -81,7 +82,7 @@ class PassLearner(Learner):
         return self.objective.validate(self.model, batch, number)
 
     def scalars(self) -> dict[str, float]:
-        return {"train/components": float(self.model.metrics()["model/components"])}
+        return self.passes.scalars()
 
     def on_fit_end(self) -> None:
         super().on_fit_end()
@@ -95,8 +96,8 @@ class PassLearner(Learner):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["em"] = self.passes.state_dict()
+        checkpoint["passes"] = self.passes.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self._state = checkpoint["em"]
+        self._state = checkpoint["passes"]

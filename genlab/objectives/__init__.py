@@ -2,7 +2,6 @@
 
 from genlab.objectives.elbo import ELBO, kl_by_dimension, negative_elbo, negative_iwae
 from genlab.objectives.em import EM, MixtureDescent
-from genlab.objectives.flow_matching import FlowMatching, flow_matching_loss
 from genlab.objectives.maximum_likelihood import (
     MaximumLikelihood,
     RegularisedLikelihood,
@@ -11,13 +10,15 @@ from genlab.objectives.maximum_likelihood import (
 )
 from genlab.objectives.mixture_fit import MixtureFit
 from genlab.objectives.objective import Objective
+from genlab.objectives.own import own_objective
 from genlab.objectives.pairing import Independent, OptimalTransport, Pairing, Sinkhorn
+from genlab.objectives.passes import take_passes
 from genlab.objectives.reverse_kl import ReverseKL, anneal, log_weights, reverse_kl
+from genlab.objectives.velocity_regression import VelocityRegression, flow_matching_loss
 
 __all__ = [
     "ELBO",
     "EM",
-    "FlowMatching",
     "Independent",
     "MaximumLikelihood",
     "MixtureDescent",
@@ -28,6 +29,7 @@ __all__ = [
     "RegularisedLikelihood",
     "ReverseKL",
     "Sinkhorn",
+    "VelocityRegression",
     "anneal",
     "flow_matching_loss",
     "kl_by_dimension",
@@ -35,6 +37,8 @@ __all__ = [
     "negative_elbo",
     "negative_iwae",
     "negative_log_likelihood",
+    "own_objective",
     "regularised_likelihood",
     "reverse_kl",
+    "take_passes",
 ]

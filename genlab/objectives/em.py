@@ -26,15 +26,19 @@ class MixtureDescent(MaximumLikelihood[GMM]):
 
     >>> MixtureDescent().learns_from
     'batches'
+
+    Attributes:
+        joint: Whether what is maximised is the density of a context vector too.
     """
 
+    joint: ClassVar[bool] = False
     stackable: ClassVar[bool] = False
     teaches = GMM
 
-    def check(self, model: Density) -> None:
-        super().check(model)
+    def adopt(self, model: Density) -> None:
+        super().adopt(model)
         assert isinstance(model, GMM)
-        model.joint = self.learns_from == "passes"
+        model.joint = self.joint
 
     def start(self, model: GMM, rows: Batch, *, generator: torch.Generator | None = None) -> None:
         if generator is None:
@@ -57,6 +61,8 @@ class EM(MixtureDescent):
     """
 
     learns_from: ClassVar[Literal["batches", "passes", "energy"]] = "passes"
+    by_gradients = "objective=mixture_descent"
+    joint = True
 
     def passes(self, model: GMM) -> MixtureFit:
         return MixtureFit(model)

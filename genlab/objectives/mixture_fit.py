@@ -262,6 +262,10 @@ class MixtureFit:
     def _converge(self) -> None:
         self.children, self.phase, self.loss = None, "converge", math.inf
 
+    def scalars(self) -> dict[str, float]:
+        """``train/components``: the number of Gaussians."""
+        return {"train/components": self.model.metrics()["model/components"]}
+
     def failures(self) -> list[str]:
         """The fate of the Gaussians that are none any more, for people to read."""
         # Where the number is open, those that one class has less than another are no failures.

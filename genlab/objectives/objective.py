@@ -12,6 +12,7 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.errors import UserError
+from genlab.objectives.passes import Passes
 
 __all__ = ["Objective"]
 
@@ -33,12 +34,14 @@ class Objective(ABC, Generic[M]):
             all rows, a step each; or a target with an ``energy``, handed in as ``target``, where a
             batch only says how many samples to draw.
         teaches: The families it is made for.
+        by_gradients: What teaches the same by gradient steps, where this takes none.
         stackable: Whether the loss is a function of weights and batch alone, without random numbers
             of its own, so that several models can take their steps together.
     """
 
     learns_from: ClassVar[Literal["batches", "passes", "energy"]] = "batches"
     teaches: ClassVar[type[Any]] = Density
+    by_gradients: ClassVar[str] = ""
     stackable: ClassVar[bool] = False
 
     @property
@@ -59,8 +62,16 @@ class Objective(ABC, Generic[M]):
                 "likelihood"
             )
 
+    def adopt(self, model: Density) -> None:
+        """Take on a model: check it, and tell it what it has to know of how it learns.
+
+        Raises:
+            UserError: It cannot be taught so.
+        """
+        self.check(model)
+
     def start(self, model: M, rows: Batch, *, generator: torch.Generator | None = None) -> None:
-        """Choose where to begin, in a model that has its units from such rows: where it is.
+        """Choose where to begin, once the model has its units; by default where it is.
 
         Args:
             model: What will learn.
@@ -97,6 +108,6 @@ class Objective(ABC, Generic[M]):
         """Numbers of the last step that logs show besides the loss."""
         return {}
 
-    def passes(self, model: M) -> Any:
-        """The fit that sums up a pass, as `MixtureFit` does, where it learns from ``passes``."""
+    def passes(self, model: M) -> Passes:
+        """The passes over the data that teach a model, where it learns from ``passes``."""
         raise NotImplementedError(f"{type(self).__name__} learns from {self.learns_from}")

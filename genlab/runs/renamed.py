@@ -6,7 +6,8 @@ and its weights through `current_weights`; nothing else knows of older names. Wh
 - a class or function that a ``config.yaml`` names adds a row to `TARGETS`: old path, new path;
 - a key, an option, or what it stands for, a `Row` to `ROWS`, at the end;
 - a parameter or buffer of a model, a row to `WEIGHTS`: the model's present target, a regular
-  expression for the whole old name, and its replacement.
+  expression for the whole old name, and its replacement;
+- a part of a checkpoint, a row to `PARTS`.
 
 A row leaves alone what has its present names already. The runs in ``tests/runs/old`` show whether
 a row does what it should, and each new target has to be importable.
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 from genlab.runs.settings import flatten, nested
 
 __all__ = [
+    "PARTS",
     "ROWS",
     "TARGETS",
     "WEIGHTS",
@@ -93,7 +95,7 @@ ROWS = (
         {"objective.context_dropout": 0.1, "objective.val_rows": 1000},
         {"sampler.fit.coupling": "objective.coupling", "sampler.fit.times": "objective.times"},
     ),
-    _taught_by("FlowMatchingFit", "FlowMatching", "flow_matching"),
+    _taught_by("FlowMatchingFit", "VelocityRegression", "flow_matching"),
     Row({"model.fit": ...}, move={"model.fit": None}),
     # A solve names the objective of its sampler's model, or that there is none.
     *(
@@ -113,13 +115,15 @@ ROWS = (
 
 TARGETS = {
     # Principles of learning stand with their losses.
-    "genlab.learning.ConditionalFlowMatching": "genlab.objectives.FlowMatching",
+    "genlab.learning.ConditionalFlowMatching": "genlab.objectives.VelocityRegression",
     "genlab.learning.ELBO": "genlab.objectives.ELBO",
     "genlab.learning.ExpectationMaximisation": "genlab.objectives.EM",
     "genlab.learning.MaximumLikelihood": "genlab.objectives.MaximumLikelihood",
     "genlab.learning.MixtureDescent": "genlab.objectives.MixtureDescent",
     "genlab.learning.RegularisedLikelihood": "genlab.objectives.RegularisedLikelihood",
     "genlab.learning.ReverseKL": "genlab.objectives.ReverseKL",
+    # FlowMatching is a family.
+    "genlab.objectives.FlowMatching": "genlab.objectives.VelocityRegression",
     # It draws, which learning does not.
     "genlab.learning.callbacks.DensityImages": "genlab.assembly.DensityImages",
     # A density has the plain name.
@@ -127,6 +131,8 @@ TARGETS = {
 }
 
 WEIGHTS: tuple[tuple[str, str, str], ...] = ()
+
+PARTS = {"em": "passes"}
 
 
 def current_settings(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class AAS(ModelSampler):
     )
     beta: NonNegative = 1e-3
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         model = self.model
         if model.likelihood != "exact":
             raise UserError(
@@ -60,6 +60,7 @@ class AAS(ModelSampler):
                 f"{'a lower bound' if model.likelihood == 'lower_bound' else 'an estimate'}: use "
                 "sampler=bootstrap"
             )
+        super().__post_init__()
 
     def initialise(self) -> None:
         super().initialise()

@@ -29,7 +29,7 @@ class Bootstrap(TaughtSampler):
 
     >>> import genlab
     >>> square, model = genlab.pde.Box([(-1, 1)] * 2), genlab.models.FlowMatching(2)
-    >>> objective, fit = genlab.objectives.FlowMatching(), genlab.samplers.Descent(steps=5)
+    >>> objective, fit = genlab.objectives.VelocityRegression(), genlab.samplers.Descent(steps=5)
     >>> how = {"domain": square, "candidates": 500, "objective": objective, "fit": fit}
     >>> sampler = Bootstrap(n_points=100, model=model, **how)
     >>> points = sampler.refresh(None, lambda x: x.square().sum(1))

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bounds import Positive, PositiveInt
 from genlab.densities.density import Density
 from genlab.densities.inference import private_randomness, spawn
-from genlab.descent import descend
+from genlab.descent import cosine_descent
 from genlab.errors import RunError
-from genlab.objectives import Objective
+from genlab.objectives import Objective, take_passes
 from genlab.samplers.weights import multinomial
 
 __all__ = ["Descent", "training"]
@@ -75,7 +73,11 @@ class Descent:
             RunError: The loss was lost on the way.
         """
         if objective.learns_from == "passes":
-            self._pass(model, objective, batch, first, generator)
+            passes = objective.passes(model)
+            with training(model, generator):
+                if first:
+                    passes.start(batch)
+                take_passes(passes, batch, self.steps)
             return
         if first:
             objective.start(model, batch, generator=generator)
@@ -85,24 +87,6 @@ class Descent:
             lambda step: objective.loss(model, Batch(batch.x[rows[step]])),
             generator=generator,
         )
-
-    def _pass(
-        self,
-        model: Density,
-        objective: Objective[Any],
-        batch: Batch,
-        first: bool,
-        generator: torch.Generator,
-    ) -> None:
-        passes = objective.passes(model)
-        with training(model, generator):
-            if first:
-                passes.start(batch)
-            for _ in range(self.steps):
-                passes.observe(batch)
-                passes.advance()
-                if passes.done:
-                    break
 
     def rows(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "steps rows"]:
         """The rows of each step, drawn in proportion to their weights; they then count the same.
@@ -133,16 +117,15 @@ class Descent:
         Raises:
             RunError: The loss was lost on the way.
         """
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(parameters, lr=self.lr, fused=True)
-
-        def set_rate(step: int) -> None:
-            for group in optimizer.param_groups:
-                group["lr"] = self.lr * (1 + math.cos(math.pi * step / self.steps)) / 2
-
-        clip = partial(nn.utils.clip_grad_norm_, parameters, self.gradient_clip)
         with training(model, generator):
-            value = descend(loss, optimizer, steps=self.steps, clip=clip, before=set_rate)
+            value = cosine_descent(
+                loss,
+                model.parameters(),
+                steps=self.steps,
+                lr=self.lr,
+                limit=self.gradient_clip,
+                fused=True,
+            )
         if not value.isfinite():
             raise RunError(
                 f"sampler: the loss of the model's fit became {value.item():g}\n"

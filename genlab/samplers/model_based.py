@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import Fraction, PositiveInt
 from genlab.densities.density import Density
 from genlab.models.flow import Base, Flow
-from genlab.objectives import MaximumLikelihood, Objective
+from genlab.objectives import Objective, own_objective
 from genlab.samplers.fitting import Descent, training
 from genlab.samplers.proposal import Proposal
 from genlab.samplers.sampler import Indicator, Points, Sampler, evaluated
@@ -86,7 +85,6 @@ class ModelSampler(Sampler):
     confine: Base | None = "logistic"
 
     def __post_init__(self) -> None:
-        self._check()
         model = self.model
         if self.confine is not None and isinstance(model, Flow) and not model.confined:
             model.confine(self.domain.box, base=self.confine)
@@ -97,14 +95,6 @@ class ModelSampler(Sampler):
         self.initialise()
         self.proposal = Proposal(self.domain, model, alpha=self.alpha)
         self._metrics: dict[str, float] = {}
-
-    @abstractmethod
-    def _check(self) -> None:
-        """Refuse a model that cannot serve, before it is changed.
-
-        Raises:
-            UserError: It cannot.
-        """
 
     def initialise(self) -> None:
         """Start the model from uniform points: from the scale of the domain."""
@@ -196,21 +186,25 @@ class TaughtSampler(ModelSampler):
     torch.Size([10, 2])
 
     Attributes:
-        objective: What the model learns by.
+        objective: What the model learns by; None for its family's own (`own_objective`).
         fit: How long and how carefully, at each refresh.
 
     Raises:
         UserError: The objective cannot teach the model.
     """
 
-    objective: Objective[Any] = field(default_factory=MaximumLikelihood)
+    objective: Objective[Any] | None = None
     fit: Descent = field(default_factory=Descent)
 
-    def _check(self) -> None:
-        self.objective.check(self.model)
+    def __post_init__(self) -> None:
+        if self.objective is None:
+            self.objective = own_objective(self.model)
+        self.objective.adopt(self.model)
+        super().__post_init__()
 
     def _teach(self, batch: Batch) -> None:
         """One round of the fit."""
+        assert self.objective is not None
         first = not self.proposal.fitted
         generator = self._generator("fit")
         self.fit.teach(self.model, self.objective, batch, first=first, generator=generator)

@@ -189,7 +189,10 @@ def test_mistakes_of_the_user(tmp_path: Path, words: tuple[str, ...], message: s
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("objective=flow_matching",), "FlowMatching teaches FlowMatching models, not RealNVP"),
+        (
+            ("objective=flow_matching",),
+            "VelocityRegression teaches FlowMatching models, not RealNVP",
+        ),
         (
             ("objective=regularised_likelihood",),
             "RegularisedLikelihood teaches ContinuousFlow models, not",

@@ -73,7 +73,7 @@ def assert_same(a: RunDirectory, b: RunDirectory) -> None:
     assert one["state_dict"].keys() == other["state_dict"].keys()
     for name, value in one["state_dict"].items():
         assert torch.equal(value, other["state_dict"][name]), name
-    for part, expected in zip(one["em"]["present"], other["em"]["present"], strict=True):
+    for part, expected in zip(one["passes"]["present"], other["passes"]["present"], strict=True):
         assert torch.equal(part, expected)
 
 

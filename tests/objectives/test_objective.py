@@ -12,12 +12,16 @@ from torch import Tensor
 
 from genlab import objectives
 from genlab.batch import Batch
+from genlab.config import config_dir
+from genlab.config.build import build
 from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.densities import Density
 from genlab.errors import UserError
-from genlab.objectives import ELBO, EM, MixtureDescent, Objective
+from genlab.objectives import ELBO, EM, MixtureDescent, Objective, own_objective
 from genlab.targets import U1
+
+FAMILIES = sorted(path.stem for path in (config_dir() / "model").glob("[!_]*.yaml"))
 
 
 class Median(Objective[Density]):
@@ -43,6 +47,18 @@ def test_one_of_a_users_own_needs_a_loss_alone() -> None:
     refreshed(sampler)
     after = sampler.model.parameters()
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_family_learns_by_is_what_its_option_says(family: str) -> None:
+    config = compose("train", [f"model={family}", "data=moons"])
+    check(config)
+    own, configured = own_objective(build(config, "model")), build(config, "objective")
+    assert type(own) is type(configured)
+    assert vars(own).keys() == vars(configured).keys()
+    for name, value in vars(configured).items():
+        ours = getattr(own, name)
+        assert ours == value or (type(ours), vars(ours)) == (type(value), vars(value)), name
 
 
 def test_defaults_are_those_of_the_configuration() -> None:
@@ -71,6 +87,8 @@ def test_how_a_mixture_learns_says_what_its_criteria_count() -> None:
     model = MODELS["gmm"](2)
     for objective, joint in ((MixtureDescent(), False), (EM(), True)):
         objective.check(model)
+        assert model.joint != joint
+        objective.adopt(model)
         assert model.joint == joint
 
 

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from genlab.cli.main import main
 from genlab.config.stored import read_config
+from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs import renamed
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
@@ -88,6 +89,15 @@ def test_an_old_file_is_left_as_it_is(tmp_path: Path) -> None:
     assert read_manifest(run)["config"]["choices.objective"] == "em"
     assert read_json(run.manifest)["config"]["choices.objective"] == "mixture"
     assert run.manifest.read_bytes() == before
+
+
+def test_the_passes_of_an_old_checkpoint_have_their_present_name(tmp_path: Path) -> None:
+    bring(tmp_path)
+    last = RunDirectory(tmp_path / "gmm").last
+    old = torch.load(last, weights_only=True)
+    now = load_checkpoint(last)
+    assert now.keys() == {*old, "passes"} - {"em"}
+    assert now["passes"].keys() == old["em"].keys()
 
 
 def _spoil(run: Path, damage: str) -> str:

@@ -1,4 +1,4 @@
-"""The principle of flow matching."""
+"""Learning the velocity of a flow by regression on the speed of known paths: flow matching."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab import models
 from genlab.batch import Batch, weighted_mean
 from genlab.bounds import Fraction, NonNegativeInt
 from genlab.densities.density import Density
 from genlab.errors import UserError
+from genlab.models.flow_matching import FlowMatching
 from genlab.models.velocities import marked
 from genlab.nn.precision import full_precision, output_of
 from genlab.objectives.maximum_likelihood import negative_log_likelihood
@@ -20,18 +20,18 @@ from genlab.objectives.objective import Objective
 from genlab.objectives.pairing import Independent, Pairing
 from genlab.paths.times import Times
 
-__all__ = ["FlowMatching", "flow_matching_loss"]
+__all__ = ["VelocityRegression", "flow_matching_loss"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowMatching(Objective[models.FlowMatching]):
+class VelocityRegression(Objective[FlowMatching]):
     """Regresses the velocity on the speed of known paths: ``E |N(x_t, t) - (a' x_1 + s' x_0)|^2``.
 
     Lipman, Chen, Ben-Hamu, Nickel, Le, "Flow matching for generative modeling", 2023,
     arXiv:2210.02747. The validation loss is that of one fixed draw of sources and times for each
     batch, so that two checkpoints differ by their weights only; contexts are all shown.
 
-    >>> FlowMatching(coupling=Independent(), val_rows=0).reports
+    >>> VelocityRegression(coupling=Independent(), val_rows=0).reports
     ('val/loss',)
 
     Attributes:
@@ -49,7 +49,7 @@ class FlowMatching(Objective[models.FlowMatching]):
     context_dropout: Fraction = 0.1
     val_rows: NonNegativeInt = 1000
 
-    teaches = models.FlowMatching
+    teaches = FlowMatching
 
     @property
     def reports(self) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class FlowMatching(Objective[models.FlowMatching]):
 
     def check(self, model: Density) -> None:
         super().check(model)
-        assert isinstance(model, models.FlowMatching)
+        assert isinstance(model, FlowMatching)
         if model.guidance != 1 and not self.context_dropout:
             raise UserError(
                 f"model.guidance={model.guidance:g}: it needs the velocity without a context, "
@@ -69,7 +69,7 @@ class FlowMatching(Objective[models.FlowMatching]):
                 "same; use coupling=independent"
             )
 
-    def loss(self, model: models.FlowMatching, batch: Batch) -> Float[Tensor, ""]:
+    def loss(self, model: FlowMatching, batch: Batch) -> Float[Tensor, ""]:
         return flow_matching_loss(
             model,
             batch,
@@ -79,7 +79,7 @@ class FlowMatching(Objective[models.FlowMatching]):
         )
 
     def validate(
-        self, model: models.FlowMatching, batch: Batch, number: int = 0
+        self, model: FlowMatching, batch: Batch, number: int = 0
     ) -> dict[str, Float[Tensor, ""]]:
         fixed = torch.Generator(batch.x.device).manual_seed(0)
         loss = flow_matching_loss(
@@ -93,7 +93,7 @@ class FlowMatching(Objective[models.FlowMatching]):
 
 @full_precision
 def flow_matching_loss(
-    model: models.FlowMatching,
+    model: FlowMatching,
     batch: Batch,
     *,
     coupling: Pairing,
