@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack
 
 import pytest
 import torch
@@ -32,6 +32,21 @@ class Loose(Base):
     def __init__(self, ratio: Fraction, **rest: int) -> None:
         super().__init__(**rest)
         self.ratio = ratio
+
+
+class Options(TypedDict, total=False):
+    depth: PositiveInt
+
+
+def told(width: int, **options: Unpack[Options]) -> None: ...
+
+
+def test_unpacked_options_are_parameters() -> None:
+    takes = signature(told)
+    assert not takes.open
+    assert takes.positional == ("width",)
+    assert takes.parameters["depth"].annotation == PositiveInt
+    assert not takes.parameters["depth"].required
 
 
 @dataclass

@@ -48,6 +48,10 @@ def test_one_function_reaches_each_class() -> None:
     assert CircularNSF(3).circular == (0, 1, 2)
 
 
+def test_the_defaults_serve_several_scales_too() -> None:
+    assert NSF((1, 8, 8), scales=2, hidden=[4]).log_prob(torch.randn(3, 1, 8, 8)).shape == (3,)
+
+
 def test_a_layer_maps_one_half_by_constants_and_the_other_by_the_first() -> None:
     pattern = jacobian_pattern(nsf(5, layers=1), torch.randn(30, 5).double())
     expected = torch.eye(5).bool()
