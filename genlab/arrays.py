@@ -86,7 +86,7 @@ def fit(
         model.device, model.dtype
     )
     with private_randomness(model.device, seed), torch.enable_grad():
-        if standardise and model.preprocessing is None:
+        if standardise and not model.masses and model.preprocessing is None:
             units = Standardise(model.event_shape, untouched=model.circular)
             model.preprocessing = units.to(model.device, model.dtype)
         model.initialise(rows.x, rows.context)

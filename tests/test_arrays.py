@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import genlab
+from genlab.densities.observation import Bernoulli
 from genlab.errors import RunError, UserError
-from genlab.objectives import MaximumLikelihood, ReverseKL
+from genlab.objectives import ELBO, MaximumLikelihood, ReverseKL
 from genlab.targets import Gaussian
 
 
@@ -97,6 +98,26 @@ def test_weights_and_labels_count() -> None:
         genlab.models.GMM(1, components=1), x[:, 0] + 10 * label, weight=1.0 - label
     )
     assert halves.sample(500).mean().item() == pytest.approx(5.0, abs=0.5)
+
+
+def test_weights_labels_and_the_plan_count_by_gradients_too() -> None:
+    ones, labels = np.repeat([1.0, 9.0], 300)[:, None], np.tile([0, 1], 300)
+    x = ones + 4 * labels[:, None] + np.random.default_rng(0).normal(size=(600, 2))
+    weight = (ones[:, 0] == 1).astype(float)
+    model = genlab.models.RealNVP(2, labels=2, layers=2)
+    genlab.fit(model, x, labels, weight=weight, steps=300, standardise=False)
+    means = [model.sample(2000, torch.tensor([label])).mean().item() for label in (0, 1)]
+    assert means == pytest.approx([1, 5], abs=0.3)
+    elbo = ELBO(annealing=1.0)
+    genlab.fit(genlab.models.VAE(2), np.zeros((9, 2)) + np.eye(9, 2), objective=elbo, steps=4)
+    assert 0 < elbo.scalars()["train/beta"] < 1
+
+
+def test_black_and_white_rows_keep_their_values() -> None:
+    model = genlab.models.VAE(6, observation=Bernoulli())
+    x = np.random.default_rng(0).integers(0, 2, size=(50, 6))
+    assert genlab.fit(model, x, steps=3).preprocessing is None
+    assert np.isfinite(genlab.score(model, x)).all()
 
 
 def test_progress_is_quiet_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

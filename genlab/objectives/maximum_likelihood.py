@@ -11,6 +11,7 @@ from torch import Tensor
 from genlab.batch import Batch, weighted_mean
 from genlab.bounds import NonNegative, PositiveInt
 from genlab.densities.density import Density
+from genlab.errors import UserError
 from genlab.models.continuous import ContinuousFlow
 from genlab.objectives.objective import M, Objective
 
@@ -40,6 +41,14 @@ class MaximumLikelihood(Objective[M]):
     @property
     def reports(self) -> tuple[str, ...]:
         return ("val/loss", "val/nll")
+
+    def check(self, model: Density) -> None:
+        super().check(model)
+        if model.clusters and self.teaches is Density:
+            raise UserError(
+                f"objective: {type(self).__name__} leaves the parts of a {type(model).__name__} "
+                "all in one place; use objective=em or objective=mixture_descent"
+            )
 
     def loss(self, model: M, batch: Batch) -> Float[Tensor, ""]:
         return negative_log_likelihood(model, batch)

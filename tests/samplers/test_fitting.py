@@ -12,7 +12,14 @@ from properties import MODELS, disturb
 from genlab.batch import Batch
 from genlab.errors import RunError, UserError
 from genlab.models import GMM
-from genlab.objectives import ELBO, EM, Objective, VelocityRegression, negative_log_likelihood
+from genlab.objectives import (
+    ELBO,
+    EM,
+    MaximumLikelihood,
+    Objective,
+    VelocityRegression,
+    negative_log_likelihood,
+)
 from genlab.pde import Grid
 from genlab.samplers import DAS, Descent
 from genlab.samplers.proposal import Proposal
@@ -49,6 +56,7 @@ def test_the_gradient_of_das_against_quadrature() -> None:
     [
         ("das", "gmm", ELBO(), "ELBO teaches VAE models, not GMM"),
         ("bootstrap", "nsf", VelocityRegression(), "teaches FlowMatching models, not NSF"),
+        ("das", "gmm", MaximumLikelihood(), "all in one place; use objective=em or"),
         ("das", "krnet", EM(), "EM teaches GMM models, not KRNet"),
     ],
 )
