@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -78,11 +78,14 @@ def fit(
             something else than rows.
         RunError: The loss was lost on the way.
     """
+    _refuse_other("model", model, Density, "genlab.models.RealNVP(2)")
     objective = own_objective(model) if objective is None else objective
+    _refuse_other("objective", objective, Objective, "genlab.objectives.MaximumLikelihood()")
+    _refuse_out_of_bounds(steps=steps, batch_size=batch_size)
     objective.adopt(model)
     if objective.learns_from == "energy":
         raise UserError(f"objective: {type(objective).__name__} learns from an energy, not rows")
-    rows = Batch(_data(model, x), _conditions(context), _numbers(weight)).cast(
+    rows = Batch(_data(model, x), _conditions(context), _weights(weight)).cast(
         model.device, model.dtype
     )
     with private_randomness(model.device, seed), torch.enable_grad():
@@ -120,6 +123,7 @@ def score(
         x: Points in data units, ``[n, *event]``: an array, a DataFrame or a tensor.
         context: One row or n rows, as in `Density.log_prob`.
     """
+    _refuse_other("model", model, Density, "genlab.models.RealNVP(2)")
     with inference(model):
         log_p = log_probs(model, _data(model, x), _conditions(context))
     return log_p.numpy()
@@ -152,8 +156,8 @@ def _descend(
 
 def _data(model: Density, x: ArrayLike | Tensor) -> Float[Tensor, "n *event"]:
     """Rows of the model's shape; single numbers need no second dimension."""
-    rows = _numbers(x)
-    assert rows is not None
+    rows = _numbers("x", x)
+    rows = rows if rows.is_floating_point() else rows.double()
     rows = rows[:, None] if rows.ndim == 1 and model.event_shape == (1,) else rows
     if rows.shape[1:] != model.event_shape:
         event = ", ".join(map(str, model.event_shape))
@@ -161,17 +165,39 @@ def _data(model: Density, x: ArrayLike | Tensor) -> Float[Tensor, "n *event"]:
     return rows
 
 
-def _numbers(values: ArrayLike | Tensor | None) -> Tensor | None:
-    if values is None or isinstance(values, Tensor):
-        return values
-    return torch.from_numpy(np.array(values, dtype=np.float64))
-
-
-def _conditions(values: ArrayLike | Tensor | None) -> Tensor | None:
+def _conditions(context: ArrayLike | Tensor | None) -> Tensor | None:
     """Integers are labels."""
-    if values is None or isinstance(values, Tensor):
+    if context is None:
+        return None
+    rows = _numbers("context", context)
+    return rows if rows.is_floating_point() else rows.long()
+
+
+def _weights(weight: ArrayLike | Tensor | None) -> Tensor | None:
+    return None if weight is None else _numbers("weight", weight)
+
+
+def _numbers(name: str, values: ArrayLike | Tensor) -> Tensor:
+    """Whole numbers, or others in double precision."""
+    if isinstance(values, Tensor):
         return values
     array = np.array(values)
-    if np.issubdtype(array.dtype, np.integer):
-        return torch.from_numpy(array.astype(np.int64))
-    return torch.from_numpy(array.astype(np.float64))
+    if array.dtype.kind not in "biu":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{name}: expected numbers; {error}") from error
+    return torch.from_numpy(array)
+
+
+def _refuse_other(name: str, value: object, kind: type, example: str) -> None:
+    if not isinstance(value, kind):
+        given = value.__name__ if isinstance(value, type) else type(value).__name__
+        raise UserError(f"{name}: expected {kind.__name__}, such as {example}, got {given}")
+
+
+def _refuse_out_of_bounds(**counts: int) -> None:
+    _, bound = get_args(PositiveInt)
+    for name, count in counts.items():
+        if not isinstance(count, int) or not bound.holds(count):
+            raise UserError(f"{name}={count}: expected an integer, {bound}")

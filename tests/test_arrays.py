@@ -140,6 +140,18 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match="ReverseKL learns from an energy"):
         genlab.fit(model, rows(), objective=ReverseKL(target=Gaussian(2)))
 
+    with pytest.raises(UserError, match=r"model: expected Density, such as .*, got NICE"):
+        genlab.fit(genlab.models.NICE, rows())
+    with pytest.raises(UserError, match=r"objective: expected Objective, such as .*, got str"):
+        genlab.fit(model, rows(), objective="em")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="steps=0: expected an integer, at least 1"):
+        genlab.fit(model, rows(), steps=0)
+    with pytest.raises(UserError, match=r"batch_size=2\.5: expected an integer, at least 1"):
+        genlab.fit(model, rows(), batch_size=2.5)  # type: ignore[arg-type]
+    for x in (None, "mine.csv", pd.DataFrame({"a": [1.0], "b": ["x"]})):
+        with pytest.raises(UserError, match="x: expected"):
+            genlab.fit(model, x)
+
     class Lost(MaximumLikelihood):
         def loss(self, model, batch):  # type: ignore[no-untyped-def]
             return super().loss(model, batch) * math.nan

@@ -73,8 +73,10 @@ def find_columns(key: str, chosen: Iterable[str | int], names: Sequence[str]) ->
     """The names of some columns, each given by its name or, where none is called so, its number.
 
     Raises:
-        UserError: There is no such column.
+        UserError: There is no such column, or a name stands where a list is expected.
     """
+    if isinstance(chosen, str | int):
+        raise UserError(f"{key}={chosen}: expected a list; write {typed(key, [chosen])}")
     found = []
     for one in chosen:
         if str(one) in names:

@@ -80,6 +80,7 @@ def test_weights_are_checked_in_every_part(path: Path, frame: pd.DataFrame) -> N
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
+        ({"columns": "a"}, r"data.columns=a: expected a list; write data.columns=\[a\]"),
         ({"columns": ["aa"]}, "data.columns: no column 'aa'; did you mean 'a'"),
         ({"drop": [4]}, "data.drop: no column 4; expected a name, or 0 to 3"),
         ({"drop": ["a"], "columns": [0]}, "data.drop: 'a' is in data.columns already"),
