@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -12,6 +14,9 @@ from genlab.config.signature import locate, passed_on, signature
 from genlab.errors import UserError
 
 __all__ = ["build"]
+
+# A message that begins with the argument it is about, perhaps with its value.
+NAMED = re.compile(r"[a-z_][\w.]*(=.*?)?: ", re.DOTALL)
 
 
 def build(config: Any, key: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -59,6 +64,10 @@ def _taken(key: str, value: Any) -> Any:
 
 
 def _mistake(key: str, error: BaseException) -> BaseException:
-    if isinstance(error, ValueError):
+    if not isinstance(error, ValueError):
+        return error
+    if NAMED.match(str(error)):
         return UserError(f"{key}.{error}")
-    return error
+    # No word on a value: a slip in the code that was called, a user's own perhaps.
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return UserError(f"{key}: {error}, in {last.filename}, line {last.lineno}")

@@ -88,7 +88,9 @@ class Flow(Density):
             ValueError: The box does not fit the flow, or is empty or infinite.
         """
         if len(self.event_shape) != 1:
-            raise ValueError(f"a box confines vectors, not samples of shape {self.event_shape}")
+            raise ValueError(
+                f"bounded: a box confines vectors, not samples of shape {self.event_shape}"
+            )
         (dim,) = self.event_shape
         density, quantile = BASES[base]
         self.base = density(self.event_shape)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import genlab
+from genlab.assembly import DensityImages
 from genlab.densities import Density, StandardNormal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import write_json
@@ -64,6 +65,7 @@ def assembly(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     metrics = {"test/nll": 2.5, "test/nll/se": 0.01}
     experiment = SimpleNamespace(model=model, density=model, data=data, test=lambda: metrics)
     module.load = lambda path: experiment
+    module.DensityImages = DensityImages  # which configurations name
     monkeypatch.setitem(sys.modules, "genlab.assembly", module)
     monkeypatch.setattr(genlab, "assembly", module, raising=False)
     torch.manual_seed(0)

@@ -20,7 +20,7 @@ from genlab.config.stored import plain
 from genlab.errors import RunError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
-from genlab.runs.manifest import write_manifest
+from genlab.runs.manifest import FORMAT, write_manifest
 from genlab.runs.status import effective_state, write_status
 from genlab.runs.sweep import Job, SweepDirectory
 
@@ -180,7 +180,7 @@ def test_a_number_belongs_to_one_configuration(tmp_path: Path) -> None:
     (path / "7").mkdir()
     assert numbers(4) == [8]
     (path / "0").mkdir()
-    write_json(path / "0" / "run.json", {"config_hash": "hash of 9"})
+    write_json(path / "0" / "run.json", {"format": FORMAT, "config_hash": "hash of 9"})
     assert numbers(9, 1) == [0, 3]
     assert numbers(2, 3) == [1, 2]
     assert [job.number for job in SweepDirectory(path).jobs()] == [0, 1, 2, 3, 8]

@@ -28,6 +28,7 @@ from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
+from genlab.runs.manifest import FORMAT
 from genlab.runs.settings import config_hash
 from genlab.runs.status import identity, read_status, write_status
 from genlab.runs.sweep import Job, SweepDirectory
@@ -254,7 +255,8 @@ def test_a_note_of_an_older_version_is_read(tmp_path: Path) -> None:
         note = {"state": state, "started": "2026-01-01T00:00:00+00:00", **identity()}
         write_json(tmp_path / "jobs" / f"{k}.json", note)
         (tmp_path / str(k)).mkdir()
-        write_json(tmp_path / str(k) / "run.json", {"config_hash": f"hash of {k}"})
+        made = {"format": FORMAT, "config_hash": f"hash of {k}"}
+        write_json(tmp_path / str(k) / "run.json", made)
     asked = [Job(0, name, (), name) for name in ("hash of 5", "hash of 1")]
     sweep, jobs = SweepDirectory.enter(tmp_path, asked)
     assert [job.number for job in jobs] == [2, 1]

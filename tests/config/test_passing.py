@@ -25,6 +25,10 @@ class Data:
         self.target, self.seed = target, seed
 
 
+def slip() -> None:
+    (_,) = (1, 2)
+
+
 def section(**changes: Any) -> DictConfig:
     target = {"_target_": f"{__name__}.Target", "dim": "${data.dim}"}
     data = {"_target_": f"{__name__}.Data", "dim": 3, "target": target, "seed": 0}
@@ -33,6 +37,14 @@ def section(**changes: Any) -> DictConfig:
 
 def checked(config: DictConfig) -> None:
     check_node("data", OmegaConf.to_container(config, resolve=True)["data"])
+
+
+def test_a_refusal_names_its_key_and_a_slip_its_line() -> None:
+    with pytest.raises(UserError, match=r"data\.seed=-1: expected at least 0"):
+        build(section(seed=-1), "data")
+    slip = r"data: .*, in .*test_passing\.py, line \d+"
+    with pytest.raises(UserError, match=slip):
+        build(OmegaConf.create({"data": {"_target_": f"{__name__}.slip"}}), "data")
 
 
 @pytest.mark.parametrize("resolved", [False, True])

@@ -84,7 +84,7 @@ def test_the_context_changes_the_answer(name: str) -> None:
         (realnvp, (4,), {"scales": 1}, r"expected images, .* got \[4\]; scales=0"),
         (realnvp, (1, 4, 6), {"scales": 2}, "multiples of 4, got 4 and 6"),
         (nsf, SHAPE, {"scales": 1}, "expected variant=coupling, free_half=false"),
-        (krnet, SHAPE, {"bounded": [0.0, 1.0]}, "a box confines vectors"),
+        (krnet, SHAPE, {"bounded": [0.0, 1.0]}, "bounded: a box confines vectors"),
     ],
 )
 def test_mistakes_are_named(

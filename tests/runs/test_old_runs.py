@@ -18,7 +18,8 @@ EXPECTED = json.loads((OLD / "expected.json").read_text())
 SAME = EXPECTED["environment"] == environment()
 TOLERANCE = 0 if SAME else 1e-6
 TRAINED = 0 if SAME else 1e-2
-# What is printed by its present name.
+# What is printed no more, and what by its present name.
+KIND = re.compile(r"kind=\w+ (?=.*trainer=)")
 PRESENT = {
     "show gmm": ("objective=mixture", "objective=em"),
     "show gmm-gradient": ("objective=mixture", "objective=mixture_descent"),
@@ -50,6 +51,9 @@ COMMANDS = [
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_answers_as_the_version_that_made_the_runs(words: str, runs: Path) -> None:
     told, expected = answer(words, runs), EXPECTED["answers"][words]
+    if words.startswith("show"):
+        lines = (line for line in expected["lines"] if not line.startswith("choices.kind="))
+        expected["lines"] = [KIND.sub("", line) for line in lines]
     if words in PRESENT:
         expected["lines"] = [line.replace(*PRESENT[words]) for line in expected["lines"]]
     if words.split()[0] in ("train", "resume", "rerun"):
