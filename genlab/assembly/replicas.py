@@ -71,7 +71,7 @@ class Replicas:
         _check_settings(config)
         each = alone(config)
         first = Replica(next(each), folder)
-        _check_step(first.experiment, config.trainer.replicas)
+        _check_step(first.training, config.trainer.replicas)
         self.runs = [first, *(Replica(one, folder) for one in each)]
 
     def fit(self) -> None:
@@ -83,7 +83,7 @@ class Replicas:
             raise run.taken()
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
-        settings, interruption = self.runs[0].experiment.settings, Interruption()
+        settings, interruption = self.runs[0].training.settings, Interruption()
         with rank_zero_if_alone(settings), ExitStack() as records, interruption.handled():
             for replica in self.runs:
                 records.push(replica.close)
@@ -122,8 +122,8 @@ class Replica:
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
         self.run = replica_directory(config, folder)
-        self.experiment = Training(config, self.run)
-        self.learner: Any = self.experiment.module
+        self.training = Training(config, self.run)
+        self.learner: Any = self.training.module
         self.trains = True
         self.error: Exception | None = None
         self._checkpoints = Checkpoints()
@@ -131,20 +131,20 @@ class Replica:
 
     def prepare(self, *, shown: bool) -> None:
         """Give the model its start, and make the directory and the Trainer, with a bar if shown."""
-        experiment = self.experiment
-        experiment.initialise()
+        training = self.training
+        training.initialise()
         RunDirectory.create(self.run.path)
-        callbacks = [one for one in experiment.callbacks() if shown or type(one) is not ProgressBar]
+        callbacks = [one for one in training.callbacks() if shown or type(one) is not ProgressBar]
         self.trainer = make_trainer(
-            experiment.settings,
+            training.settings,
             folder=self.run.path,
-            loggers=experiment.loggers(self.run),
+            loggers=training.loggers(self.run),
             callbacks=[*callbacks, Patience(), Curves(), self._checkpoints],
         )
 
     def open(self) -> None:
         """Begin the record."""
-        one = self.experiment
+        one = self.training
         with at_work(self.run):
             self._record.enter_context(recorded(self.run, one.config, one.likelihood, one.module))
             one.log_remarks()
@@ -176,8 +176,8 @@ class Replica:
 
     def begin(self) -> None:
         """What Lightning does when a fit starts."""
-        trainer, learner, data = self.trainer, self.learner, self.experiment.data
-        settings = self.experiment.settings
+        trainer, learner, data = self.trainer, self.learner, self.training.data
+        settings = self.training.settings
         self.call("setup", "fit")
         learner.to(device_of(settings.accelerator), settings.dtype).train()
         trainer.strategy.connect(learner)
@@ -187,7 +187,7 @@ class Replica:
 
     def next_chunk(self) -> None:
         """Read the rows from the learner's step on."""
-        chunk: Chunk = next(iter(self.experiment.data.train_dataloader()))
+        chunk: Chunk = next(iter(self.training.data.train_dataloader()))
         self.chunk = chunk.cast(self.learner.device, self.learner.model.dtype)
 
     def validate_or_end(self) -> None:
@@ -195,7 +195,7 @@ class Replica:
         learner = self.learner
         if learner.is_to_validate:
             learner.on_validation_epoch_start()
-            for index, batch in enumerate(self.experiment.data.val_dataloader()):
+            for index, batch in enumerate(self.training.data.val_dataloader()):
                 learner.validation_step(batch.cast(learner.device, learner.model.dtype), index)
             self.trainer.callback_metrics.update(learner.validation_means())
             self.call("on_validation_end")
@@ -206,7 +206,7 @@ class Replica:
 
     def conclude(self) -> None:
         """Test and record."""
-        self.experiment.conclude(self.trainer, self._checkpoints)
+        self.training.conclude(self.trainer, self._checkpoints)
         self.close()
 
 
@@ -345,7 +345,6 @@ def _check_step(one: Training, replicas: int) -> None:
 def _stackable() -> str:
     """What ``model=`` can be for replicas, as the families themselves say."""
     files = sorted((config_dir() / "model").glob("*.yaml"))
-    nodes = {file.stem: OmegaConf.load(file).model for file in files}
-    made = {name: locate("model", node._target_) for name, node in nodes.items()}
+    made = {file.stem: locate("model", OmegaConf.load(file).model._target_) for file in files}
     # Of a function, only what it makes can tell.
     return ", ".join(name for name, kind in made.items() if getattr(kind, "stackable", True))

@@ -145,7 +145,7 @@ def fit_replicas(config: DictConfig, folder: Path) -> None:
     from genlab.assembly import Replicas
 
     replicas = Replicas(config, folder)
-    print_start(config, replicas.runs[0].experiment, folder)
+    print_start(config, replicas.runs[0].training, folder)
     try:
         with log_to_stderr():
             replicas.fit()

@@ -88,7 +88,7 @@ def test_a_replica_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     undisturbed.fit()
     disturbed = replicas(tmp_path / "b", *overrides)
     first, second, third = disturbed.runs
-    _spoil(first.experiment, after=12)
+    _spoil(first.training, after=12)
     disturbed.fit()
     assert "hold NaN" in str(first.error)
     assert read_status(first.run)["state"] == "failed"
@@ -107,7 +107,7 @@ def test_a_replica_goes_on_alone(tmp_path: Path) -> None:
     together = replicas(tmp_path, "trainer.replicas=2", "model=realnvp", "trainer.max_steps=10")
     together.fit()
     run = together.runs[1].run
-    config = together.runs[1].experiment.config
+    config = together.runs[1].training.config
     config.trainer.max_steps = 20
     resumed = Training(config, run)
     resumed.fit(resume=True)
@@ -137,7 +137,7 @@ def test_a_signal_lets_each_of_them_go_on(
     for replica, other in zip(stopped.runs, whole.runs, strict=True):
         status = read_status(replica.run)
         assert (status["state"], status["step"]) == ("interrupted", step + 1)
-        Training(replica.experiment.config, replica.run).fit(resume=True)
+        Training(replica.training.config, replica.run).fit(resume=True)
         assert read_status(replica.run)["state"] == "done"
         curves, expected = read_json(replica.run.curves), read_json(other.run.curves)
         assert curves["step"] == [10, 20, 30]
