@@ -46,7 +46,7 @@ def checked(command: str, words: Sequence[str]) -> tuple[DictConfig, DictConfig]
 
         with explained(command, words):
             whole = compose_raw(command, words)
-        config = complete(copy.deepcopy(whole), command, whole.hydra.runtime, words)
+        config = complete(copy.deepcopy(whole), command, words)
         check(config)
     return config, whole
 

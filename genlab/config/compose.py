@@ -12,32 +12,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config import is_hidden, split
 from genlab.config.explain import explained
-from genlab.config.primary import (
-    belongs_elsewhere,
-    compose_raw,
-    fill_suggestions,
-    refuse_suggested,
-)
+from genlab.config.primary import belongs_elsewhere, compose_raw
 from genlab.config.prune import drop_replaced, drop_unused
 from genlab.config.signature import locate
 from genlab.config.stored import plain
 from genlab.errors import UserError
 from genlab.runs.find import resolve
+from genlab.runs.settings import FILES, RUNS
 
 __all__ = ["complete", "compose"]
 
-FILES = (
-    "data.file",
-    "data.path",
-    "data.val_path",
-    "data.test_path",
-    "data.root",
-    "problem.file",
-)
 # Of several runs: what a sweep or a search is told does not reach its runs.
 OF_SEVERAL = ("sweep", "search")
-# A run's folder, or its name, or `latest`.
-RUNS = ("trainer.warm_start", "data.run")
 
 
 def compose(command: str, overrides: Sequence[str]) -> DictConfig:
@@ -57,21 +43,15 @@ def compose(command: str, overrides: Sequence[str]) -> DictConfig:
     """
     with explained(command, overrides):
         config = compose_raw(command, overrides)
-    return complete(config, command, config.hydra.runtime, overrides)
+    return complete(config, command, overrides)
 
 
-def complete(
-    config: DictConfig,
-    command: str,
-    runtime: DictConfig,
-    overrides: Sequence[str],
-) -> DictConfig:
+def complete(config: DictConfig, command: str, overrides: Sequence[str]) -> DictConfig:
     """Note which option of each group was taken, make paths absolute, fill in what files tell.
 
     Args:
-        config: As Hydra composed it; changed in place.
+        config: As `compose_raw` made it; changed in place, Hydra's node taken out.
         command: The primary config's name.
-        runtime: Hydra's node ``runtime``: the choices, and where options are found.
         overrides: What the user set.
 
     Raises:
@@ -85,10 +65,8 @@ def complete(
     for word in overrides:
         if owner := belongs_elsewhere(command, split(word)[0]):
             raise UserError(f"{word}: {owner}")
-    refuse_suggested(command, overrides)
-    fill_suggestions(config)
     with open_dict(config):
-        config.pop("hydra", None)
+        runtime = config.pop("hydra").runtime
         for section in OF_SEVERAL:
             config.pop(section, None)
         config.choices = {
@@ -106,14 +84,14 @@ def complete(
 def _make_absolute(config: DictConfig) -> None:
     """A run is read again from other folders and later: its files, and the run that is the latest
     now, are named from the root."""
-    for key in (*FILES, *RUNS):
+    for key in (*FILES, "data.root", *RUNS):
         # What is missing, or an interpolation to nothing, is for the check to tell.
         value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
         if isinstance(value, str) and value:
             path = Path(value).expanduser()
             # As is a run that is not found.
             with suppress(UserError):
-                found = path if key in FILES else resolve(str(path)).path
+                found = resolve(str(path)).path if key in RUNS else path
                 OmegaConf.update(config, key, str(found.absolute()))
 
 

@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Literal
 
+from torch import nn
+
 from genlab.bijections.bijection import Bijection, Compose, Inverse
-from genlab.bijections.coupling import AlternatingCouplings, CheckerboardSplit, Coupling, HalfSplit
+from genlab.bijections.coupling import (
+    AlternatingCouplings,
+    CheckerboardSplit,
+    Coupling,
+    HalfSplit,
+    Split,
+)
 from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.lu_linear import LUConv, LULinear
 from genlab.bijections.reshaping import Flatten, ImageShape, Permutation, multi_scale
@@ -49,19 +57,11 @@ def alternating_halves(
         identity: Start as the identity.
     """
 
-    def coupling(index: int) -> Coupling:
-        split, mapping = HalfSplit(dim, flip=index % 2 == 1), scalar_map()
-        conditioner = MLP(
-            split.passive,
-            split.active * mapping.n_parameters,
-            hidden=hidden,
-            activation=activation,
-            context_dim=context_dim,
-            zero_last=identity,
-        )
-        return Coupling(split, mapping, conditioner)
-
-    return [coupling(index) for index in range(layers)]
+    network = partial(
+        MLP, hidden=hidden, activation=activation, context_dim=context_dim, zero_last=identity
+    )
+    splits = (HalfSplit(dim, flip=index % 2 == 1) for index in range(layers))
+    return [_conditioned(split, scalar_map(), network) for split in splits]
 
 
 def image_layers(
@@ -94,22 +94,17 @@ def image_layers(
         context_dim: Width of the context that each conditioner sees; 0 for none.
     """
 
+    network = partial(
+        ConvNet, hidden=hidden, activation=activation, context_dim=context_dim, zero_last=True
+    )
+
     def at_scale(shape: ImageShape) -> Iterator[Bijection]:
         channels, on_checkerboard = shape[0], (layers + 1) // 2
         for index in range(layers):
             kind = CheckerboardSplit if index < on_checkerboard else HalfSplit
-            split, mapping = kind(channels, flip=index % 2 == 1), scalar_map()
             mixing_here = mixing if kind is HalfSplit else "none"
             yield from _before(channels, actnorm=actnorm, mixing=mixing_here, images=True)
-            conditioner = ConvNet(
-                split.passive,
-                split.active * mapping.n_parameters,
-                hidden=hidden,
-                activation=activation,
-                context_dim=context_dim,
-                zero_last=True,
-            )
-            yield Coupling(split, mapping, conditioner)
+            yield _conditioned(kind(channels, flip=index % 2 == 1), scalar_map(), network)
 
     return Compose(multi_scale(event_shape, scales, at_scale))
 
@@ -163,3 +158,10 @@ def _before(
         yield Permutation.random(dim)
     if mixing == "lu":
         yield LUConv(dim) if images else LULinear(dim)
+
+
+def _conditioned(
+    split: Split, mapping: ScalarMap, network: Callable[[int, int], nn.Module]
+) -> Coupling:
+    """A coupling whose network sees the passive part and says all parameters of the active one."""
+    return Coupling(split, mapping, network(split.passive, split.active * mapping.n_parameters))

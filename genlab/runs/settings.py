@@ -15,7 +15,9 @@ from genlab.runs.directory import RunDirectory
 
 __all__ = [
     "CHOICE",
+    "FILES",
     "LATE",
+    "RUNS",
     "SILENT",
     "checksum",
     "checksums",
@@ -34,8 +36,8 @@ LATE = re.compile(r"callbacks\b.*|.*\b_(target|partial)_")
 # Where a run is stored and what it is shown with does not change what it computes.
 OUTSIDE_HASH = re.compile(r"(outputs|logger)(\..*)?")
 
+# Keys that name files, and those that name another run, whose weights are read.
 FILES = ("data.path", "data.val_path", "data.test_path", "data.file", "problem.file")
-# Of another run its weights are read.
 RUNS = ("data.run", "trainer.warm_start")
 # What reads tables notes these itself.
 NOTED = "data.checksums"
