@@ -95,6 +95,12 @@ def test_mistakes(tmp_path: Path, right: str, wrong: str) -> None:
     assert len(str(raised.value).removeprefix(f"problem.file={tmp_path}")) < 200
 
 
+def test_a_residual_is_tried_where_u_is_zero(tmp_path: Path) -> None:
+    """What has no number at other u may have one at the solution."""
+    text = DISK + "def residual(x, u):\n    return u.laplacian + u.value.abs().mul(1e4).exp()\n"
+    assert problem(tmp_path, text).dim == 2
+
+
 def test_a_function_of_the_files_own_is_no_mistake(tmp_path: Path) -> None:
     helpers = "def _exact(x):\n    return x\nfrom torch import exp as inside_\ncutof = 3\n"
     assert not problem(tmp_path, helpers + HEAT.split("def exact")[0]).has_exact

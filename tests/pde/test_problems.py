@@ -10,10 +10,12 @@ from torch import Tensor
 
 from genlab.pde import (
     AllenCahn,
+    Box,
     Burgers,
     Corner,
     Diffusion,
     DiskPeak,
+    Faces,
     Linear10,
     Nonlinear10,
     Peak,
@@ -66,6 +68,14 @@ def test_the_boundary(name: str) -> None:
     torch.testing.assert_close(problem.prescribed(edge), problem.exact(edge), atol=1e-5, rtol=0)
     if problem.has_lift:
         torch.testing.assert_close(problem.lift(edge), problem.prescribed(edge), atol=1e-9, rtol=0)
+
+
+def test_a_cutoff_is_one_in_the_middle_of_any_box() -> None:
+    """Or at the far end, where a coordinate has one face: the network's share of u is no scale."""
+    box = Box([(0.0, 4.0), (-1.0, 1.0), (0.0, 0.5)])
+    faces = Faces(box, [(0, "low"), (0, "high"), (1, "low"), (1, "high"), (2, "low")])
+    x = torch.tensor([[2.0, 0.0, 0.5], [1.0, 0.0, 0.5], [2.0, 0.0, 0.25]])
+    torch.testing.assert_close(faces.cutoff(x), torch.tensor([1.0, 0.75, 0.5]))
 
 
 def test_a_lift_uses_values_on_the_boundary_only() -> None:
