@@ -70,6 +70,7 @@ def test_weighted_and_resampled_points_follow_the_same_density() -> None:
         torch.testing.assert_close(drawn.x.pow(power).mean(0), mean, atol=0.02, rtol=0)
     h = weighted.squared_residual(rows.x)
     torch.testing.assert_close(rows.weight / rows.weight.mean(), h / h.mean(), atol=0, rtol=0.05)
+    assert float(weighted.weighted(500, "mean").weight.mean()) == pytest.approx(1, abs=1e-6)
     again = weighted.stream.rows(50, 60)
     torch.testing.assert_close(again.x, rows.x[50:60])
 
