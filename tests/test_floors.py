@@ -30,7 +30,17 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 # The ground that every room stands on: these import no room.
-GROUND = ("batch", "bounds", "descent", "errors", "processes", "randomness", "userfile")
+GROUND = (
+    "annotations",
+    "batch",
+    "bounds",
+    "descent",
+    "errors",
+    "processes",
+    "randomness",
+    "signature",
+    "userfile",
+)
 
 # The front door: these may name anything, and import nothing before they are asked.
 DOOR = ("__init__", "__main__")

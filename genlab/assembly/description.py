@@ -9,11 +9,12 @@ from omegaconf import DictConfig
 from genlab.config import config_dir
 from genlab.config.build import build
 from genlab.config.compose import compose
-from genlab.config.signature import locate, signature
 from genlab.config.stored import plain, read_config
+from genlab.config.targets import locate
 from genlab.errors import UserError, nearest
 from genlab.models.flow_matching import SOURCES
 from genlab.runs.find import resolve
+from genlab.signature import signature
 
 __all__ = ["asked_for", "describe"]
 

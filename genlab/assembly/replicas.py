@@ -24,7 +24,7 @@ from genlab.assembly.training import Training
 from genlab.batch import Batch, Chunk, side_by_side
 from genlab.config import config_dir
 from genlab.config.build import build
-from genlab.config.signature import locate
+from genlab.config.targets import locate
 from genlab.descent import clip_rows, gradient_step
 from genlab.errors import UserError
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar

@@ -11,7 +11,7 @@ from genlab.assembly.description import asked_for, describe
 from genlab.assembly.run import Run
 from genlab.config.build import build
 from genlab.config.prune import OPTIONAL
-from genlab.config.signature import locate
+from genlab.config.targets import locate
 from genlab.data.preceding import precede
 from genlab.densities.density import Density
 from genlab.errors import UserError

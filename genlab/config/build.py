@@ -10,8 +10,9 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from genlab.config.signature import locate, passed_on, signature
+from genlab.config.targets import locate, passed_on
 from genlab.errors import UserError
+from genlab.signature import signature
 
 __all__ = ["build"]
 

@@ -7,13 +7,14 @@ from typing import Annotated, Any, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.annotations import expectation, fits, spell
 from genlab.bounds import Bound, NonNegative, PositiveInt
 from genlab.config import PARTS
-from genlab.config.annotations import expectation, fits, spell
 from genlab.config.explain import explained
 from genlab.config.primary import own_groups, primary
-from genlab.config.signature import Signature, locate, passed_on, signature
+from genlab.config.targets import Target, described, passed_on
 from genlab.errors import UnusedError, UserError, nearest
+from genlab.signature import Signature, signature
 
 __all__ = ["READ", "check", "check_node", "check_options"]
 
@@ -141,10 +142,10 @@ def _check_choices(plain: Mapping[str, Any]) -> None:
         option, node = plain["choices"].get(group), plain.get(section) or {}
         if option is None or "_target_" not in node or node.get(group) is None:
             continue
-        target = locate(section, node["_target_"])
-        takes = signature(target)
-        described = group in takes.parameters and isinstance(node[group], Mapping)
-        if not described and not takes.open:
+        target = described(section, node["_target_"])
+        takes = target.signature
+        is_part = group in takes.parameters and isinstance(node[group], Mapping)
+        if not is_part and not takes.open:
             name = _name(target, _option(section, plain))
             raise UnusedError(f"{group}={option}", f"{name} has no {group}")
 
@@ -176,8 +177,8 @@ def _check_target(
     option: str | None,
 ) -> None:
     """Check one description; ``shown`` are the keys by which a user sets some parameters."""
-    target = locate(key, node["_target_"])
-    takes = signature(target)
+    target = described(key, node["_target_"])
+    takes = target.signature
     name = _name(target, option)
     by_position = takes.positional[: len(node.get("_args_", ()))]
     settable = takes.parameters.keys() - supplied
@@ -185,12 +186,12 @@ def _check_target(
         if not takes.open:
             where = f"{key}.{parameter}={spell(node[parameter])}"
             raise UserError(f"{where}: {_not_taken(key, node, name, parameter, settable)}")
-    for parameter, described in takes.parameters.items():
+    for parameter, taken in takes.parameters.items():
         where = shown.get(parameter, f"{key}.{parameter}")
         if parameter in node and parameter in supplied:
             raise UserError(f"{where}={spell(node[parameter])}: set by genlab itself")
         if parameter in node:
-            _check_value(where, node[parameter], described.annotation)
+            _check_value(where, node[parameter], taken.annotation)
     if not node.get("_partial_", False):
         _check_complete(key, name, takes, {*node, *by_position, *supplied})
 
@@ -201,10 +202,9 @@ def _option(section: str, plain: Mapping[str, Any]) -> str | None:
     return None if option is None else f"{section}={option}"
 
 
-def _name(target: Any, option: str | None) -> str:
+def _name(target: Target, option: str | None) -> str:
     """What a user knows an object by: its class, or the choice of the function that makes it."""
-    own = getattr(target, "__name__", repr(target))
-    return own if option is None or isinstance(target, type) else option
+    return target.name if option is None or target.is_class else option
 
 
 def _not_taken(
@@ -218,8 +218,8 @@ def _not_taken(
 
 
 def _check_complete(key: str, name: str, takes: Signature, given: set[str]) -> None:
-    for parameter, described in takes.parameters.items():
-        if described.required and parameter not in given:
+    for parameter, taken in takes.parameters.items():
+        if taken.required and parameter not in given:
             raise UserError(f"{key}.{parameter}: missing; {name} needs it")
 
 

@@ -14,8 +14,8 @@ from genlab.config import is_hidden, split
 from genlab.config.explain import explained
 from genlab.config.primary import belongs_elsewhere, compose_raw
 from genlab.config.prune import drop_replaced, drop_unused
-from genlab.config.signature import locate
 from genlab.config.stored import plain
+from genlab.config.targets import described
 from genlab.errors import UserError
 from genlab.runs.find import resolve
 from genlab.runs.settings import FILES, RUNS
@@ -103,7 +103,7 @@ def _fill_facts(config: DictConfig) -> None:
     except OmegaConfBaseException:  # for the check to tell
         return
     target = node.pop("_target_", None)
-    find = None if target is None else getattr(locate("data", target), "facts", None)
+    find = None if target is None else described("data", target).attribute("facts")
     if find is None:
         return
     found: dict[str, Any] = find(**node)

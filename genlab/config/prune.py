@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config import PARTS, place, split
-from genlab.config.signature import locate, signature
+from genlab.config.targets import Target, described
 from genlab.errors import UnusedError, UserError
 
 __all__ = ["OPTIONAL", "drop_replaced", "drop_unused", "learns_no_model", "used"]
@@ -96,7 +96,7 @@ def used(
 def learns_no_model(config: DictConfig) -> bool:
     """Whether the sampler of a solve learns no model."""
     sampler = _target(config, "sampler")
-    return sampler is not None and "model" not in signature(sampler).parameters
+    return sampler is not None and "model" not in sampler.signature.parameters
 
 
 def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -104,13 +104,13 @@ def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
     sampler = _target(config, "sampler")
     if sampler is None:
         return
-    takes, unread = signature(sampler).parameters, list[str]()
+    takes, unread = sampler.signature.parameters, list[str]()
     for section, groups, reason in (
         ("model", ("model", *OF_MODEL), "learns no model"),
         ("objective", LEARNING, "has no objective"),
     ):
         if section not in takes:
-            _refuse(groups, overrides, f"{sampler.__name__} {reason}")
+            _refuse(groups, overrides, f"{sampler.name} {reason}")
             unread += groups
     with open_dict(config):
         for section in unread:
@@ -118,21 +118,21 @@ def _drop_of_solve(config: DictConfig, overrides: Sequence[str]) -> None:
             if section in config:
                 config[section] = None
     objective = _objective(config)
-    if objective is not None and objective.learns_from == "energy":
+    if objective is not None and objective.attribute("learns_from") == "energy":
         raise UserError(
             f"objective={config.choices.objective}: it learns from a log-density, and a sampler's "
             "model from points; use objective=maximum_likelihood"
         )
-    if objective is not None and objective.learns_from == "passes":
+    if objective is not None and objective.attribute("learns_from") == "passes":
         for word in overrides:
             if (key := split(word)[0]).startswith("sampler.fit.") and key != "sampler.fit.steps":
-                raise UnusedError(word, f"{objective.__name__} takes no gradient steps")
+                raise UnusedError(word, f"{objective.name} takes no gradient steps")
 
 
 def _drop_problem(config: DictConfig, overrides: Sequence[str]) -> None:
     """A PDE and its network, where the data are not a residual."""
     data = _target(config, "data")
-    if data is None or signature(data).open or "pinn" in signature(data).parameters:
+    if data is None or data.signature.open or "pinn" in data.signature.parameters:
         return
     _refuse(RESIDUAL, overrides, "it goes with data=pinn_residual, or with `genlab solve`")
     with open_dict(config):
@@ -143,7 +143,7 @@ def _drop_problem(config: DictConfig, overrides: Sequence[str]) -> None:
 
 def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
     model = _target(config, "model")
-    if model is None or signature(model).open:
+    if model is None or model.signature.open:
         return
     chosen = {split(word)[0] for word in overrides}
     for group in config.choices.keys() & set(OF_MODEL) - chosen:
@@ -151,18 +151,18 @@ def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
         with open_dict(config):
             if not isinstance(part, DictConfig):  # the model's own key, of the same name, or none
                 del config.choices[group]
-            elif group not in signature(model).parameters:
+            elif group not in model.signature.parameters:
                 del config.model[group], config.choices[group]
 
 
 def _drop_sections(config: DictConfig, overrides: Sequence[str]) -> None:
     """What takes gradient steps, where a run learns without them."""
     objective = _objective(config) if config.command == "train" else None
-    if objective is None or objective.learns_from != "passes":
+    if objective is None or objective.attribute("learns_from") != "passes":
         return
     for section in OPTIONAL:
         if section in config:
-            _refuse((section,), overrides, f"{objective.__name__} has no {section}")
+            _refuse((section,), overrides, f"{objective.name} has no {section}")
             config[section] = None
 
 
@@ -172,14 +172,14 @@ def _refuse(sections: Sequence[str], overrides: Sequence[str], reason: str) -> N
             raise UnusedError(word, reason)
 
 
-def _objective(config: DictConfig) -> Any:
+def _objective(config: DictConfig) -> Target | None:
     """The class of the objective.
 
     Raises:
         UserError: It is something else, a network's loss or a function.
     """
     objective = _target(config, "objective")
-    if objective is not None and not hasattr(objective, "learns_from"):
+    if objective is not None and objective.attribute("learns_from") is None:
         raise UserError(
             f"objective._target_={config.objective._target_}: expected a class that derives from "
             "genlab.objectives.Objective"
@@ -187,10 +187,10 @@ def _objective(config: DictConfig) -> Any:
     return objective
 
 
-def _target(config: DictConfig, section: str) -> Any:
+def _target(config: DictConfig, section: str) -> Target | None:
     """What the section describes; None where that is for the check to tell."""
     path = OmegaConf.select(config, f"{section}._target_", throw_on_resolution_failure=False)
-    return None if path is None else locate(section, path)
+    return None if path is None else described(section, path)
 
 
 def _drop_untaken(
@@ -200,7 +200,7 @@ def _drop_untaken(
     node = OmegaConf.select(config, where, throw_on_resolution_failure=False)
     if not isinstance(node, DictConfig) or node.get("_target_") is None:
         return
-    takes = signature(locate(where, node._target_))
+    takes = described(where, node._target_).signature
     chosen = {split(word)[0] for word in overrides}
     with open_dict(config):
         for key in {*keys} & node.keys() - takes.parameters.keys() - {"_target_"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from genlab.config.signature import locate
+from genlab.config.targets import described
 from genlab.errors import UserError
 from genlab.runs.manifest import made_by, this_version
 from genlab.runs.renamed import current_config
@@ -70,7 +70,7 @@ def read_config(run: RunDirectory) -> DictConfig:
 
 def _refuse_unknown(run: RunDirectory, key: str, target: str) -> None:
     try:
-        locate(key, target)
+        described(key, target)
     except UserError as error:
         use = f"use the version that made this run, {made_by(run)}; this is {this_version()}"
         raise UserError(f"{run.path}: {error}\n{use}") from error

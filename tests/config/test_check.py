@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pytest
 from omegaconf import DictConfig
 
+from genlab.annotations import expectation
 from genlab.bounds import PositiveInt
-from genlab.config.annotations import expectation
 from genlab.config.check import Seed, check, check_node
 from genlab.errors import UserError
 

@@ -10,8 +10,8 @@ import pytest
 
 from genlab.config import config_dir
 from genlab.config.compose import compose
-from genlab.config.signature import locate
 from genlab.config.stored import plain
+from genlab.config.targets import locate
 
 SAMPLERS = ("uniform", "lhs", "sobol", "rad", "rar_d", "r3", "das", "bootstrap", "aas")
 PROBLEMS = sorted({path.stem for path in (config_dir() / "problem").glob("*.yaml")} - {"custom"})

@@ -1,20 +1,16 @@
-"""What a ``_target_`` takes: its parameters, with their annotations resolved."""
+"""What a callable takes: its parameters, with their annotations resolved."""
 
 from __future__ import annotations
 
 import inspect
-import pkgutil
 import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
-from genlab.errors import UserError, nearest
-
-__all__ = ["Parameter", "Signature", "locate", "passed_on", "signature"]
+__all__ = ["Parameter", "Signature", "signature"]
 
 
 @dataclass(frozen=True)
@@ -34,30 +30,6 @@ class Signature:
     open: bool
 
 
-def locate(key: str, path: str) -> Any:
-    """Import what ``key._target_=path`` names.
-
-    Raises:
-        UserError: There is no such module or name, or the module fails to import.
-    """
-    where = f"{key}._target_={path}"
-    first, *rest = path.split(".")
-    found: Any = _import(first, where)
-    if found is None:
-        raise UserError(f"{where}: no module {first!r}; is its folder in PYTHONPATH?")
-    reached = first
-    for name in rest:
-        inner = getattr(found, name, None)
-        if inner is None and isinstance(found, ModuleType):
-            inner = _import(f"{reached}.{name}", where)
-        if inner is None:
-            raise UserError(f"{where}: no {name!r} in {reached}; {nearest(name, _public(found))}")
-        found, reached = inner, f"{reached}.{name}"
-    if not callable(found):
-        raise UserError(f"{where}: expected a class or a function")
-    return found
-
-
 def signature(target: Any) -> Signature:
     """The parameters that a class, a function or a dataclass can be called with."""
     try:
@@ -75,46 +47,6 @@ def signature(target: Any) -> Signature:
     rest = [name for name, parameter in found.items() if parameter.kind is parameter.VAR_KEYWORD]
     told = _unpacked(annotations.get(rest[0])) if rest else {}
     return Signature({**named, **told}, positional, open=bool(rest) and not told)
-
-
-def passed_on(node: Mapping[str, Any]) -> frozenset[str]:
-    """The keys of a node whose value a nested ``_target_`` node holds under the same name.
-
-    In ``configs/`` they are written as interpolations; in the configuration that a run keeps these
-    are resolved, so the names and the values have to tell.
-
-    >>> sorted(passed_on({"_target_": "a.Data", "dim": 2, "target": {"_target_": "a.B", "dim": 2}}))
-    ['dim']
-    """
-    nested = [value for value in node.values() if isinstance(value, Mapping)]
-    objects = [inner for inner in nested if "_target_" in inner]
-    return frozenset(
-        name
-        for name, value in node.items()
-        if not name.startswith("_")
-        and any(name in inner and inner[name] == value for inner in objects)
-    )
-
-
-def _public(owner: Any) -> list[str]:
-    """Names in a module or a class, modules of a package included."""
-    modules = [module.name for module in pkgutil.iter_modules(getattr(owner, "__path__", ()))]
-    return [name for name in (*dir(owner), *modules) if not name.startswith("_")]
-
-
-def _import(name: str, where: str) -> ModuleType | None:
-    """The module, or None where there is none of that name."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            return None
-        raise UserError(f"{where}: cannot be imported: {error}") from error
-    except Exception as error:  # whatever a user's own file raises
-        first_line = str(error).partition("\n")[0]
-        raise UserError(
-            f"{where}: cannot be imported: {type(error).__name__}: {first_line}"
-        ) from error
 
 
 def _unpacked(annotation: Any) -> dict[str, Parameter]:

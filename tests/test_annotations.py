@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Optional
 import pytest
 from torch import Tensor, nn
 
+from genlab.annotations import expectation, fits, spell
 from genlab.bounds import Bound, Fraction, NonNegativeInt, Positive, PositiveInt
-from genlab.config.annotations import expectation, fits, spell
 
 FIT = [
     (3, int),

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from genlab.bounds import Bound, PositiveInt
-from genlab.config.signature import locate, signature
+from genlab.config.targets import locate
 from genlab.errors import UserError
 from genlab.learning.settings import TrainerSettings
+from genlab.signature import signature
 
 if TYPE_CHECKING:
     from fractions import Fraction
