@@ -92,7 +92,9 @@ def test_evaluations_are_counted():
 @pytest.mark.parametrize("network", [SQUASH, RESIDUAL])
 def test_the_density_obeys_the_continuity_equation(network):
     """``d log p / dt = -div v`` along a path, and ``dp/dt = -div(p v)`` at a place."""
-    ode, h = make(disturbed(network)), 1e-4
+    # Steps that do not depend on the place: their error has no part in a difference.
+    fixed = FixedStepSolver(method="rk4", steps=100)
+    ode, h = make(disturbed(network), solver=fixed, evaluation=fixed), 1e-4
     normal = MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
     axis = torch.linspace(-2, 2, 9, dtype=torch.float64)
     grid = torch.cartesian_prod(axis, axis)
@@ -122,7 +124,7 @@ def test_the_estimate_is_unbiased_with_one_probe_a_solve(kind):
     estimate = make(velocity, evaluation=FixedStepSolver(method="rk4", steps=10), divergence=kind)
     x = torch.randn(1, 2, dtype=torch.float64)
     with torch.no_grad():
-        draws = estimate(x.expand(4000, -1))[1]
+        draws = estimate(x.expand(1000, -1))[1]
         truth = exact(x)[1]
     assert draws.std() > 0
     assert (draws.mean() - truth).abs() < 4 * draws.std() / len(draws) ** 0.5
@@ -192,11 +194,11 @@ def test_the_log_determinant_of_a_row_is_its_own():
         make(velocity, evaluation=AdaptiveSolver(method="dopri5", rtol=tolerance, atol=tolerance))
         for tolerance in (1e-5, 1e-10)
     )
-    x = torch.randn(10_000, 2, dtype=torch.float64) / 10
+    x = torch.randn(3000, 2, dtype=torch.float64) / 10
     x[-1] = torch.tensor([-2.0, 3.0])
     with torch.no_grad():
         truth = fine.eval()(x[-1:])[1]
-        for n in (1, 10, 10_000):
+        for n in (1, 10, 3000):
             torch.testing.assert_close(ode.eval()(x[-n:])[1][-1:], truth, atol=2e-4, rtol=0)
 
 
