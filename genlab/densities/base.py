@@ -123,7 +123,7 @@ class StandardUniform(Parameterless):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, " n"]:
         inside = (x.abs() <= self.bound).flatten(1).all(1)
-        return torch.where(inside, -self.log_volume, -math.inf).to(x.dtype)
+        return x.new_full((len(x),), -self.log_volume).masked_fill(~inside, -math.inf)
 
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
