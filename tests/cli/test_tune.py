@@ -204,6 +204,7 @@ class Waiting:
         return {"val/loss": 9.0}
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_study(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -128,7 +128,23 @@ PARTS = ("coupling", "network", "path", "solver", "objective=flow_matching")
 SOLVES = ("indicator", "pinn", "problem", "sampler", "experiment=pinn_")
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+# What a choice of another of them takes nothing from: one of each in one command.
+TOGETHER = [
+    [option for option in OPTIONS if option.startswith(f"{group}=") and option not in ALONE]
+    for group in ("data", "optimizer", "schedule", "trainer", "callbacks", "logger")
+]
+ROWS = [
+    [options[turn % len(options)] for options in TOGETHER]
+    for turn in range(max(map(len, TOGETHER)))
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=" ".join)
+def test_options_of_a_training_pass_the_check_together(row: list[str]) -> None:
+    check(compose("train", ["model=realnvp", *row]))
+
+
+@pytest.mark.parametrize("option", [one for one in OPTIONS if not any(one in r for r in ROWS)])
 def test_each_option_passes_the_check(option: str) -> None:
     family = ["model=flow-matching"] if option.startswith(PARTS) else []
     command = "solve" if option.startswith(SOLVES) else "train"

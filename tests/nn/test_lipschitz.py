@@ -91,7 +91,7 @@ def test_the_weight_in_evaluation_has_the_bound_and_a_small_one_is_left_alone(
 
 
 def test_training_steps_reach_the_converged_norm(layer: LipschitzLayer) -> None:
-    for _ in range(300):
+    for _ in range(150):
         weight = layer.normalised()
     torch.testing.assert_close(
         norms(layer, weight), torch.full((len(weight),), C).double(), rtol=1e-3, atol=0

@@ -63,7 +63,7 @@ def test_under_weights_the_sources_keep_their_distribution(name):
     x0 = torch.linspace(-1, 1, 8)[:, None]
     x1, weight = torch.randn(8, 1), torch.tensor([5.0, 1, 1, 1, 1, 1, 0, 3])
     counts = torch.zeros(8)
-    draws = 500
+    draws = 150
     for _ in range(draws):
         found = PAIRINGS[name].pair(x0, x1, weight)
         which = (found - x0.T).abs().argmin(1)
