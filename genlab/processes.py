@@ -91,8 +91,8 @@ def environment(trainer: Any) -> ClusterEnvironment:
                 found.validate_settings(num_devices=devices, num_nodes=nodes)
             except (RuntimeError, ValueError) as error:
                 raise UserError(
-                    f"trainer.devices={devices}, trainer.num_nodes={nodes}: {one_line(error)}\n"
-                    "With trainer.devices=1 and trainer.num_nodes=1 each process trains by itself."
+                    f"`devices={devices}`, `num_nodes={nodes}`: {one_line(error)}\n"
+                    "With `devices=1` and `num_nodes=1` each process trains by itself."
                 ) from error
             return found
     return LightningEnvironment()

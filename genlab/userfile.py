@@ -28,7 +28,7 @@ class UserFile:
 
     Args:
         file: Path of the file.
-        key: The key that names it in a configuration, for messages.
+        key: The argument that names it, for messages.
 
     Attributes:
         path: Where it lies, absolute.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import genlab
+from genlab.config import PARTS, config_dir, is_hidden
 
 PACKAGE = Path(genlab.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -159,3 +161,32 @@ def test_the_check_finds_heavy_imports() -> None:
     assert heavy("class A:\n    from hydra import compose") == ["hydra"]
     assert heavy("def f():\n    import torch") == []
     assert heavy("if TYPE_CHECKING:\n    import torch\nelse:\n    import rich") == ["rich"]
+
+
+def texts(path: Path) -> Iterator[str]:
+    """The texts in a file that are no docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node.value
+
+
+# Above these stand those that know a configuration; `runs` reads back what one was.
+LIBRARY = [path for path in MODULES if room_of(path) not in ("assembly", "cli", "config", "runs")]
+
+
+@cache
+def settings() -> re.Pattern[str]:
+    """What would be a setting on a command line: ``GROUP=OPTION``, or the key of a section."""
+    files = [path for path in config_dir().glob("*/*.yaml") if not is_hidden(path.parent.name)]
+    keys = re.findall(r"^ *([a-z]\w*):", "".join(path.read_text() for path in files), re.MULTILINE)
+    choices = {f"{path.parent.name}={path.stem}" for path in files}
+    sections = {path.parent.name for path in files if path.parent.name not in PARTS}
+    key = rf"({'|'.join(sorted(sections))})\.(\w+\.)*({'|'.join(sorted({*keys}))})"
+    return re.compile(rf"(?<![\w./`])({'|'.join(map(re.escape, sorted(choices)))}|{key})\b")
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_the_library_speaks_of_its_own_arguments(path: Path) -> None:
+    assert [text for text in texts(path) if settings().search(text)] == []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -15,6 +14,7 @@ from genlab.assembly.training import Training
 from genlab.config import split
 from genlab.config.check import check
 from genlab.config.compose import compose
+from genlab.config.keys import spelt
 from genlab.config.stored import read_config
 from genlab.errors import UserError
 from genlab.learning.rng import rng_state, set_rng_state
@@ -25,10 +25,6 @@ from genlab.runs.manifest import read_manifest
 __all__ = ["experiment", "from_config", "load"]
 
 KINDS: dict[str, type[Training] | type[Solve]] = {"train": Training, "solve": Solve}
-# Text that the command line takes for itself, without quotes.
-PLAIN = re.compile(r"[A-Za-z_/][\w/.-]*", re.ASCII)
-QUOTE = {"'": "\\'", "": ""}
-NOT_TEXT = {"true", "false", "null", "nan", "inf"}
 
 
 @overload
@@ -113,31 +109,4 @@ def _words(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping):
             yield from _words(value, f"{key}.")
         else:
-            yield key, f"{key}={_spelt(key, value)}"
-
-
-def _spelt(key: str, value: Any) -> str:
-    """A value in the grammar of the command line.
-
-    >>> _spelt("data.path", "my points.csv"), _spelt("model.hidden", (64, 64)), _spelt("seed", 3)
-    ("'my points.csv'", '[64,64]', '3')
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str | Path):
-        text = str(value)
-        if PLAIN.fullmatch(text) and text.lower() not in NOT_TEXT:
-            return text
-        # A backslash has a meaning only in front of a quote, or of the last one.
-        return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + QUOTE[found[2]], text) + "'"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{_spelt(key, item)}" for name, item in value.items()) + "}"
-    if isinstance(value, Sequence):
-        return "[" + ",".join(_spelt(key, item) for item in value) + "]"
-    raise UserError(
-        f"{key}: expected text, a number, a list or a mapping, got {type(value).__name__}"
-    )
+            yield key, f"{key}={spelt(key, value)}"

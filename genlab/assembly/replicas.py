@@ -154,7 +154,8 @@ class Replica:
         """All that concerns this run alone; an error in it ends this run, and no other."""
         with at_work(self.run):
             try:
-                yield
+                with self.training.keys.telling():
+                    yield
             except Exception as error:
                 self.error, self.trains = error, False
                 self.close(type(error), error, error.__traceback__)

@@ -17,6 +17,7 @@ from genlab.assembly.helper import helped
 from genlab.assembly.numbers import finite, record_metrics
 from genlab.assembly.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.config.build import build
+from genlab.config.keys import Keys
 from genlab.config.stored import plain
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest
@@ -56,6 +57,7 @@ class Run(ABC):
 
     Attributes:
         config: The configuration, resolved.
+        keys: Its keys, by which errors of the library are told.
         data: The DataModule that Lightning trains on.
         module: The learner that Lightning trains; ``module.model`` is what learns.
         directory: The run directory, or None before the first `fit`.
@@ -68,6 +70,7 @@ class Run(ABC):
     module: Learner
 
     def __init__(self, config: DictConfig, directory: RunDirectory | None = None) -> None:
+        self.keys = Keys(config)
         OmegaConf.resolve(config)
         self.config = config
         self.directory = directory
@@ -83,7 +86,8 @@ class Run(ABC):
         # A GPU would round convolutions to 10 bits: no inverse of a residual block converges then.
         torch.backends.cudnn.allow_tf32 = False
         seed_everything(config.seed, verbose=False)
-        self._assemble()
+        with self.keys.telling():
+            self._assemble()
         if self.settings.monitor not in self.module.reports:
             raise UserError(
                 f"trainer.monitor={self.settings.monitor}: not a validation metric; "
@@ -118,27 +122,30 @@ class Run(ABC):
         if resume:
             self.module.train()  # what was loaded is in evaluation mode
         else:
-            self.initialise()
+            with self.keys.telling():
+                self.initialise()
         run = self.directory = self.directory or new_directory(self.config)
         interruption, checkpoints = Interruption(), Checkpoints()
-        trainer = make_trainer(
-            self.settings,
-            folder=run.path,
-            loggers=self.loggers(run, resume=resume),
-            callbacks=[
-                *self.callbacks(),
-                *callbacks,
-                *self._keepers(run),
-                Patience(),
-                Curves(),
-                checkpoints,
-                StopOnSignal(interruption),
-            ],
-        )
+        with self.keys.telling():
+            trainer = make_trainer(
+                self.settings,
+                folder=run.path,
+                loggers=self.loggers(run, resume=resume),
+                callbacks=[
+                    *self.callbacks(),
+                    *callbacks,
+                    *self._keepers(run),
+                    Patience(),
+                    Curves(),
+                    checkpoints,
+                    StopOnSignal(interruption),
+                ],
+            )
         with (
             rank_zero_if_alone(self.settings),
             recorded(run, self.config, self.likelihood, self.module, resume=resume),
             interruption.handled(),
+            self.keys.telling(),
         ):
             self.log_remarks()
             with helped(run, self.config):
@@ -186,7 +193,8 @@ class Run(ABC):
         if run is not None and run.manifest.exists():
             check_files(run, self.config)
         self._place()
-        numbers = self._evaluate()
+        with self.keys.telling():
+            numbers = self._evaluate()
         self._measured = finite(numbers)
         if run is not None and self._is_best(run):
             with logged(run):
@@ -223,7 +231,8 @@ class Run(ABC):
     def figures(self) -> dict[str, Figure]:
         """Figures of the present weights, by name; each use of the word draws them again."""
         self._place()
-        return self._draw()
+        with self.keys.telling():
+            return self._draw()
 
     def loggers(self, run: RunDirectory, *, resume: bool = False) -> list[Any]:
         """The loggers of the configuration."""
@@ -249,9 +258,14 @@ class Run(ABC):
         """Give what learns its start, or the weights of another run."""
 
     @property
-    @abstractmethod
     def remarks(self) -> tuple[str, ...]:
         """What a user should know before anything is trained."""
+        with self.keys.telling():
+            return tuple(map(self.keys.told, self._remarks()))
+
+    @abstractmethod
+    def _remarks(self) -> tuple[str, ...]:
+        """The same in the library's words."""
 
     @property
     @abstractmethod

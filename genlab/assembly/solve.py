@@ -104,8 +104,7 @@ class Solve(Run):
         seed_everything(self.config.seed, verbose=False)
         start_from(self.network, self.settings.warm_start)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
+    def _remarks(self) -> tuple[str, ...]:
         return self.network.remarks
 
     @property

@@ -85,8 +85,7 @@ class Training(Run):
         # The other run may be of another precision.
         self.module.to(self.settings.dtype)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
+    def _remarks(self) -> tuple[str, ...]:
         remarks: tuple[str, ...] = self.data.remarks
         return remarks
 

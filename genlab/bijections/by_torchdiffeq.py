@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.errors import RunError
+from genlab.nn.uncompiled import uncompiled
 
 __all__ = ["Field", "explained", "follow", "worst_row"]
 
@@ -19,18 +20,18 @@ Field: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 STEEP = (
     "the velocity has become too steep to follow\ntry a larger rtol and atol of the solver, steps "
-    "of equal size (solver=rk4), a smaller optimizer.lr, or objective.kinetic=0.1"
+    "of equal size (`FixedStepSolver(method='rk4')`), a smaller `lr`, or `kinetic=0.1`"
 )
 NOT_FINITE = "non-finite values"
 ADVICE = {
     "underflow in dt": STEEP,
     "max_num_steps exceeded": STEEP,
-    NOT_FINITE: "on its way the velocity has become infinite or NaN\ntry a smaller optimizer.lr",
+    NOT_FINITE: "on its way the velocity has become infinite or NaN\ntry a smaller `lr`",
 }
 
 
 # Its decisions depend on values: there is nothing to compile.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@uncompiled
 def follow(
     field: Field,
     x: Tensor,

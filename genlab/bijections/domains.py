@@ -87,7 +87,7 @@ class UnitBox(Bijection):
         low, high = x.amin(0), x.amax(0)
         for i in ((low < self.low) | (high > self.high)).nonzero().flatten().tolist():
             raise UserError(
-                f"model.bounded: coordinate {i + 1} of the data reaches from {low[i]:.6g} to "
+                f"`bounded`: coordinate {i + 1} of the data reaches from {low[i]:.6g} to "
                 f"{high[i]:.6g}, but its interval is [{self.low[i]:.6g}, {self.high[i]:.6g}]"
             )
         return self.forward(x)[0]

@@ -21,6 +21,7 @@ from genlab.bijections.log_det import (
 from genlab.nn.linearisation import Linearisation
 from genlab.nn.lipschitz_network import LipschitzFunctions, LipschitzNetwork
 from genlab.nn.plain import Plain
+from genlab.nn.uncompiled import uncompiled
 
 __all__ = ["ResidualBlocks", "ResidualOptions"]
 
@@ -214,7 +215,7 @@ class ResidualBlocks(Bijection):
         return torch.cat([exact_log_det(part.jacobian()) for part in jacobians.split(size)])
 
     # Its lengths differ from step to step: a compiler would start again at each.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @uncompiled
     def _estimate(
         self, jacobians: Linearisation, x: Float[Tensor, "n *event"]
     ) -> Float[Tensor, "stack n"]:

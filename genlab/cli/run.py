@@ -64,11 +64,13 @@ def run_words(command: str, words: Sequence[str]) -> None:
     """
     from genlab.assembly.recording import new_directory
     from genlab.config.explain import explained
+    from genlab.config.keys import Keys
 
     config, whole = checked(command, words)
     with explained(command, words):
         folder = set_folder(whole, "run")
-    first = is_first(config.trainer)
+    with Keys(config).telling():
+        first = is_first(config.trainer)
     if folder is not None and first:
         _check_free(folder, config)
     run = RunDirectory((folder or new_directory(config).path).absolute())

@@ -263,6 +263,7 @@ def planned(lines: Sequence[tuple[str, ...]], make: Callable[[Sequence[str]], Di
     Raises:
         UserError: The configuration of one has a mistake, or nothing uses one of its words.
     """
+    from genlab.config.keys import Keys
     from genlab.config.prune import used
 
     unused: list[UnusedError] = []
@@ -283,7 +284,9 @@ def planned(lines: Sequence[tuple[str, ...]], make: Callable[[Sequence[str]], Di
         runs.append(alone)
     trainers = [config.trainer for config in configs.values()]
     threads = max(trainer.threads or 1 for trainer in trainers)
-    return Plan(tuple(jobs), tuple(runs), threads, helps=not any(map(is_first, trainers)))
+    with Keys({"trainer": trainers[0]}).telling():
+        helps = not any(map(is_first, trainers))
+    return Plan(tuple(jobs), tuple(runs), threads, helps=helps)
 
 
 def _hashes(config: DictConfig) -> tuple[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from genlab.config.keys import Keys
 from genlab.config.targets import locate, passed_on
 from genlab.errors import UserError
 from genlab.signature import signature
@@ -33,7 +34,7 @@ def build(config: Any, key: str, /, *args: Any, **kwargs: Any) -> Any:
         The object; for a ``_partial_`` node, the callable that makes it.
 
     Raises:
-        UserError: The object refuses a value; its message is prefixed by the key.
+        UserError: The object refuses a value; what its message says of arguments is said of keys.
     """
     node = _taken(key, OmegaConf.to_container(config[key], resolve=True))
     partial = node.pop("_partial_", False)
@@ -42,9 +43,9 @@ def build(config: Any, key: str, /, *args: Any, **kwargs: Any) -> Any:
         make = instantiate({**node, "_partial_": True, "_convert_": "all"})
         return make if partial else make(*args, **kwargs)
     except InstantiationException as error:
-        raise _mistake(key, error.__cause__ or error) from error
-    except ValueError as error:
-        raise _mistake(key, error) from error
+        raise _mistake(config, key, error.__cause__ or error) from error
+    except (UserError, ValueError) as error:
+        raise _mistake(config, key, error) from error
 
 
 def _taken(key: str, value: Any) -> Any:
@@ -64,11 +65,14 @@ def _taken(key: str, value: Any) -> Any:
     }
 
 
-def _mistake(key: str, error: BaseException) -> BaseException:
-    if not isinstance(error, ValueError):
+def _mistake(config: Any, key: str, error: BaseException) -> BaseException:
+    if not isinstance(error, UserError | ValueError):
         return error
-    if NAMED.match(str(error)):
-        return UserError(f"{key}.{error}")
+    told = Keys({key: config[key]}).told(str(error), key)
+    if isinstance(error, UserError):
+        return UserError(told)
+    if NAMED.match(told):
+        return UserError(told if told.startswith(f"{key}.") else f"{key}.{told}")
     # No word on a value: a slip in the code that was called, a user's own perhaps.
     last = traceback.extract_tb(error.__traceback__)[-1]
     return UserError(f"{key}: {error}, in {last.filename}, line {last.lineno}")

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config import is_hidden, split
 from genlab.config.explain import explained
+from genlab.config.keys import Keys
 from genlab.config.primary import belongs_elsewhere, compose_raw
 from genlab.config.prune import drop_replaced, drop_unused
 from genlab.config.stored import plain
@@ -106,7 +107,8 @@ def _fill_facts(config: DictConfig) -> None:
     find = None if target is None else described("data", target).attribute("facts")
     if find is None:
         return
-    found: dict[str, Any] = find(**node)
+    with Keys(config).telling("data"):
+        found: dict[str, Any] = find(**node)
     with open_dict(config):
         for key, value in found.items():
             if config.data.get(key) is None:

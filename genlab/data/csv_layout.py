@@ -149,7 +149,7 @@ def find_layout(
             if header is None and any(map(is_number, names.cells)):
                 remarks.append(
                     f"line {names.end} ({_shown(names)}) is read as names of the columns; "
-                    "data.header=false reads it as a row"
+                    "`header=False` reads it as a row"
                 )
     if not rows:
         raise UserError("holds no rows")
@@ -258,7 +258,7 @@ def _points(path: Path, line: int) -> str:
 
 def _uncertain(first: Record, settable: bool) -> str:
     way = (
-        "data.header=true reads it as names, data.header=false as a row"
+        "`header=True` reads it as names, `header=False` as a row"
         if settable
         else "write a line of names above it if it is a row, or take it out"
     )

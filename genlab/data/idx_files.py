@@ -63,7 +63,7 @@ class IDXFiles(ImageSource):
         if own.is_file():
             if (found := _md5(own)) != expected:
                 raise UserError(
-                    f"data.root: {own} is damaged (MD5 {found}, expected {expected}); remove it"
+                    f"`root`: {own} is damaged (MD5 {found}, expected {expected}); remove it"
                 )
             return own
         # Another set may lie there, whose files have the same names.
@@ -77,8 +77,8 @@ class IDXFiles(ImageSource):
             except (OSError, ValueError) as error:  # no network, no such file, or a wrong sum
                 reason = error
         raise UserError(
-            f"data.root={self.root}: {file} is not there, and no mirror has it "
-            f"({type(reason).__name__}). Put these four files into {own.parent}, or set data.root "
+            f"root={self.root}: {file} is not there, and no mirror has it "
+            f"({type(reason).__name__}). Put these four files into {own.parent}, or set `root` "
             f"or GENLAB_DATA to where they lie: {', '.join(self.md5)}"
         )
 

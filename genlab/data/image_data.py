@@ -93,7 +93,7 @@ class ImageData(DataModule):
         given = {"labels": labels, "context_dim": context_dim}
         for key, value in _context_facts(event_shape, classes, condition, factor).items():
             if given[key] != value:
-                raise UserError(f"data.{key}={given[key]}: follows from data.condition; leave it")
+                raise UserError(f"{key}={given[key]}: follows from `condition`; leave it")
         self.source = source
         self.classes = classes
         self.sizes = (train_size, val_size, test_size)
@@ -125,7 +125,7 @@ class ImageData(DataModule):
     def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
         if circular:
             raise UserError(
-                f"model.circular={list(circular)}: the pixels of images are no angles; use []"
+                f"circular={list(circular)}: the pixels of images are no angles; use []"
             )
         if self.binarise is not None:
             return None
@@ -140,7 +140,7 @@ class ImageData(DataModule):
         for part in splits:
             if part.levels.shape[1:] != self.event_shape or int(part.levels.max()) >= self.depth:
                 raise UserError(
-                    f"data.event_shape={list(self.event_shape)}, data.levels={self.depth}: the "
+                    f"`event_shape={list(self.event_shape)}`, `levels={self.depth}`: the "
                     f"images are {list(part.levels.shape[1:])}, up to {part.levels.max()}"
                 )
         parts = (splits.train, _mixed(splits.validation), _mixed(splits.test))
@@ -240,12 +240,12 @@ def _context_facts(
 ) -> dict[str, int]:
     """``labels`` and ``context_dim`` that a condition makes of these images."""
     if condition == "label" and not classes:
-        raise UserError("data.condition=label: these images have no labels")
+        raise UserError("condition=label: these images have no labels")
     if condition != "low_resolution":
         return {"labels": classes if condition == "label" else 0, "context_dim": 0}
     channels, height, width = event_shape
     if factor < 2 or height % factor or width % factor:
         raise UserError(
-            f"data.factor={factor}: expected a number above 1 that divides {height} and {width}"
+            f"factor={factor}: expected a number above 1 that divides {height} and {width}"
         )
     return {"labels": 0, "context_dim": channels * (height // factor) * (width // factor)}

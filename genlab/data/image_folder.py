@@ -48,8 +48,8 @@ class ImageFolder(ImageSource):
         for file, array in zip(files, arrays, strict=True):
             if array.shape != arrays[0].shape:
                 raise UserError(
-                    f"data.path={self.path}: {file.name} has another size than {files[0].name}; "
-                    "set data.size=[HEIGHT,WIDTH]"
+                    f"path={self.path}: {file.name} has another size than {files[0].name}; "
+                    "set `size=[HEIGHT,WIDTH]`"
                 )
         labels = None
         if names:
@@ -79,7 +79,7 @@ def folder_facts(path: str, *, size: Sequence[int] | None, grey: bool) -> dict[s
 def _listed(folder: Path) -> tuple[list[Path], list[str]]:
     """The files, in order, and the names of the classes; none where images lie in the folder."""
     if not folder.is_dir():
-        raise UserError(f"data.path={folder}: no such folder")
+        raise UserError(f"path={folder}: no such folder")
     files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES]
     names: list[str] = []
     if not files:
@@ -93,7 +93,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[str]]:
         names = sorted({file.parent.name for file in files})
     if len(files) < HELD_OUT:
         raise UserError(
-            f"data.path={folder}: expected at least {HELD_OUT} images, in it or in a folder for "
+            f"path={folder}: expected at least {HELD_OUT} images, in it or in a folder for "
             f"each class, found {len(files)} ({', '.join(SUFFIXES)})"
         )
     return files, names
@@ -104,12 +104,12 @@ def _read(file: Path, size: tuple[int, int] | None, grey: bool) -> UInt8[Tensor,
         with Image.open(file) as image:
             plain = image.convert("L" if grey or image.mode in ("1", "L") else "RGB")
     except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"data.path: {file} is no image ({error})") from None
+        raise UserError(f"`path`: {file} is no image ({error})") from None
     pixels = np.array(plain if size is None else ImageOps.fit(plain, (size[1], size[0])))
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
 
 
 def _height_and_width(size: Sequence[int]) -> tuple[int, int]:
     if len(size) != 2:
-        raise UserError(f"data.size={list(size)}: expected [HEIGHT,WIDTH]")
+        raise UserError(f"size={list(size)}: expected [HEIGHT,WIDTH]")
     return size[0], size[1]

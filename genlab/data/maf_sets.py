@@ -65,14 +65,14 @@ class MAFSet(FixedSets):
         missing = [name for name in self.files if not self._place(name).is_file()]
         if missing:
             raise UserError(
-                f"data.root={self.root}: {' and '.join(missing)} missing there; unpack data.tar.gz "
-                f"of {ARCHIVE} and set data.root or GENLAB_DATA to its folder data"
+                f"root={self.root}: {' and '.join(missing)} missing there; unpack data.tar.gz "
+                f"of {ARCHIVE} and set `root` or GENLAB_DATA to its folder data"
             )
         parts = [np.asarray(rows, dtype=np.float32) for rows in self._prepare()]
         width = parts[0].shape[1]
         if (width,) != self.event_shape:
             raise UserError(
-                f"data.event_shape={list(self.event_shape)}: {self.files[0]} has {width} columns "
+                f"event_shape={list(self.event_shape)}: {self.files[0]} has {width} columns "
                 "after its preparation; it is not the archive's"
             )
         train, validation, test = (Batch(torch.from_numpy(rows)) for rows in parts)
@@ -117,7 +117,7 @@ class Gas(MAFSet):
 
         path = self._path()
         own = path.suffix == ".csv"
-        frame = pd.read_csv(path) if own else read_frame(path, f"data.root={self.root}")
+        frame = pd.read_csv(path) if own else read_frame(path, f"root={self.root}")
         frame = frame.drop(columns=["Meth", "Eth", "Time"])
         while True:
             followers = (frame.corr() > 0.98).to_numpy().sum(1) > 1
@@ -171,7 +171,7 @@ class BSDS300(MAFSet):
             import h5py
         except ImportError as error:
             raise UserError(
-                "data=bsds300: its file takes the package h5py; pip install h5py"
+                "`BSDS300`: its file takes the package h5py; pip install h5py"
             ) from error
         with h5py.File(self._path()) as file:
             return [file[part][:] for part in ("train", "validation", "test")]

@@ -19,8 +19,8 @@ def precede(model: Density, data: DataModule) -> None:
     """
     if data.masses and not model.masses:
         raise UserError(
-            f"data.binarise: black and white images have masses, and {type(model).__name__} "
-            "gives densities; use model=vae observation=bernoulli"
+            f"`binarise`: black and white images have masses, and {type(model).__name__} "
+            "gives densities; use `VAE` with `Bernoulli`"
         )
     if data.standardise_context:
         model.context_encoder.standardise = True

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from genlab.errors import UserError, nearest
 
-__all__ = ["Roles", "assign_roles", "find_columns", "typed"]
-
-PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[a-z_]\w*", re.I | re.A)
+__all__ = ["Roles", "assign_roles", "find_columns"]
 
 
 class Roles(NamedTuple):
@@ -49,23 +45,23 @@ def assign_roles(
     Raises:
         UserError: There is no such column, one has two roles, or none is left to learn.
     """
-    dropped = find_columns("data.drop", drop, names)
-    context = find_columns("data.condition", condition, names)
-    weights = find_columns("data.weight", [] if weight is None else [weight], names)
-    others = {*dropped, *context, *weights, *find_columns("data.index", index, names)}
+    dropped = find_columns("drop", drop, names)
+    context = find_columns("condition", condition, names)
+    weights = find_columns("weight", [] if weight is None else [weight], names)
+    others = {*dropped, *context, *weights, *find_columns("index", index, names)}
     if columns is None:
         event = tuple(name for name in names if name not in others)
     else:
-        event = find_columns("data.columns", columns, names)
+        event = find_columns("columns", columns, names)
     roles = {"columns": event, "drop": dropped, "condition": context, "weight": weights}
     taken: dict[str, str] = {}
     for key, members in roles.items():
         for name in members:
             if name in taken:
-                raise UserError(f"data.{key}: {name!r} is in data.{taken[name]} already")
+                raise UserError(f"{key}: {name!r} is in `{taken[name]}` already")
             taken[name] = key
     if not event:
-        raise UserError(f"data.columns: none is left to learn, of {', '.join(names)}")
+        raise UserError(f"columns: none is left to learn, of {', '.join(names)}")
     return Roles(event, context, weights[0] if weights else None)
 
 
@@ -76,7 +72,7 @@ def find_columns(key: str, chosen: Iterable[str | int], names: Sequence[str]) ->
         UserError: There is no such column, or a name stands where a list is expected.
     """
     if isinstance(chosen, str | int):
-        raise UserError(f"{key}={chosen}: expected a list; write {typed(key, [chosen])}")
+        raise UserError(f"{key}={chosen}: expected a list; write `{key}={[chosen]}`")
     found = []
     for one in chosen:
         if str(one) in names:
@@ -88,18 +84,3 @@ def find_columns(key: str, chosen: Iterable[str | int], names: Sequence[str]) ->
         else:
             raise UserError(f"{key}: no column {one!r}; {nearest(one, names)}")
     return tuple(found)
-
-
-def typed(key: str, columns: Sequence[str | int]) -> str:
-    """A choice of columns as it is typed in a shell.
-
-    >>> print(typed("data.drop", ["a", 2, "b (m)"]))
-    "data.drop=[a,2,'b (m)']"
-    """
-    plain = [isinstance(one, int) or bool(PLAIN.fullmatch(one)) for one in columns]
-    escaped = [str(one).replace("'", r"\'") for one in columns]
-    words = [one if bare else f"'{one}'" for one, bare in zip(escaped, plain, strict=True)]
-    word = f"{key}=[{','.join(words)}]"
-    if all(plain):
-        return word
-    return shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'

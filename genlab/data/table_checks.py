@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from genlab.data.roles import typed
 from genlab.errors import UserError
 
 __all__ = [
@@ -63,7 +62,7 @@ def refuse_columns(
         told = "; ".join(f"column {name!r} {fault}" for name, fault in faults.items())
         if set(names) <= set(faults):
             raise UserError(f"{where}: {told}; no column is left to learn")
-        raise UserError(f"{where}: {told}\nTo leave out: {typed('data.drop', [*dropped, *faults])}")
+        raise UserError(f"{where}: {told}\nTo leave out: `drop={[*dropped, *faults]}`")
 
 
 def numbers_rows(names: Sequence[str], values: Float[np.ndarray, "n c"]) -> list[str]:
@@ -91,7 +90,7 @@ def refuse_dependent(where: str, names: Sequence[str], values: Float[np.ndarray,
     if dependent:
         raise UserError(
             f"{where}: columns {', '.join(dependent)} determine each other linearly, so that their "
-            "density is infinite; put one of them into data.drop"
+            "density is infinite; put one of them into `drop`"
         )
 
 
@@ -122,7 +121,7 @@ def refuse_coarse(where: str, names: Sequence[str], values: Float[np.ndarray, "n
         if step > COARSE * std:
             raise UserError(
                 f"{where}: column {name!r} varies by {std:.3g} where float32 has steps of "
-                f"{step:.3g}; use trainer.precision=64-true, or subtract a constant from it"
+                f"{step:.3g}; use `precision='64-true'`, or subtract a constant from it"
             )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
 from genlab.data.fixed_sets import FixedSets, Sets
-from genlab.data.roles import assign_roles, find_columns, typed
+from genlab.data.roles import assign_roles, find_columns
 from genlab.data.table_checks import (
     discrete_columns,
     grid_width,
@@ -116,10 +116,10 @@ class TableData(FixedSets):
         self.columns, self.context_columns, _ = self.roles
         self._check_width("event_shape", event_shape, [len(self.columns)])
         self._check_width("context_dim", context_dim, len(self.context_columns))
-        others = {*self.roles.used, *find_columns("data.drop", drop, names)}
+        others = {*self.roles.used, *find_columns("drop", drop, names)}
         self.index = tuple(name for name in index or () if name not in others)
         self.chosen = columns is not None
-        self.dequantised = find_columns("data.dequantise", dequantise, self.columns)
+        self.dequantised = find_columns("dequantise", dequantise, self.columns)
         self.paths = {"path": path, "val_path": val_path, "test_path": test_path}
         self.checksums = list(checksums)
         self.drop = tuple(drop)
@@ -143,11 +143,10 @@ class TableData(FixedSets):
         own = files["path"].names
         names = tuple(map(str, node["names"] or own))
         if len(names) != len(own):
-            raise UserError(f"data.names: expected {len(own)} names, got {len(names)}")
+            raise UserError(f"names: expected {len(own)} names, got {len(names)}")
         if files["path"].header is not None and names != own:
             raise UserError(
-                "data.names: the file names its columns itself; leave it null, or set "
-                "data.header=false"
+                "names: the file names its columns itself; leave it null, or set `header=False`"
             )
         choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
         index = [str(name) for name in node.get("index") or files["path"].index]
@@ -172,7 +171,7 @@ class TableData(FixedSets):
         if self.index:
             self._remarks.append(
                 f"{', '.join(self.index)}: the table's index, left out; "
-                f"{typed('data.columns', [*self.index, *self.columns])} learns it"
+                f"`columns={[*self.index, *self.columns]}` learns it"
             )
         for file, known in zip(files.values(), self.checksums, strict=True):
             if file.checksum() != known:
@@ -209,7 +208,7 @@ class TableData(FixedSets):
                 first = int(lacking.argmax()) + 1
                 raise UserError(
                     f"{file.where}: {what}; the first is row {first}); "
-                    "data.missing=drop leaves these rows out"
+                    "`missing='drop'` leaves these rows out"
                 )
             self._remarks.append(f"{file.path}: {what}), and are left out")
             values = values[~lacking]
@@ -224,8 +223,8 @@ class TableData(FixedSets):
         if found:
             raise UserError(
                 f"{where}: column {found[0]!r} numbers the rows\n"
-                f"To leave out: {typed('data.drop', [*self.drop, *found])}; to learn it all the "
-                f"same: {typed('data.columns', self.columns)}"
+                f"To leave out: `drop={[*self.drop, *found]}`; to learn it all the "
+                f"same: `columns={list(self.columns)}`"
             )
 
     def _split(
@@ -237,13 +236,13 @@ class TableData(FixedSets):
         n_train = len(whole) - n_val - n_test
         if n_train < 1:
             raise UserError(
-                f"data.val_fraction, data.test_fraction: nothing is left to learn from, "
+                f"`val_fraction`, `test_fraction`: nothing is left to learn from, "
                 f"of {len(whole)} rows"
             )
         if n_val == 0 and "val_path" not in tables:
-            raise UserError("data.val_fraction=0: expected some rows, or data.val_path=FILE")
+            raise UserError("val_fraction=0: expected some rows, or `val_path=FILE`")
         if self.train_size is not None and self.train_size > n_train:
-            raise UserError(f"data.train_size={self.train_size}: there are {n_train} rows to learn")
+            raise UserError(f"train_size={self.train_size}: there are {n_train} rows to learn")
         train, val, test = np.split(whole[order], [n_train, n_train + n_val])
         return {
             "train": train[: self.train_size],
@@ -263,7 +262,7 @@ class TableData(FixedSets):
         weight = values[:, -1]
         if weight.min() < 0 or (some and weight.max() == 0):
             raise UserError(
-                f"data.weight={self.roles.weight}: expected weights of at least 0, some above; "
+                f"weight={self.roles.weight}: expected weights of at least 0, some above; "
                 f"got {weight.min():g} to {weight.max():g}"
             )
 
@@ -282,11 +281,10 @@ class TableData(FixedSets):
             left.pop(name, None)
         if left:
             found = ", ".join(f"{name} ({what})" for name, what in left.items())
-            several = typed("data.dequantise", [*self.dequantised, *left])
             self._remarks.append(
                 f"values repeat in {found}: a density can grow without bound there, and nats lose "
-                f"their meaning; {several} adds noise, data.condition takes them "
-                "as given"
+                f"their meaning; `dequantise={[*self.dequantised, *left]}` adds noise, `condition` "
+                "takes them as given"
             )
 
     def _dequantise(
@@ -298,7 +296,7 @@ class TableData(FixedSets):
             width = grid_width(np.concatenate([rows[:, place] for rows in parts.values()]))
             if width is None:
                 raise UserError(
-                    f"data.dequantise: the values of {name!r} lie on no grid of equal steps"
+                    f"`dequantise`: the values of {name!r} lie on no grid of equal steps"
                 )
             widths[name] = width
             for index, key in enumerate(parts):
@@ -328,14 +326,12 @@ class TableData(FixedSets):
     @staticmethod
     def _check_width(key: str, got: object, found: object) -> None:
         if got != found and list(got if isinstance(got, Sequence) else [got]) != found:
-            raise UserError(
-                f"data.{key}={got}: expected {found}, as the columns say; leave it null"
-            )
+            raise UserError(f"{key}={got}: expected {found}, as the columns say; leave it null")
 
 
 def _files(paths: dict[str, str | None], header: bool | None) -> dict[str, TableFile]:
     return {
-        key: TableFile(Path(path), f"data.{key}", header=header)
+        key: TableFile(Path(path), key, header=header)
         for key, path in paths.items()
         if path is not None
     }

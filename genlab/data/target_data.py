@@ -57,13 +57,11 @@ class TargetData(DataModule):
         super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
         if target.event_shape != self.event_shape:
             raise UserError(
-                f"data.event_shape={list(event_shape)}: the target's samples have shape "
-                f"{list(target.event_shape)}; set data.dim={target.event_shape[0]}"
+                f"event_shape={list(event_shape)}: the target's samples have shape "
+                f"{list(target.event_shape)}; set `dim={target.event_shape[0]}`"
             )
         if train_size is not None and not target.has_samples:
-            raise UserError(
-                f"data.train_size={train_size}: the target has no samples; leave it null"
-            )
+            raise UserError(f"train_size={train_size}: the target has no samples; leave it null")
         self.target = target
         self.train_size = train_size
         self.val_size = val_size

@@ -197,7 +197,7 @@ def starts(
     if not x.square().sum().isfinite():
         raise UserError(
             f"data: the squares of values up to {x.abs().max():.3g} are too large for {x.dtype}; "
-            "use data.standardise=true"
+            "use `standardise=True`"
         )
     draw = {"kmeans++": kmeans_plus_plus, "random": random_rows}[start]
     means = draw(x, weight, components)

@@ -154,7 +154,7 @@ class Bernoulli(Observation):
         return parameters.squeeze(1).sigmoid()
 
     def check(self, x: Float[Tensor, "n *event"]) -> None:
-        _check_unit_interval(x, "bernoulli")
+        _check_unit_interval(x, "Bernoulli")
 
 
 class DiscretisedLogistic(Observation):
@@ -227,7 +227,7 @@ class DiscretisedLogistic(Observation):
         return mean.clamp(half, 1 - half)  # rounding of large ratios leaves the interval
 
     def check(self, x: Float[Tensor, "n *event"]) -> None:
-        _check_unit_interval(x, "logistic")
+        _check_unit_interval(x, "DiscretisedLogistic")
 
     def _location_and_scale(self, parameters: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
         location, raw = parameters.unbind(-ndim)
@@ -244,6 +244,6 @@ def _check_unit_interval(x: Float[Tensor, "n *event"], name: str) -> None:
     low, high = x.min().item(), x.max().item()
     if low < 0 or high > 1:
         raise UserError(
-            f"observation={name}: expected data from 0 to 1, got {low:.3g} to {high:.3g}; "
-            "use observation=gaussian, or data.standardise=false if it is the standardised data"
+            f"`{name}`: expected data from 0 to 1, got {low:.3g} to {high:.3g}; "
+            "use `Gaussian`, or `standardise=False` if it is the standardised data"
         )

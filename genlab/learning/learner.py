@@ -118,7 +118,7 @@ class Learner(pl.LightningModule):
         return self._seconds_before + running
 
     def out_of_time(self) -> bool:
-        """Whether ``trainer.max_seconds`` have passed."""
+        """Whether ``max_seconds`` have passed."""
         limit = self.settings.max_seconds
         return limit is not None and self.seconds >= limit
 

@@ -51,10 +51,9 @@ class PassLearner(Learner):
         for key in ("gradient_clip", "ema", "compile"):
             value = getattr(settings, key)
             if value:
-                hint = objective.by_gradients and f"; {objective.by_gradients} does"
+                hint = objective.by_gradients and f"; `{objective.by_gradients}` does"
                 raise UserError(
-                    f"trainer.{key}={value}: {type(objective).__name__} takes no gradient steps"
-                    f"{hint}"
+                    f"{key}={value}: {type(objective).__name__} takes no gradient steps{hint}"
                 )
         self._state: dict[str, Any] | None = None
 

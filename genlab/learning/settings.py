@@ -73,8 +73,8 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         if self.precision in SPOILING:
             raise UserError(
-                f"trainer.precision={self.precision}: {SPOILING[self.precision]}; use "
-                "trainer.precision=bf16-mixed, which rounds networks alone"
+                f"precision={self.precision}: {SPOILING[self.precision]}; use "
+                "`precision='bf16-mixed'`, which rounds networks alone"
             )
 
     @property

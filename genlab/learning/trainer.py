@@ -70,7 +70,7 @@ def make_trainer(
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The first device that ``trainer.accelerator`` stands for."""
+    """The first device that ``accelerator`` stands for."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.device("cuda")
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
@@ -90,8 +90,8 @@ def device_name(accelerator: str) -> str:
 def _device_error(settings: TrainerSettings, error: Exception) -> UserError:
     if settings.accelerator in ("gpu", "cuda", "mps", "tpu"):
         return UserError(
-            f"trainer.accelerator={settings.accelerator}: this machine has no such device; "
-            "use trainer.accelerator=cpu, or auto for what there is"
+            f"accelerator={settings.accelerator}: this machine has no such device; "
+            "use `accelerator='cpu'`, or auto for what there is"
         )
     first_line = str(error).strip().splitlines()[0]
     return UserError(f"trainer: {first_line}")

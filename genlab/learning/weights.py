@@ -53,7 +53,7 @@ def start_from(model: nn.Module, run: str | None) -> None:
         load_weights(model, resolve(run).best)
     except GenlabError as error:
         reason = str(error).removeprefix(f"{run}: ")
-        raise UserError(f"trainer.warm_start={run}: {reason}") from error
+        raise UserError(f"warm_start={run}: {reason}") from error
 
 
 def _weights(path: Path) -> dict[str, Tensor]:

@@ -206,7 +206,7 @@ class CircularNSF(Flow):
             # Samples lie in one turn: data of another one would be compared with the wrong points.
             if farthest[i] > 1.000001 * math.pi:
                 raise UserError(
-                    f"model.circular={list(self.circular)}: expected angles in [-pi, pi], but "
+                    f"circular={list(self.circular)}: expected angles in [-pi, pi], but "
                     f"coordinate {i} of the data reaches {farthest[i]:.3g} in size"
                 )
         super()._initialise(x, context)
@@ -231,7 +231,7 @@ def neural_spline_flow(
     circular: Sequence[NonNegativeInt] = (),
     **options: Unpack[FlowOptions],
 ) -> NSF | AutoregressiveNSF | CircularNSF:
-    """The spline flow that ``model=nsf`` asks for, by the arguments of the three classes.
+    """The spline flow that one name asks for, by the arguments of the three classes.
 
     Raises:
         ValueError: An option is asked for that the flow does not have.

@@ -183,5 +183,5 @@ def _resized(h: Float[Tensor, "n c h w"], size: Sequence[int]) -> Float[Tensor, 
 def _image_shape(key: str, shape: Sequence[int]) -> tuple[int, ...]:
     if len(shape) not in (2, 3):
         raise ValueError(f"{key}: a U-Net works on images, [channels, height, width], not on "
-                         f"{list(shape)}; for points take network=residual_mlp")  # fmt: skip
+                         f"{list(shape)}; for points take `ResidualMLP`")  # fmt: skip
     return tuple(shape) if len(shape) == 3 else (1, *shape)

@@ -52,7 +52,7 @@ class ELBO(Objective[VAE]):
     ) -> None:
         if free_bits and importance_samples > 1:
             raise UserError(
-                f"objective.free_bits={free_bits:g}: goes with objective.importance_samples=1; "
+                f"free_bits={free_bits:g}: goes with `importance_samples=1`; "
                 "a bound by several draws has no divergence of its own"
             )
         self.importance_samples = importance_samples

@@ -61,7 +61,7 @@ class EM(MixtureDescent):
     """
 
     learns_from: ClassVar[Literal["batches", "passes", "energy"]] = "passes"
-    by_gradients = "objective=mixture_descent"
+    by_gradients = "MixtureDescent"
     joint = True
 
     def passes(self, model: GMM) -> MixtureFit:

@@ -47,7 +47,7 @@ class MaximumLikelihood(Objective[M]):
         if model.clusters and self.teaches is Density:
             raise UserError(
                 f"objective: {type(self).__name__} leaves the parts of a {type(model).__name__} "
-                "all in one place; use objective=em or objective=mixture_descent"
+                "all in one place; use `EM` or `MixtureDescent`"
             )
 
     def loss(self, model: M, batch: Batch) -> Float[Tensor, ""]:

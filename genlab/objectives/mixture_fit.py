@@ -168,7 +168,7 @@ class MixtureFit:
         if not math.isfinite(self.loss):
             raise RunError(
                 f"the loss of EM became {self.loss:g}: the squares of some values are too large "
-                "for their type\ntry data.standardise=true, or trainer.precision=64-true"
+                "for their type\ntry `standardise=True`, or `precision='64-true'`"
             )
         if self.phase == "cut":
             assert of_children is not None

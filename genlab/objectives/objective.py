@@ -58,7 +58,7 @@ class Objective(ABC, Generic[M]):
         if not isinstance(model, self.teaches):
             raise UserError(
                 f"objective: {type(self).__name__} teaches {self.teaches.__name__} models, not "
-                f"{type(model).__name__}; objective=maximum_likelihood teaches those with a "
+                f"{type(model).__name__}; `MaximumLikelihood` teaches those with a "
                 "likelihood"
             )
 

@@ -86,9 +86,9 @@ class ReverseKL(Objective[M]):
         super().check(model)
         if not model.reparametrised:
             raise UserError(
-                f"objective=reverse_kl: it needs samples that are differentiable in the model's "
+                "`ReverseKL`: it needs samples that are differentiable in the model's "
                 f"parameters, which those of {type(model).__name__} are not; use a flow, such as "
-                "model=realnvp"
+                "`RealNVP`"
             )
 
     def advance(self, model: M, *, step: int, max_steps: int, draw: int) -> None:
@@ -219,7 +219,7 @@ def _typical_energy(target: Target, seed: int) -> float:
     energy = target.energy(x)
     if not energy.requires_grad:
         raise UserError(
-            "objective=reverse_kl: the target's log-density has no gradient in x: it is piecewise "
+            "`ReverseKL`: the target's log-density has no gradient in x: it is piecewise "
             "constant, or not computed from x by torch operations alone"
         )
     (force,) = torch.autograd.grad(energy.sum(), x)
@@ -227,7 +227,7 @@ def _typical_energy(target: Target, seed: int) -> float:
     if lost.any():
         place = x[lost][0].tolist()
         raise UserError(
-            "objective=reverse_kl: it needs a target whose log-density and its gradient are finite "
+            "`ReverseKL`: it needs a target whose log-density and its gradient are finite "
             f"everywhere; at {[round(value, 3) for value in place]} they are not"
         )
     return float(target.energy(samples).detach().median())

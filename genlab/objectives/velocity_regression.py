@@ -60,13 +60,13 @@ class VelocityRegression(Objective[FlowMatching]):
         assert isinstance(model, FlowMatching)
         if model.guidance != 1 and not self.context_dropout:
             raise UserError(
-                f"model.guidance={model.guidance:g}: it needs the velocity without a context, "
-                "which is learned where contexts are hidden; try objective.context_dropout=0.1"
+                f"guidance={model.guidance:g}: it needs the velocity without a context, "
+                "which is learned where contexts are hidden; try `context_dropout=0.1`"
             )
         if model.context_encoder.context_dim and not isinstance(self.coupling, Independent):
             raise UserError(
-                "coupling: it matches rows of the same context, and of vectors hardly two are the "
-                "same; use coupling=independent"
+                "`coupling`: it matches rows of the same context, and of vectors hardly two are "
+                "the same; use `Independent`"
             )
 
     def loss(self, model: FlowMatching, batch: Batch) -> Float[Tensor, ""]:

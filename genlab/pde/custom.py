@@ -61,12 +61,12 @@ class CustomProblem(Problem):
     """
 
     def __init__(self, *, file: str, dim: PositiveInt = 2, n_points: PositiveInt = 1000) -> None:
-        self._file = UserFile(file, "problem.file")
+        self._file = UserFile(file, "file")
         domain = self._domain()
         if domain.dim != dim:
             raise UserError(
-                f"problem.dim={dim}: the box of {self._file.key} has {domain.dim} "
-                f"interval{'s' if domain.dim > 1 else ''}; set problem.dim={domain.dim}"
+                f"dim={dim}: the box of `{self._file.key}` has {domain.dim} "
+                f"interval{'s' if domain.dim > 1 else ''}; set `dim={domain.dim}`"
             )
         time = self._file.names.get("time", False)
         if not isinstance(time, bool):
@@ -178,7 +178,7 @@ class _UserBoundary(Boundary):
         points = self._points
         if points is None:
             raise self.file.missing(
-                "boundary_points(n, generator), which pinn.boundary=soft needs", "boundary_points"
+                "boundary_points(n, generator), which `boundary='soft'` needs", "boundary_points"
             )
         what, shape = f"boundary_points({n}, generator)", (n, self.dim)
         x = self.file.tensor(what, lambda: points(n, generator), shape)
@@ -187,7 +187,7 @@ class _UserBoundary(Boundary):
     def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         cutoff = self._cutoff
         if cutoff is None:
-            raise self.file.missing("cutoff(x), which pinn.boundary=hard needs", "cutoff")
+            raise self.file.missing("cutoff(x), which `boundary='hard'` needs", "cutoff")
         return self.file.tensor("cutoff(x)", lambda: cutoff(x), (len(x),), given=_given(x))
 
 

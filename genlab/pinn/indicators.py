@@ -89,7 +89,7 @@ class WeightedSum(Criterion):
     def __init__(self, *, criteria: Sequence[Criterion], weights: Sequence[NonNegative]) -> None:
         if len(criteria) != len(weights) or not any(weights):
             raise UserError(
-                f"indicator.weights={list(weights)}: expected {len(criteria)} numbers, not all zero"
+                f"weights={list(weights)}: expected {len(criteria)} numbers, not all zero"
             )
         self.criteria = list(criteria)
         self.weights = list(weights)

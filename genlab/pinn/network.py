@@ -103,8 +103,8 @@ class Network(Constants):
         super().__init__()
         if boundary == "hard" and not problem.has_lift:
             raise UserError(
-                "pinn.boundary=hard: this problem knows no smooth function with its boundary "
-                "values; use pinn.boundary=soft"
+                "boundary=hard: this problem knows no smooth function with its boundary "
+                "values; use `boundary='soft'`"
             )
         self.problem = problem
         self.activation: SmoothActivation = activation
@@ -114,9 +114,9 @@ class Network(Constants):
         if costly and boundary != "soft":
             values = f"{problem.lift_cost:,} boundary values at each point"
             self.remarks = (
-                f"pinn.boundary=hard: its lift takes {values}; pinn.boundary=soft takes none"
+                f"`boundary='hard'`: its lift takes {values}; `boundary='soft'` takes none"
                 if self.hard
-                else f"pinn.boundary=auto: soft, as the lift of a hard one takes {values}",
+                else f"`boundary='auto'`: soft, as the lift of a hard one takes {values}",
             )
         if not self.hard:
             # A user's file may not tell where its boundary is: known now rather than in the run.

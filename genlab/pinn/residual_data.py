@@ -98,12 +98,11 @@ class ResidualData(DataModule):
         self.seed = seed
         if self.event_shape != (self.domain.dim,):
             raise UserError(
-                f"data.event_shape={list(self.event_shape)}: the problem has {self.domain.dim} "
-                "coordinates; choose the same problem, or set problem.dim"
+                f"event_shape={list(self.event_shape)}: the problem has {self.domain.dim} "
+                "coordinates; choose the same problem, or set its `dim`"
             )
         if run is None:
-            remarks = "".join(f"; {remark}" for remark in pinn.remarks)
-            log.info("training a network for its residual%s", remarks)
+            log.info("training a network for its residual")
             pretrain(pinn, steps=steps, seed=seed)
         else:
             load_weights(pinn, resolve(run).best)

@@ -56,9 +56,9 @@ class AAS(ModelSampler):
         model = self.model
         if model.likelihood != "exact":
             raise UserError(
-                f"sampler=aas: it needs an exact density; that of {type(model).__name__} is "
+                f"`AAS`: it needs an exact density; that of {type(model).__name__} is "
                 f"{'a lower bound' if model.likelihood == 'lower_bound' else 'an estimate'}: use "
-                "sampler=bootstrap"
+                "`Bootstrap`"
             )
         super().__post_init__()
 

@@ -129,7 +129,7 @@ class Descent:
         if not value.isfinite():
             raise RunError(
                 f"sampler: the loss of the model's fit became {value.item():g}\n"
-                f"try a smaller sampler.fit.lr than {self.lr:g}"
+                f"try a smaller `fit.lr` than {self.lr:g}"
             )
 
 

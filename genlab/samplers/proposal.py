@@ -71,7 +71,7 @@ class Proposal:
         if self.acceptance < LOWEST_ACCEPTANCE:
             raise RunError(
                 f"sampler: of {n} samples of the model a share of {self.acceptance:.2g} lies in "
-                "the domain\ntry more sampler.fit.steps or a smaller sampler.fit.lr"
+                "the domain\ntry more `fit.steps` or a smaller `fit.lr`"
             )
 
     def sample(self, n: int, *, generator: torch.Generator) -> Float[Tensor, "n d"]:

@@ -165,7 +165,7 @@ def evaluated(indicator: Indicator, x: Float[Tensor, "n d"]) -> Float[Tensor, " 
     if bad := int((~h.isfinite()).sum()):
         raise RunError(
             f"sampler: the indicator is not finite at {bad} of {len(x)} points: the network has "
-            "diverged\ntry a smaller optimizer.lr"
+            "diverged\ntry a smaller `lr`"
         )
     if bad := int((h < 0).sum()):
         raise RunError(f"sampler: the indicator is negative at {bad} of {len(x)} points")

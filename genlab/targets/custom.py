@@ -53,7 +53,7 @@ class Custom(Target):
     def __init__(self, file: str, dim: PositiveInt) -> None:
         super().__init__()
         self.event_shape = (dim,)
-        self._file = UserFile(file, "data.file")
+        self._file = UserFile(file, "file")
         self._sample = self._file.function("sample")
         self._density = self._file.function("log_prob")
         if self._sample is None and self._density is None:

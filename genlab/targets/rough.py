@@ -44,7 +44,7 @@ def rough_samples(
     x, energy = x[energy.isfinite()], energy[energy.isfinite()]
     if not len(x):
         raise UserError(
-            f"data.target: its density is 0 at each of {CANDIDATES} points in "
+            f"target: its density is 0 at each of {CANDIDATES} points in "
             f"[-{target.bound:g}, {target.bound:g}]^{x.shape[1]}; set a bound that holds its mass"
         )
     weight = (-_coldest(energy) * (energy - energy.min())).exp()

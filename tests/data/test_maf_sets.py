@@ -133,7 +133,7 @@ def test_bsds300_is_as_the_file_has_it(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said_once_with_where_it_goes(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data.root=.*: power/data.npy missing.*1161203.*GENLAB"):
+    with pytest.raises(UserError, match=r"^root=.*: power/data.npy missing.*1161203.*GENLAB"):
         make(Power, tmp_path, 6)
     save(tmp_path / "miniboone" / "data.npy", RNG.normal(size=(30, 4)))
     with pytest.raises(UserError, match=r"event_shape=\[43\]: .* has 4 columns"):

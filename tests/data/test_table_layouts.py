@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 
 from genlab.cli.point_files import read_points, read_rows
 from genlab.config import config_dir
+from genlab.config.keys import Keys
 from genlab.data import TableData
 from genlab.errors import UserError
 
@@ -32,6 +33,8 @@ X = np.random.default_rng(0).normal([0, 0, 10], 1, (N, 3)).round(6)
 F = pd.DataFrame(X, columns=list("abc"))
 COUNT = np.random.default_rng(1).integers(-50, 50, (N, 3))
 WAY = Callable[[Path], Path]
+# What the command line makes of a refusal.
+KEYS = Keys({"data": {**DEFAULTS, "path": "???"}})
 
 
 @dataclass(frozen=True)
@@ -505,7 +508,7 @@ def test_layouts(tmp_path: Path, name: str) -> None:
     else:
         with pytest.raises(UserError) as caught:
             _ = table(path).training_set
-        message = str(caught.value)
+        message = KEYS.told(str(caught.value), "data")
         assert re.search(f"data.path={re.escape(str(path))}: .*{layout.told}", message), message
         outcome = message.partition(": ")[2].replace("\n", " | ").replace(f"{tmp_path}/", "")
         if layout.way is None:

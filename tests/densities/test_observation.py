@@ -145,6 +145,6 @@ def test_data_out_of_range_are_refused(name: str) -> None:
     observation = observations()[name]
     observation.check(torch.rand(5, *SHAPE))
     with pytest.raises(
-        UserError, match=rf"observation={name}: expected data from 0 to 1, got -2 to 3"
+        UserError, match=rf"`{type(observation).__name__}`: expected data from 0 to 1, got -2 to 3"
     ):
         observation.check(torch.tensor([[-2.0, 0.5, 3.0]]))

@@ -207,5 +207,5 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match=r"network=conv: expected samples of shape .* got \[2\]"):
         build((2,), network="conv")
     model = build((3,), observation=Bernoulli())
-    with pytest.raises(UserError, match="observation=bernoulli: expected data from 0 to 1"):
+    with pytest.raises(UserError, match="`Bernoulli`: expected data from 0 to 1"):
         model.initialise(torch.randn(100, 3))

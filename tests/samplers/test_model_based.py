@@ -21,7 +21,7 @@ from genlab.samplers import Descent
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_serves(kind: str, name: str) -> None:
     if kind == "aas" and name == "vae":
-        with pytest.raises(UserError, match=r"sampler=aas: .* VAE is a lower bound"):
+        with pytest.raises(UserError, match=r"`AAS`: .* VAE is a lower bound"):
             make(kind, name)
         return
     sampler = make(kind, name)

@@ -220,7 +220,7 @@ def test_mistakes(write, name: str) -> None:
     with pytest.raises(UserError) as caught:
         Custom(file, 2)
     said = str(caught.value)
-    assert said.startswith(f"data.file={file}")
+    assert said.startswith(f"file={file}")
     assert re.search(message, said), said
     assert said.count("\n") == 0
 
@@ -229,7 +229,7 @@ def test_a_missing_file_names_the_nearest(write, tmp_path: Path) -> None:
     write(GOOD)
     with pytest.raises(UserError, match=r"no such file; did you mean 'my target.py'\?"):
         Custom(str(tmp_path / "my_target.py"), 2)
-    with pytest.raises(UserError, match=r"data.file=/nowhere/at/all.py: no such file$"):
+    with pytest.raises(UserError, match=r"^file=/nowhere/at/all.py: no such file$"):
         Custom("/nowhere/at/all.py", 2)
     with pytest.raises(UserError, match="no such file"):
         Custom(str(tmp_path), 2)

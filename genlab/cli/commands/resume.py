@@ -45,6 +45,7 @@ def run(words: list[str]) -> int:
     )
     arguments = parser.parse(words)
     from genlab.config.check import check
+    from genlab.config.keys import Keys
 
     directory = resolve(arguments.run)
     read_manifest(directory)
@@ -52,7 +53,8 @@ def run(words: list[str]) -> int:
     before = flatten(plain(config))
     apply(config, arguments.overrides)
     check(config)
-    first = is_first(config.trainer)
+    with Keys(config).telling():
+        first = is_first(config.trainer)
     # The processes that help the first one find the run as that one goes on with it.
     if first and not arguments.force:
         refuse_running(directory)

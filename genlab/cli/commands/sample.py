@@ -56,7 +56,8 @@ def run(words: list[str]) -> int:
         context = context.repeat_interleave(arguments.n or 1, 0)
         n = len(context)
 
-    x, used = _drawn(model, n, context, arguments.seed)
+    with experiment.keys.telling():
+        x, used = _drawn(model, n, context, arguments.seed)
     print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
     data = experiment.data

@@ -57,7 +57,7 @@ def run(words: list[str]) -> int:
         x = points.x[:, : len(data.columns)]
         if data.context_columns:
             context = torch.from_numpy(points.x[:, len(data.columns) :])
-    with inference(model):
+    with experiment.keys.telling(), inference(model):
         log_p = log_probs(model, torch.from_numpy(x), context).numpy()
     print(saved.title)
     label = LABELS[model.likelihood]

@@ -22,7 +22,7 @@ __all__ = ["Divergence", "Patience", "Pruning", "StopOnSignal"]
 
 
 class Patience(LearnerCallback):
-    """Stops after ``trainer.patience`` validations in a row without improvement.
+    """Stops after ``patience`` validations in a row without improvement.
 
     It stands before the checkpoints, which so hold the count that includes their own validation: a
     resumed run stops where an uninterrupted one does. The limit itself is the configuration's, so
@@ -178,7 +178,7 @@ class Divergence(LearnerCallback):
         word = "grew to" if math.isfinite(loss) else "became"
         raise RunError(
             f"the loss {word} {loss:g} at step {step}; the last good checkpoint is kept in "
-            f"{self.run.checkpoints}\ntry a smaller optimizer.lr, or trainer.gradient_clip=1"
+            f"{self.run.checkpoints}\ntry a smaller `lr`, or `gradient_clip=1`"
         )
 
     def state_dict(self) -> dict[str, Any]:
