@@ -17,8 +17,11 @@ __all__ = [
     "CHOICE",
     "FILES",
     "LATE",
+    "NOTED",
     "RUNS",
     "SILENT",
+    "TABLES",
+    "TESTED_ON",
     "checksum",
     "checksums",
     "config_hash",
@@ -36,10 +39,13 @@ LATE = re.compile(r"callbacks\b.*|.*\b_(target|partial)_")
 # Where a run is stored and what it is shown with does not change what it computes.
 OUTSIDE_HASH = re.compile(r"(outputs|logger)(\..*)?")
 
-# Keys that name files, and those that name another run, whose weights are read.
-FILES = ("data.path", "data.val_path", "data.test_path", "data.file", "problem.file")
+# Keys that name files, those of a table first; those that name another run, whose weights are read.
+TABLES = ("data.path", "data.val_path", "data.test_path")
+FILES = (*TABLES, "data.file", "problem.file")
 RUNS = ("data.run", "trainer.warm_start")
-# What reads tables notes these itself.
+# What a run is tested on, the first of these that it has.
+TESTED_ON = ("data.test_path", "data.path", "data.file", "data.run", "problem.file")
+# What reads tables notes their checksums itself, in the order above.
 NOTED = "data.checksums"
 DIGITS = 16
 
@@ -120,7 +126,7 @@ def checksums(config: Mapping[str, Any]) -> dict[str, str]:
     """
     named = {key: Path(config[key]) for key in FILES if config.get(key)}
     if NOTED in config:
-        named = {key: path for key, path in named.items() if not key.endswith("path")}
+        named = {key: path for key, path in named.items() if key not in TABLES}
     named |= {key: RunDirectory(Path(config[key])).best for key in RUNS if config.get(key)}
     return {key: checksum(path) for key, path in named.items() if path.exists()}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genlab.runs.settings import CHOICE
+from genlab.runs.settings import CHOICE, FILES, NOTED, RUNS, TABLES, TESTED_ON
 
 __all__ = ["VALIDATION", "Subject", "named", "subject_of", "tells"]
 
@@ -22,14 +22,10 @@ INDIFFERENT = re.compile(
     r"|problem\.n_points|(.+\.)?seed"
 )
 # What else decides which rows are validated on.
-VALIDATION = ("data.val_size", "data.val_fraction", "data.val_path", "data.checksums")
-# Which file it is stands in its checksum, whatever its path.
-FILES = ("data.test_path", "data.path", "data.file", "data.run", "problem.file")
-PATHS = re.compile(
-    r"data\.((val|test)_path|checksums|(source\.|target\.)?(path|file)|run)|problem\.file"
-)
-# In this order the data of a table note their checksums.
-TABLES = ("data.path", "data.val_path", "data.test_path")
+VALIDATION = ("data.val_size", "data.val_fraction", "data.val_path", NOTED)
+# Which file it is stands in its checksum, whatever its path; a part of the data may repeat that.
+OF_FILES = frozenset((*FILES, *RUNS, NOTED))
+PART = re.compile(r"(?<=^data\.)(source|target)\.")
 # The split of a table is nothing to a file of its own to test on.
 SPLIT = ("data.path", "data.split_seed", "data.test_fraction")
 RESIDUAL = "pinn_residual"
@@ -74,7 +70,7 @@ def subject_of(manifest: Mapping[str, Any]) -> Subject:
         key: str(value)
         for key, value in config.items()
         if key.startswith(sections)
-        and not (INDIFFERENT.fullmatch(key) or PATHS.fullmatch(key))
+        and not (INDIFFERENT.fullmatch(key) or PART.sub("", key) in OF_FILES)
         and value not in (*NOISE, *UNSET)
     } | files
     # Weights are scaled, and steps of a grid are found, by the rows to learn from too.
@@ -82,7 +78,7 @@ def subject_of(manifest: Mapping[str, Any]) -> Subject:
     if "data.test_path" in files and not whole:
         for key in SPLIT:
             told.pop(key, None)
-    source = next((key for key in FILES if key in files), None)
+    source = next((key for key in TESTED_ON if key in files), None)
     if source is None:
         return Subject(manifest["data"], tuple(sorted(told.items())))
     path = Path(config[source])
@@ -120,10 +116,10 @@ def _files(manifest: Mapping[str, Any]) -> dict[str, str]:
     """What tells each file that a run was tested on from others, by its key."""
     config = manifest["config"]
     noted = dict(manifest.get("files", {}))
-    if config.get("data.checksums"):
+    if config.get(NOTED):
         tables = (key for key in TABLES if config.get(key))
-        noted |= zip(tables, config["data.checksums"], strict=True)
-    return {key: noted.get(key, config[key]) for key in FILES if config.get(key)}
+        noted |= zip(tables, config[NOTED], strict=True)
+    return {key: noted.get(key, config[key]) for key in TESTED_ON if config.get(key)}
 
 
 def _short(path: Path, beside: Iterable[Path]) -> str:
