@@ -152,7 +152,7 @@ def compare_flow_matching(rounds: int) -> None:
     contestants = {
         "flow matching": step(
             model,
-            lambda: flow_matching_loss(model, Batch(x), coupling=Independent(), times=times),
+            lambda: flow_matching_loss(model, Batch(x), pairing=Independent(), times=times),
         ),
         "bare regression, the same network": step(
             network, lambda: (network(x, t) - target).square().mean()

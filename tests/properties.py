@@ -212,7 +212,7 @@ def small(family: Callable[..., d.Density], **own: Any) -> Callable[..., Any]:
 
 
 def vae(dim: Event, *, scale: Any = "network", **options: Any) -> m.VAE:
-    observation = d.Gaussian(shape_of(dim), scale=scale, min_scale=1.0)
+    observation = d.GaussianObservation(shape_of(dim), scale=scale, min_scale=1.0)
     small = {"hidden": [16, 16], "activation": "tanh", "importance_samples": 32}
     model = m.VAE(dim, **{"observation": observation, **small, **options})
     # An encoder that answers with a little more than the prior: the importance weights of an

@@ -230,7 +230,7 @@ def test_objectives_are_summed_in_the_type_of_the_data() -> None:
 
     def losses() -> list[Tensor]:
         torch.manual_seed(0)
-        own = {"coupling": Independent(), "times": TIMES}
+        own = {"pairing": Independent(), "times": TIMES}
         return [
             negative_elbo(auto.bound_terms(x, labels), weight),
             flow_matching_loss(matching, batch, **own),

@@ -16,7 +16,7 @@ from genlab.bijections.coupling import (
 from genlab.bijections.domains import Logit, LogitTransform, Probit, Quantile, UnitBox
 from genlab.bijections.elementwise_affine import ActNorm, Scaling, Standardise
 from genlab.bijections.lu_linear import LUConv, LULinear
-from genlab.bijections.ode import ODE, Divergence, ODEGradient, PathCosts
+from genlab.bijections.ode import ODE, DivergenceMethod, ODEGradient, PathCosts
 from genlab.bijections.reshaping import (
     Flatten,
     Freeze,
@@ -44,7 +44,7 @@ __all__ = [
     "CircularSpline",
     "Compose",
     "Coupling",
-    "Divergence",
+    "DivergenceMethod",
     "Elementwise",
     "FixedStepSolver",
     "Flatten",

@@ -14,9 +14,9 @@ from genlab.bijections.by_torchdiffeq import Field
 from genlab.bijections.solvers import ODESolver
 from genlab.nn.velocity import Velocity, basis, trace
 
-__all__ = ["ODE", "Divergence", "ODEGradient", "PathCosts"]
+__all__ = ["ODE", "DivergenceMethod", "ODEGradient", "PathCosts"]
 
-Divergence = Literal["exact", "rademacher", "gaussian"]
+DivergenceMethod = Literal["exact", "rademacher", "gaussian"]
 ODEGradient = Literal["backprop", "adjoint"]
 
 # Stretches of time that are shown one by one.
@@ -93,7 +93,7 @@ class ODE(Bijection):
         *,
         solver: ODESolver,
         evaluation: ODESolver,
-        divergence: Divergence,
+        divergence: DivergenceMethod,
         gradient: ODEGradient,
         start: float = 0.0,
         end: float = 1.0,

@@ -19,11 +19,11 @@ from genlab.runs.files import atomic_path
 if TYPE_CHECKING:
     from genlab.data import DataModule
 
-__all__ = ["Points", "column_names", "read_points", "read_rows", "write_table"]
+__all__ = ["PointTable", "column_names", "read_points", "read_rows", "write_table"]
 
 
 @dataclass(frozen=True)
-class Points:
+class PointTable:
     """Points of a user's file.
 
     Attributes:
@@ -35,7 +35,7 @@ class Points:
     columns: tuple[str, ...]
 
 
-def read_points(path: Path, event_shape: Sequence[int]) -> Points:
+def read_points(path: Path, event_shape: Sequence[int]) -> PointTable:
     """Read points of shape ``event_shape``, one a row; rows may be flat.
 
     Columns are those called ``x1, x2, ...`` where the file has them, or else all but an index.
@@ -58,10 +58,10 @@ def read_points(path: Path, event_shape: Sequence[int]) -> Points:
             )
         names = found
     x = file.read(names, names).finite(file.where)
-    return Points(x.reshape(len(x), *event_shape), names)
+    return PointTable(x.reshape(len(x), *event_shape), names)
 
 
-def read_rows(path: Path, data: DataModule) -> Points:
+def read_rows(path: Path, data: DataModule) -> PointTable:
     """Read the columns that a run on a table knows, by name.
 
     A file without names holds just these, those of the condition last, or all of the table's.
@@ -80,7 +80,7 @@ def read_rows(path: Path, data: DataModule) -> Points:
     orders: tuple[Sequence[str], ...] = (columns, data.names)
     if file.checksum() in data.checksums:
         orders = (data.names,)
-    return Points(file.read(columns, *orders).finite(file.where), columns)
+    return PointTable(file.read(columns, *orders).finite(file.where), columns)
 
 
 def column_names(size: int) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ HIDDEN = ("command", "hydra", "kind", "preset")
 
 # A section may have a key of its own by such a name: `data.path` is a file, `path` a group.
 PARTS = {
-    "coupling": "objective",
+    "pairing": "objective",
     "network": "model",
     "observation": "model",
     "path": "model",

@@ -30,7 +30,11 @@ COMPOSITION = (HydraException, OmegaConfBaseException)
 OWN = (*COMPOSITION, GenlabError, MarkedYAMLError, ValueError)
 FEW = 5
 # Keys that were, and what is written instead.
-INSTEAD = {"model.fit": "objective=em or objective=mixture_descent"}
+INSTEAD = {
+    "coupling": "pairing=OPTION",
+    "model.fit": "objective=em or objective=mixture_descent",
+    "objective.coupling": "objective.pairing",
+}
 
 
 @contextmanager

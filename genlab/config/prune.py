@@ -21,7 +21,7 @@ __all__ = ["OPTIONAL", "drop_replaced", "drop_unused", "learns_no_model", "used"
 
 OPTIONAL = ("optimizer", "schedule")
 # How a family learns by itself, and the parts that it is made of.
-LEARNING = ("objective", "coupling")
+LEARNING = ("objective", "pairing")
 OF_MODEL = tuple(group for group, section in PARTS.items() if section == "model")
 # What the residual of a PINN is made of.
 RESIDUAL = ("problem", "pinn")

@@ -132,7 +132,7 @@ class Chunks:
     def __init__(self, data: DataModule) -> None:
         self.data = data
 
-    def __iter__(self) -> Iterator[Chunk | Passes]:
+    def __iter__(self) -> Iterator[Chunk | WholePasses]:
         trainer = self.data.trainer
         assert trainer is not None
         learner: Any = trainer.lightning_module
@@ -140,7 +140,7 @@ class Chunks:
         stop = min(_next_multiple(step, settings.val_every), settings.max_steps)
         numbers = self.data.batch_size * trainer.world_size * math.prod(self.data.event_shape)
         longest = max(1, CHUNK // numbers)
-        chunk = partial(Passes, self.data) if learner.whole_passes else self._chunk
+        chunk = partial(WholePasses, self.data) if learner.whole_passes else self._chunk
         while step < stop:
             end = min(_next_multiple(step, settings.log_every), stop, step + longest)
             yield chunk(step, end, trainer.global_rank, trainer.world_size)
@@ -157,7 +157,7 @@ class Chunks:
         return Chunk(batch, end - step)
 
 
-class Passes:
+class WholePasses:
     """Training steps that see all data each, read batch by batch while they are taken.
 
     A pass is the whole training set, or ``batch_size`` fresh rows of a stream that has no end. Of

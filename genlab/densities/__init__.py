@@ -4,7 +4,12 @@ from genlab.densities.base import Cylinder, StandardLogistic, StandardNormal, St
 from genlab.densities.density import Density, Likelihood
 from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters
 from genlab.densities.mixtures import Covariance, LowRankMixtures, Mixtures
-from genlab.densities.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation
+from genlab.densities.observation import (
+    Bernoulli,
+    DiscretisedLogistic,
+    GaussianObservation,
+    Observation,
+)
 
 __all__ = [
     "AnyMixtures",
@@ -13,7 +18,7 @@ __all__ = [
     "Cylinder",
     "Density",
     "DiscretisedLogistic",
-    "Gaussian",
+    "GaussianObservation",
     "Likelihood",
     "LowRankMixtures",
     "MixtureParameters",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genlab.bounds import Bound, Positive, PositiveInt
 from genlab.errors import UserError
 
-__all__ = ["Bernoulli", "DiscretisedLogistic", "Gaussian", "Observation"]
+__all__ = ["Bernoulli", "DiscretisedLogistic", "GaussianObservation", "Observation"]
 
 
 class Observation(nn.Module, ABC):
@@ -63,7 +63,7 @@ class Observation(nn.Module, ABC):
         """
 
 
-class Gaussian(Observation):
+class GaussianObservation(Observation):
     """``N(x | m, s^2)`` with ``s = min_scale + softplus(r)``.
 
     The lower bound is what keeps the likelihood bounded: a decoder that passes exactly through the
@@ -73,7 +73,7 @@ class Gaussian(Observation):
     References: arXiv:1802.04826.
 
     >>> import genlab, torch
-    >>> observation = genlab.densities.Gaussian((4,))
+    >>> observation = genlab.densities.GaussianObservation((4,))
     >>> observation.log_prob(torch.randn(5, 4), torch.zeros(5, 2, 4)).shape
     torch.Size([5])
 
@@ -245,5 +245,5 @@ def _check_unit_interval(x: Float[Tensor, "n *event"], name: str) -> None:
     if low < 0 or high > 1:
         raise UserError(
             f"`{name}`: expected data from 0 to 1, got {low:.3g} to {high:.3g}; "
-            "use `Gaussian`, or `standardise=False` if it is the standardised data"
+            "use `GaussianObservation`, or `standardise=False` if it is the standardised data"
         )

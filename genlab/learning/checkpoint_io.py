@@ -17,7 +17,7 @@ from genlab.errors import RunError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
 from genlab.runs.manifest import made_by, read_manifest, this_version
-from genlab.runs.renamed import PARTS, WEIGHTS, current_weights
+from genlab.runs.renamed import CHECKPOINT_KEYS, WEIGHTS, current_weights
 
 __all__ = ["AtomicCheckpoints", "check_weights", "load_checkpoint"]
 
@@ -60,7 +60,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise RunError(damaged) from error
-    checkpoint = {PARTS.get(part, part): value for part, value in checkpoint.items()}
+    checkpoint = {CHECKPOINT_KEYS.get(part, part): value for part, value in checkpoint.items()}
     run = RunDirectory(path.parent.parent)
     if WEIGHTS and run.manifest.exists():
         target = read_manifest(run)["config"].get("model._target_")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from genlab.bijections.ode import Divergence, ODEGradient
+from genlab.bijections.ode import DivergenceMethod, ODEGradient
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegativeInt
 from genlab.densities.density import EventShape, shape_of
@@ -50,7 +50,7 @@ class CNF(ContinuousFlow):
         network: VelocityFactory = VELOCITY,
         solver: ODESolver = RK4,
         evaluation: ODESolver = DOPRI8,
-        divergence: Divergence = "exact",
+        divergence: DivergenceMethod = "exact",
         gradient: ODEGradient = "backprop",
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bijections.bijection import Compose
-from genlab.bijections.ode import ODE, Divergence, ODEGradient, PathCosts
+from genlab.bijections.ode import ODE, DivergenceMethod, ODEGradient, PathCosts
 from genlab.bijections.solvers import AdaptiveSolver, ODESolver
 from genlab.densities.inference import context_rows, inference, log_probs, spawn
 from genlab.models.flow import Flow
@@ -68,7 +68,7 @@ class ContinuousFlow(Flow):
         *,
         solver: ODESolver,
         evaluation: ODESolver,
-        divergence: Divergence,
+        divergence: DivergenceMethod,
         gradient: ODEGradient,
         context_dim: int,
         labels: int,

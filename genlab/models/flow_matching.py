@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genlab.bijections.ode import Divergence
+from genlab.bijections.ode import DivergenceMethod
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegative, NonNegativeInt
 from genlab.densities.base import StandardNormal, StandardUniform
@@ -70,7 +70,7 @@ class FlowMatching(ContinuousFlow):
         source: str | Density = "gaussian",
         solver: ODESolver = MIDPOINT,
         evaluation: ODESolver = DOPRI8,
-        divergence: Divergence = "exact",
+        divergence: DivergenceMethod = "exact",
         guidance: NonNegative = 1.0,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,

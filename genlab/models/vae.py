@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import Density, EventShape
-from genlab.densities.observation import Bernoulli, Gaussian, Observation
+from genlab.densities.observation import Bernoulli, GaussianObservation, Observation
 from genlab.densities.posterior import Posterior, PosteriorCovariance, n_parameters
 from genlab.densities.seeded_noise import row_shifts, shifted_normals, uniform_points
 from genlab.nn.conv import ConvDecoder, ConvEncoder
@@ -108,7 +108,7 @@ class VAE(Density):
             latent_dim = min(math.prod(self.event_shape), MOST_LATENTS)
         self.latent_dim = latent_dim
         self.importance_samples = importance_samples
-        observation = Gaussian(self.event_shape) if observation is None else observation
+        observation = GaussianObservation(self.event_shape) if observation is None else observation
         self.observation = observation
         self.masses = isinstance(observation, Bernoulli)
         if network == "auto":

@@ -31,18 +31,18 @@ class VelocityRegression(Objective[FlowMatching]):
     arXiv:2210.02747. The validation loss is that of one fixed draw of sources and times for each
     batch, so that two checkpoints differ by their weights only; contexts are all shown.
 
-    >>> VelocityRegression(coupling=Independent(), val_rows=0).reports
+    >>> VelocityRegression(pairing=Independent(), val_rows=0).reports
     ('val/loss',)
 
     Attributes:
-        coupling: Which source point goes with which data point.
+        pairing: Which source point goes with which data point.
         times: Distribution of the times.
         context_dropout: Probability that a row's context is hidden.
         val_rows: Rows of each validation batch whose log-density is computed for ``val/nll``, which
             takes a solve of the ODE; 0 to leave it out.
     """
 
-    coupling: Pairing = field(default_factory=Independent)
+    pairing: Pairing = field(default_factory=Independent)
     times: Times = field(
         default_factory=lambda: Times(distribution="logit_normal", mean=1.0, std=1.3)
     )
@@ -63,9 +63,9 @@ class VelocityRegression(Objective[FlowMatching]):
                 f"guidance={model.guidance:g}: it needs the velocity without a context, "
                 "which is learned where contexts are hidden; try `context_dropout=0.1`"
             )
-        if model.context_encoder.context_dim and not isinstance(self.coupling, Independent):
+        if model.context_encoder.context_dim and not isinstance(self.pairing, Independent):
             raise UserError(
-                "`coupling`: it matches rows of the same context, and of vectors hardly two are "
+                "`pairing`: it matches rows of the same context, and of vectors hardly two are "
                 "the same; use `Independent`"
             )
 
@@ -73,7 +73,7 @@ class VelocityRegression(Objective[FlowMatching]):
         return flow_matching_loss(
             model,
             batch,
-            coupling=self.coupling,
+            pairing=self.pairing,
             times=self.times,
             context_dropout=self.context_dropout,
         )
@@ -83,7 +83,7 @@ class VelocityRegression(Objective[FlowMatching]):
     ) -> dict[str, Float[Tensor, ""]]:
         fixed = torch.Generator(batch.x.device).manual_seed(0)
         loss = flow_matching_loss(
-            model, batch, coupling=self.coupling, times=self.times, generator=fixed
+            model, batch, pairing=self.pairing, times=self.times, generator=fixed
         )
         if not self.val_rows:
             return {"val/loss": loss}
@@ -96,7 +96,7 @@ def flow_matching_loss(
     model: FlowMatching,
     batch: Batch,
     *,
-    coupling: Pairing,
+    pairing: Pairing,
     times: Times,
     context_dropout: float = 0.0,
     generator: torch.Generator | None = None,
@@ -111,7 +111,7 @@ def flow_matching_loss(
     Args:
         model: Whose network is trained.
         batch: Data in data units.
-        coupling: Which source point goes with which data point.
+        pairing: Which source point goes with which data point.
         times: Distribution of the times.
         context_dropout: Probability that a row's context is hidden, which teaches the network the
             unconditional velocity that guidance needs.
@@ -119,7 +119,7 @@ def flow_matching_loss(
     """
     x1, context, _ = model.prepare(batch.x, batch.context)
     x0 = model.base.sample(len(x1), generator=generator)
-    x0 = coupling.pair(x0, x1, batch.weight, context, generator=generator)
+    x0 = pairing.pair(x0, x1, batch.weight, context, generator=generator)
     sample = model.path.sample(x0, x1, times.sample(len(x1), x1, generator=generator))
     if context is not None:
         dropped = torch.rand(len(x1), generator=generator, device=x1.device) < context_dropout

@@ -7,7 +7,7 @@ and its weights through `current_weights`; nothing else knows of older names. Wh
 - a key, an option, or what it stands for, a `Row` to `ROWS`, at the end;
 - a parameter or buffer of a model, a row to `WEIGHTS`: the model's present target, a regular
   expression for the whole old name, and its replacement;
-- a part of a checkpoint, a row to `PARTS`.
+- a part of a checkpoint, a row to `CHECKPOINT_KEYS`.
 
 A row leaves alone what has its present names already. The runs in ``tests/runs/old`` show whether
 a row does what it should, and each new target has to be importable.
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 from genlab.runs.settings import flatten, nested
 
 __all__ = [
-    "PARTS",
+    "CHECKPOINT_KEYS",
     "ROWS",
     "TARGETS",
     "WEIGHTS",
@@ -111,6 +111,9 @@ ROWS = (
         {"model._target_": "genlab.models.NSF", "model.variant": ...},
         {"model._target_": "genlab.models.neural_spline_flow"},
     ),
+    # A coupling is a layer; source and data are paired.
+    Row({"choices.coupling": ...}, move={"choices.coupling": "choices.pairing"}),
+    Row({"objective.coupling._target_": ...}, move={"objective.coupling": "objective.pairing"}),
 )
 
 TARGETS = {
@@ -128,11 +131,13 @@ TARGETS = {
     "genlab.learning.callbacks.DensityImages": "genlab.assembly.DensityImages",
     # A density has the plain name.
     "genlab.samplers.Uniform": "genlab.samplers.UniformSampler",
+    # So has a target.
+    "genlab.densities.Gaussian": "genlab.densities.GaussianObservation",
 }
 
 WEIGHTS: tuple[tuple[str, str, str], ...] = ()
 
-PARTS = {"em": "passes"}
+CHECKPOINT_KEYS = {"em": "passes"}
 
 
 def current_settings(flat: Mapping[str, Any]) -> dict[str, Any]:

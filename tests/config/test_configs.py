@@ -15,7 +15,7 @@ from genlab.config.compose import compose
 
 GROUPS = (
     "callbacks",
-    "coupling",
+    "pairing",
     "data",
     "experiment",
     "indicator",
@@ -121,7 +121,7 @@ def test_starts_with_one_line_of_description(path: Path) -> None:
 
 
 # Parts of one family.
-PARTS = ("coupling", "network", "path", "solver", "objective=flow_matching")
+PARTS = ("pairing", "network", "path", "solver", "objective=flow_matching")
 
 
 # Of a solve.

@@ -29,7 +29,7 @@ def keys() -> Keys:
         ("write `val_size=ROWS`", "write data.val_size=ROWS"),
         ("a smaller `lr`", "a smaller optimizer.lr"),
         ("fewer `solver.steps`", "fewer model.solver.steps"),
-        ("`coupling`: none", "coupling: none"),
+        ("`pairing`: none", "pairing: none"),
         ("use `EM` or `NSF`", "use objective=em or `NSF`"),
         ("use `FixedStepSolver(method='rk4')`", "use solver=rk4"),
         ("`FixedStepSolver(method='none')`", "`FixedStepSolver(method='none')`"),

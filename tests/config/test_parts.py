@@ -21,7 +21,7 @@ from genlab.errors import UnusedError, UserError
 GROUPS = own_groups("train").keys() | own_groups("solve").keys()
 # A model that takes each part, and a data set whose kind chooses it.
 TAKES = {
-    "coupling": ["model=flow-matching"],
+    "pairing": ["model=flow-matching"],
     "network": ["model=cnf"],
     "observation": ["model=vae"],
     "path": ["model=flow-matching"],

@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Bernoulli as Coin
 from torch.distributions import Normal
 
-from genlab.densities import Bernoulli, DiscretisedLogistic, Gaussian, Observation
+from genlab.densities import Bernoulli, DiscretisedLogistic, GaussianObservation, Observation
 from genlab.errors import UserError
 
 SHAPE = (2, 3)
@@ -17,9 +17,9 @@ SHAPE = (2, 3)
 
 def observations() -> dict[str, Observation]:
     return {
-        "network": Gaussian(SHAPE, scale="network", min_scale=0.01),
-        "dimension": Gaussian(SHAPE, scale="dimension", min_scale=0.01),
-        "shared": Gaussian(SHAPE, scale="shared", min_scale=0.01),
+        "network": GaussianObservation(SHAPE, scale="network", min_scale=0.01),
+        "dimension": GaussianObservation(SHAPE, scale="dimension", min_scale=0.01),
+        "shared": GaussianObservation(SHAPE, scale="shared", min_scale=0.01),
         "bernoulli": Bernoulli(),
         "logistic": DiscretisedLogistic(levels=5),
     }
@@ -51,7 +51,7 @@ def test_several_decodings_are_each_one_by_itself(name: str) -> None:
 
 @pytest.mark.parametrize("scale", ["network", "dimension", "shared"])
 def test_gaussian_is_the_normal_distribution(scale: str) -> None:
-    observation = Gaussian(SHAPE, scale=scale, min_scale=0.2).double()
+    observation = GaussianObservation(SHAPE, scale=scale, min_scale=0.2).double()
     for parameter in observation.parameters():
         torch.nn.init.normal_(parameter)
     y, x = parameters(observation, 50), data(scale, 50)
@@ -62,7 +62,7 @@ def test_gaussian_is_the_normal_distribution(scale: str) -> None:
 
 
 def test_a_gaussian_cannot_become_infinitely_good() -> None:
-    observation = Gaussian((1,), scale="network", min_scale=0.01)
+    observation = GaussianObservation((1,), scale="network", min_scale=0.01)
     y = torch.tensor([[[0.0], [-1e6]]])
     best = -0.5 * math.log(2 * math.pi) - math.log(0.01)
     assert observation.log_prob(torch.zeros(1, 1), y).item() == pytest.approx(best)

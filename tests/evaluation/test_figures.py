@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from genlab.densities import Bernoulli, Gaussian, StandardNormal
+from genlab.densities import Bernoulli, GaussianObservation, StandardNormal
 from genlab.errors import UserError
 from genlab.evaluation.figures import density_panel, draw, draws, gallery
 from genlab.evaluation.figures.plane import model_density, sample_density, target_density
@@ -181,7 +181,7 @@ def test_images_that_nothing_carries_to_have_samples_only(generator):
 
 
 def autoencoder(event_shape, latent_dim, **options):
-    observation = Gaussian(event_shape, scale="network", min_scale=0.1)
+    observation = GaussianObservation(event_shape, scale="network", min_scale=0.1)
     if len(event_shape) == 3:
         observation = Bernoulli()
     return VAE(

@@ -168,7 +168,7 @@ def test_one_toy_carried_into_another(tmp_path: Path) -> None:
         (("path=cosine", "model.path.sigma_0=0.1"), r"model\.path\.sigma_0=0.1"),
         (("model.labels=3", "model.guidance=2", "objective.context_dropout=0"),
          r"model\.guidance=2: it needs .* objective\.context_dropout=0\.1"),
-        (("model.context_dim=3", "coupling=sinkhorn"), "coupling: .* use coupling=independent"),
+        (("model.context_dim=3", "pairing=sinkhorn"), "pairing: .* use pairing=independent"),
         (("model.prediction=x0",), r"model\.prediction=x0: expected velocity, x1 or noise"),
         (("objective.times.distribution=normal",), r"objective\.times\.distribution=normal: exp"),
         (("network=unet", "~model.network.width", "~model.network.blocks"), None),
@@ -212,8 +212,8 @@ def test_an_objective_names_the_family_that_it_learns(
         (("model=realnvp", "solver=dopri5"), "solver=dopri5: nothing uses it; RealNVP has no solv"),
         (("model=cnf", "path=linear"), "path=linear: nothing uses it; CNF has no path"),
         (
-            ("model=cnf", "coupling=sinkhorn"),
-            "coupling=sinkhorn: nothing uses it; RegularisedLikelihood has no coupling",
+            ("model=cnf", "pairing=sinkhorn"),
+            "pairing=sinkhorn: nothing uses it; RegularisedLikelihood has no pairing",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 import genlab
 from genlab.assembly import Training, experiment
-from genlab.data.module import Passes
+from genlab.data.module import WholePasses
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
@@ -197,7 +197,7 @@ def test_gradient_descent_learns_the_same_parameters(tmp_path: Path) -> None:
 
 
 def test_several_processes_read_different_rows_of_a_pass(run: Training) -> None:
-    passes = [list(*Passes(run.data, 2, 3, rank, 3).batches()) for rank in range(3)]
+    passes = [list(*WholePasses(run.data, 2, 3, rank, 3).batches()) for rank in range(3)]
     rows = torch.cat([batch.x for batches in passes for batch in batches])
     assert [len(batch.x) for batch in passes[0]] == [100, 100, 100, 34]
     training = run.data.training_set

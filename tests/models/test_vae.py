@@ -11,7 +11,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from genlab.bijections import Standardise
-from genlab.densities import Bernoulli, DiscretisedLogistic, Gaussian
+from genlab.densities import Bernoulli, DiscretisedLogistic, GaussianObservation
 from genlab.errors import UserError
 from genlab.models import VAE
 from genlab.models import vae as module
@@ -29,7 +29,7 @@ def build(event_shape: tuple[int, ...] = (DIM,), **options: Any) -> VAE:
         "covariance": "full",
         "importance_samples": 5,
     }
-    choices["observation"] = Gaussian(event_shape, scale="shared", min_scale=0.1)
+    choices["observation"] = GaussianObservation(event_shape, scale="shared", min_scale=0.1)
     return VAE(event_shape, **{**choices, **options})
 
 
@@ -159,9 +159,9 @@ def test_observations_of_a_code_scatter_about_what_it_is_decoded_to() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_far_out_points_have_finite_bounds_and_gradients(dtype: torch.dtype) -> None:
-    model = build(hidden=[16], observation=Gaussian((DIM,), scale="network", min_scale=0.01)).to(
-        dtype
-    )
+    model = build(
+        hidden=[16], observation=GaussianObservation((DIM,), scale="network", min_scale=0.01)
+    ).to(dtype)
     x = torch.tensor([0.0, 1e2, 1e6])[:, None].expand(-1, DIM).to(dtype).requires_grad_()
     for total in (
         model.log_prob(x).sum(),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from properties import disturb
 
-from genlab.densities import Gaussian
+from genlab.densities import GaussianObservation
 from genlab.models import VAE
 from genlab.models.vae import BoundTerms
 from genlab.objectives import kl_by_dimension, negative_elbo, negative_iwae
@@ -16,7 +16,7 @@ from genlab.objectives import kl_by_dimension, negative_elbo, negative_iwae
 
 @pytest.fixture
 def model() -> VAE:
-    observation = Gaussian((3,), scale="network", min_scale=0.3)
+    observation = GaussianObservation((3,), scale="network", min_scale=0.3)
     return disturb(
         VAE(
             (3,),

@@ -96,7 +96,7 @@ def test_the_loss_of_the_marginal_velocity_is_least(path: Path) -> None:
         flow_matching_loss(
             make(path, lambda shape, context_dim, kind=kind: kind(path)),
             batch,
-            coupling=Independent(),
+            pairing=Independent(),
             times=times,
             generator=torch.Generator().manual_seed(0),
         )
@@ -150,7 +150,7 @@ def test_a_perfect_prediction_has_no_loss(path: Path, prediction: str) -> None:
     times = Times(distribution="logit_normal", mean=0.0, std=0.5)
     model = make(path, lambda shape, context_dim: Known(), prediction=prediction)
     batch = Batch(POINTS[:1].expand(50, 2))
-    assert flow_matching_loss(model, batch, coupling=Independent(), times=times) < 1e-20
+    assert flow_matching_loss(model, batch, pairing=Independent(), times=times) < 1e-20
     solver = FixedStepSolver(method="midpoint", steps=200)
     ode = model.ode.between(0.0, 0.9)
     ode.solver = solver
@@ -168,7 +168,7 @@ def test_weights_count_and_a_weight_of_zero_does_not() -> None:
     def loss(batch: Batch) -> torch.Tensor:
         fixed = torch.Generator().manual_seed(0)
         return flow_matching_loss(
-            model, batch, coupling=Independent(), times=UNIFORM, generator=fixed
+            model, batch, pairing=Independent(), times=UNIFORM, generator=fixed
         )
 
     assert loss(Batch(x, weight=weight)) < 1e3
@@ -192,7 +192,7 @@ def test_the_context_is_dropped_as_often_as_asked() -> None:
     model = make(LinearPath(sigma_0=0.0), lambda shape, context_dim: Spy(), labels=3)
     batch = Batch(torch.randn(4000, 2).double(), torch.randint(3, (4000,)))
     flow_matching_loss(
-        model, batch, coupling=OptimalTransport(rows=100), times=UNIFORM, context_dropout=0.25
+        model, batch, pairing=OptimalTransport(rows=100), times=UNIFORM, context_dropout=0.25
     )
     (rows,) = seen
     assert rows.shape == (4000, 4)
@@ -252,7 +252,7 @@ def test_data_in_other_units_are_the_same_to_the_network() -> None:
         flow_matching_loss(
             m,
             Batch(batch),
-            coupling=Independent(),
+            pairing=Independent(),
             times=UNIFORM,
             generator=torch.Generator().manual_seed(0),
         )

@@ -24,6 +24,10 @@ PRESENT = {
     "show gmm": ("objective=mixture", "objective=em"),
     "show gmm-gradient": ("objective=mixture", "objective=mixture_descent"),
     "show das": ("model=krnet ", "model=krnet objective=maximum_likelihood "),
+    "show flow-matching": (
+        r"coupling=(\w+) (data=.* optimizer=\w+) ",
+        r"\2 pairing=\1 ",
+    ),
     "show nsf --config": ("=genlab.learning.Maximum", "=genlab.objectives.Maximum"),
 }
 
@@ -55,7 +59,7 @@ def test_a_command_answers_as_the_version_that_made_the_runs(words: str, runs: P
         lines = (line for line in expected["lines"] if not line.startswith("choices.kind="))
         expected["lines"] = [KIND.sub("", line) for line in lines]
     if words in PRESENT:
-        expected["lines"] = [line.replace(*PRESENT[words]) for line in expected["lines"]]
+        expected["lines"] = [re.sub(*PRESENT[words], line) for line in expected["lines"]]
     if words.split()[0] in ("train", "resume", "rerun"):
         _compare(told, expected, TRAINED)
     else:
