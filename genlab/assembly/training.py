@@ -43,9 +43,11 @@ class Training(Run):
     Attributes:
         data: The DataModule; ``data.target`` is the distribution behind it, where there is one.
         model: The density, in plain torch.
+        objective: What it learns by.
     """
 
     model: Any
+    objective: Objective[Any]
 
     def _assemble(self) -> None:
         config = self.config
@@ -53,7 +55,7 @@ class Training(Run):
         self.data = build(config, "data", **asked_for(config, "data"))
         self.model = build(config, "model")
         precede(self.model, self.data)
-        objective: Objective[Any] = build(config, "objective", **self._source())
+        objective = self.objective = build(config, "objective", **self._source())
         if objective.learns_from == "passes":
             self.module = PassLearner(self.model, objective, self.settings)
         else:
@@ -86,8 +88,7 @@ class Training(Run):
         self.module.to(self.settings.dtype)
 
     def _remarks(self) -> tuple[str, ...]:
-        remarks: tuple[str, ...] = self.data.remarks
-        return remarks
+        return (*self.data.remarks, *self.objective.remarks(self.model))
 
     @property
     def density(self) -> Density:

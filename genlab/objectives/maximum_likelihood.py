@@ -42,6 +42,12 @@ class MaximumLikelihood(Objective[M]):
     def reports(self) -> tuple[str, ...]:
         return ("val/loss", "val/nll")
 
+    def remarks(self, model: Density) -> tuple[str, ...]:
+        if model.likelihood != "lower_bound":
+            return ()
+        slow = "a step takes `importance_samples` draws for each row, which is slow"
+        return (f"{slow}: `ELBO` learns the same by a few",)
+
     def check(self, model: Density) -> None:
         super().check(model)
         if model.clusters and self.teaches is Density:

@@ -62,6 +62,10 @@ class Objective(ABC, Generic[M]):
                 "likelihood"
             )
 
+    def remarks(self, model: Density) -> tuple[str, ...]:
+        """What a user should know of how it teaches a model, before it does; nothing by default."""
+        return ()
+
     def adopt(self, model: Density) -> None:
         """Take on a model: check it, and tell it what it has to know of how it learns.
 

@@ -321,7 +321,9 @@ def test_what_is_no_objective_is_refused(capsys: pytest.CaptureFixture[str], com
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--cfg", "job"], ["--help"], ["-h"], ["--info", "defaults"]])
+@pytest.mark.parametrize(
+    "words", [["--cfg", "job"], ["--help"], ["-h"], ["--info", "defaults"], ["--info", "seed=1"]]
+)
 def test_looking_trains_nothing_and_makes_nothing(
     fits: Fits, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:

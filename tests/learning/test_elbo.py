@@ -88,6 +88,15 @@ def test_mistakes_are_named(overrides: list[str], message: str) -> None:
     assert len(str(error.value).splitlines()) <= 2
 
 
+def test_a_slow_way_to_learn_is_told_with_the_quick_one() -> None:
+    slow = genlab.experiment("model=vae", "objective=maximum_likelihood")
+    assert slow.remarks == (
+        "a step takes model.importance_samples draws for each row, which is slow: objective=elbo "
+        "learns the same by a few",
+    )
+    assert genlab.experiment("model=vae").remarks == ()
+
+
 def test_data_that_cannot_be_observed_are_refused_before_training(tmp_path: Path) -> None:
     run = small_experiment(tmp_path, "observation=bernoulli", model=VAE)
     with pytest.raises(UserError, match="observation=bernoulli: expected data from 0 to 1"):

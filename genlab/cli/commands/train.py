@@ -29,10 +29,10 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
         RunError: A run failed.
     """
     dry_run = DRY_RUN in words
-    # Hydra wants all overrides in one row: `model=nice -m seed=1,2` is put in order.
+    # Hydra wants all overrides in one row, and takes one for the value of an `--info` before it.
     ordered = sorted(
         (word for word in words if word != DRY_RUN),
-        key=lambda word: OVERRIDE.fullmatch(word) is not None,
+        key=lambda word: OVERRIDE.fullmatch(word) is None,
     )
     arguments = parse(ordered, command)
     if _shows(arguments):
