@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from genlab.errors import GenlabError, UserError
+from genlab.errors import GenlabError, UserError, first_few
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 
@@ -42,7 +42,7 @@ def resolve(text: str, folder: Path = OUTPUTS) -> RunDirectory:
     if text == "latest":
         run = latest(folder)
         if run is None:
-            raise UserError(f"latest: no runs below {folder}; `genlab train` makes one")
+            raise UserError(f"latest: no runs below {folder} yet; a training makes one")
         return run
     runs = find_runs(folder)
     wanted = Path(text).parts
@@ -84,7 +84,7 @@ def _reason(text: str) -> str:
 
 def _hint(text: str, runs: list[RunDirectory], folder: Path) -> str:
     if not runs:
-        return f"there are no runs below {folder}, `genlab train` makes one"
+        return f"there are no runs below {folder} yet, a training makes one"
     inside = [run for run in runs if run.path.is_relative_to(text)]
     if inside:
         return f"runs below it: {len(inside)}, the first is {inside[0].path}"
@@ -92,4 +92,5 @@ def _hint(text: str, runs: list[RunDirectory], folder: Path) -> str:
     close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {str(names[close[0]].path)!r}?"
-    return f"`genlab list runs` names those below {folder}"
+    latest_first = [str(run.path.relative_to(folder)) for run in reversed(runs)]
+    return f"those below {folder} are {first_few(latest_first)}"
