@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -338,6 +339,14 @@ def test_the_gradient_of_a_mean_over_samples_is_that_of_finite_differences(name:
         truth = (mean_at(moved, 1e-5) - mean_at(moved, -1e-5)) / 2e-5
         assert slope.abs() > 1e-3
         torch.testing.assert_close(slope, truth, atol=tolerance, rtol=tolerance)
+
+
+def test_a_model_shows_its_parts_a_line_each(name: str) -> None:
+    model = MODELS[name](2, labels=3)
+    head, *parts = repr(model).splitlines()
+    assert re.fullmatch(rf"{type(model).__name__}\(2, labels=3.*\), [\d,]+ parameters", head)
+    assert 1 <= len(parts) < 24
+    assert not re.search("0x|context_encoder|ModuleList", repr(model))
 
 
 def test_a_flow_from_a_mixture_is_drawn_from_but_not_differentiated() -> None:

@@ -15,6 +15,7 @@ from genlab.bijections.bijection import Bijection
 from genlab.bounds import PositiveInt
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
+from genlab.nn.outline import Outlined
 from genlab.nn.precision import full_precision
 
 __all__ = ["Density", "EventShape", "Likelihood", "shape_of"]
@@ -30,7 +31,7 @@ def shape_of(event_shape: EventShape) -> tuple[int, ...]:
     return (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
 
 
-class Density(Constants, ABC):
+class Density(Outlined, Constants, ABC):
     """A density ``p(x | c)`` on arrays of shape ``event_shape``, in data units.
 
     Subclasses implement `_log_prob` and `_sample`. The public `log_prob`, `sample` and `rsample`
@@ -299,6 +300,16 @@ class Density(Constants, ABC):
             takes the weighted mean and its standard error.
         """
         return {}
+
+    def extra_repr(self) -> str:
+        shape = self.event_shape
+        encoder = self.context_encoder
+        parts = [
+            str(shape[0] if len(shape) == 1 else list(shape)),
+            *([f"context_dim={encoder.context_dim}"] if encoder.context_dim else []),
+            *([f"labels={encoder.labels}"] if encoder.labels else []),
+        ]
+        return ", ".join(parts)
 
     @property
     def image(self) -> bool:
