@@ -17,7 +17,7 @@ from genlab.assembly.helper import helped
 from genlab.assembly.numbers import finite, record_metrics
 from genlab.assembly.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.config.build import build
-from genlab.config.stored import plain
+from genlab.config.stored import names, plain
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest
 from genlab.evaluation.figures import save_figures
@@ -89,6 +89,14 @@ class Run(ABC):
                 f"trainer.monitor={self.settings.monitor}: not a validation metric; "
                 f"{nearest(self.settings.monitor, self.module.reports)}"
             )
+
+    def __repr__(self) -> str:
+        what, source = names(self.config.choices)
+        run = self.directory
+        kept = "not fitted"
+        if run is not None and run.status.exists():
+            kept = f"{effective_state(run)} in {run.path}"
+        return f"{type(self).__name__} of {what} on {source}, seed {self.config.seed}: {kept}"
 
     def fit(
         self, *, resume: bool = False, callbacks: Sequence[Callback] = ()
