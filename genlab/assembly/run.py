@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 log = logging.getLogger(__name__)
+notes = logging.getLogger("genlab.notes")
 
 
 class Run(ABC):
@@ -128,6 +129,8 @@ class Run(ABC):
         else:
             self.initialise()
         run = self.directory = self.directory or new_directory(self.config)
+        if is_first(self.settings):
+            self.tell_remarks()
         interruption, checkpoints = Interruption(), Checkpoints()
         trainer = make_trainer(
             self.settings,
@@ -157,6 +160,11 @@ class Run(ABC):
             if not is_first(self.settings):
                 return {}
             return self.conclude(trainer, checkpoints)
+
+    def tell_remarks(self) -> None:
+        """Tell `remarks` to whoever fits: on standard error, unless logging is set up otherwise."""
+        for remark in self.remarks:
+            notes.warning("note: %s", remark)
 
     def log_remarks(self) -> None:
         """Log `remarks`, so that the record keeps them."""
