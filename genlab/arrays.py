@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from genlab.batch import Batch
+from genlab.batch import Batch, negative_weights
 from genlab.bijections import Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.densities import Density
@@ -174,7 +174,12 @@ def _conditions(context: ArrayLike | Tensor | None) -> Tensor | None:
 
 
 def _weights(weight: ArrayLike | Tensor | None) -> Tensor | None:
-    return None if weight is None else _numbers("weight", weight)
+    if weight is None:
+        return None
+    values = _numbers("weight", weight)
+    if message := negative_weights(values.cpu()):
+        raise UserError(f"weight: {message}")
+    return values
 
 
 def _numbers(name: str, values: ArrayLike | Tensor) -> Tensor:

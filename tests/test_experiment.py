@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 import torch
-from small import small_experiment
+from small import TABLE, small_experiment, write_table
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -126,6 +126,25 @@ def test_the_latest_run_is_loaded_by_that_word(
     assert loaded.directory.path.name == run.directory.path.name
     assert loaded.metrics == json.loads(run.directory.metrics.read_text())
     assert run.metrics["val/loss"] == loaded.metrics["val/loss"]
+
+
+def test_a_run_says_what_it_is_and_where_it_is_kept(run: Training, tmp_path: Path) -> None:
+    assert run.directory is not None
+    assert repr(run) == f"Training of realnvp on moons, seed 0: done in {run.directory.path}"
+    assert repr(small_experiment(tmp_path)) == "Training of realnvp on moons, seed 0: not fitted"
+
+
+def test_the_notes_are_told_in_python_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path)
+    run = genlab.experiment(*TABLE)
+    assert not caplog.messages
+    run.fit()
+    told = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert [record.getMessage() for record in told] == [f"note: {note}" for note in run.remarks]
+    assert run.remarks[0].endswith("points.csv: 80 rows to learn from, 10 to validate, 10 to test")
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -20,7 +21,7 @@ from properties import (
 )
 from torch.func import grad, jvp
 
-from genlab.bijections import AdaptiveSolver, Standardise
+from genlab.bijections import ActNorm, AdaptiveSolver, Compose, Standardise
 from genlab.densities import Density, StandardLogistic
 from genlab.errors import UserError
 from genlab.models import ContinuousFlow, Flow
@@ -42,6 +43,7 @@ EVENTS = [
     *(pytest.param(make, IMAGE_SHAPE, id=f"image-{name}") for name, make in IMAGE_MODELS.items()),
 ]
 EXACT = [name for name in MODELS if name not in ESTIMATES]
+REPARAMETRISED = [name for name in MODELS if MODELS[name](2).reparametrised]
 FLOWS = [name for name in EXACT if isinstance(MODELS[name](2), Flow)]
 
 
@@ -274,6 +276,85 @@ def test_sampling_is_a_function_of_the_generator(name: str) -> None:
     a, b = (model.sample(9, generator=torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(a, b)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+def test_a_sample_has_no_graph_and_rsample_draws_the_same_with_one(name: str) -> None:
+    model = make(name, 2, torch.float64)
+    x = model.sample(9, generator=seeded())
+    assert not x.requires_grad
+    assert not x.is_inference()  # so that it may be trained on
+    model.log_prob(x).sum().backward()
+    assert model.sample_with_log_prob(9, generator=seeded())[0].requires_grad
+    if model.reparametrised:
+        drawn = model.rsample(9, generator=seeded())
+        assert drawn.requires_grad
+        # A fixed point that shall have a gradient takes one step more.
+        tolerance = 1e-10 if name.startswith("resflow") else 0
+        torch.testing.assert_close(drawn, x, atol=tolerance, rtol=tolerance)
+    else:
+        family = type(model).__name__
+        with pytest.raises(NotImplementedError, match=f"{family} has no rsample.*\\nuse sample"):
+            model.rsample(9)
+
+
+class Gaussian(Flow):
+    """A base that is trained."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.layers = Compose([ActNorm(dim)])
+
+
+@pytest.mark.parametrize("name", REPARAMETRISED)
+def test_the_gradient_of_a_mean_over_samples_is_that_of_finite_differences(name: str) -> None:
+    """At fixed noise, in the parameters of the layers and of the base, and in the context."""
+    model = make(name, 3, context="vector")
+    assert isinstance(model, Flow)
+    model.base = disturb(Gaussian(3))
+    model.double()
+    context = rows(8, "vector", torch.float64).requires_grad_()
+
+    def mean() -> torch.Tensor:
+        return model.rsample(8, context, generator=seeded()).tanh().square().sum(1).mean()
+
+    @torch.no_grad()
+    def mean_at(moved: list[tuple[torch.Tensor, torch.Tensor]], step: float) -> torch.Tensor:
+        for value, along in moved:
+            value.add_(along, alpha=step)
+        there = mean()
+        for value, along in moved:
+            value.sub_(along, alpha=step)
+        return there
+
+    mean().backward()
+    # The direction in which a norm grows is known to 1e-4.
+    tolerance = 2e-4 if name.startswith("resflow") else 1e-6
+    for values in (model.layers.parameters(), model.base.parameters(), [context]):
+        moved = [(value, torch.randn_like(value)) for value in values]
+        slope = sum((value.grad * along).sum() for value, along in moved)
+        truth = (mean_at(moved, 1e-5) - mean_at(moved, -1e-5)) / 2e-5
+        assert slope.abs() > 1e-3
+        torch.testing.assert_close(slope, truth, atol=tolerance, rtol=tolerance)
+
+
+def test_a_model_shows_its_parts_a_line_each(name: str) -> None:
+    model = MODELS[name](2, labels=3)
+    head, *parts = repr(model).splitlines()
+    assert re.fullmatch(rf"{type(model).__name__}\(2, labels=3.*\), [\d,]+ parameters", head)
+    assert 1 <= len(parts) < 24
+    assert not re.search("0x|context_encoder|ModuleList", repr(model))
+
+
+def test_a_flow_from_a_mixture_is_drawn_from_but_not_differentiated() -> None:
+    model = MODELS["realnvp"](2)
+    model.base = MODELS["gmm"](2)
+    assert model.sample(9).shape == (9, 2)
+    with pytest.raises(NotImplementedError, match="GMM has no rsample"):
+        model.rsample(9)
 
 
 def test_the_log_density_is_in_data_units(name: str) -> None:

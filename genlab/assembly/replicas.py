@@ -83,6 +83,7 @@ class Replicas:
             raise run.taken()
         for replica in self.runs:
             replica.prepare(shown=replica is self.runs[0])
+        self.runs[0].training.tell_remarks()
         settings, interruption = self.runs[0].training.settings, Interruption()
         with rank_zero_if_alone(settings), ExitStack() as records, interruption.handled():
             for replica in self.runs:

@@ -18,7 +18,7 @@ from genlab.assembly.numbers import finite, record_metrics
 from genlab.assembly.recording import check_files, check_fit, logged, new_directory, recorded
 from genlab.config.build import build
 from genlab.config.keys import Keys
-from genlab.config.stored import plain
+from genlab.config.stored import names, plain
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest
 from genlab.evaluation.figures import save_figures
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 log = logging.getLogger(__name__)
+notes = logging.getLogger("genlab.notes")
 
 
 class Run(ABC):
@@ -94,6 +95,14 @@ class Run(ABC):
                 f"{nearest(self.settings.monitor, self.module.reports)}"
             )
 
+    def __repr__(self) -> str:
+        what, source = names(self.config.choices)
+        run = self.directory
+        kept = "not fitted"
+        if run is not None and run.status.exists():
+            kept = f"{effective_state(run)} in {run.path}"
+        return f"{type(self).__name__} of {what} on {source}, seed {self.config.seed}: {kept}"
+
     def fit(
         self, *, resume: bool = False, callbacks: Sequence[Callback] = ()
     ) -> dict[str, float | None]:
@@ -125,6 +134,8 @@ class Run(ABC):
             with self.keys.telling():
                 self.initialise()
         run = self.directory = self.directory or new_directory(self.config)
+        if is_first(self.settings):
+            self.tell_remarks()
         interruption, checkpoints = Interruption(), Checkpoints()
         with self.keys.telling():
             trainer = make_trainer(
@@ -156,6 +167,11 @@ class Run(ABC):
             if not is_first(self.settings):
                 return {}
             return self.conclude(trainer, checkpoints)
+
+    def tell_remarks(self) -> None:
+        """Tell `remarks` to whoever fits: on standard error, unless logging is set up otherwise."""
+        for remark in self.remarks:
+            notes.warning("note: %s", remark)
 
     def log_remarks(self) -> None:
         """Log `remarks`, so that the record keeps them."""

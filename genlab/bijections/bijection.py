@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.nn.constants import Constants
+from genlab.nn.outline import Outlined
 from genlab.nn.precision import full_precision
 
 __all__ = ["Bijection", "Compose", "Inverse"]
@@ -18,7 +19,7 @@ __all__ = ["Bijection", "Compose", "Inverse"]
 MAPS = ("forward", "inverse", "generate", "encode", "initialise")
 
 
-class Bijection(Constants, ABC):
+class Bijection(Outlined, Constants, ABC):
     """An invertible map ``z = f(x | c)`` between data ``x`` and latent ``z``.
 
     `forward` runs from data to latent, the direction that a likelihood needs; `inverse` generates.

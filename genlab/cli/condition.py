@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HELP", "read_condition"]
 
+# As tables hold them.
+TRUTH = {"false": 0.0, "true": 1.0}
 HELP = 'a label such as 7, values such as "a=1.5,b=2", or a file of them'
 
 
@@ -70,7 +72,7 @@ def _vectors(text: str | None, names: Sequence[str], data: DataModule) -> Tensor
         if name not in names:
             raise UserError(f"--condition {text}: no {name!r}; {nearest(name, names)}")
         try:
-            given[name] = float(value)
+            given[name] = TRUTH[value.lower()] if value.lower() in TRUTH else float(value)
         except ValueError as error:
             raise UserError(f"--condition {text}: {value!r} is not a number") from error
     if missing := [name for name in names if name not in given]:

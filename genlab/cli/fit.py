@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,8 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["continue_replicas", "fit", "fit_replicas", "redirected", "reenter", "relative"]
 
-# What is told on standard error; the record of a run speaks to its own file alone.
-SHOWN = ("genlab.assembly.run", "genlab.pinn.residual_data")
+# What is told on standard error, and how; the record of a run speaks to its own file alone.
+SHOWN = {
+    "genlab.assembly.run": "%(message)s ...",
+    "genlab.pinn.residual_data": "%(message)s ...",
+    "genlab.notes": "%(message)s",
+}
 
 
 def fit(
@@ -164,7 +167,7 @@ def fit_replicas(config: DictConfig, folder: Path) -> None:
 
 
 def print_start(config: DictConfig, experiment: Run, place: Path) -> None:
-    """Say what is about to be trained, and what there is to know of its data.
+    """Say what is about to be trained.
 
     Args:
         config: The configuration.
@@ -179,8 +182,6 @@ def print_start(config: DictConfig, experiment: Run, place: Path) -> None:
         device=device_name(config.trainer.accelerator),
         run=relative(place),
     )
-    for remark in experiment.remarks:
-        print(f"note: {remark}", file=sys.stderr)
 
 
 @contextmanager
@@ -201,19 +202,15 @@ def with_hints(run: RunDirectory) -> Iterator[None]:
 @contextmanager
 def log_to_stderr() -> Iterator[None]:
     """Say on standard error what goes on before and behind the training, for seconds too."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s ..."))
-    loggers = [logging.getLogger(name) for name in SHOWN]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.INFO)
-        logger.addHandler(handler)
-    try:
+    with ExitStack() as shown:
+        for name, form in SHOWN.items():
+            logger, handler = logging.getLogger(name), logging.StreamHandler()
+            handler.setFormatter(logging.Formatter(form))
+            shown.callback(logger.setLevel, logger.level)
+            shown.callback(logger.removeHandler, handler)
+            logger.setLevel(logging.INFO)
+            logger.addHandler(handler)
         yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.removeHandler(handler)
-            logger.setLevel(level)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from genlab.batch import Batch
+from genlab.batch import Batch, negative_weights
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
 from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.roles import assign_roles, find_columns
@@ -185,7 +185,7 @@ class TableData(FixedSets):
             self._check_weights(part, some=key == "train")
         if not self.chosen:
             self._refuse_numbering(files["path"].where, tables["path"])
-        self._check(files["path"].where, parts["train"])
+        self._check(files["path"].where, parts)
         parts = self._dequantise(parts)
         scale = 1.0
         if self.roles.weight is not None:
@@ -259,15 +259,18 @@ class TableData(FixedSets):
         """Refuse what cannot weigh rows."""
         if self.roles.weight is None or not len(values):
             return
-        weight = values[:, -1]
-        if weight.min() < 0 or (some and weight.max() == 0):
+        name, weight = self.roles.weight, values[:, -1]
+        if message := negative_weights(weight):
             raise UserError(
-                f"weight={self.roles.weight}: expected weights of at least 0, some above; "
-                f"got {weight.min():g} to {weight.max():g}"
+                f"weight={name}: {message}, or leave them out: `weight=None` "
+                f"`drop={[*self.drop, name]}`"
             )
+        if some and weight.max() == 0:
+            raise UserError(f"weight={name}: expected some weights above 0, got none")
 
-    def _check(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
+    def _check(self, where: str, parts: dict[str, Float[np.ndarray, "_ c"]]) -> None:
         """Refuse what has no density, and remark on what barely has one."""
+        values = parts["train"]
         if self.roles.weight is not None:
             values = values[:, :-1]
         names = (*self.columns, *self.context_columns)
@@ -281,11 +284,23 @@ class TableData(FixedSets):
             left.pop(name, None)
         if left:
             found = ", ".join(f"{name} ({what})" for name, what in left.items())
+            ways = []
+            if even := [name for name in left if self._width(name, parts) is not None]:
+                ways.append(f"; `dequantise={[*self.dequantised, *even]}` adds noise")
+            if len(left) < len(self.columns):
+                ways.append(f"; {self._conditioned(*left)} takes them as given")
             self._remarks.append(
                 f"values repeat in {found}: a density can grow without bound there, and nats lose "
-                f"their meaning; `dequantise={[*self.dequantised, *left]}` adds noise, `condition` "
-                "takes them as given"
+                f"their meaning{''.join(ways)}"
             )
+
+    def _conditioned(self, *names: str) -> str:
+        return f"`condition={[*self.context_columns, *names]}`"
+
+    def _width(self, name: str, parts: dict[str, Float[np.ndarray, "_ c"]]) -> float | None:
+        """The width of a column's grid in all parts."""
+        place = self.columns.index(name)
+        return grid_width(np.concatenate([rows[:, place] for rows in parts.values()]))
 
     def _dequantise(
         self, parts: dict[str, Float[np.ndarray, "_ c"]]
@@ -293,10 +308,11 @@ class TableData(FixedSets):
         widths = {}
         for name in self.dequantised:
             place = self.columns.index(name)
-            width = grid_width(np.concatenate([rows[:, place] for rows in parts.values()]))
+            width = self._width(name, parts)
             if width is None:
                 raise UserError(
-                    f"`dequantise`: the values of {name!r} lie on no grid of equal steps"
+                    f"`dequantise`: the values of {name!r} lie on no grid of equal steps, which "
+                    f"noise could fill; {self._conditioned(name)} takes them as given"
                 )
             widths[name] = width
             for index, key in enumerate(parts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,6 +19,8 @@ __all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "S
 class Parameterless(Density):
     """A density without parameters, which still follows its model in device and type.
 
+    Its samples depend on no parameter, and so are differentiable in all.
+
     Args:
         event_shape: Shape of one sample.
 
@@ -25,6 +28,7 @@ class Parameterless(Density):
         origin: Carries the device and the type that samples are drawn in; never saved.
     """
 
+    reparametrised: ClassVar[bool] = True
     origin: Float[Tensor, "*event"]
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:

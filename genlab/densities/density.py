@@ -15,6 +15,7 @@ from genlab.bijections.bijection import Bijection
 from genlab.bounds import PositiveInt
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
+from genlab.nn.outline import Outlined
 from genlab.nn.precision import full_precision
 
 __all__ = ["Density", "EventShape", "Likelihood", "shape_of"]
@@ -30,12 +31,14 @@ def shape_of(event_shape: EventShape) -> tuple[int, ...]:
     return (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
 
 
-class Density(Constants, ABC):
+class Density(Outlined, Constants, ABC):
     """A density ``p(x | c)`` on arrays of shape ``event_shape``, in data units.
 
-    Subclasses implement `_log_prob` and `_sample`. The public `log_prob` and `sample` enforce the
-    shape contract once, broadcast a single context row, and encode labels. Under ``torch.autocast``
-    they compute in the type of ``x``, the density's own, and only networks follow it.
+    Subclasses implement `_log_prob` and `_sample`. The public `log_prob`, `sample` and `rsample`
+    enforce the shape contract once, broadcast a single context row, and encode labels. Under
+    ``torch.autocast`` they compute in the type of ``x``, the density's own, and only networks
+    follow it. What a `_sample` draws of another density it draws by `rsample`, so that gradients
+    reach that one too: `sample` hides them all in the end.
 
     References: arXiv:1912.02762.
 
@@ -51,8 +54,8 @@ class Density(Constants, ABC):
 
     Attributes:
         likelihood: What `log_prob` returns: the exact value, a lower bound, or an estimate.
-        reparametrised: Whether the samples of `sample_with_log_prob` are differentiable in the
-            parameters, as learning by reverse KL needs.
+        reparametrised: Whether samples are differentiable in the parameters, by `rsample` and
+            `sample_with_log_prob`, as learning by reverse KL needs.
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
         circular: Coordinates that the density takes for angles; preprocessing leaves them alone.
@@ -152,6 +155,7 @@ class Density(Constants, ABC):
         return x, rows, log_det
 
     @full_precision
+    @torch.no_grad()
     def sample(
         self,
         n: int,
@@ -161,6 +165,8 @@ class Density(Constants, ABC):
     ) -> Float[Tensor, "n *event"]:
         """Draw ``n`` samples in data units, in the type and on the device of the density.
 
+        They are without gradients, data like any other: `rsample` makes the same draws with them.
+
         Args:
             n: Number of samples.
             context: One row (broadcast) or n rows: vectors ``[n, c]`` or integer labels ``[n]``.
@@ -169,6 +175,46 @@ class Density(Constants, ABC):
         Raises:
             ValueError: The shape of ``context`` does not fit the density.
         """
+        return self._drawn(n, context, generator)
+
+    @full_precision
+    def rsample(
+        self,
+        n: int,
+        context: Shaped[Tensor, "..."] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n *event"]:
+        """`sample`, with gradients in the parameters and the context: ``x = g(noise; theta, c)``.
+
+        The gradient of a mean over them estimates that of ``E[f(x)]`` without bias (Kingma,
+        Welling, "Auto-encoding variational Bayes", 2014, section 2.4, arXiv:1312.6114).
+
+        >>> import genlab
+        >>> model = genlab.models.RealNVP(2)
+        >>> model.rsample(5).requires_grad, model.sample(5).requires_grad
+        (True, False)
+
+        Args:
+            n: Number of samples.
+            context: One row (broadcast) or n rows: vectors ``[n, c]`` or integer labels ``[n]``.
+            generator: Source of randomness; torch's global one if None.
+
+        Raises:
+            NotImplementedError: The samples of this family have no such gradients.
+            ValueError: The shape of ``context`` does not fit the density.
+        """
+        if not self.reparametrised:
+            raise NotImplementedError(
+                f"{type(self).__name__} has no rsample: its samples are not differentiable in its "
+                "parameters\nuse sample, and for the gradient of E[f(x)] that of the mean of "
+                "f(x) * log_prob(x); or a flow, such as RealNVP"
+            )
+        return self._drawn(n, context, generator)
+
+    def _drawn(
+        self, n: int, context: Shaped[Tensor, "..."] | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
         x = self._sample(n, self.context_encoder(context, n, self.dtype), generator)
         return x if self.preprocessing is None else self.preprocessing.generate(x)
 
@@ -181,6 +227,8 @@ class Density(Constants, ABC):
         generator: torch.Generator | None = None,
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """Draw ``n`` samples, with their log-densities in nats; both in data units.
+
+        They come with the gradients that the family's operations have.
 
         A log-density is that of the sample before it was rounded to its type, as a weight needs it.
         At the edge of a box, where a density may change much from one number to the next,
@@ -252,6 +300,16 @@ class Density(Constants, ABC):
             takes the weighted mean and its standard error.
         """
         return {}
+
+    def extra_repr(self) -> str:
+        shape = self.event_shape
+        encoder = self.context_encoder
+        parts = [
+            str(shape[0] if len(shape) == 1 else list(shape)),
+            *([f"context_dim={encoder.context_dim}"] if encoder.context_dim else []),
+            *([f"labels={encoder.labels}"] if encoder.labels else []),
+        ]
+        return ", ".join(parts)
 
     @property
     def image(self) -> bool:

@@ -129,7 +129,9 @@ class Flow(Density):
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
-        return self.layers.generate(self.base.sample(n, generator=generator), context)
+        # Without gradients any base can be drawn.
+        draw = self.base.rsample if torch.is_grad_enabled() else self.base.sample
+        return self.layers.generate(draw(n, generator=generator), context)
 
     def _sample_with_log_prob(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None

@@ -248,6 +248,10 @@ class GMM(Density):
         log_p = (mixtures.log_weights[..., None] + of_context).logsumexp(1)[0]
         return log_p - self.context_encoder.log_scale.sum()
 
+    def extra_repr(self) -> str:
+        components = self.mixture.logits.shape[1]
+        return f"{super().extra_repr()}, components={components}, covariance={self.covariance}"
+
     def metrics(
         self,
         test: Batch | None = None,

@@ -118,6 +118,7 @@ def flow_matching_loss(
         generator: Source of randomness, on the model's device; torch's global one if None.
     """
     x1, context, _ = model.prepare(batch.x, batch.context)
+    # The source is given: if it learned, it would shrink to a point, whose paths have no loss.
     x0 = model.base.sample(len(x1), generator=generator)
     x0 = pairing.pair(x0, x1, batch.weight, context, generator=generator)
     sample = model.path.sample(x0, x1, times.sample(len(x1), x1, generator=generator))

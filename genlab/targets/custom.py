@@ -93,7 +93,7 @@ class Custom(Target):
             (n, *self.event_shape),
             hint=self._hint,
         )
-        return x.float()
+        return x.detach().float()
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         if self._density is None or self.log_z is None:

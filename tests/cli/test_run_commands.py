@@ -203,6 +203,14 @@ def test_a_table_comes_back_with_its_columns(conditional: None, capsys: Capture)
     assert "\na,b,p,q\n" in capsys.readouterr().out
 
 
+def test_a_condition_may_be_true_or_false(conditional: None, capsys: Capture) -> None:
+    """As tables of pandas hold it, 1 and 0."""
+    for words in ("p=true,q=False", "p=1,q=0"):
+        assert main(["sample", "run", "--condition", words, "-n", "3", "--seed", "4"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[: len(shown) // 2] == shown[len(shown) // 2 :]
+
+
 @pytest.mark.parametrize(
     ("condition", "message"),
     [

@@ -260,6 +260,10 @@ def test_a_trial_that_kills_its_process_each_time_fails(
         (["+search=nfs", *SPACE], "search: no 'nfs'; did you mean 'nsf'?"),
         (["search.sampler=tpo", *SPACE], "search.sampler=tpo: expected tpe or random; did"),
         (["+search.trails=9", *SPACE], "search.trails=9: no such key; did you mean 'trials'?"),
+        (
+            ["search.n_trials=9", *SPACE],
+            "search.n_trials=9: no 'n_trials' in search; did you mean 'trials'?",
+        ),
         (["search.trials=0", *SPACE], "search.trials=0: expected an integer, at least 1"),
         (["optimizer.lr=interval(2,1)"], "optimizer.lr=interval(2,1): expected low < high"),
         (

@@ -71,8 +71,21 @@ def test_columns_get_their_roles_by_name_or_number(path: Path, frame: pd.DataFra
 def test_weights_are_checked_in_every_part(path: Path, frame: pd.DataFrame) -> None:
     other = path.with_name("other.csv")
     frame.assign(w=-frame["w"]).to_csv(other, index=False)
-    with pytest.raises(UserError, match=r"^weight=w: expected weights of at least 0"):
+    told = r"weight=w: 200 of 200 weights are negative, .*\n.*, or leave them out: .*\['w'\]"
+    with pytest.raises(UserError, match=told):
         _ = table(path, weight="w", test_path=str(other)).training_set
+    # A Monte Carlo at next-to-leading order; without its weights it is a table like any other.
+    frame.assign(w=np.where(frame["a"] > 0.5, -1.0, 1.0)).to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"`weight=None` `drop=\['w'\]`"):
+        _ = table(path, weight="w").training_set
+    assert table(path, weight=None, drop=["w"]).training_set.weight is None
+
+
+def test_a_condition_of_truth_values_is_1_or_0(path: Path, frame: pd.DataFrame) -> None:
+    frame.assign(w=frame["a"] > frame["a"].median()).to_csv(path, index=False)
+    given = table(path, condition=["w"], split_seed=None).training_set.context
+    assert given is not None
+    assert given[:, 0].tolist() == (frame["a"] > frame["a"].median()).astype(float).tolist()[:140]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +169,12 @@ def test_discrete_columns_are_named_and_dequantised(path: Path, frame: pd.DataFr
     frame.assign(a=kids, b=zeros).to_csv(path, index=False)
     data = table(path)
     assert "values repeat in a (5 values), b (0 in " in data.remarks[1]
-    assert "`dequantise=['a', 'b']`" in data.remarks[1]
+    # Noise fills a grid, which the values of b are not on.
+    assert data.remarks[1].endswith(
+        "; `dequantise=['a']` adds noise; `condition=['a', 'b']` takes them as given"
+    )
+    with pytest.raises(UserError, match=r"'b' lie on no grid .*; `condition=\['b'\]` takes"):
+        _ = table(path, dequantise=["b"]).training_set
     noisy = table(path, dequantise=["a"], split_seed=None)
     noise = noisy.training_set.x[:, 0].numpy() - kids[:140]
     assert 0 <= noise.min() < 0.01

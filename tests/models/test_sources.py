@@ -6,11 +6,15 @@ import math
 
 import pytest
 import torch
-from properties import cnf, flow_matching
+from properties import cnf, flow_matching, realnvp
 
+from genlab.batch import Batch
 from genlab.bijections import Inverse, Standardise
 from genlab.data import TargetDensity
 from genlab.densities import StandardNormal, StandardUniform
+from genlab.objectives import Independent
+from genlab.objectives.velocity_regression import flow_matching_loss
+from genlab.paths import Times
 from genlab.targets import EightGaussians, Moons
 
 
@@ -55,6 +59,20 @@ def test_a_flow_from_one_target_to_another_counts_both_units():
     again.base.preprocessing = Inverse(again.preprocessing)
     again.load_state_dict(model.state_dict())
     torch.testing.assert_close(again.log_prob(x), model.log_prob(x), atol=0, rtol=0)
+
+
+def test_a_source_with_parameters_is_given_and_learns_nothing():
+    """By its gradient it would shrink to a point, from which all paths are known."""
+    model = flow_matching(2, source=realnvp(2))
+    loss = flow_matching_loss(
+        model,
+        Batch(torch.randn(20, 2)),
+        coupling=Independent(),
+        times=Times(distribution="uniform"),
+    )
+    loss.backward()
+    assert all(parameter.grad is None for parameter in model.base.parameters())
+    assert any(parameter.grad is not None for parameter in model.network.parameters())
 
 
 @pytest.mark.parametrize(

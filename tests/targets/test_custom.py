@@ -99,6 +99,18 @@ def test_any_dimension_and_any_floating_type(write) -> None:
     assert target.sample(3).dtype == torch.float32
 
 
+def test_samples_of_a_network_are_data(write) -> None:
+    text = """
+        import torch
+
+        network = torch.nn.Linear(2, 2)
+
+        def sample(n, generator):
+            return network(torch.randn(n, 2, generator=generator))
+    """
+    assert not Custom(write(text), 2).sample(3).requires_grad
+
+
 def test_copies_and_pickles_need_no_import(write) -> None:
     target = Custom(write(GOOD), 2)
     expected = target.sample(10, generator=torch.Generator().manual_seed(1))

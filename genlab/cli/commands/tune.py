@@ -90,7 +90,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
     if not any(word.startswith("+search=") for word in own):
         own.insert(0, "+search=default")
-    with explained("train", words):
+    with explained("train", [*words, *(word for word in own if word not in words)]):
         _, fixed = split_space([word for word in words if word not in own])
         raw = compose_raw("train", [*fixed, *own])
     search: Any = OmegaConf.to_container(raw.search, resolve=True)
