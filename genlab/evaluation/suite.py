@@ -14,7 +14,12 @@ from genlab.densities.inference import BATCH_SIZE, device_of, draw_samples, infe
 from genlab.evaluation.distances import mmd, wasserstein2
 from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.evaluation.images import Reduction, restoration, sample_quality
-from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
+from genlab.evaluation.importance import (
+    effective_sample_size,
+    log_partition,
+    pareto_k,
+    weighted_samples,
+)
 from genlab.evaluation.likelihood import bayes_accuracy, bits_per_dim, kl, negative_log_likelihood
 from genlab.evaluation.sampling import bijection_of, inverse_error, samples_per_second
 from genlab.targets.target import Target
@@ -47,9 +52,10 @@ def evaluate(
       density.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
     - ``test/ess``: effective sample size of the model's samples weighted towards the target, as a
-      fraction, and ``test/log_z``, ``log Z`` of the target by the mean of these weights, where the
-      target's energy is known and the model's likelihood exact; ``target/log_z`` and
-      ``test/log_z/error``, the exact one and the difference, where known.
+      fraction, ``test/ess/pareto_k``, the shape of the weights' tail, and ``test/log_z``, ``log Z``
+      of the target by the mean of these weights, where the target's energy is known and the model's
+      likelihood exact; ``target/log_z`` and ``test/log_z/error``, the exact one and the difference,
+      where known.
     - ``test/w2``: 2-Wasserstein distance of model samples and true ones, and
       ``test/w2/reference``: the same of two sets of true ones.
     - ``test/mmd``: squared MMD on the same samples.
@@ -116,6 +122,7 @@ def evaluate(
             batch_size=batch_size,
         )
         record("test/ess", effective_sample_size(log_weight))
+        metrics["test/ess/pareto_k"] = pareto_k(log_weight)
         record("test/log_z", log_partition(log_weight))
         if target.has_density and target.log_z is not None:
             metrics["target/log_z"] = target.log_z

@@ -16,6 +16,7 @@ __all__ = [
     "headline",
     "metric_of",
     "rank",
+    "reliable",
     "remark",
 ]
 
@@ -46,6 +47,8 @@ class Metric:
         remark: What stands beside its value.
         beside: A metric in whose remark it is told, in place of a row of its own.
         told: What is told there, as a format.
+        doubt: A metric that tells whether this one is reliable, and the largest value at which it
+            is.
     """
 
     tag: str
@@ -59,7 +62,12 @@ class Metric:
     remark: str = ""
     beside: str = ""
     told: str = ""
+    doubt: tuple[str, float] | None = None
 
+
+TAIL = ("test/ess/pareto_k", 0.7)
+"""Means of weighted samples are reliable up to this shape of the weights' tail (Vehtari et al.,
+"Pareto smoothed importance sampling", 2015, arXiv:1507.02646)."""
 
 METRICS = (
     Metric(
@@ -84,9 +92,14 @@ METRICS = (
     ),
     Metric(
         "test/ess", "effective sample size of the model's samples, weighted to the target", "share",
-        HIGHER, first=True, remark="effective share of its samples",
+        HIGHER, first=True, remark="effective share of its samples", doubt=TAIL,
     ),
-    Metric("test/log_z", "log of the target's constant, by these weights", "nats", first=True),
+    Metric(
+        "test/ess/pareto_k", "shape of these weights' tail: above 0.7 do not rely on them", "",
+        LOWER, beside="test/ess", told="Pareto k {:.2f}",
+    ),
+    Metric("test/log_z", "log of the target's constant, by these weights", "nats", first=True,
+           doubt=TAIL),
     Metric(
         "target/log_z", "the exact log of the target's constant", "nats",
         beside="test/log_z", told="exact {:.4f}",
@@ -190,6 +203,19 @@ def rank(tag: str) -> tuple[int, int, str]:
     )
 
 
+def reliable(tag: str, metrics: Mapping[str, float | None]) -> bool:
+    """Whether a run's value of a metric may be relied on, by what the run measured beside it.
+
+    >>> reliable("test/ess", {"test/ess": 0.02, "test/ess/pareto_k": 0.83})
+    False
+    """
+    doubt = metric_of(tag).doubt
+    if doubt is None or doubt[0] not in metrics:
+        return True
+    by, most = metrics[doubt[0]], doubt[1]
+    return by is not None and by <= most
+
+
 def remark(tag: str, metrics: Mapping[str, float | None], likelihood: str) -> str:
     """What stands beside a metric: what kind of number it is, and what is told with it.
 
@@ -205,4 +231,7 @@ def remark(tag: str, metrics: Mapping[str, float | None], likelihood: str) -> st
         value = metrics.get(other.tag)
         if other.beside == tag and value is not None:
             parts.append(other.told.format(value))
+    if metric.doubt is not None and not reliable(tag, metrics):
+        by, most = metric.doubt
+        parts.append(f"unreliable: {by} {'unknown' if metrics[by] is None else f'above {most:g}'}")
     return ", ".join(filter(None, parts))

@@ -29,6 +29,7 @@ def test_every_metric_of_a_flow_on_a_known_target(
         "target/entropy",
         "target/log_z",
         "test/ess",
+        "test/ess/pareto_k",
         "test/ess/se",
         "test/inverse_error",
         "test/kl",

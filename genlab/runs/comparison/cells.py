@@ -8,10 +8,13 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from genlab.runs.comparison.groups import Group
-from genlab.runs.metrics import SIGN, metric_of
+from genlab.runs.metrics import SIGN, metric_of, reliable
 from genlab.runs.text import rounded
 
-__all__ = ["Cell", "cell", "mark_best"]
+__all__ = ["UNRELIABLE", "Cell", "cell", "mark_best"]
+
+UNRELIABLE = "unreliable"
+"""What stands behind a number that is not to be relied on."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Cell:
         error: The standard error of a single run's value; None where it is unknown.
         sign: What stands before a bound or an estimate.
         best: Whether no other setting does better on the same data.
+        reliable: Whether each of the runs' values may be relied on.
     """
 
     mean: float | None = None
@@ -31,9 +35,15 @@ class Cell:
     error: float | None = None
     sign: str = ""
     best: bool = False
+    reliable: bool = True
 
     @property
     def text(self) -> str:
+        """Mean and deviation to the digits that they deserve, and what is to be doubted."""
+        return self.number if self.reliable else f"{self.number} {UNRELIABLE}"
+
+    @property
+    def number(self) -> str:
         """Mean and deviation to the digits that they deserve."""
         value, _ = rounded(self.mean, self.deviation or self.error)
         spread = rounded(self.mean, self.deviation)[1]
@@ -55,15 +65,19 @@ def cell(group: Group, tag: str) -> Cell | None:
     if len(finite) < len(values):
         return Cell(sign=sign)
     mean = math.fsum(finite) / len(finite)
+    sound = all(reliable(tag, record.metrics) for record in group.records)
     if len(finite) > 1:
-        return Cell(mean, statistics.stdev(finite), sign=sign)
-    return Cell(mean, error=group.records[0].metrics.get(f"{tag}/se"), sign=sign)
+        return Cell(mean, statistics.stdev(finite), sign=sign, reliable=sound)
+    error = group.records[0].metrics.get(f"{tag}/se")
+    return Cell(mean, error=error, sign=sign, reliable=sound)
 
 
 def mark_best(
     tag: str, cells: Sequence[Cell | None], subjects: Iterable[Hashable]
 ) -> list[Cell | None]:
     """The cells with the best on each set of rows marked, where there are several to choose from.
+
+    What is not to be relied on is not compared.
 
     Args:
         tag: The metric.
@@ -73,7 +87,7 @@ def mark_best(
     sense = metric_of(tag).better
     where: dict[Hashable, list[int]] = {}
     for place, (found, subject) in enumerate(zip(cells, subjects, strict=True)):
-        if found is not None and found.mean is not None:
+        if found is not None and found.mean is not None and found.reliable:
             where.setdefault(subject, []).append(place)
     marked = list(cells)
     for places in where.values():
