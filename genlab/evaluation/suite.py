@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
@@ -11,7 +12,7 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
-from genlab.evaluation.distances import mmd, wasserstein2
+from genlab.evaluation.distances import mmd, transport
 from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.evaluation.images import Reduction, restoration, sample_quality
 from genlab.evaluation.importance import (
@@ -68,8 +69,8 @@ def evaluate(
       family has of its own (`Density.metrics`), on the test rows or else true samples.
 
     True samples are fresh ones of the target. Where it has none, or the model is conditional, they
-    are rows of the test set (drawn by weight if it has weights), and each model sample is
-    given the context of such a row. Values that are not finite are returned as they are.
+    are rows of the test set, and each model sample is given the context of such a row, and its
+    weight where rows have one. Values that are not finite are returned as they are.
 
     Args:
         model: The density that is judged; its mode is restored.
@@ -131,14 +132,16 @@ def evaluate(
     truth = _truth(test, target, w2_points, for_truth)
     places, context = (None if proposals is None else proposals[:w2_points]), None
     if truth is not None:
-        places, other, context = truth
+        places, context = truth.x, truth.context
         with inference(model, for_model):
             y = draw_samples(
                 model, len(places), context, generator=for_model, batch_size=batch_size
             )
-        metrics["test/w2"] = wasserstein2(places, y)
-        metrics["test/w2/reference"] = wasserstein2(places, other)
-        record("test/mmd", mmd(places, y))
+        # A sample counts as the true one beside it: its context is drawn by weight then.
+        record("test/w2", transport(places, y, truth.weight, truth.weight))
+        reference = transport(places, truth.other, truth.weight, truth.other_weight)
+        record("test/w2/reference", reference)
+        record("test/mmd", mmd(places, y, truth.weight))
     if places is not None and bijection_of(model) is not None:
         metrics["test/inverse_error"] = inverse_error(model, places, context, batch_size=batch_size)
     if test is not None and labelled is not None:
@@ -183,31 +186,34 @@ def _of_classes(
     return sample_quality(model, labelled, test, generator=generator, batch_size=batch_size)
 
 
+class _Truth(NamedTuple):
+    """Two sets of true samples that share none, and the context of the first."""
+
+    x: Float[Tensor, "n *event"]
+    other: Float[Tensor, "n *event"]
+    context: Shaped[Tensor, "n ..."] | None = None
+    weight: Float[Tensor, " n"] | None = None
+    other_weight: Float[Tensor, " n"] | None = None
+
+
 def _truth(
     test: Batch | None, target: Target | None, n: int, generator: torch.Generator
-) -> (
-    tuple[Float[Tensor, "n *event"], Float[Tensor, "n *event"], Shaped[Tensor, "n ..."] | None]
-    | None
-):
-    """Two sets of true samples, and the context of the first; None where there are too few.
+) -> _Truth | None:
+    """True samples; None where there are too few.
 
     A test set of fewer than ``2 n`` rows gives two halves, of at least the 5 points that MMD needs.
+    Rows without weight are no samples.
     """
     if target is not None and target.has_samples:
         x = target.sample(2 * n, generator=spawn(generator, device_of(target)))
-        return x[:n], x[n:], None
-    if test is None or len(test.x) < 10:
+        return _Truth(x[:n], x[n:])
+    if test is None:
         return None
-    n = min(n, len(test.x) // 2)
-    if test.weight is None:
-        order = torch.randperm(len(test.x), generator=generator)[: 2 * n]
-    else:
-        weight = test.weight.cpu().double()
-        order = torch.multinomial(weight, 2 * n, replacement=True, generator=generator)
-    order = order.to(test.x.device)
-    x, first = test.x[order], order[:n]
-    return (
-        x[:n],
-        x[n:],
-        None if test.context is None else test.context[first.to(test.context.device)],
-    )
+    order = torch.randperm(len(test.x), generator=generator).to(test.x.device)
+    if test.weight is not None:
+        order = order[test.weight[order] > 0]
+    n = min(n, len(order) // 2)
+    if n < 5:
+        return None
+    first, second = test.rows(order[:n]), test.rows(order[n : 2 * n])
+    return _Truth(first.x, second.x, first.context, first.weight, second.weight)
