@@ -22,7 +22,7 @@ from genlab.evaluation.importance import (
     weighted_samples,
 )
 from genlab.evaluation.likelihood import bayes_accuracy, bits_per_dim, kl, negative_log_likelihood
-from genlab.evaluation.sampling import bijection_of, inverse_error, samples_per_second
+from genlab.evaluation.sampling import bijection_of, in_units, inverse_error, samples_per_second
 from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
@@ -41,6 +41,7 @@ def evaluate(
     labelled: Batch | None = None,
     training: Batch | None = None,
     reduction: Reduction | None = None,
+    scale: Float[Tensor, "*event"] | None = None,
     w2_points: int = 2000,
     kl_samples: int | None = None,
     weighted: int = 20_000,
@@ -61,6 +62,7 @@ def evaluate(
       ``test/w2/reference``: the same of two sets of true ones.
     - ``test/mmd``: squared MMD on the same samples.
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
+    - ``test/standardised``: 1 where these distances are in the units of ``scale``.
     - ``test/accuracy``: of a label-conditional model as a classifier (`bayes_accuracy`).
     - Of images with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
       with them (`sample_quality`); where small ones are given, ``test/psnr``, ``test/consistency``
@@ -81,6 +83,8 @@ def evaluate(
         labelled: Training samples with their classes as context; None where there are no classes.
         training: The training set, or None where it has no end.
         reduction: What makes the small images that a model of images is given; None for others.
+        scale: The unit of each coordinate in ``test/w2``, ``test/mmd`` and ``test/inverse_error``;
+            None for data units.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
@@ -137,13 +141,17 @@ def evaluate(
             y = draw_samples(
                 model, len(places), context, generator=for_model, batch_size=batch_size
             )
+        x, y, other = (in_units(points, scale) for points in (places, y, truth.other))
         # A sample counts as the true one beside it: its context is drawn by weight then.
-        record("test/w2", transport(places, y, truth.weight, truth.weight))
-        reference = transport(places, truth.other, truth.weight, truth.other_weight)
-        record("test/w2/reference", reference)
-        record("test/mmd", mmd(places, y, truth.weight))
+        record("test/w2", transport(x, y, truth.weight, truth.weight))
+        record("test/w2/reference", transport(x, other, truth.weight, truth.other_weight))
+        record("test/mmd", mmd(x, y, truth.weight))
     if places is not None and bijection_of(model) is not None:
-        metrics["test/inverse_error"] = inverse_error(model, places, context, batch_size=batch_size)
+        metrics["test/inverse_error"] = inverse_error(
+            model, places, context, scale=scale, batch_size=batch_size
+        )
+    if places is not None and scale is not None:
+        metrics["test/standardised"] = 1.0
     if test is not None and labelled is not None:
         metrics |= _of_classes(model, labelled, test, record, for_labels, batch_size)
     if test is not None and reduction is not None:

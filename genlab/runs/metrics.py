@@ -12,12 +12,14 @@ __all__ = [
     "METRICS",
     "NEITHER",
     "SIGN",
+    "STANDARDISED",
     "Metric",
     "headline",
     "metric_of",
     "rank",
     "reliable",
     "remark",
+    "standardised",
 ]
 
 LOWER, NEITHER, HIGHER = -1, 0, 1
@@ -49,6 +51,7 @@ class Metric:
         told: What is told there, as a format.
         doubt: A metric that tells whether this one is reliable, and the largest value at which it
             is.
+        distance: Whether it is in standard deviations where `STANDARDISED` says so.
     """
 
     tag: str
@@ -63,11 +66,18 @@ class Metric:
     beside: str = ""
     told: str = ""
     doubt: tuple[str, float] | None = None
+    distance: bool = False
 
 
 TAIL = ("test/ess/pareto_k", 0.7)
 """Means of weighted samples are reliable up to this shape of the weights' tail (Vehtari et al.,
 "Pareto smoothed importance sampling", 2015, arXiv:1507.02646)."""
+
+UNITS = "data units, of tables standard deviations"
+
+STANDARDISED = "test/standardised"
+"""1 in runs whose distances are in standard deviations of each column; runs on tables of older
+versions have none, and distances in the columns' own units."""
 
 METRICS = (
     Metric(
@@ -116,12 +126,15 @@ METRICS = (
     Metric("test/residual", "mean of the squared residual over the domain"),
     Metric("test/boundary", "the boundary's term of the loss"),
     Metric(
-        "test/w2", "2-Wasserstein distance of samples and true ones", "data units", LOWER,
-        column=True,
+        "test/w2", "2-Wasserstein distance of samples and true ones", UNITS, LOWER,
+        column=True, distance=True,
     ),
-    Metric("test/w2/reference", "the same of two sets of true samples", "data units"),
-    Metric("test/mmd", "squared maximum mean discrepancy of samples and true ones"),
-    Metric("test/inverse_error", "largest error of the inverse of a flow", "data units", LOWER),
+    Metric("test/w2/reference", "the same of two sets of true samples", UNITS, distance=True),
+    Metric("test/mmd", "squared maximum mean discrepancy of samples and true ones", distance=True),
+    Metric("test/inverse_error", "largest error of the inverse of a flow", UNITS, LOWER,
+           distance=True),
+    Metric(STANDARDISED, "whether these are in standard deviations of each column",
+           beside="test/w2"),
     Metric("test/accuracy", "share of samples whose class the model finds", "share"),
     Metric("test/frechet", "Frechet distance of samples and training images, in features"),
     Metric("test/frechet/reference", "the same of held-out images"),
@@ -216,6 +229,11 @@ def reliable(tag: str, metrics: Mapping[str, float | None]) -> bool:
     return by is not None and by <= most
 
 
+def standardised(tag: str, metrics: Mapping[str, float | None]) -> bool:
+    """Whether a run's value of a metric is a distance in standard deviations of each column."""
+    return metric_of(tag).distance and bool(metrics.get(STANDARDISED))
+
+
 def remark(tag: str, metrics: Mapping[str, float | None], likelihood: str) -> str:
     """What stands beside a metric: what kind of number it is, and what is told with it.
 
@@ -231,6 +249,8 @@ def remark(tag: str, metrics: Mapping[str, float | None], likelihood: str) -> st
         value = metrics.get(other.tag)
         if other.beside == tag and value is not None:
             parts.append(other.told.format(value))
+    if standardised(tag, metrics):
+        parts.append("in standardised units")
     if metric.doubt is not None and not reliable(tag, metrics):
         by, most = metric.doubt
         parts.append(f"unreliable: {by} {'unknown' if metrics[by] is None else f'above {most:g}'}")

@@ -128,6 +128,27 @@ def test_weighted_rows_are_no_pair_with_themselves_and_in_one_half_alone(
     assert any(math.isnan(metrics["test/mmd/se"]) for metrics in found)
 
 
+def test_distances_are_in_the_units_of_the_columns(affine_flow, untimed_samples):
+    """A column in metres and one in micrometres count alike, and those of data units are kept."""
+
+    def found(scale):
+        units = torch.tensor([1e-3, 1e6]) if scale else torch.ones(2)
+        x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0)) * units
+        # The draws behind this flow are the same, whatever its units.
+        flow = affine_flow([0.0, 0.0], (1.2 * units).tolist())
+        source = torch.Generator().manual_seed(1)
+        test = Batch(x)
+        scale = x.std(0, correction=0) if scale else None
+        return evaluate(flow, test=test, target=None, generator=source, scale=scale)
+
+    raw, scaled = found(False), found(True)
+    assert "test/standardised" not in raw
+    assert scaled["test/standardised"] == 1.0
+    for tag in ("test/w2", "test/w2/se", "test/w2/reference", "test/mmd"):
+        assert scaled[tag] == pytest.approx(raw[tag], rel=0.1, abs=1e-3), tag
+    assert scaled["test/inverse_error"] < 1e-5
+
+
 def test_a_perfect_model_of_weighted_rows_is_as_far_as_the_reference(
     affine_flow, generator, untimed_samples
 ):

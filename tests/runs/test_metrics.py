@@ -7,7 +7,16 @@ import re
 from pathlib import Path
 
 import genlab
-from genlab.runs.metrics import FIRST, METRICS, headline, metric_of, rank, reliable, remark
+from genlab.runs.metrics import (
+    FIRST,
+    METRICS,
+    headline,
+    metric_of,
+    rank,
+    reliable,
+    remark,
+    standardised,
+)
 
 TAG = re.compile(r"(test|val|train|pinn|sampler|ode|model|time|target)/[a-z0-9_/]+")
 
@@ -62,3 +71,13 @@ def test_heavy_weights_make_their_numbers_unreliable() -> None:
     assert remark("test/log_z", unknown, "exact") == "unreliable: test/ess/pareto_k unknown"
     # Runs of an older version have none.
     assert reliable("test/ess", {"test/ess": 0.02})
+
+
+def test_distances_on_tables_say_their_units() -> None:
+    metrics = {"test/w2": 0.2, "test/mmd": 0.1, "test/nll": 1.0, "test/standardised": 1.0}
+    assert remark("test/w2", metrics, "exact") == "in standardised units"
+    assert remark("test/mmd", metrics, "exact") == "in standardised units"
+    assert remark("test/nll", metrics, "exact") == ""
+    assert not standardised("test/w2", {"test/w2": 0.2})
+    # The two are told together.
+    assert metric_of("test/standardised").beside in metrics

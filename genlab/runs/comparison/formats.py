@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 
-from genlab.runs.comparison.cells import UNRELIABLE, Cell
+from genlab.runs.comparison.cells import UNITS, UNRELIABLE, Cell
 from genlab.runs.comparison.tables import Table
 from genlab.runs.text import aligned
 
@@ -28,8 +28,8 @@ def as_text(table: Table) -> str:
 def as_csv(table: Table) -> str:
     """Full precision.
 
-    Behind each metric of several runs a column ``NAME/sd``, and ``NAME/reliable`` where some are
-    not.
+    Behind each metric of several runs a column ``NAME/sd``, and where there is something to know
+    of some of its numbers one that says of which, as ``NAME/unreliable``.
     """
     columns = [list(column) for column in zip(*table.rows, strict=True)]
     written: list[tuple[str, list[object]]] = []
@@ -38,8 +38,10 @@ def as_csv(table: Table) -> str:
         cells = [item if isinstance(item, Cell) else None for item in items]
         if any(cell and cell.deviation is not None for cell in cells):
             written.append((f"{name}/sd", [cell and cell.deviation for cell in cells]))
-        if any(cell and not cell.reliable for cell in cells):
-            written.append((f"{name}/reliable", [cell and cell.reliable for cell in cells]))
+        for remark in (UNITS, UNRELIABLE):
+            if any(cell and remark in cell.remarks for cell in cells):
+                told = [cell and remark in cell.remarks for cell in cells]
+                written.append((f"{name}/{remark}", list(told)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(name for name, _ in written)
@@ -94,4 +96,4 @@ def _maths(item: str | Cell | None) -> str:
     number = re.sub(r"e([+-])0*(\d+)", r" \\cdot 10^{\1\2}", number).replace("{+", "{")
     inner = MATHS[item.sign] + number
     maths = f"$\\mathbf{{{inner}}}$" if item.best else f"${inner}$"
-    return maths if item.reliable else f"{maths} {UNRELIABLE}"
+    return " ".join((maths, *item.remarks))
