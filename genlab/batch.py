@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ __all__ = [
     "effective_fraction",
     "negative_weights",
     "side_by_side",
+    "squared_distances",
     "weighted_mean",
 ]
 
@@ -148,3 +150,23 @@ def effective_fraction(log_weight: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     """
     weight = (log_weight - log_weight.max()).exp()
     return weight.sum().square() / (len(weight) * weight.square().sum())
+
+
+def squared_distances(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """``|x_i - y_j|^2``, computed about a median of y's rows.
+
+    A matrix product gives ``|x|^2 + |y|^2 - 2 x y``, of which nothing is left where the norms are
+    large beside the distances: far from the origin.
+
+    Args:
+        x: Points.
+        y: Other points, at least one.
+
+    >>> x = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
+    >>> squared_distances(x + 1000, x + 1000)
+    tensor([[ 0., 25.],
+            [25.,  0.]])
+    """
+    some = y[:: math.ceil(len(y) / 1000)]
+    centre = some.sort(0).values[len(some) // 2]
+    return torch.cdist(x - centre, y - centre).square_()

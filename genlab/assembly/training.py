@@ -128,6 +128,7 @@ class Training(Run):
             labelled=self.data.labelled,
             training=self.data.training_set,
             reduction=self.data.reduction,
+            scale=self.data.scale,
             generator=generator(self.config.seed, "evaluate"),
         )
 

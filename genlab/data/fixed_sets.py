@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from jaxtyping import Float
+from torch import Tensor
+
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
@@ -68,6 +71,17 @@ class FixedSets(DataModule):
     @property
     def test(self) -> Batch | None:
         return self.sets.test
+
+    @cached_property
+    def scale(self) -> Float[Tensor, "*event"]:
+        """The standard deviation of each column over the training rows: columns have their units,
+        and the coarsest would be all that a distance tells of.
+        """
+        x, _, weight = self.training_set
+        x = x.double()
+        share = (x.new_ones(len(x)) if weight is None else weight.double()).to(x)
+        share = (share / share.sum()).view(-1, *[1] * (x.ndim - 1))
+        return (share * (x - (share * x).sum(0)).square()).sum(0).sqrt()
 
     def first_rows(self, n: int = 10_000) -> Batch:
         return self.stream.rows(0, min(n, len(self.training_set.x)))

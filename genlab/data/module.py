@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch, Chunk
@@ -99,6 +100,11 @@ class DataModule(pl.LightningDataModule, ABC):
     @abstractmethod
     def test(self) -> Batch | None:
         """The fixed set that the test metrics are computed on; None without samples."""
+
+    @property
+    def scale(self) -> Float[Tensor, "*event"] | None:
+        """What distances are measured in, a unit for each coordinate; None for data units."""
+        return None
 
     @property
     def labelled(self) -> Batch | None:

@@ -2,7 +2,12 @@
 
 from genlab.evaluation.distances import mmd, wasserstein2
 from genlab.evaluation.estimate import Estimate, estimate_mean
-from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
+from genlab.evaluation.importance import (
+    effective_sample_size,
+    log_partition,
+    pareto_k,
+    weighted_samples,
+)
 from genlab.evaluation.likelihood import kl, negative_log_likelihood
 from genlab.evaluation.sampling import inverse_error, samples_per_second
 from genlab.evaluation.suite import evaluate
@@ -17,6 +22,7 @@ __all__ = [
     "log_partition",
     "mmd",
     "negative_log_likelihood",
+    "pareto_k",
     "samples_per_second",
     "wasserstein2",
     "weighted_samples",

@@ -12,9 +12,20 @@ from torch import Tensor
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, batches, device_of, inference, spawn
 from genlab.evaluation.estimate import Estimate
+from genlab.evaluation.pareto import fit_tail
 from genlab.targets.target import Target
 
-__all__ = ["Weighted", "effective_sample_size", "log_partition", "resampled", "weighted_samples"]
+__all__ = [
+    "Weighted",
+    "effective_sample_size",
+    "log_partition",
+    "pareto_k",
+    "resampled",
+    "weighted_samples",
+]
+
+BELOW = 0.025
+"""Probability below two standard errors, as of a Gaussian."""
 
 
 class Weighted(NamedTuple):
@@ -76,9 +87,14 @@ def effective_sample_size(log_weight: Float[Tensor, " n"]) -> Estimate:
 
     It estimates ``1 / (1 + chi^2(target || model))`` (Agapiou, Papaspiliopoulos, Sanz-Alonso,
     Stuart, "Importance sampling: intrinsic dimension and computational cost", 2017, section 2.1,
-    arXiv:1511.06196): 1 for a perfect model. The standard error is the delta method's, from the
-    influence ``2 a w / b - a^2 w^2 / b^2 - a^2 / b`` of a sample, with ``a = mean w`` and ``b =
-    mean w^2``. Regions that no sample reached are missing from both.
+    arXiv:1511.06196): 1 for a perfect model. Regions that no sample reached are missing from it.
+
+    The standard error is the larger of two. One is the jackknife's (Efron, Stein, "The jackknife
+    estimate of variance", 1981, doi:10.1214/aos/1176345462), which, unlike the delta method's, is
+    not misled by a single weight above all others. The other says what the fraction would be if
+    ``E w^2`` had the tail of `fit_tail`, for of heavy weights a sample lacks the largest, and finds
+    too large a fraction: two standard errors reach down to its 2.5 % quantile. Where the tail's
+    shape is above 0.7, rely on neither.
 
     Args:
         log_weight: Logarithms of weights, up to a common constant.
@@ -88,9 +104,21 @@ def effective_sample_size(log_weight: Float[Tensor, " n"]) -> Estimate:
     """
     w = _scaled(log_weight)
     a, b = w.mean(), w.square().mean()
-    fraction = a.square() / b
-    influence = 2 * a * w / b - (a * w / b).square() - fraction
-    return Estimate(fraction.item(), influence.std().item() / math.sqrt(len(w)))
+    fraction = (a.square() / b).item()
+    tail = fit_tail(w)
+    body = w[w <= tail.threshold].square().sum() / len(w)
+    extended = a.square() / (body + tail.share * tail.second_moments())
+    missed = (fraction - _quantile(extended, tail.posterior, BELOW)) / 2
+    return Estimate(fraction, max(_jackknife(w), missed))
+
+
+def pareto_k(log_weight: Float[Tensor, " n"]) -> float:
+    """The shape of the weights' tail, Pareto k: above 0.7 their means are not to be relied on.
+
+    Args:
+        log_weight: Logarithms of weights, up to a common constant.
+    """
+    return fit_tail(_scaled(log_weight)).shape
 
 
 def log_partition(log_weight: Float[Tensor, " n"]) -> Estimate:
@@ -116,6 +144,26 @@ def _log_density(target: Target, x: Float[Tensor, "n *event"]) -> Float[Tensor, 
     else:
         result[known] = -target.energy(x[known])
     return result
+
+
+def _jackknife(w: Float[Tensor, " n"]) -> float:
+    """Standard error of the effective fraction, from the fractions without one weight each."""
+    n = len(w)
+    first, second = w.sum() - w, w.square().sum() - w.square()
+    # Nothing may be left of a difference to the largest, which may be nearly all of a sum.
+    top = w.argmax()
+    others = torch.cat([w[:top], w[top + 1 :]])
+    others = others / others.max()
+    first[top], second[top] = others.sum(), others.square().sum()
+    left = first.square() / second / (n - 1)
+    return ((n - 1) / n * (left - left.mean()).square().sum()).sqrt().item()
+
+
+def _quantile(values: Float[Tensor, " m"], mass: Float[Tensor, " m"], level: float) -> float:
+    """The least value up to which there is this mass; infinite where there are no values."""
+    ordered, places = values.sort()
+    up_to = mass[places].cumsum(0)
+    return min(ordered[up_to >= level].tolist(), default=math.inf)
 
 
 def _scaled(log_weight: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

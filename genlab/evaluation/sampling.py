@@ -12,7 +12,7 @@ from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, batches, context_rows, fitting, inference, spawn
 
-__all__ = ["bijection_of", "inverse_error", "samples_per_second"]
+__all__ = ["bijection_of", "in_units", "inverse_error", "samples_per_second"]
 
 
 def samples_per_second(
@@ -63,9 +63,10 @@ def inverse_error(
     x: Float[Tensor, "n *event"],
     context: Shaped[Tensor, "..."] | None = None,
     *,
+    scale: Float[Tensor, "*event"] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> float:
-    """``max |x - f^{-1}(f(x))|`` over all coordinates of all points, in data units.
+    """``max |x - f^{-1}(f(x))|`` over all coordinates of all points.
 
     The inverse is the one that samples go through. NaN as soon as one coordinate is NaN.
 
@@ -73,6 +74,7 @@ def inverse_error(
         model: A flow.
         x: Points in data units.
         context: One row or n rows, as in `Density.log_prob`.
+        scale: The unit of each coordinate; data units if None.
         batch_size: Points at once.
 
     Raises:
@@ -88,6 +90,13 @@ def inverse_error(
             raw = context_rows(context, len(x), rows, model.device)
             encoded = model.context_encoder(raw, len(points), points.dtype)
             z, _ = bijection(points, encoded)
-            error = (bijection.generate(z, encoded) - points).abs().max()
-            worst = torch.maximum(worst, error.cpu().double())
+            errors = (bijection.generate(z, encoded) - points).abs().cpu().double()
+            worst = torch.maximum(worst, in_units(errors, scale).max())
     return worst.item()
+
+
+def in_units(
+    x: Float[Tensor, "n *event"], scale: Float[Tensor, "*event"] | None
+) -> Float[Tensor, "n *event"]:
+    """Numbers in data units as multiples of the unit of each coordinate, where it has one."""
+    return x if scale is None else x.cpu().double() / scale.cpu()

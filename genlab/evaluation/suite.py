@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
@@ -11,12 +12,17 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
-from genlab.evaluation.distances import mmd, wasserstein2
+from genlab.evaluation.distances import mmd, transport
 from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.evaluation.images import Reduction, restoration, sample_quality
-from genlab.evaluation.importance import effective_sample_size, log_partition, weighted_samples
+from genlab.evaluation.importance import (
+    effective_sample_size,
+    log_partition,
+    pareto_k,
+    weighted_samples,
+)
 from genlab.evaluation.likelihood import bayes_accuracy, bits_per_dim, kl, negative_log_likelihood
-from genlab.evaluation.sampling import bijection_of, inverse_error, samples_per_second
+from genlab.evaluation.sampling import bijection_of, in_units, inverse_error, samples_per_second
 from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
@@ -35,6 +41,7 @@ def evaluate(
     labelled: Batch | None = None,
     training: Batch | None = None,
     reduction: Reduction | None = None,
+    scale: Float[Tensor, "*event"] | None = None,
     w2_points: int = 2000,
     kl_samples: int | None = None,
     weighted: int = 20_000,
@@ -47,13 +54,15 @@ def evaluate(
       density.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
     - ``test/ess``: effective sample size of the model's samples weighted towards the target, as a
-      fraction, and ``test/log_z``, ``log Z`` of the target by the mean of these weights, where the
-      target's energy is known and the model's likelihood exact; ``target/log_z`` and
-      ``test/log_z/error``, the exact one and the difference, where known.
+      fraction, ``test/ess/pareto_k``, the shape of the weights' tail, and ``test/log_z``, ``log Z``
+      of the target by the mean of these weights, where the target's energy is known and the model's
+      likelihood exact; ``target/log_z`` and ``test/log_z/error``, the exact one and the difference,
+      where known.
     - ``test/w2``: 2-Wasserstein distance of model samples and true ones, and
       ``test/w2/reference``: the same of two sets of true ones.
     - ``test/mmd``: squared MMD on the same samples.
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
+    - ``test/standardised``: 1 where these distances are in the units of ``scale``.
     - ``test/accuracy``: of a label-conditional model as a classifier (`bayes_accuracy`).
     - Of images with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
       with them (`sample_quality`); where small ones are given, ``test/psnr``, ``test/consistency``
@@ -62,8 +71,8 @@ def evaluate(
       family has of its own (`Density.metrics`), on the test rows or else true samples.
 
     True samples are fresh ones of the target. Where it has none, or the model is conditional, they
-    are rows of the test set (drawn by weight if it has weights), and each model sample is
-    given the context of such a row. Values that are not finite are returned as they are.
+    are rows of the test set, and each model sample is given the context of such a row, and its
+    weight where rows have one. Values that are not finite are returned as they are.
 
     Args:
         model: The density that is judged; its mode is restored.
@@ -74,6 +83,8 @@ def evaluate(
         labelled: Training samples with their classes as context; None where there are no classes.
         training: The training set, or None where it has no end.
         reduction: What makes the small images that a model of images is given; None for others.
+        scale: The unit of each coordinate in ``test/w2``, ``test/mmd`` and ``test/inverse_error``;
+            None for data units.
         w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
@@ -116,6 +127,7 @@ def evaluate(
             batch_size=batch_size,
         )
         record("test/ess", effective_sample_size(log_weight))
+        metrics["test/ess/pareto_k"] = pareto_k(log_weight)
         record("test/log_z", log_partition(log_weight))
         if target.has_density and target.log_z is not None:
             metrics["target/log_z"] = target.log_z
@@ -124,16 +136,22 @@ def evaluate(
     truth = _truth(test, target, w2_points, for_truth)
     places, context = (None if proposals is None else proposals[:w2_points]), None
     if truth is not None:
-        places, other, context = truth
+        places, context = truth.x, truth.context
         with inference(model, for_model):
             y = draw_samples(
                 model, len(places), context, generator=for_model, batch_size=batch_size
             )
-        metrics["test/w2"] = wasserstein2(places, y)
-        metrics["test/w2/reference"] = wasserstein2(places, other)
-        record("test/mmd", mmd(places, y))
+        x, y, other = (in_units(points, scale) for points in (places, y, truth.other))
+        # A sample counts as the true one beside it: its context is drawn by weight then.
+        record("test/w2", transport(x, y, truth.weight, truth.weight))
+        record("test/w2/reference", transport(x, other, truth.weight, truth.other_weight))
+        record("test/mmd", mmd(x, y, truth.weight))
     if places is not None and bijection_of(model) is not None:
-        metrics["test/inverse_error"] = inverse_error(model, places, context, batch_size=batch_size)
+        metrics["test/inverse_error"] = inverse_error(
+            model, places, context, scale=scale, batch_size=batch_size
+        )
+    if places is not None and scale is not None:
+        metrics["test/standardised"] = 1.0
     if test is not None and labelled is not None:
         metrics |= _of_classes(model, labelled, test, record, for_labels, batch_size)
     if test is not None and reduction is not None:
@@ -176,31 +194,34 @@ def _of_classes(
     return sample_quality(model, labelled, test, generator=generator, batch_size=batch_size)
 
 
+class _Truth(NamedTuple):
+    """Two sets of true samples that share none, and the context of the first."""
+
+    x: Float[Tensor, "n *event"]
+    other: Float[Tensor, "n *event"]
+    context: Shaped[Tensor, "n ..."] | None = None
+    weight: Float[Tensor, " n"] | None = None
+    other_weight: Float[Tensor, " n"] | None = None
+
+
 def _truth(
     test: Batch | None, target: Target | None, n: int, generator: torch.Generator
-) -> (
-    tuple[Float[Tensor, "n *event"], Float[Tensor, "n *event"], Shaped[Tensor, "n ..."] | None]
-    | None
-):
-    """Two sets of true samples, and the context of the first; None where there are too few.
+) -> _Truth | None:
+    """True samples; None where there are too few.
 
     A test set of fewer than ``2 n`` rows gives two halves, of at least the 5 points that MMD needs.
+    Rows without weight are no samples.
     """
     if target is not None and target.has_samples:
         x = target.sample(2 * n, generator=spawn(generator, device_of(target)))
-        return x[:n], x[n:], None
-    if test is None or len(test.x) < 10:
+        return _Truth(x[:n], x[n:])
+    if test is None:
         return None
-    n = min(n, len(test.x) // 2)
-    if test.weight is None:
-        order = torch.randperm(len(test.x), generator=generator)[: 2 * n]
-    else:
-        weight = test.weight.cpu().double()
-        order = torch.multinomial(weight, 2 * n, replacement=True, generator=generator)
-    order = order.to(test.x.device)
-    x, first = test.x[order], order[:n]
-    return (
-        x[:n],
-        x[n:],
-        None if test.context is None else test.context[first.to(test.context.device)],
-    )
+    order = torch.randperm(len(test.x), generator=generator).to(test.x.device)
+    if test.weight is not None:
+        order = order[test.weight[order] > 0]
+    n = min(n, len(order) // 2)
+    if n < 5:
+        return None
+    first, second = test.rows(order[:n]), test.rows(order[n : 2 * n])
+    return _Truth(first.x, second.x, first.context, first.weight, second.weight)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from genlab.batch import squared_distances
 from genlab.bounds import Positive, PositiveInt
 
 __all__ = ["Independent", "OptimalTransport", "Pairing", "Sinkhorn"]
@@ -121,7 +122,8 @@ class PlannedPairing(Pairing):
     ) -> Float[Tensor, "n *event"]:
         if len(x1) < 2:
             return x0
-        cost = torch.cdist(_at_least_single(x1), _at_least_single(x0)).square()
+        # How far all data are from all sources decides about no pair.
+        cost = squared_distances(*(rows - rows.mean(0) for rows in map(_at_least_single, (x1, x0))))
         mass = cost.new_ones(len(x1)) if weight is None else weight.to(cost)
         total = mass.sum()
         # Where no row counts, all may.
@@ -185,8 +187,9 @@ class Sinkhorn(PlannedPairing):
 
     Attributes:
         rows: Rows that are matched with each other.
-        regularisation: ``epsilon``, relative to the mean squared distance; the smaller, the nearer
-            to the exact plan, and the more iterations it would need.
+        regularisation: ``epsilon``, relative to the mean squared distance of data and sources about
+            their means; the smaller, the nearer to the exact plan, and the more iterations it would
+            need.
         iterations: Number of iterations; with 50 the sources of some hundred rows keep their
             distribution to a thousandth.
     """

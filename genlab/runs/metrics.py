@@ -12,11 +12,14 @@ __all__ = [
     "METRICS",
     "NEITHER",
     "SIGN",
+    "STANDARDISED",
     "Metric",
     "headline",
     "metric_of",
     "rank",
+    "reliable",
     "remark",
+    "standardised",
 ]
 
 LOWER, NEITHER, HIGHER = -1, 0, 1
@@ -46,6 +49,9 @@ class Metric:
         remark: What stands beside its value.
         beside: A metric in whose remark it is told, in place of a row of its own.
         told: What is told there, as a format.
+        doubt: A metric that tells whether this one is reliable, and the largest value at which it
+            is.
+        distance: Whether it is in standard deviations where `STANDARDISED` says so.
     """
 
     tag: str
@@ -59,7 +65,19 @@ class Metric:
     remark: str = ""
     beside: str = ""
     told: str = ""
+    doubt: tuple[str, float] | None = None
+    distance: bool = False
 
+
+TAIL = ("test/ess/pareto_k", 0.7)
+"""Means of weighted samples are reliable up to this shape of the weights' tail (Vehtari et al.,
+"Pareto smoothed importance sampling", 2015, arXiv:1507.02646)."""
+
+UNITS = "data units, of tables standard deviations"
+
+STANDARDISED = "test/standardised"
+"""1 in runs whose distances are in standard deviations of each column; runs on tables of older
+versions have none, and distances in the columns' own units."""
 
 METRICS = (
     Metric(
@@ -84,9 +102,14 @@ METRICS = (
     ),
     Metric(
         "test/ess", "effective sample size of the model's samples, weighted to the target", "share",
-        HIGHER, first=True, remark="effective share of its samples",
+        HIGHER, first=True, remark="effective share of its samples", doubt=TAIL,
     ),
-    Metric("test/log_z", "log of the target's constant, by these weights", "nats", first=True),
+    Metric(
+        "test/ess/pareto_k", "shape of these weights' tail: above 0.7 do not rely on them", "",
+        LOWER, beside="test/ess", told="Pareto k {:.2f}",
+    ),
+    Metric("test/log_z", "log of the target's constant, by these weights", "nats", first=True,
+           doubt=TAIL),
     Metric(
         "target/log_z", "the exact log of the target's constant", "nats",
         beside="test/log_z", told="exact {:.4f}",
@@ -103,12 +126,15 @@ METRICS = (
     Metric("test/residual", "mean of the squared residual over the domain"),
     Metric("test/boundary", "the boundary's term of the loss"),
     Metric(
-        "test/w2", "2-Wasserstein distance of samples and true ones", "data units", LOWER,
-        column=True,
+        "test/w2", "2-Wasserstein distance of samples and true ones", UNITS, LOWER,
+        column=True, distance=True,
     ),
-    Metric("test/w2/reference", "the same of two sets of true samples", "data units"),
-    Metric("test/mmd", "squared maximum mean discrepancy of samples and true ones"),
-    Metric("test/inverse_error", "largest error of the inverse of a flow", "data units", LOWER),
+    Metric("test/w2/reference", "the same of two sets of true samples", UNITS, distance=True),
+    Metric("test/mmd", "squared maximum mean discrepancy of samples and true ones", distance=True),
+    Metric("test/inverse_error", "largest error of the inverse of a flow", UNITS, LOWER,
+           distance=True),
+    Metric(STANDARDISED, "whether these are in standard deviations of each column",
+           beside="test/w2"),
     Metric("test/accuracy", "share of samples whose class the model finds", "share"),
     Metric("test/frechet", "Frechet distance of samples and training images, in features"),
     Metric("test/frechet/reference", "the same of held-out images"),
@@ -190,6 +216,24 @@ def rank(tag: str) -> tuple[int, int, str]:
     )
 
 
+def reliable(tag: str, metrics: Mapping[str, float | None]) -> bool:
+    """Whether a run's value of a metric may be relied on, by what the run measured beside it.
+
+    >>> reliable("test/ess", {"test/ess": 0.02, "test/ess/pareto_k": 0.83})
+    False
+    """
+    doubt = metric_of(tag).doubt
+    if doubt is None or doubt[0] not in metrics:
+        return True
+    by, most = metrics[doubt[0]], doubt[1]
+    return by is not None and by <= most
+
+
+def standardised(tag: str, metrics: Mapping[str, float | None]) -> bool:
+    """Whether a run's value of a metric is a distance in standard deviations of each column."""
+    return metric_of(tag).distance and bool(metrics.get(STANDARDISED))
+
+
 def remark(tag: str, metrics: Mapping[str, float | None], likelihood: str) -> str:
     """What stands beside a metric: what kind of number it is, and what is told with it.
 
@@ -205,4 +249,9 @@ def remark(tag: str, metrics: Mapping[str, float | None], likelihood: str) -> st
         value = metrics.get(other.tag)
         if other.beside == tag and value is not None:
             parts.append(other.told.format(value))
+    if standardised(tag, metrics):
+        parts.append("in standardised units")
+    if metric.doubt is not None and not reliable(tag, metrics):
+        by, most = metric.doubt
+        parts.append(f"unreliable: {by} {'unknown' if metrics[by] is None else f'above {most:g}'}")
     return ", ".join(filter(None, parts))

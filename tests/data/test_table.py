@@ -68,6 +68,17 @@ def test_columns_get_their_roles_by_name_or_number(path: Path, frame: pd.DataFra
     assert table(path, columns=["b", 0], drop=["w", 2]).columns == ("b", "a")
 
 
+def test_distances_are_in_deviations_of_the_training_rows(path: Path) -> None:
+    data = table(path, columns=["a", "b"], weight="w")
+    x, _, weight = (None if part is None else part.double().numpy() for part in data.training_set)
+    assert x is not None
+    mean = np.average(x, axis=0, weights=weight)
+    expected = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight))
+    np.testing.assert_allclose(data.scale.numpy(), expected, rtol=1e-9)
+    plain = table(path, columns=["a", "b"], standardise=False)
+    np.testing.assert_allclose(plain.scale, plain.training_set.x.double().std(0, correction=0))
+
+
 def test_weights_are_checked_in_every_part(path: Path, frame: pd.DataFrame) -> None:
     other = path.with_name("other.csv")
     frame.assign(w=-frame["w"]).to_csv(other, index=False)

@@ -51,6 +51,16 @@ def test_precision_falls_for_bad_samples_and_recall_for_missing_ones() -> None:
     assert recall > 0.9
 
 
+@pytest.mark.parametrize("offset", [1e4, 1e8])
+def test_far_from_the_origin_the_scores_are_the_same(offset: float) -> None:
+    x, y = torch.randn(300, 3).double(), 1.5 * torch.randn(300, 3).double()
+    assert precision_and_recall(x + offset, y + offset) == precision_and_recall(x, y)
+    far = frechet_distance(x + offset, y + offset)
+    assert far == pytest.approx(frechet_distance(x, y), rel=1e-6)
+    features = (x + 1e4).float(), (y + 1e4).float()
+    assert precision_and_recall(*features) == pytest.approx(precision_and_recall(x, y), abs=0.01)
+
+
 def test_a_classifier_learns_once_the_same_from_the_same_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

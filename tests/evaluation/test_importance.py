@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -72,6 +74,42 @@ def test_the_standard_errors_are_those_of_repetitions(affine_flow):
         assert mean_error == pytest.approx(spread, rel=0.2)
 
 
+def by_hand(w):
+    """The jackknife, weight by weight."""
+    n = len(w)
+    left = [(sum(w) - x) ** 2 / (sum(v**2 for v in w) - x**2) / (n - 1) for x in w]
+    mean = sum(left) / n
+    return math.sqrt((n - 1) / n * sum((one - mean) ** 2 for one in left))
+
+
+def test_light_weights_have_the_error_of_the_jackknife():
+    w = torch.rand(200, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 1
+    assert effective_sample_size(w.log()).se == pytest.approx(by_hand(w.tolist()), rel=1e-9)
+
+
+def test_one_weight_above_all_others_has_an_error_as_large_as_what_it_hides():
+    rest = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    without = effective_sample_size(rest).value
+    for height in (10.0, 40.0, 400.0):
+        estimate = effective_sample_size(torch.cat([rest, torch.tensor([height])]))
+        assert estimate.se == pytest.approx(without - estimate.value, rel=0.1)
+    assert math.isnan(effective_sample_size(torch.tensor([0.0, -math.inf, -math.inf])).se)
+
+
+def test_two_standard_errors_cover_the_truth_under_heavy_weights():
+    path = Path(__file__).parents[2] / "scripts/coverage.py"
+    spec = importlib.util.spec_from_file_location("coverage", path)
+    study = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(study)
+    cases = [case for case in study.cases(30) if case.metric == "test/ess"]
+    found = [case.judge(study.NOW) for case in cases]
+    told = study.summary(found[:90])
+    assert told["reliable"] >= 85
+    assert 0.9 <= told["covered"] <= 0.99
+    # No estimate is far off that Pareto k does not mark.
+    assert study.summary(found)["far"] == study.summary(found)["marked"]
+
+
 def test_resampled_proposals_follow_the_target(affine_flow, generator):
     flow = affine_flow([0.0, 0.0], [1.5, 1.5])
     x = resampled(flow, Bowl(), 40_000, generator=generator)
@@ -95,6 +133,7 @@ def test_what_a_target_without_samples_is_measured_by(affine_flow, generator):
     assert set(metrics) == {
         "model/parameters",
         "test/ess",
+        "test/ess/pareto_k",
         "test/ess/se",
         "test/inverse_error",
         "test/log_z",

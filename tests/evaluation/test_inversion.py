@@ -24,6 +24,14 @@ def test_the_largest_error_of_a_wrong_inverse(affine_flow):
     assert inverse_error(flow, x, batch_size=2) == pytest.approx(0.9, rel=1e-5)
 
 
+def test_the_error_of_each_column_is_in_its_own_units(affine_flow):
+    flow = affine_flow([0.0, 0.0], [1.0, 1.0])
+    flow.bijection.layers[0].inverse = lambda z, context=None: (z + 0.1 * z.square(), z[:, 0])
+    x = torch.tensor([[1.0, 0.0], [0.0, -3.0], [2.0, 2.0]])
+    scale = torch.tensor([0.01, 10.0])
+    assert inverse_error(flow, x, scale=scale) == pytest.approx(0.4 / 0.01, rel=1e-5)
+
+
 def test_what_is_not_a_number_is_told(affine_flow):
     flow = affine_flow([0.0], [1.0])
     x = torch.tensor([[0.0], [math.nan], [0.0]])

@@ -29,6 +29,7 @@ def test_every_metric_of_a_flow_on_a_known_target(
         "target/entropy",
         "target/log_z",
         "test/ess",
+        "test/ess/pareto_k",
         "test/ess/se",
         "test/inverse_error",
         "test/kl",
@@ -42,6 +43,8 @@ def test_every_metric_of_a_flow_on_a_known_target(
         "test/nll/se",
         "test/w2",
         "test/w2/reference",
+        "test/w2/reference/se",
+        "test/w2/se",
         TIME,
     }
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
@@ -101,6 +104,66 @@ def test_weights_of_the_test_set_choose_the_true_samples(affine_flow, generator)
     metrics = evaluate(flow, test=Batch(x, weight=weight), target=None, generator=generator)
     assert metrics["test/w2"] < 0.7
     assert metrics["test/nll"] == pytest.approx(0.5 * math.log(2 * math.pi * math.e), abs=0.2)
+
+
+@pytest.fixture
+def untimed_samples(monkeypatch):
+    monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
+
+
+def test_weighted_rows_are_no_pair_with_themselves_and_in_one_half_alone(
+    affine_flow, generator, untimed_samples
+):
+    """One row of half the weight: drawn by weight it would be in both halves, time and again."""
+    flow = affine_flow([0.0], [1.0])
+    x = torch.linspace(-2, 2, 40)[:, None].sinh()
+    weight = torch.ones(40)
+    weight[39] = 40.0
+    found = [
+        evaluate(flow, test=Batch(x, weight=weight), target=None, generator=generator)
+        for _ in range(10)
+    ]
+    # Half of the mass has to go elsewhere, and of two effective rows no error is known.
+    assert min(metrics["test/w2/reference"] for metrics in found) > 1
+    assert any(math.isnan(metrics["test/mmd/se"]) for metrics in found)
+
+
+def test_distances_are_in_the_units_of_the_columns(affine_flow, untimed_samples):
+    """A column in metres and one in micrometres count alike, and those of data units are kept."""
+
+    def found(scale):
+        units = torch.tensor([1e-3, 1e6]) if scale else torch.ones(2)
+        x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0)) * units
+        # The draws behind this flow are the same, whatever its units.
+        flow = affine_flow([0.0, 0.0], (1.2 * units).tolist())
+        source = torch.Generator().manual_seed(1)
+        test = Batch(x)
+        scale = x.std(0, correction=0) if scale else None
+        return evaluate(flow, test=test, target=None, generator=source, scale=scale)
+
+    raw, scaled = found(False), found(True)
+    assert "test/standardised" not in raw
+    assert scaled["test/standardised"] == 1.0
+    for tag in ("test/w2", "test/w2/se", "test/w2/reference", "test/mmd"):
+        assert scaled[tag] == pytest.approx(raw[tag], rel=0.1, abs=1e-3), tag
+    assert scaled["test/inverse_error"] < 1e-5
+
+
+def test_a_perfect_model_of_weighted_rows_is_as_far_as_the_reference(
+    affine_flow, generator, untimed_samples
+):
+    flow, found = affine_flow([0.8], [1.0]), []
+    for _ in range(30):
+        x = torch.randn(300, 1, generator=generator)
+        test = Batch(x, weight=(0.8 * x[:, 0]).exp())
+        found.append(evaluate(flow, test=test, target=None, generator=generator))
+    ours, reference = (
+        torch.tensor([metrics[tag] for metrics in found])
+        for tag in ("test/w2", "test/w2/reference")
+    )
+    error = ((ours.var() + reference.var()) / len(found)).sqrt()
+    assert (ours.mean() - reference.mean()).abs() < 3 * error
+    assert reference.mean() > 0.15
 
 
 @pytest.mark.parametrize("kind", ["vector", "label"])

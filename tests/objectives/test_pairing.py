@@ -44,6 +44,18 @@ def test_the_exact_plan_is_a_permutation_of_least_cost():
     assert torch.equal(found.sort(0).values, x0.sort(0).values)
 
 
+@pytest.mark.parametrize("name", ["optimal_transport", "sinkhorn"])
+@pytest.mark.parametrize("both", [False, True])
+def test_far_from_the_origin_the_pairs_are_the_same(name, both):
+    # Of numbers that single precision keeps at this distance.
+    x0, x1 = (torch.randn(2, 64, 2) * 64).round() / 64
+    offset, sources = torch.tensor(8192.0), torch.Generator()
+    near = PAIRINGS[name].pair(x0, x1, generator=sources.manual_seed(0))
+    away = x0 + offset if both else x0
+    far = PAIRINGS[name].pair(away, x1 + offset, generator=sources.manual_seed(0))
+    assert torch.equal(far - offset if both else far, near)
+
+
 def test_sinkhorns_plan_has_its_margins_and_comes_near_the_exact_one():
     x0, x1 = torch.randn(200, 2).double(), 3 + torch.randn(200, 2).double()
     distance = torch.cdist(x1, x0).square()

@@ -52,6 +52,47 @@ def test_seeds_are_averaged_and_the_best_of_each_target_is_marked(records: list[
     ]
 
 
+def test_what_is_not_to_be_relied_on_is_said_and_is_never_the_best(tmp_path: Path) -> None:
+    for model, ess, k in (("nice", 0.02, 0.83), ("nsf", 0.01, 0.31)):
+        metrics = {"test/ess": ess, "test/ess/se": 0.002, "test/ess/pareto_k": k}
+        synthetic_run(tmp_path / model, model=model, data="moons", metrics=metrics)
+    found = table(records_below(tmp_path), "test/ess")
+    assert [line.split() for line in as_text(found).splitlines()[1:]] == [
+        ["nice", "moons", "1", "0.0200", "unreliable"],
+        ["nsf", "moons", "1", "0.0100"],
+    ]
+    assert "| 0.0200 unreliable |" in as_markdown(found)
+    assert "$0.0200$ unreliable" in as_latex(found)
+    assert list(csv.reader(as_csv(found).splitlines()))[:2] == [
+        ["model", "data", "runs", "test/ess", "test/ess/unreliable"],
+        ["nice", "moons", "1", "0.02", "True"],
+    ]
+
+
+def test_a_title_says_where_all_distances_are_standardised(tmp_path: Path) -> None:
+    for model, distance, units in (("nice", 0.5, 1.0), ("nsf", 0.25, 1.0), ("gmm", 0.125, None)):
+        metrics = {"test/w2": distance, "test/kl": distance}
+        if units is not None:
+            metrics["test/standardised"] = units
+        synthetic_run(tmp_path / model, model=model, data="moons", metrics=metrics)
+    records = records_below(tmp_path)
+    alike = matching(records, "model=nice,nsf")
+    assert [line.split() for line in as_text(table(alike, "test/w2", "test/kl")).splitlines()] == [
+        ["model", "data", "runs", "test/w2", "(standardised)", "test/kl"],
+        ["nice", "moons", "1", "0.5", "0.5"],
+        ["nsf", "moons", "1", "0.25*", "0.25*"],
+    ]
+    # A run of an older version has the table's own units, which compare with no other.
+    mixed = table(records, "test/w2")
+    assert [line.split() for line in as_text(mixed).splitlines()] == [
+        ["model", "data", "runs", "test/w2"],
+        ["gmm", "moons", "1", "0.125"],
+        ["nice", "moons", "1", "0.5", "standardised"],
+        ["nsf", "moons", "1", "0.25", "standardised*"],
+    ]
+    assert as_csv(mixed).splitlines()[1:3] == ["gmm,moons,1,0.125,False", "nice,moons,1,0.5,True"]
+
+
 def test_solves_go_by_sampler_and_problem(tmp_path: Path) -> None:
     errors = {("das", 100): 0.01, ("rad", 100): 0.2, ("das", 1000): 0.05, ("rad", 1000): 0.9}
     for (sampler, sharpness), error in errors.items():

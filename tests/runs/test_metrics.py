@@ -7,7 +7,16 @@ import re
 from pathlib import Path
 
 import genlab
-from genlab.runs.metrics import FIRST, METRICS, headline, metric_of, rank, remark
+from genlab.runs.metrics import (
+    FIRST,
+    METRICS,
+    headline,
+    metric_of,
+    rank,
+    reliable,
+    remark,
+    standardised,
+)
 
 TAG = re.compile(r"(test|val|train|pinn|sampler|ode|model|time|target)/[a-z0-9_/]+")
 
@@ -47,3 +56,28 @@ def test_a_number_of_ones_own_is_neutral_and_comes_last() -> None:
     assert (own.better, own.column, own.remark) == (0, False, "")
     assert max([*FIRST, "test/mmd", "time/fit_seconds", "mine/score"], key=rank) == "mine/score"
     assert remark("mine/score", {"mine/score": 1.0}, "lower_bound") == ""
+
+
+def test_heavy_weights_make_their_numbers_unreliable() -> None:
+    metrics = {"test/ess": 0.02, "test/ess/pareto_k": 0.7, "test/log_z": 0.1, "test/kl": 1.0}
+    assert reliable("test/ess", metrics)
+    assert remark("test/ess", metrics, "exact") == "effective share of its samples, Pareto k 0.70"
+    heavy = {**metrics, "test/ess/pareto_k": 0.83}
+    assert [tag for tag in metrics if not reliable(tag, heavy)] == ["test/ess", "test/log_z"]
+    told = "effective share of its samples, Pareto k 0.83, unreliable: test/ess/pareto_k above 0.7"
+    assert remark("test/ess", heavy, "exact") == told
+    assert remark("test/log_z", heavy, "exact") == "unreliable: test/ess/pareto_k above 0.7"
+    unknown = {**metrics, "test/ess/pareto_k": None}
+    assert remark("test/log_z", unknown, "exact") == "unreliable: test/ess/pareto_k unknown"
+    # Runs of an older version have none.
+    assert reliable("test/ess", {"test/ess": 0.02})
+
+
+def test_distances_on_tables_say_their_units() -> None:
+    metrics = {"test/w2": 0.2, "test/mmd": 0.1, "test/nll": 1.0, "test/standardised": 1.0}
+    assert remark("test/w2", metrics, "exact") == "in standardised units"
+    assert remark("test/mmd", metrics, "exact") == "in standardised units"
+    assert remark("test/nll", metrics, "exact") == ""
+    assert not standardised("test/w2", {"test/w2": 0.2})
+    # The two are told together.
+    assert metric_of("test/standardised").beside in metrics

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from genlab.batch import squared_distances
 from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.figures.style import panels
@@ -93,8 +94,7 @@ def nearest(
     """The row of ``training`` at the least Euclidean distance from each sample."""
     x = torch.nan_to_num(samples.cpu().float()).clamp(0, 1).flatten(1)
     y = training.flatten(1)
-    # |x - y|^2 without |x|^2; one matrix product instead of n m differences.
-    return (y.square().sum(1) - 2 * x @ y.T).argmin(1)
+    return squared_distances(x, y).argmin(1)
 
 
 def interpolation_figure(

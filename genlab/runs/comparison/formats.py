@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from genlab.runs.comparison.cells import Cell
+from genlab.runs.comparison.cells import UNITS, UNRELIABLE, Cell
 from genlab.runs.comparison.tables import Table
 from genlab.runs.text import aligned
 
@@ -26,28 +26,26 @@ def as_text(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Full precision; a column ``NAME/sd`` behind each metric of several runs."""
-    spread = [
-        any(_deviation(item) is not None for item in column)
-        for column in zip(*table.rows, strict=True)
-    ]
+    """Full precision.
 
-    def header() -> Iterator[str]:
-        for name, has_spread in zip(table.header, spread, strict=True):
-            yield name
-            if has_spread:
-                yield f"{name}/sd"
-
-    def numbers(row: Sequence[str | Cell | None]) -> Iterator[object]:
-        for item, has_spread in zip(row, spread, strict=True):
-            yield item.mean if isinstance(item, Cell) else item
-            if has_spread:
-                yield _deviation(item)
-
+    Behind each metric of several runs a column ``NAME/sd``, and where there is something to know
+    of some of its numbers one that says of which, as ``NAME/unreliable``.
+    """
+    columns = [list(column) for column in zip(*table.rows, strict=True)]
+    written: list[tuple[str, list[object]]] = []
+    for name, items in zip(table.header, columns, strict=False):
+        written.append((name, [item.mean if isinstance(item, Cell) else item for item in items]))
+        cells = [item if isinstance(item, Cell) else None for item in items]
+        if any(cell and cell.deviation is not None for cell in cells):
+            written.append((f"{name}/sd", [cell and cell.deviation for cell in cells]))
+        for remark in (UNITS, UNRELIABLE):
+            if any(cell and remark in cell.remarks for cell in cells):
+                told = [cell and remark in cell.remarks for cell in cells]
+                written.append((f"{name}/{remark}", list(told)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header())
-    writer.writerows(numbers(row) for row in table.rows)
+    writer.writerow(name for name, _ in written)
+    writer.writerows(zip(*(items for _, items in written), strict=True))
     return text.getvalue()
 
 
@@ -80,10 +78,6 @@ def shown(item: str | Cell | None) -> str:
     return item or ""
 
 
-def _deviation(item: str | Cell | None) -> float | None:
-    return item.deviation if isinstance(item, Cell) else None
-
-
 def is_best(item: str | Cell | None) -> bool:
     """Whether an item of a table is to be marked."""
     return isinstance(item, Cell) and item.best
@@ -98,7 +92,8 @@ def _maths(item: str | Cell | None) -> str:
         return _escaped(item or "")
     if item.mean is None:
         return "--"
-    number = item.text.removeprefix(item.sign).replace("±", r"\pm")
+    number = item.number.removeprefix(item.sign).replace("±", r"\pm")
     number = re.sub(r"e([+-])0*(\d+)", r" \\cdot 10^{\1\2}", number).replace("{+", "{")
     inner = MATHS[item.sign] + number
-    return f"$\\mathbf{{{inner}}}$" if item.best else f"${inner}$"
+    maths = f"$\\mathbf{{{inner}}}$" if item.best else f"${inner}$"
+    return " ".join((maths, *item.remarks))

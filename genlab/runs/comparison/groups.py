@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from genlab.runs.comparison.records import Record
 from genlab.runs.comparison.subjects import VALIDATION, Subject, tells
+from genlab.runs.metrics import standardised
 from genlab.runs.settings import LATE, SILENT
 
 __all__ = ["Group", "by_nature", "differing", "grouped"]
@@ -36,10 +37,14 @@ class Group:
         return self.records[0].subject
 
     def about(self, tag: str) -> Hashable:
-        """What a metric is about, equal where it can be compared."""
+        """What a metric is about, and in which units, equal where it can be compared."""
         if not tag.startswith("val/"):
-            return self.subject
+            return self.subject, self.standardised(tag)
         return self.subject, *(self.records[0].reads(key) for key in VALIDATION)
+
+    def standardised(self, tag: str) -> bool:
+        """Whether a metric is a distance in standardised units in its runs."""
+        return any(standardised(tag, record.metrics) for record in self.records)
 
     def metric(self, tag: str) -> list[float | None]:
         """A metric of each run; None where one lacks it."""

@@ -37,7 +37,7 @@ def page(table: Table, groups: Sequence[Group], notes: Sequence[str]) -> str:
     data = {
         "header": table.header,
         "keys": table.keys,
-        "better": [metric_of(name).better for name in table.header],
+        "better": [metric_of(name.partition(" ")[0]).better for name in table.header],
         "rows": [_row(row) for row in table.rows],
         "runs": [_run(record, row) for row, g in enumerate(groups) for record in g.records],
         "figures": [_figures(group) for group in islice(groups, SHOWN)],

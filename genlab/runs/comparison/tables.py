@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from genlab.errors import UserError, nearest
-from genlab.runs.comparison.cells import Cell, cell, mark_best
+from genlab.runs.comparison.cells import UNITS, Cell, cell, mark_best
 from genlab.runs.comparison.groups import Group, by_nature
 from genlab.runs.metrics import METRICS
 
@@ -31,11 +31,20 @@ class Table:
 
 
 def listing(groups: Sequence[Group], keys: Sequence[str], tags: Sequence[str]) -> Table:
-    """A row a group: its settings, the number of its runs, its metrics."""
-    columns = [_marked(groups, tag) for tag in tags]
+    """A row a group: its settings, the number of its runs, its metrics.
+
+    The title of a column says in which units all its numbers are, where they are not in those of
+    the data.
+    """
+    titles, columns = list(tags), [_marked(groups, tag) for tag in tags]
+    for place, items in enumerate(columns):
+        known = [item for item in items if item and item.mean is not None]
+        if known and all(UNITS in item.remarks for item in known):
+            titles[place] += f" ({UNITS})"
+            columns[place] = [item and item.without(UNITS) for item in items]
     rows = zip(*columns, strict=True) if columns else ((),) * len(groups)
     return Table(
-        (*keys, RUNS, *tags),
+        (*keys, RUNS, *titles),
         len(keys) + 1,
         tuple(
             (*group.settings, str(len(group.records)), *row)
