@@ -176,9 +176,11 @@ def print_start(config: DictConfig, experiment: Run, place: Path) -> None:
     """
     from genlab.learning.trainer import device_name
 
+    model = experiment.module.model
     print_config(
         config,
-        parameters=sum(tensor.numel() for tensor in experiment.module.model.parameters()),
+        parameters=sum(tensor.numel() for tensor in model.parameters()),
+        growing=any(getattr(part, "growing", False) for part in model.modules()),
         device=device_name(config.trainer.accelerator),
         run=relative(place),
     )

@@ -12,6 +12,8 @@ from genlab.runs.text import rounded
 
 __all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
 
+GROWING = " to begin with: the fit finds how many"
+
 
 class Row(NamedTuple):
     """One metric as text: its name, value, standard error and a remark (both may be empty)."""
@@ -59,7 +61,9 @@ def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") 
     ]
 
 
-def print_config(config: Mapping[str, Any], *, parameters: int, device: str, run: Path) -> None:
+def print_config(
+    config: Mapping[str, Any], *, parameters: int, device: str, run: Path, growing: bool = False
+) -> None:
     """Print what is about to be trained.
 
     Args:
@@ -67,8 +71,9 @@ def print_config(config: Mapping[str, Any], *, parameters: int, device: str, run
         parameters: Number of the model's parameters.
         device: What it is trained on.
         run: The run directory.
+        growing: Whether the number of parameters is open, and that is where it starts.
     """
-    rows = config_rows(config, parameters=parameters, device=device, run=run)
+    rows = config_rows(config, parameters=parameters, device=device, run=run, growing=growing)
     if sys.stdout.isatty():
         _print_table("", ("", ""), rows)
         return
@@ -77,7 +82,7 @@ def print_config(config: Mapping[str, Any], *, parameters: int, device: str, run
 
 
 def config_rows(
-    config: Mapping[str, Any], *, parameters: int, device: str, run: Path
+    config: Mapping[str, Any], *, parameters: int, device: str, run: Path, growing: bool = False
 ) -> list[tuple[str, str]]:
     """The rows of `print_config`."""
     choices, trainer = config["choices"], config["trainer"]
@@ -93,7 +98,7 @@ def config_rows(
         rows = [("model", model), ("data", data)]
     return [
         *rows,
-        ("parameters", f"{parameters:,}"),
+        ("parameters", f"{parameters:,}" + GROWING * growing),
         ("training", f"{trainer['max_steps']} steps, {_seeds(config)}"),
         ("device", device),
         ("run", str(run)),

@@ -15,7 +15,7 @@ from genlab.runs.manifest import read_manifest
 from genlab.runs.metrics import SIGN
 from genlab.runs.metrics import headline as headline_of
 from genlab.runs.status import effective_state
-from genlab.runs.text import aligned
+from genlab.runs.text import aligned, rounded
 
 __all__ = ["headline", "print_runs"]
 
@@ -77,7 +77,7 @@ def headline(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
     metric = headline_of(metrics)
     if metric is None:
         return "", ""
-    error = metrics.get(f"{metric.tag}/se")
+    value, error = rounded(metrics[metric.tag], metrics.get(f"{metric.tag}/se"))
     sign = SIGN[likelihood] if metric.bound else ""
-    spread = "" if error is None else f" +- {error:.4f}"
-    return metric.tag, f"{sign}{metrics[metric.tag]:.4f}{spread}"
+    spread = f" +- {error}" if error else ""
+    return metric.tag, f"{sign}{value}{spread}"

@@ -48,7 +48,8 @@ class GMM(Density):
             each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions.
         rank: That rank.
         start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
-        restarts: Starts that are tried, for a few passes over the first rows.
+        restarts: Starts that are tried, for a few passes over the first rows; up to eight times as
+            many for each number that "auto" tries, where these rows are few.
         tolerance: EM has converged when a pass gains no more, in nats a row.
         covariance_floor: Smallest variance in any direction, in standardised units.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.

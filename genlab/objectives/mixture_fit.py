@@ -21,6 +21,7 @@ from genlab.objectives.expectation_maximisation import (
     maximisation,
     sweep,
 )
+from genlab.objectives.mixture_starts import better_nearby, likeliest_starts
 
 __all__ = ["MixtureFit", "expected_log_gaussians", "halves", "replace"]
 
@@ -28,8 +29,7 @@ __all__ = ["MixtureFit", "expected_log_gaussians", "halves", "replace"]
 STARTS = (1, 4, 16, 64)
 # Rows for each parameter that such a start needs.
 ROWS = 4
-# Passes after which a start, and a cut, are judged.
-TRIAL = 10
+# Passes after which a cut is judged.
 CUT = 8
 # Numbers that are prepared at once.
 PIECE = 2**18
@@ -94,7 +94,8 @@ class MixtureFit:
     def start(self, batch: Batch) -> None:
         """Choose where to begin, by trial on some rows: the best of several starts.
 
-        An open number of Gaussians is searched for on these rows alone, from several numbers.
+        An open number of Gaussians is searched for on these rows alone: a mixture grows from
+        several numbers, and others of about as many are started anew.
         """
         if not self.model.growing:
             if self.model.restarts > 1:
@@ -112,18 +113,13 @@ class MixtureFit:
                     self.advance()
                 found.append((self.best_bic, self.present))
         self._place(min(found, key=lambda one: one[0])[1])
+        self._place(better_nearby(self.model, self._growing, batch))
         self._begin_search()
 
     def _best_start(self, batch: Batch, count: int) -> AnyMixtures:
         """Of the model's ``restarts`` starts the most likely one after a few steps of EM."""
         x, weight, _ = self.model.standardised(batch)
-        ways = weight.repeat(self.model.restarts if count > 1 else 1, 1)
-        mixtures = self._like(map(wide, self.model.starts(x, ways, count)))
-        for _ in range(TRIAL):
-            mixtures = self._maximise(mixtures, sweep(mixtures, x, ways)[0])
-        likelihood = sweep(mixtures, x, ways)[0].log_likelihood.view(-1, len(weight))
-        best, every = likelihood.argmax(0), torch.arange(len(weight), device=likelihood.device)
-        return self._like(part.unflatten(0, likelihood.shape)[best, every] for part in mixtures)
+        return likeliest_starts(self.model, x, weight, count, tries=self.model.restarts)
 
     def _like(self, parts: Iterable[Tensor]) -> AnyMixtures:
         """Mixtures of the kind of the present ones."""

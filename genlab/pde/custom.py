@@ -14,6 +14,7 @@ from torch import Tensor
 from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.boundary import Boundary, Faces
+from genlab.pde.custom_boundary import LOOKED_AT, UserBoundary, at_first, given, just_begun
 from genlab.pde.derivatives import Jet
 from genlab.pde.domain import Box, Domain, IndicatorDomain
 from genlab.pde.problem import Problem
@@ -23,7 +24,7 @@ __all__ = ["CustomProblem"]
 
 TRIAL = 5
 """Points that a user's functions are tried on."""
-FUNCTIONS = ("residual", "inside", "boundary", "exact", "cutoff", "boundary_points")
+FUNCTIONS = ("residual", "inside", "boundary", "initial", "exact", "cutoff", "boundary_points")
 
 
 class CustomProblem(Problem):
@@ -35,13 +36,16 @@ class CustomProblem(Problem):
         time = True                  # if the last coordinate is time, with no condition at its end
         def inside(x):               # if the domain is a part of the box: [n], true inside
         def boundary(x):             # [n], prescribed values; zero without it
+        def initial(x):              # [n], those where time begins; those of `boundary` without it
         def exact(x):                # [n], if the solution is known
         def cutoff(x):               # [n], zero on the boundary only } of a domain with `inside`,
         def boundary_points(n, generator):    # [n, d], on it         } for a hard, a soft boundary
 
     Functions take points ``[n, d]`` of float32 or float64, and must be made of torch operations.
     On a box, hard and soft boundaries need nothing else. With ``inside``, a hard one needs
-    ``cutoff``, and ``boundary`` must then make sense in the whole domain.
+    ``cutoff``, and ``boundary`` must then make sense in the whole domain. If there is time too,
+    ``initial`` is given, and the other two tell of the boundary in space; or else these tell of
+    where time begins too.
 
     >>> from tempfile import NamedTemporaryFile
     >>> with NamedTemporaryFile("w", suffix=".py") as file:
@@ -71,12 +75,19 @@ class CustomProblem(Problem):
         time = self._file.names.get("time", False)
         if not isinstance(time, bool):
             raise UserError(f"{self._file.key}: time is {time!r}, expected True or False")
+        self._prescribed = self._file.function("boundary")
+        self._initial = self._file.function("initial")
+        if self._initial is not None and not time:
+            raise UserError(
+                f"{self._file.key}: defines initial(x), but no time\n"
+                "add time = True, for the last coordinate to be time"
+            )
         boundary: Boundary
         if isinstance(domain, Box):
             every = Faces(domain).faces
             boundary = Faces(domain, every[:-1] if time else None)
         else:
-            boundary = _UserBoundary(self._file, domain.dim)
+            boundary = UserBoundary(self._file, domain, begins=self._initial is not None)
         space = domain.dim - 1 if time else domain.dim
         super().__init__(domain, boundary, n_points=n_points, space=space)
         residual = self._file.function("residual")
@@ -84,7 +95,6 @@ class CustomProblem(Problem):
             raise self._file.missing("residual(x, u)", "residual")
         self._residual: Callable[..., Any] = residual
         self._file.refuse_misspelt(FUNCTIONS)
-        self._prescribed = self._file.function("boundary")
         self._exact = self._file.function("exact")
         self._try()
 
@@ -99,33 +109,73 @@ class CustomProblem(Problem):
 
     @property
     def has_lift(self) -> bool:
-        return isinstance(self.boundary, Faces) or self.boundary.has_cutoff
+        return self.boundary.has_cutoff
 
     def operator(self, x: Float[Tensor, "n d"], u: Jet) -> Float[Tensor, " n"]:
         what = "residual(x, u)"
-        return self._file.tensor(what, lambda: self._residual(x, u), (len(x),), given=_given(x))
+        return self._file.tensor(what, lambda: self._residual(x, u), (len(x),), given=given(x))
 
     def exact(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         exact = self._exact
         if exact is None:
             return super().exact(x)
-        return self._file.tensor("exact(x)", lambda: exact(x), (len(x),), given=_given(x))
+        return self._file.tensor("exact(x)", lambda: exact(x), (len(x),), given=given(x))
 
     def prescribed(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        values = self._on_boundary(x)
+        if self._initial is None:
+            return values
+        return torch.where(just_begun(self.domain, x), self._at_first(x), values)
+
+    def _on_boundary(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         values = self._prescribed
         if values is None:
             return torch.zeros_like(x[:, 0])
-        return self._file.tensor("boundary(x)", lambda: values(x), (len(x),), given=_given(x))
+        return self._file.tensor("boundary(x)", lambda: values(x), (len(x),), given=given(x))
+
+    def _at_first(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """``u`` where time begins, at the places of some points."""
+        values, first = self._initial, at_first(self.domain, x[:, :-1])
+        assert values is not None
+        return self._file.tensor("initial(x)", lambda: values(first), (len(x),), given=given(x))
 
     @property
     def lift_cost(self) -> int:
-        if self._prescribed is None:
+        if self._prescribed is None and self._initial is None:
             return 0
         return self.boundary.lift_cost if isinstance(self.boundary, Faces) else 1
 
     def lift(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        on_faces = isinstance(self.boundary, Faces) and self._prescribed is not None
-        return super().lift(x) if on_faces else self.prescribed(x)
+        if self.lift_cost == 0:
+            return torch.zeros_like(x[:, 0])
+        if isinstance(self.boundary, Faces):
+            return super().lift(x)
+        values = self._on_boundary(x)
+        if self._initial is None:
+            return values
+        # What is prescribed at first differs from these inside only: the difference goes on.
+        return values + self._at_first(x) - self._on_boundary(at_first(self.domain, x[:, :-1]))
+
+    def left_open(self, *, hard: bool) -> str:
+        said = self.space == self.dim or self._initial is not None
+        if said or not isinstance(self.boundary, UserBoundary):
+            return ""
+        start = f"t = {self.domain.box[-1][0]:g}"
+        if hard:
+            held = self.boundary.vanishes_at_first
+            what, remedy = f"cutoff(x) is not zero at {start}", "make cutoff(x) zero there"
+        else:
+            draw = torch.Generator().manual_seed(0)
+            x = self.boundary.sample(LOOKED_AT, generator=draw)
+            held = bool(just_begun(self.domain, x).any())
+            what = f"none of {LOOKED_AT} boundary_points lies at {start}"
+            remedy = "have some boundary_points lie there"
+        if held:
+            return ""
+        return (
+            f"{self._file.key}: time = True, but {what}: nothing says how u begins\n"
+            f"add initial(x), the values of u at {start}, or {remedy}"
+        )
 
     def _domain(self) -> Domain:
         box, inside = self._file.names.get("box"), self._file.function("inside")
@@ -151,7 +201,9 @@ class CustomProblem(Problem):
         draw = torch.Generator().manual_seed(0)
         x = self.domain.sample(TRIAL, generator=draw)
         zero = Jet(x[:, 0] * 0, x * 0, x[:, 0] * 0)
-        values = {"residual of u = 0": self.residual(x, zero), "boundary": self.prescribed(x)}
+        values = {"residual of u = 0": self.residual(x, zero), "boundary": self._on_boundary(x)}
+        if self._initial is not None:
+            values["initial"] = self._at_first(x)
         if self.has_exact:
             values["exact"] = self.exact(x)
         for name, value in values.items():
@@ -164,40 +216,9 @@ class CustomProblem(Problem):
                     )
 
 
-class _UserBoundary(Boundary):
-    """The boundary of a domain that a file tells by ``inside``."""
-
-    def __init__(self, file: UserFile, dim: int) -> None:
-        self.file, self.dim = file, dim
-        self._points, self._cutoff = file.function("boundary_points"), file.function("cutoff")
-        self.has_cutoff = self._cutoff is not None
-
-    def sample(
-        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
-    ) -> Float[Tensor, "n d"]:
-        points = self._points
-        if points is None:
-            raise self.file.missing(
-                "boundary_points(n, generator), which `boundary='soft'` needs", "boundary_points"
-            )
-        what, shape = f"boundary_points({n}, generator)", (n, self.dim)
-        x = self.file.tensor(what, lambda: points(n, generator), shape)
-        return x.to(dtype or torch.get_default_dtype())
-
-    def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        cutoff = self._cutoff
-        if cutoff is None:
-            raise self.file.missing("cutoff(x), which `boundary='hard'` needs", "cutoff")
-        return self.file.tensor("cutoff(x)", lambda: cutoff(x), (len(x),), given=_given(x))
-
-
 def _is_interval(side: Any) -> bool:
     pair = isinstance(side, list | tuple) and len(side) == 2
     if not pair or not all(isinstance(end, int | float) and math.isfinite(end) for end in side):
         return False
     low, high = side
     return bool(low < high)
-
-
-def _given(x: Tensor) -> str:
-    return f" of x {list(x.shape)}"

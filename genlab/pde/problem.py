@@ -135,6 +135,14 @@ class Problem(ABC):
         """``b`` at points of the boundary; the exact solution unless a problem says otherwise."""
         return self.exact(x)
 
+    def left_open(self, *, hard: bool) -> str:
+        """The condition that is missing, and a remedy; empty where none is.
+
+        Args:
+            hard: Whether the boundary is to be hard.
+        """
+        return ""
+
     def lift(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """``g`` of a hard boundary, in the whole domain: equal to ``b`` on the boundary.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -87,7 +88,10 @@ def curves_figure(history: Sequence[Mapping[str, float]]) -> Figure:
     }
     for axis, (cost, label) in zip(axes, costs.items(), strict=True):
         for name, (title, colour) in names.items():
-            rows = [row for row in history if name in row]
+            # Some have no solution to be measured against, or one of 0.
+            rows = [row for row in history if math.isfinite(row.get(name, math.nan))]
+            if not rows:
+                continue
             axis.plot(
                 [row[cost] for row in rows],
                 [row[name] for row in rows],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -52,7 +53,8 @@ class Judge:
     def metrics(self, network: Network) -> dict[str, float]:
         """``residual``, the mean of ``r^2`` over the domain, and the errors where they are known.
 
-        ``relative_l2`` is ``|u - u*| / |u*|`` in the norm of ``L^2``, so that ``u = 0`` has 1;
+        ``relative_l2`` is ``|u - u*| / |u*|`` in the norm of ``L^2``, so that ``u = 0`` has 1; it
+        is NaN where ``u* = 0``.
         ``max_error`` is the largest ``|u - u*|``. ``boundary`` is the term of a soft boundary in
         the loss, with its weight.
         """
@@ -66,7 +68,8 @@ class Judge:
         error = self.error(network)
         if error is not None and reference.exact is not None:
             norm = (weight @ reference.exact.square()).sqrt()
-            metrics["relative_l2"] = float((weight @ error.square()).sqrt() / norm)
+            relative = (weight @ error.square()).sqrt() / norm
+            metrics["relative_l2"] = float(relative) if norm > 0 else math.nan
             metrics["max_error"] = float(error.max())
         return metrics
 

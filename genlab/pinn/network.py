@@ -83,7 +83,8 @@ class Network(Constants):
         remarks: What a user should know of its boundary.
 
     Raises:
-        UserError: A hard boundary is wanted that the problem does not have, or a soft one.
+        UserError: A hard boundary is wanted that the problem does not have, or a soft one; or
+            the problem does not say how its solution begins.
     """
 
     centre: Float[Tensor, " d"]
@@ -121,6 +122,8 @@ class Network(Constants):
         if not self.hard:
             # A user's file may not tell where its boundary is: known now rather than in the run.
             problem.boundary.sample(1, generator=torch.Generator().manual_seed(0))
+        if left_open := problem.left_open(hard=self.hard):
+            raise UserError(left_open)
         self.boundary_weight = boundary_weight
         self.boundary_points = boundary_points
         self.layers = MLP(problem.dim, 1, hidden=hidden, activation=activation)

@@ -47,6 +47,7 @@ class Metric:
         column: Whether ``compare`` shows it without being asked, in the order of `METRICS`.
         bound: Whether it is a bound or an estimate where the likelihood is one.
         remark: What stands beside its value.
+        undefined: What stands there instead where it has none.
         beside: A metric in whose remark it is told, in place of a row of its own.
         told: What is told there, as a format.
         doubt: A metric that tells whether this one is reliable, and the largest value at which it
@@ -63,6 +64,7 @@ class Metric:
     column: bool = False
     bound: bool = False
     remark: str = ""
+    undefined: str = ""
     beside: str = ""
     told: str = ""
     doubt: tuple[str, float] | None = None
@@ -98,7 +100,7 @@ METRICS = (
     ),
     Metric(
         "target/entropy", "entropy of the target: the lowest NLL that there could be", "nats",
-        beside="test/nll", told="entropy floor {:.4f}",
+        beside="test/nll", told="entropy floor {:.5g}",
     ),
     Metric(
         "test/ess", "effective sample size of the model's samples, weighted to the target", "share",
@@ -112,7 +114,7 @@ METRICS = (
            doubt=TAIL),
     Metric(
         "target/log_z", "the exact log of the target's constant", "nats",
-        beside="test/log_z", told="exact {:.4f}",
+        beside="test/log_z", told="exact {:.5g}",
     ),
     Metric("test/log_z/error", "the error of this constant", "nats", beside="test/log_z"),
     Metric(
@@ -120,7 +122,8 @@ METRICS = (
         first=True, headline=True, column=True,
     ),
     Metric(
-        "test/relative_l2/zero", "the same of u = 0", first=True, remark="the error of u = 0"
+        "test/relative_l2/zero", "the same of u = 0", first=True, remark="the error of u = 0",
+        undefined="undefined, as is any relative error: the exact solution is 0",
     ),
     Metric("test/max_error", "largest error of the solution", "units of u", LOWER, first=True),
     Metric("test/residual", "mean of the squared residual over the domain"),
@@ -241,7 +244,7 @@ def remark(tag: str, metrics: Mapping[str, float | None], likelihood: str) -> st
     'an upper bound, entropy floor 2.3939'
     """
     metric = metric_of(tag)
-    parts = [metric.remark]
+    parts = [metric.remark if metrics[tag] is not None else metric.undefined or metric.remark]
     # Said once: of the numbers that follow from these it is the same.
     if metric.bound and metric.headline:
         parts.append(KIND[likelihood])

@@ -85,8 +85,8 @@ def test_runs_in_the_order_they_were_made(make_run: MakeRun, capsys: Capture) ->
     assert header.split() == ["started", "state", "model", "data", "metric", "value", "run"]
     cells = [line.split()[2:] for line in lines]
     assert cells == [
-        ["done", "realnvp", "moons", "test/kl", "0.0123", "+-", "0.0007", "outputs/z"],
-        ["done", "realnvp", "moons", "test/nll", "2.5000", "outputs/day/a"],
+        ["done", "realnvp", "moons", "test/kl", "0.01234", "+-", "0.00070", "outputs/z"],
+        ["done", "realnvp", "moons", "test/nll", "2.5", "outputs/day/a"],
         ["done", "realnvp", "moons", "outputs/b"],
         ["failed", "realnvp", "moons", "outputs/c"],
     ]
@@ -118,8 +118,8 @@ def test_bounds_and_estimates_are_told_from_exact_values(
         write_json(run.manifest, {**read_json(run.manifest), "likelihood": likelihood})
     assert main(["list", "runs"]) == 0
     shown = capsys.readouterr().out
-    assert "test/kl  <= 0.0123 +- 0.0007  outputs/a" in shown
-    assert "test/kl  ~ 0.0123 +- 0.0007   outputs/b" in shown
+    assert "test/kl  <= 0.01234 +- 0.00070  outputs/a" in shown
+    assert "test/kl  ~ 0.01234 +- 0.00070   outputs/b" in shown
 
 
 def test_torn_runs_are_listed_and_do_no_harm(make_run: MakeRun, capsys: Capture) -> None:

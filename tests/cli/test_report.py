@@ -98,6 +98,21 @@ def test_the_error_of_a_solver_is_told_as_what_it_is() -> None:
     assert row.remark == "nats, the largest of a log-density by the solver"
 
 
+def test_small_numbers_keep_their_digits() -> None:
+    small = {"test/nll": 1.0, "target/entropy": 1.2345e-6, "train/loss": 3.2109e-7}
+    rows = {row.key: row for row in metric_rows(small)}
+    assert rows["train/loss"].value == "3.211e-07"
+    assert rows["test/nll"].remark == "entropy floor 1.2345e-06"
+
+
+def test_a_relative_error_of_nothing_is_undefined() -> None:
+    tag = "test/relative_l2/zero"
+    assert metric_rows({tag: 1.0})[0].remark == "the error of u = 0"
+    (row,) = metric_rows({tag: None})
+    assert row.value == "-"
+    assert row.remark == "undefined, as is any relative error: the exact solution is 0"
+
+
 def test_an_entropy_without_a_likelihood_is_a_metric_of_its_own() -> None:
     assert [row.key for row in metric_rows({"target/entropy": 1.0})] == ["target/entropy"]
 
@@ -158,6 +173,11 @@ def test_the_summary_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> N
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(maxsplit=1) == ["model", rows["model"]]
     assert len(lines) == len(rows)
+
+
+def test_a_number_of_parameters_that_is_open_is_told_as_such() -> None:
+    rows = dict(config_rows(CONFIG, **RUN | {"parameters": 6, "growing": True}))
+    assert rows["parameters"] == "6 to begin with: the fit finds how many"
 
 
 def test_the_summary_of_a_residual_names_its_data() -> None:

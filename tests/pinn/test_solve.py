@@ -238,6 +238,17 @@ def test_one_dimension(tmp_path: Path) -> None:
     assert run.animate(tmp_path).exists()
 
 
+def test_a_relative_error_where_the_solution_is_zero_is_none(tmp_path: Path) -> None:
+    (tmp_path / "zero.py").write_text(
+        "box = [[0, 1]]\ndef residual(x, u): return u.laplacian\ndef exact(x): return 0 * x[:, 0]\n"
+    )
+    file = f"problem.file={tmp_path / 'zero.py'}"
+    metrics = solve(tmp_path, "problem=custom", file, "problem.dim=1", "sampler=uniform").fit()
+    assert metrics["test/relative_l2"] is None
+    assert metrics["test/relative_l2/zero"] is None
+    assert metrics["test/max_error"] is not None
+
+
 def test_a_problem_whose_solution_is_not_known(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MY_PDE.split("def exact")[0])
     custom = ("problem=custom", f"problem.file={tmp_path / 'mine.py'}", "callbacks.images=null")

@@ -32,7 +32,7 @@ from genlab.evaluation.figures.images import (
 from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
 from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
-from genlab.evaluation.importance import resampled
+from genlab.evaluation.importance import log_partition, resampled, weighted_samples
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
@@ -83,6 +83,17 @@ class Scene:
     def vectors(self) -> bool:
         """Whether a sample is a vector."""
         return len(self.model.event_shape) == 1
+
+    @property
+    def log_z(self) -> float | None:
+        """The constant of a target that does not know it, by the model's own weighted samples."""
+        target = self.target
+        if target is None or not target.has_energy or target.has_density:
+            return None
+        if self.model.likelihood != "exact":
+            return None
+        samples = weighted_samples(self.model, target, len(self.x), generator=self.generator)
+        return log_partition(samples.log_weight).value
 
     @cached_property
     def base_samples(self) -> Float[Tensor, "n *event"]:
@@ -196,6 +207,7 @@ def _density(scene: Scene) -> Figure | None:
         window=scene.window,
         samples=scene.everything,
         size=min(200, math.isqrt(scene.model.test_samples)),
+        log_z=scene.log_z,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -45,6 +45,8 @@ __all__ = [
 BATCH = 10_000
 COLUMNS = 5
 TRUE = "True density"
+ESTIMATED = "True density, log Z estimated"
+WITHIN = "True density given this window"
 TITLES = {
     "exact": "Model density",
     "lower_bound": "Model density, a lower bound",
@@ -59,19 +61,36 @@ def model_density(model: Density, window: Window, size: int) -> Float[np.ndarray
     return log_p.exp().reshape(size, size).numpy()
 
 
-def target_density(target: Target, window: Window, size: int) -> Float[np.ndarray, "size size"]:
+def target_density(
+    target: Target, window: Window, size: int, *, log_z: float | None = None
+) -> tuple[Float[np.ndarray, "size size"], str]:
     """The exact density at the centres of ``size x size`` cells, row y upwards, column x.
 
-    Where it is known up to a constant only, the window is taken to hold all of the mass.
+    Where it is known up to a constant only, by an estimate of that, unless there is none or more
+    mass than that lies in the window: then it is the density given that a point is in the window.
+
+    Args:
+        target: Its energy must be known.
+        window: What to show.
+        size: Cells a side.
+        log_z: An estimate of the constant's logarithm.
+
+    Returns:
+        The density, and a title that says which it is.
     """
     grid = window.grid(size).to(device_of(target))
+    title = TRUE
     with torch.no_grad():
         if target.has_density:
             log_p = torch.cat([target.log_prob(grid[rows]) for rows in batches(len(grid), BATCH)])
         else:
             log_p = -torch.cat([target.energy(grid[rows]) for rows in batches(len(grid), BATCH)])
-            log_p = log_p.log_softmax(0) - math.log(window.area / size**2)
-    return log_p.exp().reshape(size, size).cpu().numpy()
+            inside = log_p.logsumexp(0).item() + math.log(window.area / size**2)
+            # An estimate may miss mass, what lies in sight it must not.
+            constant = log_z if log_z is not None and log_z > inside else inside
+            title = WITHIN if constant == inside else ESTIMATED
+            log_p = log_p - constant
+    return log_p.exp().reshape(size, size).cpu().numpy(), title
 
 
 def sample_density(
@@ -92,6 +111,7 @@ def density_figure(
     window: Window,
     samples: Float[Tensor, "n 2"] | None,
     size: int = 200,
+    log_z: float | None = None,
 ) -> Figure:
     """True density, model density on the same colours, and their difference.
 
@@ -104,18 +124,20 @@ def density_figure(
         window: What to show.
         samples: True samples, used where the density is unknown; else they may be None.
         size: Grid points a side.
+        log_z: An estimate of the target's constant, where it does not know it.
     """
     exact = target is not None and target.has_energy
     if target is not None and exact:
-        truth = target_density(target, window, size)
+        truth, name = target_density(target, window, size, log_z=log_z)
     else:
+        name = "True samples"
         assert samples is not None
         # About four samples a cell if they were spread evenly: fine enough, and not all noise.
         truth = sample_density(samples, window, int(np.clip(0.5 * len(samples) ** 0.5, 16, 100)))
     density = model_density(model, window, size)
     top = _top(truth)
     figure, axes = panels(1, 3 if exact else 2, side=4.4, height=4.1)
-    show_density(axes[0], truth, window, top=top, title=TRUE if exact else "True samples")
+    show_density(axes[0], truth, window, top=top, title=name)
     title = TITLES[model.likelihood]
     add_colourbar(show_density(axes[1], density, window, top=top, title=title), axes[1])
     if exact:
@@ -123,13 +145,7 @@ def density_figure(
     return figure
 
 
-def density_panel(
-    model: Density,
-    target: Target,
-    *,
-    size: int = 100,
-    truth: Float[np.ndarray, "size size"] | None = None,
-) -> Figure:
+def density_panel(model: Density, target: Target, *, size: int = 100) -> Figure:
     """True and model density on a coarse grid: the figure to log while training.
 
     Where the true density is unknown, the model's is alone.
@@ -138,17 +154,14 @@ def density_panel(
         model: A density on the plane.
         target: What it should be; shown on ``[-bound, bound]^2``.
         size: Grid points a side.
-        truth: `target_density` on the same grid, to compute it only once; computed here if None.
     """
     window = Window(-target.bound, target.bound, -target.bound, target.bound)
-    density = model_density(model, window, size)
-    if truth is None and target.has_energy:
-        truth = target_density(target, window, size)
-    top = _top(density if truth is None else truth)
-    figure, axes = panels(1, 1 if truth is None else 2, side=3.2, dpi=100)
-    if truth is not None:
-        show_density(axes[0], truth, window, top=top, title=TRUE)
-    show_density(axes[-1], density, window, top=top, title=TITLES[model.likelihood])
+    maps = [(model_density(model, window, size), TITLES[model.likelihood])]
+    if target.has_energy:
+        maps.insert(0, target_density(target, window, size))
+    figure, axes = panels(1, len(maps), side=3.2, dpi=100)
+    for axis, (values, title) in zip(axes, maps, strict=True):
+        show_density(axis, values, window, top=_top(maps[0][0]), title=title)
     return figure
 
 
@@ -288,7 +301,11 @@ def comparison_figure(
     places = iter(axes)
     for number, (name, target) in enumerate(targets.items()):
         window = Window(-target.bound, target.bound, -target.bound, target.bound)
-        maps = dict(_maps(target, models[name], window, size))
+        truth, kind = target_density(target, window, size)
+        maps = {
+            TRUE: truth,
+            **{title: model_density(model, window, size) for title, model in models[name].items()},
+        }
         top = float(np.nanmax(maps[TRUE]))
         for title in titles:
             axis = next(places)
@@ -298,16 +315,10 @@ def comparison_figure(
             show_density(axis, maps[title], window, top=top, title=title if number == 0 else "")
             axis.set_xticks([])
             axis.set_yticks([])
-            if title == TRUE and not alone:
-                axis.set_ylabel(name)
+            if title == TRUE and alone:
+                axis.set_title(kind, fontsize=14)
+            elif title == TRUE:
+                axis.set_ylabel(name if kind == TRUE else f"{name}\n(true: given this window)")
     for axis in places:
         axis.set_axis_off()
     return figure
-
-
-def _maps(
-    target: Target, models: Mapping[str, Density], window: Window, size: int
-) -> Iterator[tuple[str, Float[np.ndarray, "size size"]]]:
-    yield TRUE, target_density(target, window, size)
-    for title, model in models.items():
-        yield title, model_density(model, window, size)

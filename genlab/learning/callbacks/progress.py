@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from genlab.learning.callbacks.callback import LearnerCallback
 from genlab.processes import is_first
+from genlab.runs.text import rounded
 
 __all__ = ["ProgressBar"]
 
@@ -24,7 +24,7 @@ class ProgressBar(LearnerCallback):
 
     def __init__(self) -> None:
         self.bar: LiveBar | None = None
-        self.loss = math.nan
+        self.loss: float | None = None  # none before the first step has ended
         self.validation = ""
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
@@ -42,11 +42,11 @@ class ProgressBar(LearnerCallback):
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         settings = self.learner.settings
         value = float(trainer.callback_metrics[settings.monitor])
-        self.validation = f"{settings.monitor} {value:.4f}"
+        self.validation = f"{settings.monitor} {rounded(value)[0]}"
         if self.bar is not None or not is_first(settings):
             return
         print(
-            f"step {self.learner.step}/{settings.max_steps}  train/loss {self.loss:.4f}  "
+            f"step {self.learner.step}/{settings.max_steps}  train/loss {rounded(self.loss)[0]}  "
             f"{self.validation}  "
             f"{self.speed():.0f} steps/s  {self.time_left()} left",
             file=sys.stderr,
@@ -110,7 +110,7 @@ class LiveBar(Progress):
             self.update(
                 task,
                 completed=source.learner.step,
-                loss=f"{source.loss:.4f}",
+                loss=rounded(source.loss)[0],
                 validation=source.validation,
                 speed=f"{source.speed():.0f} steps/s",
                 left=source.time_left(),

@@ -68,7 +68,7 @@ class Pruning(LearnerCallback):
         step, settings = self.learner.step, self.learner.settings
         value = float(trainer.callback_metrics[settings.monitor])
         if self.report(step, value) and step < settings.max_steps:
-            raise PrunedError(f"pruned at step {step}: {settings.monitor} {value:.4f}")
+            raise PrunedError(f"pruned at step {step}: {settings.monitor} {value:.4g}")
 
 
 class StopOnSignal(LearnerCallback):
