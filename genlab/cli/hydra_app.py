@@ -103,8 +103,10 @@ def show(arguments: Namespace, words: Sequence[str], command: str) -> int:
     from omegaconf import OmegaConf
 
     from genlab.config.explain import explained
+    from genlab.config.files import read_strictly
     from genlab.config.primary import VERSION_BASE, refuse_suggested
 
+    read_strictly()
     refuse_suggested(command, arguments.overrides)
     folders = [config_dir(), *([Path(arguments.config_dir)] if arguments.config_dir else [])]
     OmegaConf.register_new_resolver("genlab.groups", partial(_groups, folders), replace=True)
@@ -195,9 +197,11 @@ def application(command: str) -> Iterator[Hydra]:
     from hydra._internal.utils import create_config_search_path
     from hydra.core.global_hydra import GlobalHydra
 
+    from genlab.config.files import read_strictly
     from genlab.config.primary import VERSION_BASE
 
     version.setbase(VERSION_BASE)
+    read_strictly()
     _register_dated()
     _prefer_own_launchers(config_dir() / "hydra" / "launcher")
     GlobalHydra.instance().clear()
