@@ -106,7 +106,9 @@ def launch(
     jobs: Sequence[Job],
     say: Callable[[str], None],
 ) -> None:
-    """Run jobs; how each of them ended stands in the directory of the sweep.
+    """Run jobs, at most ``hydra.sweeper.max_batch_size`` before those behind them begin.
+
+    How each of them ended stands in the directory of the sweep.
 
     Args:
         config: Hydra's configuration of the sweep.
@@ -118,16 +120,28 @@ def launch(
     Raises:
         RunError: The launcher itself failed, as where a cluster refuses a job.
     """
+    size = config.hydra.sweeper.max_batch_size or len(jobs)
     try:
-        if plugin(config) == SUBMITIT:
-            _launch_each(make, sweep, jobs, say, at_once=_submitted_at_once(config))
-        else:
-            patience = PATIENCE.get(plugin(config), IMPATIENCE)
-            _launch_together(make, sweep, jobs, say, patience=patience)
+        for first in range(0, len(jobs), size):
+            _launch_batch(config, make, sweep, jobs[first : first + size], say)
     except GenlabError:
         raise
     except Exception as error:
         raise RunError(f"{chosen(config)}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _launch_batch(
+    config: Any,
+    make: Callable[[], Any],
+    sweep: SweepDirectory,
+    jobs: Sequence[Job],
+    say: Callable[[str], None],
+) -> None:
+    if plugin(config) == SUBMITIT:
+        _launch_each(make, sweep, jobs, say, at_once=_submitted_at_once(config))
+    else:
+        patience = PATIENCE.get(plugin(config), IMPATIENCE)
+        _launch_together(make, sweep, jobs, say, patience=patience)
 
 
 def _launch_each(

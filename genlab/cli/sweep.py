@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.bounds import PositiveInt
 from genlab.cli.hydra_app import application, callbacks_of_sweep, launcher, set_folder
 from genlab.cli.launch import check_launcher, launch
 from genlab.cli.run import checked, run_config
@@ -44,6 +45,17 @@ class SweepOptions:
     fail_fast: bool
     skip_done: bool
     force: bool
+
+
+@dataclass(frozen=True)
+class SweeperOptions:
+    """What ``hydra.sweeper`` is told beside the values.
+
+    Attributes:
+        max_batch_size: Jobs that are launched before those behind them; None for all at once.
+    """
+
+    max_batch_size: PositiveInt | None
 
 
 def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
@@ -190,6 +202,8 @@ def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:
         raise UserError("hydra/sweeper: genlab sweeps by itself; `genlab tune` searches")
     if any(word.startswith("hydra.sweep.subdir=") for word in overrides):
         raise UserError("hydra.sweep.subdir: cannot be set; the number of a job names its folder")
+    batch = {"max_batch_size": config.hydra.sweeper.max_batch_size}
+    check_options("hydra.sweeper", batch, SweeperOptions)
     options = plain(config.sweep)
     check_options("sweep", options, SweepOptions)
     return SweepOptions(**options)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import DictConfig
@@ -92,6 +93,29 @@ def test_after_a_failure_no_other_job_begins(fits: list[int], capsys: Capture) -
     assert main(["train", "-m", "seed=1,13,2,3", "sweep.fail_fast=true"]) == 1
     assert fits == [1]
     assert capsys.readouterr().out.count("not run") == 2
+
+
+def test_jobs_are_launched_in_batches_of_the_size_that_is_asked_for(
+    fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    sizes = []
+    together = launch._launch_together
+
+    def counted(make: object, sweep: object, jobs: list[Job], *rest: Any, **how: Any) -> None:
+        sizes.append(len(jobs))
+        together(make, sweep, jobs, *rest, **how)
+
+    monkeypatch.setattr(launch, "_launch_together", counted)
+    words = ["train", "-m", "seed=1,2,3,4,5"]
+    assert main([*words, "hydra.sweeper.max_batch_size=2"]) == 0
+    assert main(words) == 0
+    assert sizes == [2, 2, 1, 5]
+    assert fits == [1, 2, 3, 4, 5] * 2
+    assert main([*words, "hydra.sweeper.max_batch_size=0"]) == 2
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[-1] == (
+        "genlab: hydra.sweeper.max_batch_size=0: expected an integer, at least 1, or null"
+    )
 
 
 def test_a_saved_sweep_needs_no_flag_and_can_be_narrowed(fits: list[int]) -> None:
