@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "application",
     "callbacks_of_sweep",
+    "file_wants_several",
+    "is_multirun",
     "launcher",
     "overrides",
     "parse",
@@ -86,6 +88,32 @@ def overrides(arguments: Namespace) -> list[str]:
     if not folder.is_dir():
         raise UserError(f"--config-dir {folder}: no such folder")
     return [*arguments.overrides, f"hydra.searchpath=['file://{folder}']"]
+
+
+def is_multirun(config: DictConfig) -> bool:
+    """Whether a word, or a file that is chosen, says ``hydra.mode: MULTIRUN``."""
+    from hydra.types import RunMode
+
+    return config.hydra.mode is RunMode.MULTIRUN
+
+
+def file_wants_several(command: str, words: Sequence[str]) -> bool:
+    """Whether a word holds several values, and a file says ``hydra.mode: MULTIRUN`` for them.
+
+    Raises:
+        UserError: One of the words is wrong.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.types import RunMode
+
+    from genlab.config.explain import explained
+
+    with explained(command, words):
+        parsed = OverridesParser.create().parse_overrides(list(words))
+        if not any(override.is_sweep_override() for override in parsed):
+            return False
+        with application(command) as hydra:
+            return is_multirun(hydra.compose_config(command, list(words), RunMode.MULTIRUN))
 
 
 def show(arguments: Namespace, words: Sequence[str], command: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
 from genlab.errors import GenlabError, RunError, UserError, one_line
+from genlab.runs.files import is_refused
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
 __all__ = ["check_launcher", "launch"]
@@ -127,6 +128,8 @@ def launch(
     except GenlabError:
         raise
     except Exception as error:
+        if is_refused(error):
+            raise
         raise RunError(f"{chosen(config)}: {type(error).__name__}: {one_line(error)}") from error
 
 
@@ -221,7 +224,8 @@ def _settled(sweep: SweepDirectory, jobs: Sequence[Job], patience: float) -> lis
     while True:
         states = sweep.read(jobs)
         ended = sum(state.ended for state in states)
-        running = any(state.state == "running" for state in states)
+        # What ran in this process is over; a full disk kept it from being noted.
+        running = any(state.state == "running" and not state.here for state in states)
         if ended == len(jobs):
             return states
         if ended != before or running:
