@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "application",
     "callbacks_of_sweep",
+    "file_wants_several",
+    "is_multirun",
     "launcher",
     "overrides",
     "parse",
@@ -88,6 +90,32 @@ def overrides(arguments: Namespace) -> list[str]:
     return [*arguments.overrides, f"hydra.searchpath=['file://{folder}']"]
 
 
+def is_multirun(config: DictConfig) -> bool:
+    """Whether a word, or a file that is chosen, says ``hydra.mode: MULTIRUN``."""
+    from hydra.types import RunMode
+
+    return config.hydra.mode is RunMode.MULTIRUN
+
+
+def file_wants_several(command: str, words: Sequence[str]) -> bool:
+    """Whether a word holds several values, and a file says ``hydra.mode: MULTIRUN`` for them.
+
+    Raises:
+        UserError: One of the words is wrong.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.types import RunMode
+
+    from genlab.config.explain import explained
+
+    with explained(command, words):
+        parsed = OverridesParser.create().parse_overrides(list(words))
+        if not any(override.is_sweep_override() for override in parsed):
+            return False
+        with application(command) as hydra:
+            return is_multirun(hydra.compose_config(command, list(words), RunMode.MULTIRUN))
+
+
 def show(arguments: Namespace, words: Sequence[str], command: str) -> int:
     """What ``--cfg``, ``--info``, ``--help`` and completion show: Hydra's own main function.
 
@@ -103,8 +131,10 @@ def show(arguments: Namespace, words: Sequence[str], command: str) -> int:
     from omegaconf import OmegaConf
 
     from genlab.config.explain import explained
+    from genlab.config.files import read_strictly
     from genlab.config.primary import VERSION_BASE, refuse_suggested
 
+    read_strictly()
     refuse_suggested(command, arguments.overrides)
     folders = [config_dir(), *([Path(arguments.config_dir)] if arguments.config_dir else [])]
     OmegaConf.register_new_resolver("genlab.groups", partial(_groups, folders), replace=True)
@@ -195,9 +225,11 @@ def application(command: str) -> Iterator[Hydra]:
     from hydra._internal.utils import create_config_search_path
     from hydra.core.global_hydra import GlobalHydra
 
+    from genlab.config.files import read_strictly
     from genlab.config.primary import VERSION_BASE
 
     version.setbase(VERSION_BASE)
+    read_strictly()
     _register_dated()
     _prefer_own_launchers(config_dir() / "hydra" / "launcher")
     GlobalHydra.instance().clear()

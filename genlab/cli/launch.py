@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
 from genlab.errors import GenlabError, RunError, UserError, one_line
+from genlab.runs.files import is_refused
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
 __all__ = ["check_launcher", "launch"]
@@ -106,7 +107,9 @@ def launch(
     jobs: Sequence[Job],
     say: Callable[[str], None],
 ) -> None:
-    """Run jobs; how each of them ended stands in the directory of the sweep.
+    """Run jobs, at most ``hydra.sweeper.max_batch_size`` before those behind them begin.
+
+    How each of them ended stands in the directory of the sweep.
 
     Args:
         config: Hydra's configuration of the sweep.
@@ -118,16 +121,30 @@ def launch(
     Raises:
         RunError: The launcher itself failed, as where a cluster refuses a job.
     """
+    size = config.hydra.sweeper.max_batch_size or len(jobs)
     try:
-        if plugin(config) == SUBMITIT:
-            _launch_each(make, sweep, jobs, say, at_once=_submitted_at_once(config))
-        else:
-            patience = PATIENCE.get(plugin(config), IMPATIENCE)
-            _launch_together(make, sweep, jobs, say, patience=patience)
+        for first in range(0, len(jobs), size):
+            _launch_batch(config, make, sweep, jobs[first : first + size], say)
     except GenlabError:
         raise
     except Exception as error:
+        if is_refused(error):
+            raise
         raise RunError(f"{chosen(config)}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _launch_batch(
+    config: Any,
+    make: Callable[[], Any],
+    sweep: SweepDirectory,
+    jobs: Sequence[Job],
+    say: Callable[[str], None],
+) -> None:
+    if plugin(config) == SUBMITIT:
+        _launch_each(make, sweep, jobs, say, at_once=_submitted_at_once(config))
+    else:
+        patience = PATIENCE.get(plugin(config), IMPATIENCE)
+        _launch_together(make, sweep, jobs, say, patience=patience)
 
 
 def _launch_each(
@@ -207,7 +224,8 @@ def _settled(sweep: SweepDirectory, jobs: Sequence[Job], patience: float) -> lis
     while True:
         states = sweep.read(jobs)
         ended = sum(state.ended for state in states)
-        running = any(state.state == "running" for state in states)
+        # What ran in this process is over; a full disk kept it from being noted.
+        running = any(state.state == "running" and not state.here for state in states)
         if ended == len(jobs):
             return states
         if ended != before or running:

@@ -15,6 +15,7 @@ from types import FrameType
 from genlab import __version__
 from genlab.cli.commands import COMMANDS, EXAMPLES
 from genlab.errors import GenlabError, Interrupted, UserError, nearest
+from genlab.runs.files import is_refused
 
 __all__ = ["main"]
 
@@ -47,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and is_refused(error):
+            place = f" at {error.filename}" if error.filename else ""
+            return _complain(error, f"nothing more can be written{place}: {error.strerror}", 1)
         first_line = str(error).strip().partition("\n")[0]
         return _complain(error, f"{type(error).__name__}: {first_line}", 1)
     except Interrupted as stop:

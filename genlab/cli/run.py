@@ -22,41 +22,55 @@ if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
     from omegaconf import DictConfig
 
-__all__ = ["checked", "run_config", "run_words"]
+__all__ = ["checked", "composed", "run_config", "run_words"]
 
 
-def checked(command: str, words: Sequence[str]) -> tuple[DictConfig, DictConfig]:
-    """What words stand for, composed once and without a mistake.
+def composed(command: str, words: Sequence[str]) -> DictConfig:
+    """All that Hydra makes of words, its own node included.
 
     Args:
         command: ``train`` or ``solve``.
         words: Overrides.
 
-    Returns:
-        The configuration, and all that Hydra made of the words, its own node included.
-
     Raises:
-        UserError: It has a mistake.
+        UserError: One of them is wrong.
     """
     with loading():
-        from genlab.config.check import check
-        from genlab.config.compose import complete
         from genlab.config.explain import explained
         from genlab.config.primary import compose_raw
 
         with explained(command, words):
-            whole = compose_raw(command, words)
-        config = complete(copy.deepcopy(whole), command, words)
+            return compose_raw(command, words)
+
+
+def checked(command: str, words: Sequence[str], whole: DictConfig | None = None) -> DictConfig:
+    """The configuration that words stand for, without a mistake.
+
+    Args:
+        command: ``train`` or ``solve``.
+        words: Overrides.
+        whole: What `composed` makes of them, where that is there already; it stays as it is.
+
+    Raises:
+        UserError: It has a mistake.
+    """
+    made = composed(command, words) if whole is None else copy.deepcopy(whole)
+    with loading():
+        from genlab.config.check import check
+        from genlab.config.compose import complete
+
+        config = complete(made, command, words)
         check(config)
-    return config, whole
+    return config
 
 
-def run_words(command: str, words: Sequence[str]) -> None:
+def run_words(command: str, words: Sequence[str], whole: DictConfig) -> None:
     """Train what words stand for, in a directory of its own.
 
     Args:
         command: ``train`` or ``solve``.
         words: Overrides.
+        whole: What `composed` has made of them.
 
     Raises:
         UserError: The configuration has a mistake, or the directory that was asked for is taken.
@@ -66,7 +80,7 @@ def run_words(command: str, words: Sequence[str]) -> None:
     from genlab.config.explain import explained
     from genlab.config.keys import Keys
 
-    config, whole = checked(command, words)
+    config = checked(command, words, whole)
     with explained(command, words):
         folder = set_folder(whole, "run")
     with Keys(config).telling():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from genlab.cli.fit import redirected
+from genlab.cli.recipe import write_recipe
 from genlab.cli.run import checked, run_config
 from genlab.cli.search import (
     Choice,
@@ -24,6 +26,7 @@ from genlab.cli.search import (
     refuse_replicas,
     split_space,
 )
+from genlab.config.stored import read_config
 from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
 from genlab.learning.callbacks import Pruning
 from genlab.runs.directory import RunDirectory
@@ -130,7 +133,7 @@ class Study:
 
     def _fit(self, trial: Trial, words: list[str]) -> float:
         """The best validation of a run with these settings."""
-        config, _ = checked("train", words)
+        config = checked("train", words)
         refuse_replicas(config.trainer.replicas)
         run = RunDirectory(self.folder / str(trial.number))
         run.path.mkdir(exist_ok=True)
@@ -202,31 +205,17 @@ def report(study: optuna.Study, folder: Path, plan: Mapping[str, Any]) -> None:
     if not done:
         raise RunError("no trial was completed; the reasons are above")
     best = study.best_trial
-    path = _write_best(best, len(trials), folder, plan)
-    print(
-        f"best: trial {best.number}, {plan['monitor']} {best.value:.6g}\n"
-        f"train it: genlab train --config-dir {path.parent.parent} experiment=best"
+    value = f"{plan['monitor']} {best.value:.6g}"
+    subject = plan.get("subject", plan["data"])
+    words = write_recipe(
+        read_config(RunDirectory(folder / str(best.number))),
+        folder / "conf" / "experiment" / "best.yaml",
+        f"The best of {len(trials)} trials of {plan['model']} on {subject}: {value}.",
+        plan["fixed"],
     )
+    print(f"best: trial {best.number}, {value}\ntrain it: genlab train {shlex.join(words)}")
     for name in _draw(study, folder, len(done)):
         print(name)
-
-
-def _write_best(best: FrozenTrial, tried: int, folder: Path, plan: Mapping[str, Any]) -> Path:
-    """An experiment file with the fixed settings and the best of those searched."""
-    words = [
-        *plan["fixed"],
-        *(f"{key}={_spelled(value)}" for key, value in best.params.items()),
-    ]
-    text = _experiment_file(
-        words,
-        f"The best of {tried} trials of {plan['model']} on "
-        f"{plan.get('subject', plan['data'])}: {plan['monitor']} {best.value:.6g}.",
-    )
-    path = folder / "conf" / "experiment" / "best.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
 
 
 def _draw(study: optuna.Study, folder: Path, done: int) -> Iterator[Path]:
@@ -251,24 +240,6 @@ def _draw(study: optuna.Study, folder: Path, done: int) -> Iterator[Path]:
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=120, bbox_inches="tight")
         yield path
-
-
-def _experiment_file(words: list[str], comment: str) -> str:
-    """Overrides as a file of the group ``experiment``."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from omegaconf import OmegaConf
-
-    from genlab.config import config_dir
-
-    groups, values = [], OmegaConf.create()
-    for parsed in OverridesParser.create().parse_overrides(words):
-        if (config_dir() / parsed.key_or_group).is_dir():
-            groups.append(f"  - override /{parsed.key_or_group}: {parsed.get_value_string()}\n")
-        else:
-            OmegaConf.update(values, parsed.key_or_group, parsed.value(), force_add=True)
-    defaults = f"defaults:\n{''.join(groups)}" if groups else ""
-    settings = OmegaConf.to_yaml(values) if values else ""
-    return f"# @package _global_\n# {comment}\n{defaults}{settings}"
 
 
 def _spelled(value: Any) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.bounds import PositiveInt
 from genlab.cli.hydra_app import application, callbacks_of_sweep, launcher, set_folder
 from genlab.cli.launch import check_launcher, launch
-from genlab.cli.run import checked, run_config
+from genlab.cli.run import checked, composed, run_config
 from genlab.cli.sweep_job import SweepJob
 from genlab.cli.sweep_view import Overview, final_table
 from genlab.errors import GenlabError, RunError, UnusedError, UserError
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["planned", "sweep"]
 
 LAUNCHER = re.compile(r"[+~]{0,2}hydra[/.]launcher[=.]")
+# What Hydra reads once, before any job.
+FOR_ALL = (
+    "hydra.launcher",
+    "hydra.callbacks",
+    "hydra.sweep.dir",
+    "hydra.sweeper.max_batch_size",
+    "sweep",
+)
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
@@ -44,6 +54,17 @@ class SweepOptions:
     fail_fast: bool
     skip_done: bool
     force: bool
+
+
+@dataclass(frozen=True)
+class SweeperOptions:
+    """What ``hydra.sweeper`` is told beside the values.
+
+    Attributes:
+        max_batch_size: Jobs that are launched before those behind them; None for all at once.
+    """
+
+    max_batch_size: PositiveInt | None
 
 
 def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
@@ -65,14 +86,9 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
 
         config = hydra.compose_config(command, list(overrides), RunMode.MULTIRUN)
         options = _options(config, overrides)
-        lines = combinations(hydra, config)
         folder = set_folder(config, "sweep")
         searchpath = [word for word in overrides if word.startswith("hydra.searchpath=")]
-
-        def make(words: Sequence[str]) -> DictConfig:
-            return checked(command, [*words, *searchpath])[0]
-
-        plan = planned(lines, make)
+        plan = planned(hydra, config)
         check_launcher(config, plan.threads)
         own = dated(config.outputs, "sweep").absolute()
         path = (folder or own).absolute()
@@ -85,7 +101,7 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
             print(listing(jobs), end="")
             return 0
         if plan.helps:
-            return _help(jobs, directory, make, fail_fast=options.fail_fast)
+            return _help(command, searchpath, jobs, directory, fail_fast=options.fail_fast)
         if options.force:
             directory.take_over()
         if folder is None:
@@ -105,9 +121,10 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
 
 
 def _help(
+    command: str,
+    searchpath: Sequence[str],
     jobs: Sequence[Job],
     directory: SweepDirectory,
-    make: Callable[[Sequence[str]], DictConfig],
     *,
     fail_fast: bool,
 ) -> int:
@@ -115,7 +132,8 @@ def _help(
     for job in jobs:
         if job.done_in is None:
             try:
-                run_config(make(job.overrides), directory.run(job.number), ours=False, begun=True)
+                config = checked(command, [*job.overrides, *searchpath])
+                run_config(config, directory.run(job.number), ours=False, begun=True)
             except GenlabError:
                 if fail_fast:
                     break
@@ -133,7 +151,11 @@ def _run(
                 launch(config, make, directory, waiting, overview.say)
                 directory.settle(waiting)
     finally:
-        states = directory.read(jobs)
+        # Nothing runs here any more, whatever could be noted of it.
+        states = [
+            replace(state, state="killed") if state.here and not state.ended else state
+            for state in directory.read(jobs)
+        ]
         print(f"sweep {directory.path}\n{final_table(states)}", end="", flush=True)
     bad = [state for state in states if not state.good]
     if bad:
@@ -190,27 +212,107 @@ def _options(config: Any, overrides: Sequence[str]) -> SweepOptions:
         raise UserError("hydra/sweeper: genlab sweeps by itself; `genlab tune` searches")
     if any(word.startswith("hydra.sweep.subdir=") for word in overrides):
         raise UserError("hydra.sweep.subdir: cannot be set; the number of a job names its folder")
+    batch = {"max_batch_size": config.hydra.sweeper.max_batch_size}
+    check_options("hydra.sweeper", batch, SweeperOptions)
     options = plain(config.sweep)
     check_options("sweep", options, SweepOptions)
     return SweepOptions(**options)
 
 
-def combinations(hydra: Hydra, config: Any) -> list[tuple[str, ...]]:
-    """The command line of every combination, in the order in which the values stand."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from omegaconf import OmegaConf
+def expanded(hydra: Hydra, config: DictConfig) -> Iterator[tuple[tuple[str, ...], DictConfig]]:
+    """The command line of every combination, in the order in which the values stand.
 
+    A file that one of several values chooses, as in ``experiment=mine,yours``, may hold a sweep
+    of its own, which is that of the jobs that choose it.
+
+    Args:
+        hydra: The application.
+        config: As Hydra composed it for the sweep.
+
+    Yields:
+        Each, with all that Hydra makes of it.
+
+    Raises:
+        UserError: A file sets for some jobs what a sweep has for all.
+    """
     from genlab.config import split
 
+    command = config.hydra.job.config_name
     # As they were written: what ``${seed}`` stands for is each job's own matter.
-    own: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    own, of_hydra = (_written(config.hydra.overrides[kind]) for kind in ("task", "hydra"))
     named = {split(word)[0] for word in own}
-    saved = config.hydra.sweeper.params or {}
-    words = [f"{key}={value}" for key, value in saved.items() if key not in named]
-    parsed = OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(words + own)
-    (lines,) = BasicSweeper.split_arguments(parsed, None)
+    saved = _saved(config, named)
+    waiting = [(line, saved) for line in _lines(hydra, [*_words(saved), *own])]
+    begun = set()
+    while waiting:
+        line, assumed = waiting.pop(0)
+        whole = composed(command, [*line, *of_hydra])
+        said = _saved(whole, named)
+        if said == assumed:
+            _refuse_for_some(config, whole, own, line)
+            yield line, whole
+            continue
+        anew = {key: values for key, values in said.items() if assumed.get(key) != values}
+        gone = {split(key)[0] for key in assumed.keys() - said.keys() | anew.keys()}
+        kept = [word for word in line if split(word)[0] not in gone]
+        if (begins := frozenset([*kept, *_words(said)])) not in begun:
+            begun.add(begins)
+            waiting[:0] = [(each, said) for each in _lines(hydra, [*kept, *_words(anew)])]
+
+
+def _lines(hydra: Hydra, words: Sequence[str]) -> list[tuple[str, ...]]:
+    """Every combination of the values that words hold."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parser = OverridesParser.create(config_loader=hydra.config_loader)
+    (lines,) = BasicSweeper.split_arguments(parser.parse_overrides([*words]), None)
     return [tuple(line) for line in lines]
+
+
+def _saved(config: DictConfig, named: Collection[str]) -> dict[str, str]:
+    """The values that files hold, without those of keys that the command line names."""
+    from genlab.config import split
+
+    params = config.hydra.sweeper.params or {}
+    return {key: str(values) for key, values in params.items() if split(key)[0] not in named}
+
+
+def _words(saved: Mapping[str, str]) -> list[str]:
+    return [f"{key}={values}" for key, values in saved.items()]
+
+
+def _written(node: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
+
+
+def _refuse_for_some(
+    config: DictConfig, whole: DictConfig, own: Sequence[str], line: Sequence[str]
+) -> None:
+    """Refuse a file that sets for the jobs that choose it what a sweep has for all.
+
+    Args:
+        config: As Hydra composed it for the sweep.
+        whole: As it composed it for a job.
+        own: The words of the command line.
+        line: Those of the job.
+
+    Raises:
+        UserError: It sets such a key to something else.
+    """
+    from omegaconf import OmegaConf
+
+    for key in FOR_ALL:
+        if _written(OmegaConf.select(whole, key)) != _written(OmegaConf.select(config, key)):
+            option = whole.hydra.runtime.choices["hydra/launcher"]
+            word = f"hydra/launcher={option}" if key == "hydra.launcher" else key
+            chosen = " ".join(word for word in line if word not in own)
+            raise UserError(
+                f"{chosen}: sets {word}, which is one for all jobs of a sweep;\n"
+                "write it on the command line, or sweep by this one alone"
+            )
 
 
 @dataclass(frozen=True)
@@ -250,15 +352,15 @@ class Plan:
         return marked
 
 
-def planned(lines: Sequence[tuple[str, ...]], make: Callable[[Sequence[str]], DictConfig]) -> Plan:
+def planned(hydra: Hydra, config: DictConfig) -> Plan:
     """The jobs, each checked.
 
     A word that only some of the combinations have a use for, as ``model=gmm`` beside
     ``sampler=uniform,das``, is left out of the others; what then is the same run is one job.
 
     Args:
-        lines: The command line of every combination.
-        make: The checked configuration of a command line.
+        hydra: The application.
+        config: As Hydra composed it for the sweep.
 
     Raises:
         UserError: The configuration of one has a mistake, or nothing uses one of its words.
@@ -266,27 +368,40 @@ def planned(lines: Sequence[tuple[str, ...]], make: Callable[[Sequence[str]], Di
     from genlab.config.keys import Keys
     from genlab.config.prune import used
 
+    command, of_hydra = config.hydra.job.config_name, _written(config.hydra.overrides.hydra)
     unused: list[UnusedError] = []
     configs: dict[tuple[str, ...], DictConfig] = {}
-    for line in lines:
-        config, words, errors = used(line, make)
+    for line, whole in expanded(hydra, config):
+        made, words, errors = used(line, partial(_checked, command, of_hydra, line, whole))
         unused += errors
-        configs.setdefault(tuple(words), config)
+        configs.setdefault(tuple(words), made)
     for error in unused:
         if not any(error.word in line for line in configs):
             raise error
     common = set.intersection(*(set(line) for line in configs))
     jobs, runs = [], []
-    for number, (line, config) in enumerate(configs.items()):
+    for number, (line, made) in enumerate(configs.items()):
         name = " ".join(word for word in line if word not in common or len(configs) == 1)
-        whole, alone = _hashes(config)
+        whole, alone = _hashes(made)
         jobs.append(Job(number, name, line, whole))
         runs.append(alone)
-    trainers = [config.trainer for config in configs.values()]
+    trainers = [made.trainer for made in configs.values()]
     threads = max(trainer.threads or 1 for trainer in trainers)
     with Keys({"trainer": trainers[0]}).telling():
         helps = not any(map(is_first, trainers))
     return Plan(tuple(jobs), tuple(runs), threads, helps=helps)
+
+
+def _checked(
+    command: str,
+    of_hydra: Sequence[str],
+    line: tuple[str, ...],
+    whole: DictConfig,
+    words: Sequence[str],
+) -> DictConfig:
+    """The configuration of some of the words of a job, all of which are composed already."""
+    all_of_them = tuple(words) == line
+    return checked(command, [*words, *of_hydra], whole if all_of_them else None)
 
 
 def _hashes(config: DictConfig) -> tuple[str, tuple[str, ...]]:

@@ -7,13 +7,16 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from genlab.cli.fit import redirected
 from genlab.cli.run import checked, run_config
 from genlab.errors import GenlabError
 from genlab.processes import is_first
 from genlab.runs.sweep import SweepDirectory
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 __all__ = ["SweepJob"]
 
@@ -23,7 +26,7 @@ class SweepJob:
 
     It raises nothing but an interruption, so that no launcher gives up the other jobs.
 
-    The configuration that a launcher composes and hands over is not used.
+    Its configuration is the one that the launcher composes, its words those of the sweep's record.
 
     Args:
         sweep: The directory of the sweep, where its words stand.
@@ -51,7 +54,7 @@ class SweepJob:
         self.folder = Path.cwd()
         self.path = list(sys.path)
 
-    def __call__(self, _: Any) -> None:
+    def __call__(self, config: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
 
         number = int(Path(HydraConfig.get().runtime.output_dir).name)
@@ -60,7 +63,7 @@ class SweepJob:
         if not self.sweep.begin(number):
             return
         try:
-            self._train(number)
+            self._train(number, config)
         except Exception as error:
             self.sweep.end(number, "failed", _reason(error))
             if self.fail_fast:
@@ -71,9 +74,15 @@ class SweepJob:
         else:
             self.sweep.end(number, "done")
 
-    def _train(self, number: int) -> None:
+    def _train(self, number: int, composed: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
+        from omegaconf import open_dict
 
+        from genlab.config.primary import fill_suggestions
+
+        with open_dict(composed):
+            composed.hydra = HydraConfig.get()
+        fill_suggestions(composed)
         # Another process has a folder and a search path of its own.
         there = Path.cwd()
         os.chdir(self.folder)
@@ -81,8 +90,8 @@ class SweepJob:
         (words,) = (job.overrides for job in self.sweep.jobs() if job.number == number)
         run = self.sweep.run(number)
         with redirected(run):
-            config, _ = checked(self.command, [*words, *self.searchpath])
-            if HydraConfig.get().job.chdir:
+            config = checked(self.command, [*words, *self.searchpath], composed)
+            if composed.hydra.job.chdir:
                 os.chdir(there)
             run_config(config, run, ours=self.ours, begun=True)
         # A process that helps another one keeps nothing.

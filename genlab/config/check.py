@@ -78,6 +78,21 @@ def check(config: DictConfig) -> None:
             for name, annotation in BOUNDS.get(key, {}).items():
                 if isinstance(node, Mapping) and name in node:
                     _check_value(f"{key}.{name}", node[name], annotation)
+    if plain["command"] == "solve":
+        _check_refresh(plain)
+
+
+def _check_refresh(plain: Mapping[str, Any]) -> None:
+    """Refuse a sampler that would never look at the network, and draw as if it were uniform."""
+    refresh, steps = plain["sampler"]["refresh"], plain["trainer"]["max_steps"]
+    target = described("sampler", plain["sampler"]["_target_"])
+    if target.attribute("looks") is not False and refresh >= steps:
+        name = _name(target, _option("sampler", plain))
+        raise UserError(
+            f"sampler.refresh={refresh}: {name} would not once look at the network in "
+            f"trainer.max_steps={steps};\nset sampler.refresh below {steps}, or trainer.max_steps "
+            f"above {refresh}"
+        )
 
 
 def check_options(key: str, node: Mapping[str, Any], options: type[Any]) -> None:

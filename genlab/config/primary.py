@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config import config_dir
+from genlab.config.files import read_strictly
 from genlab.errors import UserError
 from genlab.runs.settings import flatten
 
@@ -111,6 +112,7 @@ def refuse_suggested(command: str, overrides: Sequence[str]) -> None:
 
 
 def _compose(command: str, overrides: Sequence[str]) -> DictConfig:
+    read_strictly()
     with _outer_hydra_aside():
         hydra.initialize_config_dir(
             config_dir=str(config_dir()), job_name=command, version_base=VERSION_BASE

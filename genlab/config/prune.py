@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config import PARTS, place, split
+from genlab.config.check import READ
 from genlab.config.targets import Target, described
 from genlab.errors import UnusedError, UserError
 
@@ -202,8 +203,9 @@ def _drop_untaken(
         return
     takes = described(where, node._target_).signature
     chosen = {split(word)[0] for word in overrides}
+    taken = {*takes.parameters, *READ.get(where, ()), "_target_"}
     with open_dict(config):
-        for key in {*keys} & node.keys() - takes.parameters.keys() - {"_target_"}:
+        for key in {*keys} & node.keys() - taken:
             if not takes.open and f"{where}.{key}" not in chosen:
                 del node[key]
 

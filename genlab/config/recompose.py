@@ -1,4 +1,4 @@
-"""A run's configuration with something changed, as if it had been so from the start."""
+"""A run's configuration with something changed, as if from the start; and what leads to it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from genlab.config import is_hidden, place, split
 from genlab.config.compose import compose
 from genlab.config.prune import used
 from genlab.config.stored import plain
-from genlab.runs.settings import CHOICE, flatten
+from genlab.runs.settings import CHOICE, FILES, RUNS, flatten, nested
 
-__all__ = ["recompose"]
+__all__ = ["recipe", "recompose"]
 
 # From these follow, as a rule, the options of all other groups.
 LEADING = ("experiment", "model", "data")
@@ -57,11 +57,40 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
     return changed
 
 
-def _choices(stored: DictConfig) -> list[str]:
+def recipe(
+    stored: DictConfig, searchpath: Sequence[str] = ()
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """What leads from the defaults to a run's configuration, without the recipe it was made by.
+
+    Args:
+        stored: The run's configuration.
+        searchpath: Overrides that say where options of the user's own are found.
+
+    Returns:
+        The option of each group that does not follow from the others, and the values that these do
+        not explain, nested.
+    """
+    whole = plain(stored)
+    whole["choices"].pop("experiment", None)
+    own, flat = OmegaConf.create(whole), flatten(whole)
+    choices = _choices(own, searchpath)
+    # What only these tell is filled in again when the recipe is read, and may have changed.
+    files = {key: flat[key] for key in (*FILES, *RUNS) if flat.get(key)}
+    before = compose(own.command, [*searchpath, *choices, *map(_quoted, files, files.values())])
+    values = files | dict(_set_by_hand(own, before))
+    return dict(map(split, choices)), nested(values, whole)
+
+
+def _quoted(key: str, text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
+def _choices(stored: DictConfig, searchpath: Sequence[str] = ()) -> list[str]:
     """The fewest options that lead to the choices of a run."""
     taken = cast(dict[str, str], OmegaConf.to_container(stored.choices))
     words = [f"{group}={taken[group]}" for group in LEADING if group in taken]
-    followed = compose(stored.command, words).choices
+    followed = compose(stored.command, [*searchpath, *words]).choices
     return words + [
         f"{group}={option}"
         for group, option in taken.items()

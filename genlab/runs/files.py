@@ -14,7 +14,7 @@ from typing import Any
 
 from genlab.errors import RunError, UserError
 
-__all__ = ["atomic_path", "create_json", "read_json", "write_json"]
+__all__ = ["atomic_path", "create_json", "is_refused", "read_json", "write_json"]
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -34,6 +34,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether it is the disk that says no: it is full, or read-only."""
+    return isinstance(error, OSError) and error.errno in {*FULL_DISK, errno.EROFS}
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

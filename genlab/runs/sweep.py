@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,6 +54,7 @@ class JobState:
         seconds: How long it took, or has been running.
         sweep: Which of the sweeps in the directory has begun it.
         host: Where.
+        here: Whether it was in this process.
     """
 
     job: Job
@@ -61,6 +64,7 @@ class JobState:
     seconds: float | None = None
     sweep: int | None = None
     host: str | None = None
+    here: bool = False
 
     @property
     def ended(self) -> bool:
@@ -215,7 +219,9 @@ class SweepDirectory:
             return JobState(job, run, "waiting")
         state = "killed" if noted["state"] == "running" and is_gone(noted) else noted["state"]
         error, seconds = noted.get("error"), _seconds(noted)
-        return JobState(job, run, state, error, seconds, noted.get("sweep"), noted["host"])
+        here = (noted["host"], noted["pid"]) == (socket.gethostname(), os.getpid())
+        sweep, host = noted.get("sweep"), noted["host"]
+        return JobState(job, run, state, error, seconds, sweep, host, here)
 
     def _lose(self, state: JobState) -> None:
         self._note(state.job.number, state="killed", ended=_now())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -69,6 +69,7 @@ class Sampler(ABC):
     saved state as if it had not been stopped.
 
     Attributes:
+        looks: Whether a refresh asks for the indicator.
         domain: Where the PDE holds.
         n_points: Number of collocation points; of those to start from where they grow.
         seed: Seed of all draws.
@@ -76,6 +77,7 @@ class Sampler(ABC):
         draw: Number of draws since the last refresh.
     """
 
+    looks: ClassVar[bool] = True
     domain: Domain
     n_points: PositiveInt
     seed: NonNegativeInt = 0

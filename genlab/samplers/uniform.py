@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -23,6 +24,7 @@ class EvenSampler(Sampler):
         resample: Draw fresh points at every refresh, and at every redraw.
     """
 
+    looks: ClassVar[bool] = False
     resample: bool = True
 
     @abstractmethod

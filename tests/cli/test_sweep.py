@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig
 
 from genlab.cli import launch
@@ -92,6 +98,161 @@ def test_after_a_failure_no_other_job_begins(fits: list[int], capsys: Capture) -
     assert main(["train", "-m", "seed=1,13,2,3", "sweep.fail_fast=true"]) == 1
     assert fits == [1]
     assert capsys.readouterr().out.count("not run") == 2
+
+
+OWN = {
+    "sweep/s1": "hydra: {sweeper: {params: {seed: '1,2'}}}",
+    "sweep/s2": "hydra: {sweeper: {params: {seed: '7,8,9'}}}",
+    "sweep/both": "hydra: {sweeper: {params: {experiment: 'sw,plain', seed: '4,5'}}}",
+    "experiment/sw": "hydra: {sweeper: {params: {seed: '1,2,3'}}}",
+    "experiment/mode": "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2'}}}",
+    "experiment/plain": "trainer: {max_steps: 20}",
+    "experiment/skips": "sweep: {skip_done: true}",
+    "experiment/jl": "defaults: [override /hydra/launcher: joblib]",
+    "experiment/table": (
+        "defaults: [override /data: table, override /model: gmm]\n"
+        "hydra: {sweeper: {params: {data.path: 'one.csv,two.csv'}}}"
+    ),
+}
+
+
+@pytest.fixture
+def conf(fits: list[int], tmp_path: Path) -> str:
+    """The folder of a user whose files hold sweeps."""
+    for name, text in OWN.items():
+        path = tmp_path / "conf" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# @package _global_\n# A user's own.\n{text}\n")
+    return str(tmp_path / "conf")
+
+
+def planned_jobs(conf: str, capsys: Capture, *words: str) -> list[str]:
+    assert main(["train", "--config-dir", conf, *words, "--dry-run"]) == 0
+    return [line[6:] for line in capsys.readouterr().out.splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("words", "jobs"),
+    [
+        (
+            "-m +sweep=s1,s2",
+            ["s1 seed=1", "s1 seed=2", "s2 seed=7", "s2 seed=8", "s2 seed=9"],
+        ),
+        ("-m experiment=plain,sw", ["plain", "sw seed=1", "sw seed=2", "sw seed=3"]),
+        ("-m experiment=plain,sw seed=6", ["plain", "sw"]),
+        # A sweep that is appended counts more than a recipe, for all that it says.
+        ("-m +sweep=s1 experiment=plain,sw", ["1 plain", "1 sw", "2 plain", "2 sw"]),
+        ("-m +sweep=s1,s2 seed=4", ["s1", "s2"]),
+        ("+sweep=both", ["4 sw", "4 plain", "5 sw", "5 plain"]),
+        ("experiment=mode", ["1", "2"]),
+        ("experiment=mode model=nice,gmm", ["1 nice", "1 gmm", "2 nice", "2 gmm"]),
+        ("-m model=nice,gmm experiment=mode", ["1 nice", "1 gmm", "2 nice", "2 gmm"]),
+    ],
+)
+def test_a_file_that_one_of_several_values_chooses_may_hold_a_sweep(
+    conf: str, capsys: Capture, words: str, jobs: list[str]
+) -> None:
+    told = planned_jobs(conf, capsys, *words.split())
+    values = [sorted(word.partition("=")[2] for word in job.split()) for job in told]
+    assert values == [sorted(re.sub(r"\w+=", "", job).split()) for job in jobs]
+
+
+def test_what_a_files_sweep_sets_may_be_missing_without_it(
+    conf: str, capsys: Capture, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text("x\n1.0\n2.5\n3.0\n" * 20)
+    told = planned_jobs(conf, capsys, "-m", "experiment=table,plain")
+    assert told == [
+        "experiment=table data.path=one.csv",
+        "experiment=table data.path=two.csv",
+        "experiment=plain",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("-m experiment=plain,jl", "experiment=jl: sets hydra/launcher=joblib, which is one for"),
+        ("-m experiment=skips,plain", "experiment=skips: sets sweep, which is one for all jobs"),
+        ("experiment=plain model=nice,gmm", "model=nice,gmm: several values; add -m to run each"),
+        ("experiment=plain --dry-run", "--dry-run: goes with -m, a sweep"),
+        ("experiment=mode --run --dry-run", "--dry-run: goes with -m, a sweep"),
+    ],
+)
+def test_what_one_job_cannot_have_is_refused(
+    conf: str, fits: list[int], capsys: Capture, words: str, message: str
+) -> None:
+    assert main(["train", "--config-dir", conf, *words.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert fits == []
+
+
+def test_one_run_of_a_file_that_holds_a_sweep(conf: str, fits: list[int], capsys: Capture) -> None:
+    assert main(["train", "--config-dir", conf, "experiment=mode"]) == 0
+    assert main(["train", "--config-dir", conf, "experiment=mode", "--run"]) == 0
+    assert main(["train", "--config-dir", conf, "experiment=mode", "hydra.mode=RUN"]) == 0
+    assert fits == [1, 2, 0, 0]
+    assert capsys.readouterr().err.count("note: what is chosen holds a sweep; -m runs it") == 2
+
+
+def test_a_sweep_composes_each_job_twice(fits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once to check all of them before the first begins, and once by the launcher of Hydra."""
+    composed: list[Sequence[str]] = []
+    load = ConfigLoaderImpl._load_configuration_impl
+
+    def counted(self: ConfigLoaderImpl, *rest: Any, **words: Any) -> DictConfig:
+        composed.append(words["overrides"])
+        return load(self, *rest, **words)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", counted)
+    assert main(["train", "-m", "seed=1,2,3", "model=nice"]) == 0
+    assert fits == [1, 2, 3]
+    assert len(composed) == 1 + 2 * 3
+
+
+def test_a_disk_that_is_full_ends_a_sweep(
+    fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Neither how a job ended can be noted then, nor what Hydra writes of the next one."""
+    fit = run_module.fit
+
+    def full(config: DictConfig, run: RunDirectory, **how: Any) -> dict[str, float | None]:
+        if config.seed == 2:
+            error = OSError(errno.ENOSPC, "No space left on device")
+            monkeypatch.setattr("genlab.runs.sweep.write_json", Mock(side_effect=RunError("full")))
+            monkeypatch.setattr("hydra.core.utils._save_config", Mock(side_effect=error))
+        return fit(config, run, **how)
+
+    monkeypatch.setattr(run_module, "fit", full)
+    assert main(["train", "-m", "seed=1,2,3", "hydra.sweep.dir=many"]) == 1
+    shown = capsys.readouterr()
+    assert [line.split()[2] for line in shown.out.splitlines()[2:]] == ["done", "killed", "not"]
+    last = shown.err.splitlines()[-1]
+    assert last == "genlab: nothing more can be written: No space left on device"
+
+
+def test_jobs_are_launched_in_batches_of_the_size_that_is_asked_for(
+    fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    sizes = []
+    together = launch._launch_together
+
+    def counted(make: object, sweep: object, jobs: list[Job], *rest: Any, **how: Any) -> None:
+        sizes.append(len(jobs))
+        together(make, sweep, jobs, *rest, **how)
+
+    monkeypatch.setattr(launch, "_launch_together", counted)
+    words = ["train", "-m", "seed=1,2,3,4,5"]
+    assert main([*words, "hydra.sweeper.max_batch_size=2"]) == 0
+    assert main(words) == 0
+    assert sizes == [2, 2, 1, 5]
+    assert fits == [1, 2, 3, 4, 5] * 2
+    assert main([*words, "hydra.sweeper.max_batch_size=0"]) == 2
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[-1] == (
+        "genlab: hydra.sweeper.max_batch_size=0: expected an integer, at least 1, or null"
+    )
 
 
 def test_a_saved_sweep_needs_no_flag_and_can_be_narrowed(fits: list[int]) -> None:

@@ -12,15 +12,15 @@ from typing import BinaryIO
 
 import pytest
 import torch
-from omegaconf import DictConfig
+from hydra.types import RunMode
 from small import TABLE, write_table
 from torch import Tensor
 
 from genlab.assembly import Training, from_config
 from genlab.cli.fit import reenter
+from genlab.cli.hydra_app import application
 from genlab.cli.main import main
-from genlab.cli.run import checked
-from genlab.cli.sweep import planned
+from genlab.cli.sweep import Plan, planned
 from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.config.stored import plain
@@ -183,7 +183,7 @@ def test_a_job_is_known_by_what_its_run_records(
     )
     reverse = ["objective=reverse_kl"] if "data=custom" in words else []
     line = (*words, *reverse, "seed=5")
-    plan = planned([line], lambda words: checked(command, words)[0])
+    plan = plan_of(command, *line)
     config = compose(command, line)
     check(config)
     recorded = config_hash(plain(from_config(config).config))
@@ -201,17 +201,18 @@ def test_a_table_is_read_whole_once_for_all_jobs(
         return digest(file, name)
 
     monkeypatch.setattr(hashlib, "file_digest", counted)
-    lines = [("model=gmm", "data=table", "data.path=points.csv", f"seed={k}") for k in range(3)]
-    first = planned(lines, trained)
+    words = ("model=gmm", "data=table", "data.path=points.csv", "seed=0,1,2")
+    first = plan_of("train", *words)
     assert seen == ["points.csv"]
     with (here / "points.csv").open("a") as file:
         file.write("0.5\n")
-    assert planned(lines, trained).runs != first.runs
+    assert plan_of("train", *words).runs != first.runs
     assert seen == ["points.csv"] * 2
 
 
-def trained(words: Sequence[str]) -> DictConfig:
-    return checked("train", words)[0]
+def plan_of(command: str, *words: str) -> Plan:
+    with application(command) as hydra:
+        return planned(hydra, hydra.compose_config(command, [*words], RunMode.MULTIRUN))
 
 
 def test_a_target_that_was_edited_is_another_configuration(here: Path) -> None:

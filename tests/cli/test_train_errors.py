@@ -85,7 +85,7 @@ def test_it_is_named_by_what_learns_and_what_from(
     assert train.run([*shown, *overrides], command=command) == 0
     folder = capsys.readouterr().out.partition("dir: ")[2].strip()
     assert Path(folder).name[len("12-00-00-") :] == name
-    config, _ = checked(command, overrides)
+    config = checked(command, overrides)
     assert new_directory(config).path.name[len("12-00-00-") :] == name
 
 

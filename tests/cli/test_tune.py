@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 from lightning.pytorch.callbacks import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from small import TABLE, write_table
 
 import genlab
 from genlab.cli.main import main
 from genlab.config import config_dir
 from genlab.config.compose import compose
-from genlab.config.stored import plain
+from genlab.config.stored import plain, read_config
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 from genlab.runs.manifest import write_manifest
@@ -63,6 +63,7 @@ class Experiment:
         if not resume:
             names = {"model": "nice", "data": "rings", "likelihood": "exact"}
             write_manifest(self.run, config=plain(self.config), threads=1, **names)
+            self.run.config.write_text(OmegaConf.to_yaml(self.config, resolve=True))
         self.run.last.touch()
         (pruning,) = callbacks
         report: Any = pruning.report
@@ -104,7 +105,7 @@ def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
 def test_a_search_finds_the_rate_and_writes_it_down(
     fits: type[Experiment], capsys: Capture, tmp_path: Path
 ) -> None:
-    assert main([*WORDS, "search.trials=12"]) == 0
+    assert main([*WORDS, "experiment=thorough", "search.trials=12"]) == 0
     shown = capsys.readouterr().out
     (folder,) = tmp_path.glob("outputs/*/*-tune-nice-rings")
     found = trials(folder)
@@ -126,6 +127,13 @@ def test_a_search_finds_the_rate_and_writes_it_down(
     assert config.optimizer.lr == winner.params["optimizer.lr"]
     assert config.model.layers == winner.params["model.layers"]
     assert (config.choices.model, config.choices.data) == ("nice", "rings")
+    number = winner.number
+    assert f"train it: genlab train --config-dir {folder / 'conf'} experiment=best\n" in shown
+    trained = plain(read_config(RunDirectory(folder / str(number))))
+    found = plain(config)
+    assert [each["choices"].pop("experiment") for each in (trained, found)] == ["thorough", "best"]
+    assert found == trained
+    assert found["trainer"]["ema"] == 0.999
 
 
 KILLED = """

@@ -85,7 +85,7 @@ def test_the_files_are_few_and_at_most_one_is_of_a_pair() -> None:
 @pytest.mark.parametrize("path", sorted(PRESETS.rglob("*.yaml")), ids=lambda p: f"{p.parent.stem}")
 def test_a_preset_is_of_a_family_and_a_kind_of_data(path: Path) -> None:
     owner, name = path.parent.name, path.stem
-    if owner == "trainer":
+    if owner in ("sampler", "trainer"):
         assert name in options("trainer")
     elif path.parent.parent.name == "objective":
         assert owner in options("objective")

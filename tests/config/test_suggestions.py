@@ -143,7 +143,9 @@ def test_the_network_of_a_solve_is_trained_in_its_own_way(sampler: str) -> None:
         assert (config.trainer.max_steps, config.trainer.ema) == (3000, None)
         assert (config.optimizer.lr, config.optimizer.betas) == (5e-3, [0.9, 0.99])
         assert config.callbacks.images._target_ == "genlab.pinn.StageImages"
-    assert composed("solve", "trainer=debug").trainer.max_steps == 20
+    debugged = composed("solve", "trainer=debug", f"sampler={sampler}")
+    assert debugged.trainer.max_steps == 20 > 2 * debugged.sampler.refresh
+    assert composed("solve", "trainer=debug", "sampler.refresh=3").sampler.refresh == 3
     assert composed("solve", "experiment=pinn_linear10").trainer.max_steps == 7000
 
 

@@ -19,6 +19,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import genlab
 from genlab.assembly import Solve, from_config
 from genlab.cli.main import main
+from genlab.config.check import check
+from genlab.config.compose import compose
 from genlab.config.stored import read_config
 from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -295,6 +297,23 @@ def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str
     output = capsys.readouterr().out
     assert all(f"sampler={name}" in output for name in ("uniform", "rad"))
     assert len(list(tmp_path.rglob("metrics.json"))) == 2
+
+
+@pytest.mark.parametrize("sampler", ["rad", "rar_d", "r3", "das", "aas", "bootstrap"])
+def test_a_sampler_that_would_never_look_is_refused(sampler: str) -> None:
+    words = [f"sampler={sampler}", "trainer.max_steps=50"]
+    check(compose("solve", [*words, "sampler.refresh=49"]))
+    with pytest.raises(UserError) as refused:
+        check(compose("solve", [*words, "sampler.refresh=50"]))
+    first, second = str(refused.value).splitlines()
+    assert first.startswith("sampler.refresh=50: ")
+    assert first.endswith(" would not once look at the network in trainer.max_steps=50;")
+    assert second == "set sampler.refresh below 50, or trainer.max_steps above 50"
+
+
+@pytest.mark.parametrize("sampler", ["uniform", "resampled", "lhs", "sobol"])
+def test_one_that_looks_at_nothing_needs_no_refresh(sampler: str) -> None:
+    check(compose("solve", [f"sampler={sampler}", "trainer.max_steps=50"]))
 
 
 def test_mistakes(tmp_path: Path) -> None:

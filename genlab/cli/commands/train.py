@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from genlab.cli.hydra_app import overrides, parse, show
-from genlab.cli.run import run_words
+from genlab.cli.hydra_app import file_wants_several, is_multirun, overrides, parse, show
+from genlab.cli.run import composed, run_words
 from genlab.cli.sweep import sweep
 from genlab.errors import UserError
 
@@ -37,10 +38,16 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     arguments = parse(ordered, command)
     if _shows(arguments):
         return show(arguments, ordered, command)
-    if _sweeps(arguments):
-        return sweep(command, overrides(arguments), dry_run=dry_run)
+    given = overrides(arguments)
+    if _sweeps(arguments) or (not arguments.run and file_wants_several(command, given)):
+        return sweep(command, given, dry_run=dry_run)
+    whole = composed(command, given)
+    if not arguments.run and is_multirun(whole):
+        return sweep(command, given, dry_run=dry_run)
     _refuse_what_a_sweep_reads(arguments.overrides, dry_run=dry_run)
-    run_words(command, overrides(arguments))
+    if whole.hydra.sweeper.params:
+        print("note: what is chosen holds a sweep; -m runs it, this is one run", file=sys.stderr)
+    run_words(command, given, whole)
     return 0
 
 

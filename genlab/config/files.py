@@ -1,0 +1,73 @@
+"""The files of options, in which a number means what it does on the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
+
+from genlab.errors import UserError
+
+__all__ = ["OptionFiles", "read_strictly"]
+
+# What YAML 1.1 may take for a number of another base: `010`, `0x1f`, `0b11`, `1:30`.
+SUSPECT = re.compile(r"\b0[bx_0-7]|\d:[0-5]?\d")
+INT = "tag:yaml.org,2002:int"
+FLOAT = "tag:yaml.org,2002:float"
+
+
+class OptionFiles(FileConfigSource):
+    """Reads options as Hydra does, and refuses a number that YAML 1.1 takes for another one."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        found = super().load_config(config_path)
+        path = Path(self.path) / self._normalize_file_name(config_path)
+        text = path.read_text(encoding="utf-8")
+        if SUSPECT.search(text):
+            for key, node in _numbers(yaml.compose(text, yaml.SafeLoader), ""):
+                _refuse_another(path, key, node)
+        return found
+
+
+def read_strictly() -> None:
+    """Let Hydra read files of options by `OptionFiles`."""
+    Plugins.instance()  # registers its own readers
+    SourcesRegistry.instance().types[OptionFiles.scheme()] = OptionFiles
+
+
+def _numbers(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Each scalar that may be a number of another base, with its key in dots."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            yield from _numbers(value, f"{key}.{name.value}" if key else str(name.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _numbers(value, f"{key}.{index}")
+    elif node is not None and node.tag in (INT, FLOAT) and SUSPECT.search(node.value):
+        yield key, node
+
+
+def _refuse_another(path: Path, key: str, node: Any) -> None:
+    """Refuse a number that the command line reads as something else.
+
+    Raises:
+        UserError: It is one; both readings are named.
+    """
+    word = f"{key}={node.value}"
+    read = yaml.SafeLoader("").construct_object(node)
+    typed = OverridesParser.create().parse_override(f"x={node.value}").value()
+    if typed != read:
+        plain = node.value.lstrip("+-0_")
+        meant = f"{plain} or " if plain.isdecimal() else ""
+        raise UserError(
+            f"{path}, line {node.start_mark.line + 1}: {word}: YAML reads {read}, the command line "
+            f"text; write {meant}{read}, or '{node.value}' in quotes"
+        )
