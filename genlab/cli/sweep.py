@@ -156,7 +156,7 @@ def _what_is_missing(number: int, bad: Sequence[JobState]) -> Iterator[str]:
         if elsewhere := sorted(hosts - {socket.gethostname()}):
             yield (
                 f"If nothing runs on {', '.join(elsewhere)} any more: the same command with "
-                "sweep.force=true goes on with them"
+                "sweep.force=true goes on with them, without it when they have been silent for long"
             )
 
 

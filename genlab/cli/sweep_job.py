@@ -60,7 +60,8 @@ class SweepJob:
         if not self.sweep.begin(number):
             return
         try:
-            self._train(number)
+            with self.sweep.at_work(number):
+                self._train(number)
         except Exception as error:
             self.sweep.end(number, "failed", _reason(error))
             if self.fail_fast:

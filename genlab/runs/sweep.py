@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -13,8 +14,9 @@ from typing import Any
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import create_json, read_json, write_json
 from genlab.runs.find import find_runs
+from genlab.runs.holder import beating, identity, is_ours
 from genlab.runs.manifest import read_manifest
-from genlab.runs.status import identity, is_gone, release
+from genlab.runs.status import is_left, release
 
 __all__ = ["Job", "JobState", "SweepDirectory"]
 
@@ -167,9 +169,16 @@ class SweepDirectory:
         noted = {"state": "running", "sweep": self.sweep, "started": _now(), **identity()}
         return create_json(self._state(number, last + 1), noted)
 
+    @contextmanager
+    def at_work(self, number: int) -> Iterator[None]:
+        """Keep a job that has begun in this process alive for those that look at it."""
+        with beating(self._state(number, self._last(number))):
+            yield
+
     def end(self, number: int, state: str, error: str | None = None) -> None:
-        """Note how a job ended that was begun here."""
-        self._note(number, state=state, error=error, ended=_now())
+        """Note how a job ended that was begun here, unless another process is at it by now."""
+        if is_ours(read_json(self._state(number, self._last(number)))):
+            self._note(number, state=state, error=error, ended=_now())
 
     def retry(self, number: int) -> None:
         """Let a job that was lost wait for another try."""
@@ -213,7 +222,7 @@ class SweepDirectory:
         noted = read_json(self._state(job.number, last))
         if noted["state"] == "waiting":
             return JobState(job, run, "waiting")
-        state = "killed" if noted["state"] == "running" and is_gone(noted) else noted["state"]
+        state = "killed" if self._is_lost(job.number, noted) else noted["state"]
         error, seconds = noted.get("error"), _seconds(noted)
         return JobState(job, run, state, error, seconds, noted.get("sweep"), noted["host"])
 
@@ -242,7 +251,11 @@ class SweepDirectory:
         """How many attempts at a job have ended."""
         last = self._last(number)
         noted = read_json(self._state(number, last)) if last else {"state": "waiting"}
-        return last - (noted["state"] == "running" and not is_gone(noted))
+        return last - (noted["state"] == "running" and not self._is_lost(number, noted))
+
+    def _is_lost(self, number: int, noted: Mapping[str, Any]) -> bool:
+        """Whether an attempt says that it runs, and does not."""
+        return noted["state"] == "running" and is_left(noted, self.run(number).path)
 
     def _note(self, number: int, **changes: Any) -> None:
         path = self._state(number, self._last(number))

@@ -31,6 +31,7 @@ EXAMPLES = """\
   genlab tune +search=default model=nice 'optimizer.lr=tag(log,interval(1e-4,1e-2))' \\
       'model.layers=range(4,17,step=2)' 'model.activation=choice(relu,silu)'
   genlab tune --study outputs/2025-01-31/12-00-00-tune-nsf-moons      go on where it was stopped
+  genlab tune --force --study outputs/2025-01-31/12-00-00-tune-nsf-moons   another machine died
 
 `genlab list search` names the spaces; settings that are given as intervals, ranges or choices are
 searched as well. Each trial is a run, which `genlab compare` and `genlab board` show."""
@@ -42,8 +43,13 @@ def run(words: list[str]) -> int:
     parser = Parser("tune", EXAMPLES)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in `genlab train`")
     parser.add_argument("--study", type=Path, metavar="DIR", help="a study to go on with, or join")
+    parser.add_argument(
+        "--force", action="store_true", help="go on with the trials of other machines at once"
+    )
     parser.add_argument("--worker", type=int, default=0, metavar="N", help="set by genlab itself")
     arguments = parser.parse(words)
+    if arguments.force and arguments.study is None:
+        parser.error("--force goes with --study")
     if find_spec("optuna") is None:
         raise UserError("tune: Optuna is not installed; pip install 'genlab[tune]'")
     if arguments.study is None:
@@ -57,6 +63,8 @@ def run(words: list[str]) -> int:
     if arguments.worker:
         study.work()
         return 0
+    if arguments.force:
+        study.take_over()
     helpers = [_helper(folder, number) for number in range(1, plan["search"]["workers"])]
     try:
         study.work()
