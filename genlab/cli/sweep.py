@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.cli.hydra_app import application, callbacks_of_sweep, launcher, set_folder
 from genlab.cli.launch import check_launcher, launch
-from genlab.cli.run import checked, run_config
+from genlab.cli.run import checked, hashes_of, run_config
 from genlab.cli.sweep_job import SweepJob
 from genlab.cli.sweep_view import Overview, final_table
 from genlab.errors import GenlabError, RunError, UnusedError, UserError
 from genlab.processes import is_first
 from genlab.runs.comparison.records import read_records
 from genlab.runs.directory import RunDirectory, claim, dated
-from genlab.runs.settings import config_hash
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
 if TYPE_CHECKING:
@@ -75,7 +74,8 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
         plan = planned(lines, make)
         check_launcher(config, plan.threads)
         own = dated(config.outputs, "sweep").absolute()
-        path = (folder or own).absolute()
+        begun = SweepDirectory.begun(Path(config.outputs).expanduser(), plan.jobs)
+        path = (folder or begun or own).absolute()
         if RunDirectory(path).manifest.exists():
             raise UserError(f"hydra.sweep.dir={path}: holds a run; choose another folder")
         done = finished(Path(config.outputs), path) if options.skip_done else {}
@@ -88,7 +88,7 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
             return _help(jobs, directory, make, fail_fast=options.fail_fast)
         if options.force:
             directory.take_over()
-        if folder is None:
+        if path == own:
             path = claim(own.parent, own.name)
         directory, jobs = SweepDirectory.enter(path, plan.jobs)
         jobs = plan.marked(directory, jobs, done)
@@ -278,22 +278,12 @@ def planned(lines: Sequence[tuple[str, ...]], make: Callable[[Sequence[str]], Di
     jobs, runs = [], []
     for number, (line, config) in enumerate(configs.items()):
         name = " ".join(word for word in line if word not in common or len(configs) == 1)
-        whole, alone = _hashes(config)
+        whole, alone = hashes_of(config)
         jobs.append(Job(number, name, line, whole))
         runs.append(alone)
     trainers = [config.trainer for config in configs.values()]
     threads = max(trainer.threads or 1 for trainer in trainers)
     return Plan(tuple(jobs), tuple(runs), threads, helps=not any(map(is_first, trainers)))
-
-
-def _hashes(config: DictConfig) -> tuple[str, tuple[str, ...]]:
-    """That of a configuration, and those of the runs that come of it, as they are recorded."""
-    from genlab.assembly import alone, describe
-    from genlab.config.stored import plain
-
-    describe(config)
-    runs = tuple(config_hash(plain(one)) for one in alone(config))
-    return runs[0] if len(runs) == 1 else config_hash(plain(config)), runs
 
 
 def finished(*folders: Path) -> dict[str, Path]:

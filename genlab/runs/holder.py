@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from genlab import slurm
 from genlab.errors import GenlabError, UserError
 from genlab.runs.files import read_json, write_json
 
-__all__ = ["beating", "identity", "is_gone", "is_ours", "silence"]
+__all__ = ["beating", "identity", "is_gone", "is_of_this_job", "is_ours", "silence"]
 
 # Seconds without a heartbeat after which a process of another machine counts as gone.
 VARIABLE, ABANDONED_AFTER = "GENLAB_ABANDONED_AFTER", 600.0
@@ -35,8 +36,9 @@ def identity() -> dict[str, Any]:
         "host": socket.gethostname(),
         "pid": pid,
         "process": _process(pid),
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "slurm_restarts": _restarts(),
+        "slurm_job": slurm.job(),
+        "slurm_restarts": slurm.restarts(),
+        "slurm_task": os.environ.get("SLURM_PROCID"),
         "heartbeat": datetime.now(UTC).isoformat(),
         "abandoned_after": _abandoned_after(),
     }
@@ -48,15 +50,19 @@ def is_ours(noted: Mapping[str, Any]) -> bool:
     return all(noted.get(key) == own[key] for key in ("host", "pid", "process"))
 
 
+def is_of_this_job(process: Mapping[str, Any]) -> bool:
+    """Whether a process that is known by its `identity` is of the same job of Slurm."""
+    job = process.get("slurm_job")
+    return job is not None and job == slurm.job()
+
+
 def is_gone(process: Mapping[str, Any]) -> bool:
     """Whether a process that is known by its `identity` has ended.
 
     Of another machine that is known where the same job of Slurm has been started again since, and
     where its heartbeat is older than it said to be possible.
     """
-    job = process.get("slurm_job")
-    ours = job is not None and job == os.environ.get("SLURM_JOB_ID")
-    if ours and process["slurm_restarts"] < _restarts():
+    if is_of_this_job(process) and process["slurm_restarts"] < slurm.restarts():
         return True
     if process.get("host") != socket.gethostname():
         silent = silence(process)
@@ -117,10 +123,6 @@ def _abandoned_after() -> float:
     if not 0 < seconds < float("inf"):
         raise UserError(f"{VARIABLE}={text}: expected seconds, a number above 0")
     return seconds
-
-
-def _restarts() -> int:
-    return int(os.environ.get("SLURM_RESTART_COUNT", 0))
 
 
 def _process(pid: int) -> str | None:

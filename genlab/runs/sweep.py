@@ -16,6 +16,7 @@ from genlab.runs.files import create_json, read_json, write_json
 from genlab.runs.find import find_runs
 from genlab.runs.holder import beating, identity, is_ours
 from genlab.runs.manifest import read_manifest
+from genlab.runs.requeued import begun_folders
 from genlab.runs.status import is_left, release
 
 __all__ = ["Job", "JobState", "SweepDirectory"]
@@ -107,14 +108,23 @@ class SweepDirectory:
         """
         for number in count(1):
             sweep = cls(path, number)
-            if sweep._plan(number).exists():
+            if sweep.plan.exists():
                 continue
             sweep._states.mkdir(parents=True, exist_ok=True)
             numbered = sweep.numbered(jobs)
-            plan = {"jobs": [vars(job) for job in numbered]}
-            if create_json(sweep._plan(number), plan):
+            plan = {"jobs": [vars(job) for job in numbered], "begun_by": identity()}
+            if create_json(sweep.plan, plan):
                 return sweep, numbered
         raise AssertionError("unreachable: the count is endless")
+
+    @classmethod
+    def begun(cls, outputs: Path, jobs: Sequence[Job]) -> Path | None:
+        """Where this job of Slurm began the same sweep before it was put back into the queue."""
+        hashes = {job.config_hash for job in jobs}
+        for folder, plan in begun_folders(outputs, cls(Path()).plan.name):
+            if {job["config_hash"] for job in plan["jobs"]} == hashes:
+                return folder.absolute()
+        return None
 
     def numbered(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs with the numbers that they have in the directory, new ones behind the others."""
@@ -139,11 +149,17 @@ class SweepDirectory:
         """
         planned = {}
         for number in count(1):
-            if not self._plan(number).exists():
+            plan = SweepDirectory(self.path, number).plan
+            if not plan.exists():
                 break
-            for job in read_json(self._plan(number))["jobs"]:
+            for job in read_json(plan)["jobs"]:
                 planned[job["number"]] = Job(**{**job, "overrides": tuple(job["overrides"])})
         return list(planned.values())
+
+    @property
+    def plan(self) -> Path:
+        """What is to be run, and which process began it."""
+        return self.path / f"{_counted('sweep', self.sweep)}.json"
 
     @property
     def multirun(self) -> Path:
@@ -271,9 +287,6 @@ class SweepDirectory:
 
     def _state(self, number: int, attempt: int) -> Path:
         return self._states / f"{_counted(str(number), attempt)}.json"
-
-    def _plan(self, sweep: int) -> Path:
-        return self.path / f"{_counted('sweep', sweep)}.json"
 
 
 def _counted(name: str, number: int) -> str:
