@@ -60,11 +60,13 @@ class Interrupted(BaseException):
 
     Attributes:
         signal: The signal that asked for it.
+        helps: Whether the process only helps another one, which sees to what follows.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.signal = number
+        self.helps = False
 
     @property
     def exit_status(self) -> int:

@@ -87,7 +87,9 @@ def environment(trainer: Any) -> ClusterEnvironment:
     for cluster in clusters:
         if cluster.detect():
             try:
-                found = cluster()
+                # A run is put back into the queue by its command alone, from its own checkpoint.
+                slurm = cluster is SLURMEnvironment
+                found = SLURMEnvironment(auto_requeue=False) if slurm else cluster()
                 found.validate_settings(num_devices=devices, num_nodes=nodes)
             except (RuntimeError, ValueError) as error:
                 raise UserError(

@@ -41,6 +41,7 @@ GROUND = (
     "processes",
     "randomness",
     "signature",
+    "slurm",
     "userfile",
 )
 
@@ -48,7 +49,7 @@ GROUND = (
 DOOR = ("__init__", "__main__")
 
 HEAVY = ("hydra", "lightning", "matplotlib", "omegaconf", "pandas", "rich", "scipy", "torch")
-LIGHT = ("__init__", "__main__", "bounds", "cli", "errors", "processes", "runs")
+LIGHT = ("__init__", "__main__", "bounds", "cli", "errors", "processes", "runs", "slurm")
 
 LONGEST = 450
 

@@ -18,10 +18,10 @@ from small import VAE, small_experiment
 import genlab
 from genlab.assembly import Training
 from genlab.cli.run_argument import SavedRun
-from genlab.errors import Interrupted, UserError
+from genlab.errors import Interrupted, RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import read_json
+from genlab.runs.files import read_json, write_json
 from genlab.runs.status import effective_state, read_status, write_status
 
 SETTINGS = ("trainer.ema=0.95", "callbacks.images=null")
@@ -140,6 +140,30 @@ def test_a_signal_saves_the_present_step(
     assert load_checkpoint(run.directory.last)["step"] == step + 1
     resume(run.directory)
     assert_same(run.directory, uninterrupted)
+
+
+class Overtaken(Callback):
+    """Lets another process take the run over at a step, as when this one had stood still."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, learner: pl.LightningModule, *batch: Any
+    ) -> None:
+        if learner.step >= self.step:
+            status = RunDirectory(Path(trainer.default_root_dir)).status
+            write_json(status, {**read_json(status), "host": "elsewhere", "pid": 7})
+
+
+def test_a_run_that_another_process_has_taken_over_is_left_to_it(tmp_path: Path) -> None:
+    run = start(tmp_path)
+    with pytest.raises(RunError, match="process 7 on elsewhere has taken it over"):
+        run.fit(callbacks=[Overtaken(25)])
+    assert run.directory is not None
+    assert load_checkpoint(run.directory.last)["step"] == 20
+    status = read_status(run.directory)
+    assert (status["state"], status["host"]) == ("running", "elsewhere")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -16,9 +17,17 @@ from genlab.learning.learner import Learner
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory, claim, dated
 from genlab.runs.files import atomic_path
+from genlab.runs.holder import beating
 from genlab.runs.manifest import is_configured, read_manifest, update_config, write_manifest
 from genlab.runs.settings import checksums, flatten
-from genlab.runs.status import effective_state, refuse_running, write_status
+from genlab.runs.status import (
+    State,
+    effective_state,
+    is_taken,
+    refuse_running,
+    refuse_taken,
+    write_status,
+)
 
 __all__ = ["at_work", "check_files", "check_fit", "logged", "new_directory", "recorded"]
 
@@ -141,23 +150,29 @@ def recorded(
     with logged(run):
         log.info("started: %s on %s", *names(config.choices))
         try:
-            yield
+            with beating(run.status):
+                yield
+            refuse_taken(run)
         except (Interrupted, KeyboardInterrupt):
-            write_status(run, "interrupted", step=learner.step or None)
+            _end(run, "interrupted", step=learner.step or None)
             log.info("interrupted at step %d", learner.step)
             raise
         except PrunedError as end:
-            write_status(run, "pruned", step=learner.step, error=str(end))
+            _end(run, "pruned", step=learner.step, error=str(end))
             log.info("%s", end)
             raise
         except BaseException as error:
-            write_status(
-                run, "failed", step=learner.step or None, error=f"{type(error).__name__}: {error}"
-            )
+            _end(run, "failed", step=learner.step or None, error=f"{type(error).__name__}: {error}")
             log.info("failed at step %d", learner.step, exc_info=error)
             raise
         write_status(run, "done", step=learner.step)
         log.info("done at step %d", learner.step)
+
+
+def _end(run: RunDirectory, state: State, **how: Any) -> None:
+    """Write how a run ended here; what another process is at is that one's to end."""
+    if not is_taken(run):
+        write_status(run, state, **how)
 
 
 @contextmanager

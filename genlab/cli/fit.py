@@ -18,6 +18,7 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.manifest import read_manifest
 from genlab.runs.settings import config_hash
 from genlab.runs.status import effective_state, refuse_running
+from genlab.slurm import helping
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -65,7 +66,7 @@ def fit(
         experiment = from_config(config, run)
     if first:
         print_start(config, experiment, run.path)
-    with with_hints(run), log_to_stderr():
+    with helping(not first), with_hints(run), log_to_stderr():
         metrics = experiment.fit(resume=resume, callbacks=callbacks)
     if first:
         title = f"{' on '.join(names(config.choices))}: {relative(run.path)}"

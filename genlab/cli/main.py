@@ -16,6 +16,7 @@ from genlab import __version__
 from genlab.cli.commands import COMMANDS, EXAMPLES
 from genlab.errors import GenlabError, Interrupted, UserError, nearest
 from genlab.runs.files import is_refused
+from genlab.slurm import requeue, requeue_signal, wants_requeue
 
 __all__ = ["main"]
 
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        with _sigterm_raises():
+        with _signals_raise():
             status = _dispatch(words)
         sys.stdout.flush()
     except GenlabError as error:
@@ -54,13 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         first_line = str(error).strip().partition("\n")[0]
         return _complain(error, f"{type(error).__name__}: {first_line}", 1)
     except Interrupted as stop:
+        if wants_requeue(stop):
+            stop.add_note(requeue())
         return _complain(stop, f"stopped by {stop}", stop.exit_status)
     return status
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM unwind as Ctrl-C does, so that whatever has been begun is put in order."""
+def _signals_raise() -> Iterator[None]:
+    """Let SIGTERM and a cluster's signal unwind as Ctrl-C does, so that all is put in order."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -68,11 +71,13 @@ def _sigterm_raises() -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    before = signal.signal(signal.SIGTERM, handle)
+    numbers = [number for number in (signal.SIGTERM, requeue_signal()) if number is not None]
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab.cli.fit import continue_replicas, fit, fit_replicas, reenter
+from genlab.cli.fit import continue_replicas, fit, fit_replicas, reenter, relative
 from genlab.cli.hydra_app import run_as_job, set_folder
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError
@@ -17,12 +17,15 @@ from genlab.processes import is_alone, is_first, own_process_group
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import find_runs
+from genlab.runs.requeued import begun_run
+from genlab.runs.settings import config_hash
+from genlab.slurm import is_requeued, job
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
     from omegaconf import DictConfig
 
-__all__ = ["checked", "composed", "run_config", "run_words"]
+__all__ = ["begun_before", "checked", "composed", "hashes_of", "run_config", "run_words"]
 
 
 def composed(command: str, words: Sequence[str]) -> DictConfig:
@@ -85,17 +88,55 @@ def run_words(command: str, words: Sequence[str], whole: DictConfig) -> None:
         folder = set_folder(whole, "run")
     with Keys(config).telling():
         first = is_first(config.trainer)
-    if folder is not None and first:
+    begun = begun_before(config, folder)
+    if folder is not None and first and begun is None:
         _check_free(folder, config)
-    run = RunDirectory((folder or new_directory(config).path).absolute())
+    run = begun or RunDirectory((folder or new_directory(config).path).absolute())
 
     def task(_: DictConfig) -> float | None:
-        metrics = run_config(config, run, ours=False)
+        metrics = run_config(config, run, ours=False, begun=begun is not None)
         return metrics.get(config.trainer.monitor)
 
     # A process that helps another one keeps nothing.
     with _removed_if_nothing_began(run, ours=folder is None and first):
         run_as_job(whole, run.path if first else None, task)
+
+
+def begun_before(config: DictConfig, folder: Path | None = None) -> RunDirectory | None:
+    """The run that this job of Slurm began before it was put back into the queue, if it did.
+
+    Args:
+        config: A checked configuration.
+        folder: Where the run was to be kept; below ``outputs`` if None.
+
+    Returns:
+        Where it is kept, or each of its replicas a folder below.
+    """
+    if not is_requeued():
+        return None
+    alone = is_alone(config.trainer)
+    _, hashes = hashes_of(copy.deepcopy(config))
+    run = begun_run(folder or Path(config.outputs).expanduser(), hashes, alone=alone)
+    if run is None:
+        return None
+    place = RunDirectory(run.path.absolute().parent) if len(hashes) > 1 else run
+    if is_first(config.trainer):
+        print(f"job {job()} goes on with {relative(place.path)}", flush=True)
+    return RunDirectory(place.path.absolute())
+
+
+def hashes_of(config: DictConfig) -> tuple[str, tuple[str, ...]]:
+    """The hash of a configuration, and those of the runs that come of it, as they are recorded.
+
+    Args:
+        config: A checked configuration; it is described in place.
+    """
+    from genlab.assembly import alone, describe
+    from genlab.config.stored import plain
+
+    describe(config)
+    runs = tuple(config_hash(plain(one)) for one in alone(config))
+    return runs[0] if len(runs) == 1 else config_hash(plain(config)), runs
 
 
 def run_config(

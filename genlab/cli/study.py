@@ -30,8 +30,10 @@ from genlab.config.stored import read_config
 from genlab.errors import GenlabError, Interrupted, PrunedError, RunError, one_line
 from genlab.learning.callbacks import Pruning
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import atomic_path
-from genlab.runs.status import identity, is_gone
+from genlab.runs.files import atomic_path, read_json, write_json
+from genlab.runs.find import find_runs
+from genlab.runs.holder import beating, identity, is_ours
+from genlab.runs.status import is_left, release
 from genlab.runs.text import aligned
 
 if TYPE_CHECKING:
@@ -48,8 +50,9 @@ MOST_KILLS = 3
 class Study:
     """A study in a folder: ``study.db``, and a run a trial.
 
-    Any number of processes work at it together. A trial whose process was killed is gone on with
-    by the next that looks: from its last checkpoint, with its own parameters.
+    Any number of processes work at it together. A trial whose process was killed, or on another
+    machine has been silent for long, is gone on with by the next that looks: from its last
+    checkpoint, with its own parameters. Its process, if it comes back, leaves it to that one.
 
     Args:
         folder: The study's folder.
@@ -66,6 +69,7 @@ class Study:
         self.search = Search(**plan["search"])
         self.space, _ = split_space(plan["space"])
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        (folder / "trials").mkdir(exist_ok=True)
         storage = f"sqlite:///{(folder / 'study.db').absolute()}"
         with self._locked():
             # A sampler that begins anew with the same seed would repeat its first trials.
@@ -85,20 +89,50 @@ class Study:
         while (trial := self._next()) is not None:
             self._run(trial)
 
+    def take_over(self) -> None:
+        """Note that nothing runs any more of the trials that say so on other machines."""
+        here = identity()["host"]
+        with self._locked():
+            for trial in self._running():
+                holder = self._holder(trial)
+                if holder is not None and holder["host"] != here:
+                    for run in find_runs(self._run_of(trial).path):
+                        release(run)
+                    self._give_back(trial)
+
     def _next(self) -> Trial | None:
         with self._locked():
-            for known in self.optuna.get_trials(deepcopy=False):
-                holder = known.user_attrs.get(PROCESS)
-                if known.state is TrialState.RUNNING and (holder is None or is_gone(holder)):
-                    trial = Trial(self.optuna, known._trial_id)
-                    if self._is_taken_up(trial):
-                        break
+            for trial in self._running():
+                if self._is_left(trial) and self._is_taken_up(trial):
+                    break
             else:
                 if len(self.optuna.get_trials(deepcopy=False)) >= self.search.trials:
                     return None
                 trial = self.optuna.ask()
+            write_json(self._note(trial), identity())
             trial.set_user_attr(PROCESS, identity())
         return trial
+
+    def _running(self) -> Iterator[Trial]:
+        """The trials that are not told yet."""
+        for known in self.optuna.get_trials(deepcopy=False):
+            if known.state is TrialState.RUNNING:
+                yield Trial(self.optuna, known._trial_id)
+
+    def _holder(self, trial: Trial) -> dict[str, Any] | None:
+        """The process at a trial, with its heartbeat; None where it was given back."""
+        noted: dict[str, Any] | None = trial.user_attrs.get(PROCESS)
+        if noted is None or not self._note(trial).exists():
+            return noted
+        return read_json(self._note(trial))
+
+    def _is_left(self, trial: Trial) -> bool:
+        holder = self._holder(trial)
+        return holder is None or is_left(holder, self._run_of(trial).path)
+
+    def _give_back(self, trial: Trial) -> None:
+        """Let whoever looks go on with a trial, which counts as no kill."""
+        trial.set_user_attr(PROCESS, None)
 
     def _is_taken_up(self, trial: Trial) -> bool:
         """Whether a trial whose process is gone goes on here; note how often it was killed."""
@@ -116,26 +150,38 @@ class Study:
         words = [f"{key}={_suggest(trial, key, kind)}" for key, kind in self.space.items()]
         name = f"trial {trial.number}: {' '.join(words)}"
         try:
-            value = self._fit(trial, [*self.plan["fixed"], *words])
+            with beating(self._note(trial)):
+                value = self._fit(trial, [*self.plan["fixed"], *words])
         except PrunedError as end:
-            self.optuna.tell(trial, state=TrialState.PRUNED)
-            print(f"{name}: {end}", flush=True)
+            self._tell(trial, f"{name}: {end}", TrialState.PRUNED)
         except GenlabError as error:
-            self.optuna.tell(trial, state=TrialState.FAIL)
-            print(f"{name}: failed: {one_line(error)}", flush=True)
+            self._tell(trial, f"{name}: failed: {one_line(error)}", TrialState.FAIL)
         except (Interrupted, KeyboardInterrupt):
-            # Given back, which is no kill.
-            trial.set_user_attr(PROCESS, None)
+            with self._locked():
+                if self._is_ours(trial):
+                    self._give_back(trial)
             raise
         else:
-            self.optuna.tell(trial, value)
-            print(f"{name}: {self.plan['monitor']} {value:.6g}", flush=True)
+            line = f"{name}: {self.plan['monitor']} {value:.6g}"
+            self._tell(trial, line, TrialState.COMPLETE, value)
+
+    def _tell(self, trial: Trial, line: str, state: TrialState, value: float | None = None) -> None:
+        """Tell how a trial ended; of one that another process has taken up, that one does."""
+        with self._locked():
+            ours = self._is_ours(trial)
+            if ours:
+                self.optuna.tell(trial, value, state)
+        print(line if ours else f"{line}; another process has taken it up", flush=True)
+
+    def _is_ours(self, trial: Trial) -> bool:
+        holder = self._holder(trial)
+        return holder is not None and is_ours(holder)
 
     def _fit(self, trial: Trial, words: list[str]) -> float:
         """The best validation of a run with these settings."""
         config = checked("train", words)
         refuse_replicas(config.trainer.replicas)
-        run = RunDirectory(self.folder / str(trial.number))
+        run = self._run_of(trial)
         run.path.mkdir(exist_ok=True)
         with redirected(run):
             metrics = run_config(
@@ -145,6 +191,13 @@ class Study:
         if value is None:
             raise RunError(f"{self.plan['monitor']} is not finite")
         return value
+
+    def _run_of(self, trial: Trial) -> RunDirectory:
+        return RunDirectory(self.folder / str(trial.number))
+
+    def _note(self, trial: Trial) -> Path:
+        """Where the process at a trial keeps its heartbeat."""
+        return self.folder / "trials" / f"{trial.number}.json"
 
     def _reporter(self, trial: Trial) -> Any:
         told = self.optuna._storage.get_trial(trial._trial_id).intermediate_values

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from genlab.bounds import PositiveInt
 from genlab.cli.hydra_app import application, callbacks_of_sweep, launcher, set_folder
 from genlab.cli.launch import check_launcher, launch
-from genlab.cli.run import checked, composed, run_config
+from genlab.cli.run import checked, composed, hashes_of, run_config
 from genlab.cli.sweep_job import SweepJob
 from genlab.cli.sweep_view import Overview, final_table
 from genlab.errors import GenlabError, RunError, UnusedError, UserError
 from genlab.processes import is_first
 from genlab.runs.comparison.records import read_records
 from genlab.runs.directory import RunDirectory, claim, dated
-from genlab.runs.settings import config_hash
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
 if TYPE_CHECKING:
@@ -91,7 +90,8 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
         plan = planned(hydra, config)
         check_launcher(config, plan.threads)
         own = dated(config.outputs, "sweep").absolute()
-        path = (folder or own).absolute()
+        begun = SweepDirectory.begun(Path(config.outputs).expanduser(), plan.jobs)
+        path = (folder or begun or own).absolute()
         if RunDirectory(path).manifest.exists():
             raise UserError(f"hydra.sweep.dir={path}: holds a run; choose another folder")
         done = finished(Path(config.outputs), path) if options.skip_done else {}
@@ -104,7 +104,7 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
             return _help(command, searchpath, jobs, directory, fail_fast=options.fail_fast)
         if options.force:
             directory.take_over()
-        if folder is None:
+        if path == own:
             path = claim(own.parent, own.name)
         directory, jobs = SweepDirectory.enter(path, plan.jobs)
         jobs = plan.marked(directory, jobs, done)
@@ -178,7 +178,7 @@ def _what_is_missing(number: int, bad: Sequence[JobState]) -> Iterator[str]:
         if elsewhere := sorted(hosts - {socket.gethostname()}):
             yield (
                 f"If nothing runs on {', '.join(elsewhere)} any more: the same command with "
-                "sweep.force=true goes on with them"
+                "sweep.force=true goes on with them, without it when they have been silent for long"
             )
 
 
@@ -382,7 +382,7 @@ def planned(hydra: Hydra, config: DictConfig) -> Plan:
     jobs, runs = [], []
     for number, (line, made) in enumerate(configs.items()):
         name = " ".join(word for word in line if word not in common or len(configs) == 1)
-        whole, alone = _hashes(made)
+        whole, alone = hashes_of(made)
         jobs.append(Job(number, name, line, whole))
         runs.append(alone)
     trainers = [made.trainer for made in configs.values()]
@@ -402,16 +402,6 @@ def _checked(
     """The configuration of some of the words of a job, all of which are composed already."""
     all_of_them = tuple(words) == line
     return checked(command, [*words, *of_hydra], whole if all_of_them else None)
-
-
-def _hashes(config: DictConfig) -> tuple[str, tuple[str, ...]]:
-    """That of a configuration, and those of the runs that come of it, as they are recorded."""
-    from genlab.assembly import alone, describe
-    from genlab.config.stored import plain
-
-    describe(config)
-    runs = tuple(config_hash(plain(one)) for one in alone(config))
-    return runs[0] if len(runs) == 1 else config_hash(plain(config)), runs
 
 
 def finished(*folders: Path) -> dict[str, Path]:

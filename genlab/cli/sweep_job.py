@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from genlab.cli.fit import redirected
 from genlab.cli.run import checked, run_config
-from genlab.errors import GenlabError
+from genlab.errors import GenlabError, Interrupted
 from genlab.processes import is_first
 from genlab.runs.sweep import SweepDirectory
+from genlab.slurm import by_submitit, requeue_signal
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -63,16 +65,30 @@ class SweepJob:
         if not self.sweep.begin(number):
             return
         try:
-            self._train(number, config)
+            with self.sweep.at_work(number):
+                self._train(number, config)
         except Exception as error:
             self.sweep.end(number, "failed", _reason(error))
             if self.fail_fast:
                 self.sweep.stop()
+        except Interrupted as stop:
+            self.sweep.end(number, "interrupted")
+            if by_submitit() and stop.signal == requeue_signal():
+                self._hand_over(number, stop.signal)
+            raise
         except BaseException:
             self.sweep.end(number, "interrupted")
             raise
         else:
             self.sweep.end(number, "done")
+
+    def _hand_over(self, number: int, asked: int) -> None:
+        """Give submitit its signal, now that all is saved: it puts the job back into the queue."""
+        try:
+            signal.raise_signal(asked)
+        except SystemExit:
+            self.sweep.retry(number)
+            raise
 
     def _train(self, number: int, composed: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig

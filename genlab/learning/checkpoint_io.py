@@ -18,16 +18,21 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
 from genlab.runs.manifest import made_by, read_manifest, this_version
 from genlab.runs.renamed import CHECKPOINT_KEYS, WEIGHTS, current_weights
+from genlab.runs.status import refuse_taken
 
 __all__ = ["AtomicCheckpoints", "check_weights", "load_checkpoint"]
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes beside the old checkpoint and renames, so a kill or a full disk never spoils it."""
+    """Writes beside the old checkpoint and renames, so a kill or a full disk never spoils it.
+
+    A run that another process has gone on with is left to it, by an error.
+    """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
+        refuse_taken(RunDirectory(Path(path).parent.parent))
         with atomic_path(Path(path)) as temporary:
             torch.save(tree_map_only(Tensor, _alone, checkpoint), temporary)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, save, and say how to go on."""
+"""Ctrl-C, SIGTERM, and the signal of a cluster: finish the step, save, and say how to go on."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from contextlib import contextmanager
 from types import FrameType
 
 from genlab.errors import Interrupted
+from genlab.slurm import requeue_signal
 
 __all__ = ["Interruption"]
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
     """Turns signals into `Interrupted`: at once, or between two steps while training.
 
-    A second signal does not wait for the step.
+    A second signal does not wait for the step. That of a cluster does, beside any other: where a
+    job is pushed aside, both come at once.
 
     Attributes:
-        received: The signal that waits for the end of the present step, or None.
+        received: The signal that waits for the end of the present step, or None; that of the
+            cluster if it was one of them.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class Interruption:
     @contextmanager
     def handled(self) -> Iterator[Interruption]:
         """Handle the signals inside the context; outside the main thread, leave them alone."""
-        before = {number: signal.getsignal(number) for number in SIGNALS}
+        before = {number: signal.getsignal(number) for number in _signals()}
         self.install()
         try:
             yield self
@@ -53,14 +54,22 @@ class Interruption:
     def install(self) -> None:
         """Put the handlers in place, above whatever has been put there since."""
         if _is_main_thread():
-            for number in SIGNALS:
+            for number in _signals():
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._request is None or self.received is not None:
+        first, of_cluster = self.received is None, requeue_signal()
+        if self._request is None or not (first or of_cluster in (number, self.received)):
             raise Interrupted(number)
-        self.received = number
-        self._request()
+        if first or number == of_cluster:
+            self.received = number
+        if first:
+            self._request()
+
+
+def _signals() -> tuple[signal.Signals, ...]:
+    of_cluster = requeue_signal()
+    return (signal.SIGINT, signal.SIGTERM, *([of_cluster] if of_cluster else []))
 
 
 def _is_main_thread() -> bool:

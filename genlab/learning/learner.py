@@ -144,14 +144,15 @@ class Learner(pl.LightningModule):
     def conclude_chunk(self, losses: Float[Tensor, " steps"]) -> None:
         """Note the losses of the steps that were taken, and whether they were the last ones."""
         self.losses = losses
-        self.stop_requested = self._any_process(self.stop_requested)
-        if self._any_process(self.out_of_time()) or self._at_the_end():
+        self.stop_requested = self.any_process(self.stop_requested)
+        if self.any_process(self.out_of_time()) or self._at_the_end():
             self.trainer.should_stop = True
 
     def _at_the_end(self) -> bool:
         return self.finished or self.step >= self.settings.max_steps
 
-    def _any_process(self, decision: bool) -> bool:
+    def any_process(self, decision: bool) -> bool:
+        """Whether one of several processes, all of which ask at this point, says so."""
         if self.trainer.world_size == 1:
             return decision
         return bool(self.trainer.strategy.reduce_boolean_decision(decision, all=False))

@@ -103,3 +103,5 @@ def _quieten() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    # A run of one device may as well be the job script's own process, or on a login node.
+    warnings.filterwarnings("ignore", message="The `srun` command is available.*")

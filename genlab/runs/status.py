@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from genlab.errors import UserError
+from genlab.errors import RunError, UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
+from genlab.runs.find import find_runs
+from genlab.runs.holder import identity, is_gone, is_ours, silence
 
 __all__ = [
     "State",
     "effective_state",
-    "identity",
-    "is_gone",
+    "is_left",
+    "is_taken",
     "read_status",
     "refuse_running",
+    "refuse_taken",
     "release",
     "write_status",
 ]
@@ -70,7 +71,7 @@ def read_status(run: RunDirectory) -> dict[str, Any]:
 
 
 def effective_state(run: RunDirectory) -> str:
-    """The state, or ``killed`` where a run says it is running but its process on this host is gone.
+    """The state, or ``killed`` where a run says it is running but its process is gone.
 
     Raises:
         UserError: As in `read_status`.
@@ -89,9 +90,28 @@ def refuse_running(run: RunDirectory) -> None:
     """
     if run.status.exists() and effective_state(run) == "running":
         status = read_status(run)
+        silent = silence(status)
+        heard = "" if silent is None else f", heard of {silent:.0f} s ago"
         raise UserError(
-            f"{run.path}: still running (process {status['pid']} on {status['host']})\n"
+            f"{run.path}: still running ({_named(status)}{heard})\n"
             f"If it is not: genlab resume --force {run.typed}"
+        )
+
+
+def is_taken(run: RunDirectory) -> bool:
+    """Whether another process has gone on with a run of this one, as where this one stood still."""
+    return run.status.exists() and not is_ours(read_status(run))
+
+
+def refuse_taken(run: RunDirectory) -> None:
+    """Leave a run to the process that `is_taken` by.
+
+    Raises:
+        RunError: There is one.
+    """
+    if is_taken(run):
+        raise RunError(
+            f"{run.path}: {_named(read_status(run))} has taken it over; this one leaves it as it is"
         )
 
 
@@ -101,55 +121,15 @@ def release(run: RunDirectory) -> None:
         write_status(run, "interrupted")
 
 
-def identity() -> dict[str, Any]:
-    """What this process is known by, also after its end: host, number and start.
+def is_left(process: Mapping[str, Any], folder: Path) -> bool:
+    """Whether others can go on with what a process, known by its `identity`, began in a folder.
 
-    In a job of Slurm also the job, and how often that was put back into the queue.
+    It is gone, and nobody is at a run there.
     """
-    pid = os.getpid()
-    return {
-        "host": socket.gethostname(),
-        "pid": pid,
-        "process": _process(pid),
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "slurm_restarts": _restarts(),
-    }
+    return is_gone(process) and not any(
+        run.status.exists() and effective_state(run) == "running" for run in find_runs(folder)
+    )
 
 
-def is_gone(process: Mapping[str, Any]) -> bool:
-    """Whether a process that is known by its `identity` has ended.
-
-    Of another host that is known only where the same job of Slurm has been started again since.
-    """
-    job = process.get("slurm_job")
-    ours = job is not None and job == os.environ.get("SLURM_JOB_ID")
-    if ours and process["slurm_restarts"] < _restarts():
-        return True
-    if process.get("host") != socket.gethostname():
-        return False
-    pid = int(process["pid"])
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return bool(_process(pid) != process["process"])
-
-
-def _restarts() -> int:
-    return int(os.environ.get("SLURM_RESTART_COUNT", 0))
-
-
-def _process(pid: int) -> str | None:
-    """What tells a process from a later one of the same number: its start, in ticks since the boot.
-
-    None for a process that ended but is still listed, and on systems without ``/proc``.
-    """
-    try:
-        line = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The command's name, in parentheses, may hold spaces: count the fields behind it.
-    fields = line.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]
+def _named(status: Mapping[str, Any]) -> str:
+    return f"process {status['pid']} on {status['host']}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -15,8 +16,10 @@ from typing import Any
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import create_json, read_json, write_json
 from genlab.runs.find import find_runs
+from genlab.runs.holder import beating, identity, is_ours
 from genlab.runs.manifest import read_manifest
-from genlab.runs.status import identity, is_gone, release
+from genlab.runs.requeued import begun_folders
+from genlab.runs.status import is_left, release
 
 __all__ = ["Job", "JobState", "SweepDirectory"]
 
@@ -109,14 +112,23 @@ class SweepDirectory:
         """
         for number in count(1):
             sweep = cls(path, number)
-            if sweep._plan(number).exists():
+            if sweep.plan.exists():
                 continue
             sweep._states.mkdir(parents=True, exist_ok=True)
             numbered = sweep.numbered(jobs)
-            plan = {"jobs": [vars(job) for job in numbered]}
-            if create_json(sweep._plan(number), plan):
+            plan = {"jobs": [vars(job) for job in numbered], "begun_by": identity()}
+            if create_json(sweep.plan, plan):
                 return sweep, numbered
         raise AssertionError("unreachable: the count is endless")
+
+    @classmethod
+    def begun(cls, outputs: Path, jobs: Sequence[Job]) -> Path | None:
+        """Where this job of Slurm began the same sweep before it was put back into the queue."""
+        hashes = {job.config_hash for job in jobs}
+        for folder, plan in begun_folders(outputs, cls(Path()).plan.name):
+            if {job["config_hash"] for job in plan["jobs"]} == hashes:
+                return folder.absolute()
+        return None
 
     def numbered(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs with the numbers that they have in the directory, new ones behind the others."""
@@ -141,11 +153,17 @@ class SweepDirectory:
         """
         planned = {}
         for number in count(1):
-            if not self._plan(number).exists():
+            plan = SweepDirectory(self.path, number).plan
+            if not plan.exists():
                 break
-            for job in read_json(self._plan(number))["jobs"]:
+            for job in read_json(plan)["jobs"]:
                 planned[job["number"]] = Job(**{**job, "overrides": tuple(job["overrides"])})
         return list(planned.values())
+
+    @property
+    def plan(self) -> Path:
+        """What is to be run, and which process began it."""
+        return self.path / f"{_counted('sweep', self.sweep)}.json"
 
     @property
     def multirun(self) -> Path:
@@ -171,9 +189,16 @@ class SweepDirectory:
         noted = {"state": "running", "sweep": self.sweep, "started": _now(), **identity()}
         return create_json(self._state(number, last + 1), noted)
 
+    @contextmanager
+    def at_work(self, number: int) -> Iterator[None]:
+        """Keep a job that has begun in this process alive for those that look at it."""
+        with beating(self._state(number, self._last(number))):
+            yield
+
     def end(self, number: int, state: str, error: str | None = None) -> None:
-        """Note how a job ended that was begun here."""
-        self._note(number, state=state, error=error, ended=_now())
+        """Note how a job ended that was begun here, unless another process is at it by now."""
+        if is_ours(read_json(self._state(number, self._last(number)))):
+            self._note(number, state=state, error=error, ended=_now())
 
     def retry(self, number: int) -> None:
         """Let a job that was lost wait for another try."""
@@ -217,7 +242,7 @@ class SweepDirectory:
         noted = read_json(self._state(job.number, last))
         if noted["state"] == "waiting":
             return JobState(job, run, "waiting")
-        state = "killed" if noted["state"] == "running" and is_gone(noted) else noted["state"]
+        state = "killed" if self._is_lost(job.number, noted) else noted["state"]
         error, seconds = noted.get("error"), _seconds(noted)
         here = (noted["host"], noted["pid"]) == (socket.gethostname(), os.getpid())
         sweep, host = noted.get("sweep"), noted["host"]
@@ -248,7 +273,11 @@ class SweepDirectory:
         """How many attempts at a job have ended."""
         last = self._last(number)
         noted = read_json(self._state(number, last)) if last else {"state": "waiting"}
-        return last - (noted["state"] == "running" and not is_gone(noted))
+        return last - (noted["state"] == "running" and not self._is_lost(number, noted))
+
+    def _is_lost(self, number: int, noted: Mapping[str, Any]) -> bool:
+        """Whether an attempt says that it runs, and does not."""
+        return noted["state"] == "running" and is_left(noted, self.run(number).path)
 
     def _note(self, number: int, **changes: Any) -> None:
         path = self._state(number, self._last(number))
@@ -264,9 +293,6 @@ class SweepDirectory:
 
     def _state(self, number: int, attempt: int) -> Path:
         return self._states / f"{_counted(str(number), attempt)}.json"
-
-    def _plan(self, sweep: int) -> Path:
-        return self.path / f"{_counted('sweep', sweep)}.json"
 
 
 def _counted(name: str, number: int) -> str:

@@ -18,7 +18,8 @@ Capture = pytest.CaptureFixture[str]
 Metrics = dict[str, float | None]
 
 JOB = [*TABLE, "+callbacks.trouble._target_=trouble.Trouble"]
-# A callback that ends a run, or its whole process; `beside` is at work while another dies.
+# A callback that ends a run, or its whole process; `beside` is at work while another dies, and
+# `requeue` is asked to save as submitit asks, once.
 TROUBLE = """
 import os, signal, time
 from pathlib import Path
@@ -42,6 +43,11 @@ class Trouble(Callback):
             while not BESIDE.exists():
                 time.sleep(0.1)
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_train_batch_start(self, trainer, learner, batch, index):
+        if self.what == "requeue" and learner.step and not Path("queued").exists():
+            Path("queued").touch()
+            os.kill(os.getpid(), signal.SIGUSR2)
 """
 
 
@@ -117,11 +123,13 @@ def test_submitit_here(
 ) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     Path("beside").touch()
-    whats = "+callbacks.trouble.what=nothing,die"
+    whats = "+callbacks.trouble.what=nothing,die,requeue"
     assert sweep(tmp_path / "many", "submitit_local", whats) == 1
-    assert states(capsys.readouterr().out) == ["done", "killed"]
-    (found,) = tmp_path.glob("many/*/*-sweep/*/metrics.json")
-    assert without_times(found) == alone
+    assert states(capsys.readouterr().out) == ["done", "killed", "done"]
+    found = sorted(tmp_path.glob("many/*/*-sweep/*/metrics.json"))
+    assert [path.parent.name for path in found] == ["0", "2"]
+    assert [without_times(path) for path in found] == [alone, alone]
+    assert "interrupted at step 4" in found[1].with_name("run.log").read_text()
 
 
 @pytest.mark.slow

@@ -407,6 +407,27 @@ def test_a_machine_that_died_holds_a_job_until_the_user_says_so(
     assert read_json(sweep.run(1).status)["state"] == "running"
 
 
+def test_a_machine_that_was_silent_for_long_holds_no_job(
+    swept: tuple[SweepDirectory, list[Job]],
+) -> None:
+    sweep, jobs = swept
+    assert sweep.begin(0)
+    run = RunDirectory.create(sweep.run(0).path)
+    write_status(run, "running")
+    note, old = sweep.path / "jobs" / "0.json", "2026-01-01T00:00:00+00:00"
+    elsewhere(note, heartbeat=old)
+    elsewhere(run.status)
+    assert sweep.read(jobs)[0].state == "running", "its run is heard of"
+    assert not sweep.begin(0)
+    elsewhere(run.status, heartbeat=old)
+    assert sweep.read(jobs)[0].state == "killed"
+    again, _ = SweepDirectory.enter(sweep.path, jobs)
+    assert again.begin(0)
+    elsewhere(sweep.path / "jobs" / "0-2.json")
+    sweep.end(0, "done")
+    assert again.read(jobs)[0].state == "running", "what comes back late has no say"
+
+
 def test_a_job_of_slurm_that_is_started_again_elsewhere_goes_on(
     swept: tuple[SweepDirectory, list[Job]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

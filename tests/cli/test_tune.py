@@ -137,8 +137,10 @@ def test_a_search_finds_the_rate_and_writes_it_down(
 
 
 KILLED = """
-import sys
+import socket, sys
 sys.path[:0] = sys.argv[1:4]
+host = sys.argv.pop(4)
+socket.gethostname = lambda: host
 from genlab.cli import run
 from genlab.cli.main import main
 import test_tune
@@ -148,16 +150,69 @@ main(sys.argv[4:])
 """
 
 
+def killed_study(folder: Path, host: str, **variables: str) -> Path:
+    """A study whose process, on a machine of that name, was killed amid its third trial."""
+    here = Path(__file__).parent
+    folders = map(str, (config_dir().parent, here, here.parent))
+    words = [*folders, host, *WORDS, "search.trials=5", "search.pruning=false"]
+    program, known = [sys.executable, "-c", KILLED], {**os.environ, **variables}
+    killed = subprocess.run([*program, *words], cwd=folder, env=known)
+    assert killed.returncode == -signal.SIGKILL
+    (study,) = folder.glob("outputs/*/*")
+    return study
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_trial_of_a_machine_that_died(
+    fits: type[Experiment], forced: bool, capsys: Capture, tmp_path: Path
+) -> None:
+    """It is left alone while it may live, and gone on with once, without a word or by force."""
+    folder = killed_study(tmp_path, "elsewhere", GENLAB_ABANDONED_AFTER="3000")
+    again = ["tune", "--study", str(folder)]
+    assert main(again) == 0
+    assert fits.fitted == [("3", False), ("4", False)]
+    assert [trial.state.name for trial in trials(folder)][2] == "RUNNING"
+    if forced:
+        again.append("--force")
+    else:
+        note = folder / "trials" / "2.json"
+        write_json(note, {**read_json(note), "heartbeat": "2026-01-01T00:00:00+00:00"})
+    assert main(again) == 0
+    assert fits.fitted == [("3", False), ("4", False), ("2", True)]
+    assert main(again) == 0
+    assert len(fits.fitted) == 3
+    found = trials(folder)
+    assert [trial.state.name for trial in found] == ["COMPLETE", "FAIL", *["COMPLETE"] * 3]
+    assert found[2].user_attrs.get("kills", 0) == (0 if forced else 1)
+
+
+class Overtaken(Experiment):
+    """In place of a training that stands still until another process has taken it up."""
+
+    def fit(self, **how: Any) -> dict[str, float]:
+        note = self.run.path.parent / "trials" / f"{self.run.path.name}.json"
+        write_json(note, {**read_json(note), "host": "elsewhere", "pid": 7})
+        return {"val/loss": 1.0}
+
+
+def test_a_trial_that_another_process_has_taken_up_is_told_by_that_one(
+    fits: type[Experiment], capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("genlab.cli.run.fit", instead(Overtaken))
+    assert main([*WORDS, "search.trials=1"]) == 1
+    (folder,) = tmp_path.glob("outputs/*/*")
+    assert [trial.state.name for trial in trials(folder)] == ["RUNNING"]
+    shown = capsys.readouterr()
+    assert "val/loss 1; another process has taken it up" in shown.out
+    assert "no trial was completed" in shown.err
+
+
 @pytest.mark.slow
 def test_a_killed_study_goes_on_with_the_very_trial(
     fits: type[Experiment], capsys: Capture, tmp_path: Path
 ) -> None:
-    here = Path(__file__).parent
-    folders = map(str, (config_dir().parent, here, here.parent))
-    words = [*folders, *WORDS, "search.trials=5", "search.pruning=false"]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *words], cwd=tmp_path)
-    assert killed.returncode == -signal.SIGKILL
-    (folder,) = tmp_path.glob("outputs/*/*")
+    folder = killed_study(tmp_path, socket.gethostname())
     before = trials(folder)
     assert [trial.state.name for trial in before] == ["COMPLETE", "FAIL", "RUNNING"]
     assert main(["tune", "--study", str(folder)]) == 0
@@ -286,6 +341,7 @@ def test_a_trial_that_kills_its_process_each_time_fails(
         ),
         (["data=choice(moons,rings)"], "data=choice(moons,rings): changes the rows"),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
+        (["--force", *SPACE], "--force goes with --study"),
     ],
 )
 def test_mistakes(fits: type[Experiment], capsys: Capture, words: list[str], message: str) -> None:

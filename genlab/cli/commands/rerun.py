@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genlab.cli.arguments import Parser
-from genlab.cli.run import run_config
+from genlab.cli.run import begun_before, run_config
 from genlab.cli.run_argument import loading
 from genlab.config.stored import read_config
 from genlab.runs.find import resolve
@@ -36,5 +36,6 @@ def run(words: list[str]) -> int:
         if arguments.overrides:
             config = recompose(config, arguments.overrides)
         check(config)
-    run_config(config, new_directory(config), ours=True)
+    begun = begun_before(config)
+    run_config(config, begun or new_directory(config), ours=True, begun=begun is not None)
     return 0

@@ -18,7 +18,10 @@ from genlab.processes import is_alone
 from genlab.runs.comparison.subjects import VALIDATION, named, subject_of, tells
 from genlab.runs.directory import claim, dated
 from genlab.runs.files import read_json, write_json
+from genlab.runs.holder import identity
+from genlab.runs.requeued import begun_folders
 from genlab.runs.settings import flatten
+from genlab.slurm import helping, job
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,32 +34,42 @@ EXAMPLES = """\
   genlab tune +search=default model=nice 'optimizer.lr=tag(log,interval(1e-4,1e-2))' \\
       'model.layers=range(4,17,step=2)' 'model.activation=choice(relu,silu)'
   genlab tune --study outputs/2025-01-31/12-00-00-tune-nsf-moons      go on where it was stopped
+  genlab tune --force --study outputs/2025-01-31/12-00-00-tune-nsf-moons   another machine died
 
 `genlab list search` names the spaces; settings that are given as intervals, ranges or choices are
 searched as well. Each trial is a run, which `genlab compare` and `genlab board` show."""
 
 SEARCH = "search"
+PLAN = "tune.json"
 
 
 def run(words: list[str]) -> int:
     parser = Parser("tune", EXAMPLES)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in `genlab train`")
     parser.add_argument("--study", type=Path, metavar="DIR", help="a study to go on with, or join")
+    parser.add_argument(
+        "--force", action="store_true", help="go on with the trials of other machines at once"
+    )
     parser.add_argument("--worker", type=int, default=0, metavar="N", help="set by genlab itself")
     arguments = parser.parse(words)
+    if arguments.force and arguments.study is None:
+        parser.error("--force goes with --study")
     if find_spec("optuna") is None:
         raise UserError("tune: Optuna is not installed; pip install 'genlab[tune]'")
     if arguments.study is None:
         plan = _plan(arguments.overrides)
-        folder = _new_study(plan)
+        folder = _begun_study(plan) or _new_study(plan)
     else:
         plan, folder = _planned(arguments.study, arguments.overrides), arguments.study
     with loading():
         from genlab.cli.study import Study, report
     study = Study(folder, plan, worker=arguments.worker)
     if arguments.worker:
-        study.work()
+        with helping():
+            study.work()
         return 0
+    if arguments.force:
+        study.take_over()
     helpers = [_helper(folder, number) for number in range(1, plan["search"]["workers"])]
     try:
         study.work()
@@ -145,8 +158,17 @@ def _subject(config: DictConfig) -> str:
 def _new_study(plan: Mapping[str, Any]) -> Path:
     path = dated(plan["outputs"], "tune", plan["model"], plan["data"])
     folder = claim(path.parent, path.name)
-    write_json(folder / "tune.json", plan)
+    write_json(folder / PLAN, {**plan, "begun_by": identity()})
     return folder
+
+
+def _begun_study(plan: Mapping[str, Any]) -> Path | None:
+    """The same study, where this job of Slurm began it before it was put back into the queue."""
+    for folder, begun in begun_folders(Path(plan["outputs"]).expanduser(), PLAN):
+        if all(begun[key] == plan[key] for key in ("fixed", "space", "seed")):
+            print(f"job {job()} goes on with {relative(folder)}", flush=True)
+            return folder
+    return None
 
 
 def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
@@ -157,7 +179,7 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
     """
     from genlab.config.check import check_options
 
-    plan = read_json(folder / "tune.json")
+    plan = read_json(folder / PLAN)
     for word in words:
         key, _, value = word.partition("=")
         if key not in ("search.trials", "search.workers") or not value.isdecimal():
@@ -166,7 +188,7 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
             )
         plan["search"][key.partition(".")[2]] = int(value)
     check_options(SEARCH, plan["search"], Search)
-    write_json(folder / "tune.json", plan)
+    write_json(folder / PLAN, plan)
     return plan
 
 

@@ -17,6 +17,7 @@ from genlab.errors import Interrupted, PrunedError, RunError, UserError
 from genlab.learning.callbacks.callback import LearnerCallback
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
+from genlab.slurm import requeue_signal
 
 __all__ = ["Divergence", "Patience", "Pruning", "StopOnSignal"]
 
@@ -126,7 +127,11 @@ class StopOnSignal(LearnerCallback):
         self.learner.request_stop()
 
     def _stop(self) -> NoReturn:
-        raise Interrupted(self.interruption.received or signal.SIGTERM)
+        number, of_cluster = self.interruption.received or signal.SIGTERM, requeue_signal()
+        # One of several processes may have heard of it before the others, and stopped them.
+        if of_cluster is not None and self.learner.any_process(number == of_cluster):
+            number = of_cluster
+        raise Interrupted(number)
 
 
 def _undo(trainer: pl.Trainer, learner: Learner) -> Callable[[], None] | None:
