@@ -15,9 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 from genlab import __version__
 from genlab.assembly.helper import helped
 from genlab.assembly.numbers import finite, record_metrics
-from genlab.assembly.recording import check_files, check_fit, logged, new_directory, recorded
+from genlab.assembly.recording import (
+    check_files,
+    check_fit,
+    hyperparameters,
+    logged,
+    new_directory,
+    recorded,
+)
 from genlab.config.build import build
-from genlab.config.stored import plain
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest
 from genlab.evaluation.figures import save_figures
@@ -32,7 +38,6 @@ from genlab.learning.weights import holds_weights, load_weights
 from genlab.processes import is_first, rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
-from genlab.runs.settings import flatten
 from genlab.runs.status import effective_state
 
 if TYPE_CHECKING:
@@ -168,7 +173,7 @@ class Run(ABC):
         figures = self.figures
         save_figures(figures, self.directory.figures)
         log_figures(trainer.loggers, figures, self.module.step)
-        log_results(trainer.loggers, flatten(plain(self.config)), metrics, self.module.step)
+        log_results(trainer.loggers, hyperparameters(self.config), metrics, self.module.step)
         return metrics
 
     def test(self) -> dict[str, float | None]:

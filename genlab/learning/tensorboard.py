@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,12 +12,14 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genlab.runs.settings import LATE, SILENT
+from genlab.runs.settings import spell
 
 __all__ = ["figure_to_image", "log_figures", "log_results"]
 
 # Tags that have been curves all along: a last point of another meaning would spoil them.
 CURVES = ("train/", "val/", "time/steps_per_second")
+# How the name of the file ends that holds a run's row of hyperparameters.
+SESSION = ".hparams"
 
 
 def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
@@ -40,11 +44,14 @@ def log_results(
     metrics: Mapping[str, float | None],
     step: int,
 ) -> None:
-    """Log the final metrics as scalars, and beside the hyperparameters as the run's row.
+    """Log the final metrics as scalars, and the hyperparameters as the run's row.
+
+    Each scalar of a run is a metric in TensorBoard's table of hyperparameters: these, and the last
+    point of each curve.
 
     Args:
         loggers: Where to.
-        hyperparameters: The flat configuration.
+        hyperparameters: Settings by the names of their columns; those that are None have no cell.
         metrics: Metrics by tag; those that are not finite are left out.
         step: The last training step.
     """
@@ -53,15 +60,33 @@ def log_results(
         for key, value in metrics.items()
         if value is not None and not key.startswith(CURVES)
     }
-    # Columns that would only hide the others.
-    settings = {
-        key: value
-        for key, value in hyperparameters.items()
-        if not (SILENT.fullmatch(key) or LATE.fullmatch(key))
-    }
     for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(settings, final, step=step)
-        else:
-            logger.log_metrics(final, step=step)
+        logger.log_metrics(final, step=step)
         logger.save()
+        if isinstance(logger, TensorBoardLogger):
+            _write_session(Path(logger.log_dir), hyperparameters)
+
+
+def _write_session(folder: Path, hyperparameters: Mapping[str, object]) -> None:
+    """Write a run's row of hyperparameters, in place of the one that it had before it went further.
+
+    It has a file of its own, as the first row of a run is the one that TensorBoard shows. What
+    TensorBoard calls the experiment is left out: it takes the columns of all runs from the first
+    one that it finds, and finds out types and ranges by itself where there is none.
+    """
+    from torch.utils.tensorboard import FileWriter
+    from torch.utils.tensorboard.summary import hparams
+
+    for path in folder.glob(f"*{SESSION}"):
+        path.unlink()
+    cells = {key: _cell(value) for key, value in hyperparameters.items()}
+    _, *session = hparams(cells, {})
+    with closing(FileWriter(str(folder), filename_suffix=SESSION)) as writer:
+        for summary in session:
+            writer.add_summary(summary)
+
+
+def _cell(value: object) -> object:
+    """A number or None as it is, anything else as text: torch would make a number of true."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if value is None or is_number else spell(value)
