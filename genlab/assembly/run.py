@@ -230,6 +230,21 @@ class Run(ABC):
         self._place()
         return self._draw()
 
+    def draw(self, columns: Sequence[str | int]) -> dict[str, Figure]:
+        """Draw the figures of the present weights, of other coordinates than the first ones.
+
+        Args:
+            columns: Those that corner plots are to show, by name or number from 0.
+
+        Returns:
+            The figures by name.
+
+        Raises:
+            UserError: There is no such column, or nothing to choose from.
+        """
+        self._place()
+        return self._draw(columns)
+
     def loggers(self, run: RunDirectory, *, resume: bool = False) -> list[Any]:
         """The loggers of the configuration."""
         if self.config.logger is None:
@@ -281,8 +296,8 @@ class Run(ABC):
         """
 
     @abstractmethod
-    def _draw(self) -> dict[str, Figure]:
-        """Draw the figures of the present weights, by name."""
+    def _draw(self, columns: Sequence[str | int] = ()) -> dict[str, Figure]:
+        """Draw the figures of the present weights, by name, of some columns or the first ones."""
 
     @abstractmethod
     def _evaluate(self) -> dict[str, float]:
