@@ -14,12 +14,20 @@ from matplotlib.figure import Figure
 
 from genlab.runs.settings import spell
 
-__all__ = ["figure_to_image", "log_figures", "log_results"]
+__all__ = ["figure_to_image", "lay_out_as_card", "log_figures", "log_results"]
 
 # Tags that have been curves all along: a last point of another meaning would spoil them.
 CURVES = ("train/", "val/", "time/steps_per_second")
 # How the name of the file ends that holds a run's row of hyperparameters.
 SESSION = ".hparams"
+
+CARD = 6.4
+"""Width of a figure on a card, in inches: a letter of 12 points is then 2.6 % of it high."""
+DPI = 150
+ABREAST = 2
+"""Panels beside each other on a card."""
+WRAPPED = 12
+"""Panels that are still seen below each other."""
 
 
 def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
@@ -31,11 +39,36 @@ def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:
-    """Log each figure as the image of its name."""
+    """Log each figure as the image of its name; they are laid out anew for it."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             for name, figure in figures.items():
+                lay_out_as_card(figure)
                 logger.experiment.add_image(name, figure_to_image(figure), step, dataformats="HWC")
+
+
+def lay_out_as_card(figure: Figure) -> None:
+    """Make a figure so narrow that its words can be read on one of TensorBoard's cards.
+
+    Panels with titles are wrapped into two columns, or left as they are where they would be too
+    many below each other; all else becomes smaller, and its words do not.
+    """
+    width, height = figure.get_size_inches()
+    placed = [axis for axis in figure.axes if axis.get_visible()]
+    specs = [axis.get_subplotspec() for axis in placed]
+    grids = {None if spec is None else spec.get_gridspec() for spec in specs}
+    grid = grids.pop() if len(grids) == 1 else None
+    if grid is not None and grid.ncols > ABREAST and any(axis.get_title() for axis in placed):
+        if len(placed) > WRAPPED:
+            return
+        rows = -(-len(placed) // ABREAST)
+        width, height = width * ABREAST / grid.ncols, height * rows / grid.nrows
+        wrapped = figure.add_gridspec(rows, ABREAST)
+        for index, axis in enumerate(placed):
+            axis.set_subplotspec(wrapped[divmod(index, ABREAST)])
+    scale = min(1.0, CARD / width)
+    figure.set_size_inches(scale * width, scale * height)
+    figure.set_dpi(DPI)
 
 
 def log_results(
