@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import matplotlib.image
+import numpy as np
 import pytest
 import torch
 from small import TABLE, small_experiment, write_table
@@ -85,6 +86,23 @@ def test_tensorboard_has_scalars_images_and_one_row_of_hyperparameters(run: Trai
     row = HParamsPluginData.FromString(start).session_start_info.hparams
     assert row["model.layers"].number_value == 2
     assert not any(key.startswith("callbacks.") or "_target_" in key for key in row)
+
+
+def test_figures_show_the_columns_that_are_asked_for(tmp_path: Path, run: Training) -> None:
+    path = tmp_path / "wide.csv"
+    np.savetxt(path, np.random.default_rng(0).normal(size=(200, 15)), delimiter=",")
+    wide = genlab.experiment("model=nice", "data=table", f"data.path={path}")
+    bottom = wide.draw(["x7", 0])["samples"].axes[-2:]
+    assert [axis.get_xlabel() for axis in bottom] == ["x7", "x1"]
+    for columns, message in (
+        (["x17"], "columns: no column 'x17'; did you mean"),
+        ([15], "columns: no column 15; expected a name, or 0 to 14"),
+        (range(13), "columns: 13 are too many for a figure of all pairs; choose at most 12"),
+    ):
+        with pytest.raises(UserError, match=message):
+            wide.draw(columns)
+    with pytest.raises(UserError, match="columns: chooses among those of more than two"):
+        run.draw(["x1"])
 
 
 def test_load_gives_the_best_weights_in_evaluation_mode(run: Training) -> None:

@@ -19,7 +19,7 @@ from genlab.runs.directory import RunDirectory, claim, dated
 from genlab.runs.files import atomic_path
 from genlab.runs.holder import beating
 from genlab.runs.manifest import is_configured, read_manifest, update_config, write_manifest
-from genlab.runs.settings import checksums, flatten
+from genlab.runs.settings import CHOICE, LATE, SILENT, checksums, flatten
 from genlab.runs.status import (
     State,
     effective_state,
@@ -29,12 +29,24 @@ from genlab.runs.status import (
     write_status,
 )
 
-__all__ = ["at_work", "check_files", "check_fit", "logged", "new_directory", "recorded"]
+__all__ = [
+    "at_work",
+    "check_files",
+    "check_fit",
+    "hyperparameters",
+    "logged",
+    "new_directory",
+    "recorded",
+]
 
 log = logging.getLogger(__name__)
 
 # Whose log is written, where several runs go on at once.
 _at_work: ContextVar[RunDirectory | None] = ContextVar("at_work", default=None)
+
+# Settings that tell most of a run, behind what it is called by. TensorBoard sorts its columns by
+# whether they differ and then by name: digits stand before all words.
+FIRST = {"seed": "3 seed", "optimizer.lr": "4 lr", "trainer.max_steps": "5 steps"}
 
 
 def new_directory(config: DictConfig) -> RunDirectory:
@@ -173,6 +185,29 @@ def _end(run: RunDirectory, state: State, **how: Any) -> None:
     """Write how a run ended here; what another process is at is that one's to end."""
     if not is_taken(run):
         write_status(run, state, **how)
+
+
+def hyperparameters(config: DictConfig) -> dict[str, Any]:
+    """The settings of a run by the names of their columns in TensorBoard, choices as typed.
+
+    First what it is called by, then its seed, learning rate and steps. What only says where the run
+    is kept and what shows it is left out, and what follows from another setting.
+    """
+    choices, flat = config.choices, flatten(plain(config))
+    named = dict(zip(("1 model", "2 data"), names(choices), strict=True))
+    settings = {FIRST.get(key, key.removeprefix(CHOICE)): value for key, value in flat.items()}
+    if "sampler" in choices:
+        # Its name has the family, and its problem is what it is on.
+        settings["family"] = choices.get("model")
+        named_by = ("model", "problem")
+    else:
+        named_by = ("model", "data")
+    return named | {
+        key: value
+        for key, value in settings.items()
+        if not (SILENT.fullmatch(key) or LATE.fullmatch(key) or key in named_by)
+        and not (key.endswith(".seed") and value == config.seed)
+    }
 
 
 @contextmanager

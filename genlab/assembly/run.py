@@ -15,10 +15,17 @@ from omegaconf import DictConfig, OmegaConf
 from genlab import __version__
 from genlab.assembly.helper import helped
 from genlab.assembly.numbers import finite, record_metrics
-from genlab.assembly.recording import check_files, check_fit, logged, new_directory, recorded
+from genlab.assembly.recording import (
+    check_files,
+    check_fit,
+    hyperparameters,
+    logged,
+    new_directory,
+    recorded,
+)
 from genlab.config.build import build
 from genlab.config.keys import Keys
-from genlab.config.stored import names, plain
+from genlab.config.stored import names
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest
 from genlab.evaluation.figures import save_figures
@@ -33,7 +40,6 @@ from genlab.learning.weights import holds_weights, load_weights
 from genlab.processes import is_first, rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
-from genlab.runs.settings import flatten
 from genlab.runs.status import effective_state
 
 if TYPE_CHECKING:
@@ -191,7 +197,7 @@ class Run(ABC):
         figures = self.figures
         save_figures(figures, self.directory.figures)
         log_figures(trainer.loggers, figures, self.module.step)
-        log_results(trainer.loggers, flatten(plain(self.config)), metrics, self.module.step)
+        log_results(trainer.loggers, hyperparameters(self.config), metrics, self.module.step)
         return metrics
 
     def test(self) -> dict[str, float | None]:
@@ -250,6 +256,22 @@ class Run(ABC):
         with self.keys.telling():
             return self._draw()
 
+    def draw(self, columns: Sequence[str | int]) -> dict[str, Figure]:
+        """Draw the figures of the present weights, of other coordinates than the first ones.
+
+        Args:
+            columns: Those that corner plots are to show, by name or number from 0.
+
+        Returns:
+            The figures by name.
+
+        Raises:
+            UserError: There is no such column, or nothing to choose from.
+        """
+        self._place()
+        with self.keys.telling():
+            return self._draw(columns)
+
     def loggers(self, run: RunDirectory, *, resume: bool = False) -> list[Any]:
         """The loggers of the configuration."""
         if self.config.logger is None:
@@ -306,8 +328,8 @@ class Run(ABC):
         """
 
     @abstractmethod
-    def _draw(self) -> dict[str, Figure]:
-        """Draw the figures of the present weights, by name."""
+    def _draw(self, columns: Sequence[str | int] = ()) -> dict[str, Figure]:
+        """Draw the figures of the present weights, by name, of some columns or the first ones."""
 
     @abstractmethod
     def _evaluate(self) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -188,8 +189,10 @@ class Solve(Run):
     def _keepers(self, run: RunDirectory) -> list[Callback]:
         return [Keeper(run)]
 
-    def _draw(self) -> dict[str, Figure]:
+    def _draw(self, columns: Sequence[str | int] = ()) -> dict[str, Figure]:
         assert self.directory is not None
+        if columns:
+            raise UserError("columns: chooses those of a table; a solve has none")
         figures = {
             "curves": curves_figure(load_checkpoint(self.directory.last)["solve"]["history"])
         }

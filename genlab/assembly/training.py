@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from genlab.config.build import build
 from genlab.config.prune import OPTIONAL
 from genlab.config.targets import locate
 from genlab.data.preceding import precede
+from genlab.data.roles import find_columns
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.evaluation import evaluate
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from genlab.targets.target import Target
 
 __all__ = ["Training"]
+
+PAIRED = 12
+"""Columns that a figure of all pairs can show."""
 
 
 class Training(Run):
@@ -132,7 +137,7 @@ class Training(Run):
             generator=generator(self.config.seed, "evaluate"),
         )
 
-    def _draw(self) -> dict[str, Figure]:
+    def _draw(self, columns: Sequence[str | int] = ()) -> dict[str, Figure]:
         test, training = self.data.test, self.data.training_set
         return draw(
             self.model,
@@ -142,5 +147,22 @@ class Training(Run):
             training=None if training is None else training.x,
             enlarges=self.data.reduction is not None,
             names=self.data.columns,
+            shown=self._places(columns) if columns else None,
             generator=generator(self.config.seed, "figures"),
         )
+
+    def _places(self, columns: Sequence[str | int]) -> list[int]:
+        """Which coordinates of a sample some columns are.
+
+        Raises:
+            UserError: There is no such column, too many are chosen, or all are shown anyway.
+        """
+        shape = self.density.event_shape
+        if len(shape) != 1 or shape[0] == 2:
+            raise UserError("columns: chooses among those of more than two; there are no such here")
+        names = self.data.columns or [f"x{place + 1}" for place in range(shape[0])]
+        found = find_columns("columns", columns, names)
+        if len(found) > PAIRED:
+            raise UserError(f"columns: {len(found)} are too many for a figure of all pairs; "
+                            f"choose at most {PAIRED}")  # fmt: skip
+        return [list(names).index(name) for name in found]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,12 +12,22 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genlab.runs.settings import LATE, SILENT
+from genlab.runs.settings import spell
 
-__all__ = ["figure_to_image", "log_figures", "log_results"]
+__all__ = ["figure_to_image", "lay_out_as_card", "log_figures", "log_results"]
 
 # Tags that have been curves all along: a last point of another meaning would spoil them.
 CURVES = ("train/", "val/", "time/steps_per_second")
+# How the name of the file ends that holds a run's row of hyperparameters.
+SESSION = ".hparams"
+
+CARD = 6.4
+"""Width of a figure on a card, in inches: a letter of 12 points is then 2.6 % of it high."""
+DPI = 150
+ABREAST = 2
+"""Panels beside each other on a card."""
+WRAPPED = 12
+"""Panels that are still seen below each other."""
 
 
 def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
@@ -27,11 +39,36 @@ def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:
-    """Log each figure as the image of its name."""
+    """Log each figure as the image of its name; they are laid out anew for it."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             for name, figure in figures.items():
+                lay_out_as_card(figure)
                 logger.experiment.add_image(name, figure_to_image(figure), step, dataformats="HWC")
+
+
+def lay_out_as_card(figure: Figure) -> None:
+    """Make a figure so narrow that its words can be read on one of TensorBoard's cards.
+
+    Panels with titles are wrapped into two columns, or left as they are where they would be too
+    many below each other; all else becomes smaller, and its words do not.
+    """
+    width, height = figure.get_size_inches()
+    placed = [axis for axis in figure.axes if axis.get_visible()]
+    specs = [axis.get_subplotspec() for axis in placed]
+    grids = {None if spec is None else spec.get_gridspec() for spec in specs}
+    grid = grids.pop() if len(grids) == 1 else None
+    if grid is not None and grid.ncols > ABREAST and any(axis.get_title() for axis in placed):
+        if len(placed) > WRAPPED:
+            return
+        rows = -(-len(placed) // ABREAST)
+        width, height = width * ABREAST / grid.ncols, height * rows / grid.nrows
+        wrapped = figure.add_gridspec(rows, ABREAST)
+        for index, axis in enumerate(placed):
+            axis.set_subplotspec(wrapped[divmod(index, ABREAST)])
+    scale = min(1.0, CARD / width)
+    figure.set_size_inches(scale * width, scale * height)
+    figure.set_dpi(DPI)
 
 
 def log_results(
@@ -40,11 +77,14 @@ def log_results(
     metrics: Mapping[str, float | None],
     step: int,
 ) -> None:
-    """Log the final metrics as scalars, and beside the hyperparameters as the run's row.
+    """Log the final metrics as scalars, and the hyperparameters as the run's row.
+
+    Each scalar of a run is a metric in TensorBoard's table of hyperparameters: these, and the last
+    point of each curve.
 
     Args:
         loggers: Where to.
-        hyperparameters: The flat configuration.
+        hyperparameters: Settings by the names of their columns; those that are None have no cell.
         metrics: Metrics by tag; those that are not finite are left out.
         step: The last training step.
     """
@@ -53,15 +93,33 @@ def log_results(
         for key, value in metrics.items()
         if value is not None and not key.startswith(CURVES)
     }
-    # Columns that would only hide the others.
-    settings = {
-        key: value
-        for key, value in hyperparameters.items()
-        if not (SILENT.fullmatch(key) or LATE.fullmatch(key))
-    }
     for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(settings, final, step=step)
-        else:
-            logger.log_metrics(final, step=step)
+        logger.log_metrics(final, step=step)
         logger.save()
+        if isinstance(logger, TensorBoardLogger):
+            _write_session(Path(logger.log_dir), hyperparameters)
+
+
+def _write_session(folder: Path, hyperparameters: Mapping[str, object]) -> None:
+    """Write a run's row of hyperparameters, in place of the one that it had before it went further.
+
+    It has a file of its own, as the first row of a run is the one that TensorBoard shows. What
+    TensorBoard calls the experiment is left out: it takes the columns of all runs from the first
+    one that it finds, and finds out types and ranges by itself where there is none.
+    """
+    from torch.utils.tensorboard import FileWriter
+    from torch.utils.tensorboard.summary import hparams
+
+    for path in folder.glob(f"*{SESSION}"):
+        path.unlink()
+    cells = {key: _cell(value) for key, value in hyperparameters.items()}
+    _, *session = hparams(cells, {})
+    with closing(FileWriter(str(folder), filename_suffix=SESSION)) as writer:
+        for summary in session:
+            writer.add_summary(summary)
+
+
+def _cell(value: object) -> object:
+    """A number or None as it is, anything else as text: torch would make a number of true."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if value is None or is_number else spell(value)

@@ -189,7 +189,9 @@ def animate_stages(stages: Sequence[Stage], problem: Problem, path: Path) -> Non
 
 
 def _draw(axes: Sequence[Axes], stage: Stage, problem: Problem) -> None:
-    """The panels of a stage."""
+    """The panels of a stage; what they share is told at the first."""
+    for axis in axes:
+        axis.locator_params(nbins=5)
     if stage.residual is None or stage.indicator is None:
         if problem.dim == 1:
             axes[0].hist(stage.x[:, 0].numpy(), bins=BINS, range=problem.domain.box[0], color=TRUTH)
@@ -214,14 +216,16 @@ def _draw(axes: Sequence[Axes], stage: Stage, problem: Problem) -> None:
     else:
         _logarithm(axes[3], stage.error, problem, ERROR)
     _weights(axes[4], stage)
+    for axis in axes[1:4]:
+        axis.set_ylabel("")
 
 
 def _weights(axis: Axes, stage: Stage) -> None:
     # The first and the last bin hold what lies beyond them too.
     weight = stage.weight.clamp(1e-3, 10).log10().numpy()
     axis.hist(weight, bins=np.linspace(-3, 1, 41).tolist(), color=MODEL)
-    axis.set_title(r"Weights $\log_{10}\,1/(|\Omega|\,q)$", fontsize=12)
-    axis.set_ylabel("points", fontsize=10)
+    axis.set_title("Points by weight", fontsize=12)
+    axis.set_xlabel(r"$\log_{10}\,1/(|\Omega|\,q)$", fontsize=10)
 
 
 def _absent(axis: Axes, text: str) -> None:

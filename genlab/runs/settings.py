@@ -28,12 +28,13 @@ __all__ = [
     "flatten",
     "hash_of",
     "nested",
+    "spell",
 ]
 
 # In the flat configuration, what stands before the name of a group.
 CHOICE = "choices."
 # Keys that say where a run is kept and what shows it, not what it is.
-SILENT = re.compile(r"(outputs|command|logger)\b.*")
+SILENT = re.compile(r"(outputs|command|logger|kind)\b.*")
 # Keys that follow from what a choice or another key says.
 LATE = re.compile(r"callbacks\b.*|.*\b_(target|partial)_")
 # Where a run is stored and what it is shown with does not change what it computes.
@@ -96,6 +97,15 @@ def _paths(config: Mapping[Any, Any], above: tuple[Any, ...] = ()) -> Iterator[t
             yield from _paths(value, (*above, key))
         else:
             yield (*above, key)
+
+
+def spell(value: object) -> str:
+    """A setting as it is written on the command line.
+
+    >>> spell("auto"), spell([64, 64]), spell(True), spell(None)
+    ('auto', '[64,64]', 'true', 'null')
+    """
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def config_hash(config: Mapping[str, Any]) -> str:

@@ -96,6 +96,29 @@ def test_the_page_holds_all_and_leads_nowhere(outputs: Path, capsys: Capture) ->
     assert len(data["notes"]) == 2
 
 
+def test_legends_say_which_setting_and_unlike_losses_have_axes_of_their_own(outputs: Path) -> None:
+    for name, model, data, objective, trained in (
+        ("plain", "nsf", "moons", "maximum_likelihood", {"compile": False}),
+        ("compiled", "nsf", "moons", "maximum_likelihood", {"compile": True}),
+        ("vae", "vae", "moons", "elbo", {"compile": True}),
+        ("far", "nsf", "digits", "maximum_likelihood", {"compile": True}),
+    ):
+        choices = {"objective": objective}
+        path = outputs / "b" / name
+        synthetic_run(path, model=model, data=data, choices=choices, trainer=trained, metrics={})
+    shutil.rmtree(outputs / "torn")
+    assert main(["compare", "outputs/b", "--html", "page.html"]) == 0
+    data = json.loads(re.search(r"const DATA = (.*);\n", Path("page.html").read_text())[1])
+    assert data["names"] == [
+        "nsf digits compile=true",
+        "nsf moons compile=false",
+        "nsf moons compile=true",
+        "vae moons compile=true",
+    ]
+    assert data["subjects"] == [[0, "digits"], *[[1, "moons"]] * 3]
+    assert data["losses"] == [*["maximum_likelihood"] * 3, "elbo"]
+
+
 def test_a_script_in_a_name_is_text(outputs: Path) -> None:
     synthetic_run(outputs / "evil", data="</script><b>", metrics={"test/kl": 1.0})
     assert main(["compare", "--html", "page.html"]) == 0
@@ -107,14 +130,7 @@ def test_a_script_in_a_name_is_text(outputs: Path) -> None:
 def test_the_page_in_a_browser(outputs: Path) -> None:
     assert main(["compare", "--html", "page.html"]) == 0
     address = f"{Path('page.html').absolute().as_uri()}#filter=rings&sort=-test%2Fkl"
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000")
-    shown = subprocess.run(
-        [str(BROWSER), *options, "--dump-dom", address],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    ).stdout
+    shown = _dumped(address)
     body = re.search(r'<tbody id="body">(.*?)</tbody>', shown, re.DOTALL)[1]
     rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in body.split("</tr>")[:-1]]
     assert [row[:4] for row in rows] == [
@@ -124,6 +140,40 @@ def test_the_page_in_a_browser(outputs: Path) -> None:
     assert body.count("number best") == 1
     assert len(re.findall(r'points="\d', shown)) == 4, "two seeds each"
     assert shown.count('<img src="data:image/webp') == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+def test_a_single_validation_is_a_dot_on_the_axis_of_its_loss(outputs: Path) -> None:
+    shutil.rmtree(outputs)
+    for model, objective, curve in (
+        ("nsf", "maximum_likelihood", [2.5]),
+        ("nice", "maximum_likelihood", [3.0, 2.0]),
+        ("flow-matching", "flow_matching", [0.7, 0.6]),
+    ):
+        run = synthetic_run(
+            outputs / model, model=model, choices={"objective": objective}, metrics={}
+        )
+        steps = [500 * (place + 1) for place in range(len(curve))]
+        curves = {"step": steps, "seconds": steps, "val/loss": curve, "val/nll": curve}
+        run.curves.write_text(json.dumps(curves))
+    assert main(["compare", "--html", "page.html"]) == 0
+    shown = _dumped(Path("page.html").absolute().as_uri())
+    chart = shown[shown.index('id="chart"') : shown.index('id="tip"')]
+    assert re.findall("<h3>(.*?)</h3>", chart) == [
+        "moons, flow_matching",
+        "moons, maximum_likelihood",
+    ]
+    first, second = chart.split("<svg")[1:]
+    assert (first.count("<polyline"), first.count("<circle")) == (1, 0)
+    assert (second.count("<polyline"), second.count("<circle")) == (1, 1)
+
+
+def _dumped(address: str) -> str:
+    """The page as a browser has it when its script has run."""
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000")
+    command = [str(BROWSER), *options, "--dump-dom", address]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def test_the_figure_of_models_by_targets(

@@ -304,6 +304,23 @@ def test_plot(make_run: MakeRun, assembly: ModuleType, capsys: Capture, folder: 
     assert samples.shape[1] == 2 * density.shape[1]
 
 
+def test_plot_shows_the_columns_that_are_named(
+    make_run: MakeRun, assembly: ModuleType, capsys: Capture
+) -> None:
+    make_run()
+    chosen: list[tuple[str | int, ...]] = []
+
+    def draw(columns: tuple[str | int, ...]) -> dict[str, Figure]:
+        chosen.append(columns)
+        return {"samples": Figure((1, 1))}
+
+    assembly.load = lambda path: SimpleNamespace(draw=draw)
+    assert main(["plot", "run", "--columns", "mass,12"]) == 0
+    assert chosen == [("mass", 12)]
+    assert main(["plot", "run", "--columns", "mass", "--animate"]) == 2
+    assert "not allowed with argument --columns" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["evaluate", "plot", "resume", "sample"])
 def test_a_run_of_another_version(
     make_run: MakeRun, assembly: ModuleType, capsys: Capture, command: str

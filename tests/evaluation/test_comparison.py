@@ -40,3 +40,15 @@ def test_a_row_a_target_and_a_column_a_model():
     assert [bool(axis.get_images()) for axis in figure.axes] == [True] * 4 + [False, True]
     assert [axis.get_title() for axis in figure.axes[:3]] == ["True density", "normal", "uniform"]
     assert [figure.axes[place].get_ylabel() for place in (0, 3)] == ["moons", "eight"]
+
+
+def test_each_column_has_its_title_above_whatever_the_first_row_lacks():
+    normal, uniform = StandardNormal((2,)), StandardUniform((2,))
+    figure = comparison_figure(
+        {"moons": Moons(), "eight": EightGaussians()},
+        {"moons": {"normal": normal}, "eight": {"uniform": uniform}},
+        size=5,
+    )
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["True density", "normal", "uniform", "", "", ""]
+    assert [bool(axis.get_images()) for axis in figure.axes] == [1, 1, 0, 1, 0, 1]

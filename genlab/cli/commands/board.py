@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
 
 from genlab.cli.arguments import Parser, positive
 from genlab.errors import UserError
@@ -21,6 +24,9 @@ EXAMPLES = """\
 
 FIRST_PORT = 6006
 PORTS = 100
+EVENTS = "events.out.tfevents"
+# Seconds between two looks for new runs, as TensorBoard's own.
+RELOAD = 5
 
 
 def run(words: list[str]) -> int:
@@ -41,15 +47,73 @@ def run(words: list[str]) -> int:
     print(
         f"TensorBoard over {folder}: http://{arguments.host}:{port}/ (Ctrl-C ends it)", flush=True
     )
-    # A shell starts background jobs with Ctrl-C ignored, and TensorBoard would inherit that.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder.resolve())]
-    os.execv(sys.executable, [*command, "--host", arguments.host, "--port", str(port)])
+    # A shell starts background jobs with Ctrl-C ignored, which this one would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with (
+        TemporaryDirectory(prefix="genlab-board-") as links,
+        _followed(folder.resolve(), Path(links)),
+    ):
+        return _serve(links, arguments.host, port)
 
 
 def has_events(folder: Path) -> bool:
     """Whether any run below ``folder`` has logged for TensorBoard."""
-    return next(folder.rglob("events.out.tfevents*"), None) is not None
+    return next(_event_files(folder), None) is not None
+
+
+def link_events(folder: Path, links: Path) -> None:
+    """Link every event file below ``folder`` into ``links``, in a folder of its run's name.
+
+    TensorBoard calls a run by the folder of its events, and every run keeps them in its folder
+    ``tensorboard``. Links to what has been removed are taken away.
+    """
+    for file in _event_files(folder):
+        run = file.parent.parent if file.parent.name == "tensorboard" else file.parent
+        below = run != folder and run.is_relative_to(folder)
+        place = links / (run.relative_to(folder) if below else run.name)
+        place.mkdir(parents=True, exist_ok=True)
+        if not (place / file.name).is_symlink():
+            (place / file.name).symlink_to(file)
+    for link in _event_files(links):
+        if not link.exists():
+            link.unlink()
+
+
+def _event_files(folder: Path) -> Iterator[Path]:
+    # A walk that does not mind what is removed under way.
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(EVENTS):
+                yield Path(place, name)
+
+
+@contextmanager
+def _followed(folder: Path, links: Path) -> Iterator[None]:
+    """Link what there is, and meanwhile what is new."""
+    link_events(folder, links)
+    ended = Event()
+
+    def follow() -> None:
+        while not ended.wait(RELOAD):
+            link_events(folder, links)
+
+    follower = Thread(target=follow)
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
+
+
+def _serve(folder: str, host: str, port: int) -> int:
+    """Serve TensorBoard until it is interrupted."""
+    from tensorboard import program  # type: ignore[import-untyped]
+
+    board = program.TensorBoard()
+    board.configure(("tensorboard", "--logdir", folder, "--host", host, "--port", str(port)))
+    status: int = board.main()
+    return status
 
 
 def free_port(host: str, wanted: int | None) -> int:

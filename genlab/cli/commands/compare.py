@@ -20,7 +20,7 @@ from genlab.runs.comparison.formats import (
     is_best,
     shown,
 )
-from genlab.runs.comparison.groups import Group, differing, grouped
+from genlab.runs.comparison.groups import Group, differing, grouped, spelled
 from genlab.runs.comparison.records import Record, matching, read_records, without_repeats
 from genlab.runs.comparison.tables import (
     Table,
@@ -224,7 +224,6 @@ def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
 
 
 def _title(group: Group, keys: Sequence[str], *, of_data: bool) -> str:
-    """The settings that say what the densities are of, or all the others."""
-    decisive = {"data", *(key for key, _ in group.subject.settings)}
-    pairs = zip(keys, group.settings, strict=True)
-    return " ".join(value for key, value in pairs if (key in decisive) == of_data).strip()
+    """The settings that say what the densities are of, or all the others; a line each."""
+    told = spelled(group, keys)
+    return "\n".join(text for key, text in told.items() if group.decides(key) == of_data)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from genlab.cli.arguments import Parser
-from genlab.runs.comparison.records import Record, read_record, spell
+from genlab.runs.comparison.records import Record, read_record
 from genlab.runs.find import resolve
-from genlab.runs.settings import CHOICE
+from genlab.runs.settings import CHOICE, spell
 from genlab.runs.text import aligned, rounded
 
 __all__ = ["run"]

@@ -13,6 +13,7 @@ __all__ = ["run"]
 EXAMPLES = """\
   genlab plot latest                 into the run's own folder figures/
   genlab plot latest -o figures/
+  genlab plot latest --columns mass,x7,12    these columns of a table, not the first five
   genlab plot latest --animate       how a continuous flow moves, as a GIF"""
 
 
@@ -20,8 +21,11 @@ def run(words: list[str]) -> int:
     parser = Parser("plot", EXAMPLES)
     parser.add_run()
     parser.add_argument("-o", dest="output", type=Path, metavar="DIR", help="another folder")
-    parser.add_argument("--animate", action="store_true",
-                        help="a GIF of particles and density, instead")  # fmt: skip
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--columns", type=_columns, default=(), metavar="NAME[,NAME]",
+                      help="those of a table to show, by name or number from 0")  # fmt: skip
+    kind.add_argument("--animate", action="store_true",
+                      help="a GIF of particles and density, instead")  # fmt: skip
     arguments = parser.parse(words)
     saved = SavedRun(arguments.run)
     folder = saved.directory.figures if arguments.output is None else arguments.output
@@ -37,6 +41,13 @@ def run(words: list[str]) -> int:
 
     from genlab.evaluation.figures import save_figures
 
-    for path in save_figures(experiment.figures, folder):
+    columns = arguments.columns
+    figures = experiment.draw(columns) if columns else experiment.figures
+    for path in save_figures(figures, folder):
         print(path)
     return 0
+
+
+def _columns(text: str) -> tuple[str | int, ...]:
+    """Columns as they are typed: names, and numbers from 0."""
+    return tuple(int(word) if word.isdecimal() else word for word in text.split(","))

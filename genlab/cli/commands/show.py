@@ -10,9 +10,8 @@ from genlab.cli.arguments import Parser
 from genlab.cli.report import print_metrics
 from genlab.cli.run_argument import SavedRun
 from genlab.errors import one_line
-from genlab.runs.comparison.records import spell
 from genlab.runs.files import read_json
-from genlab.runs.settings import CHOICE
+from genlab.runs.settings import CHOICE, spell
 from genlab.runs.status import effective_state, read_status
 
 __all__ = ["run"]

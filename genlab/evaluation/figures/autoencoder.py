@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -36,6 +38,8 @@ def autoencoder_figures(
     context: Shaped[Tensor, "n ..."] | None,
     *,
     window: Window | None,
+    names: Sequence[str] | None,
+    shown: Sequence[int] | None,
     generator: torch.Generator,
 ) -> dict[str, Figure]:
     """``latent``, ``reconstruction``, ``traversal``, ``latent_kl``; the caller is in `inference`.
@@ -48,6 +52,8 @@ def autoencoder_figures(
         x: True samples, on the model's device.
         context: The context of each of them.
         window: What to show of data in the plane; None for other data.
+        names: Names of the coordinates of a sample.
+        shown: Which of them a corner plot shows; None for the first ones.
         generator: Source of randomness, on the model's device.
     """
     posterior = model.encode(x, context)
@@ -61,7 +67,7 @@ def autoencoder_figures(
     row = None if context is None else context[:1]
     return {
         "latent": code_figure(x, posterior, draws, order),
-        "reconstruction": _reconstruction(x, decoded, drawn, window),
+        "reconstruction": _reconstruction(x, decoded, drawn, window, names, shown),
         "traversal": traversal_figure(model, draws, order, row, window=window),
         "latent_kl": _divergences(kl[order], order),
     }
@@ -72,6 +78,8 @@ def _reconstruction(
     mean: Float[Tensor, "n *event"],
     drawn: Float[Tensor, "n *event"],
     window: Window | None,
+    names: Sequence[str] | None,
+    shown: Sequence[int] | None,
 ) -> Figure:
     """Data beside their decoded codes and, in the plane, decoded draws: these should look alike."""
     if x.ndim == 4:
@@ -79,7 +87,7 @@ def _reconstruction(
         return image_rows_figure(rows, names=("data", "mean", "draw"))
     if window is None:
         labels = ("true samples", "reconstructed")
-        return corner_figure(x.flatten(1), mean.flatten(1), labels=labels)
+        return corner_figure(x.flatten(1), mean.flatten(1), labels=labels, names=names, shown=shown)
     colours = position_colours(x)
     figure, axes = panels(1, 3, side=4.4)
     titles = ("Data x", "Code decoded, E p(x | z)", "Draw decoded, x ~ p(x | z)")

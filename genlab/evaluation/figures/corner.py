@@ -9,12 +9,16 @@ import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from torch import Tensor
 
 from genlab.evaluation.figures.style import MODEL, TRUTH, Window, panels, scatter, window_of
 
 __all__ = ["corner_figure"]
+
+MOST = 5
+"""Coordinates that are shown unasked."""
 
 
 def corner_figure(
@@ -24,9 +28,11 @@ def corner_figure(
     labels: tuple[str, str],
     names: Sequence[str] | None = None,
     symbol: str = "x",
-    most: int = 5,
+    shown: Sequence[int] | None = None,
 ) -> Figure:
     """One cloud below the diagonal, the other above it, the marginals of both on it.
+
+    Where there are more coordinates than are shown, the figure says which ones they are.
 
     Args:
         first: The cloud below the diagonal, which also sets the ranges.
@@ -34,11 +40,14 @@ def corner_figure(
         labels: What the two clouds are.
         names: Names of the coordinates; ``symbol`` and a number if None.
         symbol: What a coordinate is called without names.
-        most: Number of coordinates shown, the first ones.
+        shown: Which coordinates, from 0; the first `MOST` if None.
     """
-    dims = min(first.shape[1], most)
-    first, second = first[:, :dims].detach().cpu(), second[:, :dims].detach().cpu()
-    names = [f"${symbol}_{{{k + 1}}}$" for k in range(dims)] if names is None else names[:dims]
+    every = first.shape[1]
+    chosen = list(range(min(every, MOST)) if shown is None else shown)
+    first, second = first[:, chosen].detach().cpu(), second[:, chosen].detach().cpu()
+    what = "coordinates" if names is None else "columns"
+    names = [f"${symbol}_{{{k + 1}}}$" if names is None else names[k] for k in chosen]
+    dims = len(chosen)
     ranges = [_range(first[:, k]) for k in range(dims)]
     figure, axes = panels(dims, dims, side=max(2.0, 4.5 / dims))
     for index, axis in enumerate(axes):
@@ -49,14 +58,19 @@ def corner_figure(
             cloud, colour = (first, TRUTH) if row > column else (second, MODEL)
             scatter(axis, cloud[:, [column, row]], colour, alpha=0.4)
             Window(*ranges[column], *ranges[row]).frame(axis)
-        axis.locator_params(nbins=4)
+        axis.locator_params(nbins=3)
         axis.tick_params(labelsize=9, labelbottom=row == dims - 1, labelleft=column == 0 != row)
         if row == dims - 1:
             axis.set_xlabel(names[column], fontsize=12)
         if column == 0 and row:
             axis.set_ylabel(names[row], fontsize=12)
     handles = [Line2D([], [], color=colour, linewidth=4) for colour in (TRUTH, MODEL)]
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=13, frameon=False)
+    legend = figure.legend(
+        handles, labels, loc="outside upper center", ncols=2, fontsize=13, frameon=False
+    )
+    if dims < every:
+        which = f"the first {dims}" if shown is None else f"{dims} chosen"
+        legend.set_title(f"{which} of {every} {what}", prop=FontProperties(size=12))
     return figure
 
 

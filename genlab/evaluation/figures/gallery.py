@@ -59,6 +59,7 @@ class Scene:
         window: What to show of data in the plane; None for other data.
         everything: All true samples; None where ``x`` is the model's own, resampled.
         names: Names of the coordinates.
+        shown: Which of them corner plots show, from 0; None for the first ones.
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
     """
@@ -71,6 +72,7 @@ class Scene:
     window: Window | None = None
     everything: Float[Tensor, "k *event"] | None = None
     names: Sequence[str] | None = None
+    shown: Sequence[int] | None = None
     training: Float[Tensor, "m *event"] | None = None
     enlarges: bool = False
 
@@ -130,6 +132,7 @@ def draw(
     bound: float | None = None,
     context: Shaped[Tensor, "k ..."] | None = None,
     names: Sequence[str] | None = None,
+    shown: Sequence[int] | None = None,
     training: Float[Tensor, "m *event"] | None = None,
     enlarges: bool = False,
     n: int = 5000,
@@ -138,7 +141,7 @@ def draw(
 
     In the plane: ``density`` (true, model, difference), ``samples`` (true, model, both), for a flow
     ``latent`` and ``deformation``, and for a continuous one ``paths``. In other dimensions: corner
-    plots of the first five coordinates, ``samples`` and, for a flow, ``latent``. Of images:
+    plots of five coordinates, ``samples`` and, for a flow, ``latent``. Of images:
     ``samples`` beside their nearest training images, ``interpolation`` between codes, and
     ``super_resolution`` where small images are given. An autoencoder has ``latent``,
     ``reconstruction``, ``traversal`` and ``latent_kl``, of images too. A conditional model has
@@ -155,6 +158,7 @@ def draw(
             target the window follows the samples.
         context: The context of each true sample, for a conditional model.
         names: Names of the coordinates in corner plots.
+        shown: Which coordinates of a sample these show, from 0; the first five if None.
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
         n: Number of points in a cloud, at most.
@@ -178,6 +182,7 @@ def draw(
         window=window_of(x, bound=bound) if model.event_shape == (2,) else None,
         everything=samples,
         names=names,
+        shown=shown,
         training=training,
         enlarges=enlarges,
     )
@@ -223,7 +228,7 @@ def _samples(scene: Scene) -> Figure | None:
     if scene.window is not None:
         return sample_figure(x, drawn, window=scene.window, kind=scene.kind)
     labels = (f"{scene.kind.lower()} samples", "model samples")
-    return corner_figure(x, drawn, labels=labels, names=scene.names)
+    return corner_figure(x, drawn, labels=labels, names=scene.names, shown=scene.shown)
 
 
 @draws("interpolation")
@@ -245,7 +250,13 @@ def _super_resolution(scene: Scene) -> Figure | None:
 def _autoencoder(scene: Scene) -> Mapping[str, Figure]:
     source = spawn(scene.generator, scene.model.device)
     return autoencoder_figures(
-        scene.model, scene.x, scene.context, window=scene.window, generator=source
+        scene.model,
+        scene.x,
+        scene.context,
+        window=scene.window,
+        names=scene.names,
+        shown=scene.shown,
+        generator=source,
     )
 
 

@@ -166,10 +166,16 @@ def density_panel(model: Density, target: Target, *, size: int = 100) -> Figure:
 
 
 def show_density(
-    axis: Axes, values: Float[np.ndarray, "size size"], window: Window, *, top: float, title: str
+    axis: Axes,
+    values: Float[np.ndarray, "size size"],
+    window: Window,
+    *,
+    top: float,
+    title: str | None = None,
 ) -> AxesImage:
     """Draw a density on a grid; all above ``top`` share its colour."""
-    axis.set_title(title, fontsize=14)
+    if title is not None:
+        axis.set_title(title, fontsize=14)
     return axis.imshow(
         values, origin="lower", extent=window.extent, cmap=DENSITY, vmin=0, vmax=top, aspect="auto"
     )
@@ -286,7 +292,7 @@ def comparison_figure(
     """The true density and each model's, those of one target in the same colours.
 
     Several targets have a row each and several models a column each, with gaps where a pair is
-    missing; the panels of a single target are wrapped.
+    missing; the panels of a single target are wrapped. Each column has its title above.
 
     Args:
         targets: What the models should be, by name; shown on ``[-bound, bound]^2``.
@@ -309,10 +315,12 @@ def comparison_figure(
         top = float(np.nanmax(maps[TRUE]))
         for title in titles:
             axis = next(places)
+            if number == 0:
+                axis.set_title(title, fontsize=14)
             if title not in maps:
                 axis.set_axis_off()
                 continue
-            show_density(axis, maps[title], window, top=top, title=title if number == 0 else "")
+            show_density(axis, maps[title], window, top=top)
             axis.set_xticks([])
             axis.set_yticks([])
             if title == TRUE and alone:

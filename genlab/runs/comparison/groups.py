@@ -12,7 +12,7 @@ from genlab.runs.comparison.subjects import VALIDATION, Subject, tells
 from genlab.runs.metrics import standardised
 from genlab.runs.settings import LATE, SILENT
 
-__all__ = ["Group", "by_nature", "differing", "grouped"]
+__all__ = ["Group", "by_nature", "differing", "grouped", "spelled"]
 
 ALWAYS = ("model", "data")
 SEED = re.compile(r"(.+\.)?seed")
@@ -35,6 +35,10 @@ class Group:
     def subject(self) -> Subject:
         """What the numbers of its runs are about."""
         return self.records[0].subject
+
+    def decides(self, key: str) -> bool:
+        """Whether a setting says what its numbers are about."""
+        return key == "data" or key in dict(self.subject.settings)
 
     def about(self, tag: str) -> Hashable:
         """What a metric is about, and in which units, equal where it can be compared."""
@@ -81,10 +85,29 @@ def grouped(records: Iterable[Record], keys: Sequence[str]) -> list[Group]:
     return sorted(groups, key=lambda group: [by_nature(text) for text in group.settings])
 
 
+def spelled(group: Group, keys: Sequence[str]) -> dict[str, str]:
+    """The settings of a group as a legend tells them: model and data as they are, others by key.
+
+    A key is told by its last part, or by more of it where another key ends so too. What a group
+    does not have is left out.
+    """
+    return {
+        key: value if key in ALWAYS else f"{_short(key, keys)}={value}"
+        for key, value in zip(keys, group.settings, strict=True)
+        if value
+    }
+
+
 def by_nature(text: str) -> tuple[bool, float, str]:
     """A key to sort by: numbers by their size, before words."""
     is_number = NUMBER.fullmatch(text) is not None
     return not is_number, float(text) if is_number else 0.0, text
+
+
+def _short(key: str, keys: Sequence[str]) -> str:
+    parts = key.split(".")
+    ends = (".".join(parts[-number:]) for number in range(1, len(parts)))
+    return next((end for end in ends if sum(f".{k}".endswith(f".{end}") for k in keys) == 1), key)
 
 
 def _rank(key: str) -> tuple[bool, int, bool, str]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import GenlabError
-from genlab.runs.comparison.groups import Group
+from genlab.runs.comparison.groups import Group, spelled
 from genlab.runs.comparison.records import Record
+from genlab.runs.comparison.subjects import Subject
 from genlab.runs.comparison.tables import Table
 from genlab.runs.files import atomic_path, read_json
 from genlab.runs.metrics import metric_of
@@ -39,6 +40,9 @@ def page(table: Table, groups: Sequence[Group], notes: Sequence[str]) -> str:
         "keys": table.keys,
         "better": [metric_of(name.partition(" ")[0]).better for name in table.header],
         "rows": [_row(row) for row in table.rows],
+        "names": _names(groups, table.header[: table.keys - 1]),
+        "subjects": _subjects(groups, table.header[: table.keys - 1]),
+        "losses": [_loss(group.records[0]) for group in groups],
         "runs": [_run(record, row) for row, g in enumerate(groups) for record in g.records],
         "figures": [_figures(group) for group in islice(groups, SHOWN)],
         "notes": [*notes, *_not_shown(groups)],
@@ -62,6 +66,37 @@ def _row(row: Sequence[Any]) -> list[Any]:
         item if item is None or isinstance(item, str) else [item.text, item.mean, item.best]
         for item in row
     ]
+
+
+def _names(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
+    """What each row is called: the settings that differ, or model and data where none does."""
+    differ = [
+        key
+        for place, key in enumerate(keys)
+        if len({group.settings[place] for group in groups}) > 1
+    ]
+    return [
+        " ".join(text for key, text in spelled(group, keys).items() if key in differ)
+        or " ".join(group.settings[:2])
+        for group in groups
+    ]
+
+
+def _subjects(groups: Sequence[Group], keys: Sequence[str]) -> list[tuple[int, str]]:
+    """What each row is about: a number, equal where losses can be compared, and words."""
+    known: dict[Subject, int] = {}
+    return [
+        (
+            known.setdefault(group.subject, len(known)),
+            " ".join(text for key, text in spelled(group, keys).items() if group.decides(key)),
+        )
+        for group in groups
+    ]
+
+
+def _loss(record: Record) -> str:
+    """What a run's loss is: those of several objectives are different numbers."""
+    return "residual" if record.reads("command") == "solve" else record.reads("objective")
 
 
 def _run(record: Record, row: int) -> dict[str, Any]:

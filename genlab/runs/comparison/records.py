@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +13,10 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import find_runs
 from genlab.runs.manifest import read_manifest
-from genlab.runs.settings import CHOICE
+from genlab.runs.settings import CHOICE, spell
 from genlab.runs.status import effective_state, read_status
 
-__all__ = ["Record", "matching", "read_record", "read_records", "spell", "without_repeats"]
+__all__ = ["Record", "matching", "read_record", "read_records", "without_repeats"]
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,6 @@ def read_record(run: RunDirectory) -> Record:
         read_json(run.metrics) if run.metrics.exists() else {},
         subject_of(manifest),
     )
-
-
-def spell(value: object) -> str:
-    """A setting as it is written on the command line."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def without_repeats(records: Iterable[Record]) -> list[Record]:

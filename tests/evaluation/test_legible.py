@@ -1,0 +1,123 @@
+"""Figures are read: no words over each other, and letters large enough on TensorBoard's cards."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from genlab.evaluation.figures import draw
+from genlab.evaluation.figures.corner import corner_figure
+from genlab.learning.tensorboard import lay_out_as_card
+from genlab.pde import Grid, Peak
+from genlab.pinn.figures import stage_figure, stages_figure
+from genlab.pinn.stages import SIZE, Stage
+
+CARD_PIXELS = 400
+"""How wide TensorBoard shows an image where it does not fill the page."""
+
+
+def words_of(figure):
+    """The words of each part of a figure, with the boxes that they take."""
+    figure.draw_without_rendering()
+    inner = [child for axis in figure.axes for child in axis.child_axes]
+    seen = set()
+    # What lies within another part is found there again.
+    for part in filter(lambda axis: axis.get_visible(), [*inner, *figure.axes]):
+        beyond = {
+            tick.label1
+            for side in (part.xaxis, part.yaxis)
+            for tick in side.get_major_ticks()
+            if not min(side.get_view_interval()) <= tick.get_loc() <= max(side.get_view_interval())
+        }
+        found = set(part.findobj(Text)) - seen
+        seen |= found
+        for text in found - beyond:
+            if text.get_visible() and text.get_text().strip():
+                yield part, text.get_text(), text.get_window_extent()
+
+
+def collisions(figure):
+    """Pairs of words of two parts that lie over each other."""
+    return [
+        (first, second)
+        for (one, first, box), (other, second, beside) in combinations(words_of(figure), 2)
+        if one is not other and box.overlaps(beside)
+    ]
+
+
+@pytest.fixture
+def stages():
+    problem = Peak()
+    grid = Grid(problem.domain, SIZE)
+    field = grid.field(grid.x.square().sum(1) * 1e4)
+    x, weight = torch.rand(50, 2) * 2 - 1, torch.rand(50) * 3
+    return problem, [
+        Stage(step, x, weight, field * 1e3, field, field, field * 1e-5) for step in (0, 9_900)
+    ]
+
+
+def test_the_words_of_stages_lie_apart(stages):
+    problem, several = stages
+    figure = stages_figure(several, problem)
+    assert len(list(words_of(figure))) > 100
+    assert collisions(figure) == []
+    many = stages_figure([several[0]] * 3, problem)
+    before = many.get_size_inches().tolist()
+    lay_out_as_card(many)
+    assert many.get_size_inches().tolist() == before
+    one = stage_figure(several[0], problem)
+    assert collisions(one) == []
+    lay_out_as_card(one)
+    assert collisions(one) == []
+    titles = [axis.get_title() for axis in one.axes]
+    assert all(titles)
+    assert titles[4] == "Points by weight"
+
+
+def test_figures_are_read_on_a_card(affine_flow, gaussian_target, generator):
+    flow, target = affine_flow([1.5, -2.0], [0.5, 0.3]), gaussian_target([1.5, -2.0], [0.5, 0.3])
+    samples = target.sample(300, generator=generator)
+    figures = draw(flow, target=target, samples=samples, generator=generator)
+    figures["corner"] = corner_figure(*torch.randn(2, 100, 25), labels=("true", "model"))
+    for figure in figures.values():
+        before = [axis.get_title() for axis in figure.axes]
+        lay_out_as_card(figure)
+        assert [axis.get_title() for axis in figure.axes] == before
+        assert collisions(figure) == []
+        pixels = CARD_PIXELS / figure.get_size_inches()[0]
+        sizes = [
+            text.get_fontsize() / 72 * pixels
+            for text in figure.findobj(Text)
+            if text.get_visible() and text.get_text().strip()
+        ]
+        assert min(sizes) > 7.5
+    width, height = figures["density"].get_size_inches()
+    assert 0.8 * width < height < width, "three panels in two columns"
+    own = Figure((12.0, 3.0))
+    own.add_axes((0.1, 0.1, 0.8, 0.8))
+    lay_out_as_card(own)
+    assert own.get_size_inches() == pytest.approx((6.4, 1.6))
+
+
+@pytest.mark.parametrize(
+    ("shown", "said", "last"),
+    [(None, "the first 5 of 25 columns", "f4"), ([20, 3, 7], "3 chosen of 25 columns", "f7")],
+)
+def test_a_corner_figure_says_which_columns_it_shows(shown, said, last):
+    first, second = torch.arange(25.0) + 0.1 * torch.randn(2, 100, 25)
+    names = [f"f{place}" for place in range(25)]
+    figure = corner_figure(first, second, labels=("true", "model"), names=names, shown=shown)
+    (legend,) = figure.legends
+    assert legend.get_title().get_text() == said
+    columns = [*range(5)] if shown is None else shown
+    bottom = figure.axes[-len(columns) :]
+    assert [axis.get_xlabel() for axis in bottom] == [f"f{place}" for place in columns]
+    assert bottom[-1].get_xlabel() == last
+    for axis, place in zip(bottom, columns, strict=True):
+        assert axis.get_xlim()[0] < place < axis.get_xlim()[1]
+    whole = corner_figure(first[:, :3], second[:, :3], labels=("true", "model"))
+    assert whole.legends[0].get_title().get_text() == ""
