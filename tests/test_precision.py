@@ -331,7 +331,7 @@ def fitted(folder: Path, *overrides: str, model: tuple[str, ...] = SMALL[:2]) ->
     experiment = small_experiment(folder, *FEW, *overrides, model=model)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_evaluate", "_draw"):
-            patch.setattr(type(experiment), name, lambda _: {})
+            patch.setattr(type(experiment), name, lambda *_: {})
         experiment.fit()
     return experiment
 

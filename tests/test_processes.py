@@ -61,7 +61,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     write_table(tmp_path)
     monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
     for kind in (Training, Solve):
-        monkeypatch.setattr(kind, "_draw", lambda self: {"empty": Figure((1, 1))})
+        monkeypatch.setattr(kind, "_draw", lambda *_: {"empty": Figure((1, 1))})
     return tmp_path
 
 

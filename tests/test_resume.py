@@ -33,7 +33,7 @@ def only_training() -> Iterator[None]:
     """No test metrics and no figures, which take longer than these runs."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_evaluate", "_draw"):
-            patch.setattr(Training, name, lambda _: {})
+            patch.setattr(Training, name, lambda *_: {})
         yield
 
 

@@ -1,4 +1,4 @@
-"""What a compiler leaves alone, without the import of one."""
+"""Functions that a compiler leaves alone, without the import of one."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Objective(ABC, Generic[M]):
             )
 
     def remarks(self, model: Density) -> tuple[str, ...]:
-        """What a user should know of how it teaches a model, before it does; nothing by default."""
+        """Remarks for a user on how it teaches a model, before it does; none by default."""
         return ()
 
     def adopt(self, model: Density) -> None:

@@ -57,7 +57,7 @@ class UserBoundary(Boundary):
         points = self._points
         if points is None:
             raise self.file.missing(
-                "boundary_points(n, generator), which pinn.boundary=soft needs", "boundary_points"
+                "boundary_points(n, generator), which `boundary='soft'` needs", "boundary_points"
             )
         what, shape = f"boundary_points({n}, generator)", (n, self.domain.dim)
         x = self.file.tensor(what, lambda: points(n, generator), shape)
@@ -73,7 +73,7 @@ class UserBoundary(Boundary):
     def _in_cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         cutoff = self._cutoff
         if cutoff is None:
-            raise self.file.missing("cutoff(x), which pinn.boundary=hard needs", "cutoff")
+            raise self.file.missing("cutoff(x), which `boundary='hard'` needs", "cutoff")
         return self.file.tensor("cutoff(x)", lambda: cutoff(x), (len(x),), given=given(x))
 
     @cached_property

@@ -578,5 +578,5 @@ def test_replicas_are_one_job_that_is_done_when_all_of_them_are(
         write_status(run, "done", step=1)
     assert main(words) == 0
     shown = capsys.readouterr().out
-    assert "skipped  test/kl  0.6000 (mean of 2)" in shown
+    assert "skipped  test/kl  0.6 (mean of 2)" in shown
     assert f"done in {Path('outputs/both')}" in shown

@@ -63,7 +63,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", [*sys.path])
     write_table(tmp_path)
     monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
-    monkeypatch.setattr(Training, "_draw", lambda self: {})
+    monkeypatch.setattr(Training, "_draw", lambda *_: {})
     return tmp_path
 
 

@@ -98,7 +98,7 @@ def test_a_resumed_run_ends_with_the_same_weights(
 ) -> None:
     """Sources, times and probes come from generators whose state a checkpoint keeps."""
     for name in ("_evaluate", "_draw"):
-        monkeypatch.setattr(Training, name, lambda _: {})
+        monkeypatch.setattr(Training, name, lambda *_: {})
     whole, part = (
         small(tmp_path, *family, "schedule=constant", f"trainer.max_steps={steps}")
         for steps in (40, 20)

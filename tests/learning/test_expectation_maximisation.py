@@ -46,7 +46,7 @@ def small(folder: Path, *overrides: str) -> Training:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures but those of the run that several tests look at."""
-    monkeypatch.setattr(Training, "_draw", lambda _: {})
+    monkeypatch.setattr(Training, "_draw", lambda *_: {})
 
 
 class Signal(Callback):

@@ -24,7 +24,7 @@ from genlab.runs.status import read_status
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures, which take longer than these runs."""
-    monkeypatch.setattr(Training, "_draw", lambda _: {})
+    monkeypatch.setattr(Training, "_draw", lambda *_: {})
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

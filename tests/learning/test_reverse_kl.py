@@ -32,7 +32,7 @@ def start(folder: Path, *overrides: str) -> Training:
 def only_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test metrics and no figures, which take longer than these runs."""
     monkeypatch.setattr(Training, "_evaluate", lambda self: {})
-    monkeypatch.setattr(Training, "_draw", lambda self: {})
+    monkeypatch.setattr(Training, "_draw", lambda *_: {})
 
 
 def custom(folder: Path, text: str, *overrides: str) -> Training:

@@ -74,7 +74,7 @@ def test_a_stopped_run_resumes_bit_for_bit_and_logs_the_certain_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Training, "_evaluate", lambda _: {})
-    monkeypatch.setattr(Training, "_draw", lambda _: {})
+    monkeypatch.setattr(Training, "_draw", lambda *_: {})
     whole, look = small_experiment(tmp_path / "a", *ROULETTE), Look()
     whole.fit(callbacks=[look])
     part = small_experiment(tmp_path / "b", *ROULETTE)

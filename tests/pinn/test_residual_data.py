@@ -82,7 +82,7 @@ def test_a_model_learns_a_residual(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run = small_experiment(tmp_path, *FEW, "problem=diffusion")
     assert run.data.target is not None
     assert not run.data.resample
-    monkeypatch.setattr(run, "_draw", lambda: {})
+    monkeypatch.setattr(run, "_draw", lambda *_: {})
     assert run.fit()["test/kl"] is not None
     flow = small_experiment(tmp_path, *FEW, "model=flow-matching", model=())
     assert flow.data.resample

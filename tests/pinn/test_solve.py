@@ -175,7 +175,7 @@ class StopAmid(Callback):
 def test_a_solve_that_is_stopped_ends_like_one_that_was_not(
     das: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Callback, reached: int
 ) -> None:
-    monkeypatch.setattr(Solve, "_draw", lambda self: {})
+    monkeypatch.setattr(Solve, "_draw", lambda *_: {})
     run = solve(tmp_path, *DAS, "callbacks.images=null")
     with pytest.raises(Interrupted):
         run.fit(callbacks=[stop])
