@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from genlab.runs.files import atomic_path
 from genlab.runs.settings import CHOICE, flatten
@@ -69,4 +69,4 @@ def _places(searchpath: Sequence[str]) -> list[str]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_overrides(list(searchpath))
-    return [str(place) for word in parsed for place in word.value()]
+    return [str(place) for word in parsed for place in cast(list[Any], word.value())]

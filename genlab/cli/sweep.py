@@ -382,8 +382,8 @@ def planned(hydra: Hydra, config: DictConfig) -> Plan:
     jobs, runs = [], []
     for number, (line, made) in enumerate(configs.items()):
         name = " ".join(word for word in line if word not in common or len(configs) == 1)
-        whole, alone = hashes_of(made)
-        jobs.append(Job(number, name, line, whole))
+        known_by, alone = hashes_of(made)
+        jobs.append(Job(number, name, line, known_by))
         runs.append(alone)
     trainers = [made.trainer for made in configs.values()]
     threads = max(trainer.threads or 1 for trainer in trainers)
