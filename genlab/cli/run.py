@@ -13,7 +13,7 @@ from genlab.cli.fit import continue_replicas, fit, fit_replicas, reenter
 from genlab.cli.hydra_app import run_as_job, set_folder
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError
-from genlab.processes import is_alone, is_first, own_process_group
+from genlab.processes import check_device, is_alone, is_first, own_process_group
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import find_runs
@@ -38,16 +38,17 @@ def checked(command: str, words: Sequence[str]) -> tuple[DictConfig, DictConfig]
     Raises:
         UserError: It has a mistake.
     """
-    with loading():
-        from genlab.config.check import check
-        from genlab.config.compose import complete
-        from genlab.config.explain import explained
-        from genlab.config.primary import compose_raw
+    from genlab.config.check import check
+    from genlab.config.compose import complete
+    from genlab.config.explain import explained
+    from genlab.config.files import look_at
+    from genlab.config.primary import compose_raw
 
-        with explained(command, words):
-            whole = compose_raw(command, words)
-        config = complete(copy.deepcopy(whole), command, words)
-        check(config)
+    with explained(command, words):
+        whole = compose_raw(command, words)
+    config = complete(copy.deepcopy(whole), command, words)
+    check(config)
+    look_at(config)
     return config, whole
 
 
@@ -62,12 +63,15 @@ def run_words(command: str, words: Sequence[str]) -> None:
         UserError: The configuration has a mistake, or the directory that was asked for is taken.
         RunError: The run failed.
     """
-    from genlab.assembly.recording import new_directory
     from genlab.config.explain import explained
 
+    # What is wrong is told before torch and Lightning, which take seconds, are imported.
     config, whole = checked(command, words)
     with explained(command, words):
         folder = set_folder(whole, "run")
+    check_device(config.trainer)
+    with loading():
+        from genlab.assembly.recording import new_directory
     first = is_first(config.trainer)
     if folder is not None and first:
         _check_free(folder, config)

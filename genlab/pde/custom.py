@@ -17,7 +17,7 @@ from genlab.pde.boundary import Boundary, Faces
 from genlab.pde.derivatives import Jet
 from genlab.pde.domain import Box, Domain, IndicatorDomain
 from genlab.pde.problem import Problem
-from genlab.userfile import UserFile
+from genlab.userfile import UserFile, refuse_box
 
 __all__ = ["CustomProblem"]
 
@@ -131,14 +131,7 @@ class CustomProblem(Problem):
         box, inside = self._file.names.get("box"), self._file.function("inside")
         if box is None:
             raise UserError(f"{self._file.key}: defines no box = [[low, high], ...]")
-        intervals = (
-            isinstance(box, list | tuple) and box and all(_is_interval(side) for side in box)
-        )
-        if not intervals:
-            raise UserError(
-                f"{self._file.key}: box is {box!r}, expected a list of [low, high] with low < "
-                "high, both finite"
-            )
+        refuse_box(box, self._file.key)
         if inside is None:
             return Box(box)
         return IndicatorDomain(
@@ -189,14 +182,6 @@ class _UserBoundary(Boundary):
         if cutoff is None:
             raise self.file.missing("cutoff(x), which pinn.boundary=hard needs", "cutoff")
         return self.file.tensor("cutoff(x)", lambda: cutoff(x), (len(x),), given=_given(x))
-
-
-def _is_interval(side: Any) -> bool:
-    pair = isinstance(side, list | tuple) and len(side) == 2
-    if not pair or not all(isinstance(end, int | float) and math.isfinite(end) for end in side):
-        return False
-    low, high = side
-    return bool(low < high)
 
 
 def _given(x: Tensor) -> str:

@@ -6,6 +6,7 @@ from genlab.cli.arguments import Parser
 from genlab.cli.run import run_config
 from genlab.cli.run_argument import loading
 from genlab.config.stored import read_config
+from genlab.processes import check_device
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
@@ -27,14 +28,15 @@ def run(words: list[str]) -> int:
     arguments = parser.parse(words)
     directory = resolve(arguments.run)
     read_manifest(directory)
+    from genlab.config.check import check
+    from genlab.config.recompose import recompose
+
+    config = read_config(directory)
+    if arguments.overrides:
+        config = recompose(config, arguments.overrides)
+    check(config)
+    check_device(config.trainer)
     with loading():
         from genlab.assembly.recording import new_directory
-        from genlab.config.check import check
-        from genlab.config.recompose import recompose
-
-        config = read_config(directory)
-        if arguments.overrides:
-            config = recompose(config, arguments.overrides)
-        check(config)
     run_config(config, new_directory(config), ours=True)
     return 0
