@@ -34,6 +34,7 @@ GROUND = (
     "annotations",
     "batch",
     "bounds",
+    "constructor",
     "descent",
     "errors",
     "processes",
@@ -46,7 +47,7 @@ GROUND = (
 DOOR = ("__init__", "__main__")
 
 HEAVY = ("hydra", "lightning", "matplotlib", "omegaconf", "pandas", "rich", "scipy", "torch")
-LIGHT = ("__init__", "__main__", "bounds", "cli", "errors", "processes", "runs")
+LIGHT = ("__init__", "__main__", "bounds", "cli", "errors", "processes", "runs", "signature")
 
 LONGEST = 450
 
