@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from genlab.bounds import Bound
+from genlab.bounds import Bound, Interval
 from genlab.errors import nearest
 
 __all__ = ["expectation", "fits", "spell"]
@@ -38,7 +38,7 @@ def fits(value: object, annotation: Any) -> bool | None:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         base = fits(value, arguments[0])
-        bounds = (bound for bound in arguments[1:] if isinstance(bound, Bound))
+        bounds = (bound for bound in arguments[1:] if isinstance(bound, Bound | Interval))
         return base and all(bound.holds(value) for bound in bounds)  # type: ignore[arg-type]
     if origin is Literal:
         return any(type(value) is type(choice) and value == choice for choice in arguments)
@@ -143,6 +143,8 @@ def _choices(annotation: Any) -> tuple[object, ...]:
 
 def _describe(annotation: Any, *, plural: bool = False) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated and isinstance(arguments[1], Interval):
+        return "pairs [low, high]" if plural else str(arguments[1])
     if origin is Annotated:
         each = "each " if plural else ""
         bounds = [f"{each}{bound}" for bound in arguments[1:] if isinstance(bound, Bound)]

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from genlab.batch import Batch, negative_weights
+from genlab.batch import Batch
 from genlab.bijections import Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
+from genlab.data.table_checks import negative_weights
 from genlab.densities import Density
 from genlab.densities.inference import inference, log_probs, private_randomness
 from genlab.descent import cosine_descent

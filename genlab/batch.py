@@ -6,10 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from genlab.errors import UserError
@@ -18,7 +16,6 @@ __all__ = [
     "Batch",
     "Chunk",
     "effective_fraction",
-    "negative_weights",
     "side_by_side",
     "squared_distances",
     "weighted_mean",
@@ -115,23 +112,6 @@ def side_by_side(chunks: Sequence[Chunk]) -> list[Batch]:
         for own in parts
     ]
     return [Batch(*step) for step in zip(*stacked, strict=True)]
-
-
-def negative_weights(weight: ArrayLike) -> str | None:
-    """What is wrong with negative weights, and what helps; None where there are none.
-
-    >>> print(negative_weights([1.0, -0.5]))
-    1 of 2 weights are negative, down to -0.5: likelihood has no maximum
-    make them positive by cell resampling first (Andersen, Maier 2021, arXiv:2109.07851)
-    """
-    values = np.asarray(weight)
-    if not (values < 0).any():
-        return None
-    return (
-        f"{(values < 0).sum()} of {len(values)} weights are negative, down to {values.min():g}: "
-        "likelihood has no maximum\n"
-        "make them positive by cell resampling first (Andersen, Maier 2021, arXiv:2109.07851)"
-    )
 
 
 def weighted_mean(

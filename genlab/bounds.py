@@ -6,10 +6,20 @@ signature, so ``model.layers=-3`` is refused before anything is built, with the 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-__all__ = ["Bound", "Fraction", "NonNegative", "NonNegativeInt", "Positive", "PositiveInt"]
+__all__ = [
+    "Bound",
+    "Fraction",
+    "Interval",
+    "NonNegative",
+    "NonNegativeInt",
+    "Positive",
+    "PositiveInt",
+]
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,22 @@ class Bound:
         if self.high == float("inf"):
             return low
         return f"{low} and {'less than' if self.open_high else 'at most'} {self.high:.10g}"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Two numbers ``[low, high]`` with ``low < high``, both finite."""
+
+    def holds(self, value: Sequence[float]) -> bool:
+        """Whether ``value`` is such a pair."""
+        return len(value) == 2 and all(map(_is_finite, value)) and value[0] < value[1]
+
+    def __str__(self) -> str:
+        return "[low, high] with low < high, both finite"
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
 
 
 PositiveInt = Annotated[int, Bound(1.0)]

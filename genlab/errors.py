@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "ArgumentError",
     "GenlabError",
     "Interrupted",
     "PrunedError",
@@ -31,6 +32,10 @@ class UserError(GenlabError):
     """The user's mistake: an unknown name, a wrong type, a file that is missing."""
 
     exit_status = 2
+
+
+class ArgumentError(UserError, ValueError):
+    """An argument of a constructor that is of another kind than it takes, or out of bounds."""
 
 
 class UnusedError(UserError):

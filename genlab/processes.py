@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from genlab.errors import UserError, one_line
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 __all__ = [
+    "check_device",
     "environment",
     "is_alone",
     "is_first",
@@ -30,6 +32,32 @@ RANK_VARIABLES = (
     "NODE_RANK",
     "WORLD_SIZE",
 )
+
+
+def check_device(trainer: Any) -> None:
+    """Refuse a kind of device that this machine lacks, which torch alone can tell.
+
+    Args:
+        trainer: The ``trainer`` section, or the settings that came of it.
+
+    Raises:
+        UserError: There is none.
+    """
+    wanted = trainer.accelerator
+    if wanted in ("auto", "cpu"):
+        return
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "tpu": find_spec("torch_xla") is not None,
+    }
+    if not (there["cuda"] or there["mps"] if wanted == "gpu" else there[wanted]):
+        raise UserError(
+            f"accelerator={wanted}: this machine has no such device; "
+            "use `accelerator='cpu'`, or auto for what there is"
+        )
 
 
 def is_alone(trainer: Any) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import traceback
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from torch import Tensor
-
+from genlab.bounds import Interval
 from genlab.errors import UserError, nearest
 
-__all__ = ["UserFile"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["UserFile", "glance", "refuse_box"]
 
 _Result = TypeVar("_Result")
 # How alike a name and a known one have to be, so that a helper is not taken for a mistake.
@@ -81,6 +84,8 @@ class UserFile:
         Raises:
             UserError: The function failed, or returned something else.
         """
+        from torch import Tensor
+
         value = self.call(what, function)
         if not isinstance(value, Tensor):
             raise UserError(
@@ -142,11 +147,7 @@ class UserFile:
 
     def _run(self) -> dict[str, Any]:
         """Run the file; the names that it defines."""
-        path = Path(self.path)
-        if not path.is_file():
-            near = [other.name for other in path.parent.glob("*.py")]
-            hint = f"; {nearest(path.name, near)}" if near else ""
-            raise UserError(f"{self.key}: no such file{hint}")
+        path = _found(self.path, self.key)
         module = ModuleType(f"genlab_custom_{path.stem}")
         module.__file__ = self.path
         before = set(vars(module)) | {"__builtins__"}
@@ -154,6 +155,58 @@ class UserFile:
         sys.modules[module.__name__] = module
         self.call("", lambda: _execute(path, vars(module)))
         return {name: value for name, value in vars(module).items() if name not in before}
+
+
+def glance(file: str, key: str) -> None:
+    """Refuse a file that is not there, is no Python, or whose ``box`` is none, without running it.
+
+    Args:
+        file: Path of the file.
+        key: The argument that names it, for messages.
+
+    Raises:
+        UserError: It is such a file.
+    """
+    path = _found(str(Path(file).expanduser().absolute()), f"{key}={file}")
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise UserError(f"{key}={file}{line}: {type(error).__name__}: {error.msg}") from error
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="box")], value=value):
+                try:
+                    box = ast.literal_eval(value)
+                except ValueError:  # computed there
+                    continue
+                refuse_box(box, f"{key}={file}")
+
+
+def refuse_box(box: object, key: str) -> None:
+    """Refuse what is no box of a domain.
+
+    Args:
+        box: What a file says is one.
+        key: The file, for messages.
+
+    Raises:
+        UserError: It is no list of intervals.
+    """
+    sides = isinstance(box, list | tuple) and box and all(isinstance(s, list | tuple) for s in box)
+    if not sides or not all(map(Interval().holds, box)):  # type: ignore[call-overload]
+        raise UserError(
+            f"{key}: box is {box!r}, expected a list of [low, high] with low < high, both finite"
+        )
+
+
+def _found(path: str, key: str) -> Path:
+    place = Path(path)
+    if not place.is_file():
+        near = [other.name for other in place.parent.glob("*.py")]
+        hint = f"; {nearest(place.name, near)}" if near else ""
+        raise UserError(f"{key}: no such file{hint}")
+    return place
 
 
 def _fields(error: Exception) -> str:

@@ -36,6 +36,7 @@ GROUND = (
     "annotations",
     "batch",
     "bounds",
+    "constructor",
     "descent",
     "errors",
     "processes",
@@ -49,7 +50,17 @@ GROUND = (
 DOOR = ("__init__", "__main__")
 
 HEAVY = ("hydra", "lightning", "matplotlib", "omegaconf", "pandas", "rich", "scipy", "torch")
-LIGHT = ("__init__", "__main__", "bounds", "cli", "errors", "processes", "runs", "slurm")
+LIGHT = (
+    "__init__",
+    "__main__",
+    "bounds",
+    "cli",
+    "errors",
+    "processes",
+    "runs",
+    "signature",
+    "slurm",
+)
 
 LONGEST = 450
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -15,8 +15,9 @@ from genlab.config import split
 from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.config.keys import spelt
+from genlab.config.look import look_at
 from genlab.config.stored import read_config
-from genlab.errors import UserError
+from genlab.errors import UserError, nearest
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
@@ -55,6 +56,9 @@ def experiment(
         UserError: An override is wrong, or a key is given twice; the message names the nearest
             valid choice.
     """
+    if command not in KINDS:
+        raise UserError(f"command={command}: no such command; {nearest(str(command), KINDS)}")
+    _refuse_settings(overrides)
     words = dict(_words(settings))
     for given in overrides:
         key, _ = split(given)
@@ -62,6 +66,7 @@ def experiment(
             raise UserError(f"{given}: given twice, as {words[key]} too; leave out one of them")
     config = compose(command, [*words.values(), *overrides])
     check(config)
+    look_at(config)
     return from_config(config)
 
 
@@ -100,6 +105,21 @@ def load(run: str | Path) -> Training | Solve:
     set_rng_state(state)
     loaded.restore()
     return loaded
+
+
+def _refuse_settings(overrides: Sequence[object]) -> None:
+    """Refuse what is no word.
+
+    Raises:
+        UserError: The first such argument, with how it is given.
+    """
+    for given in overrides:
+        if not isinstance(given, str):
+            how = "as experiment(**settings)" if isinstance(given, Mapping) else "by name"
+            raise UserError(
+                f"experiment: expected words such as 'model=nsf', got a {type(given).__name__}; "
+                f"settings are given {how}"
+            )
 
 
 def _words(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, str]]:

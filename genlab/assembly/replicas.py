@@ -74,9 +74,10 @@ class Replicas:
         _check_step(first.training, config.trainer.replicas)
         self.runs = [first, *(Replica(one, folder) for one in each)]
 
-    def fit(self) -> None:
+    def fit(self, begun: Callable[[], object] = lambda: None) -> None:
         """Train all, then test one after the other; what ended one early is its `error`.
 
+        ``begun`` is called once all are recorded.
         A signal raises `Interrupted`, and each can be resumed; a directory in use a `UserError`.
         """
         for run in (replica.run for replica in self.runs if replica.run.manifest.exists()):
@@ -89,6 +90,7 @@ class Replicas:
             for replica in self.runs:
                 records.push(replica.close)
                 replica.open()
+            begun()
             self._train(interruption)
             _in_turn([one for one in self.runs if one.error is None], Replica.conclude)
 

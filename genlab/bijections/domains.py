@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from genlab.bijections.bijection import Bijection
-from genlab.bounds import Positive
+from genlab.bounds import Interval, Positive
 from genlab.errors import UserError
 
 __all__ = ["Intervals", "Logit", "LogitTransform", "Probit", "Quantile", "UnitBox"]
 
 
-Intervals = Sequence[float] | Sequence[Sequence[float]]
+Pair = Annotated[Sequence[float], Interval()]
+Intervals = Pair | Sequence[Pair]
 """One interval ``[low, high]`` for all coordinates, or one for each of them."""
 
 

@@ -7,6 +7,7 @@ import logging
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -58,16 +59,19 @@ def fit(
         RunError: The run failed.
         Interrupted: A signal stopped it.
     """
+    from lightning.pytorch.callbacks import LambdaCallback
+
     from genlab.assembly import from_config
     from genlab.config.stored import names
 
     first = is_first(config.trainer)
     with log_to_stderr():
         experiment = from_config(config, run)
-    if first:
-        print_start(config, experiment, run.path)
+    # Once the record has begun: what is refused before leaves no directory to name.
+    start = LambdaCallback(setup=lambda *_, **__: print_start(config, experiment, run.path))
+    shown = [start] if first else []
     with helping(not first), with_hints(run), log_to_stderr():
-        metrics = experiment.fit(resume=resume, callbacks=callbacks)
+        metrics = experiment.fit(resume=resume, callbacks=[*shown, *callbacks])
     if first:
         title = f"{' on '.join(names(config.choices))}: {relative(run.path)}"
         print_metrics(metrics, title, likelihood=experiment.likelihood)
@@ -149,10 +153,10 @@ def fit_replicas(config: DictConfig, folder: Path) -> None:
     from genlab.assembly import Replicas
 
     replicas = Replicas(config, folder)
-    print_start(config, replicas.runs[0].training, folder)
+    start = partial(print_start, config, replicas.runs[0].training, folder)
     try:
         with log_to_stderr():
-            replicas.fit()
+            replicas.fit(begun=start)
     except BaseException as stop:
         left = [replica.run for replica in replicas.runs if replica.run.last.exists()]
         if left:

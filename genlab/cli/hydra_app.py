@@ -37,6 +37,7 @@ __all__ = [
 
 # A folder of genlab's own naming, as configs/hydra/output says it.
 OWN = "${genlab.dated:"
+LAUNCHER = ("hydra/launcher", "hydra.launcher")
 
 
 def parse(words: Sequence[str], command: str) -> Namespace:
@@ -98,7 +99,9 @@ def is_multirun(config: DictConfig) -> bool:
 
 
 def file_wants_several(command: str, words: Sequence[str]) -> bool:
-    """Whether a word holds several values, and a file says ``hydra.mode: MULTIRUN`` for them.
+    """Whether words are for several runs, and a file says ``hydra.mode: MULTIRUN`` for them.
+
+    Such a word holds several values, or tells of what launches the runs.
 
     Raises:
         UserError: One of the words is wrong.
@@ -110,7 +113,10 @@ def file_wants_several(command: str, words: Sequence[str]) -> bool:
 
     with explained(command, words):
         parsed = OverridesParser.create().parse_overrides(list(words))
-        if not any(override.is_sweep_override() for override in parsed):
+        if not any(
+            override.is_sweep_override() or override.key_or_group.startswith(LAUNCHER)
+            for override in parsed
+        ):
             return False
         with application(command) as hydra:
             return is_multirun(hydra.compose_config(command, list(words), RunMode.MULTIRUN))

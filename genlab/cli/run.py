@@ -13,7 +13,7 @@ from genlab.cli.fit import continue_replicas, fit, fit_replicas, reenter, relati
 from genlab.cli.hydra_app import run_as_job, set_folder
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError
-from genlab.processes import is_alone, is_first, own_process_group
+from genlab.processes import check_device, is_alone, is_first, own_process_group
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import find_runs
@@ -38,12 +38,11 @@ def composed(command: str, words: Sequence[str]) -> DictConfig:
     Raises:
         UserError: One of them is wrong.
     """
-    with loading():
-        from genlab.config.explain import explained
-        from genlab.config.primary import compose_raw
+    from genlab.config.explain import explained
+    from genlab.config.primary import compose_raw
 
-        with explained(command, words):
-            return compose_raw(command, words)
+    with explained(command, words):
+        return compose_raw(command, words)
 
 
 def checked(command: str, words: Sequence[str], whole: DictConfig | None = None) -> DictConfig:
@@ -57,13 +56,14 @@ def checked(command: str, words: Sequence[str], whole: DictConfig | None = None)
     Raises:
         UserError: It has a mistake.
     """
-    made = composed(command, words) if whole is None else copy.deepcopy(whole)
-    with loading():
-        from genlab.config.check import check
-        from genlab.config.compose import complete
+    from genlab.config.check import check
+    from genlab.config.compose import complete
+    from genlab.config.look import look_at
 
-        config = complete(made, command, words)
-        check(config)
+    made = composed(command, words) if whole is None else copy.deepcopy(whole)
+    config = complete(made, command, words)
+    check(config)
+    look_at(config)
     return config
 
 
@@ -79,15 +79,18 @@ def run_words(command: str, words: Sequence[str], whole: DictConfig) -> None:
         UserError: The configuration has a mistake, or the directory that was asked for is taken.
         RunError: The run failed.
     """
-    from genlab.assembly.recording import new_directory
     from genlab.config.explain import explained
     from genlab.config.keys import Keys
 
+    # What is wrong is told before torch and Lightning, which take seconds, are imported.
     config = checked(command, words, whole)
     with explained(command, words):
         folder = set_folder(whole, "run")
     with Keys(config).telling():
+        check_device(config.trainer)
         first = is_first(config.trainer)
+    with loading():
+        from genlab.assembly.recording import new_directory
     begun = begun_before(config, folder)
     if folder is not None and first and begun is None:
         _check_free(folder, config)

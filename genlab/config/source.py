@@ -27,7 +27,7 @@ __all__ = ["Source", "UnreadableError", "find"]
 PACKAGES = ("genlab", "lightning", "torch")
 LIGHT = {*sys.stdlib_module_names, "genlab.bounds"}
 # Bases that have no constructor of their own.
-BARE = ("ABC", "Generic", "Protocol", "object")
+BARE = ("ABC", "Checked", "Generic", "Protocol", "object")
 
 
 class UnreadableError(Exception):
@@ -134,7 +134,7 @@ class Source:
             if isinstance(found, ast.Call) and ast.unparse(found.func) == "staticmethod":
                 return _imported(kind.module, found.args[0])
             if found is not None:
-                return _evaluate(found, kind.module)
+                return _literal(found)
         return None
 
     @property
@@ -161,11 +161,14 @@ class Source:
             plain = base.value if isinstance(base, ast.Subscript) else base
             if ast.unparse(plain).rpartition(".")[2] in BARE:
                 continue
-            found = _resolve(plain, self.module)
+            try:
+                found = _resolve(plain, self.module)
+            except UnreadableError:
+                found = None
             if isinstance(found, Source) and found.is_class:
                 if not genlab_only or found.module.name.startswith("genlab."):
                     yield from found._line(genlab_only=genlab_only)
-            else:
+            elif not genlab_only:
                 raise UnreadableError(ast.unparse(base))
 
 

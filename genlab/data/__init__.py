@@ -1,19 +1,47 @@
-"""Data: streams, sets, DataModules."""
+"""Data: streams, sets, DataModules, and tables in files; each is imported on first use.
 
-from genlab.data.digits import Digits
-from genlab.data.fixed_sets import FixedSets, Sets
-from genlab.data.idx_files import IDXFiles
-from genlab.data.image_data import ImageData
-from genlab.data.image_folder import ImageFolder
-from genlab.data.image_stream import ImageStream
-from genlab.data.images import Images, ImageSource, Splits
-from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
-from genlab.data.module import DataModule
-from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
-from genlab.data.table_data import TableData
-from genlab.data.table_file import TableFile
-from genlab.data.target_data import TargetData
-from genlab.data.target_density import TargetDensity
+What reads a table's file needs no torch, and is at hand without it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genlab.data.digits import Digits
+    from genlab.data.fixed_sets import FixedSets, Sets
+    from genlab.data.idx_files import IDXFiles
+    from genlab.data.image_data import ImageData
+    from genlab.data.image_folder import ImageFolder
+    from genlab.data.image_stream import ImageStream
+    from genlab.data.images import Images, ImageSource, Splits
+    from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
+    from genlab.data.module import DataModule
+    from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
+    from genlab.data.table_data import TableData
+    from genlab.data.table_file import TableFile
+    from genlab.data.target_data import TargetData
+    from genlab.data.target_density import TargetDensity
+
+# Where each is defined.
+HOMES = {
+    "digits": ("Digits",),
+    "fixed_sets": ("FixedSets", "Sets"),
+    "idx_files": ("IDXFiles",),
+    "image_data": ("ImageData",),
+    "image_folder": ("ImageFolder",),
+    "image_stream": ("ImageStream",),
+    "images": ("ImageSource", "Images", "Splits"),
+    "maf_sets": ("BSDS300", "Gas", "Hepmass", "MiniBooNE", "Power"),
+    "module": ("DataModule",),
+    "streams": ("FreshSamples", "NoSamples", "ShuffledSet", "Stream"),
+    "table_data": ("TableData",),
+    "table_file": ("TableFile",),
+    "target_data": ("TargetData",),
+    "target_density": ("TargetDensity",),
+}
+MODULES = {name: module for module, names in HOMES.items() for name in names}
 
 __all__ = [
     "BSDS300",
@@ -41,3 +69,13 @@ __all__ = [
     "TargetData",
     "TargetDensity",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return getattr(import_module(f"genlab.data.{MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

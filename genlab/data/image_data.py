@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Shaped, UInt8
@@ -16,7 +16,7 @@ from genlab.bijections.bijection import Bijection, Compose
 from genlab.bijections.domains import LogitTransform
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
-from genlab.data.image_folder import folder_facts
+from genlab.data.image_facts import context_facts, image_facts
 from genlab.data.image_stream import ImageStream, Render, uniform
 from genlab.data.images import Images, ImageSource
 from genlab.data.module import DataModule
@@ -91,7 +91,7 @@ class ImageData(DataModule):
     ) -> None:
         super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
         given = {"labels": labels, "context_dim": context_dim}
-        for key, value in _context_facts(event_shape, classes, condition, factor).items():
+        for key, value in context_facts(event_shape, classes, condition, factor).items():
             if given[key] != value:
                 raise UserError(f"{key}={given[key]}: follows from `condition`; leave it")
         self.source = source
@@ -107,20 +107,7 @@ class ImageData(DataModule):
         self.factor = factor
         self.seed = seed
 
-    @staticmethod
-    def facts(**node: Any) -> dict[str, Any]:
-        """What follows from the user's files, and from ``condition``: the widths of the context."""
-        found: dict[str, Any] = {}
-        if "path" in node:
-            found = folder_facts(node["path"], size=node["size"], grey=node["grey"])
-        known: dict[str, Any] = found | {
-            key: value for key, value in node.items() if value is not None
-        }
-        if "event_shape" not in known:  # for the check to tell
-            return found
-        return found | _context_facts(
-            known["event_shape"], known["classes"], known.get("condition"), known["factor"]
-        )
+    facts = staticmethod(image_facts)
 
     def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
         if circular:
@@ -233,19 +220,3 @@ def _mixed(images: Images) -> Images:
     """
     n = len(images.levels)
     return images.rows(torch.randperm(n, generator=generator(0, "held-out pictures")))
-
-
-def _context_facts(
-    event_shape: Sequence[int], classes: int, condition: str | None, factor: int
-) -> dict[str, int]:
-    """``labels`` and ``context_dim`` that a condition makes of these images."""
-    if condition == "label" and not classes:
-        raise UserError("condition=label: these images have no labels")
-    if condition != "low_resolution":
-        return {"labels": classes if condition == "label" else 0, "context_dim": 0}
-    channels, height, width = event_shape
-    if factor < 2 or height % factor or width % factor:
-        raise UserError(
-            f"factor={factor}: expected a number above 1 that divides {height} and {width}"
-        )
-    return {"labels": 0, "context_dim": channels * (height // factor) * (width // factor)}

@@ -1,4 +1,6 @@
-"""What stands in the way of a density of a table: constant, dependent and discrete columns."""
+"""What stands in the way of a density of a table: constant, dependent and discrete columns,
+and weights below zero.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from genlab.errors import UserError
 
@@ -14,6 +17,7 @@ __all__ = [
     "dependent_columns",
     "discrete_columns",
     "grid_width",
+    "negative_weights",
     "numbers_rows",
     "refuse_coarse",
     "refuse_columns",
@@ -63,6 +67,23 @@ def refuse_columns(
         if set(names) <= set(faults):
             raise UserError(f"{where}: {told}; no column is left to learn")
         raise UserError(f"{where}: {told}\nTo leave out: `drop={[*dropped, *faults]}`")
+
+
+def negative_weights(weight: ArrayLike) -> str | None:
+    """What is wrong with negative weights, and what helps; None where there are none.
+
+    >>> print(negative_weights([1.0, -0.5]))
+    1 of 2 weights are negative, down to -0.5: likelihood has no maximum
+    make them positive by cell resampling first (Andersen, Maier 2021, arXiv:2109.07851)
+    """
+    values = np.asarray(weight)
+    if not (values < 0).any():
+        return None
+    return (
+        f"{(values < 0).sum()} of {len(values)} weights are negative, down to {values.min():g}: "
+        "likelihood has no maximum\n"
+        "make them positive by cell resampling first (Andersen, Maier 2021, arXiv:2109.07851)"
+    )
 
 
 def numbers_rows(names: Sequence[str], values: Float[np.ndarray, "n c"]) -> list[str]:

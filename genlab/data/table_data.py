@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from genlab.batch import Batch, negative_weights
+from genlab.batch import Batch
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
 from genlab.data.fixed_sets import FixedSets, Sets
-from genlab.data.roles import assign_roles, find_columns
+from genlab.data.roles import find_columns
 from genlab.data.table_checks import (
     discrete_columns,
     grid_width,
-    numbers_rows,
     refuse_coarse,
     refuse_columns,
     refuse_dependent,
 )
-from genlab.data.table_file import TableFile
+from genlab.data.table_rows import TableRows, look_at_table, table_facts, table_files
 from genlab.errors import UserError
 from genlab.randomness import generator
 
@@ -103,61 +101,38 @@ class TableData(FixedSets):
         super().__init__(
             event_shape=event_shape, batch_size=batch_size, standardise=standardise, seed=seed
         )
-        self.names = tuple(names)
         self.header = header
-        self.roles = assign_roles(
-            names,
+        self.reading = TableRows.of(
+            names=names,
             columns=columns,
             drop=drop,
             condition=condition,
             weight=weight,
-            index=index or (),
+            index=index,
+            missing=missing,
+            val_path=val_path,
+            val_fraction=val_fraction,
+            test_path=test_path,
+            test_fraction=test_fraction,
+            train_size=train_size,
         )
+        self.names, self.roles = tuple(names), self.reading.roles
         self.columns, self.context_columns, _ = self.roles
         self._check_width("event_shape", event_shape, [len(self.columns)])
         self._check_width("context_dim", context_dim, len(self.context_columns))
         others = {*self.roles.used, *find_columns("drop", drop, names)}
         self.index = tuple(name for name in index or () if name not in others)
-        self.chosen = columns is not None
         self.dequantised = find_columns("dequantise", dequantise, self.columns)
         self.paths = {"path": path, "val_path": val_path, "test_path": test_path}
         self.checksums = list(checksums)
         self.drop = tuple(drop)
-        self.missing = missing
-        self.fractions = (
-            0.0 if val_path else float(val_fraction),
-            0.0 if test_path else float(test_fraction),
-        )
         self.split_seed = split_seed
         self.train_size = train_size
         self.dtype = torch.float64 if precision == "64-true" else torch.float32
         self._remarks: list[str] = []
 
-    @staticmethod
-    def facts(**node: Any) -> dict[str, Any]:
-        """What the header of the table tells, and the checksums of the files."""
-        if node["path"] == "???":  # for the check to tell
-            return {}
-        paths = {key: node[key] for key in ("path", "val_path", "test_path")}
-        files = _files(paths, node.get("header"))
-        own = files["path"].names
-        names = tuple(map(str, node["names"] or own))
-        if len(names) != len(own):
-            raise UserError(f"names: expected {len(own)} names, got {len(names)}")
-        if files["path"].header is not None and names != own:
-            raise UserError(
-                "names: the file names its columns itself; leave it null, or set `header=False`"
-            )
-        choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
-        index = [str(name) for name in node.get("index") or files["path"].index]
-        roles = assign_roles(names, **choices, index=index)
-        return {
-            "names": list(names),
-            "event_shape": [len(roles.event)],
-            "context_dim": len(roles.context),
-            "index": index,
-            "checksums": [file.checksum() for file in files.values()],
-        }
+    facts = staticmethod(table_facts)
+    look = staticmethod(look_at_table)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -166,7 +141,7 @@ class TableData(FixedSets):
         return (f"{self.paths['path']}: {rows}", *self._remarks)
 
     def _read(self) -> Sets:
-        files = _files(self.paths, self.header)
+        files = table_files(self.paths, self.header)
         self._remarks += [f"{file.path}: {one}" for file in files.values() for one in file.remarks]
         if self.index:
             self._remarks.append(
@@ -179,12 +154,13 @@ class TableData(FixedSets):
                     f"{file.where}: has changed since the run was made; what was measured on it "
                     "compares with nothing new (genlab score takes other rows)"
                 )
-        tables = {key: self._numbers(file) for key, file in files.items()}
+        rows = {key: self.reading.numbers(file) for key, file in files.items()}
+        self._remarks += [remark for _, remark in rows.values() if remark]
+        tables = {key: values for key, (values, _) in rows.items()}
+        self.reading.refuse_numbering(files["path"].where, tables["path"])
         parts = self._split(tables)
         for key, part in parts.items():
-            self._check_weights(part, some=key == "train")
-        if not self.chosen:
-            self._refuse_numbering(files["path"].where, tables["path"])
+            self.reading.check_weights(part, some=key == "train")
         self._check(files["path"].where, parts)
         parts = self._dequantise(parts)
         scale = 1.0
@@ -193,56 +169,12 @@ class TableData(FixedSets):
         train, validation, test = (self._batch(parts[key], scale) for key in parts)
         return Sets(train, validation, test if len(test.x) else None)
 
-    def _numbers(self, file: TableFile) -> Float[np.ndarray, "n c"]:
-        """The columns that are used, without the rows that lack some."""
-        table = file.read(self.roles.used, self.names)
-        values = table.values
-        refuse_columns(file.where, self.roles.used, values, text=table.text, dropped=self.drop)
-        empty = np.isnan(values)
-        lacking = empty.any(1)
-        if lacking.any():
-            counts = zip(self.roles.used, empty.sum(0), strict=True)
-            cells = ", ".join(f"{name!r} {count}" for name, count in counts if count)
-            what = f"{lacking.sum()} of {len(values)} rows lack a number ({cells}"
-            if self.missing == "error":
-                first = int(lacking.argmax()) + 1
-                raise UserError(
-                    f"{file.where}: {what}; the first is row {first}); "
-                    "`missing='drop'` leaves these rows out"
-                )
-            self._remarks.append(f"{file.path}: {what}), and are left out")
-            values = values[~lacking]
-        infinite = ~np.isfinite(values).all(0)
-        if infinite.any():
-            name = self.roles.used[int(infinite.argmax())]
-            raise UserError(f"{file.where}: column {name!r} holds infinite values")
-        return values
-
-    def _refuse_numbering(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
-        found = numbers_rows(self.columns, values)
-        if found:
-            raise UserError(
-                f"{where}: column {found[0]!r} numbers the rows\n"
-                f"To leave out: `drop={[*self.drop, *found]}`; to learn it all the "
-                f"same: `columns={list(self.columns)}`"
-            )
-
     def _split(
         self, tables: dict[str, Float[np.ndarray, "_ c"]]
     ) -> dict[str, Float[np.ndarray, "_ c"]]:
         whole = tables["path"]
         order = self._order(len(whole)).numpy()
-        n_val, n_test = (math.ceil(share * len(whole)) for share in self.fractions)
-        n_train = len(whole) - n_val - n_test
-        if n_train < 1:
-            raise UserError(
-                f"`val_fraction`, `test_fraction`: nothing is left to learn from, "
-                f"of {len(whole)} rows"
-            )
-        if n_val == 0 and "val_path" not in tables:
-            raise UserError("val_fraction=0: expected some rows, or `val_path=FILE`")
-        if self.train_size is not None and self.train_size > n_train:
-            raise UserError(f"train_size={self.train_size}: there are {n_train} rows to learn")
+        n_train, n_val = self.reading.sizes(len(whole), validated="val_path" in tables)
         train, val, test = np.split(whole[order], [n_train, n_train + n_val])
         return {
             "train": train[: self.train_size],
@@ -254,19 +186,6 @@ class TableData(FixedSets):
         if self.split_seed is None:
             return torch.arange(n)
         return torch.randperm(n, generator=generator(self.split_seed, "split"))
-
-    def _check_weights(self, values: Float[np.ndarray, "n c"], *, some: bool) -> None:
-        """Refuse what cannot weigh rows."""
-        if self.roles.weight is None or not len(values):
-            return
-        name, weight = self.roles.weight, values[:, -1]
-        if message := negative_weights(weight):
-            raise UserError(
-                f"weight={name}: {message}, or leave them out: `weight=None` "
-                f"`drop={[*self.drop, name]}`"
-            )
-        if some and weight.max() == 0:
-            raise UserError(f"weight={name}: expected some weights above 0, got none")
 
     def _check(self, where: str, parts: dict[str, Float[np.ndarray, "_ c"]]) -> None:
         """Refuse what has no density, and remark on what barely has one."""
@@ -343,11 +262,3 @@ class TableData(FixedSets):
     def _check_width(key: str, got: object, found: object) -> None:
         if got != found and list(got if isinstance(got, Sequence) else [got]) != found:
             raise UserError(f"{key}={got}: expected {found}, as the columns say; leave it null")
-
-
-def _files(paths: dict[str, str | None], header: bool | None) -> dict[str, TableFile]:
-    return {
-        key: TableFile(Path(path), key, header=header)
-        for key, path in paths.items()
-        if path is not None
-    }

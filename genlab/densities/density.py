@@ -13,6 +13,7 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
 from genlab.bounds import PositiveInt
+from genlab.constructor import Checked
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
 from genlab.nn.outline import Outlined
@@ -31,7 +32,7 @@ def shape_of(event_shape: EventShape) -> tuple[int, ...]:
     return (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
 
 
-class Density(Outlined, Constants, ABC):
+class Density(Outlined, Constants, Checked, ABC):
     """A density ``p(x | c)`` on arrays of shape ``event_shape``, in data units.
 
     Subclasses implement `_log_prob` and `_sample`. The public `log_prob`, `sample` and `rsample`

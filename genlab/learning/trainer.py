@@ -17,7 +17,7 @@ from genlab.errors import UserError
 from genlab.learning.checkpoint_io import AtomicCheckpoints
 from genlab.learning.one_process import OneProcess
 from genlab.learning.settings import TrainerSettings
-from genlab.processes import environment, is_alone
+from genlab.processes import check_device, environment, is_alone
 
 __all__ = ["device_name", "device_of", "make_trainer"]
 
@@ -40,6 +40,7 @@ def make_trainer(
     Raises:
         UserError: The machine lacks the devices that are asked for.
     """
+    check_device(settings)
     _quieten()
     cluster = OneProcess() if is_alone(settings) else environment(settings)
     try:
@@ -66,7 +67,8 @@ def make_trainer(
             plugins=[AtomicCheckpoints(), cluster],
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
-        raise _device_error(settings, error) from error
+        first_line = str(error).strip().splitlines()[0]
+        raise UserError(f"trainer: {first_line}") from error
 
 
 def device_of(accelerator: str) -> torch.device:
@@ -85,16 +87,6 @@ def device_name(accelerator: str) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _device_error(settings: TrainerSettings, error: Exception) -> UserError:
-    if settings.accelerator in ("gpu", "cuda", "mps", "tpu"):
-        return UserError(
-            f"accelerator={settings.accelerator}: this machine has no such device; "
-            "use `accelerator='cpu'`, or auto for what there is"
-        )
-    first_line = str(error).strip().splitlines()[0]
-    return UserError(f"trainer: {first_line}")
 
 
 def _quieten() -> None:

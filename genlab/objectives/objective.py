@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch
+from genlab.constructor import Checked
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.objectives.passes import Passes
@@ -19,7 +20,7 @@ __all__ = ["Objective"]
 M = TypeVar("M", bound=Density)
 
 
-class Objective(ABC, Generic[M]):
+class Objective(Checked, ABC, Generic[M]):
     """A principle by which a model learns, of whose kind a learner or a sampler need not know.
 
     One of your own implements `loss`; all the rest has a default.

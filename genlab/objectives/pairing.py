@@ -11,13 +11,14 @@ from torch import Tensor
 
 from genlab.batch import squared_distances
 from genlab.bounds import Positive, PositiveInt
+from genlab.constructor import Checked
 
 __all__ = ["Independent", "OptimalTransport", "Pairing", "Sinkhorn"]
 
 MAX_ITERATIONS = 1_000_000
 
 
-class Pairing(ABC):
+class Pairing(Checked, ABC):
     """A joint distribution of source and data, whose margins are the two, under each context.
 
     One of your own implements `pair`:

@@ -18,7 +18,7 @@ from genlab.pde.custom_boundary import LOOKED_AT, UserBoundary, at_first, given,
 from genlab.pde.derivatives import Jet
 from genlab.pde.domain import Box, Domain, IndicatorDomain
 from genlab.pde.problem import Problem
-from genlab.userfile import UserFile
+from genlab.userfile import UserFile, refuse_box
 
 __all__ = ["CustomProblem"]
 
@@ -181,14 +181,7 @@ class CustomProblem(Problem):
         box, inside = self._file.names.get("box"), self._file.function("inside")
         if box is None:
             raise UserError(f"{self._file.key}: defines no box = [[low, high], ...]")
-        intervals = (
-            isinstance(box, list | tuple) and box and all(_is_interval(side) for side in box)
-        )
-        if not intervals:
-            raise UserError(
-                f"{self._file.key}: box is {box!r}, expected a list of [low, high] with low < "
-                "high, both finite"
-            )
+        refuse_box(box, self._file.key)
         if inside is None:
             return Box(box)
         return IndicatorDomain(
@@ -214,11 +207,3 @@ class CustomProblem(Problem):
                         f"{self._file.key}: {name} is {number} at x = [{where}], expected a finite "
                         "number"
                     )
-
-
-def _is_interval(side: Any) -> bool:
-    pair = isinstance(side, list | tuple) and len(side) == 2
-    if not pair or not all(isinstance(end, int | float) and math.isfinite(end) for end in side):
-        return False
-    low, high = side
-    return bool(low < high)

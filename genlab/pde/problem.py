@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import PositiveInt
+from genlab.constructor import Checked
 from genlab.pde.boundary import Boundary, Faces
 from genlab.pde.derivatives import Jet
 from genlab.pde.domain import Domain
@@ -43,7 +44,7 @@ class Reference(NamedTuple):
     exact: Float[Tensor, " n"] | None
 
 
-class Problem(ABC):
+class Problem(Checked, ABC):
     """``N(u) = f`` in the domain, ``u = b`` on the boundary.
 
     The coordinates of space come first, time is the last one. All functions work row by row, and

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.constructor import Checked
 from genlab.errors import RunError
 from genlab.nn.precision import full_precision
 from genlab.pde.domain import Domain
@@ -44,7 +45,7 @@ class Points(NamedTuple):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Sampler(ABC):
+class Sampler(Checked, ABC):
     """Chooses the points at which the residual of a PDE is made small, again and again.
 
         points = sampler.refresh(None, indicator)

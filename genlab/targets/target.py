@@ -6,10 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from genlab.constructor import Checked
+
 __all__ = ["Target"]
 
 
-class Target(nn.Module):
+class Target(nn.Module, Checked):
     """A distribution ``p(x) = e^{-U(x)} / Z`` on ``R^d`` to learn from.
 
     A target is an ``nn.Module`` without parameters: its constants are buffers, so

@@ -525,7 +525,7 @@ def test_layouts(tmp_path: Path, name: str) -> None:
     # What was learned can be scored: no row more, none less.
     assert data.paths["path"] is not None
     used = Path(data.paths["path"])
-    if data.missing == "error":
+    if data.reading.missing == "error":
         scored = read_rows(used, data)
         np.testing.assert_array_equal(scored.x, truth)
     if layout.told is None:

@@ -154,9 +154,9 @@ def test_a_run_in_a_box_keeps_to_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("model.bounded=[1,-1]", r"model\.bounded=\[1, -1\]: expected low < high"),
+        ("model.bounded=[1,-1]", r"model\.bounded=\[1, -1\]: expected \[low, high\] with low"),
         ("model.bounded=[[0,1]]", r"model\.bounded=.*such a pair for each of 2 coordinates"),
-        ("model.bounded=4", r"model\.bounded=4: expected a list of numbers"),
+        ("model.bounded=4", r"model\.bounded=4: expected \[low, high\] with low"),
         ("model.bins=7", r"model\.bins=7: expected an even number"),
         ("model.alpha=1", r"model\.alpha=1: expected a number, greater than 0 and less than 1"),
         ("model.base=logistik", r"did you mean 'logistic'\?"),

@@ -6,6 +6,7 @@ from genlab.cli.arguments import Parser
 from genlab.cli.run import begun_before, run_config
 from genlab.cli.run_argument import loading
 from genlab.config.stored import read_config
+from genlab.processes import check_device
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
@@ -27,15 +28,18 @@ def run(words: list[str]) -> int:
     arguments = parser.parse(words)
     directory = resolve(arguments.run)
     read_manifest(directory)
+    from genlab.config.check import check
+    from genlab.config.keys import Keys
+    from genlab.config.recompose import recompose
+
+    config = read_config(directory)
+    if arguments.overrides:
+        config = recompose(config, arguments.overrides)
+    check(config)
+    with Keys(config).telling():
+        check_device(config.trainer)
     with loading():
         from genlab.assembly.recording import new_directory
-        from genlab.config.check import check
-        from genlab.config.recompose import recompose
-
-        config = read_config(directory)
-        if arguments.overrides:
-            config = recompose(config, arguments.overrides)
-        check(config)
     begun = begun_before(config)
     run_config(config, begun or new_directory(config), ours=True, begun=begun is not None)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def run(words: list[str]) -> int:
     read_manifest(directory)
     config = read_config(directory)
     before = flatten(plain(config))
-    apply(config, arguments.overrides)
+    apply(config, arguments.overrides, directory.typed)
     check(config)
     with Keys(config).telling():
         first = is_first(config.trainer)
@@ -93,8 +94,13 @@ def _how_further(directory: RunDirectory, config: Mapping[str, Any]) -> str:
     )
 
 
-def apply(config: DictConfig, overrides: Sequence[str]) -> None:
+def apply(config: DictConfig, overrides: Sequence[str], run: str = "RUN") -> None:
     """Set each ``KEY=VALUE``.
+
+    Args:
+        config: A run's configuration; changed in place.
+        overrides: The words.
+        run: What the run is typed as.
 
     Raises:
         UserError: A key is not one of the configuration's, or cannot change when resuming.
@@ -109,11 +115,13 @@ def apply(config: DictConfig, overrides: Sequence[str]) -> None:
         key, equals, _ = word.partition("=")
         if not equals:
             raise UserError(f"resume: expected KEY=VALUE, got {word!r}")
-        if key not in known:
+        is_choice = key in config.get("choices", ())
+        if not is_choice and key not in known:
             raise UserError(f"{key}: {no_such_key(key, plain(config))}")
-        if key not in free:
+        if is_choice or key not in free:
             raise UserError(
-                f"{word}: cannot change when a run is resumed; `genlab rerun` starts another run"
+                f"{word}: cannot change when a run is resumed; a new run, with all else as in this "
+                f"one: genlab rerun {run} {shlex.quote(word)}"
             )
         OmegaConf.update(config, key, OmegaConf.select(OmegaConf.from_dotlist([word]), key))
 

@@ -39,7 +39,9 @@ def run(words: Sequence[str], *, command: str = "train") -> int:
     if _shows(arguments):
         return show(arguments, ordered, command)
     given = overrides(arguments)
-    if _sweeps(arguments) or (not arguments.run and file_wants_several(command, given)):
+    sweeps = _sweeps(arguments) or (not arguments.run and file_wants_several(command, given))
+    _refuse_launcher(arguments.overrides, sweeps=sweeps)
+    if sweeps:
         return sweep(command, given, dry_run=dry_run)
     whole = composed(command, given)
     if not arguments.run and is_multirun(whole):
@@ -67,6 +69,20 @@ def _sweeps(arguments: Namespace) -> bool:
     """Whether several runs are asked for: by a flag, or by a saved sweep."""
     asked = arguments.multirun or "hydra.mode=MULTIRUN" in arguments.overrides
     return asked or any(re.match(r"\+?sweep=", word) for word in arguments.overrides)
+
+
+def _refuse_launcher(overrides: Sequence[str], *, sweeps: bool) -> None:
+    """Refuse a launcher where there is nothing to launch, or that is chosen in another way.
+
+    Raises:
+        UserError: There is such a word.
+    """
+    for word in overrides:
+        found = re.match(r"[+]{0,2}hydra([/.])launcher\b([^=]*)=(.*)", word, re.DOTALL)
+        if found and not sweeps:
+            raise UserError(f"{word}: goes with -m, a sweep; one run is trained here")
+        if found and found[1] == "." and not found[2]:
+            raise UserError(f"{word}: no such key; write hydra/launcher={found[3]}")
 
 
 def _refuse_what_a_sweep_reads(overrides: Sequence[str], *, dry_run: bool) -> None:

@@ -1,0 +1,222 @@
+"""Mistakes of every kind: each is answered in at most three lines, and most without torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import genlab
+from genlab.cli.main import main
+from genlab.errors import ArgumentError, UserError
+
+OLD = Path(__file__).parent.parent / "runs" / "old"
+# Seconds that an answer may take where torch has nothing to say.
+AT_ONCE = 1.5
+
+FILES: dict[str, bytes] = {
+    "good.csv": b"a,b\n" + b"".join(b"%d.5,%d.25\n" % (i, i * i) for i in range(20)),
+    "torn.csv": b"a,b\n1,2\n3\n",
+    "empty.csv": b"",
+    "text.csv": b"a,b\n1,x\n2,y\n3,z\n",
+    "bad.npy": b"\x93NUMPY and then nothing",
+    "bad.py": b"def sample(n, g:\n    pass\n",
+    "box.py": b"box = [[1, -1]]\ndef residual(x, u): return u.laplacian\n",
+}
+
+# The command line, and how the answer begins. OLD stands for a run that was stopped, TORN for one
+# without its checkpoint.
+MISTAKES: dict[str, str] = {
+    # words
+    "trian": "trian: no such command; did you mean 'train'?",
+    "model=nsf": "model=nsf: a setting, not a command; `genlab train model=nsf` takes it",
+    "train model": "model: expected KEY=VALUE",
+    "train --mulitrun": "train: unrecognized arguments: --mulitrun; did you mean '--multirun'?",
+    "train seed=1,2": "seed=1,2: several values; add -m to run each",
+    "train --dry-run": "--dry-run: goes with -m",
+    "train hydra/launcher=joblib": "hydra/launcher=joblib: goes with -m, a sweep",
+    "train hydra.launcher=joblib": "hydra.launcher=joblib: goes with -m, a sweep",
+    "train -m hydra.launcher=joblib seed=1,2": "hydra.launcher=joblib: no such key; write hydra/la",
+    # groups
+    "train model=realnvpp": "model: no 'realnvpp'; did you mean 'realnvp'?",
+    "train data=moon": "data: no 'moon'; did you mean 'moons'?",
+    "train sampler=das": "sampler=das: no choice of `genlab train`; `genlab solve` has it",
+    "solve problem=peek": "problem: no 'peek'; did you mean 'peak'?",
+    "solve sampler=uniform model=nsf": "model=nsf: nothing uses it; UniformSampler learns no model",
+    "train model=gmm optimizer=sgd": "optimizer=sgd: nothing uses it; EM has no optimizer",
+    "train experiment=thorogh": "experiment: no 'thorogh'; did you mean 'thorough'?",
+    # keys
+    "train model.layrs=3": "model.layrs=3: no 'layrs' in model; did you mean 'layers'?",
+    "train +model.layrs=3": "model.layrs=3: RealNVP takes no 'layrs'; did you mean 'layers'?",
+    "train model.components=3": "model.components=3: no 'components' in this model; choose model=",
+    "solve problem.n_pts=5": "problem.n_pts=5: no 'n_pts' in problem; did you mean 'n_points'?",
+    "train suggested.lr=1": "suggested.lr=1: filled by genlab, cannot be set; write optimizer.lr=1",
+    # bounds
+    "train model.layers=0": "model.layers=0: expected an integer, at least 1",
+    "train optimizer.lr=-1": "optimizer.lr=-1: expected a number, at least 0",
+    "train optimizer.betas=[0.9,1]": "optimizer.betas=[0.9, 1]: expected a list of numbers, each",
+    "train seed=-1": "seed=-1: expected an integer, at least 0",
+    "train trainer.ema=1": "trainer.ema=1: expected a number, at least 0 and less than 1, or null",
+    "solve problem.n_points=0": "problem.n_points=0: expected an integer, at least 1",
+    # types
+    "train model.layers=many": "model.layers=many: expected an integer, at least 1",
+    "train model.hidden=64": "model.hidden=64: expected a list of integers, each at least 1",
+    "train trainer.max_steps=1e4": "trainer.max_steps=10000.0: expected an integer, at least 1",
+    "train trainer.compile=yes": "trainer.compile=yes: expected true or false",
+    # choices
+    "train model.activation=rleu": "model.activation=rleu: expected relu, ",
+    "train model=gmm model.covariance=ful": "model.covariance=ful: expected full, ",
+    "train trainer.precision=33-true": "trainer.precision=33-true: expected 32-true, ",
+    # files
+    "train data=table": "data.path: missing; set it by data.path=VALUE",
+    "train data=table data.path=no.csv": "data.path=HERE/no.csv: no such file",
+    "train data=table data.path=torn.csv": "data.path=HERE/torn.csv: line 3 has 1 cells",
+    "train data=table data.path=empty.csv": "data.path=HERE/empty.csv: holds no rows",
+    "train data=table data.path=text.csv": "data.path=HERE/text.csv: column 'b' holds text ('x')",
+    "train data=table data.path=bad.npy": "data.path=HERE/bad.npy: not an array that numpy can",
+    "train data=table data.path=good.csv data.columns=[c]": "data.columns: no column 'c'; choose",
+    "train data=table data.path=good.csv data.train_size=99": "data.train_size=99: there are 16",
+    "train data=custom data.file=no.py": "data.file=HERE/no.py: no such file; ",
+    "train data=custom data.file=bad.py": "data.file=HERE/bad.py, line 1: SyntaxError: ",
+    "train data=image_folder data.path=no": "data.path=HERE/no: no such folder",
+    "train data=digits data.condition=low_resolution data.factor=3": "data.factor=3: expected a",
+    "train data=digits model.layers=0": "model.layers=0: expected an integer, at least 1",
+    # boxes
+    "train model=krnet model.bounded=[4,-4]": "model.bounded=[4, -4]: expected [low, high] with",
+    "solve problem=custom problem.file=box.py": "problem.file=HERE/box.py: box is [[1, -1]], exp",
+    # runs
+    "train trainer.warm_start=no": "trainer.warm_start=no: no such run; ",
+    "train data=pinn_residual data.run=no": "data.run=no: no such run; ",
+    "show no": "no: no such run; ",
+    "resume OLD model=nsf": "model=nsf: cannot change when a run is resumed; a new run, with all",
+    "resume OLD model.layers=3": "model.layers=3: cannot change when a run is resumed; a new run,",
+    "resume OLD trainer.max_step=3": "trainer.max_step: no 'max_step' in trainer; did you mean",
+    "resume TORN": "HERE/torn: no checkpoint to go on from",
+    "rerun OLD model.layers=0": "model.layers=0: expected an integer, at least 1",
+    "sample OLD -n 0": "sample: argument -n: expected a positive whole number, got '0'",
+    "compare no": "no: no such ",
+    "evaluate no": "no: no such run; ",
+    "train -m seed=1,2 model.layers=0": "model.layers=0: expected an integer, at least 1",
+}
+# What torch alone can tell; Lightning is not asked.
+BY_TORCH: dict[str, str] = {
+    "train trainer=gpu": "trainer.accelerator=gpu: this machine has no such device; use trainer.",
+    "train trainer.accelerator=mps": "trainer.accelerator=mps: this machine has no such device;",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all these files and runs."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    shutil.copytree(OLD / "interrupted", tmp_path / "torn")
+    (tmp_path / "torn" / "checkpoints" / "last.ckpt").unlink()
+    return tmp_path
+
+
+def words_of(line: str, here: Path) -> list[str]:
+    """The words of a command line, its stand-ins replaced."""
+    runs = {"OLD": str(OLD / "interrupted"), "TORN": str(here / "torn")}
+    return [runs.get(word, word) for word in line.split()]
+
+
+def check_answer(answer: str, begin: str, here: Path) -> None:
+    """At most three lines, of which the first begins as it should."""
+    assert answer.startswith(f"genlab: {begin.replace('HERE', str(here))}")
+    assert len(answer.splitlines()) <= 3
+
+
+@pytest.mark.parametrize("line", [*MISTAKES, *BY_TORCH])
+def test_a_mistake_is_answered(
+    line: str, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert main(words_of(line, here)) == 2
+    printed = capsys.readouterr()
+    check_answer(printed.err, (MISTAKES | BY_TORCH)[line], here)
+    assert printed.out == ""
+    assert not (here / "outputs").exists()
+
+
+def test_there_are_forty() -> None:
+    assert len(MISTAKES) >= 40
+
+
+PROGRAM = """
+import json, sys, time
+start = time.perf_counter()
+from genlab.cli.main import main
+status = main(json.loads(sys.argv[1]))
+seconds = time.perf_counter() - start
+print(json.dumps([status, seconds, sorted({"torch", "lightning"} & sys.modules.keys())]))
+"""
+
+
+@pytest.mark.slow
+def test_torch_is_asked_only_where_it_knows(here: Path) -> None:
+    """Each in a process of its own, by its fastest of three."""
+    slowest = 0.0
+    for line in MISTAKES:
+        times = []
+        for _ in range(3):
+            words = json.dumps(words_of(line, here))
+            command = [sys.executable, "-c", PROGRAM, words]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            status, seconds, loaded = json.loads(done.stdout)
+            assert (status, loaded) == (2, []), line
+            times.append(seconds)
+            if seconds < AT_ONCE:
+                break
+        check_answer(done.stderr, MISTAKES[line], here)
+        slowest = max(slowest, min(times))
+    assert slowest < AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "message"),
+    [
+        (({"model": "nsf"},), {}, "experiment: expected words such as 'model=nsf', got a dict; se"),
+        ((3,), {}, "experiment: expected words such as 'model=nsf', got a int; settings are given"),
+        ((), {"command": "slove"}, "command=slove: no such command; did you mean 'solve'?"),
+        ((), {"model": {"layers": 0}}, "model.layers=0: expected an integer, at least 1"),
+        (("model=nsf",), {"model": "nice"}, "model=nsf: given twice, as model=nice too"),
+        ((), {"modle": "nsf"}, "modle=nsf: no 'modle'; did you mean 'model'?"),
+    ],
+)
+def test_an_experiment_in_python(
+    arguments: tuple[object, ...], settings: Mapping[str, object], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        genlab.experiment(*arguments, **settings)  # type: ignore[call-overload]
+    assert str(caught.value).startswith(message)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: genlab.models.NSF(2, bins=0), "bins=0: expected an integer, at least 1"),
+        (lambda: genlab.models.NSF(2, hidden=64), "hidden=64: expected a list of integers, each"),
+        (lambda: genlab.models.NSF(2, activation="rleu"), "activation=rleu: expected relu, "),
+        (lambda: genlab.models.NSF(2, bound=-1), "bound=-1: expected a number, greater than 0"),
+        (lambda: genlab.models.VAE(0), "event_shape=0: expected an integer, at least 1, or a list"),
+        (lambda: genlab.models.KRNet(2, bounded=(1, -1)), "bounded=[1, -1]: expected [low, high]"),
+        (lambda: genlab.targets.Moons(noise=-1), "noise=-1: expected a number, greater than 0"),
+        (lambda: genlab.objectives.ELBO(importance_samples=0), "importance_samples=0: expected an"),
+    ],
+)
+def test_a_constructor_in_python(make: object, message: str) -> None:
+    """By the same annotations as from the command line."""
+    with pytest.raises(ArgumentError) as caught:
+        make()  # type: ignore[operator]
+    assert isinstance(caught.value, ValueError)
+    assert str(caught.value).startswith(message)
+    assert len(str(caught.value).splitlines()) <= 2
