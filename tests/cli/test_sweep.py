@@ -161,7 +161,7 @@ def test_what_a_files_sweep_sets_may_be_missing_without_it(
     conf: str, capsys: Capture, tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
-        (tmp_path / f"{name}.csv").write_text("x\n1.0\n2.5\n3.0\n" * 20)
+        (tmp_path / f"{name}.csv").write_text("x\n" + "1.0\n2.5\n3.0\n" * 20)
     told = planned_jobs(conf, capsys, "-m", "experiment=table,plain")
     assert told == [
         "experiment=table data.path=one.csv",
