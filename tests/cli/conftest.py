@@ -12,6 +12,7 @@ import torch
 
 import genlab
 from genlab.assembly import DensityImages
+from genlab.config.keys import Keys
 from genlab.densities import Density, StandardNormal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import write_json
@@ -63,7 +64,9 @@ def assembly(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     model: Density = StandardNormal((2,))
     data = SimpleNamespace(columns=None, context_columns=())
     metrics = {"test/nll": 2.5, "test/nll/se": 0.01}
-    experiment = SimpleNamespace(model=model, density=model, data=data, test=lambda: metrics)
+    experiment = SimpleNamespace(
+        model=model, density=model, data=data, keys=Keys({}), test=lambda: metrics
+    )
     module.load = lambda path: experiment
     module.DensityImages = DensityImages  # which configurations name
     monkeypatch.setitem(sys.modules, "genlab.assembly", module)

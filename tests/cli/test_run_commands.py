@@ -18,6 +18,7 @@ from torch import Tensor
 
 from genlab.cli.main import main
 from genlab.cli.point_files import read_points
+from genlab.config.keys import Keys
 from genlab.densities import Density, StandardNormal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
@@ -176,7 +177,7 @@ def conditional(make_run: MakeRun, assembly: ModuleType) -> None:
     data = SimpleNamespace(
         columns=("a", "b"), context_columns=("p", "q"), header=None, names=(), checksums=()
     )
-    assembly.load = lambda path: SimpleNamespace(density=Given(), data=data)
+    assembly.load = lambda path: SimpleNamespace(density=Given(), data=data, keys=Keys({}))
 
 
 def test_a_table_comes_back_with_its_columns(conditional: None, capsys: Capture) -> None:
@@ -275,7 +276,7 @@ def test_a_grid_of_images_of_one_class(
 ) -> None:
     make_run()
     data = SimpleNamespace(columns=None, context_columns=())
-    assembly.load = lambda path: SimpleNamespace(density=TwoGreys(), data=data)
+    assembly.load = lambda path: SimpleNamespace(density=TwoGreys(), data=data, keys=Keys({}))
     assert main(["sample", "run", "-n", "7", "--condition", "1", "-o", "x.png"]) == 0
     # Three rows of three, a line between them, each pixel enlarged alike.
     image = imread("x.png")[..., 0]

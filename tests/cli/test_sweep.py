@@ -143,7 +143,7 @@ def planned_jobs(conf: str, capsys: Capture, *words: str) -> list[str]:
         # A sweep that is appended counts more than a recipe, for all that it says.
         ("-m +sweep=s1 experiment=plain,sw", ["1 plain", "1 sw", "2 plain", "2 sw"]),
         ("-m +sweep=s1,s2 seed=4", ["s1", "s2"]),
-        ("+sweep=both", ["4 sw", "4 plain", "5 sw", "5 plain"]),
+        ("+sweep=both", ["4 sw", "5 sw", "4 plain", "5 plain"]),
         ("experiment=mode", ["1", "2"]),
         ("experiment=mode model=nice,gmm", ["1 nice", "1 gmm", "2 nice", "2 gmm"]),
         ("-m model=nice,gmm experiment=mode", ["1 nice", "1 gmm", "2 nice", "2 gmm"]),
