@@ -22,7 +22,7 @@ import pytest
 import torch
 from forks import in_environment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from readme import BLOCK, SECTIONS, commands
 from small import SOLVE, TABLE, write_table
 
@@ -297,6 +297,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     def fit(config: DictConfig, run: RunDirectory, **how: Any) -> dict[str, float | None]:
         done.append((config.seed, how["resume"]))
         if not how["resume"]:
+            run.config.write_text(OmegaConf.to_yaml(config))
             names = {"model": config.choices.model, "data": config.choices.data}
             write_manifest(run, config=plain(config), likelihood="exact", threads=1, **names)
         run.last.touch()
@@ -357,7 +358,7 @@ def test_submitit_is_given_its_signal_when_all_is_saved(
     job = SweepJob(sweep, command="train", searchpath=(), fail_fast=False, ours=True)
     handled = []
 
-    def train(number: int) -> None:
+    def train(number: int, config: DictConfig) -> None:
         interruption = Interruption()
         interruption.defer_to(lambda: None)
         with interruption.handled():
@@ -377,7 +378,7 @@ def test_submitit_is_given_its_signal_when_all_is_saved(
     before = signal.signal(signal.SIGUSR2, handler)
     try:
         with pytest.raises(SystemExit):
-            job(None)
+            job(DictConfig({}))
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert handled == [0]

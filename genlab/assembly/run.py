@@ -140,7 +140,9 @@ class Run(ABC):
             with self.keys.telling():
                 self.initialise()
         run = self.directory = self.directory or new_directory(self.config)
-        if is_first(self.settings):
+        with self.keys.telling():
+            first = is_first(self.settings)
+        if first:
             self.tell_remarks()
         interruption, checkpoints = Interruption(), Checkpoints()
         with self.keys.telling():

@@ -288,6 +288,16 @@ def _written(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
 
 
+def _said_for_all(config: DictConfig) -> dict[str, Any]:
+    """What a configuration says of `FOR_ALL`, as it is written: a folder may hold the time."""
+    from genlab.runs.settings import flatten
+
+    flat = flatten(_written(config))
+    return {
+        key: {one: flat[one] for one in flat if f"{one}.".startswith(f"{key}.")} for key in FOR_ALL
+    }
+
+
 def _refuse_for_some(
     config: DictConfig, whole: DictConfig, own: Sequence[str], line: Sequence[str]
 ) -> None:
@@ -302,10 +312,9 @@ def _refuse_for_some(
     Raises:
         UserError: It sets such a key to something else.
     """
-    from omegaconf import OmegaConf
-
+    here, there = _said_for_all(config), _said_for_all(whole)
     for key in FOR_ALL:
-        if _written(OmegaConf.select(whole, key)) != _written(OmegaConf.select(config, key)):
+        if here[key] != there[key]:
             option = whole.hydra.runtime.choices["hydra/launcher"]
             word = f"hydra/launcher={option}" if key == "hydra.launcher" else key
             chosen = " ".join(word for word in line if word not in own)

@@ -67,7 +67,7 @@ def test_a_source_with_parameters_is_given_and_learns_nothing():
     loss = flow_matching_loss(
         model,
         Batch(torch.randn(20, 2)),
-        coupling=Independent(),
+        pairing=Independent(),
         times=Times(distribution="uniform"),
     )
     loss.backward()

@@ -141,7 +141,7 @@ def test_a_unet_sees_the_conditioning_image_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"event_shape": (2,)}, r"event_shape: a U-Net works on images.*network=residual_mlp"),
+        ({"event_shape": (2,)}, r"event_shape: a U-Net works on images.*`ResidualMLP`"),
         ({"channels": []}, "channels: expected at least one"),
         ({"condition_shape": [1, 7, 7]}, r"condition_shape=\[1, 7, 7\]: 49 numbers, but .* has 0"),
         ({"condition_shape": [7]}, "condition_shape: a U-Net works on images"),

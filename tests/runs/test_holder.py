@@ -75,18 +75,19 @@ def test_nothing_is_written_over_the_note_of_another_process(
 
 
 @pytest.mark.parametrize(
-    ("process", "gone"),
+    ("silent", "changed", "gone"),
     [
-        (elsewhere(0), False),
-        (elsewhere(590), False),
-        (elsewhere(610), True),
-        (elsewhere(610, abandoned_after=3600.0), False),
-        (elsewhere(-5000), False),
+        (0, {}, False),
+        (590, {}, False),
+        (610, {}, True),
+        (610, {"abandoned_after": 3600.0}, False),
+        (-5000, {}, False),
     ],
 )
 def test_a_process_of_another_machine_is_gone_when_it_was_silent_for_long(
-    process: Mapping[str, Any], gone: bool
+    silent: float, changed: Mapping[str, Any], gone: bool
 ) -> None:
+    process = elsewhere(silent, **changed)
     assert is_gone(process) == gone
     assert not is_ours(process)
 

@@ -27,6 +27,8 @@ NEW = {"test/ess/pareto_k", "test/w2/se", "test/w2/reference/se", "test/standard
 OF_TABLES = {"test/w2", "test/w2/reference", "test/mmd", "test/mmd/se", "test/inverse_error"}
 # Computed about the middle of the points, that is with another rounding.
 ROUNDED = {"test/mmd", "test/mmd/se"}
+# Digits of a number that needs none.
+ZEROS = re.compile(r"exact 0\.0000\b")
 PRESENT = {
     "show gmm": ("objective=mixture", "objective=em"),
     "show gmm-gradient": ("objective=mixture", "objective=mixture_descent"),
@@ -53,6 +55,13 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def coarse(lines: list[str]) -> list[str]:
+    """Lines without errors, their numbers to two digits, and one space between two words."""
+    valued = (re.sub(r" \+- \S+", "", line) for line in lines)
+    rounded = (re.sub(r"\d+\.\d+", lambda n: f"{float(n[0]):.2g}", line) for line in valued)
+    return [" ".join(line.split()) for line in rounded]
+
+
 COMMANDS = [
     *(pytest.param(words, id=words) for words in QUICK),
     *(pytest.param(words, id=words, marks=pytest.mark.slow) for words in COSTLY),
@@ -65,6 +74,10 @@ def test_a_command_answers_as_the_version_that_made_the_runs(words: str, runs: P
     if words.startswith("show"):
         lines = (line for line in expected["lines"] if not line.startswith("choices.kind="))
         expected["lines"] = [KIND.sub("", line) for line in lines]
+    if "lines" in expected:
+        expected["lines"] = [ZEROS.sub("exact 0", line) for line in expected["lines"]]
+    if words == "list runs .":  # whose columns are as wide as the digits that errors leave
+        told["lines"], expected["lines"] = map(coarse, (told["lines"], expected["lines"]))
     if words in PRESENT:
         expected["lines"] = [re.sub(*PRESENT[words], line) for line in expected["lines"]]
     for metrics in (told.get("metrics", {}), expected.get("metrics", {})):

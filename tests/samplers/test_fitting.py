@@ -56,7 +56,7 @@ def test_the_gradient_of_das_against_quadrature() -> None:
     [
         ("das", "gmm", ELBO(), "ELBO teaches VAE models, not GMM"),
         ("bootstrap", "nsf", VelocityRegression(), "teaches FlowMatching models, not NSF"),
-        ("das", "gmm", MaximumLikelihood(), "all in one place; use objective=em or"),
+        ("das", "gmm", MaximumLikelihood(), "all in one place; use `EM` or"),
         ("das", "krnet", EM(), "EM teaches GMM models, not KRNet"),
     ],
 )
@@ -86,5 +86,5 @@ def test_a_family_is_taught_by_its_own_objective() -> None:
 
 def test_a_diverging_fit_is_told() -> None:
     sampler = make("das", fit=Descent(**LOOP | {"steps": 30, "lr": 1e30}))
-    with pytest.raises(RunError, match=r"fit became .*\ntry a smaller sampler.fit.lr"):
+    with pytest.raises(RunError, match=r"fit became .*\ntry a smaller `fit.lr`"):
         refreshed(sampler)
