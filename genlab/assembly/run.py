@@ -139,8 +139,8 @@ class Run(ABC):
         else:
             with self.keys.telling():
                 self.initialise()
-        run = self.directory = self.directory or new_directory(self.config)
         with self.keys.telling():
+            run = self.directory = self.directory or new_directory(self.config)
             first = is_first(self.settings)
         if first:
             self.tell_remarks()
