@@ -23,6 +23,8 @@ JOBLIB = "hydra_joblib_launcher"
 RAY = "hydra_ray_launcher"
 SUBMITIT = "hydra_submitit_launcher"
 EXTRAS = {JOBLIB: "parallel", SUBMITIT: "slurm", RAY: "ray"}
+# Hydra's own, which runs the jobs in this process.
+HERE = "_internal"
 SLURM = "submitit_slurm"
 # Ray goes on with the other jobs after it has lost one; so long it may take to start the next.
 PATIENCE = {RAY: 20.0}
@@ -142,6 +144,11 @@ def _launch_batch(
 ) -> None:
     if plugin(config) == SUBMITIT:
         _launch_each(make, sweep, jobs, say, at_once=_submitted_at_once(config))
+    elif plugin(config) == HERE:
+        launcher = make()
+        for job in jobs:
+            # By itself: what a launcher returns of each job would stay in memory until the last.
+            _launch_together(lambda: launcher, sweep, [job], say, patience=IMPATIENCE)
     else:
         patience = PATIENCE.get(plugin(config), IMPATIENCE)
         _launch_together(make, sweep, jobs, say, patience=patience)
@@ -200,7 +207,8 @@ def _launch_together(
     while batches:
         batch = batches.pop(0)
         try:
-            make().launch([_words(job) for job in batch], initial_job_idx=0)
+            words = [_words(job) for job in batch]
+            make().launch(words, initial_job_idx=batch[0].number)
         except Exception:
             states = _settled(sweep, batch, patience)
             killed = [state.job for state in states if state.state == "killed"]

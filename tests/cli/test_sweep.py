@@ -188,6 +188,16 @@ def test_what_one_job_cannot_have_is_refused(
     assert fits == []
 
 
+def test_planning_may_take_longer_than_a_second(
+    fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """The folder that a sweep would have now is named by the second."""
+    names = iter(range(1000))
+    monkeypatch.setattr("genlab.cli.hydra_app.dated", lambda *_: Path(f"at-{next(names)}"))
+    assert main(["train", "-m", "seed=1,2,3", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("3 jobs, 3 to run")
+
+
 def test_one_run_of_a_file_that_holds_a_sweep(conf: str, fits: list[int], capsys: Capture) -> None:
     assert main(["train", "--config-dir", conf, "experiment=mode"]) == 0
     assert main(["train", "--config-dir", conf, "experiment=mode", "--run"]) == 0
@@ -236,13 +246,13 @@ def test_jobs_are_launched_in_batches_of_the_size_that_is_asked_for(
     fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     sizes = []
-    together = launch._launch_together
+    together = launch._launch_batch
 
-    def counted(make: object, sweep: object, jobs: list[Job], *rest: Any, **how: Any) -> None:
+    def counted(config: object, make: object, sweep: object, jobs: list[Job], say: object) -> None:
         sizes.append(len(jobs))
-        together(make, sweep, jobs, *rest, **how)
+        together(config, make, sweep, jobs, say)
 
-    monkeypatch.setattr(launch, "_launch_together", counted)
+    monkeypatch.setattr(launch, "_launch_batch", counted)
     words = ["train", "-m", "seed=1,2,3,4,5"]
     assert main([*words, "hydra.sweeper.max_batch_size=2"]) == 0
     assert main(words) == 0
