@@ -32,12 +32,10 @@ class _Gate:
 class Checked(_Gate):
     """A class whose arguments are checked before its constructor runs.
 
-    >>> from genlab.bounds import PositiveInt
-    >>> class Layers(Checked):
-    ...     def __init__(self, n: PositiveInt) -> None: ...
-    >>> Layers(0)
+    >>> import genlab
+    >>> genlab.models.NSF(2, bins=0)
     Traceback (most recent call last):
-    genlab.errors.ArgumentError: n=0: expected an integer, at least 1
+    genlab.errors.ArgumentError: bins=0: expected an integer, at least 1
 
     Raises:
         ArgumentError: A plain value does not fit its annotation, or is out of its bounds.

@@ -274,8 +274,10 @@ def report(study: optuna.Study, folder: Path, plan: Mapping[str, Any]) -> None:
 def _draw(study: optuna.Study, folder: Path, done: int) -> Iterator[Path]:
     """Optuna's own figures: the history, and which settings mattered."""
     import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     mpl.use("Agg")
+    from matplotlib import pyplot
     from optuna.visualization import matplotlib as figures
 
     drawn: dict[str, Callable[[optuna.Study], Axes]] = {
@@ -289,9 +291,11 @@ def _draw(study: optuna.Study, folder: Path, done: int) -> Iterator[Path]:
             # Optuna's own note that its figures may change.
             warnings.simplefilter("ignore", ExperimentalWarning)
             figure = draw(study).get_figure(root=True)
-        assert figure is not None
+        assert isinstance(figure, Figure)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=120, bbox_inches="tight")
+        # Optuna draws by pyplot, which keeps what it is not told to close.
+        pyplot.close(figure)
         yield path
 
 

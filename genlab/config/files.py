@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -16,7 +16,7 @@ from hydra.plugins.config_source import ConfigResult
 
 from genlab.errors import UserError
 
-__all__ = ["OptionFiles", "read_strictly"]
+__all__ = ["FileConfigSource", "read_strictly"]
 
 # What YAML 1.1 may take for a number of another base: `010`, `0x1f`, `0b11`, `1:30`.
 SUSPECT = re.compile(r"\b0[bx_0-7]|\d:[0-5]?\d")
@@ -24,8 +24,11 @@ INT = "tag:yaml.org,2002:int"
 FLOAT = "tag:yaml.org,2002:float"
 
 
-class OptionFiles(FileConfigSource):
-    """Reads options as Hydra does, and refuses a number that YAML 1.1 takes for another one."""
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Reads options as Hydra does, and refuses a number that YAML 1.1 takes for another one.
+
+    Called as Hydra's own: a launcher's processes register that again, and refuse another name.
+    """
 
     def load_config(self, config_path: str) -> ConfigResult:
         found = super().load_config(config_path)
@@ -38,9 +41,9 @@ class OptionFiles(FileConfigSource):
 
 
 def read_strictly() -> None:
-    """Let Hydra read files of options by `OptionFiles`."""
+    """Let Hydra read files of options by `FileConfigSource`."""
     Plugins.instance()  # registers its own readers
-    SourcesRegistry.instance().types[OptionFiles.scheme()] = OptionFiles
+    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 
 
 def _numbers(node: Any, key: str) -> Iterator[tuple[str, Any]]:
