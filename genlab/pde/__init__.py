@@ -2,7 +2,7 @@
 
 from genlab.pde.boundary import Boundary, Circle, Faces, Polygon
 from genlab.pde.custom import CustomProblem
-from genlab.pde.derivatives import Jet, differentiate, propagate
+from genlab.pde.derivatives import Jet, Tape, differentiate, propagate, record
 from genlab.pde.domain import Box, Disk, Domain, IndicatorDomain, LShape
 from genlab.pde.elliptic import Corner, DiskPeak, Linear10, Nonlinear10, Peak, TwoPeaks
 from genlab.pde.evolutions import AllenCahn, Burgers, Diffusion
@@ -32,8 +32,10 @@ __all__ = [
     "Polygon",
     "Problem",
     "Reference",
+    "Tape",
     "TwoPeaks",
     "differentiate",
     "grid_divergence",
     "propagate",
+    "record",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genlab.nn import MLP
 from genlab.nn.smooth import SmoothActivation
-from genlab.pde import Jet, differentiate, propagate
+from genlab.pde import Jet, differentiate, propagate, record
 
 TIGHT = {"atol": 1e-12, "rtol": 1e-12}
 
@@ -66,3 +66,22 @@ def test_functions_without_slopes() -> None:
     assert constant.gradient.abs().max() == constant.laplacian.abs().max() == 0
     linear = differentiate(lambda x: x[:, 0], x, 2)
     assert linear.gradient.tolist() == [[1.0, 0.0]] * 4
+
+
+@pytest.mark.parametrize("activation", get_args(SmoothActivation))
+@pytest.mark.parametrize(("dim", "space"), [(2, 2), (2, 1), (5, 5)])
+def test_the_jacobian_of_any_operator_is_that_of_autograd(
+    activation: SmoothActivation, dim: int, space: int
+) -> None:
+    network = MLP(dim, 1, hidden=[7, 9, 8], activation=activation).double()
+    x, scale = torch.randn(6, dim).double(), torch.rand(dim).double() + 0.5
+
+    def operator(u: Jet) -> Tensor:
+        return u.value**3 + u.value * u.gradient[:, 0] * x[:, 0] - torch.sin(u.laplacian)
+
+    r, jacobian = record(network, activation, x, space, scale).jacobian(operator)
+    expected = operator(by_autograd(network, x, space, scale))
+    torch.testing.assert_close(r, expected, **TIGHT)
+    for found, row in zip(jacobian, expected, strict=True):
+        slopes = torch.autograd.grad(row, list(network.parameters()), retain_graph=True)
+        torch.testing.assert_close(found, torch.cat([s.flatten() for s in slopes]), **TIGHT)
