@@ -207,7 +207,14 @@ def record(
 
 
 class Activated(NamedTuple):
-    """What a nonlinearity made of the rows of a layer, and what it needs to go back.
+    """The rows of a layer behind a nonlinearity, with what is needed to go back.
+
+    References: arXiv:2307.08214.
+
+    >>> rows = torch.ones(4, 3, 1)  # of three points in the plane
+    >>> passed = activate(rows, torch.zeros(1), "tanh", 2)
+    >>> passed.back(torch.ones(4, 3, 1)).shape
+    torch.Size([4, 3, 1])
 
     Attributes:
         out: ``s``, ``s' z_i``, and ``s' lap z + s'' sum_i z_i^2`` over space.
@@ -273,6 +280,7 @@ class _Activate(torch.autograd.Function):
     def backward(
         ctx: Any, cotangent: Float[Tensor, "rows n w"]
     ) -> tuple[Float[Tensor, "rows n w"], Float[Tensor, " w"], None, None]:
-        rows, *derivatives = ctx.saved_tensors
-        out = Activated(rows, rows, *derivatives, ctx.space).back(cotangent)
+        rows, slope, curve, third, squares = ctx.saved_tensors
+        passed = Activated(rows, rows, slope, curve, third, squares, ctx.space)
+        out = passed.back(cotangent)
         return out, out[0].sum(0), None, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -29,10 +29,19 @@ BEND = 0.75
 """Most length of the acceleration, as a share of the step it is added to."""
 
 
+@runtime_checkable
 class LeastSquares(Protocol):
     """``L(theta) = |R(theta)|^2``, to be minimised over the weights ``theta``.
 
     References: doi:10.1137/0111030.
+
+    >>> class Line:
+    ...     def rows(self, theta):
+    ...         return theta - 1
+    ...     def linearise(self, theta):
+    ...         return theta - 1, torch.eye(len(theta), dtype=theta.dtype)
+    >>> isinstance(Line(), LeastSquares)
+    True
     """
 
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
@@ -45,9 +54,12 @@ class LeastSquares(Protocol):
 
 
 class Step(NamedTuple):
-    """What a step came to.
+    """The outcome of a step.
 
     References: doi:10.1137/0111030.
+
+    >>> Step(torch.zeros(2), before=2.0, loss=1.0, tries=1, accepted=True).loss
+    1.0
 
     Attributes:
         theta: The weights after it; those before where none was accepted.
@@ -153,7 +165,7 @@ class LevenbergMarquardt:
         change: Float[Tensor, " n"],
         solve: Solve,
     ) -> list[Float[Tensor, " p"]]:
-        """Where the step may lead: bent, if that is short enough, then straight."""
+        """The ends of the step: bent, if that is short enough, then straight."""
         straight = theta + delta
         if not self.acceleration:
             return [straight]
@@ -164,7 +176,7 @@ class LevenbergMarquardt:
         return [straight + bend, straight]
 
     def state_dict(self) -> dict[str, float]:
-        """What the next step depends on."""
+        """The state that the next step depends on."""
         return {"damping": self.damping, "growth": self.growth}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
@@ -174,6 +186,12 @@ class LevenbergMarquardt:
 
 class NormalEquations(ABC):
     """``(J'J + lambda mu I)^-1 J'`` of one Jacobian, for one damping after the other.
+
+    References: doi:10.1137/0111030.
+
+    >>> solve = normal_equations(torch.eye(2, dtype=torch.float64)).factor(1.0)
+    >>> solve(torch.ones(2, dtype=torch.float64))
+    tensor([0.5000, 0.5000], dtype=torch.float64)
 
     Args:
         jacobian: ``J``.
