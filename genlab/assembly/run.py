@@ -134,18 +134,15 @@ class Run(ABC):
             raise UserError("fit(resume=True): no run to go on with; fit() starts one")
         if self.directory is not None:
             check_fit(self.directory, self.config, resume=resume)
-        if resume:
-            self.module.train()  # what was loaded is in evaluation mode
-        else:
-            with self.keys.telling():
-                self.initialise()
-        with self.keys.telling():
-            run = self.directory = self.directory or new_directory(self.config)
-            first = is_first(self.settings)
-        if first:
-            self.tell_remarks()
         interruption, checkpoints = Interruption(), Checkpoints()
         with self.keys.telling():
+            if resume:
+                self.module.train()  # what was loaded is in evaluation mode
+            else:
+                self.initialise()
+            run = self.directory = self.directory or new_directory(self.config)
+            if is_first(self.settings):
+                self.tell_remarks()
             trainer = make_trainer(
                 self.settings,
                 folder=run.path,
@@ -254,15 +251,14 @@ class Run(ABC):
     @property
     def figures(self) -> dict[str, Figure]:
         """Figures of the present weights, by name; each use of the word draws them again."""
-        self._place()
-        with self.keys.telling():
-            return self._draw()
+        return self.draw()
 
-    def draw(self, columns: Sequence[str | int]) -> dict[str, Figure]:
-        """Draw the figures of the present weights, of other coordinates than the first ones.
+    def draw(self, columns: Sequence[str | int] = ()) -> dict[str, Figure]:
+        """Draw the figures of the present weights.
 
         Args:
-            columns: Those that corner plots are to show, by name or number from 0.
+            columns: Those that corner plots are to show, by name or number from 0; the first ones
+                if none is given.
 
         Returns:
             The figures by name.

@@ -30,8 +30,8 @@ def write_recipe(trained: DictConfig, path: Path, comment: str, words: Sequence[
         The words that train it again: the choice of the file, where it is found, and what no file
         can say, such as a key that is left out.
     """
-    from genlab.annotations import spell
     from genlab.config.compose import compose
+    from genlab.config.keys import spelt
     from genlab.config.recompose import recipe
     from genlab.config.stored import plain
 
@@ -49,7 +49,7 @@ def write_recipe(trained: DictConfig, path: Path, comment: str, words: Sequence[
     gone = [f"~{key}" for key in sorted(now.keys() - was.keys())]
     differing = sorted(key for key, value in was.items() if key not in now or now[key] != value)
     found = [where] if searchpath else ["--config-dir", str(own)]
-    return [*found, chosen, *gone, *(f"++{key}={spell(was[key])}" for key in differing)]
+    return [*found, chosen, *gone, *(f"++{key}={spelt(key, was[key])}" for key in differing)]
 
 
 def _text(choices: Mapping[str, str], values: Mapping[str, Any]) -> str:

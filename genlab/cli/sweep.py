@@ -242,6 +242,7 @@ def expanded(hydra: Hydra, config: DictConfig) -> Iterator[tuple[tuple[str, ...]
     own, of_hydra = (_written(config.hydra.overrides[kind]) for kind in ("task", "hydra"))
     named = {split(word)[0] for word in own}
     saved = _saved(config, named)
+    for_all = _said_for_all(config)
     waiting = [(line, saved) for line in _lines(hydra, [*_words(saved), *own])]
     begun = set()
     while waiting:
@@ -249,7 +250,7 @@ def expanded(hydra: Hydra, config: DictConfig) -> Iterator[tuple[tuple[str, ...]
         whole = composed(command, [*line, *of_hydra])
         said = _saved(whole, named)
         if said == assumed:
-            _refuse_for_some(config, whole, own, line)
+            _refuse_for_some(for_all, whole, [word for word in line if word not in own])
             yield line, whole
             continue
         anew = {key: values for key, values in said.items() if assumed.get(key) != values}
@@ -293,33 +294,33 @@ def _said_for_all(config: DictConfig) -> dict[str, Any]:
     from genlab.runs.settings import flatten
 
     flat = flatten(_written(config))
-    return {
-        key: {one: flat[one] for one in flat if f"{one}.".startswith(f"{key}.")} for key in FOR_ALL
-    }
+    return {key: value for key, value in flat.items() if _for_all(key)}
 
 
-def _refuse_for_some(
-    config: DictConfig, whole: DictConfig, own: Sequence[str], line: Sequence[str]
-) -> None:
+def _for_all(key: str) -> str | None:
+    """Which of `FOR_ALL` a key is, or is below."""
+    return next((one for one in FOR_ALL if f"{key}.".startswith(f"{one}.")), None)
+
+
+def _refuse_for_some(for_all: Mapping[str, Any], whole: DictConfig, chosen: Sequence[str]) -> None:
     """Refuse a file that sets for the jobs that choose it what a sweep has for all.
 
     Args:
-        config: As Hydra composed it for the sweep.
-        whole: As it composed it for a job.
-        own: The words of the command line.
-        line: Those of the job.
+        for_all: What Hydra composed of that for the sweep.
+        whole: All that it composed for a job.
+        chosen: The words that only some of the jobs have.
 
     Raises:
         UserError: It sets such a key to something else.
     """
-    here, there = _said_for_all(config), _said_for_all(whole)
+    said = _said_for_all(whole)
+    differing = {_for_all(key) for key in {**said, **for_all} if said.get(key) != for_all.get(key)}
     for key in FOR_ALL:
-        if here[key] != there[key]:
+        if key in differing:
             option = whole.hydra.runtime.choices["hydra/launcher"]
             word = f"hydra/launcher={option}" if key == "hydra.launcher" else key
-            chosen = " ".join(word for word in line if word not in own)
             raise UserError(
-                f"{chosen}: sets {word}, which is one for all jobs of a sweep;\n"
+                f"{' '.join(chosen)}: sets {word}, which is one for all jobs of a sweep;\n"
                 "write it on the command line, or sweep by this one alone"
             )
 

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.config import is_hidden, place, split
 from genlab.config.compose import compose
+from genlab.config.keys import spelt
 from genlab.config.prune import used
 from genlab.config.stored import plain
 from genlab.runs.settings import CHOICE, FILES, RUNS, flatten, nested
@@ -76,14 +77,10 @@ def recipe(
     choices = _choices(own, searchpath)
     # What only these tell is filled in again when the recipe is read, and may have changed.
     files = {key: flat[key] for key in (*FILES, *RUNS) if flat.get(key)}
-    before = compose(own.command, [*searchpath, *choices, *map(_quoted, files, files.values())])
+    named = [f"{key}={spelt(key, file)}" for key, file in files.items()]
+    before = compose(own.command, [*searchpath, *choices, *named])
     values = files | dict(_set_by_hand(own, before))
     return dict(map(split, choices)), nested(values, whole)
-
-
-def _quoted(key: str, text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{key}='{escaped}'"
 
 
 def _choices(stored: DictConfig, searchpath: Sequence[str] = ()) -> list[str]:

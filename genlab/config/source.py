@@ -25,7 +25,7 @@ __all__ = ["Source", "UnreadableError", "find"]
 
 # Whose source is read; a user's own module is imported, as it may do anything.
 PACKAGES = ("genlab", "lightning", "torch")
-LIGHT = {*sys.stdlib_module_names, "genlab.bounds"}
+LIGHT = "genlab.bounds"
 # Bases that have no constructor of their own.
 BARE = ("ABC", "Checked", "Generic", "Protocol", "object")
 
@@ -110,7 +110,6 @@ class Source:
         """
         if isinstance(self.node, ast.FunctionDef):
             return _signature_of(self.module, self.node, skipped=0)
-        fields: list[Source] = []
         for kind in self._line():
             assert isinstance(kind.node, ast.ClassDef)
             own = kind._own("__init__")
@@ -255,7 +254,7 @@ def _resolve(expression: ast.AST, module: Module) -> Any:
 
 
 def _is_light(module: str) -> bool:
-    return module in LIGHT or module.partition(".")[0] in sys.stdlib_module_names
+    return module == LIGHT or module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _imported(module: Module, expression: ast.AST) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -244,9 +242,8 @@ class SweepDirectory:
             return JobState(job, run, "waiting")
         state = "killed" if self._is_lost(job.number, noted) else noted["state"]
         error, seconds = noted.get("error"), _seconds(noted)
-        here = (noted["host"], noted["pid"]) == (socket.gethostname(), os.getpid())
         sweep, host = noted.get("sweep"), noted["host"]
-        return JobState(job, run, state, error, seconds, sweep, host, here)
+        return JobState(job, run, state, error, seconds, sweep, host, is_ours(noted))
 
     def _lose(self, state: JobState) -> None:
         self._note(state.job.number, state="killed", ended=_now())

@@ -294,7 +294,7 @@ def test_a_grid_of_images_of_one_class(
 def test_plot(make_run: MakeRun, assembly: ModuleType, capsys: Capture, folder: str | None) -> None:
     run = make_run()
     figures = {"density": Figure((1, 1)), "samples": Figure((2, 1))}
-    assembly.load = lambda path: SimpleNamespace(figures=figures)
+    assembly.load = lambda path: SimpleNamespace(draw=lambda _: figures)
     assert main(["plot", "run", *(["-o", folder] if folder else [])]) == 0
     place = run.figures if folder is None else Path(folder)
     assert capsys.readouterr().out.split() == [

@@ -41,9 +41,7 @@ def run(words: list[str]) -> int:
 
     from genlab.evaluation.figures import save_figures
 
-    columns = arguments.columns
-    figures = experiment.draw(columns) if columns else experiment.figures
-    for path in save_figures(figures, folder):
+    for path in save_figures(experiment.draw(arguments.columns), folder):
         print(path)
     return 0
 
