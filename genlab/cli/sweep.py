@@ -91,12 +91,16 @@ def sweep(command: str, overrides: Sequence[str], *, dry_run: bool) -> int:
         check_launcher(config, plan.threads)
         own = dated(config.outputs, "sweep").absolute()
         begun = SweepDirectory.begun(Path(config.outputs).expanduser(), plan.jobs)
-        path = (folder or begun or own).absolute()
+        known = folder or begun
+        path = (known or own).absolute()
         if RunDirectory(path).manifest.exists():
             raise UserError(f"hydra.sweep.dir={path}: holds a run; choose another folder")
-        done = finished(Path(config.outputs), path) if options.skip_done else {}
+        places = [Path(config.outputs), *([path] if known else [])]
+        done = finished(*places) if options.skip_done else {}
         directory = SweepDirectory(path)
-        jobs = plan.marked(directory, directory.numbered(plan.jobs), done)
+        # A new one has no jobs, though a sweep of the same second may have that name already.
+        numbered = directory.numbered(plan.jobs) if known else plan.jobs
+        jobs = plan.marked(directory if known else None, numbered, done)
         if dry_run:
             print(listing(jobs), end="")
             return 0
@@ -342,18 +346,18 @@ class Plan:
     helps: bool
 
     def marked(
-        self, sweep: SweepDirectory, jobs: Sequence[Job], done: Mapping[str, Path]
+        self, sweep: SweepDirectory | None, jobs: Sequence[Job], done: Mapping[str, Path]
     ) -> list[Job]:
         """The jobs with those marked that are done, in their own folder or elsewhere.
 
         Args:
-            sweep: The directory.
+            sweep: The directory; None for one that is yet to be made.
             jobs: Those of this plan, by their numbers in it.
             done: Directories of finished runs elsewhere, by the hash of their configuration.
         """
         marked = []
         for job, hashes in zip(jobs, self.runs, strict=True):
-            here = finished(sweep.run(job.number).path)
+            here = {} if sweep is None else finished(sweep.run(job.number).path)
             found = here if here.keys() >= {*hashes} else done
             place = found[hashes[0]] if found.keys() >= {*hashes} else None
             if place is not None and len(hashes) > 1:

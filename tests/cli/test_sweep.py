@@ -79,6 +79,20 @@ def test_a_failure_is_told_at_once_and_the_table_has_all(fits: list[int], capsys
     assert console.read_text() == "the output of a job\n"
 
 
+def test_a_sweep_of_the_same_second_is_none_of_its_own(
+    fits: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    now = Path("outputs/2026-01-01/00-00-00-sweep")
+    monkeypatch.setattr("genlab.cli.sweep.dated", lambda *_: now)
+    words = ["train", "-m", "seed=1,2", "sweep.skip_done=true"]
+    assert main(words) == 0
+    assert main([*words, "--dry-run"]) == 0
+    told = capsys.readouterr().out.splitlines()[-2:]
+    assert [line.split()[-1] for line in told] == [f"{now / str(number)})" for number in (0, 1)]
+    assert main(words) == 0
+    assert fits == [1, 2]
+
+
 def test_the_same_again_runs_only_what_is_missing(fits: list[int], capsys: Capture) -> None:
     assert main(["train", "-m", "seed=1,13"]) == 1
     words = ["train", "-m", "seed=1,13,2", "sweep.skip_done=true"]
