@@ -22,7 +22,7 @@ from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.weights import start_from
 from genlab.pde import Grid, Problem
-from genlab.pinn import Network, PINNLearner
+from genlab.pinn import GradientPINNLearner, LeastSquaresPINNLearner, Network, PINNLearner
 from genlab.pinn.callbacks import Keeper
 from genlab.pinn.figures import (
     animate_stages,
@@ -90,7 +90,10 @@ class Solve(Run):
             config.sampler, [k for k in config.sampler if k not in READ["sampler"]]
         )
         self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
-        self.module = PINNLearner(
+        steps = {name: build(config, name) for name in OPTIONAL if config[name] is not None}
+        by_gradients = "_partial_" in config.optimizer
+        learner = GradientPINNLearner if by_gradients else LeastSquaresPINNLearner
+        self.module = learner(
             self.network,
             self.settings,
             sampler=self.sampler,
@@ -98,7 +101,7 @@ class Solve(Run):
             refresh=config.sampler.refresh,
             redraw=config.sampler.get("redraw"),
             seed=config.seed,
-            **{name: build(config, name) for name in OPTIONAL},
+            **steps,
         )
 
     def initialise(self) -> None:

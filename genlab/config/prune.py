@@ -158,12 +158,14 @@ def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
 
 def _drop_sections(config: DictConfig, overrides: Sequence[str]) -> None:
     """What takes gradient steps, where a run learns without them."""
-    objective = _objective(config) if config.command == "train" else None
-    if objective is None or objective.attribute("learns_from") != "passes":
+    taker, unread = _objective(config) if config.command == "train" else None, OPTIONAL
+    if config.command == "solve" and not OmegaConf.select(config, "optimizer._partial_"):
+        taker, unread = _target(config, "optimizer"), ("schedule",)
+    elif taker is None or taker.attribute("learns_from") != "passes":
         return
-    for section in OPTIONAL:
-        if section in config:
-            _refuse((section,), overrides, f"{objective.name} has no {section}")
+    for section in unread:
+        if section in config and taker is not None:
+            _refuse((section,), overrides, f"{taker.name} has no {section}")
             config[section] = None
 
 

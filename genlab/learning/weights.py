@@ -15,7 +15,7 @@ __all__ = ["holds_weights", "load_weights", "start_from"]
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a checkpoint's weights, the averaged ones where it has them, in their own type.
+    """Load a checkpoint's weights, those kept for use where it has them, in their own type.
 
     Raises:
         RunError: The file is missing, damaged, or of another model.
@@ -64,6 +64,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
         for name, value in checkpoint["state_dict"].items()
         if name.startswith(prefix)
     }
-    if "ema" in checkpoint:
-        state |= checkpoint["ema"]["average"]
+    for kept in ("ema", "best"):
+        if kept in checkpoint:
+            state |= checkpoint[kept]["average"]
     return state

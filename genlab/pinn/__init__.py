@@ -2,14 +2,17 @@
 
 from genlab.pinn.callbacks import StageImages
 from genlab.pinn.indicators import SquaredGradient, SquaredResidual, WeightedSum
-from genlab.pinn.learner import Collocation, PINNLearner
+from genlab.pinn.learner import Collocation, GradientPINNLearner, PINNLearner
+from genlab.pinn.least_squares_learner import LeastSquaresPINNLearner
 from genlab.pinn.levenberg_marquardt import LeastSquares, LevenbergMarquardt
 from genlab.pinn.network import Network
 from genlab.pinn.residual_data import ResidualData
 
 __all__ = [
     "Collocation",
+    "GradientPINNLearner",
     "LeastSquares",
+    "LeastSquaresPINNLearner",
     "LevenbergMarquardt",
     "Network",
     "PINNLearner",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from genlab.batch import Batch
 from genlab.bounds import PositiveInt
@@ -20,8 +19,8 @@ from genlab.data.module import DataModule
 from genlab.data.streams import NoSamples, Stream
 from genlab.learning.checkpoint_io import check_weights
 from genlab.learning.gradient import GradientLearner
+from genlab.learning.learner import Learner
 from genlab.learning.rng import rng_state, set_rng_state
-from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
 from genlab.pinn.indicators import Criterion
 from genlab.pinn.judge import Judge
@@ -30,22 +29,17 @@ from genlab.pinn.stages import Snapshots, Stage
 from genlab.randomness import generator
 from genlab.samplers import Points, Sampler
 
-__all__ = ["Collocation", "PINNLearner", "domain_mean"]
+__all__ = ["Collocation", "GradientPINNLearner", "PINNLearner", "domain_mean"]
 
 
-class PINNLearner(GradientLearner):
+class PINNLearner(Learner):
     """Minimises ``int r(u)^2 dx / |Omega|`` by points that follow the residual.
 
     Every ``refresh`` steps the sampler looks at the indicator of the present network and gives the
-    points of the next stage; in between, one step is one gradient step on all of them (Tang, Wan,
-    Yang, "DAS-PINNs: a deep adaptive sampling method for solving high-dimensional partial
-    differential equations", 2023, arXiv:2112.14038, algorithm 1). Where they come with their
-    density ``q``, each counts by ``1 / (|Omega| q)``.
-
-    >>> import genlab
-    >>> solve = genlab.experiment(problem="peak", sampler="rad", command="solve")
-    >>> sorted(solve.module.validate(None)), solve.module.points is None
-    (['val/loss', 'val/relative_l2'], True)
+    points of the next stage; in between, each step is on all of them (Tang, Wan, Yang, "DAS-PINNs:
+    a deep adaptive sampling method for solving high-dimensional partial differential equations",
+    2023, arXiv:2112.14038, algorithm 1). Where they come with their density ``q``, each counts by
+    ``1 / (|Omega| q)``. Subclasses say what a step is.
 
     Args:
         network: ``u``.
@@ -55,8 +49,7 @@ class PINNLearner(GradientLearner):
         refresh: Steps between two refreshes.
         redraw: Steps between two draws from the density of one refresh; None to keep its points.
         seed: Seed of the points on a soft boundary.
-        optimizer: Makes the optimiser of some parameters.
-        schedule: Factor on the learning rate.
+        steps: What the steps are taken by, for a subclass.
 
     Attributes:
         points: The present points; None before the first step.
@@ -77,10 +70,9 @@ class PINNLearner(GradientLearner):
         refresh: PositiveInt,
         redraw: PositiveInt | None,
         seed: int,
-        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        schedule: Schedule,
+        **steps: Any,
     ) -> None:
-        super().__init__(network, settings, optimizer=optimizer, schedule=schedule)
+        super().__init__(network, settings, **steps)
         self.sampler = sampler
         self.indicator = indicator
         self.refresh = refresh
@@ -107,27 +99,24 @@ class PINNLearner(GradientLearner):
         network: Network = self.model
         return network
 
-    def update(self, batch: Any) -> Float[Tensor, ""]:
+    def arrange(self) -> bool:
+        """Choose the points of the coming step; whether they are other ones than before."""
+        before = self.points
         if self.points is None or self.step % self.refresh == 0:
             with self.undoable(partial(self._undo_refresh, self._state(), rng_state())):
                 self._refresh()
-        elif self.redraw is not None and self.step % self.redraw == 0:
+        elif self.is_to_redraw:
             with self.undoable(partial(self._undo_redraw, self.points, self.sampler.draw)):
                 self._redraw()
         if self._frame is None:
             with self.undoable(lambda: None):  # no checkpoint holds any of it
                 self._prepare()
-        assert self.points is not None
-        self.evaluations += len(self.points.x)
-        return super().update(batch)
+        return self.points is not before
 
-    def loss(self, batch: Any) -> Float[Tensor, ""]:
-        assert self._frame is not None
-        squares = self.network.residual(self._frame).square()
-        loss = domain_mean(squares, self._log_q, log_uniform=self.sampler.domain.log_uniform)
-        if self._boundary is not None:
-            loss = loss + self.network.boundary_loss(self._boundary)
-        return loss
+    @property
+    def is_to_redraw(self) -> bool:
+        """Whether the coming step is to be on other points of the same density."""
+        return self.redraw is not None and self.step % self.redraw == 0
 
     def validate(self, batch: Any, number: int = 0) -> dict[str, Float[Tensor, ""]]:
         numbers = self.judge.metrics(self.network)
@@ -252,8 +241,9 @@ class PINNLearner(GradientLearner):
         """Other points of the present stage's density."""
         assert self.points is not None
         began = time.monotonic()
-        self.points = self.sampler.redraw(self.points)
-        self._prepare()
+        before, self.points = self.points, self.sampler.redraw(self.points)
+        if self.points is not before:
+            self._prepare()
         self.sampler_seconds += time.monotonic() - began
 
     def _prepare(self) -> None:
@@ -275,6 +265,37 @@ class PINNLearner(GradientLearner):
         frame = self.network.frame(self.network.cast(x))
         u = self.network.jet(frame)
         return self.indicator(u, self.network.residual(frame, u)).to(x)
+
+
+class GradientPINNLearner(PINNLearner, GradientLearner):
+    """One step is one gradient step on the loss at the present points.
+
+    >>> import genlab
+    >>> solve = genlab.experiment(problem="peak", optimizer="adam", command="solve")
+    >>> sorted(solve.module.validate(None)), solve.module.points is None
+    (['val/loss', 'val/relative_l2'], True)
+
+    Args:
+        network: ``u``.
+        settings: How long, where and how carefully.
+        optimizer: Makes the optimiser of some parameters.
+        schedule: Factor on the learning rate.
+        points: What a `PINNLearner` takes.
+    """
+
+    def update(self, batch: Any) -> Float[Tensor, ""]:
+        self.arrange()
+        assert self.points is not None
+        self.evaluations += len(self.points.x)
+        return super().update(batch)
+
+    def loss(self, batch: Any) -> Float[Tensor, ""]:
+        assert self._frame is not None
+        squares = self.network.residual(self._frame).square()
+        loss = domain_mean(squares, self._log_q, log_uniform=self.sampler.domain.log_uniform)
+        if self._boundary is not None:
+            loss = loss + self.network.boundary_loss(self._boundary)
+        return loss
 
 
 class Collocation(DataModule):

@@ -93,6 +93,10 @@ class Rows:
         r, jacobian = map(torch.cat, zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
         return r, jacobian
 
+    def interior(self, r: Float[Tensor, " n"]) -> float:
+        """The part of ``|R|^2`` that the first term makes."""
+        return r[: len(self.terms[0].frame.x)].square().sum().item()
+
     def _of(self, term: Term) -> Float[Tensor, " n"]:
         self.evaluations += len(term.frame.x)
         return term.weight * term.value(term.frame, self.network.jet(term.frame))

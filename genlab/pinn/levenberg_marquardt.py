@@ -58,11 +58,12 @@ class Step(NamedTuple):
 
     References: doi:10.1137/0111030.
 
-    >>> Step(torch.zeros(2), before=2.0, loss=1.0, tries=1, accepted=True).loss
+    >>> Step(torch.zeros(2), torch.ones(1), before=2.0, loss=1.0, tries=1, accepted=True).loss
     1.0
 
     Attributes:
         theta: The weights after it; those before where none was accepted.
+        rows: ``R`` of these.
         before: ``L`` before.
         loss: ``L`` after.
         tries: Dampings that were tried.
@@ -70,6 +71,7 @@ class Step(NamedTuple):
     """
 
     theta: Float[Tensor, " p"]
+    rows: Float[Tensor, " n"]
     before: float
     loss: float
     tries: int
@@ -143,18 +145,19 @@ class LevenbergMarquardt:
                 self.damping *= 2
                 continue
             for moved in self._candidates(problem, theta, r, delta, change, solve):
-                loss = _square(problem.rows(moved))
+                rows = problem.rows(moved)
+                loss = _square(rows)
                 if loss < before:
                     break
             ratio = (before - loss) / predicted
             if ratio > ACCEPTED:  # false of a loss that is not finite
                 factor = max(1 / 5, 1 - (2 * min(ratio, 1.5) - 1) ** 3)
                 self.damping, self.growth = max(self.damping * factor, LEAST), GROWTH
-                return Step(moved, before, loss, tried, accepted=True)
+                return Step(moved, rows, before, loss, tried, accepted=True)
             self.damping *= self.growth
             self.growth *= 2
         self.damping, self.growth = min(max(self.damping, 1e-12), MOST), GROWTH
-        return Step(theta, before, before, self.tries, accepted=False)
+        return Step(theta, r, before, before, self.tries, accepted=False)
 
     def _candidates(
         self,

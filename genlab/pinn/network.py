@@ -73,6 +73,10 @@ class Network(Constants):
         gain: Of the initial weights, beside those that keep the variance of a linear network
             (Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
             networks", 2010, proceedings.mlr.press/v9/glorot10a.html).
+        first_gain: Standard deviation of the first layer's weights, where each of its biases puts
+            the middle of its nonlinearity at a uniform point of the domain's box; None for weights
+            as of the other layers, and no biases.
+        last_gain: Factor on the last layer's weights.
         boundary: ``hard``, ``soft``, or ``auto``: hard where the problem can be, and where its lift
             takes at most 250 boundary values at each point, as of all faces in five dimensions.
         boundary_weight: Weight of a soft boundary in the loss.
@@ -97,6 +101,8 @@ class Network(Constants):
         hidden: Sequence[PositiveInt] = (32, 32, 32, 32, 32),
         activation: SmoothActivation = "gelu",
         gain: Positive = 1.0,
+        first_gain: Positive | None = None,
+        last_gain: Positive = 1.0,
         boundary: Literal["hard", "soft", "auto"] = "auto",
         boundary_weight: NonNegative = 100.0,
         boundary_points: PositiveInt = 200,
@@ -131,7 +137,18 @@ class Network(Constants):
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight, gain)
                 nn.init.zeros_(layer.bias)
+        self._spread(first_gain, last_gain)
         self.set_constants()
+
+    @torch.no_grad()
+    def _spread(self, first_gain: float | None, last_gain: float) -> None:
+        """Let the hinges of the first layer cover the box, and the last layer start small."""
+        first, *_, last = (layer for layer in self.layers if isinstance(layer, nn.Linear))
+        if first_gain is not None:
+            first.weight.normal_(0.0, first_gain)
+            hinge = torch.empty_like(first.weight).uniform_(-1.0, 1.0)
+            first.bias.copy_(-(first.weight * hinge).sum(1))
+        last.weight.mul_(last_gain)
 
     def constant_tensors(self) -> dict[str, Tensor]:
         box = torch.tensor(self.problem.domain.box)

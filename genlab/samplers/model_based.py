@@ -15,6 +15,7 @@ from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import Fraction, PositiveInt
 from genlab.densities.density import Density
 from genlab.models.flow import Base, Flow
+from genlab.nn.precision import full_precision
 from genlab.objectives import Objective, own_objective
 from genlab.samplers.fitting import Descent, training
 from genlab.samplers.proposal import Proposal
@@ -142,11 +143,15 @@ class ModelSampler(Sampler):
         self._metrics["sampler/acceptance"] = self.proposal.acceptance
         return self._sample(n)
 
+    @full_precision
+    def held_out(self) -> Points:
+        return self._sample(self.n_points, "held out")
+
     def _redraw(self, points: Points) -> Points:
         return self._sample(len(points.x))
 
-    def _sample(self, n: int) -> Points:
-        x = self.proposal.sample(n, generator=self._generator("points"))
+    def _sample(self, n: int, purpose: str = "points") -> Points:
+        x = self.proposal.sample(n, generator=self._generator(purpose))
         return Points(x, self.proposal.log_prob(x).to(x))
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:

@@ -117,6 +117,14 @@ class Sampler(Checked, ABC):
         self.draw += 1
         return self._redraw(points)
 
+    @full_precision
+    def held_out(self) -> Points:
+        """As many points again, with their density, for a judgement of what learns on the others.
+
+        They are uniform, unless a sampler draws from a density.
+        """
+        return self._uniform(self.n_points, "held out")
+
     def _first(self) -> Points:
         """The points to start from: uniform, unless a sampler knows better."""
         return self._uniform(self.n_points, "first")

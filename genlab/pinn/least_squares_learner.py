@@ -1,0 +1,251 @@
+"""The solve by steps on the residual as a least-squares problem, and what guards them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.errors import RunError, UserError
+from genlab.learning.ema import KeptWeights
+from genlab.learning.settings import TrainerSettings
+from genlab.pinn.learner import PINNLearner
+from genlab.pinn.least_squares import Rows, Term
+from genlab.pinn.levenberg_marquardt import Step
+from genlab.pinn.network import Network
+from genlab.samplers import Points
+
+__all__ = ["LeastSquaresPINNLearner", "Method"]
+
+JUMPY = 10.0
+"""Loss on fresh points over that on those just left, above which the points were overfitted."""
+CALM = 3.0
+"""The same, below which they can be kept for longer."""
+REMEMBERED = 3
+"""Jumps whose median counts."""
+
+
+class Method(Protocol):
+    """How a step is taken."""
+
+    def step(self, problem: Any, theta: Float[Tensor, " p"]) -> Step:
+        """One step from the weights ``theta``."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state that the next step depends on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+
+
+class LeastSquaresPINNLearner(PINNLearner):
+    """One step is one of a second-order method, on rows ``r(x_i) / (n |Omega| q(x_i))^(1/2)``.
+
+    So strong a step fits its points to the last digit and may leave the integral between them. So
+    each redraw compares the loss on the new points with that on those just left (`jumps`): where
+    it is large, the coming points are redrawn sooner. And the weights that are validated, tested
+    and kept are those with the least loss on points of the same density that no step has seen.
+
+    >>> import genlab
+    >>> solve = genlab.experiment(problem="peak", sampler="das", command="solve")
+    >>> type(solve.module).__name__, solve.settings.precision
+    ('LeastSquaresPINNLearner', '64-true')
+
+    Args:
+        network: ``u``, in float64.
+        settings: How long, where and how carefully.
+        optimizer: The method.
+        points: What a `PINNLearner` takes.
+
+    Attributes:
+        jumps: The last of them.
+        pace: Steps between two redraws, at most ``redraw``.
+
+    Raises:
+        UserError: The settings ask for what belongs to gradients, or for single precision.
+    """
+
+    def __init__(
+        self, network: Network, settings: TrainerSettings, *, optimizer: Method, **points: Any
+    ) -> None:
+        super().__init__(network, settings, **points)
+        self.method = optimizer
+        for key in ("gradient_clip", "ema", "compile"):
+            if value := getattr(settings, key):
+                raise UserError(
+                    f"{key}={value}: {type(optimizer).__name__} takes no gradient steps; "
+                    "`optimizer=adam` does"
+                )
+        if settings.dtype != torch.float64:
+            raise UserError(
+                f"precision={settings.precision}: {type(optimizer).__name__} squares the condition "
+                "of the Jacobian, which wants float64; use `precision='64-true'`"
+            )
+        self.jumps: list[float] = []
+        self.pace = self.redraw
+        self._stuck = False
+        self._left: float | None = None
+        self._rows: Rows | None = None
+        self._held_out: Points | None = None
+        self._guard: Rows | None = None
+        self._least = math.inf
+        self._kept: dict[str, Any] | None = None
+        self._step: Step | None = None
+
+    def configure_optimizers(self) -> list[Any]:
+        return []
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        # Only now do the weights have their device and their type.
+        self.best = KeptWeights(self.model)
+        if self._kept is not None:
+            self.best.load_state_dict(self._kept)
+
+    @property
+    def is_to_redraw(self) -> bool:
+        return self.pace is not None and (self._stuck or self.step % self.pace == 0)
+
+    @property
+    def jump(self) -> float:
+        """The median of the last jumps; NaN before the first."""
+        return statistics.median(self.jumps) if self.jumps else math.nan
+
+    @torch.no_grad()
+    def update(self, batch: Any) -> Float[Tensor, ""]:
+        fresh = self.arrange()
+        rows = self._rows
+        assert rows is not None
+        if fresh or self.step % self.refresh == 0:
+            self._compare(rows, fresh)
+        before = rows.evaluations
+        step = self._step = self.method.step(rows, rows.theta)
+        rows.theta = step.theta
+        self.evaluations += rows.evaluations - before
+        if not math.isfinite(step.loss):
+            raise RunError(
+                "solve: the residual of the network is not finite\ntry a smaller `gain`, or look "
+                "at the problem where its solution may grow without bound"
+            )
+        self._stuck, self._left = not step.accepted, rows.interior(step.rows)
+        return torch.tensor(step.loss)
+
+    def _compare(self, rows: Rows, fresh: bool) -> None:
+        """Note how well the weights do on points that they have not seen."""
+        if self._held_out is None or self.step % self.refresh == 0:
+            self._hold_out()
+        score = self._score()
+        if self._left is not None:
+            now = rows.interior(rows.rows(rows.theta)) if fresh else score
+            self.jumps = [*self.jumps, now / max(self._left, sys.float_info.min)][-REMEMBERED:]
+            self._set_pace()
+        self._keep(score)
+
+    def _set_pace(self) -> None:
+        if self.pace is None or self.redraw is None or len(self.jumps) < REMEMBERED:
+            return
+        if self.jump > JUMPY:
+            self.pace = max(1, self.pace // 2)
+        elif self.jump < CALM:
+            self.pace = min(self.redraw, self.pace + 1)
+
+    def _hold_out(self) -> None:
+        """Other points for the present stage, on which the best weights are judged once more."""
+        self._held_out, self._guard = self.sampler.held_out(), None
+        if self._least < math.inf:
+            with self.best.applied():
+                self._least = self._score()
+
+    def _score(self) -> float:
+        """The loss of the network's weights on the points that are held out."""
+        assert self._held_out is not None
+        if self._guard is None:
+            self._guard = Rows(self.network, self._terms(self._held_out))
+        before = self._guard.evaluations
+        score = self._guard.rows(self._guard.theta).square().sum().item()
+        self.evaluations += self._guard.evaluations - before
+        return score
+
+    def _keep(self, score: float) -> None:
+        if score < self._least:
+            self.best.take()
+            self._least = score
+
+    def averaged(self) -> AbstractContextManager[None]:
+        if self._held_out is not None:
+            self._keep(self._score())
+        return self.best.applied()
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        assert self.points is not None
+        self._rows = Rows(self.network, self._terms(self.points))
+
+    def _terms(self, points: Points) -> list[Term]:
+        """The residual at some points, and what is missed at those of a soft boundary."""
+        network = self.network
+        frame = network.frame(network.cast(points.x))
+        weight = torch.full_like(frame.source, len(points.x)).rsqrt()
+        if points.log_q is not None:
+            log_ratio = self.sampler.domain.log_uniform - network.cast(points.log_q)
+            weight = weight * (log_ratio / 2).exp()
+        terms = [Term(frame, network.residual, weight)]
+        if self._boundary is not None:
+            edge = network.edge(self._boundary)
+            each = math.sqrt(network.boundary_weight / len(edge.x))
+            terms.append(Term(edge, network.miss, torch.full_like(edge.source, each)))
+        return terms
+
+    def scalars(self) -> dict[str, float]:
+        scalars = super().scalars() | {"pinn/jump": self.jump, "pinn/held_out": self._least}
+        if self._step is not None:
+            scalars["pinn/tries"] = float(self._step.tries)
+        state = self.method.state_dict()
+        return scalars | {
+            f"pinn/{name}": value for name, value in state.items() if isinstance(value, float)
+        }
+
+    def on_fit_end(self) -> None:
+        super().on_fit_end()
+        if self.jump > JUMPY:
+            print(
+                f"warning: the loss on fresh points is {self.jump:.3g} times that on those just "
+                "left: the network fits its points, and not what lies between them\n"
+                "use sampler=das, more points (problem.n_points), or fewer weights (pinn.hidden)",
+                file=sys.stderr,
+            )
+
+    def _state(self) -> dict[str, Any]:
+        held_out = self._held_out
+        return super()._state() | {
+            "method": self.method.state_dict(),
+            "jumps": self.jumps,
+            "pace": self.pace,
+            "stuck": self._stuck,
+            "left": self._left,
+            "least": self._least,
+            "held_out": None if held_out is None else held_out._asdict(),
+        }
+
+    def restore(self, state: dict[str, Any], path: Path | None = None) -> None:
+        super().restore(state, path)
+        self.method.load_state_dict(state["method"])
+        self.jumps, self.pace = list(state["jumps"]), state["pace"]
+        self._stuck, self._left, self._least = state["stuck"], state["left"], state["least"]
+        self._held_out = None if state["held_out"] is None else Points(**state["held_out"])
+        self._guard = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["best"] = self.best.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self._kept = checkpoint["best"]
