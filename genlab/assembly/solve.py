@@ -100,6 +100,7 @@ class Solve(Run):
             indicator=build(config, "indicator"),
             refresh=config.sampler.refresh,
             redraw=config.sampler.get("redraw"),
+            rounds=config.sampler.get("rounds") or 0,
             seed=config.seed,
             **steps,
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast, get_args
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.annotations import expectation, fits, spell
-from genlab.bounds import Bound, NonNegative, PositiveInt
+from genlab.bounds import Bound, NonNegative, NonNegativeInt, PositiveInt
 from genlab.config import PARTS
 from genlab.config.explain import explained
 from genlab.config.primary import own_groups, primary
@@ -36,7 +36,11 @@ SUPPLIED = {
 
 # What genlab reads itself before it builds the object of a section, and what it has to be.
 READ: dict[str, dict[str, Any]] = {
-    "sampler": {"refresh": PositiveInt, "redraw": PositiveInt | None}
+    "sampler": {
+        "refresh": PositiveInt,
+        "redraw": PositiveInt | None,
+        "rounds": NonNegativeInt | None,
+    }
 }
 # Bounds that a class of another library tells only when the run has begun.
 Decay = Annotated[float, Bound(0.0, 1.0, open_high=True)]

@@ -38,6 +38,10 @@ class Parameterless(Density):
     def constant_tensors(self) -> dict[str, Tensor]:
         return {"origin": torch.zeros(self.event_shape)}
 
+    @property
+    def noise(self) -> int | None:
+        return math.prod(self.event_shape)
+
 
 class StandardNormal(Parameterless):
     """``N(0, I)`` on arrays of shape ``event_shape``.
@@ -71,6 +75,9 @@ class StandardNormal(Parameterless):
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
         )
 
+    def _from_uniform(self, u: Float[Tensor, "n noise"]) -> Float[Tensor, "n *event"]:
+        return torch.special.ndtri(u).to(self.dtype).view(-1, *self.event_shape)
+
 
 class StandardLogistic(Parameterless):
     """``p(x) = prod sigmoid(x_i) sigmoid(-x_i)`` on arrays of shape ``event_shape``.
@@ -102,6 +109,9 @@ class StandardLogistic(Parameterless):
         # `rand` may return 0, never 1.
         eps = torch.finfo(self.dtype).eps
         return torch.logit(u * (1 - eps) + eps / 2)
+
+    def _from_uniform(self, u: Float[Tensor, "n noise"]) -> Float[Tensor, "n *event"]:
+        return torch.logit(u).to(self.dtype).view(-1, *self.event_shape)
 
 
 class StandardUniform(Parameterless):
@@ -136,6 +146,9 @@ class StandardUniform(Parameterless):
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
         )
         return (2 * unit - 1) * self.bound
+
+    def _from_uniform(self, u: Float[Tensor, "n noise"]) -> Float[Tensor, "n *event"]:
+        return ((2 * u - 1) * self.bound).to(self.dtype).view(-1, *self.event_shape)
 
 
 class Cylinder(Parameterless):
@@ -180,3 +193,7 @@ class Cylinder(Parameterless):
         normal = self.origin.new_empty(n, *self.event_shape).normal_(generator=generator)
         uniform = self.origin.new_empty(n, *self.event_shape).uniform_(generator=generator)
         return torch.where(self.angle, math.pi * (2 * uniform - 1), normal)
+
+    def _from_uniform(self, u: Float[Tensor, "n noise"]) -> Float[Tensor, "n *event"]:
+        u = u.view(-1, *self.event_shape)
+        return torch.where(self.angle, math.pi * (2 * u - 1), torch.special.ndtri(u)).to(self.dtype)

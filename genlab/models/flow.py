@@ -133,6 +133,13 @@ class Flow(Density):
         draw = self.base.rsample if torch.is_grad_enabled() else self.base.sample
         return self.layers.generate(draw(n, generator=generator), context)
 
+    @property
+    def noise(self) -> int | None:
+        return None if self.context_encoder.dim else self.base.noise
+
+    def _from_uniform(self, u: Float[Tensor, "n noise"]) -> Float[Tensor, "n *event"]:
+        return self.layers.generate(self.base._from_uniform(u), None)
+
     def _sample_with_log_prob(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:

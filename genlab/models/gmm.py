@@ -147,6 +147,18 @@ class GMM(Density):
         which = self._choose(mixtures, rows, context, generator)
         return mixtures.complete(rows, which, given=known).view(n, *self.event_shape)
 
+    @property
+    def noise(self) -> int | None:
+        # One tells which Gaussian.
+        return None if self.context_encoder.dim else 1 + math.prod(self.event_shape)
+
+    def _from_uniform(self, u: Float[Tensor, "n noise"]) -> Float[Tensor, "n *event"]:
+        mixtures: AnyMixtures = self.mixture()
+        shares = mixtures.log_weights[0].exp().to(u).cumsum(0)
+        which = torch.searchsorted(shares / shares[-1], u[:, 0].contiguous())
+        normal = torch.special.ndtri(u[:, 1:]).to(self.dtype)
+        return mixtures.complete(normal, which).view(-1, *self.event_shape)
+
     def _choose(
         self,
         mixtures: AnyMixtures,

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.batch import Batch
-from genlab.bounds import PositiveInt
+from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
 from genlab.data.streams import NoSamples, Stream
 from genlab.learning.checkpoint_io import check_weights
@@ -48,6 +48,9 @@ class PINNLearner(Learner):
         indicator: What the sampler follows.
         refresh: Steps between two refreshes.
         redraw: Steps between two draws from the density of one refresh; None to keep its points.
+        rounds: Most refreshes before the first step, beside the first one: the residual of a
+            network that has learned nothing tells where the right-hand side is large, and a density
+            may want several to find it.
         seed: Seed of the points on a soft boundary.
         steps: What the steps are taken by, for a subclass.
 
@@ -69,6 +72,7 @@ class PINNLearner(Learner):
         indicator: Criterion,
         refresh: PositiveInt,
         redraw: PositiveInt | None,
+        rounds: NonNegativeInt = 0,
         seed: int,
         **steps: Any,
     ) -> None:
@@ -77,6 +81,7 @@ class PINNLearner(Learner):
         self.indicator = indicator
         self.refresh = refresh
         self.redraw = redraw
+        self.rounds = rounds
         self.seed = seed
         self.judge = Judge(network.problem)
         self.snapshots = Snapshots(network.problem)
@@ -224,7 +229,11 @@ class PINNLearner(Learner):
     def _refresh(self) -> None:
         """New points from the residual of the present network."""
         began = time.monotonic()
+        rounds = self.rounds if self.points is None else 0
         self.points = self.sampler.refresh(self.points, self._indicate)
+        while rounds > 0 and not self.sampler.settled:
+            self.points = self.sampler.refresh(self.points, self._indicate)
+            rounds -= 1
         self._prepare()
         self.sampler_seconds += time.monotonic() - began
         self._sampler_scalars = self.sampler.metrics()

@@ -27,6 +27,9 @@ __all__ = ["Candidates", "ModelSampler", "TaughtSampler"]
 ACCEPTANCE_SAMPLES = 20_000
 """Samples that the chance to stay in the domain is estimated with, to half a percent."""
 
+SETTLED = 0.3
+"""Effective share of the candidates: above it, the density knows where the indicator is large."""
+
 
 class Candidates(NamedTuple):
     """Points of the present q, and what they weigh.
@@ -75,6 +78,8 @@ class ModelSampler(Sampler):
         model: The density ``p``, not trained yet.
         alpha: Uniform share of q.
         candidates: Points at which a refresh looks at the indicator.
+        even: Draw points that fill q more evenly than independent ones, where the family can
+            (`Density.sample_evenly`): what is learned on them generalises better.
         confine: Base density of a flow that is to live in the domain's box, so that no sample
             leaves it; None to leave it in the whole space, where mixtures and autoencoders always
             are.
@@ -83,6 +88,7 @@ class ModelSampler(Sampler):
     model: Density
     alpha: Fraction = 0.5
     candidates: PositiveInt = 5000
+    even: bool = False
     confine: Base | None = "logistic"
 
     def __post_init__(self) -> None:
@@ -94,7 +100,7 @@ class ModelSampler(Sampler):
         # What has just been put round it has the default type.
         model.to(model.device, model.dtype)
         self.initialise()
-        self.proposal = Proposal(self.domain, model, alpha=self.alpha)
+        self.proposal = Proposal(self.domain, model, alpha=self.alpha, even=self.even)
         self._metrics: dict[str, float] = {}
 
     def initialise(self) -> None:
@@ -156,6 +162,10 @@ class ModelSampler(Sampler):
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         return self.proposal.log_prob(x.to(self.model.device, self.model.dtype)).to(x)
+
+    @property
+    def settled(self) -> bool:
+        return self._metrics.get("sampler/ess", 0.0) > SETTLED
 
     def metrics(self) -> dict[str, float]:
         return dict(self._metrics)

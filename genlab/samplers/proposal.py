@@ -14,6 +14,7 @@ from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference, log_probs
 from genlab.errors import RunError
 from genlab.pde.domain import Domain
+from genlab.samplers.uniform import evenly
 
 __all__ = ["Proposal"]
 
@@ -42,6 +43,8 @@ class Proposal:
         domain: ``Omega``.
         model: ``p``.
         alpha: The uniform share, in [0, 1].
+        even: Draw points that fill q evenly, where the model's family can
+            (`Density.sample_evenly`); each has the density q all the same.
 
     Attributes:
         fitted: Whether the model has a say.
@@ -49,10 +52,11 @@ class Proposal:
         confined: Whether no sample can leave the domain.
     """
 
-    def __init__(self, domain: Domain, model: Density, *, alpha: float) -> None:
+    def __init__(self, domain: Domain, model: Density, *, alpha: float, even: bool = False) -> None:
         self.domain = domain
         self.model = model
         self.alpha = alpha
+        self.even = even
         self.fitted = False
         self.acceptance = 1.0
         self.confined = domain.is_box and getattr(model, "confined", False)
@@ -88,7 +92,10 @@ class Proposal:
         share = self.alpha if self.fitted else 1.0
         uniform = math.floor(share * n + torch.rand((), generator=generator).item())
         uniform = min(uniform, n)
-        x = self.domain.sample(uniform, generator=generator, dtype=model.dtype).to(model.device)
+        if self.even:
+            x = evenly(self.domain, uniform, generator=generator).to(model.device, model.dtype)
+        else:
+            x = self.domain.sample(uniform, generator=generator, dtype=model.dtype).to(model.device)
         if uniform < n:
             x = torch.cat((x, self._of_model(n - uniform, generator)))
         return x[torch.randperm(n, generator=generator).to(x.device)]
@@ -100,7 +107,10 @@ class Proposal:
             while missing > 0:
                 # A few more than are missing, on the average, mostly suffice at once.
                 drawn = missing if self.confined else math.ceil(1.1 * missing / self.acceptance) + 9
-                x = draw_samples(self.model, drawn, generator=generator)
+                if self.even and self.model.noise is not None:
+                    x = self.model.sample_evenly(drawn, generator=generator)
+                else:
+                    x = draw_samples(self.model, drawn, generator=generator)
                 kept.append(x if self.confined else x[self.domain.contains(x)])
                 missing -= len(kept[-1])
         return torch.cat(kept)[:n]

@@ -86,6 +86,11 @@ class Sampler(Checked, ABC):
     draw: int = field(init=False, default=0)
 
     @property
+    def settled(self) -> bool:
+        """Whether another look at the same residual would hardly change the points."""
+        return True
+
+    @property
     def grows(self) -> bool:
         """Whether each refresh adds points; otherwise there are `n_points` after each."""
         return False

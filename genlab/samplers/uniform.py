@@ -11,9 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.pde.domain import Domain
+from genlab.randomness import scrambled_sobol
 from genlab.samplers.sampler import Indicator, Points, Sampler
 
-__all__ = ["EvenSampler", "LatinHypercube", "Sobol", "UniformSampler", "latin_hypercube"]
+__all__ = ["EvenSampler", "LatinHypercube", "Sobol", "UniformSampler", "evenly", "latin_hypercube"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -129,14 +131,19 @@ class Sobol(EvenSampler):
     """
 
     def _spread(self) -> Points:
-        seed = torch.randint(2**31, (), generator=self._generator("points")).item()
-        sequence = torch.quasirandom.SobolEngine(self.domain.dim, scramble=True, seed=int(seed))
-        low, high = torch.tensor(self.domain.box, dtype=torch.float64).unbind(1)
-        found = [low.new_empty(0, self.domain.dim)]
-        missing = self.n_points
-        while missing > 0:
-            x = low + (high - low) * sequence.draw(missing, dtype=torch.float64)
-            found.append(x[self.domain.contains(x)])
-            missing -= len(found[-1])
-        x = torch.cat(found).to(torch.get_default_dtype())
+        x = evenly(self.domain, self.n_points, generator=self._generator("points"))
+        x = x.to(torch.get_default_dtype())
         return Points(x, self.log_prob(x))
+
+
+def evenly(domain: Domain, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "n d"]:
+    """The first n points of a scrambled Sobol sequence that lie in a domain, in float64."""
+    low, high = torch.tensor(domain.box, dtype=torch.float64).unbind(1)
+    sequence = scrambled_sobol(domain.dim, generator=generator)
+    found = [low.new_empty(0, domain.dim)]
+    missing = n
+    while missing > 0:
+        x = low + (high - low) * sequence.draw(missing, dtype=torch.float64)
+        found.append(x[domain.contains(x)])
+        missing -= len(found[-1])
+    return torch.cat(found)
