@@ -3,8 +3,9 @@
 from genlab.pinn.callbacks import StageImages
 from genlab.pinn.indicators import SquaredGradient, SquaredResidual, WeightedSum
 from genlab.pinn.learner import Collocation, GradientPINNLearner, PINNLearner
+from genlab.pinn.least_squares import LeastSquares, Method, Step
 from genlab.pinn.least_squares_learner import LeastSquaresPINNLearner
-from genlab.pinn.levenberg_marquardt import LeastSquares, LevenbergMarquardt
+from genlab.pinn.levenberg_marquardt import LevenbergMarquardt
 from genlab.pinn.network import Network
 from genlab.pinn.residual_data import ResidualData
 
@@ -14,11 +15,13 @@ __all__ = [
     "LeastSquares",
     "LeastSquaresPINNLearner",
     "LevenbergMarquardt",
+    "Method",
     "Network",
     "PINNLearner",
     "ResidualData",
     "SquaredGradient",
     "SquaredResidual",
     "StageImages",
+    "Step",
     "WeightedSum",
 ]

@@ -7,7 +7,7 @@ import statistics
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,12 +17,12 @@ from genlab.errors import RunError, UserError
 from genlab.learning.ema import KeptWeights
 from genlab.learning.settings import TrainerSettings
 from genlab.pinn.learner import PINNLearner
-from genlab.pinn.least_squares import Rows, Term
-from genlab.pinn.levenberg_marquardt import Step
+from genlab.pinn.least_squares import Method, Step
 from genlab.pinn.network import Network
+from genlab.pinn.rows import Rows, Term
 from genlab.samplers import Points
 
-__all__ = ["LeastSquaresPINNLearner", "Method"]
+__all__ = ["LeastSquaresPINNLearner"]
 
 JUMPY = 10.0
 """Loss on fresh points over that on those just left, above which the points were overfitted."""
@@ -30,19 +30,6 @@ CALM = 3.0
 """The same, below which they can be kept for longer."""
 REMEMBERED = 3
 """Jumps whose median counts."""
-
-
-class Method(Protocol):
-    """How a step is taken."""
-
-    def step(self, problem: Any, theta: Float[Tensor, " p"]) -> Step:
-        """One step from the weights ``theta``."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state that the next step depends on."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
 
 
 class LeastSquaresPINNLearner(PINNLearner):

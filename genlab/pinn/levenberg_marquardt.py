@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,8 +13,9 @@ from scipy.linalg import blas
 from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
+from genlab.pinn.least_squares import LeastSquares, Method, Step
 
-__all__ = ["LeastSquares", "LevenbergMarquardt", "Step"]
+__all__ = ["LevenbergMarquardt", "normal_equations"]
 
 Solve = Callable[[Float[Tensor, " n"]], Float[Tensor, " p"]]
 
@@ -29,56 +30,7 @@ BEND = 0.75
 """Most length of the acceleration, as a share of the step it is added to."""
 
 
-@runtime_checkable
-class LeastSquares(Protocol):
-    """``L(theta) = |R(theta)|^2``, to be minimised over the weights ``theta``.
-
-    References: doi:10.1137/0111030.
-
-    >>> class Line:
-    ...     def rows(self, theta):
-    ...         return theta - 1
-    ...     def linearise(self, theta):
-    ...         return theta - 1, torch.eye(len(theta), dtype=theta.dtype)
-    >>> isinstance(Line(), LeastSquares)
-    True
-    """
-
-    def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
-        """``R(theta)``."""
-
-    def linearise(
-        self, theta: Float[Tensor, " p"]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n p"]]:
-        """``R(theta)`` and the Jacobian ``J = dR / dtheta``."""
-
-
-class Step(NamedTuple):
-    """The outcome of a step.
-
-    References: doi:10.1137/0111030.
-
-    >>> Step(torch.zeros(2), torch.ones(1), before=2.0, loss=1.0, tries=1, accepted=True).loss
-    1.0
-
-    Attributes:
-        theta: The weights after it; those before where none was accepted.
-        rows: ``R`` of these.
-        before: ``L`` before.
-        loss: ``L`` after.
-        tries: Dampings that were tried.
-        accepted: Whether one of them lowered ``L``.
-    """
-
-    theta: Float[Tensor, " p"]
-    rows: Float[Tensor, " n"]
-    before: float
-    loss: float
-    tries: int
-    accepted: bool
-
-
-class LevenbergMarquardt:
+class LevenbergMarquardt(Method):
     """``theta <- theta - (J'J + lambda mu I)^-1 J'R``, mu the mean of the diagonal of ``J'J``.
 
     ``lambda`` follows the ratio of the decrease to that of the linear model (Marquardt, "An
@@ -124,12 +76,7 @@ class LevenbergMarquardt:
 
     @torch.no_grad()
     def step(self, problem: LeastSquares, theta: Float[Tensor, " p"]) -> Step:
-        """One step, or none where no damping lowers the loss; that clips ``lambda`` for the next.
-
-        Args:
-            problem: What is minimised.
-            theta: The weights.
-        """
+        """One step, or none where no damping lowers the loss, which clips the next one's."""
         r, jacobian = problem.linearise(theta)
         normal = normal_equations(jacobian)
         before = _square(r)
@@ -178,12 +125,10 @@ class LevenbergMarquardt:
             return [straight]
         return [straight + bend, straight]
 
-    def state_dict(self) -> dict[str, float]:
-        """The state that the next step depends on."""
+    def state_dict(self) -> dict[str, Any]:
         return {"damping": self.damping, "growth": self.growth}
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Go on from a state."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.damping, self.growth = state["damping"], state["growth"]
 
 
