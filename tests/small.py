@@ -38,6 +38,7 @@ TABLE = (
     "logger=none",
 )
 SOLVE = (
+    "optimizer=adam",
     "problem.n_points=40",
     "pinn.hidden=[8,8]",
     "trainer.max_steps=30",

@@ -84,13 +84,19 @@ def check(config: DictConfig) -> None:
                     _check_value(f"{key}.{name}", node[name], annotation)
     if plain["command"] == "solve":
         _check_refresh(plain)
+    elif plain["optimizer"] is not None and "_partial_" not in plain["optimizer"]:
+        raise UserError(
+            f"{_option('optimizer', plain)}: steps on the residual of a PDE, in `genlab solve`; a "
+            "density learns by gradients: use optimizer=adam"
+        )
 
 
 def _check_refresh(plain: Mapping[str, Any]) -> None:
     """Refuse a sampler that would never look at the network, and draw as if it were uniform."""
     refresh, steps = plain["sampler"]["refresh"], plain["trainer"]["max_steps"]
     target = described("sampler", plain["sampler"]["_target_"])
-    if target.attribute("looks") is not False and refresh >= steps:
+    looked = bool(plain["sampler"].get("rounds"))
+    if target.attribute("looks") is not False and refresh >= steps and not looked:
         name = _name(target, _option("sampler", plain))
         raise UserError(
             f"sampler.refresh={refresh}: {name} would not once look at the network in "

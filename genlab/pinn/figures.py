@@ -88,8 +88,8 @@ def curves_figure(history: Sequence[Mapping[str, float]]) -> Figure:
     }
     for axis, (cost, label) in zip(axes, costs.items(), strict=True):
         for name, (title, colour) in names.items():
-            # Some have no solution to be measured against, or one of 0.
-            rows = [row for row in history if math.isfinite(row.get(name, math.nan))]
+            # Some have no solution to be measured against, or one of 0, or are exact.
+            rows = [row for row in history if 0 < row.get(name, math.nan) < math.inf]
             if not rows:
                 continue
             axis.plot(
@@ -99,11 +99,13 @@ def curves_figure(history: Sequence[Mapping[str, float]]) -> Figure:
                 marker=".",
                 label=title,
             )
-        axis.set_yscale("log")
+        if axis.lines:
+            axis.set_yscale("log")
         axis.set_xlabel(label, fontsize=12)
         axis.grid(alpha=0.3)
         axis.set_box_aspect(0.75)
-    axes[0].legend(fontsize=10, frameon=False)
+    if axes[0].lines:
+        axes[0].legend(fontsize=10, frameon=False)
     return figure
 
 

@@ -89,5 +89,5 @@ class Method(ABC):
         """The state that the next step depends on; logs show its numbers."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - most have none
         """Go on from a state."""

@@ -19,7 +19,7 @@ from genlab.learning.settings import TrainerSettings
 from genlab.pinn.learner import PINNLearner
 from genlab.pinn.least_squares import Method, Step
 from genlab.pinn.network import Network
-from genlab.pinn.rows import Rows, Term
+from genlab.pinn.rows import Rows, Term, terms_at
 from genlab.samplers import Points
 
 __all__ = ["LeastSquaresPINNLearner"]
@@ -176,19 +176,8 @@ class LeastSquaresPINNLearner(PINNLearner):
         self._rows = Rows(self.network, self._terms(self.points))
 
     def _terms(self, points: Points) -> list[Term]:
-        """The residual at some points, and what is missed at those of a soft boundary."""
-        network = self.network
-        frame = network.frame(network.cast(points.x))
-        weight = torch.full_like(frame.source, len(points.x)).rsqrt()
-        if points.log_q is not None:
-            log_ratio = self.sampler.domain.log_uniform - network.cast(points.log_q)
-            weight = weight * (log_ratio / 2).exp()
-        terms = [Term(frame, network.residual, weight)]
-        if self._boundary is not None:
-            edge = network.edge(self._boundary)
-            each = math.sqrt(network.boundary_weight / len(edge.x))
-            terms.append(Term(edge, network.miss, torch.full_like(edge.source, each)))
-        return terms
+        log_uniform = self.sampler.domain.log_uniform
+        return terms_at(self.network, points, self._boundary, log_uniform=log_uniform)
 
     def scalars(self) -> dict[str, float]:
         scalars = super().scalars() | {"pinn/jump": self.jump, "pinn/held_out": self._least}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,8 +13,9 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from genlab.pde import Jet
 from genlab.pinn.network import Frame, Network
+from genlab.samplers import Points
 
-__all__ = ["Rows", "Term"]
+__all__ = ["Rows", "Term", "terms_at"]
 
 
 class Term(NamedTuple):
@@ -100,3 +102,29 @@ class Rows:
     def _of(self, term: Term) -> Float[Tensor, " n"]:
         self.evaluations += len(term.frame.x)
         return term.weight * term.value(term.frame, self.network.jet(term.frame))
+
+
+def terms_at(
+    network: Network, points: Points, boundary: Float[Tensor, "m d"] | None, *, log_uniform: float
+) -> list[Term]:
+    """The residual at some points, and what is missed at those of a soft boundary.
+
+    The squares of the first are ``1/n sum_i r(x_i)^2 / (|Omega| q(x_i))``, those of the second the
+    network's ``boundary_weight`` times the mean of ``(u - b)^2``.
+
+    Args:
+        network: ``u``.
+        points: Points ``x_i ~ q``; where ``q`` is not known all count the same.
+        boundary: Points on a soft boundary; None where it is hard.
+        log_uniform: ``-log |Omega|``.
+    """
+    frame = network.frame(network.cast(points.x))
+    weight = torch.full_like(frame.source, len(points.x)).rsqrt()
+    if points.log_q is not None:
+        weight = weight * ((log_uniform - network.cast(points.log_q)) / 2).exp()
+    terms = [Term(frame, network.residual, weight)]
+    if boundary is not None:
+        edge = network.edge(boundary)
+        each = math.sqrt(network.boundary_weight / len(boundary))
+        terms.append(Term(edge, network.miss, torch.full_like(edge.source, each)))
+    return terms

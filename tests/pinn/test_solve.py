@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from small import SOLVE
+from stops import Stop, StopAmid
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import genlab
@@ -28,7 +25,6 @@ from genlab.pinn.stages import read_stages
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.status import read_status
-from genlab.samplers import Points
 
 DAS = (
     "sampler=das",
@@ -124,42 +120,6 @@ def test_loading_and_what_works_on_a_run(
     assert main(["plot", run, "--animate", "-o", str(tmp_path)]) == 0
     assert (tmp_path / "stages.gif").stat().st_size > 1000
     assert "das-realnvp on peak" in capsys.readouterr().out
-
-
-class Stop(Callback):
-    """Sends this process a signal in the middle of a training step."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        update = learner.update
-
-        def spied(batch: Any) -> torch.Tensor:
-            if learner.step == self.step:
-                os.kill(os.getpid(), signal.SIGINT)
-            return update(batch)
-
-        learner.update = spied
-
-
-class StopAmid(Callback):
-    """Sends it when the sampler has chosen other points, before the step that they are for."""
-
-    def __init__(self, what: str, step: int) -> None:
-        self.what, self.step = what, step
-
-    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        choose = getattr(learner.sampler, self.what)
-
-        def spied(*arguments: Any) -> Points:
-            points = choose(*arguments)
-            if learner.step == self.step:
-                os.kill(os.getpid(), signal.SIGTERM)
-                raise AssertionError("the signal waits")
-            return points
-
-        setattr(learner.sampler, self.what, spied)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +284,7 @@ def test_mistakes(tmp_path: Path) -> None:
         ): "model=krnet: nothing uses it; UniformSampler learns no model",
         ("sampler.refresh=0",): "sampler.refresh=0: expected an integer, at least 1",
         ("sampler=aas", "model=vae"): "sampler=aas: it needs an exact density",
-        ("objective=elbo",): "objective: ELBO teaches VAE models, not KRNet",
+        ("objective=elbo",): "objective: ELBO teaches VAE models, not GMM",
         ("trainer.devices=2",): "trainer.devices=2: a solve runs on one device",
         ("problem=custom", "problem.file=no.py"): "no.py: no such file",
         ("+data=moons",): "data=moons: no choice of `genlab solve`; `genlab train` has it",

@@ -1,0 +1,192 @@
+"""Solves by Levenberg and Marquardt's steps: the rows, the guards, a run, and its resume."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from stops import Stop
+from torch import Tensor
+from torch.nn.utils.stateless import _reparametrize_module
+
+import genlab
+from genlab.assembly import Solve, from_config
+from genlab.config.stored import read_config
+from genlab.errors import Interrupted, UserError
+from genlab.learning.checkpoint_io import load_checkpoint
+from genlab.pde import Corner, Peak, Problem
+from genlab.pinn import LeastSquaresPINNLearner, Network
+from genlab.pinn.learner import domain_mean
+from genlab.pinn.least_squares import Step
+from genlab.pinn.rows import Rows, terms_at
+from genlab.samplers import Points
+
+SMALL = (
+    "problem.n_points=150",
+    "pinn.hidden=[6,6]",
+    "trainer.max_steps=12",
+    "trainer.val_every=6",
+    "trainer.accelerator=cpu",
+    "sampler.refresh=4",
+    "sampler.redraw=2",
+    "sampler.candidates=300",
+    "sampler.rounds=2",
+    "model.components=4",
+    "callbacks=minimal",
+    "logger=none",
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def coarse() -> None:
+    """Stages and solutions as they are."""
+
+
+def solve(folder: Path, *overrides: str) -> Solve:
+    run = genlab.experiment(*SMALL, f"outputs={folder}", *overrides, command="solve")
+    assert isinstance(run, Solve)
+    return run
+
+
+def learner(run: Solve) -> LeastSquaresPINNLearner:
+    assert isinstance(run.module, LeastSquaresPINNLearner)
+    return run.module
+
+
+@pytest.mark.parametrize("problem", [Peak(), Corner()], ids=["hard", "soft"])
+def test_the_rows_are_those_of_the_loss_and_their_jacobian_is_autograds(problem: Problem) -> None:
+    network = Network(problem, hidden=[6, 5], activation="tanh", first_gain=2.0).double()
+    x = problem.domain.sample(20, generator=None).double()
+    points = Points(x, torch.randn(20).double())
+    edge = None if network.hard else problem.boundary.sample(7, generator=None).double()
+    log_uniform = problem.domain.log_uniform
+    rows = Rows(network, terms_at(network, points, edge, log_uniform=log_uniform))
+    loss = domain_mean(
+        network.residual(network.frame(x)).square(), points.log_q, log_uniform=log_uniform
+    )
+    r, jacobian = rows.linearise(rows.theta)
+    assert rows.interior(r) == pytest.approx(loss.item())
+    if edge is not None:
+        loss = loss + network.boundary_loss(edge)
+    torch.testing.assert_close(r @ r, loss)
+    exact = torch.autograd.functional.jacobian(partial(of, network, rows, edge), rows.theta)
+    torch.testing.assert_close(jacobian, exact, rtol=1e-10, atol=1e-10)
+
+
+def of(network: Network, rows: Rows, edge: Tensor | None, theta: Tensor) -> Tensor:
+    """The rows as a function that autograd follows."""
+    parameters = dict(network.named_parameters())
+    parts = theta.split([p.numel() for p in parameters.values()])
+    named = {k: v.view_as(p) for (k, p), v in zip(parameters.items(), parts, strict=True)}
+    with _reparametrize_module(network, named):
+        r = rows.terms[0].weight * network.residual(rows.terms[0].frame)
+        if edge is None:
+            return r
+        missed = network(edge) - network.problem.prescribed(edge)
+        return torch.cat((r, rows.terms[1].weight * missed))
+
+
+def test_a_solve_that_is_stopped_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    whole = solve(tmp_path / "whole", "sampler=das")
+    whole.fit()
+    run = solve(tmp_path / "stopped", "sampler=das")
+    with pytest.raises(Interrupted):
+        run.fit(callbacks=[Stop(6)])
+    assert run.directory is not None
+    assert whole.directory is not None
+    from_config(read_config(run.directory), run.directory).fit(resume=True)
+    one, other = load_checkpoint(run.directory.last), load_checkpoint(whole.directory.last)
+    for key, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][key])
+    for key, value in one["best"]["average"].items():
+        assert torch.equal(value, other["best"]["average"][key])
+    for key in ("jumps", "pace", "least", "left", "evaluations", "method"):
+        assert one["solve"][key] == other["solve"][key], key
+
+
+def test_what_is_kept_has_the_least_loss_on_points_that_no_step_has_seen(tmp_path: Path) -> None:
+    run = solve(tmp_path, "sampler=das", "trainer.val_every=12")
+    module, scores = learner(run), []
+    score = module._score
+
+    def spied() -> float:
+        scores.append(score())
+        return scores[-1]
+
+    module._score = spied
+    run.fit()
+    assert module._least <= min(scores[-2:])
+    held = Rows(module.network, module._terms(module._held_out))
+    with module.best.applied():
+        assert held.rows(held.theta).square().sum().item() == pytest.approx(module._least)
+    # What the run's metrics say is of the kept weights, not of the last ones.
+    assert run.directory is not None
+    again = genlab.load(run.directory.path)
+    kept = dict(module.best.average)
+    for name, value in again.network.named_parameters():
+        assert torch.equal(value, kept[name])
+
+
+def test_points_that_are_overfitted_are_redrawn_sooner_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Fewer points than weights: each step fits them to the last digit.
+    few = ("problem.n_points=20", "trainer.max_steps=32", "sampler.refresh=16", "sampler.redraw=8")
+    run = solve(tmp_path, "problem=diffusion", "sampler=das", "sampler.rounds=0", *few)
+    run.fit()
+    assert learner(run).jump > 10
+    pace = learner(run).pace
+    assert pace is not None
+    assert pace < 8
+    assert "the loss on fresh points is" in capsys.readouterr().err
+
+
+def test_a_step_that_finds_no_way_down_is_followed_by_other_points(tmp_path: Path) -> None:
+    run = solve(tmp_path, "sampler=das", "sampler.redraw=100", "trainer.max_steps=4")
+    module = learner(run)
+    step = module.method.step
+
+    def stuck(problem: Rows, theta: torch.Tensor) -> Step:
+        found = step(problem, theta)
+        return found._replace(accepted=module.step != 1)
+
+    module.method.step = stuck
+    drawn = []
+    module.sampler.redraw, redraw = (
+        lambda points: drawn.append(module.step) or redraw(points),
+        (module.sampler.redraw),
+    )
+    run.fit()
+    assert drawn == [2]
+
+
+def test_rounds_before_the_first_step_find_a_peak_in_ten_dimensions(tmp_path: Path) -> None:
+    words = ("problem=linear10", "sampler.candidates=20000", "sampler.rounds=8", "seed=2")
+    run = solve(tmp_path, *words, "trainer.max_steps=1", "trainer.val_every=1")
+    run.fit()
+    found = run.module.sampler_scalars()
+    # int f^2, f = (200 - 400 |x|^2) exp(-10 |x|^2): under N(0, I / 40) the mean of (200 - 400
+    # |x|^2)^2 is 12,000. It lies in less than a hundred-thousandth of the cube.
+    assert found["sampler/mass"] == pytest.approx(12_000 * (math.pi / 20) ** 5, rel=0.1)
+    assert found["sampler/ess"] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("trainer.precision=32-true",), "trainer.precision=32-true: LevenbergMarquardt squares"),
+        (("trainer.ema=0.9",), "trainer.ema=0.9: LevenbergMarquardt takes no gradient steps"),
+        (("schedule=step",), "schedule=step: nothing uses it; LevenbergMarquardt has no schedule"),
+    ],
+)
+def test_mistakes(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        solve(tmp_path, *words)
+
+
+def test_a_density_is_not_trained_by_it() -> None:
+    with pytest.raises(UserError, match="optimizer=levenberg_marquardt: steps on the residual"):
+        genlab.experiment(model="realnvp", optimizer="levenberg_marquardt")
