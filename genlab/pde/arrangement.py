@@ -36,8 +36,7 @@ def arrangement(
         contains: Whether points belong to the set.
     """
     every = [*first, *second]
-    reach = max(abs(point) for curve in every for point in curve.extremes)
-    tolerance = NEARLY * reach
+    tolerance = NEARLY * max(abs(end) for curve in every for side in curve.box for end in side)
     pieces = [piece for curve in first for piece in _cut(curve, second, tolerance)]
     pieces += [piece for curve in second for piece in _cut(curve, first, tolerance)]
     middle = torch.cat([piece.at(torch.tensor([[0.5]], dtype=torch.float64)) for piece in pieces])
@@ -56,6 +55,7 @@ def _cut(curve: Curve, others: Sequence[Curve], tolerance: float) -> list[Curve]
     points = [
         point
         for other in others
+        if _apart(curve, other) <= tolerance
         for point in (*_meeting(curve, other, tolerance), *other.ends)
         if other.near(point, tolerance) and curve.near(point, tolerance)
     ]
@@ -65,6 +65,12 @@ def _cut(curve: Curve, others: Sequence[Curve], tolerance: float) -> list[Curve]
         if share - shares[-1] > little and (share == 1 or share < 1 - little):
             shares.append(share)
     return [curve.part(a, b) for a, b in pairwise(shares)]
+
+
+def _apart(one: Curve, other: Curve) -> float:
+    """How far the boxes of two curves are apart along a coordinate; negative where nowhere."""
+    sides = zip(one.box, other.box, strict=True)
+    return max(max(a[0], b[0]) - min(a[1], b[1]) for a, b in sides)
 
 
 def _meeting(one: Curve, other: Curve, tolerance: float) -> list[complex]:

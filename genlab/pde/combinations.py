@@ -203,9 +203,8 @@ class Difference(Combination):
 
 
 def _box_of(curves: Sequence[Curve]) -> Bounds:
-    points = [point for curve in curves for point in curve.extremes]
-    axes = [point.real for point in points], [point.imag for point in points]
-    return [(min(axis), max(axis)) for axis in axes]
+    axes = zip(*(curve.box for curve in curves), strict=True)
+    return [(min(low for low, _ in axis), max(high for _, high in axis)) for axis in axes]
 
 
 def _common(first: Domain, second: Domain) -> Bounds:

@@ -6,6 +6,7 @@ import cmath
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -68,6 +69,12 @@ class Curve(Piece):
     @abstractmethod
     def extremes(self) -> Sequence[complex]:
         """Points whose smallest box holds the curve."""
+
+    @cached_property
+    def box(self) -> Bounds:
+        """The smallest intervals of both coordinates that hold the curve."""
+        axes = zip(*((point.real, point.imag) for point in self.extremes), strict=True)
+        return [(min(axis), max(axis)) for axis in axes]
 
     def near(self, point: complex, tolerance: float) -> bool:
         """Whether a point lies on the curve."""
@@ -182,7 +189,7 @@ class BoxFace(Piece):
         level = box[coordinate][high]
         self.box = [(level, level) if i == coordinate else side for i, side in enumerate(box)]
         rest = [side for i, side in enumerate(box) if i != coordinate]
-        self.measure = math.prod(b - a for a, b in rest)
+        self.measure = math.prod((b - a for a, b in rest), start=1.0)
         self.uniforms = len(rest)
 
     def at(self, u: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, reduce
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,7 +21,6 @@ from genlab.pde.rfunctions import conjunction, disjunction
 __all__ = ["Ball", "Disk", "LShape", "Polygon"]
 
 Point = tuple[float, float]
-Formula = int | tuple[Callable[[Tensor, Tensor], Tensor], "list[Formula]"]
 
 NO_AREA = 1e-12
 """Of the square of the largest coordinate: a polygon that encloses no more is a line."""
@@ -79,6 +79,13 @@ class Disk(Ball):
         super().__init__(center=center, radius=radius)
 
 
+class Gate(NamedTuple):
+    """A logical combination of half-planes, each given by its number, and of other gates."""
+
+    combine: Callable[[Tensor, Tensor], Tensor]
+    parts: list[int | Gate]
+
+
 class Polygon(Domain):
     """The part of the plane within a closed line through corners.
 
@@ -107,6 +114,8 @@ class Polygon(Domain):
             raise UserError(
                 f"corners: expected at least 3 points [x, y] of the plane, got {list(corners)}"
             )
+        if not all(math.isfinite(number) for corner in corners for number in corner):
+            raise UserError(f"corners: expected finite numbers, got {list(corners)}")
         super().__init__(_box_of(corners))
         points = [complex(*corner) for corner in corners]
         # From the first corner, so that a place far from zero costs no digits.
@@ -141,30 +150,29 @@ class Polygon(Domain):
             y = x - x.new_tensor([side.ends[0].real, side.ends[0].imag])
             heights.append(-(y * side.normal(y)).sum(1) / scale)
 
-        def value(formula: Formula) -> Float[Tensor, " n"]:
-            if isinstance(formula, int):
-                return heights[formula]
-            combine, parts = formula
-            return reduce(combine, map(value, parts))
+        def value(part: int | Gate) -> Tensor:
+            if isinstance(part, int):
+                return heights[part]
+            return reduce(part.combine, map(value, part.parts))
 
         return value(self._formula)
 
     @cached_property
-    def _formula(self) -> Formula:
-        """How half-planes, each by the number of its side, combine to the polygon."""
+    def _formula(self) -> int | Gate:
+        """How the half-planes of the sides combine to the polygon."""
         corners = [side.ends[0] for side in self.sides]
         n = len(corners)
         start = min(range(n), key=lambda i: (corners[i].real, corners[i].imag))
         line = [corners[(start + i) % n] for i in range(n + 1)]
 
-        def formula(first: int, last: int, turn: int) -> Formula:
+        def formula(first: int, last: int, turn: int) -> int | Gate:
             if last == first + 1:
                 return (start + first) % n
             stops = [first]
             while stops[-1] < last:
                 stops.append(_next_on_hull(line[: last + 1], stops[-1], turn))
             combine = conjunction if turn > 0 else disjunction
-            return combine, [formula(a, b, -turn) for a, b in pairwise(stops)]
+            return Gate(combine, [formula(a, b, -turn) for a, b in pairwise(stops)])
 
         return formula(0, n, 1)
 
