@@ -1,4 +1,4 @@
-"""What bounds a set of the plane, out of the curves that bound the parts which it is made of."""
+"""The boundary of a set of the plane, from those of the two parts that it is made of."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def arrangement(
     and merging algorithms", 1985, doi:10.1109/PROC.1985.13108); one of those that coincide.
 
     Args:
-        first: What bounds one part.
-        second: What bounds the other.
+        first: Those that bound one part.
+        second: Those that bound the other.
         contains: Whether points belong to the set.
     """
     every = [*first, *second]
@@ -68,13 +68,13 @@ def _cut(curve: Curve, others: Sequence[Curve], tolerance: float) -> list[Curve]
 
 
 def _apart(one: Curve, other: Curve) -> float:
-    """How far the boxes of two curves are apart along a coordinate; negative where nowhere."""
+    """The distance of the boxes of two curves along a coordinate; negative where they overlap."""
     sides = zip(one.box, other.box, strict=True)
     return max(max(a[0], b[0]) - min(a[1], b[1]) for a, b in sides)
 
 
 def _meeting(one: Curve, other: Curve, tolerance: float) -> list[complex]:
-    """Where the lines or circles of two curves meet; nowhere if these are the same."""
+    """Points where the lines or circles of two curves meet; none if these are the same."""
     if isinstance(one, Segment) and isinstance(other, Segment):
         return _lines(one, other)
     if isinstance(one, Arc) and isinstance(other, Arc):

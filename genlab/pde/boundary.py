@@ -27,6 +27,9 @@ VALUES_AT_ONCE = 2**18
 LOOKED_AT, MEASURED = 2**12, 2**16
 """Points on pieces that tell where a level vanishes, and how much of them is boundary."""
 
+BESIDE = 1e-6
+"""Of the domain's size: just off its boundary, though points in single precision miss that."""
+
 NEARLY = 1e-9
 """Of the domain's size, or of its level: less is zero."""
 
@@ -239,8 +242,8 @@ class WholeBoundary(Boundary):
         self, x: Float[Tensor, "n d"], unit: Float[Tensor, "n d"]
     ) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"]]:
         """Whether the domain lies behind points of pieces, and ahead of them."""
-        step = self._scale * math.sqrt(torch.finfo(x.dtype).eps) * unit
-        return self.domain.contains(x - step), self.domain.contains(x + step)
+        place, step = x.double(), BESIDE * self._scale * unit.double()
+        return self.domain.contains(place - step), self.domain.contains(place + step)
 
     def _counts(self, x: Float[Tensor, "n d"], chosen: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
         """Whether points of the chosen pieces are of the boundary, and on no earlier piece."""

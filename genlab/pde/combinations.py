@@ -1,4 +1,4 @@
-"""What domains combine to: unions, intersections and differences of two."""
+"""Unions, intersections and differences of two domains."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ Bounds = Sequence[tuple[float, float]]
 
 
 class Combination(Domain):
-    """A domain that two others make up.
+    """A domain that is made of two others.
 
     In the plane, boxes, disks, polygons and what they combine to have exact areas and boundaries
     (`arrangement`). Elsewhere a volume is exact where one part is a box and the other lies in it,
     apart from it, or is a box too; or else it is estimated as that of `IndicatorDomain` is.
 
-    Points where the boundaries of both parts meet may count as inside.
+    Points where the boundaries of both parts meet may count as inside. There, a level may also be
+    zero inside: between parts that touch without overlapping.
     """
 
     def __init__(self, first: Domain, second: Domain) -> None:
@@ -95,6 +96,7 @@ class Union(Combination):
 
     References: doi:10.1109/PROC.1985.13108 (boundaries), doi:10.1115/1.3005099 (levels).
 
+    >>> from genlab.pde import Box
     >>> union = Box([(0, 2), (0, 1)]) | Box([(1, 3), (0, 2)])
     >>> union.box, union.volume
     (((0.0, 3.0), (0.0, 2.0)), 5.0)
@@ -132,6 +134,7 @@ class Intersection(Combination):
 
     References: doi:10.1109/PROC.1985.13108 (boundaries), doi:10.1115/1.3005099 (levels).
 
+    >>> from genlab.pde import Box
     >>> common = Box([(0, 2), (0, 1)]) & Box([(1, 3), (0, 2)])
     >>> common.box, common.volume
     (((1.0, 2.0), (0.0, 1.0)), 1.0)
@@ -171,6 +174,7 @@ class Difference(Combination):
 
     References: doi:10.1109/PROC.1985.13108 (boundaries), doi:10.1115/1.3005099 (levels).
 
+    >>> from genlab.pde import Box
     >>> difference = Box([(0, 2), (0, 1)]) - Box([(1, 3), (0, 2)])
     >>> difference.box, difference.volume
     (((0.0, 1.0), (0.0, 1.0)), 1.0)

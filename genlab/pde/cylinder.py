@@ -100,9 +100,9 @@ class CylinderBoundary(Boundary):
         chosen = torch.multinomial(measures, n, replacement=True, generator=generator)
         for number, part in enumerate(self.parts):
             rows = (chosen == number).nonzero().squeeze(1)
-            if part == "lateral":
+            if part == "lateral" and len(rows) > 0:
                 x[rows, :-1] = self.side.sample(len(rows), generator=generator, dtype=dtype)
-            else:
+            elif part != "lateral":
                 x[rows, -1] = self.cylinder.box[-1][part == "top"]
         return x
 

@@ -63,7 +63,7 @@ class Curve(Piece):
 
     @abstractmethod
     def part(self, first: float, last: float) -> Curve:
-        """What lies between two shares; directed the other way where ``first > last``."""
+        """The curve between two shares; directed the other way where ``first > last``."""
 
     @property
     @abstractmethod
@@ -252,7 +252,7 @@ def draw(
     """
     device = "cpu" if generator is None else generator.device
     chosen = torch.zeros(n, dtype=torch.long, device=device)
-    if len(pieces) > 1:
+    if n > 0 and len(pieces) > 1:
         measures = torch.tensor([piece.measure for piece in pieces], dtype=dtype, device=device)
         chosen = torch.multinomial(measures, n, replacement=True, generator=generator)
     most = max(piece.uniforms for piece in pieces)

@@ -23,7 +23,7 @@ __all__ = ["Ball", "Disk", "LShape", "Polygon"]
 Point = tuple[float, float]
 
 NO_AREA = 1e-12
-"""Of the square of the largest coordinate: a polygon that encloses no more is a line."""
+"""Of its box: a line that encloses no more than this share has no inside."""
 
 
 class Ball(Domain):
@@ -36,11 +36,16 @@ class Ball(Domain):
     Args:
         center: The centre ``c``.
         radius: The radius ``R``.
+
+    Raises:
+        UserError: The radius is not positive.
     """
 
     has_boundary = True
 
     def __init__(self, *, center: tuple[float, ...], radius: Positive = 1.0) -> None:
+        if not radius > 0:
+            raise UserError(f"radius: expected greater than 0, got {radius:g}")
         super().__init__([(c - radius, c + radius) for c in center])
         self.center = center
         self.radius = radius
@@ -159,7 +164,7 @@ class Polygon(Domain):
 
     @cached_property
     def _formula(self) -> int | Gate:
-        """How the half-planes of the sides combine to the polygon."""
+        """The half-planes of the sides, as they combine to the polygon."""
         corners = [side.ends[0] for side in self.sides]
         n = len(corners)
         start = min(range(n), key=lambda i: (corners[i].real, corners[i].imag))

@@ -173,7 +173,11 @@ def test_points_lie_on_the_boundary(name: str) -> None:
     step = 1e-6 * boundary.normal(x)
     right = domain.contains(x - step) & ~domain.contains(x + step)
     assert float(right.double().mean()) > 0.999
+    # In single precision too.
+    y = boundary.sample(5000, generator=generator(), dtype=torch.float32)
     assert boundary.sample(7, generator=generator()).dtype == torch.float32
+    agree = (boundary.normal(y) - boundary.normal(y.double())).norm(dim=1) < 1e-5
+    assert float(agree.double().mean()) > 0.99
 
 
 @pytest.mark.parametrize("name", PLANE)
@@ -300,6 +304,7 @@ def test_what_has_no_exact_volume_says_so() -> None:
         (lambda: LEFT & RIGHT, "Intersection: fills 0 of its box"),
         (lambda: LEFT - SQUARE.__or__(LEFT), "Difference: fills 0 of its box"),
         (lambda: CUBE & Box([(3, 4)] * 3), "Intersection: fills 0 of its box"),
+        (lambda: Disk(radius=-1), "radius: expected greater than 0, got -1"),
         (lambda: LEFT | CUBE, "Union: expected two domains of one dimension, got 2 and 3"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genlab.errors import UserError
-from genlab.pde import Box, Cylinder, CylinderBoundary, Disk, Faces
+from genlab.pde import Box, Cylinder, CylinderBoundary, Disk, Faces, LShape
 
 CYLINDER = Cylinder(Disk(radius=2.0), (1, 4))
 LATERAL, BOTTOM, TOP = 12 * math.pi, 4 * math.pi, 4 * math.pi
@@ -49,6 +49,14 @@ def test_parts(parts: list[str], measure: float) -> None:
     for part in others:
         y = CylinderBoundary(CYLINDER, [part]).sample(100, generator=None)
         assert float(boundary.cutoff(y).min()) > 0
+
+
+def test_few_points() -> None:
+    for cylinder in (CYLINDER, Cylinder(Box([(0, 1)]), (0, 1)), Cylinder(LShape(), (0, 1))):
+        boundary = CylinderBoundary(cylinder)
+        for seed in range(5):
+            draw = torch.Generator().manual_seed(seed)
+            assert boundary.sample(1, generator=draw).shape == (1, cylinder.dim)
 
 
 def test_a_cylinder_of_a_box_is_a_box() -> None:
