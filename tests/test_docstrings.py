@@ -48,6 +48,8 @@ UNPUBLISHED = {
     "genlab.pde.Domain": "a contract",
     "genlab.pde.Box": "a set of points",
     "genlab.pde.Disk": "a set of points",
+    "genlab.pde.Ball": "a set of points",
+    "genlab.pde.Cylinder": "a set of points",
     "genlab.pde.LShape": "a set of points",
     "genlab.pde.Grid": "a set of points",
     "genlab.pinn.Collocation": "data without samples",

@@ -9,18 +9,29 @@ from functools import reduce
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from genlab.pde.domain import Box, Disk
+from genlab.errors import UserError
+from genlab.pde.domain import Box, Domain
+from genlab.pde.pieces import BoxFace, draw, normals
 
-__all__ = ["Boundary", "Circle", "Faces", "Polygon", "rows_at_once"]
+__all__ = ["Boundary", "Faces", "WholeBoundary", "rows_at_once"]
 
 Function = Callable[[Float[Tensor, "n d"]], Float[Tensor, " n"]]
 Face = tuple[int, Literal["low", "high"]]
 
 # Boundary values that are computed together: what a lift holds in memory.
 VALUES_AT_ONCE = 2**18
+
+LOOKED_AT, MEASURED = 2**12, 2**16
+"""Points on pieces that tell where a level vanishes, and how much of them is boundary."""
+
+BESIDE = 1e-6
+"""Of the domain's size: just off its boundary, though points in single precision miss that."""
+
+NEARLY = 1e-9
+"""Of the domain's size, or of its level: less is zero."""
 
 
 def rows_at_once(lift_cost: int) -> int:
@@ -46,9 +57,11 @@ class Boundary(ABC):
 
     Attributes:
         has_cutoff: Whether `cutoff` is known.
+        measure: Its length, its area in space, or the number of points on a line.
     """
 
     has_cutoff: bool = True
+    measure: float
 
     @abstractmethod
     def sample(
@@ -59,6 +72,14 @@ class Boundary(ABC):
     @abstractmethod
     def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """``w``: zero on the boundary, about one far from it."""
+
+    def normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Outward unit normals at points of the boundary; at a corner, that of one side.
+
+        Raises:
+            NotImplementedError: They are not known.
+        """
+        raise NotImplementedError(f"{type(self).__name__} knows no normals")
 
 
 class Faces(Boundary):
@@ -81,6 +102,8 @@ class Faces(Boundary):
         every: list[Face] = [(i, side) for i in range(box.dim) for side in ("low", "high")]
         self.box = box.box
         self.faces = list(every if faces is None else faces)
+        self._pieces = [BoxFace(box.box, i, high=side == "high") for i, side in self.faces]
+        self.measure = sum(piece.measure for piece in self._pieces)
 
     def sample(
         self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
@@ -103,6 +126,9 @@ class Faces(Boundary):
                 value = value * distance / (high - low)
             value = factor * value
         return value
+
+    def normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        return normals(self._pieces, x)
 
     @property
     def lift_cost(self) -> int:
@@ -153,58 +179,92 @@ class Faces(Boundary):
         return self.box[i][side == "high"]
 
 
-class Circle(Boundary):
-    """The boundary of a disk; ``w = 1 - |x - c|^2 / R^2``.
+class WholeBoundary(Boundary):
+    """The whole boundary of a domain; the cutoff is the domain's level, made of R-functions.
 
-    References: arXiv:physics/9705023.
+    References: doi:10.1115/1.3005099.
 
-    >>> Circle(Disk()).cutoff(torch.tensor([[0.0, 0.0], [0.6, 0.8]]))
-    tensor([1., 0.])
+    >>> from genlab.pde import Disk
+    >>> boundary = WholeBoundary(Disk(radius=2.0) - Disk())
+    >>> boundary.normal(torch.tensor([[2.0, 0.0], [1.0, 0.0]]))
+    tensor([[ 1.,  0.],
+            [-1., -0.]])
 
     Args:
-        disk: The disk.
+        domain: The domain.
+
+    Attributes:
+        has_cutoff: Whether the level vanishes on the boundary only: not where parts of a union
+            touch without overlapping.
+        measure: An estimate where the domain has trimmed pieces.
+
+    Raises:
+        UserError: The boundary of the domain is not known.
     """
 
-    def __init__(self, disk: Disk) -> None:
-        self.disk = disk
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self.pieces = domain.pieces
+        self._scale = max(high - low for low, high in domain.box)
+        self.has_cutoff = not self._vanishes_inside()
+        self.measure = sum(piece.measure for piece in self.pieces)
+        if domain.has_trimmed_pieces:
+            x, chosen = draw(self.pieces, MEASURED, generator=_fixed(), dtype=torch.float64)
+            self.measure *= float(self._counts(x, chosen).double().mean())
 
     def sample(
         self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
-    ) -> Float[Tensor, "n 2"]:
-        angle = 2 * math.pi * torch.rand(n, generator=generator, dtype=dtype)
-        unit = torch.stack((angle.cos(), angle.sin()), 1)
-        return unit.new_tensor(self.disk.center) + self.disk.radius * unit
+    ) -> Float[Tensor, "n d"]:
+        if not self.domain.has_trimmed_pieces:
+            return draw(self.pieces, n, generator=generator, dtype=dtype)[0]
+        accepted: list[Tensor] = []
+        while sum(map(len, accepted)) < n:
+            x, chosen = draw(self.pieces, 2 * n + 16, generator=generator, dtype=torch.float64)
+            accepted.append(x[self._counts(x, chosen)])
+        return torch.cat(accepted)[:n].to(dtype or torch.get_default_dtype())
 
-    def cutoff(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-        return 1 - (x - x.new_tensor(self.disk.center)).square().sum(1) / self.disk.radius**2
+    def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        if not self.has_cutoff:
+            raise UserError(
+                "domain: parts of it touch without overlapping, and no cutoff is known that does "
+                "not vanish between them\nlet them overlap, or draw them as one Polygon"
+            )
+        return self.domain.level(x)
+
+    def normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        unit = normals(self.pieces, x)
+        if not self.domain.has_trimmed_pieces:
+            return unit
+        behind, _ = self._sides(x, unit)
+        return torch.where(behind[:, None], unit, -unit)
+
+    def _sides(
+        self, x: Float[Tensor, "n d"], unit: Float[Tensor, "n d"]
+    ) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"]]:
+        """Whether the domain lies behind points of pieces, and ahead of them."""
+        place, step = x.double(), BESIDE * self._scale * unit.double()
+        return self.domain.contains(place - step), self.domain.contains(place + step)
+
+    def _counts(self, x: Float[Tensor, "n d"], chosen: Int[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        """Whether points of the chosen pieces are of the boundary, and on no earlier piece."""
+        counts = torch.zeros_like(chosen, dtype=torch.bool)
+        for number, piece in enumerate(self.pieces):
+            y = x[chosen == number]
+            behind, ahead = self._sides(y, piece.normal(y))
+            kept = behind != ahead
+            for earlier in self.pieces[:number]:
+                kept &= earlier.distance(y) > NEARLY * self._scale
+            counts[chosen == number] = kept
+        return counts
+
+    def _vanishes_inside(self) -> bool:
+        for leaf in self.domain.leaves:
+            x, _ = draw(leaf.pieces, LOOKED_AT, generator=_fixed(), dtype=torch.float64)
+            behind, ahead = self._sides(x, normals(leaf.pieces, x))
+            if bool((self.domain.level(x[behind & ahead]) <= NEARLY).any()):
+                return True
+        return False
 
 
-class Polygon(Boundary):
-    """A closed line through corners of the plane.
-
-    References: doi:10.1115/1.3005099 (R-functions, of which a cutoff can be made).
-
-    >>> triangle = Polygon([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)], cutoff=lambda x: x.prod(1))
-    >>> triangle.sample(5, generator=torch.Generator().manual_seed(0)).shape
-    torch.Size([5, 2])
-
-    Args:
-        corners: In order; the last one is joined to the first.
-        cutoff: ``w`` of the polygon.
-    """
-
-    def __init__(self, corners: Sequence[tuple[float, float]], *, cutoff: Function) -> None:
-        self.corners = list(corners)
-        self._cutoff = cutoff
-
-    def sample(
-        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
-    ) -> Float[Tensor, "n 2"]:
-        start = torch.tensor(self.corners, dtype=dtype)
-        side = start.roll(-1, 0) - start
-        chosen = torch.multinomial(side.norm(dim=1), n, replacement=True, generator=generator)
-        along = torch.rand(n, 1, generator=generator, dtype=dtype)
-        return start[chosen] + along * side[chosen]
-
-    def cutoff(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-        return self._cutoff(x)
+def _fixed() -> torch.Generator:
+    return torch.Generator().manual_seed(0)

@@ -1,19 +1,21 @@
-"""Domains of PDEs: boxes, a disk, an L, or any set that a function of points tells."""
+"""Domains of PDEs: the contract, boxes, and any set that a function of points tells."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property, reduce
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from genlab.bounds import Positive
 from genlab.errors import UserError
+from genlab.pde.pieces import BoxFace, Piece, Segment
+from genlab.pde.rfunctions import conjunction
 
-__all__ = ["Box", "Disk", "Domain", "IndicatorDomain", "LShape"]
+__all__ = ["LOWEST_SHARE", "Box", "Domain", "IndicatorDomain", "estimated_share"]
 
 VOLUME_POINTS = 2**20
 """Points of a Sobol sequence that a volume is estimated with."""
@@ -21,12 +23,15 @@ VOLUME_POINTS = 2**20
 LOWEST_SHARE = 1e-3
 """Of a box: below it, points of the domain are found too rarely."""
 
+Bounds = Sequence[Sequence[float]]
+
 
 class Domain(ABC):
     """A bounded closed set in R^d with positive volume, in a box.
 
     Coordinates of space and time stand side by side: a problem in (x, t) has a box as its domain.
-    Subclasses implement `contains`, and set `volume`:
+    ``a | b``, ``a & b`` and ``a - b`` are `Union`, `Intersection` and `Difference`. Subclasses
+    implement `contains`, and set `volume`:
 
     >>> class Triangle(Domain):
     ...     volume = 0.5
@@ -42,16 +47,23 @@ class Domain(ABC):
         box: The same.
         dim: Number of coordinates ``d``.
         volume: ``|Omega|``.
+        has_exact_volume: Whether it is no estimate.
         is_box: Whether the domain is its box.
+        has_boundary: Whether `pieces` and `level` are known.
+        has_trimmed_pieces: Whether only some of `pieces` is boundary, where the domain is on one
+            side.
 
     Raises:
         UserError: An interval is empty.
     """
 
     volume: float
+    has_exact_volume: bool = True
     is_box: bool = False
+    has_boundary: bool = False
+    has_trimmed_pieces: bool = False
 
-    def __init__(self, box: Sequence[Sequence[float]]) -> None:
+    def __init__(self, box: Bounds) -> None:
         self.box = tuple((float(low), float(high)) for low, high in box)
         self.dim = len(self.box)
         for low, high in self.box:
@@ -61,6 +73,56 @@ class Domain(ABC):
     @abstractmethod
     def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         """Whether each point lies in the domain."""
+
+    def interior(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+        """Whether each point lies in the domain, and not on its boundary if that is known."""
+        return self.contains(x)
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """Smooth pieces that make up the boundary.
+
+        Raises:
+            UserError: They are not known.
+        """
+        raise self._unknown()
+
+    def level(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """A function that is positive inside, zero on the boundary, and negative outside.
+
+        It is smooth but at corners, and of order one in the middle (doi:10.1115/1.3005099).
+
+        Raises:
+            UserError: None is known.
+        """
+        raise self._unknown()
+
+    @property
+    def leaves(self) -> Sequence[Domain]:
+        """The domains that this one is combined of; itself if it is not."""
+        return [self]
+
+    def _unknown(self) -> UserError:
+        return UserError(
+            f"domain: the boundary of {type(self).__name__} is not known\n"
+            "combine boxes, balls and polygons by |, & and -"
+        )
+
+    # What domains combine to is known above them: it is a domain itself.
+    def __or__(self, other: Domain) -> Domain:
+        from genlab.pde.combinations import Union
+
+        return Union(self, other)
+
+    def __and__(self, other: Domain) -> Domain:
+        from genlab.pde.combinations import Intersection
+
+        return Intersection(self, other)
+
+    def __sub__(self, other: Domain) -> Domain:
+        from genlab.pde.combinations import Difference
+
+        return Difference(self, other)
 
     @property
     def log_uniform(self) -> float:
@@ -112,50 +174,31 @@ class Box(Domain):
     """
 
     is_box = True
+    has_boundary = True
 
-    def __init__(self, bounds: Sequence[Sequence[float]]) -> None:
+    def __init__(self, bounds: Bounds) -> None:
         super().__init__(bounds)
         self.volume = math.prod(high - low for low, high in self.box)
 
     def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         return _in_bounds(x, self.box)
 
+    def interior(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+        low, high = x.new_tensor(self.box).unbind(1)
+        return ((x > low) & (x < high)).all(1)
 
-class Disk(Domain):
-    """``|x - c| <= R`` in the plane.
+    @cached_property
+    def pieces(self) -> Sequence[Piece]:
+        if self.dim != 2:
+            sides = [(i, high) for i in range(self.dim) for high in (False, True)]
+            return [BoxFace(self.box, i, high=high) for i, high in sides]
+        (left, right), (low, high) = self.box
+        corners = [complex(*c) for c in ((left, low), (right, low), (right, high), (left, high))]
+        return [Segment(corners[i - 1], corners[i]) for i in range(4)]
 
-    >>> disk = Disk(radius=2.0)
-    >>> disk.box, round(disk.volume, 3)
-    (((-2.0, 2.0), (-2.0, 2.0)), 12.566)
-
-    Args:
-        center: The centre ``c``.
-        radius: The radius ``R``.
-    """
-
-    def __init__(self, *, center: tuple[float, float] = (0.0, 0.0), radius: Positive = 1.0) -> None:
-        super().__init__([(c - radius, c + radius) for c in center])
-        self.center = center
-        self.radius = radius
-        self.volume = math.pi * radius**2
-
-    def contains(self, x: Float[Tensor, "n 2"]) -> Bool[Tensor, " n"]:
-        return (x - x.new_tensor(self.center)).square().sum(1) <= self.radius**2
-
-
-class LShape(Domain):
-    """``[-1, 1]^2`` without its lower right quarter ``(0, 1] x [-1, 0)``.
-
-    >>> LShape().contains(torch.tensor([[-0.5, -0.5], [0.5, -0.5], [0.0, -0.5]]))
-    tensor([ True, False,  True])
-    """
-
-    def __init__(self) -> None:
-        super().__init__([(-1.0, 1.0)] * 2)
-        self.volume = 3.0
-
-    def contains(self, x: Float[Tensor, "n 2"]) -> Bool[Tensor, " n"]:
-        return _in_bounds(x, self.box) & ~((x[:, 0] > 0) & (x[:, 1] < 0))
+    def level(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        low, high = x.new_tensor(self.box).unbind(1)
+        return reduce(conjunction, (4 * (x - low) * (high - x) / (high - low) ** 2).unbind(1))
 
 
 class IndicatorDomain(Domain):
@@ -177,17 +220,14 @@ class IndicatorDomain(Domain):
         UserError: Almost nothing of the box belongs to the domain.
     """
 
+    has_exact_volume = False
+
     def __init__(
-        self,
-        box: Sequence[Sequence[float]],
-        inside: Callable[[Float[Tensor, "n d"]], Bool[Tensor, " n"]],
+        self, box: Bounds, inside: Callable[[Float[Tensor, "n d"]], Bool[Tensor, " n"]]
     ) -> None:
         super().__init__(box)
         self.inside = inside
-        sobol = torch.quasirandom.SobolEngine(self.dim)
-        low, high = torch.tensor(self.box, dtype=torch.float64).unbind(1)
-        x = low + (high - low) * sobol.draw(VOLUME_POINTS, dtype=torch.float64)
-        share = float(self.contains(x).double().mean())
+        share = estimated_share(self)
         if share < LOWEST_SHARE:
             raise UserError(
                 f"domain: its indicator holds on {share:.2g} of the box; expected at least "
@@ -197,6 +237,14 @@ class IndicatorDomain(Domain):
 
     def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         return _in_bounds(x, self.box) & self.inside(x)
+
+
+def estimated_share(domain: Domain) -> float:
+    """The share of a domain in its box."""
+    sobol = torch.quasirandom.SobolEngine(domain.dim)
+    low, high = torch.tensor(domain.box, dtype=torch.float64).unbind(1)
+    x = low + (high - low) * sobol.draw(VOLUME_POINTS, dtype=torch.float64)
+    return float(domain.contains(x).double().mean())
 
 
 def _in_bounds(x: Float[Tensor, "n d"], box: Sequence[tuple[float, float]]) -> Bool[Tensor, " n"]:

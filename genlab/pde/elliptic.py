@@ -14,10 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
-from genlab.pde.boundary import Circle, Faces, Polygon
+from genlab.pde.boundary import Faces, WholeBoundary
 from genlab.pde.derivatives import Jet
-from genlab.pde.domain import Box, Disk, LShape
+from genlab.pde.domain import Box
 from genlab.pde.problem import SIDE, Problem
+from genlab.pde.shapes import Disk, LShape
 
 __all__ = ["Corner", "DiskPeak", "Linear10", "Nonlinear10", "Peak", "TwoPeaks"]
 
@@ -176,7 +177,7 @@ class DiskPeak(Problem):
 
     def __init__(self, *, A: Positive = 100.0, n_points: PositiveInt = 500) -> None:  # noqa: N803
         disk = Disk()
-        super().__init__(disk, Circle(disk), n_points=n_points)
+        super().__init__(disk, WholeBoundary(disk), n_points=n_points)
         self.A = A
 
     def operator(self, x: Float[Tensor, "n 2"], u: Jet) -> Float[Tensor, " n"]:
@@ -200,9 +201,6 @@ class DiskPeak(Problem):
         return torch.zeros_like(x[:, 0])
 
 
-CORNERS = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (0.0, -1.0)]
-
-
 class Corner(Problem):
     """``-lap u = 0`` on the L-shape, ``u = r^(2/3) sin(2 theta / 3)``, theta in ``[0, 3 pi / 2]``.
 
@@ -217,8 +215,8 @@ class Corner(Problem):
     """
 
     def __init__(self, *, n_points: PositiveInt = 1000) -> None:
-        boundary = Polygon(CORNERS, cutoff=_cutoff)
-        super().__init__(LShape(), boundary, n_points=n_points)
+        domain = LShape()
+        super().__init__(domain, WholeBoundary(domain), n_points=n_points)
 
     def operator(self, x: Float[Tensor, "n 2"], u: Jet) -> Float[Tensor, " n"]:
         return -u.laplacian
@@ -226,12 +224,3 @@ class Corner(Problem):
     def exact(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         angle = torch.remainder(torch.atan2(x[:, 1], x[:, 0]), 2 * math.pi)
         return x.square().sum(1) ** (1 / 3) * torch.sin(2 * angle / 3)
-
-
-def _cutoff(x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-    # The outer square's cutoff times an R-function of the notch: -x + y + |(x, y)| vanishes on both
-    # of its sides (Rvachev, Sheiko, "R-functions in boundary value problems in mechanics", 1995,
-    # doi:10.1115/1.3005099).
-    outer = (1 - x.square()).prod(1)
-    notch: Tensor = x[:, 1] - x[:, 0] + x.square().sum(1).sqrt()
-    return outer * notch
