@@ -197,9 +197,8 @@ class Solve(Run):
         assert self.directory is not None
         if columns:
             raise UserError("columns: chooses those of a table; a solve has none")
-        figures = {
-            "curves": curves_figure(load_checkpoint(self.directory.last)["solve"]["history"])
-        }
+        state = load_checkpoint(self.directory.last)["solve"]
+        figures = {"curves": curves_figure(state["history"], state.get("jumps", ()))}
         if stages := read_stages(self.directory.stages):
             figures["stages"] = stages_figure(stages, self.problem)
             if self.problem.dim <= 2:

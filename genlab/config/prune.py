@@ -158,13 +158,16 @@ def _drop_parts(config: DictConfig, overrides: Sequence[str]) -> None:
 
 def _drop_sections(config: DictConfig, overrides: Sequence[str]) -> None:
     """What takes gradient steps, where a run learns without them."""
-    taker, unread = _objective(config) if config.command == "train" else None, OPTIONAL
-    if config.command == "solve" and not OmegaConf.select(config, "optimizer._partial_"):
-        taker, unread = _target(config, "optimizer"), ("schedule",)
-    elif taker is None or taker.attribute("learns_from") != "passes":
+    if config.command == "solve":
+        taker, unread = _target(config, "optimizer"), [*OPTIONAL[1:]]
+        by_gradients = OmegaConf.select(config, "optimizer._partial_", default=False)
+    else:
+        taker, unread = _objective(config), [*OPTIONAL]
+        by_gradients = taker is None or taker.attribute("learns_from") != "passes"
+    if taker is None or by_gradients:
         return
     for section in unread:
-        if section in config and taker is not None:
+        if section in config:
             _refuse((section,), overrides, f"{taker.name} has no {section}")
             config[section] = None
 

@@ -76,7 +76,8 @@ class StandardNormal(Parameterless):
         )
 
     def _from_uniform(self, u: Float[Tensor, "n noise"]) -> Float[Tensor, "n *event"]:
-        return torch.special.ndtri(u).to(self.dtype).view(-1, *self.event_shape)
+        x: Tensor = torch.special.ndtri(u)
+        return x.to(self.dtype).view(-1, *self.event_shape)
 
 
 class StandardLogistic(Parameterless):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from genlab.evaluation.figures.style import DENSITY, MODEL, TRUTH, add_colourbar, panels
 from genlab.pde import Problem
+from genlab.pinn.least_squares_learner import JUMPY
 from genlab.pinn.stages import Stage
 
 __all__ = [
@@ -74,19 +75,23 @@ def stages_figure(stages: Sequence[Stage], problem: Problem, *, most: int = 5) -
     return figure
 
 
-def curves_figure(history: Sequence[Mapping[str, float]]) -> Figure:
+def curves_figure(
+    history: Sequence[Mapping[str, float]], jumps: Sequence[tuple[int, float]] = ()
+) -> Figure:
     """Relative error and residual against steps, residual evaluations and seconds.
 
     Args:
         history: A row for each validation.
+        jumps: By steps, the loss on fresh points over that on those just left, where it was looked
+            at: a panel of its own, with a line above which points are redrawn sooner.
     """
-    figure, axes = panels(1, 3, side=4.4, height=3.6)
+    figure, axes = panels(1, 4 if jumps else 3, side=4.4, height=3.8)
     costs = {"step": "steps", "evaluations": "residual evaluations", "seconds": "seconds"}
     names = {
         "relative_l2": ("relative L2 error", MODEL),
         "residual": ("mean squared residual", TRUTH),
     }
-    for axis, (cost, label) in zip(axes, costs.items(), strict=True):
+    for axis, (cost, label) in zip(axes[:3], costs.items(), strict=True):
         for name, (title, colour) in names.items():
             # Some have no solution to be measured against, or one of 0, or are exact.
             rows = [row for row in history if 0 < row.get(name, math.nan) < math.inf]
@@ -106,6 +111,16 @@ def curves_figure(history: Sequence[Mapping[str, float]]) -> Figure:
         axis.set_box_aspect(0.75)
     if axes[0].lines:
         axes[0].legend(fontsize=10, frameon=False)
+    if jumps:
+        steps, values = zip(*jumps, strict=True)
+        axes[3].plot(steps, values, color=MODEL, marker=".", linewidth=0.8)
+        axes[3].axhline(JUMPY, color="black", linestyle="--", linewidth=0.8)
+        axes[3].set_yscale("log")
+        axes[3].set_ylim(min(0.5, *values), max(2 * JUMPY, *values))
+        axes[3].set_xlabel("steps", fontsize=12)
+        axes[3].set_ylabel("loss on fresh points\n/ on those just left", fontsize=12)
+        axes[3].grid(alpha=0.3)
+        axes[3].set_box_aspect(0.75)
     return figure
 
 

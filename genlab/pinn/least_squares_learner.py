@@ -52,7 +52,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         points: What a `PINNLearner` takes.
 
     Attributes:
-        jumps: The last of them.
+        jumps: The step of each, and the jump.
         pace: Steps between two redraws, at most ``redraw``.
 
     Raises:
@@ -75,7 +75,7 @@ class LeastSquaresPINNLearner(PINNLearner):
                 f"precision={settings.precision}: {type(optimizer).__name__} squares the condition "
                 "of the Jacobian, which wants float64; use `precision='64-true'`"
             )
-        self.jumps: list[float] = []
+        self.jumps: list[tuple[int, float]] = []
         self.pace = self.redraw
         self._stuck = False
         self._left: float | None = None
@@ -103,7 +103,8 @@ class LeastSquaresPINNLearner(PINNLearner):
     @property
     def jump(self) -> float:
         """The median of the last jumps; NaN before the first."""
-        return statistics.median(self.jumps) if self.jumps else math.nan
+        last = [jump for _, jump in self.jumps[-REMEMBERED:]]
+        return statistics.median(last) if last else math.nan
 
     @torch.no_grad()
     def update(self, batch: Any) -> Float[Tensor, ""]:
@@ -131,7 +132,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         score = self._score()
         if self._left is not None:
             now = rows.interior(rows.rows(rows.theta)) if fresh else score
-            self.jumps = [*self.jumps, now / max(self._left, sys.float_info.min)][-REMEMBERED:]
+            self.jumps.append((self.step, now / max(self._left, sys.float_info.min)))
             self._set_pace()
         self._keep(score)
 
@@ -202,7 +203,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         held_out = self._held_out
         return super()._state() | {
             "method": self.method.state_dict(),
-            "jumps": self.jumps,
+            "jumps": [*self.jumps],
             "pace": self.pace,
             "stuck": self._stuck,
             "left": self._left,
@@ -213,7 +214,7 @@ class LeastSquaresPINNLearner(PINNLearner):
     def restore(self, state: dict[str, Any], path: Path | None = None) -> None:
         super().restore(state, path)
         self.method.load_state_dict(state["method"])
-        self.jumps, self.pace = list(state["jumps"]), state["pace"]
+        self.jumps, self.pace = [*state["jumps"]], state["pace"]
         self._stuck, self._left, self._least = state["stuck"], state["left"], state["least"]
         self._held_out = None if state["held_out"] is None else Points(**state["held_out"])
         self._guard = None
