@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["COSTLY", "HOME", "OLD", "QUICK", "answer", "bring", "environment"]
+__all__ = ["COSTLY", "HOME", "OLD", "QUICK", "answer", "bring"]
 
 OLD = Path(__file__).parent / "runs" / "old"
 # Where the runs were made.
@@ -123,7 +123,7 @@ def answer(words: str, folder: Path) -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """What decides about the last digits."""
+    """What decides about the last digits: which torch, and on what kind of processor."""
     return {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability()}
 
 

@@ -220,6 +220,7 @@ def test_the_command_puts_its_job_back_once(
     assert signal.getsignal(signal.SIGUSR1) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("train", *TRAIN), ("solve", "sampler=uniform", *SOLVE, *STOPS)])
 def test_a_run_is_saved_queued_again_and_gone_on_with(
     words: tuple[str, ...],
@@ -269,6 +270,7 @@ def test_only_its_own_run_is_gone_on_with(
     assert read_status(RunDirectory(Path("mine")))["state"] == "done"
 
 
+@pytest.mark.slow
 def test_replicas_are_gone_on_with(
     asked: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +314,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     return done
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_in_its_folder(
     asked: Callable[[], list[str]],
     fits: list[tuple[int, bool]],
@@ -328,6 +331,7 @@ def test_a_sweep_goes_on_in_its_folder(
     assert {len(find_runs(folder)) for folder in (first, other)} == {2, 3}
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_in_its_folder(
     asked: Callable[[], list[str]],
     fits: list[tuple[int, bool]],

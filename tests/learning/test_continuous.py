@@ -46,6 +46,7 @@ def family(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return FAMILIES[request.param]
 
 
+@pytest.mark.slow
 def test_a_whole_run_with_its_figures_and_its_animation(
     tmp_path: Path, family: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
