@@ -39,7 +39,12 @@ class PINNLearner(Learner):
     points of the next stage; in between, each step is on all of them (Tang, Wan, Yang, "DAS-PINNs:
     a deep adaptive sampling method for solving high-dimensional partial differential equations",
     2023, arXiv:2112.14038, algorithm 1). Where they come with their density ``q``, each counts by
-    ``1 / (|Omega| q)``. Subclasses say what a step is.
+    ``1 / (|Omega| q)``. Subclasses say in `update` what a step is.
+
+    >>> import genlab
+    >>> solve = genlab.experiment(problem="peak", sampler="rad", command="solve")
+    >>> sorted(solve.module.validate(None)), solve.module.points is None
+    (['val/loss', 'val/relative_l2'], True)
 
     Args:
         network: ``u``.
@@ -279,10 +284,12 @@ class PINNLearner(Learner):
 class GradientPINNLearner(PINNLearner, GradientLearner):
     """One step is one gradient step on the loss at the present points.
 
+    References: arXiv:2112.14038.
+
     >>> import genlab
     >>> solve = genlab.experiment(problem="peak", optimizer="adam", command="solve")
-    >>> sorted(solve.module.validate(None)), solve.module.points is None
-    (['val/loss', 'val/relative_l2'], True)
+    >>> type(solve.module).__name__, solve.settings.precision
+    ('GradientPINNLearner', '32-true')
 
     Args:
         network: ``u``.

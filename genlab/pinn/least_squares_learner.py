@@ -40,6 +40,8 @@ class LeastSquaresPINNLearner(PINNLearner):
     it is large, the coming points are redrawn sooner. And the weights that are validated, tested
     and kept are those with the least loss on points of the same density that no step has seen.
 
+    References: doi:10.1137/0111030; arXiv:2112.14038.
+
     >>> import genlab
     >>> solve = genlab.experiment(problem="peak", sampler="das", command="solve")
     >>> type(solve.module).__name__, solve.settings.precision
@@ -194,8 +196,8 @@ class LeastSquaresPINNLearner(PINNLearner):
         if self.jump > JUMPY:
             print(
                 f"warning: the loss on fresh points is {self.jump:.3g} times that on those just "
-                "left: the network fits its points, and not what lies between them\n"
-                "use sampler=das, more points (problem.n_points), or fewer weights (pinn.hidden)",
+                "left: the network fits its points, and not what lies between them\nuse a sampler "
+                "that learns a density, more points, or a smaller network",
                 file=sys.stderr,
             )
 

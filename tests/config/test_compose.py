@@ -193,8 +193,8 @@ def test_the_folder_costs_no_hydra() -> None:
 
 def test_what_a_recipe_sets_of_a_part_goes_with_the_part() -> None:
     recipe = "experiment=pinn_sharp_peak"
-    assert compose("solve", [recipe]).sampler.candidates == 20000
-    assert compose("solve", [recipe, "sampler=rad"]).sampler.candidates == 20000
+    assert compose("solve", [recipe]).sampler.candidates == 40000
+    assert compose("solve", [recipe, "sampler=rad"]).sampler.candidates == 40000
     replaced = compose("solve", [recipe, "sampler=sobol"])
     check(replaced)
     assert "candidates" not in replaced.sampler

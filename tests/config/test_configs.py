@@ -65,6 +65,7 @@ ALONE = {
     "objective=em": ["model=gmm"],
     "objective=mixture_descent": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
+    "optimizer=levenberg_marquardt": [],  # of a solve
 }
 
 
@@ -87,6 +88,9 @@ def test_a_preset_is_of_a_family_and_a_kind_of_data(path: Path) -> None:
     owner, name = path.parent.name, path.stem
     if owner in ("sampler", "trainer"):
         assert name in options("trainer")
+    elif owner == "optimizer":
+        assert name in options("optimizer")
+        assert read(path).keys() == {"suggested"}
     elif path.parent.parent.name == "objective":
         assert owner in options("objective")
         assert name in KINDS
@@ -125,7 +129,7 @@ PARTS = ("pairing", "network", "path", "solver", "objective=flow_matching")
 
 
 # Of a solve.
-SOLVES = ("indicator", "pinn", "problem", "sampler", "experiment=pinn_")
+SOLVES = ("indicator", "pinn", "problem", "sampler", "experiment=pinn_", "optimizer=levenberg")
 
 
 # What a choice of another of them takes nothing from: one of each in one command.
@@ -157,7 +161,7 @@ FAMILIES = [option for option in OPTIONS if option.startswith("model=")]
 @pytest.mark.parametrize("sampler", ["das", "bootstrap"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_family_is_taught_in_its_own_way(family: str, sampler: str) -> None:
-    config = compose("solve", [family, f"sampler={sampler}"])
+    config = compose("solve", [family, f"sampler={sampler}", "optimizer=adam"])
     check(config)
     assert config.choices.sampler == sampler
     # The network's own, whatever the family wants.

@@ -139,14 +139,28 @@ def test_a_training(words: str, key: str, value: object) -> None:
 @pytest.mark.parametrize("sampler", ["das", "bootstrap", "aas"])
 def test_the_network_of_a_solve_is_trained_in_its_own_way(sampler: str) -> None:
     for family in ("krnet", "flow-matching", "gmm"):
-        config = composed("solve", f"model={family}", f"sampler={sampler}")
+        config = composed("solve", f"model={family}", f"sampler={sampler}", "optimizer=adam")
         assert (config.trainer.max_steps, config.trainer.ema) == (3000, None)
         assert (config.optimizer.lr, config.optimizer.betas) == (5e-3, [0.9, 0.99])
         assert config.callbacks.images._target_ == "genlab.pinn.StageImages"
     debugged = composed("solve", "trainer=debug", f"sampler={sampler}")
     assert debugged.trainer.max_steps == 20 > 2 * debugged.sampler.refresh
     assert composed("solve", "trainer=debug", "sampler.refresh=3").sampler.refresh == 3
-    assert composed("solve", "experiment=pinn_linear10").trainer.max_steps == 7000
+
+
+def test_steps_by_least_squares_are_few_and_on_many_points() -> None:
+    config = composed("solve")
+    assert (config.trainer.max_steps, config.trainer.precision) == (400, "64-true")
+    assert (config.problem.n_points, config.pinn.hidden) == (4000, [16] * 4)
+    assert (config.pinn.first_gain, composed("solve", "problem=linear10").pinn.first_gain) == (
+        2,
+        0.5,
+    )
+    by_adam = composed("solve", "optimizer=adam")
+    assert (by_adam.problem.n_points, by_adam.pinn.hidden) == (500, [32] * 5)
+    assert (by_adam.trainer.precision, by_adam.pinn.first_gain) == ("32-true", None)
+    said = composed("solve", "trainer.max_steps=7", "problem.n_points=9", "pinn.first_gain=3")
+    assert (said.trainer.max_steps, said.problem.n_points, said.pinn.first_gain) == (7, 9, 3)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +229,7 @@ def test_each_command_refuses_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(words) == 2
-    assert "cannot be set; write optimizer.lr=" in capsys.readouterr().err
+    assert "cannot be set; write " in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
