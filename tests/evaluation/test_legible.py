@@ -42,9 +42,13 @@ def words_of(figure):
 
 def collisions(figure):
     """Pairs of words of two parts that lie over each other."""
+    return overlapping(list(words_of(figure)))
+
+
+def overlapping(words):
     return [
         (first, second)
-        for (one, first, box), (other, second, beside) in combinations(words_of(figure), 2)
+        for (one, first, box), (other, second, beside) in combinations(words, 2)
         if one is not other and box.overlaps(beside)
     ]
 
@@ -121,3 +125,46 @@ def test_a_corner_figure_says_which_columns_it_shows(shown, said, last):
         assert axis.get_xlim()[0] < place < axis.get_xlim()[1]
     whole = corner_figure(first[:, :3], second[:, :3], labels=("true", "model"))
     assert whole.legends[0].get_title().get_text() == ""
+
+
+LONG = [
+    "mass",
+    "pt_leading_jet",
+    "MISSING TRANSVERSE ENERGY_x",
+    "phi",
+    "missing_transverse_energy",
+    "a" * 70,
+    "$x^$_{y$",
+    " ",
+    "",
+]
+
+
+@pytest.mark.parametrize("shown", [None, [2, 4], [5, 6, 4], [7, 8]])
+def test_long_names_lie_apart_and_within_a_corner_figure(shown):
+    clouds = torch.randn(2, 300, 9) * torch.tensor([1, 50, 1e4, 1, 1e-3, 1, 1, 1, 1])
+    figure = corner_figure(*clouds, labels=("true", "model"), names=LONG, shown=shown)
+    columns = [*range(5)] if shown is None else shown
+    for is_card in (False, True):
+        if is_card:
+            lay_out_as_card(figure)
+        words = list(words_of(figure))
+        assert overlapping(words) == []
+        for _, text, box in words:
+            assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, text
+            assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, text
+    for axis, column in zip(figure.axes[-len(columns) :], columns, strict=True):
+        name = "".join(axis.get_xlabel().replace("\\$", "$").split())
+        first, *cut = name.split("\N{HORIZONTAL ELLIPSIS}")
+        whole = "".join(LONG[column].split())
+        assert whole.startswith(first)
+        assert whole.endswith(cut[0] if cut else first)
+
+
+def test_the_first_row_of_a_corner_figure_has_a_scale():
+    figure = corner_figure(*torch.randn(2, 50, 3), labels=("true", "model"))
+    figure.draw_without_rendering()
+    last = figure.axes[2].yaxis.get_major_ticks()
+    assert all(tick.label2.get_visible() and not tick.label1.get_visible() for tick in last)
+    (single,) = corner_figure(*torch.randn(2, 50, 1), labels=("true", "model")).axes
+    assert not list(single.get_yticks())
