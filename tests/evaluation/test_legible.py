@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from genlab.evaluation.figures import draw
 from genlab.evaluation.figures.corner import corner_figure
+from genlab.evaluation.figures.images import image_rows_figure
 from genlab.learning.tensorboard import lay_out_as_card
 from genlab.pde import Grid, Peak
 from genlab.pinn.figures import stage_figure, stages_figure
@@ -87,6 +88,8 @@ def test_figures_are_read_on_a_card(affine_flow, gaussian_target, generator):
     samples = target.sample(300, generator=generator)
     figures = draw(flow, target=target, samples=samples, generator=generator)
     figures["corner"] = corner_figure(*torch.randn(2, 100, 25), labels=("true", "model"))
+    rows = [f"$z_{{{coordinate}}}$" for coordinate in range(10, 18)]
+    figures["rows"] = image_rows_figure(torch.rand(8, 11, 1, 4, 4), names=rows, title="From left")
     for figure in figures.values():
         before = [axis.get_title() for axis in figure.axes]
         lay_out_as_card(figure)
@@ -99,6 +102,9 @@ def test_figures_are_read_on_a_card(affine_flow, gaussian_target, generator):
             if text.get_visible() and text.get_text().strip()
         ]
         assert min(sizes) > 7.5
+    named = [axis.yaxis.label for axis in figures["rows"].axes if axis.get_ylabel()]
+    assert [(label.get_text(), label.get_rotation()) for label in named] == [(z, 0) for z in rows]
+    assert figures["rows"].get_suptitle() == "From left"
     width, height = figures["density"].get_size_inches()
     assert 0.8 * width < height < width, "three panels in two columns"
     own = Figure((12.0, 3.0))
