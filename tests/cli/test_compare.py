@@ -64,9 +64,16 @@ def test_another_program_reads_the_table_alone(outputs: Path, capsys: Capture) -
     [
         (["nowhere"], "nowhere: no such folder"),
         (["--rows", "model"], "--rows and --cols go with --value TAG"),
-        (["--value", "test/lk"], "test/lk: no run has this metric; did you mean 'test/kl'?"),
-        (["--metrics", "test/lk"], "test/lk: no run has this metric; did you mean 'test/kl'?"),
-        (["--value", "test/kl", "--rows", "modle"], "modle: no run has this key; did you mean 'mo"),
+        (
+            ["--value", "test/lk"],
+            "--value test/lk: no run has this metric; did you mean 'test/kl'?",
+        ),
+        (
+            ["--metrics", "test/lk"],
+            "--metrics test/lk: no run has this metric; did you mean 'test/kl'?",
+        ),
+        (["--value", "test/kl", "--rows", "modle"], "--rows modle: no run has this key; did"),
+        (["--value", "test/kl", "--cols", "dta"], "--cols dta: no run has this key; did you mean"),
         (["--html", "page.txt"], "--html page.txt: expected a file that ends in .html"),
         (["--figure", "x.png", "--html", "x.html"], "not allowed with argument"),
     ],

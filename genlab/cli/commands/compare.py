@@ -74,7 +74,8 @@ def run(words: list[str]) -> int:
     if arguments.figure is not None:
         return _draw(arguments.figure, groups, keys)
     known = metrics_of(groups)
-    tags = known if arguments.metrics == EACH else check_metrics(arguments.metrics, known)
+    every = arguments.metrics == EACH
+    tags = known if every else check_metrics(arguments.metrics, known, "--metrics")
     if arguments.html is not None:
         from genlab.runs.comparison.page import write_page
 
@@ -157,10 +158,11 @@ def _version(record: Record, package: str) -> str:
 def _pivot(arguments: Namespace, groups: Sequence[Group], keys: Sequence[str]) -> Table:
     rows, columns = arguments.rows or ("model",), arguments.cols or ("data",)
     settings = set(keys).union(*(group.records[0].settings for group in groups))
-    for key in (*rows, *columns):
-        if key not in settings:
-            raise UserError(f"{key}: no run has this key; {nearest(key, settings)}")
-    (tag,) = check_metrics([arguments.value], metrics_of(groups))
+    for option, chosen in (("--rows", rows), ("--cols", columns)):
+        for key in chosen:
+            if key not in settings:
+                raise UserError(f"{option} {key}: no run has this key; {nearest(key, settings)}")
+    (tag,) = check_metrics([arguments.value], metrics_of(groups), "--value")
     return pivot(groups, keys, rows=rows, columns=columns, tag=tag)
 
 
