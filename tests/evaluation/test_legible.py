@@ -9,13 +9,15 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from genlab.evaluation.figures import draw
+from genlab.densities.base import StandardNormal
+from genlab.evaluation.figures import comparison_figure, draw
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.images import image_rows_figure
 from genlab.learning.tensorboard import lay_out_as_card
 from genlab.pde import Grid, Peak
 from genlab.pinn.figures import stage_figure, stages_figure
 from genlab.pinn.stages import SIZE, Stage
+from genlab.targets import Moons
 
 CARD_PIXELS = 400
 """How wide TensorBoard shows an image where it does not fill the page."""
@@ -174,3 +176,12 @@ def test_the_first_row_of_a_corner_figure_has_a_scale():
     assert all(tick.label2.get_visible() and not tick.label1.get_visible() for tick in last)
     (single,) = corner_figure(*torch.randn(2, 50, 1), labels=("true", "model")).axes
     assert not list(single.get_yticks())
+
+
+def test_the_titles_of_a_comparison_lie_apart():
+    names = [f"realnvp\nlr=0.00{digit}533253688880516\nlayers=4" for digit in (5, 6)]
+    models = {"moons": {name: StandardNormal((2,)) for name in names}}
+    figure = comparison_figure({"moons": Moons()}, models, size=5)
+    assert collisions(figure) == []
+    shown = [axis.get_title() for axis in figure.axes]
+    assert [title.replace("\n", "") for title in shown[1:]] == [n.replace("\n", "") for n in names]

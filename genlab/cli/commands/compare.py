@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output
 from genlab.cli.run_argument import loading
-from genlab.errors import UserError, nearest, one_line
+from genlab.errors import UserError, first_few, nearest, one_line
 from genlab.runs.comparison.formats import (
     as_csv,
     as_latex,
@@ -52,6 +52,8 @@ same data marked. Columns are what differs; what follows from the columns before
 FIGURES = (".png", ".pdf", ".svg")
 FORMATS = {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}
 EACH = ("all",)
+# Runs that a line lists; their paths are long.
+SHOWN = 3
 
 
 def run(words: list[str]) -> int:
@@ -199,29 +201,35 @@ def _print_rich(table: Table) -> None:
 def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
     """Draw a row a target and a column a model, each by the first seed of its runs.
 
+    Runs that are not in the plane, or of whose data only samples are known, are left out.
+
     Raises:
-        UserError: One of the targets is not in the plane, or only its samples are known.
+        UserError: No other run is there.
     """
     with loading():
         from genlab.assembly import load
         from genlab.evaluation.figures import comparison_figure
     targets: dict[str, Target] = {}
     models: dict[str, dict[str, Density]] = {}
+    others: list[str] = []
     for group in groups:
         first = group.records[0]
         experiment = load(first.run.path)
         target = experiment.data.target
         if target is None or experiment.density.event_shape != (2,):
-            raise UserError(
-                f"--figure: shows densities in the plane; {first.run.path} has none, leave it out "
-                "by --where data=NAME"
-            )
+            others.append(str(first.run.path))
+            continue
         on = _title(group, keys, of_data=True)
         targets[on] = target
         models.setdefault(on, {})[_title(group, keys, of_data=False)] = experiment.density
+    left = f"shows densities in the plane; left out: {first_few(others, SHOWN)}"
+    if not targets:
+        raise UserError(f"--figure: {left}; expected a run of data=moons or the like")
     with atomic_path(path) as temporary:
         comparison_figure(targets, models).savefig(temporary)
     print(path)
+    if others:
+        print(left)
     return 0
 
 
