@@ -117,7 +117,7 @@ def _width(text: str) -> float:
 
 
 def _plain(text: str) -> str:
-    """What matplotlib shows as the text itself, also where it would see a formula."""
+    """A text that matplotlib shows as it is, also where it would see a formula."""
     return text.replace("$", r"\$")
 
 
