@@ -79,13 +79,13 @@ class Interrupted(BaseException):
         return 128 + self.signal
 
 
-def first_few(words: Sequence[str]) -> str:
+def first_few(words: Sequence[str], few: int = FEW) -> str:
     """The first of many words.
 
     >>> first_few(list("abcdefghij"))
     'a, b, c, d, e, f, g, h, ...'
     """
-    return ", ".join([*words[:FEW], *(["..."] if len(words) > FEW else [])])
+    return ", ".join([*words[:few], *(["..."] if len(words) > few else [])])
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

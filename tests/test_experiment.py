@@ -150,6 +150,8 @@ def test_a_run_says_what_it_is_and_where_it_is_kept(run: Training, tmp_path: Pat
     assert run.directory is not None
     assert repr(run) == f"Training of realnvp on moons, seed 0: done in {run.directory.path}"
     assert repr(small_experiment(tmp_path)) == "Training of realnvp on moons, seed 0: not fitted"
+    shown = "TargetData(event_shape=[2], batch_size=64, target=Moons)"
+    assert str(run.data) == repr(run.data) == shown
 
 
 def test_the_notes_are_told_in_python_too(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genlab.runs.metrics import metric_of, rank, remark
+from genlab.runs.settings import spell
 from genlab.runs.text import rounded
 
 __all__ = ["Row", "config_rows", "metric_rows", "print_config", "print_metrics"]
@@ -111,9 +112,9 @@ def _seeds(config: Mapping[str, Any]) -> str:
 
 
 def _settings(node: Mapping[str, Any]) -> str:
-    """The plain values of a section in one line."""
+    """The plain values of a section in one line, as they are typed."""
     return " ".join(
-        f"{key}={value}"
+        f"{key}={spell(value)}"
         for key, value in node.items()
         if key not in ("_target_", "event_shape") and not isinstance(value, Mapping)
     )

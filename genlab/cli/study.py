@@ -267,30 +267,36 @@ def report(study: optuna.Study, folder: Path, plan: Mapping[str, Any]) -> None:
         plan["fixed"],
     )
     print(f"best: trial {best.number}, {value}\ntrain it: genlab train {shlex.join(words)}")
-    for name in _draw(study, folder, len(done)):
+    title = f"{plan['model']} on {subject}, {len(trials)} trials"
+    for name in _draw(study, folder, len(done), plan["monitor"], title):
         print(name)
 
 
-def _draw(study: optuna.Study, folder: Path, done: int) -> Iterator[Path]:
+def _draw(study: optuna.Study, folder: Path, done: int, monitor: str, title: str) -> Iterator[Path]:
     """Optuna's own figures: the history, and which settings mattered."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     mpl.use("Agg")
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as figures
 
-    drawn: dict[str, Callable[[optuna.Study], Axes]] = {
-        "history": figures.plot_optimization_history
-    }
+    drawn: dict[str, Callable[..., Axes]] = {"history": figures.plot_optimization_history}
     if done > 1:
         drawn["importance"] = figures.plot_param_importances
     for name, draw in drawn.items():
         path = folder / f"{name}.png"
-        with warnings.catch_warnings():
+        # Optuna sets pyplot's style for good.
+        with warnings.catch_warnings(), mpl.rc_context():
             # Optuna's own note that its figures may change.
             warnings.simplefilter("ignore", ExperimentalWarning)
-            figure = draw(study).get_figure(root=True)
+            axis = draw(study, target_name=monitor)
+        axis.set_title("", loc="left")
+        axis.set_title(title)
+        if name == "history":
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure = axis.get_figure(root=True)
         assert isinstance(figure, Figure)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=120, bbox_inches="tight")

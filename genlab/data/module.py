@@ -17,6 +17,7 @@ from genlab.batch import Batch, Chunk
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.data.streams import Stream
+from genlab.errors import first_few
 from genlab.targets.target import Target
 
 __all__ = ["DataModule"]
@@ -72,6 +73,19 @@ class DataModule(pl.LightningDataModule, ABC):
         self.event_shape = tuple(event_shape)
         self.batch_size = batch_size
         self.standardise = standardise
+
+    def __repr__(self) -> str:
+        told = [f"event_shape={list(self.event_shape)}", f"batch_size={self.batch_size}"]
+        if self.target is not None:
+            told.append(f"target={type(self.target).__name__}")
+        if self.columns is not None:
+            told.append(f"columns=[{first_few(self.columns)}]")
+        if self.context_columns:
+            told.append(f"condition=[{first_few(self.context_columns)}]")
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    # Lightning's own counts the rows of loaders, which here are those of a trainer.
+    __str__ = __repr__
 
     def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
         """What carries data units to those that a model works in, before it starts from data.

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from genlab.evaluation.figures.style import CARD
 from genlab.runs.settings import spell
 
 __all__ = ["figure_to_image", "lay_out_as_card", "log_figures", "log_results"]
@@ -21,8 +22,6 @@ CURVES = ("train/", "val/", "time/steps_per_second")
 # How the name of the file ends that holds a run's row of hyperparameters.
 SESSION = ".hparams"
 
-CARD = 6.4
-"""Width of a figure on a card, in inches: a letter of 12 points is then 2.6 % of it high."""
 DPI = 150
 ABREAST = 2
 """Panels beside each other on a card."""

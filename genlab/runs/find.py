@@ -17,6 +17,8 @@ OUTPUTS = Path("outputs")
 
 # Either is enough: a process killed early leaves a run that is worth listing.
 MARKS = ("run.json", "status.json")
+# Runs that a message lists; their names are long.
+SHOWN = 3
 
 
 def find_runs(folder: Path) -> list[RunDirectory]:
@@ -88,9 +90,11 @@ def _hint(text: str, runs: list[RunDirectory], folder: Path) -> str:
     inside = [run for run in runs if run.path.is_relative_to(text)]
     if inside:
         return f"runs below it: {len(inside)}, the first is {inside[0].path}"
-    names = {run.path.name: run for run in runs} | {str(run.path): run for run in runs}
+    paths = [str(run.path) for run in runs]
+    names = {run.path.name: path for run, path in zip(runs, paths, strict=True)}
+    names |= dict(zip(paths, paths, strict=True)) | {"latest": "latest"}
     close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     if close:
-        return f"did you mean {str(names[close[0]].path)!r}?"
+        return f"did you mean {names[close[0]]!r}?"
     latest_first = [str(run.path.relative_to(folder)) for run in reversed(runs)]
-    return f"those below {folder} are {first_few(latest_first)}"
+    return f"those below {folder} are {first_few(latest_first, SHOWN)}"

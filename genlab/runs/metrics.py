@@ -145,7 +145,10 @@ METRICS = (
     Metric("test/precision/reference", "the same of held-out images", "share"),
     Metric("test/recall", "training images that lie where samples do", "share"),
     Metric("test/recall/reference", "the same of held-out images", "share"),
-    Metric("test/classifier", "fingerprint of the classifier whose features these are"),
+    Metric(
+        "test/classifier", "fingerprint of the classifier whose features these are",
+        remark="fingerprint: only runs with the same one compare",
+    ),
     Metric("test/classifier/accuracy", "its accuracy on the training images", "share"),
     Metric("test/psnr", "peak signal-to-noise ratio of images made of small ones", "decibels"),
     Metric("test/psnr/reference", "the same of the small ones with their pixels repeated",

@@ -64,9 +64,16 @@ def test_another_program_reads_the_table_alone(outputs: Path, capsys: Capture) -
     [
         (["nowhere"], "nowhere: no such folder"),
         (["--rows", "model"], "--rows and --cols go with --value TAG"),
-        (["--value", "test/lk"], "test/lk: no run has this metric; did you mean 'test/kl'?"),
-        (["--metrics", "test/lk"], "test/lk: no run has this metric; did you mean 'test/kl'?"),
-        (["--value", "test/kl", "--rows", "modle"], "modle: no run has this key; did you mean 'mo"),
+        (
+            ["--value", "test/lk"],
+            "--value test/lk: no run has this metric; did you mean 'test/kl'?",
+        ),
+        (
+            ["--metrics", "test/lk"],
+            "--metrics test/lk: no run has this metric; did you mean 'test/kl'?",
+        ),
+        (["--value", "test/kl", "--rows", "modle"], "--rows modle: no run has this key; did"),
+        (["--value", "test/kl", "--cols", "dta"], "--cols dta: no run has this key; did you mean"),
         (["--html", "page.txt"], "--html page.txt: expected a file that ends in .html"),
         (["--figure", "x.png", "--html", "x.html"], "not allowed with argument"),
     ],
@@ -191,10 +198,21 @@ def test_the_figure_of_models_by_targets(
     assert loaded == ["nice-moons-0", "nice-rings-0", "nsf-moons-0", "nsf-rings-0"]
     height, width, _ = imread("panel.png").shape
     assert 1.3 < width / height < 1.5, "the true density and two models, two targets"
-    model = StandardNormal((3,))
-    monkeypatch.setattr("genlab.assembly.load", lambda _: SimpleNamespace(density=model, data=data))
-    assert main(["compare", "--figure", "panel.png"]) == 2
-    assert "shows densities in the plane" in capsys.readouterr().err
+    assert capsys.readouterr().out == "panel.png\n"
+
+    def load_some(path: Path) -> SimpleNamespace:
+        shape = (2,) if "moons" in path.name else (3,)
+        return SimpleNamespace(density=StandardNormal(shape), data=data)
+
+    monkeypatch.setattr("genlab.assembly.load", load_some)
+    assert main(["compare", "--figure", "panel.png"]) == 0
+    height, width, _ = imread("panel.png").shape
+    assert 2.5 < width / height < 3, "one target is left"
+    *_, left = capsys.readouterr().out.splitlines()
+    assert left.startswith("shows densities in the plane; left out: outputs/")
+    assert left.count("rings-0") == 2
+    assert main(["compare", "--figure", "panel.png", "--where", "data=rings"]) == 2
+    assert "--figure: shows densities in the plane; left out" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import genlab
 from genlab.cli.commands import doctor
 from genlab.cli.main import main
 
@@ -26,6 +27,7 @@ def test_a_machine_that_can_train(capsys: Capture, tmp_path: Path) -> None:
     assert {found[name] for name in needed} == {"ok"}
     assert {"threads", "gpu", "compiler", "disk"} <= set(found)
     assert lines[-1] == "all is well"
+    assert f"genlab        {genlab.__version__} at {Path(genlab.__file__).parent}" in lines[1]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -27,6 +27,7 @@ def test_show(make_run: MakeRun, capsys: Capture) -> None:
         "run         outputs/a\n",
         "state       done at step 100, of 100\n",
         "choices     data=moons model=realnvp\n",
+        ", 1 thread\n",
         "figures     outputs/a/figures: density\n",
         "test/kl  0.01234 +- 0.00070",
     ):

@@ -75,6 +75,11 @@ def test_the_floor_stands_beside_the_likelihood() -> None:
     assert "test/importance_samples" not in bound
 
 
+def test_a_fingerprint_is_told_as_such() -> None:
+    (row,) = metric_rows({"test/classifier": 2938729879.0})
+    assert row[1:] == ("2938729879", "", "fingerprint: only runs with the same one compare")
+
+
 def test_the_exact_constant_stands_beside_the_estimated_one() -> None:
     metrics = {
         "test/log_z": 1.8761,
@@ -156,13 +161,13 @@ def test_a_table_on_a_terminal(
     print_config(CONFIG, **RUN)
     shown = capsys.readouterr().out
     assert "nats above the optimum" in shown
-    assert "hidden=[64, 64]" in shown, "square brackets are no markup"
+    assert "hidden=[64,64]" in shown, "square brackets are no markup"
 
 
 def test_the_summary_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     rows = dict(config_rows(CONFIG, **RUN))
     assert rows == {
-        "model": "realnvp layers=8 hidden=[64, 64]",
+        "model": "realnvp layers=8 hidden=[64,64]",
         "parameters": "35,362",
         "data": "moons batch_size=512",
         "training": "5000 steps, seed 0",
@@ -173,6 +178,12 @@ def test_the_summary_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> N
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(maxsplit=1) == ["model", rows["model"]]
     assert len(lines) == len(rows)
+
+
+def test_settings_are_spelled_as_they_are_typed() -> None:
+    config = CONFIG | {"model": {"latent_dim": None, "actnorm": False, "circular": ["x", 1]}}
+    shown = dict(config_rows(config, **RUN))["model"]
+    assert shown == 'realnvp latent_dim=null actnorm=false circular=["x",1]'
 
 
 def test_a_number_of_parameters_that_is_open_is_told_as_such() -> None:

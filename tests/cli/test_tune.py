@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lightning.pytorch.callbacks import Callback
+from matplotlib import rcParams
+from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from small import TABLE, write_table
 
@@ -32,6 +35,7 @@ pytest.importorskip("optuna")
 
 import optuna
 
+from genlab.cli import study
 from genlab.errors import PrunedError, RunError
 from genlab.learning.callbacks import Pruning
 
@@ -100,6 +104,21 @@ def fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Experiment]:
 def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
     storage = f"sqlite:///{folder / 'study.db'}"
     return optuna.load_study(study_name="genlab", storage=storage).get_trials()
+
+
+def test_the_figures_of_a_study_say_what_was_minimised(
+    fits: type[Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, facecolor = [], rcParams["axes.facecolor"]
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure.axes[0]))
+    monkeypatch.setattr(study, "atomic_path", nullcontext)
+    assert main([*WORDS, "search.trials=3", "search.pruning=false"]) == 0
+    history, importance = drawn
+    assert [axis.get_title() for axis in drawn] == ["nice on rings, 3 trials"] * 2
+    assert not importance.get_title(loc="left")
+    assert history.get_ylabel() == "val/loss"
+    assert all(tick == round(tick) for tick in history.get_xticks())
+    assert rcParams["axes.facecolor"] == facecolor
 
 
 def test_a_search_finds_the_rate_and_writes_it_down(

@@ -68,6 +68,11 @@ def test_columns_get_their_roles_by_name_or_number(path: Path, frame: pd.DataFra
     assert table(path, columns=["b", 0], drop=["w", 2]).columns == ("b", "a")
 
 
+def test_a_table_says_what_is_learned_of_it(path: Path) -> None:
+    shown = repr(table(path, columns=["b"], condition=["a"], batch_size=8))
+    assert shown == "TableData(event_shape=[1], batch_size=8, columns=[b], condition=[a])"
+
+
 def test_distances_are_in_deviations_of_the_training_rows(path: Path) -> None:
     data = table(path, columns=["a", "b"], weight="w")
     x, _, weight = (None if part is None else part.double().numpy() for part in data.training_set)

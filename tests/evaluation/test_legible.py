@@ -9,12 +9,15 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from genlab.evaluation.figures import draw
+from genlab.densities.base import StandardNormal
+from genlab.evaluation.figures import comparison_figure, draw
 from genlab.evaluation.figures.corner import corner_figure
+from genlab.evaluation.figures.images import image_rows_figure
 from genlab.learning.tensorboard import lay_out_as_card
 from genlab.pde import Grid, Peak
 from genlab.pinn.figures import stage_figure, stages_figure
 from genlab.pinn.stages import SIZE, Stage
+from genlab.targets import Moons
 
 CARD_PIXELS = 400
 """How wide TensorBoard shows an image where it does not fill the page."""
@@ -42,9 +45,13 @@ def words_of(figure):
 
 def collisions(figure):
     """Pairs of words of two parts that lie over each other."""
+    return overlapping(list(words_of(figure)))
+
+
+def overlapping(words):
     return [
         (first, second)
-        for (one, first, box), (other, second, beside) in combinations(words_of(figure), 2)
+        for (one, first, box), (other, second, beside) in combinations(words, 2)
         if one is not other and box.overlaps(beside)
     ]
 
@@ -83,6 +90,8 @@ def test_figures_are_read_on_a_card(affine_flow, gaussian_target, generator):
     samples = target.sample(300, generator=generator)
     figures = draw(flow, target=target, samples=samples, generator=generator)
     figures["corner"] = corner_figure(*torch.randn(2, 100, 25), labels=("true", "model"))
+    rows = [f"$z_{{{coordinate}}}$" for coordinate in range(10, 18)]
+    figures["rows"] = image_rows_figure(torch.rand(8, 11, 1, 4, 4), names=rows, title="From left")
     for figure in figures.values():
         before = [axis.get_title() for axis in figure.axes]
         lay_out_as_card(figure)
@@ -95,6 +104,9 @@ def test_figures_are_read_on_a_card(affine_flow, gaussian_target, generator):
             if text.get_visible() and text.get_text().strip()
         ]
         assert min(sizes) > 7.5
+    named = [axis.yaxis.label for axis in figures["rows"].axes if axis.get_ylabel()]
+    assert [(label.get_text(), label.get_rotation()) for label in named] == [(z, 0) for z in rows]
+    assert figures["rows"].get_suptitle() == "From left"
     width, height = figures["density"].get_size_inches()
     assert 0.8 * width < height < width, "three panels in two columns"
     own = Figure((12.0, 3.0))
@@ -121,3 +133,55 @@ def test_a_corner_figure_says_which_columns_it_shows(shown, said, last):
         assert axis.get_xlim()[0] < place < axis.get_xlim()[1]
     whole = corner_figure(first[:, :3], second[:, :3], labels=("true", "model"))
     assert whole.legends[0].get_title().get_text() == ""
+
+
+LONG = [
+    "mass",
+    "pt_leading_jet",
+    "MISSING TRANSVERSE ENERGY_x",
+    "phi",
+    "missing_transverse_energy",
+    "a" * 70,
+    "$x^$_{y$",
+    " ",
+    "",
+]
+
+
+@pytest.mark.parametrize("shown", [None, [2, 4], [5, 6, 4], [7, 8]])
+def test_long_names_lie_apart_and_within_a_corner_figure(shown):
+    clouds = torch.randn(2, 300, 9) * torch.tensor([1, 50, 1e4, 1, 1e-3, 1, 1, 1, 1])
+    figure = corner_figure(*clouds, labels=("true", "model"), names=LONG, shown=shown)
+    columns = [*range(5)] if shown is None else shown
+    for is_card in (False, True):
+        if is_card:
+            lay_out_as_card(figure)
+        words = list(words_of(figure))
+        assert overlapping(words) == []
+        for _, text, box in words:
+            assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, text
+            assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, text
+    for axis, column in zip(figure.axes[-len(columns) :], columns, strict=True):
+        name = "".join(axis.get_xlabel().replace("\\$", "$").split())
+        first, *cut = name.split("\N{HORIZONTAL ELLIPSIS}")
+        whole = "".join(LONG[column].split())
+        assert whole.startswith(first)
+        assert whole.endswith(cut[0] if cut else first)
+
+
+def test_the_first_row_of_a_corner_figure_has_a_scale():
+    figure = corner_figure(*torch.randn(2, 50, 3), labels=("true", "model"))
+    figure.draw_without_rendering()
+    last = figure.axes[2].yaxis.get_major_ticks()
+    assert all(tick.label2.get_visible() and not tick.label1.get_visible() for tick in last)
+    (single,) = corner_figure(*torch.randn(2, 50, 1), labels=("true", "model")).axes
+    assert not list(single.get_yticks())
+
+
+def test_the_titles_of_a_comparison_lie_apart():
+    names = [f"realnvp\nlr=0.00{digit}533253688880516\nlayers=4" for digit in (5, 6)]
+    models = {"moons": {name: StandardNormal((2,)) for name in names}}
+    figure = comparison_figure({"moons": Moons()}, models, size=5)
+    assert collisions(figure) == []
+    shown = [axis.get_title() for axis in figure.axes]
+    assert [title.replace("\n", "") for title in shown[1:]] == [n.replace("\n", "") for n in names]

@@ -62,12 +62,13 @@ def test_by_path_and_by_name(outputs: Path, make_run: MakeRun) -> None:
     [
         ("realnvp-mons", "no such run; did you mean 'outputs/day/realnvp-moons'?"),
         ("0", "2 runs have this name, give the path: outputs/one/0, outputs/two/0"),
-        ("outputs", r"not a run directory .*; runs below it: 3, the first is outputs/day/"),
-        ("qqqq", "no such run; those below outputs are two/0, one/0, day/realnvp-moons"),
+        ("outputs", r"not a run directory .*; runs below it: 4, the first is outputs/day/"),
+        ("lates", "no such run; did you mean 'latest'?"),
+        ("qqqq", r"no such run; those below outputs are two/0, one/0, day/realnvp-moons, \.\.\."),
     ],
 )
 def test_mistakes(outputs: Path, make_run: MakeRun, text: str, message: str) -> None:
-    for name in ("day/realnvp-moons", "one/0", "two/0"):
+    for name in ("day/nice-pinwheel", "day/realnvp-moons", "one/0", "two/0"):
         make_run(outputs / name)
     with pytest.raises(UserError, match=message):
         resolve(text)

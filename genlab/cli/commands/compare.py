@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output
 from genlab.cli.run_argument import loading
-from genlab.errors import UserError, nearest, one_line
+from genlab.errors import UserError, first_few, nearest, one_line
 from genlab.runs.comparison.formats import (
     as_csv,
     as_latex,
@@ -52,6 +52,8 @@ same data marked. Columns are what differs; what follows from the columns before
 FIGURES = (".png", ".pdf", ".svg")
 FORMATS = {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}
 EACH = ("all",)
+# Runs that a line lists; their paths are long.
+SHOWN = 3
 
 
 def run(words: list[str]) -> int:
@@ -74,7 +76,8 @@ def run(words: list[str]) -> int:
     if arguments.figure is not None:
         return _draw(arguments.figure, groups, keys)
     known = metrics_of(groups)
-    tags = known if arguments.metrics == EACH else check_metrics(arguments.metrics, known)
+    every = arguments.metrics == EACH
+    tags = known if every else check_metrics(arguments.metrics, known, "--metrics")
     if arguments.html is not None:
         from genlab.runs.comparison.page import write_page
 
@@ -157,10 +160,11 @@ def _version(record: Record, package: str) -> str:
 def _pivot(arguments: Namespace, groups: Sequence[Group], keys: Sequence[str]) -> Table:
     rows, columns = arguments.rows or ("model",), arguments.cols or ("data",)
     settings = set(keys).union(*(group.records[0].settings for group in groups))
-    for key in (*rows, *columns):
-        if key not in settings:
-            raise UserError(f"{key}: no run has this key; {nearest(key, settings)}")
-    (tag,) = check_metrics([arguments.value], metrics_of(groups))
+    for option, chosen in (("--rows", rows), ("--cols", columns)):
+        for key in chosen:
+            if key not in settings:
+                raise UserError(f"{option} {key}: no run has this key; {nearest(key, settings)}")
+    (tag,) = check_metrics([arguments.value], metrics_of(groups), "--value")
     return pivot(groups, keys, rows=rows, columns=columns, tag=tag)
 
 
@@ -197,29 +201,35 @@ def _print_rich(table: Table) -> None:
 def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
     """Draw a row a target and a column a model, each by the first seed of its runs.
 
+    Runs that are not in the plane, or of whose data only samples are known, are left out.
+
     Raises:
-        UserError: One of the targets is not in the plane, or only its samples are known.
+        UserError: No other run is there.
     """
     with loading():
         from genlab.assembly import load
         from genlab.evaluation.figures import comparison_figure
     targets: dict[str, Target] = {}
     models: dict[str, dict[str, Density]] = {}
+    others: list[str] = []
     for group in groups:
         first = group.records[0]
         experiment = load(first.run.path)
         target = experiment.data.target
         if target is None or experiment.density.event_shape != (2,):
-            raise UserError(
-                f"--figure: shows densities in the plane; {first.run.path} has none, leave it out "
-                "by --where data=NAME"
-            )
+            others.append(str(first.run.path))
+            continue
         on = _title(group, keys, of_data=True)
         targets[on] = target
         models.setdefault(on, {})[_title(group, keys, of_data=False)] = experiment.density
+    left = f"shows densities in the plane; left out: {first_few(others, SHOWN)}"
+    if not targets:
+        raise UserError(f"--figure: {left}; expected a run of data=moons or the like")
     with atomic_path(path) as temporary:
         comparison_figure(targets, models).savefig(temporary)
     print(path)
+    if others:
+        print(left)
     return 0
 
 

@@ -61,7 +61,7 @@ def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
 def _python() -> Iterator[Finding]:
     mark = "ok" if sys.version_info >= (3, 11) else "FAIL"
     yield Finding(mark, "python", f"{platform.python_version()} at {sys.executable}")
-    yield Finding("ok", "genlab", f"{__version__} at {Path(__file__).parents[1]}")
+    yield Finding("ok", "genlab", f"{__version__} at {Path(__file__).parents[2]}")
 
 
 def _packages() -> Iterator[Finding]:

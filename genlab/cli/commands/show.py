@@ -52,12 +52,12 @@ def _rows(saved: SavedRun, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     choices = {k.removeprefix(CHOICE): v for k, v in config.items() if k.startswith(CHOICE)}
     yield "choices", " ".join(f"{group}={option}" for group, option in sorted(choices.items()))
     yield "seed", str(config["seed"])
-    commit = manifest["git_commit"]
+    commit, threads = manifest["git_commit"], manifest["threads"]
     yield (
         "made with",
         f"genlab {manifest['genlab']}{f' at {commit}' if commit else ''}, "
         f"torch {manifest['packages']['torch']}, Python {manifest['python']}, "
-        f"{manifest['threads']} threads",
+        f"{threads} thread{'s' if threads > 1 else ''}",
     )
     if figures := sorted(run.figures.glob("[!.]*.png")):
         yield "figures", f"{run.figures}: {', '.join(path.stem for path in figures)}"

@@ -259,7 +259,8 @@ def _images(
     shown = order[:most].tolist()
     rows = [_sweep(model, coordinate, context, steps)[1] for coordinate in shown]
     names = [f"$z_{{{coordinate + 1}}}$" for coordinate in shown]
-    return image_rows_figure(torch.stack(rows), names=names)
+    title = f"Decoded mean, a coordinate from {-REACH} (left) to {REACH}"
+    return image_rows_figure(torch.stack(rows), names=names, title=title)
 
 
 def _sweep(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,14 +12,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 from torch import Tensor
 
-from genlab.evaluation.figures.style import MODEL, TRUTH, Window, panels, scatter, window_of
+from genlab.evaluation.figures.style import CARD, MODEL, TRUTH, Window, panels, scatter, window_of
 
 __all__ = ["corner_figure"]
 
 MOST = 5
 """Coordinates that are shown unasked."""
+LETTER = 10
+"""Size of the letters of names, in points."""
+LINES = 3
+"""Lines of a name."""
+MARGIN = 1.6
+"""What names and the numbers on both sides take of a card's width, in inches."""
+PIECE = re.compile(r"[^\s_./-]*[\s_./-]*")
+"""A part of a name, with what separates it from the next one."""
 
 
 def corner_figure(
@@ -46,10 +56,15 @@ def corner_figure(
     chosen = list(range(min(every, MOST)) if shown is None else shown)
     first, second = first[:, chosen].detach().cpu(), second[:, chosen].detach().cpu()
     what = "coordinates" if names is None else "columns"
-    names = [f"${symbol}_{{{k + 1}}}$" if names is None else names[k] for k in chosen]
     dims = len(chosen)
+    side = max(2.0, 4.5 / dims)
+    room = (min(CARD, side * dims) - MARGIN) / dims
+    if names is None:
+        names, letter = [f"${symbol}_{{{k + 1}}}$" for k in chosen], 12
+    else:
+        names, letter = [_folded(names[k], room) for k in chosen], LETTER
     ranges = [_range(first[:, k]) for k in range(dims)]
-    figure, axes = panels(dims, dims, side=max(2.0, 4.5 / dims))
+    figure, axes = panels(dims, dims, side=side)
     for index, axis in enumerate(axes):
         row, column = divmod(index, dims)
         if row == column:
@@ -61,9 +76,13 @@ def corner_figure(
         axis.locator_params(nbins=3)
         axis.tick_params(labelsize=9, labelbottom=row == dims - 1, labelleft=column == 0 != row)
         if row == dims - 1:
-            axis.set_xlabel(names[column], fontsize=12)
+            axis.set_xlabel(names[column], fontsize=letter)
         if column == 0 and row:
-            axis.set_ylabel(names[row], fontsize=12)
+            axis.set_ylabel(names[row], fontsize=letter)
+        if row == 0 < column == dims - 1:  # the first row begins with a marginal
+            axis.tick_params(axis="y", left=False, right=True, labelright=True)
+        if dims > 3:
+            axis.tick_params(axis="x", labelrotation=45)
     handles = [Line2D([], [], color=colour, linewidth=4) for colour in (TRUTH, MODEL)]
     legend = figure.legend(
         handles, labels, loc="outside upper center", ncols=2, fontsize=13, frameon=False
@@ -72,6 +91,34 @@ def corner_figure(
         which = f"the first {dims}" if shown is None else f"{dims} chosen"
         legend.set_title(f"{which} of {every} {what}", prop=FontProperties(size=12))
     return figure
+
+
+def _folded(name: str, room: float) -> str:
+    """A name in at most `LINES` lines of ``room`` inches; of more, the first and the last."""
+    lines = [""]
+    for piece in PIECE.findall(name):
+        if _width(lines[-1] + piece) > room:
+            lines.append("")
+        for letter in piece:
+            if _width(lines[-1] + letter) > room:
+                lines.append("")
+            lines[-1] += letter
+    lines = [line.strip() for line in lines if line.strip()]
+    if len(lines) > LINES:
+        lines = [lines[0], "\N{HORIZONTAL ELLIPSIS}", lines[-1]]
+    return _plain("\n".join(lines))
+
+
+def _width(text: str) -> float:
+    """Inches that a text takes; matplotlib has no path of blanks."""
+    if not text.strip():
+        return 0.0
+    return float(TextPath((0, 0), _plain(text), size=LETTER).get_extents().width) / 72
+
+
+def _plain(text: str) -> str:
+    """A text that matplotlib shows as it is, also where it would see a formula."""
+    return text.replace("$", r"\$")
 
 
 def _range(values: Float[Tensor, " n"]) -> tuple[float, float]:

@@ -228,13 +228,14 @@ def show_mosaic(
 
 
 def image_rows_figure(
-    images: Float[Tensor, "rows columns c h w"], *, names: Sequence[str]
+    images: Float[Tensor, "rows columns c h w"], *, names: Sequence[str], title: str = ""
 ) -> Figure:
     """A named row for each row of images, grey ones of one channel or coloured ones of three.
 
     Args:
         images: Values in [0, 1]; others are shown from the lowest to the highest.
         names: What each row is.
+        title: What the columns are.
     """
     values = images.detach().cpu().double().numpy()
     finite = values[np.isfinite(values)]
@@ -249,5 +250,7 @@ def image_rows_figure(
         axis.set_xticks([])
         axis.set_yticks([])
     for axis, name in zip(axes[::columns], names, strict=True):
-        axis.set_ylabel(name, fontsize=9)
+        axis.set_ylabel(name, fontsize=14, rotation=0, ha="right", va="center")
+    if title:
+        figure.suptitle(title, fontsize=14)
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from textwrap import wrap
 
 import numpy as np
 import torch
@@ -44,6 +45,9 @@ __all__ = [
 
 BATCH = 10_000
 COLUMNS = 5
+"""Panels of one target beside each other."""
+LETTERS = 20
+"""Letters of a title that a panel of a comparison has room for."""
 TRUE = "True density"
 ESTIMATED = "True density, log Z estimated"
 WITHIN = "True density given this window"
@@ -316,7 +320,7 @@ def comparison_figure(
         for title in titles:
             axis = next(places)
             if number == 0:
-                axis.set_title(title, fontsize=14)
+                axis.set_title(_folded(title), fontsize=14)
             if title not in maps:
                 axis.set_axis_off()
                 continue
@@ -330,3 +334,8 @@ def comparison_figure(
     for axis in places:
         axis.set_axis_off()
     return figure
+
+
+def _folded(title: str) -> str:
+    """A title in lines that are no wider than a panel of a comparison."""
+    return "\n".join(part for line in title.splitlines() for part in wrap(line, LETTERS))

@@ -92,15 +92,20 @@ def metrics_of(groups: Sequence[Group]) -> list[str]:
     return sorted(tag for tag in tags if not tag.endswith("/se"))
 
 
-def check_metrics(tags: Sequence[str], known: Collection[str]) -> list[str]:
+def check_metrics(tags: Sequence[str], known: Collection[str], option: str) -> list[str]:
     """The metrics to show; the usual ones if none is asked for.
+
+    Args:
+        tags: What is asked for.
+        known: What any run has.
+        option: Where it was asked for.
 
     Raises:
         UserError: No run has one of them.
     """
     for tag in tags:
         if tag not in known:
-            raise UserError(f"{tag}: no run has this metric; {nearest(tag, known)}")
+            raise UserError(f"{option} {tag}: no run has this metric; {nearest(tag, known)}")
     return list(tags) or [m.tag for m in METRICS if m.column and m.tag in known]
 
 
