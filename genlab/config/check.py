@@ -79,7 +79,20 @@ def check(config: DictConfig) -> None:
                 if isinstance(node, Mapping) and name in node:
                     _check_value(f"{key}.{name}", node[name], annotation)
     if plain["command"] == "solve":
+        _check_trainer_of_solve(plain["trainer"])
         _check_refresh(plain)
+
+
+def _check_trainer_of_solve(trainer: Mapping[str, Any]) -> None:
+    for key in ("devices", "num_nodes"):
+        if trainer[key] != 1:
+            word = f"trainer.{key}={trainer[key]}"
+            raise UserError(f"{word}: a solve runs on one device; use trainer.{key}=1")
+    if trainer["precision"] == "bf16-mixed":
+        raise UserError(
+            "trainer.precision=bf16-mixed: a solve takes second derivatives of its network, of "
+            "which bfloat16 leaves two digits; use trainer.precision=32-true"
+        )
 
 
 def _check_refresh(plain: Mapping[str, Any]) -> None:
