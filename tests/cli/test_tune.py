@@ -340,6 +340,10 @@ def test_a_trial_that_kills_its_process_each_time_fails(
             "data.val_size=choice(9,99): changes the rows",
         ),
         (["data=choice(moons,rings)"], "data=choice(moons,rings): changes the rows"),
+        (
+            ["+sweep=all_models_all_toys", *SPACE],
+            "tune: what is chosen holds a sweep, of model, data, seed, which a search passes",
+        ),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
         (["--force", *SPACE], "--force goes with --study"),
     ],
