@@ -299,6 +299,23 @@ def test_a_pruned_trial_is_a_run_that_says_so(
     assert "pruned: outputs/" in shown.out + shown.err
 
 
+def test_a_trial_that_breaks_down_fails_alone(
+    fits: type[Experiment], capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(config: DictConfig, run: RunDirectory, **how: Any) -> dict[str, float]:
+        if run.path.name == "0":
+            raise RuntimeError("CUDA out of memory")
+        return {"val/loss": 1.0}
+
+    monkeypatch.setattr("genlab.cli.run.fit", fit)
+    monkeypatch.setattr("genlab.cli.study.write_recipe", lambda *_: [])
+    monkeypatch.setattr("genlab.cli.study.read_config", lambda run: None)
+    assert main([*WORDS, "search.trials=2", "search.pruning=false"]) == 0
+    (folder,) = tmp_path.glob("outputs/*/*")
+    assert [trial.state.name for trial in trials(folder)] == ["FAIL", "COMPLETE"]
+    assert ": failed: RuntimeError: CUDA out of memory\n" in capsys.readouterr().out
+
+
 def test_a_trial_that_kills_its_process_each_time_fails(
     fits: type[Experiment], capsys: Capture, tmp_path: Path
 ) -> None:
