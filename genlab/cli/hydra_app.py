@@ -17,6 +17,7 @@ from genlab.cli.options import listing
 from genlab.config import config_dir
 from genlab.errors import UserError, nearest
 from genlab.runs.directory import dated
+from genlab.runs.files import atomic_path
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -240,13 +241,33 @@ def application(command: str) -> Iterator[Hydra]:
     _prefer_own_launchers(config_dir() / "hydra" / "launcher")
     GlobalHydra.instance().clear()
     try:
-        with _logging_as_it_was():
+        with _logging_as_it_was(), _written_whole():
             yield Hydra.create_main_hydra2(
                 task_name=command,
                 config_search_path=create_config_search_path(str(config_dir())),
             )
     finally:
         GlobalHydra.instance().clear()
+
+
+@contextmanager
+def _written_whole() -> Iterator[None]:
+    """Let Hydra write the files of ``.hydra`` whole or not at all, as where the disk is full."""
+    from hydra.core import utils
+    from omegaconf import OmegaConf
+
+    before = utils._save_config
+
+    def save(config: DictConfig, name: str, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+
+    utils._save_config = save
+    try:
+        yield
+    finally:
+        utils._save_config = before
 
 
 @contextmanager
