@@ -17,7 +17,7 @@ from genlab.cli.options import listing
 from genlab.config import config_dir
 from genlab.errors import UserError, nearest
 from genlab.runs.directory import dated
-from genlab.runs.files import atomic_path
+from genlab.runs.files import atomic_path, make_folder
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -190,6 +190,7 @@ def run_as_job(config: DictConfig, folder: Path | None, task: Callable[[Any], An
         task: Takes the configuration as Hydra hands it over.
 
     Raises:
+        UserError: The folder cannot be made.
         Exception: What the task raises.
     """
     from hydra._internal.callbacks import Callbacks
@@ -199,6 +200,8 @@ def run_as_job(config: DictConfig, folder: Path | None, task: Callable[[Any], An
 
     from genlab.config.explain import explained
 
+    if folder is not None:
+        make_folder(folder)
     with read_write(config):
         config.hydra.mode = RunMode.RUN
         config.hydra.run.dir = str(folder or Path.cwd())

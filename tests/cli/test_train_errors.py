@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -59,6 +60,14 @@ def test_a_run_gets_a_directory_named_after_it(fits: Fits, tmp_path: Path) -> No
         "model=nice",
         "data=eight_gaussians",
     ]
+
+
+@pytest.mark.parametrize("words", [["hydra.run.dir=a/b"], ["-m", "hydra.sweep.dir=a/b"]])
+def test_a_folder_that_cannot_be_made(fits: Fits, capsys: Capture, words: list[str]) -> None:
+    Path("a").write_text("no folder")
+    assert main(["train", *words]) == 2
+    shown = capsys.readouterr().err
+    assert re.fullmatch(r"genlab: \S*a/b\S*: cannot be made \(Not a dir.*\); choose .*\n", shown)
 
 
 @pytest.mark.parametrize("words", [["hydra.run.dir=own"], ["-m", "hydra.sweep.dir=own"]])
