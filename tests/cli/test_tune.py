@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from small import TABLE, write_table
 
 import genlab
+from genlab.cli.commands.tune import _planned
 from genlab.cli.main import main
 from genlab.config import config_dir
 from genlab.config.compose import compose
@@ -38,6 +39,13 @@ from genlab.learning.callbacks import Pruning
 Capture = pytest.CaptureFixture[str]
 
 SPACE = ["optimizer.lr=tag(log,interval(1e-4,1e-2))", "model.layers=range(2,11,step=2)"]
+SEARCH = {
+    "trials": 5,
+    "workers": 2,
+    "sampler": "tpe",
+    "random_trials": 2,
+    "pruning": True,
+}
 WORDS = [
     "tune",
     "model=nice",
@@ -297,6 +305,15 @@ def test_a_pruned_trial_is_a_run_that_says_so(
     main(["compare"])
     shown = capsys.readouterr()
     assert "pruned: outputs/" in shown.out + shown.err
+
+
+def test_who_joins_a_study_writes_nothing_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "tune.json", {"search": SEARCH})
+    before = (tmp_path / "tune.json").stat()
+    assert _planned(tmp_path, [])["search"] == SEARCH
+    assert (tmp_path / "tune.json").stat() == before
+    assert _planned(tmp_path, ["search.trials=9"])["search"]["trials"] == 9
+    assert read_json(tmp_path / "tune.json")["search"]["trials"] == 9
 
 
 def test_a_trial_that_breaks_down_fails_alone(

@@ -195,7 +195,9 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
             )
         plan["search"][key.partition(".")[2]] = int(value)
     check_options(SEARCH, plan["search"], Search)
-    write_json(folder / PLAN, plan)
+    # Workers that only join would write back what another one has just changed.
+    if words:
+        write_json(folder / PLAN, plan)
     return plan
 
 
