@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
