@@ -261,10 +261,10 @@ def _written_whole() -> Iterator[None]:
 
     before = utils._save_config
 
-    def save(config: DictConfig, name: str, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    def save(cfg: DictConfig, filename: str, output_dir: Path) -> None:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with atomic_path(output_dir / filename) as temporary:
+            temporary.write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
 
     utils._save_config = save
     try:
