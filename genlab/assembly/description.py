@@ -6,13 +6,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from genlab.config import config_dir
 from genlab.config.build import build
 from genlab.config.compose import compose
 from genlab.config.stored import plain, read_config
 from genlab.config.targets import locate
-from genlab.errors import UserError, nearest
-from genlab.models.flow_matching import SOURCES
+from genlab.errors import UserError
+from genlab.models import FlowMatching
 from genlab.runs.find import resolve
 from genlab.signature import signature
 
@@ -26,10 +25,10 @@ def describe(config: DictConfig) -> None:
     and the network of the solve that ``data.run`` names.
 
     Args:
-        config: A checked configuration; changed in place.
+        config: A checked configuration, whose source is known; changed in place.
 
     Raises:
-        UserError: There is no such source or solve.
+        UserError: There is no such solve, or no target behind the source.
     """
     if config.model is not None and config.command == "train":
         _describe_source(config)
@@ -56,7 +55,7 @@ def asked_for(config: DictConfig, key: str) -> dict[str, Any]:
 
 def _describe_source(config: DictConfig) -> None:
     source = config.model.get("source")
-    if isinstance(source, str) and source not in SOURCES:
+    if isinstance(source, str) and source not in FlowMatching.sources:
         config.model.source = _source(source, list(config.model.event_shape))
 
 
@@ -68,14 +67,8 @@ def _source(name: str, event_shape: list[int]) -> dict[str, Any]:
         event_shape: Shape of the samples; it sets ``data.dim`` where the target has that key.
 
     Raises:
-        UserError: There is no such option, or no target behind it.
+        UserError: There is no target behind it.
     """
-    files = (config_dir() / "data").glob("[!_]*.yaml")
-    options = [path.stem for path in files if path.stem != "custom"]
-    if name not in options:
-        raise UserError(
-            f"model.source={name}: no such source; {nearest(name, [*options, *SOURCES])}"
-        )
     data = plain(compose("train", [f"data={name}"]))["data"]
     if "dim" in data and len(event_shape) == 1:
         data = plain(compose("train", [f"data={name}", f"data.dim={event_shape[0]}"]))["data"]

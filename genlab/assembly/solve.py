@@ -67,16 +67,6 @@ class Solve(Run):
 
     def _assemble(self) -> None:
         config = self.config
-        if config.trainer.devices != 1 or config.trainer.num_nodes != 1:
-            raise UserError(
-                f"trainer.devices={config.trainer.devices}: a solve runs on one device; use "
-                "trainer.devices=1"
-            )
-        if config.trainer.precision == "bf16-mixed":
-            raise UserError(
-                "trainer.precision=bf16-mixed: a solve takes second derivatives of its network, of "
-                "which bfloat16 leaves two digits; use trainer.precision=32-true"
-            )
         self.problem = build(config, "problem")
         self.data = build(config, "data")
         # First, so that it starts the same whatever chooses its points.

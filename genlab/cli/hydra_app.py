@@ -17,6 +17,7 @@ from genlab.cli.options import listing
 from genlab.config import config_dir
 from genlab.errors import UserError, nearest
 from genlab.runs.directory import dated
+from genlab.runs.files import atomic_path, make_folder
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -189,6 +190,7 @@ def run_as_job(config: DictConfig, folder: Path | None, task: Callable[[Any], An
         task: Takes the configuration as Hydra hands it over.
 
     Raises:
+        UserError: The folder cannot be made.
         Exception: What the task raises.
     """
     from hydra._internal.callbacks import Callbacks
@@ -198,6 +200,8 @@ def run_as_job(config: DictConfig, folder: Path | None, task: Callable[[Any], An
 
     from genlab.config.explain import explained
 
+    if folder is not None:
+        make_folder(folder)
     with read_write(config):
         config.hydra.mode = RunMode.RUN
         config.hydra.run.dir = str(folder or Path.cwd())
@@ -240,13 +244,33 @@ def application(command: str) -> Iterator[Hydra]:
     _prefer_own_launchers(config_dir() / "hydra" / "launcher")
     GlobalHydra.instance().clear()
     try:
-        with _logging_as_it_was():
+        with _logging_as_it_was(), _written_whole():
             yield Hydra.create_main_hydra2(
                 task_name=command,
                 config_search_path=create_config_search_path(str(config_dir())),
             )
     finally:
         GlobalHydra.instance().clear()
+
+
+@contextmanager
+def _written_whole() -> Iterator[None]:
+    """Let Hydra write the files of ``.hydra`` whole or not at all, as where the disk is full."""
+    from hydra.core import utils
+    from omegaconf import OmegaConf
+
+    before = utils._save_config
+
+    def save(cfg: DictConfig, filename: str, output_dir: Path) -> None:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with atomic_path(output_dir / filename) as temporary:
+            temporary.write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
+
+    utils._save_config = save
+    try:
+        yield
+    finally:
+        utils._save_config = before
 
 
 @contextmanager

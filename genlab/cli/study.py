@@ -154,8 +154,11 @@ class Study:
                 value = self._fit(trial, [*self.plan["fixed"], *words])
         except PrunedError as end:
             self._tell(trial, f"{name}: {end}", TrialState.PRUNED)
-        except GenlabError as error:
-            self._tell(trial, f"{name}: failed: {one_line(error)}", TrialState.FAIL)
+        except Exception as error:
+            # As memory that does not suffice for this model, which leaves enough for others.
+            known = isinstance(error, GenlabError)
+            reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
+            self._tell(trial, f"{name}: failed: {reason}", TrialState.FAIL)
         except (Interrupted, KeyboardInterrupt):
             with self._locked():
                 if self._is_ours(trial):

@@ -20,6 +20,7 @@ from genlab.errors import GenlabError, RunError, UnusedError, UserError
 from genlab.processes import is_first
 from genlab.runs.comparison.records import read_records
 from genlab.runs.directory import RunDirectory, claim, dated
+from genlab.runs.files import atomic_path
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
 if TYPE_CHECKING:
@@ -194,7 +195,8 @@ def _prepare(config: Any, directory: SweepDirectory) -> None:
         # Claimed once: the other processes take it as it is.
         config.hydra.sweep.dir = str(directory.path)
         config.hydra.run.dir = str(directory.path)
-    OmegaConf.save(config, directory.multirun)
+    with atomic_path(directory.multirun) as temporary:
+        OmegaConf.save(config, temporary)
     with read_write(config):
         # Jobs are composed the same whatever launches them; for most it is another process, where
         # the plugin would register its own file of the launcher beside that of genlab.

@@ -83,11 +83,24 @@ def check(config: DictConfig) -> None:
                 if isinstance(node, Mapping) and name in node:
                     _check_value(f"{key}.{name}", node[name], annotation)
     if plain["command"] == "solve":
+        _check_trainer_of_solve(plain["trainer"])
         _check_refresh(plain)
     elif plain["optimizer"] is not None and "_partial_" not in plain["optimizer"]:
         raise UserError(
             f"{_option('optimizer', plain)}: steps on the residual of a PDE, in `genlab solve`; a "
             "density learns by gradients: use optimizer=adam"
+        )
+
+
+def _check_trainer_of_solve(trainer: Mapping[str, Any]) -> None:
+    for key in ("devices", "num_nodes"):
+        if trainer[key] != 1:
+            word = f"trainer.{key}={trainer[key]}"
+            raise UserError(f"{word}: a solve runs on one device; use trainer.{key}=1")
+    if trainer["precision"] == "bf16-mixed":
+        raise UserError(
+            "trainer.precision=bf16-mixed: a solve takes second derivatives of its network, of "
+            "which bfloat16 leaves two digits; use trainer.precision=32-true"
         )
 
 

@@ -69,7 +69,7 @@ def _refuse_another(path: Path, key: str, node: Any) -> None:
     typed = OverridesParser.create().parse_override(f"x={node.value}").value()
     if typed != read:
         plain = node.value.lstrip("+-0_")
-        meant = f"{plain} or " if plain.isdecimal() else ""
+        meant = f"{plain} or " if plain.isdecimal() and plain != str(read) else ""
         raise UserError(
             f"{path}, line {node.start_mark.line + 1}: {word}: YAML reads {read}, the command line "
             f"text; write {meant}{read}, or '{node.value}' in quotes"

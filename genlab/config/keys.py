@@ -71,7 +71,8 @@ class Keys:
 
     def _word(self, text: str, section: str) -> str | None:
         if named := CLASS.fullmatch(text):
-            return _option(named[1], _keywords(named[2] or ""))
+            keywords = _keywords(named[2] or "")
+            return None if keywords is None else _option(named[1], keywords)
         found = ARGUMENT.fullmatch(text)
         key = found and self._key(found[1], section)
         if not found or not key:
@@ -143,10 +144,14 @@ def _value(text: str) -> Any:
         return _Raw(text)
 
 
-def _keywords(text: str) -> dict[str, Any]:
-    call = ast.parse(f"f({text})", mode="eval").body
-    assert isinstance(call, ast.Call)
-    return {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+def _keywords(text: str) -> dict[str, Any] | None:
+    """The plain arguments of a call; None of one that only looks like it, in a user's own words."""
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+        words = call.keywords if isinstance(call, ast.Call) else None
+        return None if words is None else {str(w.arg): ast.literal_eval(w.value) for w in words}
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _option(name: str, keywords: Mapping[str, Any]) -> str | None:

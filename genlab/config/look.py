@@ -1,13 +1,14 @@
-"""The files and runs that a configuration names, looked at before anything is built."""
+"""The files, runs and sources that a configuration names, looked at before anything is built."""
 
 from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.config import config_dir
 from genlab.config.keys import Keys
 from genlab.config.stored import plain
 from genlab.config.targets import described
-from genlab.errors import UserError
+from genlab.errors import UserError, nearest
 from genlab.runs.find import resolve
 from genlab.runs.settings import RUNS
 from genlab.userfile import glance
@@ -16,10 +17,12 @@ __all__ = ["look_at"]
 
 # Sections that a Python file of the user's may define, by their argument `file`.
 PYTHON = ("data", "problem")
+# Sections whose class has a function `look`, which refuses values without what the class imports.
+LOOKING = ("data", "trainer")
 
 
 def look_at(config: DictConfig) -> None:
-    """Refuse what names a run that is not there, or a file that cannot be read.
+    """Refuse what names a run or a source that is not there, or a file that cannot be read.
 
     Args:
         config: A checked configuration of a run that has not begun.
@@ -39,7 +42,21 @@ def look_at(config: DictConfig) -> None:
         if file := OmegaConf.select(config, f"{section}.file"):
             with keys.telling(section):
                 glance(file, "file")
-    node = plain(config.data)
-    if look := described("data", node.pop("_target_")).attribute("look"):
-        with keys.telling("data"):
-            look(**node)
+    for section in LOOKING:
+        node = plain(config[section])
+        if look := described(section, node.pop("_target_")).attribute("look"):
+            with keys.telling(section):
+                look(**node)
+    _look_at_source(config)
+
+
+def _look_at_source(config: DictConfig) -> None:
+    """What a flow starts from is a word of its family, or an option of ``data``."""
+    source = OmegaConf.select(config, "model.source")
+    if config.command != "train" or not isinstance(source, str):
+        return
+    own = described("model", config.model._target_).attribute("sources") or ()
+    files = (config_dir() / "data").glob("[!_]*.yaml")
+    options = [*own, *(path.stem for path in files if path.stem != "custom")]
+    if source not in options:
+        raise UserError(f"model.source={source}: no such source; {nearest(source, options)}")

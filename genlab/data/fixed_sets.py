@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -75,13 +76,15 @@ class FixedSets(DataModule):
     @cached_property
     def scale(self) -> Float[Tensor, "*event"]:
         """The standard deviation of each column over the training rows: columns have their units,
-        and the coarsest would be all that a distance tells of.
+        and the coarsest would be all that a distance tells of. One that is the same in all rows
+        with weight keeps its own unit.
         """
         x, _, weight = self.training_set
-        x = x.double()
+        eps, x = torch.finfo(x.dtype).eps, x.double()
         share = (x.new_ones(len(x)) if weight is None else weight.double()).to(x)
         share = (share / share.sum()).view(-1, *[1] * (x.ndim - 1))
-        return (share * (x - (share * x).sum(0)).square()).sum(0).sqrt()
+        std = (share * (x - (share * x).sum(0)).square()).sum(0).sqrt()
+        return std.where(std > eps * (x.abs() * (share > 0)).amax(0), 1.0)
 
     def first_rows(self, n: int = 10_000) -> Batch:
         return self.stream.rows(0, min(n, len(self.training_set.x)))

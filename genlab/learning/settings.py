@@ -8,16 +8,9 @@ from typing import Annotated, Literal
 import torch
 
 from genlab.bounds import Bound, Positive, PositiveInt
-from genlab.errors import UserError
+from genlab.processes import check_precision
 
 __all__ = ["TrainerSettings"]
-
-# Formats of Lightning's that spoil what is learned here, and why.
-SPOILING = {
-    "bf16-true": "a log-density summed in bfloat16 is wrong by half a nat in 64 dimensions",
-    "16-mixed": "in float16 gradients underflow, and nothing here scales the loss",
-    "16-true": "a log-density summed in float16 is wrong by a tenth of a nat in 64 dimensions",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +63,10 @@ class TrainerSettings:
     replicas: PositiveInt
     deterministic: bool
 
+    look = staticmethod(check_precision)
+
     def __post_init__(self) -> None:
-        if self.precision in SPOILING:
-            raise UserError(
-                f"precision={self.precision}: {SPOILING[self.precision]}; use "
-                "`precision='bf16-mixed'`, which rounds networks alone"
-            )
+        check_precision(precision=self.precision)
 
     @property
     def dtype(self) -> torch.dtype:

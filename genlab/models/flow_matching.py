@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from genlab.bijections.ode import DivergenceMethod
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegative, NonNegativeInt
@@ -13,12 +15,7 @@ from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.velocity import Velocity, VelocityFactory
 from genlab.paths.path import LinearPath, Path, Prediction
 
-__all__ = ["SOURCES", "FlowMatching"]
-
-SOURCES: dict[str, type[StandardNormal] | type[StandardUniform]] = {
-    "gaussian": StandardNormal,
-    "uniform": StandardUniform,
-}
+__all__ = ["FlowMatching"]
 
 STRAIGHT = LinearPath(sigma_0=0.0)
 MIDPOINT = FixedStepSolver(method="midpoint", steps=20)
@@ -58,7 +55,12 @@ class FlowMatching(ContinuousFlow):
 
     Raises:
         ValueError: The source is unknown or of another shape, or there is nothing to guide by.
+
+    Attributes:
+        sources: The words for what a flow starts from.
     """
+
+    sources: ClassVar[tuple[str, ...]] = ("gaussian", "uniform")
 
     def __init__(
         self,
@@ -109,9 +111,10 @@ class FlowMatching(ContinuousFlow):
 
 def _source(source: str | Density, shape: tuple[int, ...]) -> Density:
     if isinstance(source, str):
-        if source not in SOURCES:
-            raise ValueError(f"source={source}: expected {' or '.join(SOURCES)}, or a density")
-        return SOURCES[source](shape)
+        named = dict(zip(FlowMatching.sources, (StandardNormal, StandardUniform), strict=True))
+        if source not in named:
+            raise ValueError(f"source={source}: expected {' or '.join(named)}, or a density")
+        return named[source](shape)
     if source.event_shape != shape:
         raise ValueError(
             f"source: its samples have shape {list(source.event_shape)}, the data's {list(shape)}"

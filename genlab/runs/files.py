@@ -14,7 +14,7 @@ from typing import Any
 
 from genlab.errors import RunError, UserError
 
-__all__ = ["atomic_path", "create_json", "is_refused", "read_json", "write_json"]
+__all__ = ["atomic_path", "create_json", "is_refused", "make_folder", "read_json", "write_json"]
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -39,6 +39,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def is_refused(error: BaseException) -> bool:
     """Whether it is the disk that says no: it is full, or read-only."""
     return isinstance(error, OSError) and error.errno in {*FULL_DISK, errno.EROFS}
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that a user has named, and those above it, where they are not there.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be made ({error.strerror}); choose another folder"
+        ) from error
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

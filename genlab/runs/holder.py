@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def identity() -> dict[str, Any]:
     """
     pid = os.getpid()
     return {
-        "host": socket.gethostname(),
+        "host": _host(),
         "pid": pid,
         "process": _process(pid),
         "slurm_job": slurm.job(),
@@ -64,7 +65,7 @@ def is_gone(process: Mapping[str, Any]) -> bool:
     """
     if is_of_this_job(process) and process["slurm_restarts"] < slurm.restarts():
         return True
-    if process.get("host") != socket.gethostname():
+    if process.get("host") != _host():
         silent = silence(process)
         return silent is not None and silent > process["abandoned_after"]
     pid = int(process["pid"])
@@ -123,6 +124,12 @@ def _abandoned_after() -> float:
     if not 0 < seconds < float("inf"):
         raise UserError(f"{VARIABLE}={text}: expected seconds, a number above 0")
     return seconds
+
+
+@cache
+def _host() -> str:
+    """This machine by the name that it had first: another network may give it another one."""
+    return socket.gethostname()
 
 
 def _process(pid: int) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import create_json, read_json, write_json
+from genlab.runs.files import create_json, make_folder, read_json, write_json
 from genlab.runs.find import find_runs
 from genlab.runs.holder import beating, identity, is_ours
 from genlab.runs.manifest import read_manifest
@@ -107,12 +107,16 @@ class SweepDirectory:
 
         Returns:
             The directory as this sweep sees it, and the jobs by their numbers in it.
+
+        Raises:
+            UserError: The directory cannot be made.
+            RunError: It cannot be written.
         """
         for number in count(1):
             sweep = cls(path, number)
             if sweep.plan.exists():
                 continue
-            sweep._states.mkdir(parents=True, exist_ok=True)
+            make_folder(sweep._states)
             numbered = sweep.numbered(jobs)
             plan = {"jobs": [vars(job) for job in numbered], "begun_by": identity()}
             if create_json(sweep.plan, plan):

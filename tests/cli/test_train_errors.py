@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +60,29 @@ def test_a_run_gets_a_directory_named_after_it(fits: Fits, tmp_path: Path) -> No
         "model=nice",
         "data=eight_gaussians",
     ]
+
+
+@pytest.mark.parametrize("words", [["hydra.run.dir=a/b"], ["-m", "hydra.sweep.dir=a/b"]])
+def test_a_folder_that_cannot_be_made(fits: Fits, capsys: Capture, words: list[str]) -> None:
+    Path("a").write_text("no folder")
+    assert main(["train", *words]) == 2
+    shown = capsys.readouterr().err
+    assert re.fullmatch(r"genlab: \S*a/b\S*: cannot be made \(Not a dir.*\); choose .*\n", shown)
+
+
+@pytest.mark.parametrize("words", [["hydra.run.dir=own"], ["-m", "hydra.sweep.dir=own"]])
+def test_what_hydra_keeps_is_whole_or_absent(fits: Fits, capsys: Capture, words: list[str]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        assert main(["train", *words]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (
+        "yaml: cannot be written (File too large); nothing was written" in capsys.readouterr().err
+    )
+    assert not [*Path("own").rglob("*.yaml")]
+    assert fits == []
 
 
 def test_runs_in_one_second_get_their_own_directories(fits: Fits) -> None:

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from small import TABLE, write_table
 
 import genlab
+from genlab.cli.commands.tune import _planned
 from genlab.cli.main import main
 from genlab.config import config_dir
 from genlab.config.compose import compose
@@ -42,6 +43,13 @@ from genlab.learning.callbacks import Pruning
 Capture = pytest.CaptureFixture[str]
 
 SPACE = ["optimizer.lr=tag(log,interval(1e-4,1e-2))", "model.layers=range(2,11,step=2)"]
+SEARCH = {
+    "trials": 5,
+    "workers": 2,
+    "sampler": "tpe",
+    "random_trials": 2,
+    "pruning": True,
+}
 WORDS = [
     "tune",
     "model=nice",
@@ -318,6 +326,32 @@ def test_a_pruned_trial_is_a_run_that_says_so(
     assert "pruned: outputs/" in shown.out + shown.err
 
 
+def test_who_joins_a_study_writes_nothing_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "tune.json", {"search": SEARCH})
+    before = (tmp_path / "tune.json").stat()
+    assert _planned(tmp_path, [])["search"] == SEARCH
+    assert (tmp_path / "tune.json").stat() == before
+    assert _planned(tmp_path, ["search.trials=9"])["search"]["trials"] == 9
+    assert read_json(tmp_path / "tune.json")["search"]["trials"] == 9
+
+
+def test_a_trial_that_breaks_down_fails_alone(
+    fits: type[Experiment], capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(config: DictConfig, run: RunDirectory, **how: Any) -> dict[str, float]:
+        if run.path.name == "0":
+            raise RuntimeError("CUDA out of memory")
+        return {"val/loss": 1.0}
+
+    monkeypatch.setattr("genlab.cli.run.fit", fit)
+    monkeypatch.setattr("genlab.cli.study.write_recipe", lambda *_: [])
+    monkeypatch.setattr("genlab.cli.study.read_config", lambda run: None)
+    assert main([*WORDS, "search.trials=2", "search.pruning=false"]) == 0
+    (folder,) = tmp_path.glob("outputs/*/*")
+    assert [trial.state.name for trial in trials(folder)] == ["FAIL", "COMPLETE"]
+    assert ": failed: RuntimeError: CUDA out of memory\n" in capsys.readouterr().out
+
+
 def test_a_trial_that_kills_its_process_each_time_fails(
     fits: type[Experiment], capsys: Capture, tmp_path: Path
 ) -> None:
@@ -359,6 +393,10 @@ def test_a_trial_that_kills_its_process_each_time_fails(
             "data.val_size=choice(9,99): changes the rows",
         ),
         (["data=choice(moons,rings)"], "data=choice(moons,rings): changes the rows"),
+        (
+            ["+sweep=all_models_all_toys", *SPACE],
+            "tune: what is chosen holds a sweep, of model, data, seed, which a search passes",
+        ),
         (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
         (["--force", *SPACE], "--force goes with --study"),
     ],

@@ -26,6 +26,7 @@ def composed(folder: Path, text: str) -> DictConfig:
     ("written", "read", "instead"),
     [
         ("010", 8, "10 or 8, or '010'"),
+        ("007", 7, "7, or '007'"),
         ("-0_17", -15, "17 or -15, or '-0_17'"),
         ("0x1F", 31, "31, or '0x1F'"),
         ("0b11", 3, "3, or '0b11'"),

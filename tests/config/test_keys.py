@@ -33,6 +33,8 @@ def keys() -> Keys:
         ("use `EM` or `NSF`", "use objective=em or `NSF`"),
         ("use `FixedStepSolver(method='rk4')`", "use solver=rk4"),
         ("`FixedStepSolver(method='none')`", "`FixedStepSolver(method='none')`"),
+        ("`FixedStepSolver(method=kind)`", "`FixedStepSolver(method=kind)`"),
+        ("`Normal(loc, a b)` or `F(x) + G(y)`", "`Normal(loc, a b)` or `F(x) + G(y)`"),
         ("see `genlab list` and `nothing=3`", "see `genlab list` and `nothing=3`"),
         ("mine.csv: no `names`", "mine.csv: no `names`"),
         ("data.train_size=3: no", "data.train_size=3: no"),

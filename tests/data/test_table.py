@@ -84,6 +84,17 @@ def test_distances_are_in_deviations_of_the_training_rows(path: Path) -> None:
     np.testing.assert_allclose(plain.scale, plain.training_set.x.double().std(0, correction=0))
 
 
+def test_a_column_without_width_where_rows_count_has_its_own_unit(
+    path: Path, frame: pd.DataFrame
+) -> None:
+    frame["w"] = (frame["a"] > 0.5).astype(float)
+    frame["b"] = np.where(frame["w"] == 0, frame["b"], 0.1)
+    frame.to_csv(path, index=False)
+    data = table(path, columns=["a", "b"], weight="w")
+    assert data.scale[1] == 1
+    assert 0 < data.scale[0] < 1
+
+
 def test_weights_are_checked_in_every_part(path: Path, frame: pd.DataFrame) -> None:
     other = path.with_name("other.csv")
     frame.assign(w=-frame["w"]).to_csv(other, index=False)

@@ -41,6 +41,16 @@ def note(run: RunDirectory, process: Mapping[str, Any]) -> None:
     write_json(run.status, {**read_json(run.status), **process})
 
 
+def test_a_machine_that_is_renamed_stays_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory.create(tmp_path / "run")
+    write_status(run, "running")
+    monkeypatch.setattr("socket.gethostname", lambda: "renamed")
+    refuse_taken(run)
+    assert is_ours(read_json(run.status))
+
+
 def test_a_heartbeat_is_kept_while_the_process_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

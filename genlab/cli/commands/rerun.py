@@ -30,12 +30,14 @@ def run(words: list[str]) -> int:
     read_manifest(directory)
     from genlab.config.check import check
     from genlab.config.keys import Keys
+    from genlab.config.look import look_at
     from genlab.config.recompose import recompose
 
     config = read_config(directory)
     if arguments.overrides:
         config = recompose(config, arguments.overrides)
     check(config)
+    look_at(config)
     with Keys(config).telling():
         check_device(config.trainer)
     with loading():

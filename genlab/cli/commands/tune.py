@@ -98,6 +98,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     from genlab.config.check import check, check_options
     from genlab.config.compose import compose
     from genlab.config.explain import explained
+    from genlab.config.look import look_at
     from genlab.config.primary import compose_raw, refuse_suggested
 
     own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
@@ -106,6 +107,11 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     with explained("train", [*words, *(word for word in own if word not in words)]):
         _, fixed = split_space([word for word in words if word not in own])
         raw = compose_raw("train", [*fixed, *own])
+    if swept := raw.hydra.sweeper.params:
+        raise UserError(
+            f"tune: what is chosen holds a sweep, of {', '.join(swept)}, which a search passes\n"
+            "over; run it by `genlab train -m`, or leave it out of the file"
+        )
     search: Any = OmegaConf.to_container(raw.search, resolve=True)
     saved = [f"{key}={value}" for key, value in search.pop("space").items()]
     named = {word.partition("=")[0] for word in words}
@@ -127,6 +133,7 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     # A mistake in a fixed setting is told before the study is made.
     config = compose("train", fixed)
     check(config)
+    look_at(config)
     refuse_replicas(config.trainer.replicas)
     if not is_alone(config.trainer):
         raise UserError(
@@ -188,7 +195,9 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
             )
         plan["search"][key.partition(".")[2]] = int(value)
     check_options(SEARCH, plan["search"], Search)
-    write_json(folder / PLAN, plan)
+    # Workers that only join would write back what another one has just changed.
+    if words:
+        write_json(folder / PLAN, plan)
     return plan
 
 
