@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from genlab.cli.report import print_config, print_metrics
 from genlab.cli.run_table import print_runs
+from genlab.config.stored import plain
 from genlab.errors import GenlabError, RunError, UserError
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
@@ -183,7 +184,7 @@ def print_start(config: DictConfig, experiment: Run, place: Path) -> None:
 
     model = experiment.module.model
     print_config(
-        config,
+        plain(config),
         parameters=sum(tensor.numel() for tensor in model.parameters()),
         growing=any(getattr(part, "growing", False) for part in model.modules()),
         device=device_name(config.trainer.accelerator),
