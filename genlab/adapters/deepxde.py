@@ -104,7 +104,8 @@ class AdaptiveAnchors(dde.callbacks.Callback):  # type: ignore[misc]
         schedule: The sampler's points, and what each counts.
 
     Raises:
-        UserError: The model's data are no PDE, or have auxiliary variables already.
+        UserError: The model's data are no PDE, have auxiliary variables already, or have another
+            number of coordinates than the sampler's domain.
     """
 
     def __init__(
@@ -125,6 +126,8 @@ class AdaptiveAnchors(dde.callbacks.Callback):  # type: ignore[misc]
             raise UserError(f"data: expected deepxde.data.PDE, got {type(data).__name__}")
         if data.auxiliary_var_fn is not None:
             raise UserError("auxiliary_var_function: expected none; the adapter weighs by it")
+        if (dim := self.schedule.sampler.domain.dim) != data.geom.dim:
+            raise UserError(f"sampler: its domain has dim {dim}, expected {data.geom.dim}")
         self._residual = data.pde
         data.pde = _weighted(data.pde)
         data.auxiliary_var_fn = lambda x: np.ones((len(x), 1))

@@ -58,8 +58,10 @@ class AdaptiveRefinement(BaseRefinement):  # type: ignore[misc]
     has all of the sampler's points.
 
     >>> import genlab
-    >>> domain_of(CartesianDomain({"x": [-1, 1]})).dim
-    1
+    >>> box = domain_of(CartesianDomain({"x": [-1, 1]}))
+    >>> das = genlab.samplers.DAS(domain=box, n_points=50, model=genlab.models.GMM(1))
+    >>> AdaptiveRefinement(das, condition="pde", refresh=200).sample_every
+    200
 
     Args:
         sampler: Chooses the points; `domain_of` is the domain of a Cartesian one.
@@ -147,7 +149,8 @@ class AdaptiveRefinement(BaseRefinement):  # type: ignore[misc]
         """The sum of the squared residuals of all equations."""
         condition = solver.problem.conditions[self.condition]
         residual = condition.evaluate({"input": self._labelled(x, solver)}, solver)
-        return residual.detach().as_subclass(Tensor).double().square().flatten(1).sum(1)
+        found: Tensor = residual.detach().as_subclass(Tensor).double()
+        return found.square().flatten(1).sum(1)
 
 
 class _Weighted(BaseEquation):  # type: ignore[misc]

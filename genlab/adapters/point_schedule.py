@@ -1,4 +1,4 @@
-"""When the points of a sampler change in a loop that is not genlab's, and what each counts."""
+"""A schedule of points in a loop that is not genlab's: when they change, what each counts."""
 
 from __future__ import annotations
 

@@ -154,6 +154,12 @@ def test_data_that_cannot_be_weighed_are_refused() -> None:
         train(model, AdaptiveAnchors(fixed()))
 
 
+def test_a_domain_of_another_dimension_is_refused() -> None:
+    sampler = Fixed(domain=Box([(0, 1)] * 2), n_points=5)
+    with pytest.raises(UserError, match="its domain has dim 2, expected 1"):
+        train(sine(), AdaptiveAnchors(sampler))
+
+
 def test_the_example_of_the_readme() -> None:
     text = named_block(SECTIONS["From another PINN library"], "peak_deepxde.py")
     found: dict[str, object] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from readme import SECTIONS, named_block
@@ -158,7 +160,8 @@ def test_a_domain_of_another_dimension_is_refused() -> None:
         train(solver(), AdaptiveRefinement(sampler, condition="pde"), 1)
 
 
-def test_the_example_of_the_readme() -> None:
+def test_the_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where Lightning leaves its logs
     text = named_block(SECTIONS["From another PINN library"], "peak_pina.py")
     found: dict[str, object] = {}
     exec(text.replace("2000", "12").replace("refresh=300", "refresh=8"), found)
