@@ -23,8 +23,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # The rooms whose annotations say shapes.
 MATHEMATICS = (
-    *("bijections", "densities", "models", "nn", "objectives", "paths"),
-    *("pde", "pinn", "samplers", "targets"),
+    *("adapters", "bijections", "densities", "models", "nn", "objectives"),
+    *("paths", "pde", "pinn", "samplers", "targets"),
 )
 # An int is a float to a type checker; so it is here.
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"

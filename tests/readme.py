@@ -53,6 +53,12 @@ def commands(block: str) -> list[list[str]]:
     return [shlex.split(match[1]) for match in found if match]
 
 
+def named_block(text: str, name: str) -> str:
+    """The block of a section that is the file of this name."""
+    (found,) = (block for _, block in BLOCK.findall(text) if block.startswith(f"# {name}\n"))
+    return str(found)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def glance() -> Iterator[None]:
     """Let evaluations be quick: what is tested is that each command runs, not how it measures."""

@@ -21,6 +21,7 @@ ROOMS = (
     "targets",
     "objectives",
     "samplers",
+    "adapters",
     "pde",
     "pinn",
     "evaluation",

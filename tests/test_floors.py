@@ -24,7 +24,7 @@ FLOORS = (
     ("models", "targets"),
     ("objectives", "data", "evaluation"),
     ("arrays", "learning", "samplers"),
-    ("pinn",),
+    ("adapters", "pinn"),
     ("config",),
     ("assembly",),
     ("cli",),
