@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from genlab.errors import UserError
 from genlab.nn.constants import Constants
 from genlab.nn.mlp import MLP
 from genlab.nn.smooth import SmoothActivation
-from genlab.pde import Jet, Problem, differentiate, propagate
+from genlab.pde import Jet, Problem, differentiate, propagate, record
 from genlab.pde.boundary import rows_at_once
 
 __all__ = ["Frame", "Network"]
@@ -158,11 +158,27 @@ class Network(Constants):
 
     def jet(self, frame: Frame) -> Jet:
         """``u`` with its derivatives, differentiable by the parameters."""
-        space = self.problem.space
-        v = propagate(self.layers, self.activation, frame.x - self.centre, space, self.scale)
+        x, space = frame.x - self.centre, self.problem.space
+        return self._bounded(frame, propagate(self.layers, self.activation, x, space, self.scale))
+
+    def linearise(
+        self, frame: Frame, rows: Callable[[Frame, Jet], Float[Tensor, " n"]]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n weights"]]:
+        """Numbers at the points of a frame, and their derivatives by each of the weights.
+
+        Args:
+            frame: The points.
+            rows: Takes the frame and the jet of ``u`` there to the numbers, point by point.
+        """
+        x, space = frame.x - self.centre, self.problem.space
+        tape = record(self.layers, self.activation, x, space, self.scale)
+        return tape.jacobian(lambda v: rows(frame, self._bounded(frame, v)))
+
+    def _bounded(self, frame: Frame, v: Jet) -> Jet:
+        """``g + w v``."""
         if frame.lift is None or frame.cutoff is None:
             return v
-        return frame.lift.plus(frame.cutoff.times(v, space))
+        return frame.lift.plus(frame.cutoff.times(v, self.problem.space))
 
     def residual(self, frame: Frame, u: Jet | None = None) -> Float[Tensor, " n"]:
         """``r(u)`` at the points of a frame, differentiable by the parameters.
@@ -172,6 +188,14 @@ class Network(Constants):
             u: The jet there, where it is known already.
         """
         return self.problem.operator(frame.x, u or self.jet(frame)) - frame.source
+
+    def edge(self, x: Float[Tensor, "n d"]) -> Frame:
+        """The frame of points on a soft boundary: what is prescribed there is its source."""
+        return Frame(x, self.problem.prescribed(x), None, None)
+
+    def miss(self, edge: Frame, u: Jet) -> Float[Tensor, " n"]:
+        """``u - b`` on a soft boundary."""
+        return u.value - edge.source
 
     def boundary_loss(self, x: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
         """Mean of ``(u - b)^2`` at points of a soft boundary, times its weight."""
