@@ -1,41 +1,76 @@
 """Domains, problems with their exact solutions, derivatives of u."""
 
 from genlab.pde.boundary import Boundary, Circle, Faces, Polygon
+from genlab.pde.coefficients import Coefficient
+from genlab.pde.conditions import (
+    Condition,
+    Dirichlet,
+    Initial,
+    Measured,
+    Neumann,
+    Periodic,
+    Robin,
+)
 from genlab.pde.custom import CustomProblem
-from genlab.pde.derivatives import Jet, Tape, differentiate, propagate, record
+from genlab.pde.derivatives import Carried, Jet, Jets, Order, differentiate, jets_of, joined
 from genlab.pde.domain import Box, Disk, Domain, IndicatorDomain, LShape
 from genlab.pde.elliptic import Corner, DiskPeak, Linear10, Nonlinear10, Peak, TwoPeaks
 from genlab.pde.evolutions import AllenCahn, Burgers, Diffusion
+from genlab.pde.flows import Cavity, Kovasznay, Layer
 from genlab.pde.grid import Grid, grid_divergence
-from genlab.pde.problem import Problem, Reference
+from genlab.pde.inverse import InverseDiffusion
+from genlab.pde.problem import Problem, Reference, squared
+from genlab.pde.propagation import Tape, embed, propagate, record
+from genlab.pde.waves import Helmholtz, Wave
 
 __all__ = [
     "AllenCahn",
     "Boundary",
     "Box",
     "Burgers",
+    "Carried",
+    "Cavity",
     "Circle",
+    "Coefficient",
+    "Condition",
     "Corner",
     "CustomProblem",
     "Diffusion",
+    "Dirichlet",
     "Disk",
     "DiskPeak",
     "Domain",
     "Faces",
     "Grid",
+    "Helmholtz",
     "IndicatorDomain",
+    "Initial",
+    "InverseDiffusion",
     "Jet",
+    "Jets",
+    "Kovasznay",
     "LShape",
+    "Layer",
     "Linear10",
+    "Measured",
+    "Neumann",
     "Nonlinear10",
+    "Order",
     "Peak",
+    "Periodic",
     "Polygon",
     "Problem",
     "Reference",
+    "Robin",
     "Tape",
     "TwoPeaks",
+    "Wave",
     "differentiate",
+    "embed",
     "grid_divergence",
+    "jets_of",
+    "joined",
     "propagate",
     "record",
+    "squared",
 ]

@@ -60,6 +60,14 @@ class Boundary(ABC):
     def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """``w``: zero on the boundary, about one far from it."""
 
+    def normals(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Outward unit normals at points of the boundary.
+
+        Raises:
+            NotImplementedError: They are not known.
+        """
+        raise NotImplementedError(f"{type(self).__name__} knows no normals")
+
 
 class Faces(Boundary):
     """Some faces of a box; the cutoff is ``w = prod_i 4 s_i (1 - s_i)``, s the share of each side.
@@ -103,6 +111,17 @@ class Faces(Boundary):
                 value = value * distance / (high - low)
             value = factor * value
         return value
+
+    def normals(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        distances = [
+            (x[:, face[0]] - self._edge(face)).abs() / (high - low)
+            for face in self.faces
+            for low, high in [self.box[face[0]]]
+        ]
+        units = x.new_zeros(len(self.faces), x.shape[1])
+        for number, (i, side) in enumerate(self.faces):
+            units[number, i] = 1.0 if side == "high" else -1.0
+        return units[torch.stack(distances).argmin(0)]
 
     @property
     def lift_cost(self) -> int:

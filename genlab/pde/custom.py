@@ -193,7 +193,7 @@ class CustomProblem(Problem):
         """Find mistakes before anything is trained on them."""
         draw = torch.Generator().manual_seed(0)
         x = self.domain.sample(TRIAL, generator=draw)
-        zero = Jet(x[:, 0] * 0, x * 0, x[:, 0] * 0)
+        zero = Jet(x[:, 0] * 0, x * 0, x[:, 0] * 0, x[:, :, None] * x[:, None] * 0)
         values = {"residual of u = 0": self.residual(x, zero), "boundary": self._on_boundary(x)}
         if self._initial is not None:
             values["initial"] = self._at_first(x)

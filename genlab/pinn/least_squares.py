@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from genlab.pde import Jet
-from genlab.pinn.network import Frame, Network
+from genlab.pinn.network import Network, Term
 
-__all__ = ["Rows", "Term"]
-
-
-class Term(NamedTuple):
-    """Rows ``w_i f(u)(x_i)``: a residual in the domain, or what is missed on its boundary.
-
-    References: doi:10.1016/j.jcp.2018.10.045.
-
-    >>> from genlab.pde import Peak
-    >>> network = Network(Peak(), hidden=[8])
-    >>> term = Term(network.frame(torch.rand(5, 2)), network.residual, torch.ones(5))
-    >>> term.weight.shape
-    torch.Size([5])
-
-    Attributes:
-        frame: The points.
-        value: Takes a frame and the jet of ``u`` there to ``f``, ``[n]``.
-        weight: The square root of what each square counts in the loss, ``[n]``.
-    """
-
-    frame: Frame
-    value: Callable[[Frame, Jet], Float[Tensor, " n"]]
-    weight: Float[Tensor, " n"]
+__all__ = ["Rows"]
 
 
 class Rows:
@@ -86,13 +62,14 @@ class Rows:
         """``R(theta)`` and the Jacobian."""
         self.theta = theta
         parts = []
-        for frame, value, weight in self.terms:
-            self.evaluations += len(frame.x)
-            r, jacobian = self.network.linearise(frame, value)
+        for term in self.terms:
+            self.evaluations += len(term.frame.x)
+            r, jacobian = self.network.linearise(term.frame, term.value)
+            weight = term.weights(len(r))
             parts.append((weight * r, jacobian.mul_(weight[:, None])))
         r, jacobian = map(torch.cat, zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
         return r, jacobian
 
     def _of(self, term: Term) -> Float[Tensor, " n"]:
         self.evaluations += len(term.frame.x)
-        return term.weight * term.value(term.frame, self.network.jet(term.frame))
+        return term.weighted(term.value(term.frame, self.network.jet(term.frame)))
