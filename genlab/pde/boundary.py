@@ -60,8 +60,8 @@ class Boundary(ABC):
     def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """``w``: zero on the boundary, about one far from it."""
 
-    def normals(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """Outward unit normals at points of the boundary.
+    def normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Outward unit normals at points of the boundary; at a corner, that of one side.
 
         Raises:
             NotImplementedError: They are not known.
@@ -112,7 +112,7 @@ class Faces(Boundary):
             value = factor * value
         return value
 
-    def normals(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    def normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         distances = [
             (x[:, face[0]] - self._edge(face)).abs() / (high - low)
             for face in self.faces

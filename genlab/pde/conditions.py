@@ -137,7 +137,7 @@ class Robin(Condition):
         return self.value(x)
 
     def normals(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        return self.where.normals(x)
+        return self.where.normal(x)
 
     def rows(
         self,
@@ -227,24 +227,24 @@ class Initial(Condition):
 
     References: doi:10.1016/j.jcp.2018.10.045.
 
-    >>> box = Box([(0, 1), (0, 2)])  # a string that is at rest at first
-    >>> at_rest = Initial(box, lambda x: x[:, 0], lambda x: 0 * x[:, 0])
+    >>> begin = Faces(Box([(0, 1), (0, 2)]), [(1, "low")])
+    >>> at_rest = Initial(begin, lambda x: x[:, 0], lambda x: 0 * x[:, 0])  # a string
     >>> x = at_rest.sample(5, generator=None)
     >>> u = Jet(x[:, 0], torch.tensor([[1.0, 3.0]]).expand(5, 2))
     >>> at_rest.rows((u,), at_rest.target(x), None)[0]
     tensor([0., 3.])
 
     Args:
-        box: Space, then time.
-        value: ``g``, at points of the box where time begins.
-        rate: ``h`` there; None for an equation of first order in time.
+        where: The points at which time begins.
+        value: ``g``.
+        rate: ``h``; None for an equation of first order in time.
         components: Names of the components that it tells of; all if None.
         weight: Of its mean square, beside that of all conditions.
     """
 
     def __init__(
         self,
-        box: Box,
+        where: Boundary,
         value: Function,
         rate: Function | None = None,
         *,
@@ -252,8 +252,7 @@ class Initial(Condition):
         weight: NonNegative = 1.0,
     ) -> None:
         super().__init__(components=components, weight=weight)
-        self.where = Faces(box, [(box.dim - 1, "low")])
-        self.value, self.rate = value, rate
+        self.where, self.value, self.rate = where, value, rate
         self.order = "value" if rate is None else "gradient"
 
     def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "n d"]:

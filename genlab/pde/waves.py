@@ -56,7 +56,8 @@ class Wave(Problem):
 
     def essential(self) -> tuple[Condition, ...]:
         fixed = Dirichlet(self.ends, lambda x: torch.zeros_like(x[:, 0]))
-        return fixed, Initial(self.box, self.lift, lambda x: torch.zeros_like(x[:, 0]))
+        begin = Faces(self.box, [(1, "low")])
+        return fixed, Initial(begin, self.lift, lambda x: torch.zeros_like(x[:, 0]))
 
     def lift(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         place = math.pi * x[:, 0]

@@ -24,7 +24,7 @@ from genlab.pde import (
 )
 
 BOX = Box([(-1.0, 2.0), (0.0, 3.0)])
-FACES = Faces(BOX)
+FACES, BEGIN = Faces(BOX), Faces(BOX, [(1, "low")])
 
 
 def u(x: Tensor) -> Tensor:
@@ -58,8 +58,8 @@ MET = {
     "dirichlet of two": (Dirichlet(FACES, two), two),
     "neumann": (Neumann(FACES, outward), u),
     "robin": (Robin(FACES, lambda x: 2 * u(x) - outward(x), a=2.0, b=-1.0), u),
-    "initial": (Initial(BOX, lambda x: 0 * x[:, 0]), u),
-    "initial rate": (Initial(BOX, lambda x: 0 * x[:, 0], rate), u),
+    "initial": (Initial(BEGIN, lambda x: 0 * x[:, 0]), u),
+    "initial rate": (Initial(BEGIN, lambda x: 0 * x[:, 0], rate), u),
     "periodic": (Periodic(BOX, 0), lambda x: torch.sin(2 * torch.pi * x[:, 0] / 3) * x[:, 1]),
     "measured": (Measured(torch.ones(40, 2), u(torch.ones(40, 2)), sigma=0.1, weight=1.0), u),
 }
@@ -80,16 +80,16 @@ def test_rows_vanish_where_a_condition_is_met_and_nowhere_else(name: str) -> Non
 
 def test_normals_of_a_box_point_outwards() -> None:
     x = FACES.sample(200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    normal = FACES.normals(x)
+    normal = FACES.normal(x)
     torch.testing.assert_close(normal.norm(dim=1), torch.ones(200).double())
     assert not BOX.contains(x + 1e-6 * normal).any()
     assert BOX.contains(x - 1e-6 * normal).all()
 
 
 def test_a_wave_has_two_columns_at_first_and_two_sides_two() -> None:
-    assert rows(Initial(BOX, lambda x: 0 * x[:, 0], rate), u).shape == (40, 2)
+    assert rows(Initial(BEGIN, lambda x: 0 * x[:, 0], rate), u).shape == (40, 2)
     assert rows(Periodic(BOX, 0), u).shape == (40, 2)
-    both = Initial(BOX, two, two)
+    both = Initial(BEGIN, two, two)
     assert rows(both, two).shape == (40, 4)
 
 

@@ -76,7 +76,7 @@ class Pair(Problem):
     def conditions(self) -> tuple[Condition, ...]:
         return (
             Robin(Faces(BOX), lambda x: x[:, 1], a=1.0, b=2.0, components=("u",)),
-            Initial(BOX, self.exact, self.exact, weight=0.5),
+            Initial(Faces(BOX, [(1, "low")]), self.exact, self.exact, weight=0.5),
         )
 
 
