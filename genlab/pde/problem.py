@@ -16,11 +16,11 @@ from genlab.constructor import Checked
 from genlab.pde.boundary import Boundary, Faces
 from genlab.pde.coefficients import Coefficient
 from genlab.pde.conditions import Condition, Dirichlet
-from genlab.pde.derivatives import Jet, Jets, Order, joined
+from genlab.pde.derivatives import Jet, Jets, Order, jets_of, joined
 from genlab.pde.domain import Domain
 from genlab.pde.grid import Grid
 
-__all__ = ["Problem", "Reference", "squared"]
+__all__ = ["Problem", "Reference", "squared", "zero_jets"]
 
 SIDE = 256
 """Points a side of the grid that solutions are compared on."""
@@ -269,12 +269,12 @@ class Problem(Checked, ABC):
     def _tried(self) -> tuple[bool, int]:
         """Whether `operator` looks at the Hessian, and how many columns it returns."""
         x = self.domain.sample(1, generator=torch.Generator().manual_seed(0))
-        zero, slopes = torch.zeros_like(x[:, 0]), torch.zeros_like(x)
-        jets = tuple(
-            _Probe(zero, slopes, zero, x.new_zeros(1, self.dim, self.dim)) for _ in self.components
-        )
-        ones = {name: torch.ones_like(zero) for name in self.coefficients}
-        columns = self.operator(x, joined(jets), **ones)
+        jets = tuple(_Probe(*jet) for jet in jets_of(zero_jets(x, len(self.components))))
+        start = {
+            name: torch.full_like(x[:, 0], coefficient.start)
+            for name, coefficient in self.coefficients.items()
+        }
+        columns = self.operator(x, joined(jets), **start)
         return any(jet.asked for jet in jets), columns[0].numel()
 
 
@@ -287,6 +287,17 @@ class _Probe(Jet):
     def hessian(self) -> Float[Tensor, "n d d"]:
         self.asked = True
         return self[3]
+
+
+def zero_jets(x: Float[Tensor, "n d"], components: int) -> Jets:
+    """The jets of ``u = 0``.
+
+    Args:
+        x: The points.
+        components: How many ``u`` has.
+    """
+    zero, (n, d) = torch.zeros_like(x[:, 0]), x.shape
+    return joined((Jet(zero, torch.zeros_like(x), zero, x.new_zeros(n, d, d)),) * components)
 
 
 def squared(residual: Float[Tensor, "n *e"]) -> Float[Tensor, " n"]:
