@@ -217,8 +217,10 @@ class CustomProblem(Problem):
             values = values + self._at_first(x) - self._on_boundary(first)
         if len(self.components) == 1:
             return values
-        lift = self._zero(x, len(self.components))
-        return lift.index_copy(1, torch.tensor(self.places(self.prescribed_components)), values)
+        columns = [torch.zeros_like(x[:, 0])] * len(self.components)
+        for j, place in enumerate(self.places(self.prescribed_components)):
+            columns[place] = values[:, j]
+        return torch.stack(columns, 1)
 
     def left_open(self, *, hard: bool) -> str:
         said = self.space == self.dim or self._initial is not None

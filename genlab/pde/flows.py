@@ -122,7 +122,7 @@ class Layer(Problem):
         n_points: Collocation points that a solution is sought with.
     """
 
-    def __init__(self, *, epsilon: Positive = 0.02, n_points: PositiveInt = 2000) -> None:
+    def __init__(self, *, epsilon: Positive = 0.05, n_points: PositiveInt = 2000) -> None:
         box = Box([(0.0, 1.0)] * 2)
         super().__init__(box, Faces(box), n_points=n_points)
         self.epsilon = epsilon

@@ -83,7 +83,7 @@ class Problem(Checked, ABC):
 
     Args:
         domain: Where the PDE holds.
-        boundary: Where ``u`` is prescribed.
+        boundary: Where ``u`` is prescribed; ``Faces(box, [])`` where other conditions hold.
         n_points: Collocation points that a solution is sought with.
         space: How many coordinates are space; all if None.
 
@@ -194,12 +194,15 @@ class Problem(Checked, ABC):
 
     def places(self, components: tuple[str, ...] | None) -> list[int]:
         """The place of each of some components; of all if None."""
-        return [self.components.index(name) for name in components or self.components]
+        named = self.components if components is None else components
+        return [self.components.index(name) for name in named]
 
     def essential(self) -> tuple[Condition, ...]:
         """The conditions that a hard boundary holds, and that a soft one learns."""
-        named = self.prescribed_components
-        return (Dirichlet(self.boundary, self.prescribed, components=named),)
+        named, boundary = self.prescribed_components, self.boundary
+        if isinstance(boundary, Faces) and not boundary.faces:
+            return ()
+        return (Dirichlet(boundary, self.prescribed, components=named),)
 
     def conditions(self) -> tuple[Condition, ...]:
         """The conditions beside them, which are learned in any case: none by default."""

@@ -162,6 +162,28 @@ def test_all_rows_have_the_jacobian_of_autograd(name: str, boundary: str) -> Non
     )
 
 
+class Insulated(Problem):
+    """``lap u = u`` in a plate of which no value is known, but those of its slopes."""
+
+    def operator(self, x: Tensor, u: Jet) -> Tensor:
+        return u.laplacian - u.value
+
+    def conditions(self) -> tuple[Condition, ...]:
+        return (Neumann(Faces(BOX), lambda x: x[:, 0]),)
+
+
+@pytest.mark.parametrize("boundary", ["hard", "soft"])
+def test_no_value_has_to_be_prescribed(boundary: str) -> None:
+    problem = Insulated(BOX, Faces(BOX, []), n_points=10)
+    u = Network(problem, hidden=[4], boundary=boundary)  # type: ignore[arg-type]
+    x = torch.rand(5, 2)
+    free = u.layers((x - u.centre) * u.scale).squeeze(1)
+    torch.testing.assert_close(u(x), free)
+    [term] = u.conditions(None)
+    assert term.frame.order == "gradient"
+    assert u.miss([term]) > 0
+
+
 def terms_begin(rows: Rows) -> int:
     return rows.network.residual(rows.terms[0].frame).numel()
 
