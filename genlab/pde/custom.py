@@ -180,7 +180,7 @@ class CustomProblem(Problem):
         x: Float[Tensor, "n d"],
         columns: int | None = None,
     ) -> Float[Tensor, "n *k"]:
-        """What a function of the file returns, a column for each component that it tells of."""
+        """The values of a function of the file, a column for each component that it tells of."""
         k = len(self.places(self.prescribed_components)) if columns is None else columns
         shape = (len(x),) if len(self.components) == 1 else (len(x), k)
         return self._file.tensor(f"{name}(x)", lambda: function(x), shape, given=given(x))

@@ -28,7 +28,7 @@ SETTINGS = (
 
 
 class Settings(NamedTuple):
-    """What a file says of its problem; see `genlab.pde.CustomProblem`.
+    """A file's own settings; see `genlab.pde.CustomProblem`.
 
     Attributes:
         components: Names of the components of ``u``.

@@ -67,16 +67,16 @@ class Jet(NamedTuple):
         (u, u_x, u_lap, u_xx), (v, v_x, v_lap, v_xx) = parts
         if u_x is None or v_x is None:
             return Jet(u * v)
-        gradient = u[:, None] * v_x + v[:, None] * u_x
-        if u_lap is None or v_lap is None:
-            return Jet(u * v, gradient)
         crossed = (u_x[:, :space] * v_x[:, :space]).sum(1)
-        laplacian = u * v_lap + 2 * crossed + v * u_lap
+        product = Jet(u * v, u[:, None] * v_x + v[:, None] * u_x)
+        if u_lap is None or v_lap is None:
+            return product
+        product = product._replace(laplacian=u * v_lap + 2 * crossed + v * u_lap)
         if u_xx is None or v_xx is None:
-            return Jet(u * v, gradient, laplacian)
+            return product
         outer = u_x[:, :, None] * v_x[:, None]
         hessian = u[:, None, None] * v_xx + outer + outer.mT + v[:, None, None] * u_xx
-        return Jet(u * v, gradient, laplacian, hessian)
+        return product._replace(hessian=hessian)
 
 
 Jets = Jet | tuple[Jet, ...]

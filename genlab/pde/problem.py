@@ -135,7 +135,8 @@ class Problem(Checked, ABC):
 
     @property
     def has_lift(self) -> bool:
-        return isinstance(self.boundary, Faces) or type(self).lift is not Problem.lift
+        on_faces = isinstance(self.boundary, Faces) and bool(self.boundary.faces)
+        return on_faces or type(self).lift is not Problem.lift
 
     @property
     def lift_cost(self) -> int:

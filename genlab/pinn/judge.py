@@ -69,7 +69,10 @@ class Judge:
         errors = self.errors(network)
         if errors is not None and reference.exact is not None:
             exact = centred(self.problem, reference.exact, reference.weight)
-            squares, norms = weight @ errors.square(), weight @ exact.square()
+            squares, norms = (
+                torch.stack([weight @ column for column in part.square().unbind(1)])
+                for part in (errors, exact)
+            )
             metrics["relative_l2"] = _ratio(squares.sum(), norms.sum())
             metrics["max_error"] = float(errors.abs().max())
             if len(norms) > 1:
@@ -120,4 +123,4 @@ def centred(
 
 def _ratio(square: Float[Tensor, ""], norm: Float[Tensor, ""]) -> float:
     """The ratio of two norms, of their squares."""
-    return float((square / norm).sqrt()) if norm > 0 else math.nan
+    return float(square.sqrt() / norm.sqrt()) if norm > 0 else math.nan

@@ -172,7 +172,7 @@ class Insulated(Problem):
         return (Neumann(Faces(BOX), lambda x: x[:, 0]),)
 
 
-@pytest.mark.parametrize("boundary", ["hard", "soft"])
+@pytest.mark.parametrize("boundary", ["auto", "soft"])
 def test_no_value_has_to_be_prescribed(boundary: str) -> None:
     problem = Insulated(BOX, Faces(BOX, []), n_points=10)
     u = Network(problem, hidden=[4], boundary=boundary)  # type: ignore[arg-type]
