@@ -121,15 +121,26 @@ class UserFile:
             raise UserError(f"{self.key}: {name} is {value!r}, expected a number")
         return None if value is None else float(value)
 
-    def refuse_misspelt(self, known: Collection[str]) -> None:
+    def refuse_misspelt(self, known: Collection[str], settings: Collection[str] = ()) -> None:
         """Refuse a function that nothing reads, where its name is nearly one that is read.
+
+        The same of a setting: a truth, a list or a table.
 
         Args:
             known: Names of the functions that are read.
+            settings: Names of the settings that are read.
 
         Raises:
-            UserError: The first such function, with what was meant.
+            UserError: The first such name, with what was meant.
         """
+        for name in [name for name in self.names if name not in settings]:
+            if not isinstance(self.names[name], bool | list | tuple | dict):
+                continue
+            for meant in get_close_matches(name, settings, n=1, cutoff=NEARLY):
+                if meant not in self.names and not name.startswith("_"):
+                    raise UserError(
+                        f"{self.key}: defines {name}, which nothing reads; did you mean {meant!r}?"
+                    )
         undefined = [name for name in known if name not in self.names]
         for name, value in self.names.items():
             own = isinstance(value, FunctionType) and value.__code__.co_filename == self.path

@@ -17,7 +17,7 @@ from torch import Tensor
 from genlab.adapters.point_schedule import PointSchedule
 from genlab.bounds import PositiveInt
 from genlab.errors import UserError
-from genlab.pde.domain import Box, Disk, Domain, IndicatorDomain
+from genlab.pde import Box, Disk, Domain, IndicatorDomain
 from genlab.samplers import Sampler
 
 try:

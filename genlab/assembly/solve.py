@@ -21,7 +21,7 @@ from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.weights import start_from
-from genlab.pde import Grid, Problem
+from genlab.pde import Grid, Problem, squared
 from genlab.pinn import GradientPINNLearner, LeastSquaresPINNLearner, Network, PINNLearner
 from genlab.pinn.callbacks import Keeper
 from genlab.pinn.figures import (
@@ -31,6 +31,7 @@ from genlab.pinn.figures import (
     solution_figure,
     stages_figure,
 )
+from genlab.pinn.judge import centred
 from genlab.pinn.stages import read_stages
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
@@ -192,22 +193,31 @@ class Solve(Run):
         if stages := read_stages(self.directory.stages):
             figures["stages"] = stages_figure(stages, self.problem)
             if self.problem.dim <= 2:
-                figures["solution"] = self._solution(stages[-1].x)
+                figures |= self._solutions(stages[-1].x)
         return figures
 
     @torch.no_grad()
-    def _solution(self, points: Float[Tensor, "n d"]) -> Figure:
-        domain, network = self.problem.domain, self.network
+    def _solutions(self, points: Float[Tensor, "n d"]) -> dict[str, Figure]:
+        """A figure of ``u``; of a system one of each component, by its name."""
+        domain, network, problem = self.problem.domain, self.network, self.problem
         grid = Grid(domain, SIZE)
-        frame = network.frame(network.cast(grid.x))
-        u, residual = network(frame.x), network.residual(frame).square()
-        exact = self.problem.exact(grid.x) if self.problem.has_exact else None
-        if domain.dim == 1:
-            return line_figure(grid.x[:, 0], u, exact, residual, self.problem)
-        return solution_figure(
-            grid.field(u),
-            None if exact is None else grid.field(exact),
-            grid.field(residual),
-            points,
-            self.problem,
-        )
+        frame, one = network.frame(network.cast(grid.x)), grid.x.new_ones(len(grid.x))
+        u, residual = network(frame.x).cpu(), squared(network.residual(frame)).cpu()
+        u = centred(problem, u, one.to(u))
+        exact = centred(problem, problem.exact(grid.x), one) if problem.has_exact else None
+        figures = {}
+        for i, name in enumerate(problem.components):
+            truth = None if exact is None else exact[:, i]
+            key = "solution" if len(problem.components) == 1 else f"solution_{name}"
+            if domain.dim == 1:
+                figures[key] = line_figure(grid.x[:, 0], u[:, i], truth, residual, problem)
+                continue
+            figures[key] = solution_figure(
+                grid.field(u[:, i]),
+                None if truth is None else grid.field(truth),
+                grid.field(residual),
+                points,
+                problem,
+                name=name,
+            )
+        return figures

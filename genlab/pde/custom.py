@@ -14,17 +14,28 @@ from torch import Tensor
 from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.boundary import Boundary, Faces
+from genlab.pde.conditions import Condition, Initial
 from genlab.pde.custom_boundary import LOOKED_AT, UserBoundary, at_first, given, just_begun
-from genlab.pde.derivatives import Jet
+from genlab.pde.custom_settings import SETTINGS, Settings
+from genlab.pde.derivatives import Jets, jets_of
 from genlab.pde.domain import Box, Domain, IndicatorDomain
-from genlab.pde.problem import Problem
+from genlab.pde.problem import Problem, zero_jets
 from genlab.userfile import UserFile, refuse_box
 
 __all__ = ["CustomProblem"]
 
 TRIAL = 5
 """Points that a user's functions are tried on."""
-FUNCTIONS = ("residual", "inside", "boundary", "initial", "exact", "cutoff", "boundary_points")
+FUNCTIONS = (
+    "residual",
+    "inside",
+    "boundary",
+    "initial",
+    "initial_rate",
+    "exact",
+    "cutoff",
+    "boundary_points",
+)
 
 
 class CustomProblem(Problem):
@@ -32,20 +43,31 @@ class CustomProblem(Problem):
 
         box = [[-1, 1], [-1, 1]]     # an interval for each coordinate
         def residual(x, u):          # [n], zero for a solution; u has .value [n],
-                                     # .gradient [n, d] and .laplacian [n]
+                                     # .gradient [n, d], .laplacian [n] and .hessian [n, d, d]
         time = True                  # if the last coordinate is time, with no condition at its end
         def inside(x):               # if the domain is a part of the box: [n], true inside
         def boundary(x):             # [n], prescribed values; zero without it
         def initial(x):              # [n], those where time begins; those of `boundary` without it
+        def initial_rate(x):         # [n], u_t there, of an equation with u_tt
         def exact(x):                # [n], if the solution is known
         def cutoff(x):               # [n], zero on the boundary only } of a domain with `inside`,
         def boundary_points(n, generator):    # [n, d], on it         } for a hard, a soft boundary
+        components = ["u", "p"]      # of a system: residual takes a tuple of them, and returns a
+                                     # column for each equation, `exact` one for each component
+        prescribed = ["u"]           # those that `boundary` and `initial` have a column for
+        up_to_constant = ["p"]       # those that are known up to a constant
+        coefficients = {"D": 0.3}    # unknown numbers with what they start from, that are positive
+                                     # unless they are a `Coefficient`: residual(x, u, D)
+        faces = [(0, "low")]         # of the box in space, where `boundary` holds; else on all
+        periodic = [1]               # coordinates that the box is closed to a ring in
+        conditions = [Neumann(...)]  # others, of genlab.pde: Robin, Periodic, Measured, ...
 
     Functions take points ``[n, d]`` of float32 or float64, and must be made of torch operations.
     On a box, hard and soft boundaries need nothing else. With ``inside``, a hard one needs
     ``cutoff``, and ``boundary`` must then make sense in the whole domain. If there is time too,
     ``initial`` is given, and the other two tell of the boundary in space; or else these tell of
-    where time begins too.
+    where time begins too. Values are built in where the boundary is hard; ``initial_rate`` and
+    ``conditions`` are learned.
 
     >>> from tempfile import NamedTemporaryFile
     >>> with NamedTemporaryFile("w", suffix=".py") as file:
@@ -82,19 +104,28 @@ class CustomProblem(Problem):
                 f"{self._file.key}: defines initial(x), but no time\n"
                 "add time = True, for the last coordinate to be time"
             )
+        space = domain.dim - 1 if time else domain.dim
+        settings = Settings.of(self._file, domain, space)
+        self.components, self.prescribed_components = settings.components, settings.prescribed
+        self.up_to_constant, self.coefficients = settings.up_to_constant, settings.coefficients
+        self.periodic, self._conditions = settings.periodic, settings.conditions
         boundary: Boundary
         if isinstance(domain, Box):
-            every = Faces(domain).faces
-            boundary = Faces(domain, every[:-1] if time else None)
+            boundary = Faces(domain, settings.faces)
         else:
             boundary = UserBoundary(self._file, domain, begins=self._initial is not None)
-        space = domain.dim - 1 if time else domain.dim
         super().__init__(domain, boundary, n_points=n_points, space=space)
+        self._rate = self._file.function("initial_rate")
+        if self._rate is not None and not (time and isinstance(domain, Box)):
+            raise UserError(
+                f"{self._file.key}: defines initial_rate(x), which a box with time = True has\n"
+                "add time = True, or leave out inside(x)"
+            )
         residual = self._file.function("residual")
         if residual is None:
             raise self._file.missing("residual(x, u)", "residual")
         self._residual: Callable[..., Any] = residual
-        self._file.refuse_misspelt(FUNCTIONS)
+        self._file.refuse_misspelt(FUNCTIONS, SETTINGS)
         self._exact = self._file.function("exact")
         self._try()
 
@@ -111,33 +142,62 @@ class CustomProblem(Problem):
     def has_lift(self) -> bool:
         return self.boundary.has_cutoff
 
-    def operator(self, x: Float[Tensor, "n d"], u: Jet) -> Float[Tensor, " n"]:
-        what = "residual(x, u)"
-        return self._file.tensor(what, lambda: self._residual(x, u), (len(x),), given=given(x))
+    def operator(
+        self, x: Float[Tensor, "n d"], u: Jets, **coefficients: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n *e"]:
+        what = f"residual({', '.join(('x', 'u', *self.coefficients))})"
+        columns = self._file.call(what, lambda: self._residual(x, u, **coefficients))
+        several = len(self.components) > 1 and getattr(columns, "ndim", 1) == 2
+        shape = (len(x), columns.shape[1]) if several else (len(x),)
+        return self._file.tensor(what, lambda: columns, shape, given=given(x))
 
-    def exact(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        exact = self._exact
-        if exact is None:
+    def exact(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *m"]:
+        if self._exact is None:
             return super().exact(x)
-        return self._file.tensor("exact(x)", lambda: exact(x), (len(x),), given=given(x))
+        return self._values("exact", self._exact, x, len(self.components))
 
-    def prescribed(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    def prescribed(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
         values = self._on_boundary(x)
         if self._initial is None:
             return values
-        return torch.where(just_begun(self.domain, x), self._at_first(x), values)
+        begun = just_begun(self.domain, x)
+        first = self._at_first(x)
+        return torch.where(begun.view(-1, *[1] * (first.ndim - 1)), first, values)
 
-    def _on_boundary(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        values = self._prescribed
-        if values is None:
-            return torch.zeros_like(x[:, 0])
-        return self._file.tensor("boundary(x)", lambda: values(x), (len(x),), given=given(x))
+    def conditions(self) -> tuple[Condition, ...]:
+        if self._rate is None:
+            return self._conditions
+        assert isinstance(self.domain, Box)
+        begin = Faces(self.domain, [(self.domain.dim - 1, "low")])
+        rate = partial(self._values, "initial_rate", self._rate)
+        own = Initial(begin, self.prescribed, rate, components=self.prescribed_components)
+        return (own, *self._conditions)
 
-    def _at_first(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    def _values(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        x: Float[Tensor, "n d"],
+        columns: int | None = None,
+    ) -> Float[Tensor, "n *k"]:
+        """The values of a function of the file, a column for each component that it tells of."""
+        k = len(self.places(self.prescribed_components)) if columns is None else columns
+        shape = (len(x),) if len(self.components) == 1 else (len(x), k)
+        return self._file.tensor(f"{name}(x)", lambda: function(x), shape, given=given(x))
+
+    def _zero(self, x: Float[Tensor, "n d"], columns: int) -> Float[Tensor, "n *k"]:
+        zero = torch.zeros_like(x[:, 0])
+        return zero if len(self.components) == 1 else zero[:, None].repeat(1, columns)
+
+    def _on_boundary(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
+        if self._prescribed is None:
+            return self._zero(x, len(self.places(self.prescribed_components)))
+        return self._values("boundary", self._prescribed, x)
+
+    def _at_first(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
         """``u`` where time begins, at the places of some points."""
-        values, first = self._initial, at_first(self.domain, x[:, :-1])
-        assert values is not None
-        return self._file.tensor("initial(x)", lambda: values(first), (len(x),), given=given(x))
+        assert self._initial is not None
+        return self._values("initial", self._initial, at_first(self.domain, x[:, :-1]))
 
     @property
     def lift_cost(self) -> int:
@@ -145,16 +205,22 @@ class CustomProblem(Problem):
             return 0
         return self.boundary.lift_cost if isinstance(self.boundary, Faces) else 1
 
-    def lift(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    def lift(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *m"]:
         if self.lift_cost == 0:
-            return torch.zeros_like(x[:, 0])
+            return self._zero(x, len(self.components))
         if isinstance(self.boundary, Faces):
             return super().lift(x)
         values = self._on_boundary(x)
-        if self._initial is None:
+        if self._initial is not None:
+            # What is prescribed at first differs inside only: the difference goes on.
+            first = at_first(self.domain, x[:, :-1])
+            values = values + self._at_first(x) - self._on_boundary(first)
+        if len(self.components) == 1:
             return values
-        # What is prescribed at first differs from these inside only: the difference goes on.
-        return values + self._at_first(x) - self._on_boundary(at_first(self.domain, x[:, :-1]))
+        columns = [torch.zeros_like(x[:, 0])] * len(self.components)
+        for j, place in enumerate(self.places(self.prescribed_components)):
+            columns[place] = values[:, j]
+        return torch.stack(columns, 1)
 
     def left_open(self, *, hard: bool) -> str:
         said = self.space == self.dim or self._initial is not None
@@ -193,14 +259,41 @@ class CustomProblem(Problem):
         """Find mistakes before anything is trained on them."""
         draw = torch.Generator().manual_seed(0)
         x = self.domain.sample(TRIAL, generator=draw)
-        zero = Jet(x[:, 0] * 0, x * 0, x[:, 0] * 0)
-        values = {"residual of u = 0": self.residual(x, zero), "boundary": self._on_boundary(x)}
+        start = {
+            name: torch.full_like(x[:, 0], coefficient.start)
+            for name, coefficient in self.coefficients.items()
+        }
+        zero = zero_jets(x, len(self.components))
+        values = {
+            "residual of u = 0": self.residual(x, zero, **start),
+            "boundary": self._on_boundary(x),
+        }
         if self._initial is not None:
             values["initial"] = self._at_first(x)
+        if self._rate is not None:
+            values["initial_rate"] = self._values("initial_rate", self._rate, x)
         if self.has_exact:
             values["exact"] = self.exact(x)
         for name, value in values.items():
-            for number, point in zip(value.tolist(), x.tolist(), strict=True):
+            self._refuse_infinite(name, value, x)
+        for number, condition in enumerate(self._conditions):
+            name = f"conditions[{number}]"
+            rows, at = self._file.call(name, partial(self._rows, condition))
+            self._refuse_infinite(f"{name} of u = 0", rows, at)
+
+    def _rows(self, condition: Condition) -> tuple[Float[Tensor, "n *k"], Float[Tensor, "n d"]]:
+        """The rows of a condition that ``u = 0`` is put to, at some points."""
+        x = condition.sample(TRIAL, generator=torch.Generator().manual_seed(0)).float()
+        jets = jets_of(zero_jets(x, len(self.components)))
+        chosen = tuple(jets[place] for place in self.places(condition.components))
+        rows = condition.rows(chosen, condition.target(x), condition.normals(x))
+        return rows, x[: len(rows)]
+
+    def _refuse_infinite(
+        self, name: str, values: Float[Tensor, "n *k"], x: Float[Tensor, "n d"]
+    ) -> None:
+        for numbers, point in zip(values.view(len(x), -1).tolist(), x.tolist(), strict=True):
+            for number in numbers:
                 if not math.isfinite(number):
                     where = ", ".join(f"{coordinate:.4g}" for coordinate in point)
                     raise UserError(

@@ -1,286 +1,205 @@
 """A function together with the derivatives that a PDE of second order asks for.
 
-Of any function by reverse mode, twice (`differentiate`); of a perceptron carried forward through
-its layers together with its value (`propagate`).
+Of any function by reverse mode, twice (`differentiate`); of a perceptron `genlab.pde.propagation`
+carries them forward through its layers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from itertools import combinations_with_replacement
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+from torch import Tensor
 
-from genlab.nn.mlp import MLP
-from genlab.nn.smooth import SmoothActivation, three_derivatives
+__all__ = ["Carried", "Jet", "Jets", "Order", "differentiate", "jets_of", "joined"]
 
-__all__ = ["Jet", "Tape", "differentiate", "propagate", "record"]
+Order = Literal["value", "gradient", "laplacian", "hessian"]
+"""How far a jet goes; each order holds those before it."""
 
 
 class Jet(NamedTuple):
-    """``u``, its gradient, and its Laplacian over space, at n points.
+    """``u``, its gradient, its Laplacian over space, and its Hessian, at n points.
+
+    What was not asked for is None, as the Hessian is where the Laplacian is enough.
 
     References: arXiv:2307.08214.
 
     >>> x = torch.tensor([[1.0, 2.0]])
-    >>> differentiate(lambda x: x[:, 0] ** 2 * x[:, 1], x, 2)
-    Jet(value=tensor([2.]), gradient=tensor([[4., 1.]]), laplacian=tensor([4.]))
+    >>> u = differentiate(lambda x: x[:, 0] ** 2 * x[:, 1], x, 2, "hessian")
+    >>> u.value, u.gradient, u.laplacian, u.hessian[:, 0, 1]
+    (tensor([2.]), tensor([[4., 1.]]), tensor([4.]), tensor([2.]))
 
     Attributes:
         value: ``u``, ``[n]``.
         gradient: By every coordinate, time included, ``[n, d]``.
         laplacian: Sum of the second derivatives by the coordinates of space, ``[n]``.
+        hessian: By every pair of coordinates, time included, ``[n, d, d]``.
     """
 
     value: Float[Tensor, " n"]
-    gradient: Float[Tensor, "n d"]
-    laplacian: Float[Tensor, " n"]
-
-    @classmethod
-    def of(cls, rows: Float[Tensor, "rows n 1"], bias: Tensor | float = 0.0) -> Jet:
-        """The jet whose value (less ``bias``), slopes and Laplacian stand side by side."""
-        value, *gradient, laplacian = rows.squeeze(-1).unbind()
-        return cls(value + bias, torch.stack(gradient, 1), laplacian)
+    gradient: Float[Tensor, "n d"] = None  # type: ignore[assignment]
+    laplacian: Float[Tensor, " n"] = None  # type: ignore[assignment]
+    hessian: Float[Tensor, "n d d"] = None  # type: ignore[assignment]
 
     def rows(self, index: slice | Int[Tensor, " m"]) -> Jet:
         """The jet at some of the points."""
-        return Jet(*(part[index] for part in self))
+        return Jet(*(None if part is None else part[index] for part in self))
 
     def plus(self, other: Jet) -> Jet:
-        """The jet of the sum."""
-        return Jet(*(a + b for a, b in zip(self, other, strict=True)))
+        """The jet of the sum, as far as both go."""
+        pairs = zip(self, other, strict=True)
+        return Jet(*(None if a is None or b is None else a + b for a, b in pairs))
 
     def times(self, other: Jet, space: int) -> Jet:
-        """The jet of the product, by ``lap(u v) = u lap v + 2 grad u . grad v + v lap u``.
+        """The jet of the product, as far as both go.
+
+        ``lap(u v) = u lap v + 2 grad u . grad v + v lap u``, and ``H(u v) = u H(v) + grad u grad v'
+        + grad v grad u' + v H(u)``.
 
         Args:
             other: The other factor, at the same points.
             space: How many coordinates, the first ones, are space.
         """
-        u, v = self, other
-        crossed = (u.gradient[:, :space] * v.gradient[:, :space]).sum(1)
-        return Jet(
-            u.value * v.value,
-            u.value[:, None] * v.gradient + v.value[:, None] * u.gradient,
-            u.value * v.laplacian + 2 * crossed + v.value * u.laplacian,
-        )
+        parts: tuple[Any, Any] = self, other
+        (u, u_x, u_lap, u_xx), (v, v_x, v_lap, v_xx) = parts
+        if u_x is None or v_x is None:
+            return Jet(u * v)
+        crossed = (u_x[:, :space] * v_x[:, :space]).sum(1)
+        product = Jet(u * v, u[:, None] * v_x + v[:, None] * u_x)
+        if u_lap is None or v_lap is None:
+            return product
+        product = product._replace(laplacian=u * v_lap + 2 * crossed + v * u_lap)
+        if u_xx is None or v_xx is None:
+            return product
+        outer = u_x[:, :, None] * v_x[:, None]
+        hessian = u[:, None, None] * v_xx + outer + outer.mT + v[:, None, None] * u_xx
+        return product._replace(hessian=hessian)
+
+
+Jets = Jet | tuple[Jet, ...]
+"""Of a function with one value its jet; of one with several a tuple, one for each component."""
+
+
+def jets_of(u: Jets) -> tuple[Jet, ...]:
+    """The jets of all components, of one too."""
+    return (u,) if isinstance(u, Jet) else u
+
+
+def joined(jets: tuple[Jet, ...]) -> Jets:
+    """The jet of one component itself, a tuple of several."""
+    return jets[0] if len(jets) == 1 else jets
+
+
+class Carried(NamedTuple):
+    """The rows that carry a function: its value, its slopes, its second derivatives.
+
+    Of these there is one row for the Laplacian, ``d (d + 1) / 2`` for the Hessian.
+
+    References: arXiv:2307.08214.
+
+    >>> Carried("laplacian", 3, 3).rows, Carried("hessian", 3, 3).rows
+    (5, 10)
+
+    Attributes:
+        order: How far the derivatives go.
+        dim: Number of coordinates ``d``.
+        space: How many of them, the first ones, the Laplacian sums over.
+    """
+
+    order: Order
+    dim: int
+    space: int
+
+    @property
+    def seconds(self) -> int:
+        """The place of the first second derivative: the rows before are value and slopes."""
+        return 1 if self.order == "value" else 1 + self.dim
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The coordinates ``i <= j`` of each second derivative that has a row of its own."""
+        if self.order != "hessian":
+            return []
+        return list(combinations_with_replacement(range(self.dim), 2))
+
+    @property
+    def rows(self) -> int:
+        """Their number."""
+        return self.seconds + (self.order == "laplacian") + len(self.pairs)
+
+    def jets(self, rows: Float[Tensor, "rows n m"], bias: Float[Tensor, " m"] | None) -> Jets:
+        """The jets whose parts, less ``bias`` of the values, stand side by side."""
+        m = rows.shape[-1]
+        biases = [None] * m if bias is None else [bias] if m == 1 else bias.unbind()
+        columns = rows.unbind(-1)
+        return joined(tuple(map(self._jet, columns, biases)))
+
+    def _jet(self, rows: Float[Tensor, "rows n"], bias: Tensor | None) -> Jet:
+        value, *others = rows.unbind()
+        if bias is not None:
+            value = value + bias
+        if self.order == "value":
+            return Jet(value)
+        gradient = torch.stack(others[: self.dim], 1)
+        if self.order == "gradient":
+            return Jet(value, gradient)
+        seconds = others[self.dim :]
+        if self.order == "laplacian":
+            return Jet(value, gradient, *seconds)
+        place = dict(zip(self.pairs, seconds, strict=True))
+        every = range(self.dim)
+        hessian = [place[min(i, j), max(i, j)] for i in every for j in every]
+        laplacian = sum((place[i, i] for i in range(1, self.space)), place[0, 0])
+        shape = (-1, self.dim, self.dim)
+        return Jet(value, gradient, laplacian, torch.stack(hessian, 1).view(shape))
 
 
 @torch.enable_grad()
 def differentiate(
-    function: Callable[[Float[Tensor, "n d"]], Float[Tensor, " n"]],
+    function: Callable[[Float[Tensor, "n d"]], Float[Tensor, "n *m"]],
     x: Float[Tensor, "n d"],
     space: int,
-) -> Jet:
+    order: Order = "laplacian",
+) -> Jets:
     """The jet of any function of points, row by row, by reverse-mode differentiation twice.
 
     It is a constant to whatever follows: no gradient flows back into the function's parameters.
 
     Args:
-        function: Takes points ``[n, d]`` to values ``[n]``, each row for itself.
+        function: Takes points ``[n, d]`` to values ``[n]``, or ``[n, m]`` of ``m`` components,
+            each row for itself.
         x: The points.
         space: How many coordinates, the first ones, the Laplacian sums over.
+        order: How far the derivatives go.
     """
     x = x.detach().requires_grad_()
-    value = function(x)
+    values = function(x)
+    if values.ndim == 1:
+        return _jet_of(values, x, space, order)
+    return joined(tuple(_jet_of(value, x, space, order) for value in values.unbind(1)))
+
+
+def _jet_of(value: Float[Tensor, " n"], x: Float[Tensor, "n d"], space: int, order: Order) -> Jet:
+    if order == "value":
+        return Jet(value.detach())
     gradient = torch.zeros_like(x)
-    laplacian = torch.zeros_like(x[:, 0])
     if value.requires_grad:
-        (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+        (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True, materialize_grads=True)
+    if order == "gradient":
+        return Jet(value.detach(), gradient.detach())
+    laplacian = torch.zeros_like(x[:, 0])
+    hessian = x.new_zeros(*x.shape, x.shape[1]) if order == "hessian" else None
     if gradient.requires_grad:
-        for i in range(space):
+        for i in range(space if hessian is None else x.shape[1]):
             (second,) = torch.autograd.grad(
                 gradient[:, i].sum(), x, retain_graph=True, materialize_grads=True
             )
-            laplacian += second[:, i]
-    return Jet(value.detach(), gradient.detach(), laplacian)
-
-
-def propagate(
-    network: MLP,
-    activation: SmoothActivation,
-    x: Float[Tensor, "n d"],
-    space: int,
-    scale: Float[Tensor, " d"],
-) -> Jet:
-    """The jet of ``x -> network(scale x)``, differentiable once more by the network's parameters.
-
-    One pass through the layers moves ``u``, its ``d`` first derivatives and its Laplacian side by
-    side, as ``d + 2`` rows of one matrix product: in two dimensions as fast as reverse mode twice,
-    in ten several times as fast (Li et al., "A computational framework for neural network-based
-    variational Monte Carlo with forward Laplacian", 2024, arXiv:2307.08214).
-
-    Args:
-        network: A perceptron with one output.
-        activation: Its nonlinearity.
-        x: The points.
-        space: How many coordinates, the first ones, the Laplacian sums over.
-        scale: Factor on each coordinate.
-    """
-    first, *others = (layer for layer in network if isinstance(layer, nn.Linear))
-    weight = first.weight * scale
-    z = x @ weight.T
-    slopes = weight.T[:, None].expand(-1, len(x), -1)
-    rows = torch.cat((z[None], slopes, torch.zeros_like(z)[None]))
-    bias = first.bias
-    for layer in others:
-        hidden: Tensor = _Activate.apply(rows, bias, activation, space)  # type: ignore[no-untyped-call]
-        rows = hidden @ layer.weight.T
-        bias = layer.bias
-    return Jet.of(rows, bias)
-
-
-class Tape(NamedTuple):
-    """A pass of `propagate` that was recorded, to be taken back for each point on its own.
-
-    A least-squares step asks for ``d r_i / d theta`` of every point, for which autograd would take
-    a pass each. Here one pass back carries a cotangent for each point through all layers, and a
-    batch of outer products makes the rows of the Jacobian.
-
-    References: arXiv:2307.08214.
-
-    >>> network, x = MLP(2, 1, hidden=[8], activation="tanh"), torch.rand(5, 2)
-    >>> tape = record(network, "tanh", x, 2, torch.ones(2))
-    >>> r, jacobian = tape.jacobian(lambda u: u.laplacian + u.value)
-    >>> r.shape, jacobian.shape
-    (torch.Size([5]), torch.Size([5, 33]))
-
-    Attributes:
-        layers: The linear layers.
-        inputs: The rows that each of them saw, ``[rows, n, in]``.
-        passed: What each nonlinearity between them did.
-        output: The rows of the network's value, ``[rows, n, 1]``.
-    """
-
-    layers: list[nn.Linear]
-    inputs: list[Float[Tensor, "rows n _"]]
-    passed: list[Activated]
-    output: Float[Tensor, "rows n 1"]
-
-    @torch.no_grad()
-    def jacobian(
-        self, function: Callable[[Jet], Float[Tensor, " n"]]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n weights"]]:
-        """``r_i`` and ``d r_i / d theta``, by the parameters in the network's order.
-
-        Args:
-            function: Takes the jet to ``r``, ``[n]``, point by point: a PDE's operator.
-        """
-        output = self.output.detach().requires_grad_()
-        with torch.enable_grad():
-            r = function(Jet.of(output))
-            (cotangent,) = torch.autograd.grad(r.sum(), output)
-        sizes = [p.numel() for layer in self.layers for p in (layer.weight, layer.bias)]
-        jacobian = output.new_empty(len(r), sum(sizes))
-        blocks = jacobian.split(sizes, 1)
-        for i, layer in reversed([*enumerate(self.layers)]):
-            outer = cotangent.permute(1, 2, 0) @ self.inputs[i].permute(1, 0, 2)
-            blocks[2 * i].copy_(outer.flatten(1))
-            blocks[2 * i + 1].copy_(cotangent[0])
-            if i > 0:
-                cotangent = self.passed[i - 1].back(cotangent @ layer.weight)
-        return r.detach(), jacobian
-
-
-@torch.no_grad()
-def record(
-    network: MLP,
-    activation: SmoothActivation,
-    x: Float[Tensor, "n d"],
-    space: int,
-    scale: Float[Tensor, " d"],
-) -> Tape:
-    """The tape of ``x -> network(scale x)``; see `propagate`."""
-    layers = [layer for layer in network if isinstance(layer, nn.Linear)]
-    slopes = torch.diag(scale)[:, None].expand(-1, len(x), -1)
-    inputs = [torch.cat(((x * scale)[None], slopes, torch.zeros_like(x)[None]))]
-    passed: list[Activated] = []
-    for layer in layers[:-1]:
-        passed.append(activate(inputs[-1] @ layer.weight.T, layer.bias, activation, space))
-        inputs.append(passed[-1].out)
-    output = inputs[-1] @ layers[-1].weight.T
-    output[0] += layers[-1].bias
-    return Tape(layers, inputs, passed, output)
-
-
-class Activated(NamedTuple):
-    """The rows of a layer behind a nonlinearity, with what is needed to go back.
-
-    References: arXiv:2307.08214.
-
-    >>> rows = torch.ones(4, 3, 1)  # of three points in the plane
-    >>> passed = activate(rows, torch.zeros(1), "tanh", 2)
-    >>> passed.back(torch.ones(4, 3, 1)).shape
-    torch.Size([4, 3, 1])
-
-    Attributes:
-        out: ``s``, ``s' z_i``, and ``s' lap z + s'' sum_i z_i^2`` over space.
-        rows: What went in: ``z``, its slopes ``z_i``, and its Laplacian.
-        slope: ``s'``.
-        curve: ``s''``.
-        third: The derivative of ``s''``.
-        squares: ``sum_i z_i^2``.
-        space: How many coordinates, the first ones, the sum goes over.
-    """
-
-    out: Float[Tensor, "rows n w"]
-    rows: Float[Tensor, "rows n w"]
-    slope: Float[Tensor, "n w"]
-    curve: Float[Tensor, "n w"]
-    third: Float[Tensor, "n w"]
-    squares: Float[Tensor, "n w"]
-    space: int
-
-    def back(self, cotangent: Float[Tensor, "rows n w"]) -> Float[Tensor, "rows n w"]:
-        """The cotangent of the rows that went in, from that of those that came out."""
-        inner = slice(1, 1 + self.space)
-        last = cotangent[-1]
-        out = cotangent * self.slope
-        out[inner].addcmul_(self.rows[inner], 2 * self.curve * last)
-        crossed = (self.rows[1:] * cotangent[1:]).sum(0)
-        out[0].addcmul_(self.curve, crossed).addcmul_(self.third, self.squares * last)
-        return out
-
-
-def activate(
-    rows: Float[Tensor, "rows n w"],
-    bias: Float[Tensor, " w"],
-    activation: SmoothActivation,
-    space: int,
-) -> Activated:
-    """``s(z + b)`` with its derivatives by the inputs of the network."""
-    value, slope, curve, third = three_derivatives(activation, rows[0] + bias)
-    squares = rows[1 : 1 + space].square().sum(0)
-    out = rows * slope
-    out[0] = value
-    out[-1].addcmul_(curve, squares)
-    return Activated(out, rows, slope, curve, third, squares, space)
-
-
-class _Activate(torch.autograd.Function):
-    """One node of the graph in place of ten: on small networks these cost more than the numbers."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        rows: Float[Tensor, "rows n w"],
-        bias: Float[Tensor, " w"],
-        activation: SmoothActivation,
-        space: int,
-    ) -> Float[Tensor, "rows n w"]:
-        out, *kept, ctx.space = activate(rows, bias, activation, space)
-        ctx.save_for_backward(*kept)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: Any, cotangent: Float[Tensor, "rows n w"]
-    ) -> tuple[Float[Tensor, "rows n w"], Float[Tensor, " w"], None, None]:
-        rows, slope, curve, third, squares = ctx.saved_tensors
-        passed = Activated(rows, rows, slope, curve, third, squares, ctx.space)
-        out = passed.back(cotangent)
-        return out, out[0].sum(0), None, None
+            if i < space:
+                laplacian += second[:, i]
+            if hessian is not None:
+                hessian[:, i] = second
+    jet = Jet(value.detach(), gradient.detach(), laplacian)
+    return jet if hessian is None else jet._replace(hessian=hessian)

@@ -130,6 +130,8 @@ def solution_figure(
     residual: Float[Tensor, "size size"],
     points: Float[Tensor, "n 2"],
     problem: Problem,
+    *,
+    name: str = "u",
 ) -> Figure:
     """The solution beside the exact one, their difference, and the residual with the last points.
 
@@ -140,14 +142,17 @@ def solution_figure(
         residual: ``r^2`` on the same grid.
         points: The last points.
         problem: The PDE, for its domain and the names of its coordinates.
+        name: That of the component, where there are several.
     """
     figure, axes = panels(1, 2 if exact is None else 4, side=4.2, height=3.9)
     shown = u if exact is None else exact
     low, high = (float(end) for end in (_finite(shown).min(), _finite(shown).max()))
-    _field(axes[0], u, problem, "Network $u$", SOLUTION, (low, high))
+    _field(axes[0], u, problem, f"Network ${name}$", SOLUTION, (low, high))
     if exact is not None:
-        _field(axes[1], exact, problem, "Exact $u^*$", SOLUTION, (low, high))
-        _logarithm(axes[2], (u - exact).abs(), problem, ERROR)
+        _field(axes[1], exact, problem, f"Exact ${name}^*$", SOLUTION, (low, high))
+        _logarithm(
+            axes[2], (u - exact).abs(), problem, rf"Error $\log_{{10}}\,|{name} - {name}^*|$"
+        )
     _logarithm(axes[-1], residual, problem, rf"{RESIDUAL} and the last points")
     _dots(axes[-1], points)
     return figure

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import NonNegative
 from genlab.errors import UserError
-from genlab.pde import Jet
+from genlab.pde import Jets, jets_of, squared
 
 __all__ = ["Criterion", "SquaredGradient", "SquaredResidual", "WeightedSum"]
 
@@ -22,34 +23,36 @@ class Criterion(ABC):
     ...     def __call__(self, u, residual):
     ...         return u.value.square()
     >>> import torch
+    >>> from genlab.pde import Jet
     >>> u = Jet(torch.tensor([3.0]), torch.zeros(1, 2), torch.zeros(1))
     >>> Value()(u, torch.zeros(1))
     tensor([9.])
     """
 
     @abstractmethod
-    def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def __call__(self, u: Jets, residual: Float[Tensor, "n *e"]) -> Float[Tensor, " n"]:
         """The indicator at points.
 
         Args:
-            u: The network's jet there.
-            residual: Its residual there, ``[n]``.
+            u: The network's jet there, or those of its components.
+            residual: Its residual there, ``[n]``, or ``[n, e]`` of several equations.
         """
 
 
 class SquaredResidual(Criterion):
-    """``h = r(u)^2``: what the loss is made of.
+    """``h = |r(u)|^2``: what the loss is made of.
 
     Of DAS-PINNs (Tang, Wan, Yang, 2023, arXiv:2112.14038).
 
     >>> import torch
+    >>> from genlab.pde import Jet
     >>> u = Jet(torch.zeros(1), torch.zeros(1, 2), torch.zeros(1))
     >>> SquaredResidual()(u, torch.tensor([-2.0]))
     tensor([4.])
     """
 
-    def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        return residual.square()
+    def __call__(self, u: Jets, residual: Float[Tensor, "n *e"]) -> Float[Tensor, " n"]:
+        return squared(residual)
 
 
 class SquaredGradient(Criterion):
@@ -60,19 +63,22 @@ class SquaredGradient(Criterion):
     solutions" (2023, arXiv:2302.08035).
 
     >>> import torch
+    >>> from genlab.pde import Jet
     >>> u = Jet(torch.zeros(1), torch.tensor([[3.0, 4.0]]), torch.zeros(1))
     >>> SquaredGradient()(u, torch.zeros(1))
     tensor([25.])
     """
 
-    def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        return u.gradient.square().sum(1)
+    def __call__(self, u: Jets, residual: Float[Tensor, "n *e"]) -> Float[Tensor, " n"]:
+        slopes = torch.cat([one.gradient for one in jets_of(u)], 1)
+        return slopes.square().sum(1)
 
 
 class WeightedSum(Criterion):
     """``h = sum_i w_i h_i``, such as of residual and gradient (Mao, Meng, 2023, arXiv:2302.08035).
 
     >>> import torch
+    >>> from genlab.pde import Jet
     >>> u = Jet(torch.zeros(1), torch.tensor([[3.0, 4.0]]), torch.zeros(1))
     >>> both = WeightedSum(criteria=[SquaredResidual(), SquaredGradient()], weights=[1.0, 0.1])
     >>> both(u, torch.tensor([2.0]))
@@ -94,7 +100,7 @@ class WeightedSum(Criterion):
         self.criteria = list(criteria)
         self.weights = list(weights)
 
-    def __call__(self, u: Jet, residual: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def __call__(self, u: Jets, residual: Float[Tensor, "n *e"]) -> Float[Tensor, " n"]:
         total = residual.new_zeros(len(residual))
         for weight, criterion in zip(self.weights, self.criteria, strict=True):
             total = total + weight * criterion(u, residual)

@@ -9,20 +9,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.pde import Problem
+from genlab.pde import Problem, squared
 from genlab.pinn.network import Frame, Network
 from genlab.randomness import generator
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "centred"]
 
 ROWS_AT_ONCE = 8192
-BOUNDARY_POINTS = 1000
+CONDITION_POINTS = 1000
 
 
 class Judge:
     """Measures networks on the problem's reference points, which are prepared once.
 
-    A soft boundary is looked at on points of its own, always the same.
+    Conditions that are learned are looked at on points of their own, always the same.
 
     >>> from genlab.pde import Diffusion
     >>> judge = Judge(Diffusion())
@@ -38,39 +38,51 @@ class Judge:
         self._frames: list[Frame] = []
 
     def squared_residual(self, network: Network) -> Float[Tensor, " n"]:
-        """``r(u)^2`` at each reference point, float64 on the CPU."""
-        return _joined(network.residual(frame).square() for frame in self._prepared(network))
+        """``|r(u)|^2`` at each reference point, float64 on the CPU."""
+        return _joined(squared(network.residual(frame)) for frame in self._prepared(network))
 
-    def error(self, network: Network) -> Float[Tensor, " n"] | None:
-        """``|u - u*|`` at each reference point, float64 on the CPU; None without a solution."""
+    def errors(self, network: Network) -> Float[Tensor, "n m"] | None:
+        """``u - u*`` at each reference point, float64 on the CPU; None without a solution."""
         reference = self.problem.reference()
         if reference.exact is None:
             return None
         u = _joined(network(frame.x) for frame in self._prepared(network))
-        return (u - reference.exact).abs()
+        return centred(self.problem, u - reference.exact, reference.weight)
 
     @torch.no_grad()
     def metrics(self, network: Network) -> dict[str, float]:
-        """``residual``, the mean of ``r^2`` over the domain, and the errors where they are known.
+        """``residual``, the mean of ``|r|^2`` over the domain, and the errors where they are known.
 
         ``relative_l2`` is ``|u - u*| / |u*|`` in the norm of ``L^2``, so that ``u = 0`` has 1; it
-        is NaN where ``u* = 0``.
-        ``max_error`` is the largest ``|u - u*|``. ``boundary`` is the term of a soft boundary in
-        the loss, with its weight.
+        is NaN where ``u* = 0``. Of a system it is that of all components together, and
+        ``relative_l2/NAME`` that of each; one that is known up to a constant is taken without its
+        mean. ``max_error`` is the largest ``|u - u*|`` of any component. ``conditions`` is what
+        the conditions that are learned contribute to the loss. Of an inverse problem,
+        ``coefficient/NAME`` is what was found, and ``coefficient_error/NAME`` its relative error.
         """
         reference = self.problem.reference()
         weight = reference.weight / reference.weight.sum()
         metrics = {"residual": float(weight @ self.squared_residual(network))}
-        if not network.hard:
+        if network.has_conditions:
             draw = generator(0, "boundary reference")
-            edge = self.problem.boundary.sample(BOUNDARY_POINTS, generator=draw)
-            metrics["boundary"] = float(network.boundary_loss(network.cast(edge)))
-        error = self.error(network)
-        if error is not None and reference.exact is not None:
-            norm = (weight @ reference.exact.square()).sqrt()
-            relative = (weight @ error.square()).sqrt() / norm
-            metrics["relative_l2"] = float(relative) if norm > 0 else math.nan
-            metrics["max_error"] = float(error.max())
+            metrics["conditions"] = float(network.miss(network.conditions(draw, CONDITION_POINTS)))
+        errors = self.errors(network)
+        if errors is not None and reference.exact is not None:
+            exact = centred(self.problem, reference.exact, reference.weight)
+            squares, norms = (
+                torch.stack([weight @ column for column in part.square().unbind(1)])
+                for part in (errors, exact)
+            )
+            metrics["relative_l2"] = _ratio(squares.sum(), norms.sum())
+            metrics["max_error"] = float(errors.abs().max())
+            if len(norms) > 1:
+                for name, *parts in zip(self.problem.components, squares, norms, strict=True):
+                    metrics[f"relative_l2/{name}"] = _ratio(*parts)
+        for name, value in network.coefficients.items():
+            metrics[f"coefficient/{name}"] = float(value)
+            truth = self.problem.coefficients[name].exact
+            if truth is not None:
+                metrics[f"coefficient_error/{name}"] = abs(float(value) / truth - 1)
         return metrics
 
     def _prepared(self, network: Network) -> list[Frame]:
@@ -87,5 +99,28 @@ class Judge:
 
 
 @torch.no_grad()
-def _joined(parts: Iterator[Float[Tensor, " m"]]) -> Float[Tensor, " n"]:
+def _joined(parts: Iterator[Float[Tensor, "m *c"]]) -> Float[Tensor, "n *c"]:
     return torch.cat([part.cpu().double() for part in parts])
+
+
+def centred(
+    problem: Problem, values: Float[Tensor, "n *m"], weight: Float[Tensor, " n"]
+) -> Float[Tensor, "n m"]:
+    """Values of all components, those that are known up to a constant without their mean.
+
+    Args:
+        problem: The PDE, which says of which components this is.
+        values: ``u``, or a difference of two.
+        weight: What each point counts in an integral.
+    """
+    values = values.view(len(values), -1)
+    if not problem.up_to_constant:
+        return values
+    values, places = values.clone(), problem.places(problem.up_to_constant)
+    values[:, places] -= weight @ values[:, places] / weight.sum()
+    return values
+
+
+def _ratio(square: Float[Tensor, ""], norm: Float[Tensor, ""]) -> float:
+    """The ratio of two norms, of their squares."""
+    return float(square.sqrt() / norm.sqrt()) if norm > 0 else math.nan

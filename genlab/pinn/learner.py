@@ -22,9 +22,10 @@ from genlab.learning.gradient import GradientLearner
 from genlab.learning.learner import Learner
 from genlab.learning.rng import rng_state, set_rng_state
 from genlab.learning.settings import TrainerSettings
+from genlab.pde import squared
 from genlab.pinn.indicators import Criterion
 from genlab.pinn.judge import Judge
-from genlab.pinn.network import Frame, Network
+from genlab.pinn.network import Frame, Network, Term
 from genlab.pinn.stages import Snapshots, Stage
 from genlab.randomness import generator
 from genlab.samplers import Points, Sampler
@@ -99,7 +100,7 @@ class PINNLearner(Learner):
         self.history: list[dict[str, float]] = []
         self.stages: list[Stage] = []
         self._frame: Frame | None = None
-        self._boundary: Tensor | None = None
+        self._conditions: list[Term] = []
         self._log_q: Tensor | None = None
         self._sampler_scalars: dict[str, float] = {}
 
@@ -139,7 +140,7 @@ class PINNLearner(Learner):
         }
         self.history.append(row if error is None else row | {"relative_l2": error})
         # Without its boundary, a network that is flat would solve any homogeneous equation.
-        metrics = {"val/loss": numbers["residual"] + numbers.get("boundary", 0.0)}
+        metrics = {"val/loss": numbers["residual"] + numbers.get("conditions", 0.0)}
         if error is not None:
             metrics["val/relative_l2"] = error
         return {key: torch.tensor(value) for key, value in metrics.items()}
@@ -267,10 +268,8 @@ class PINNLearner(Learner):
         self._frame = network.frame(network.cast(self.points.x))
         log_q = self.points.log_q
         self._log_q = None if log_q is None else log_q.to(network.scale.device)
-        if not network.hard:
-            draw = generator(self.seed, "boundary", self.sampler.round)
-            x = network.problem.boundary.sample(network.boundary_points, generator=draw)
-            self._boundary = network.cast(x)
+        draw = generator(self.seed, "boundary", self.sampler.round)
+        self._conditions = network.conditions(draw)
 
     @torch.no_grad()
     def _indicate(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
@@ -307,10 +306,10 @@ class GradientPINNLearner(PINNLearner, GradientLearner):
 
     def loss(self, batch: Any) -> Float[Tensor, ""]:
         assert self._frame is not None
-        squares = self.network.residual(self._frame).square()
+        squares = squared(self.network.residual(self._frame))
         loss = domain_mean(squares, self._log_q, log_uniform=self.sampler.domain.log_uniform)
-        if self._boundary is not None:
-            loss = loss + self.network.boundary_loss(self._boundary)
+        if self._conditions:
+            loss = loss + self.network.miss(self._conditions)
         return loss
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from genlab.learning.ema import KeptWeights
 from genlab.learning.settings import TrainerSettings
 from genlab.pinn.learner import PINNLearner
 from genlab.pinn.least_squares import Method, Step
-from genlab.pinn.network import Network
-from genlab.pinn.rows import Rows, Term, terms_at
+from genlab.pinn.network import Network, Term
+from genlab.pinn.rows import Rows, rows_at
+from genlab.randomness import generator
 from genlab.samplers import Points
 
 __all__ = ["LeastSquaresPINNLearner"]
@@ -157,7 +159,8 @@ class LeastSquaresPINNLearner(PINNLearner):
         """The loss of the network's weights on the points that are held out."""
         assert self._held_out is not None
         if self._guard is None:
-            self._guard = Rows(self.network, self._terms(self._held_out))
+            draw = generator(self.seed, "held out", self.sampler.round)
+            self._guard = self._rows_at(self._held_out, self.network.conditions(draw))
         before = self._guard.evaluations
         score = self._guard.rows(self._guard.theta).square().sum().item()
         self.evaluations += self._guard.evaluations - before
@@ -176,11 +179,11 @@ class LeastSquaresPINNLearner(PINNLearner):
     def _prepare(self) -> None:
         super()._prepare()
         assert self.points is not None
-        self._rows = Rows(self.network, self._terms(self.points))
+        self._rows = self._rows_at(self.points, self._conditions)
 
-    def _terms(self, points: Points) -> list[Term]:
+    def _rows_at(self, points: Points, conditions: Sequence[Term]) -> Rows:
         log_uniform = self.sampler.domain.log_uniform
-        return terms_at(self.network, points, self._boundary, log_uniform=log_uniform)
+        return rows_at(self.network, points, conditions, log_uniform=log_uniform)
 
     def scalars(self) -> dict[str, float]:
         scalars = super().scalars() | {"pinn/jump": self.jump, "pinn/held_out": self._least}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -14,10 +14,23 @@ from genlab.errors import UserError
 from genlab.nn.constants import Constants
 from genlab.nn.mlp import MLP
 from genlab.nn.smooth import SmoothActivation
-from genlab.pde import Jet, Problem, differentiate, propagate, record
+from genlab.pde import (
+    Coefficient,
+    Condition,
+    Jet,
+    Jets,
+    Order,
+    Problem,
+    differentiate,
+    embed,
+    jets_of,
+    joined,
+    propagate,
+    record,
+)
 from genlab.pde.boundary import rows_at_once
 
-__all__ = ["Frame", "Network"]
+__all__ = ["Frame", "Network", "Term"]
 
 # Boundary values at each point: where a lift takes more of them, an automatic boundary is soft.
 MOST_VALUES = 250
@@ -33,24 +46,61 @@ class Frame(NamedTuple):
 
     Attributes:
         x: The points ``[n, d]``.
-        source: The right-hand side ``f`` there, ``[n]``.
-        lift: The jet of ``g``; None where the boundary is soft.
-        cutoff: The jet of ``w``; None where the boundary is soft.
+        source: The right-hand side ``f`` there, or of a condition what does not depend on u.
+        lift: The jets of ``g``; None where the boundary is soft.
+        cutoff: The jets of ``w``; None where the boundary is soft.
+        order: How far the jets of ``u`` have to go there.
+        normal: Outward normals ``[n, d]``, where a condition asks for them.
     """
 
     x: Float[Tensor, "n d"]
-    source: Float[Tensor, " n"]
-    lift: Jet | None
-    cutoff: Jet | None
+    source: Float[Tensor, "n *e"]
+    lift: Jets | None
+    cutoff: Jets | None
+    order: Order = "laplacian"
+    normal: Float[Tensor, "n d"] | None = None
 
     def rows(self, index: slice | Int[Tensor, " m"]) -> Frame:
-        """The frame of some of the points."""
+        """The frame of some of the points, each of which has rows of its own."""
         return Frame(
             self.x[index],
             self.source[index],
-            None if self.lift is None else self.lift.rows(index),
-            None if self.cutoff is None else self.cutoff.rows(index),
+            None if self.lift is None else _some(self.lift, index),
+            None if self.cutoff is None else _some(self.cutoff, index),
+            self.order,
+            None if self.normal is None else self.normal[index],
         )
+
+
+class Term(NamedTuple):
+    """Rows ``w_i f(u)(x_i)``: a residual in the domain, or what is missed on its boundary.
+
+    References: doi:10.1016/j.jcp.2018.10.045.
+
+    >>> from genlab.pde import Peak
+    >>> network = Network(Peak(), hidden=[8])
+    >>> term = Term(network.frame(torch.rand(5, 2)), network.residual, torch.ones(5))
+    >>> term.weight.shape
+    torch.Size([5])
+
+    Attributes:
+        frame: The points.
+        value: Takes a frame, the jets of ``u`` there and the coefficients to ``f``, ``[n]``, or
+            ``[n, e]`` with a column for each equation.
+        weight: The square root of what each square counts in the loss, ``[n]``.
+    """
+
+    frame: Frame
+    value: Callable[..., Float[Tensor, "n *e"]]
+    weight: Float[Tensor, " n"]
+
+    def weights(self, rows: int) -> Float[Tensor, " rows"]:
+        """The weight of each row: of each equation at each point, point by point."""
+        return self.weight.repeat_interleave(rows // len(self.weight))
+
+    def weighted(self, values: Float[Tensor, "n *e"]) -> Float[Tensor, " rows"]:
+        """The rows, each times its weight."""
+        return self.weights(values.numel()) * values.flatten()
 
 
 class Network(Constants):
@@ -59,7 +109,9 @@ class Network(Constants):
     A hard boundary holds exactly, whatever ``v`` is; a soft one is learned, as a term
     ``boundary_weight`` times the mean of ``(u - b)^2`` in the loss (Raissi, Perdikaris,
     Karniadakis, "Physics-informed neural networks", 2019, doi:10.1016/j.jcp.2018.10.045). The
-    perceptron sees each coordinate centred and scaled to ``[-1, 1]``.
+    perceptron sees each coordinate centred and scaled to ``[-1, 1]``, and a periodic one by ``sin``
+    and ``cos``. It has an output for each component of ``u``, where there are several. What is not
+    known of the equation is learned as further parameters.
 
     >>> from genlab.pde import Burgers
     >>> u = Network(Burgers(), hidden=[16, 16])
@@ -80,10 +132,12 @@ class Network(Constants):
         boundary: ``hard``, ``soft``, or ``auto``: hard where the problem can be, and where its lift
             takes at most 250 boundary values at each point, as of all faces in five dimensions.
         boundary_weight: Weight of a soft boundary in the loss.
-        boundary_points: Number of points on a soft boundary, drawn anew at each refresh.
+        boundary_points: Number of points on a soft boundary, drawn anew at each refresh, and of
+            each other condition.
 
     Attributes:
         hard: Whether the boundary is hard.
+        unknowns: The weights of the problem's coefficients; None where it has none.
         remarks: What a user should know of its boundary.
 
     Raises:
@@ -125,19 +179,22 @@ class Network(Constants):
                 if self.hard
                 else f"`boundary='auto'`: soft, as the lift of a hard one takes {values}",
             )
-        if not self.hard:
-            # A user's file may not tell where its boundary is: known now rather than in the run.
-            problem.boundary.sample(1, generator=torch.Generator().manual_seed(0))
-        if left_open := problem.left_open(hard=self.hard):
-            raise UserError(left_open)
         self.boundary_weight = boundary_weight
         self.boundary_points = boundary_points
-        self.layers = MLP(problem.dim, 1, hidden=hidden, activation=activation)
+        for condition in self._learned:
+            # A user's file may not tell where its boundary is: known now rather than in the run.
+            condition.sample(1, generator=torch.Generator().manual_seed(0))
+        if left_open := problem.left_open(hard=self.hard):
+            raise UserError(left_open)
+        inputs, outputs = problem.dim + len(problem.periodic), len(problem.components)
+        self.layers = MLP(inputs, outputs, hidden=hidden, activation=activation)
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight, gain)
                 nn.init.zeros_(layer.bias)
         self._spread(first_gain, last_gain)
+        # Behind the layers, so that its columns of a Jacobian are the last ones.
+        self.unknowns = Unknowns(problem.coefficients) if problem.coefficients else None
         self.set_constants()
 
     @torch.no_grad()
@@ -154,71 +211,153 @@ class Network(Constants):
         box = torch.tensor(self.problem.domain.box)
         return {"centre": box.mean(1), "scale": 2 / (box[:, 1] - box[:, 0])}
 
-    def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """``u`` at points of the domain."""
-        value: Tensor = self.layers((x - self.centre) * self.scale).squeeze(1)
+    @property
+    def coefficients(self) -> dict[str, Float[Tensor, ""]]:
+        """The coefficients by name, as they are now, differentiable by their weights."""
+        return {} if self.unknowns is None else self.unknowns.of(self.unknowns.weight)
+
+    def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *m"]:
+        """``u`` at points of the domain, ``[n]``, or ``[n, m]`` of ``m`` components."""
+        inputs, periodic = (x - self.centre) * self.scale, self.problem.periodic
+        value: Tensor = self.layers(embed(inputs, periodic) if periodic else inputs)
+        if value.shape[1] == 1:
+            value = value.squeeze(1)
         if not self.hard:
             return value
         return self.problem.lift(x) + self.problem.cutoff(x) * value
 
     def frame(self, x: Float[Tensor, "n d"]) -> Frame:
         """The frame of points that are used for many steps, computed once."""
-        lift = cutoff = None
-        if self.hard:
-            jets = [
-                differentiate(self.problem.lift, part, self.problem.space)
-                for part in x.split(rows_at_once(self.problem.lift_cost))
-            ]
-            lift = Jet(*map(torch.cat, zip(*jets, strict=True)))
-            cutoff = differentiate(self.problem.cutoff, x, self.problem.space)
-        return Frame(x, self.problem.source(x), lift, cutoff)
+        order = self.problem.order
+        return Frame(x, self.problem.source(x), *self._bounds(x, order), order)
 
-    def jet(self, frame: Frame) -> Jet:
+    def jet(self, frame: Frame) -> Jets:
         """``u`` with its derivatives, differentiable by the parameters."""
-        x, space = frame.x - self.centre, self.problem.space
-        return self._bounded(frame, propagate(self.layers, self.activation, x, space, self.scale))
+        problem = self.problem
+        v = propagate(
+            self.layers,
+            self.activation,
+            frame.x - self.centre,
+            problem.space,
+            self.scale,
+            order=frame.order,
+            periodic=problem.periodic,
+        )
+        return self._bounded(frame, v)
 
     def linearise(
-        self, frame: Frame, rows: Callable[[Frame, Jet], Float[Tensor, " n"]]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n weights"]]:
+        self, frame: Frame, rows: Callable[..., Float[Tensor, "n *e"]]
+    ) -> tuple[Float[Tensor, " ne"], Float[Tensor, "ne weights"]]:
         """Numbers at the points of a frame, and their derivatives by each of the weights.
+
+        Of ``[n, e]`` numbers the rows stand point by point.
 
         Args:
             frame: The points.
-            rows: Takes the frame and the jet of ``u`` there to the numbers, point by point.
+            rows: Takes the frame, the jets of ``u`` there and the coefficients to the numbers,
+                point by point.
         """
-        x, space = frame.x - self.centre, self.problem.space
-        tape = record(self.layers, self.activation, x, space, self.scale)
-        return tape.jacobian(lambda v: rows(frame, self._bounded(frame, v)))
+        problem, unknowns = self.problem, self.unknowns
+        tape = record(
+            self.layers,
+            self.activation,
+            frame.x - self.centre,
+            problem.space,
+            self.scale,
+            order=frame.order,
+            periodic=problem.periodic,
+        )
+        if unknowns is None:
+            return tape.jacobian(lambda v: rows(frame, self._bounded(frame, v)))
+        return tape.jacobian(
+            lambda v, weight: rows(frame, self._bounded(frame, v), unknowns.of(weight)),
+            unknowns.weight,
+        )
 
-    def _bounded(self, frame: Frame, v: Jet) -> Jet:
+    def _bounds(self, x: Float[Tensor, "n d"], order: Order) -> tuple[Jets | None, Jets | None]:
+        """The jets of lift and cutoff at points; None where the boundary is soft."""
+        if not self.hard:
+            return None, None
+        problem = self.problem
+        parts = x.split(rows_at_once(problem.lift_cost))
+        lift = _stacked([differentiate(problem.lift, part, problem.space, order) for part in parts])
+        return lift, differentiate(problem.cutoff, x, problem.space, order)
+
+    def _bounded(self, frame: Frame, v: Jets) -> Jets:
         """``g + w v``."""
         if frame.lift is None or frame.cutoff is None:
             return v
-        return frame.lift.plus(frame.cutoff.times(v, self.problem.space))
+        parts = zip(jets_of(frame.lift), jets_of(frame.cutoff), jets_of(v), strict=True)
+        return joined(tuple(g.plus(w.times(v, self.problem.space)) for g, w, v in parts))
 
-    def residual(self, frame: Frame, u: Jet | None = None) -> Float[Tensor, " n"]:
+    def residual(
+        self,
+        frame: Frame,
+        u: Jets | None = None,
+        coefficients: Mapping[str, Float[Tensor, " n"]] | None = None,
+    ) -> Float[Tensor, "n *e"]:
         """``r(u)`` at the points of a frame, differentiable by the parameters.
 
         Args:
             frame: The points.
-            u: The jet there, where it is known already.
+            u: The jets there, where they are known already.
+            coefficients: Those of each point; the present ones if None.
         """
-        return self.problem.operator(frame.x, u or self.jet(frame)) - frame.source
+        if coefficients is None:
+            n = len(frame.x)
+            coefficients = {name: c.expand(n) for name, c in self.coefficients.items()}
+        return self.problem.operator(frame.x, u or self.jet(frame), **coefficients) - frame.source
 
-    def edge(self, x: Float[Tensor, "n d"]) -> Frame:
-        """The frame of points on a soft boundary: what is prescribed there is its source."""
-        return Frame(x, self.problem.prescribed(x), None, None)
+    @property
+    def _learned(self) -> tuple[Condition, ...]:
+        """The conditions that are no part of the network."""
+        essential = () if self.hard else self.problem.essential()
+        return (*essential, *self.problem.conditions())
 
-    def miss(self, edge: Frame, u: Jet) -> Float[Tensor, " n"]:
-        """``u - b`` on a soft boundary."""
-        return u.value - edge.source
+    @property
+    def has_conditions(self) -> bool:
+        """Whether the loss has terms beside the residual: a soft boundary, other rows, data."""
+        return bool(self._learned)
 
-    def boundary_loss(self, x: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
-        """Mean of ``(u - b)^2`` at points of a soft boundary, times its weight."""
-        difference = self(x) - self.problem.prescribed(x)
-        penalty: Tensor = self.boundary_weight * difference.square().mean()
-        return penalty
+    def conditions(
+        self, draw: torch.Generator | None, points: PositiveInt | None = None
+    ) -> list[Term]:
+        """The terms of the loss beside the residual, at points that are drawn for them.
+
+        A hard boundary has none; the data of an inverse problem always stay the same.
+
+        Args:
+            draw: Source of the points.
+            points: Rows of each condition; `boundary_points` if None.
+        """
+        n = points or self.boundary_points
+        return [
+            self._term(condition, condition.sample(n, generator=draw))
+            for condition in self._learned
+        ]
+
+    def _term(self, condition: Condition, x: Float[Tensor, "pn d"]) -> Term:
+        x = self.cast(x)
+        target, places = condition.target(x), self.problem.places(condition.components)
+        bounds = self._bounds(x, condition.order)
+        frame = Frame(x, target, *bounds, condition.order, condition.normals(x))
+
+        def value(frame: Frame, u: Jets, coefficients: object = None) -> Float[Tensor, "n *k"]:
+            jets = jets_of(u)
+            chosen = tuple(jets[place] for place in places)
+            return condition.rows(chosen, frame.source, frame.normal)
+
+        n = len(target)
+        count = condition.count(n, self.boundary_weight)
+        return Term(frame, value, x.new_full((n,), count**0.5))
+
+    def miss(self, terms: Sequence[Term]) -> Float[Tensor, ""]:
+        """The sum of squares of the rows of conditions, differentiable by the parameters."""
+        total = self.scale.new_zeros(())
+        for term in terms:
+            rows = term.weighted(term.value(term.frame, self.jet(term.frame)))
+            total = total + rows.square().sum()
+        return total
 
     def cast(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """A tensor in the type and on the device of the network."""
@@ -227,3 +366,38 @@ class Network(Constants):
     def diagnostics(self) -> dict[str, float]:
         """Nothing: the learner's own scalars are what the logs show."""
         return {}
+
+
+class Unknowns(nn.Module):
+    """The weights of coefficients; at first zero, so that these have their start values.
+
+    Args:
+        coefficients: Each by its name.
+    """
+
+    def __init__(self, coefficients: Mapping[str, Coefficient]) -> None:
+        super().__init__()
+        self.named = dict(coefficients)
+        self.weight = nn.Parameter(torch.zeros(len(self.named)))
+
+    def of(self, weight: Float[Tensor, "*n c"]) -> dict[str, Float[Tensor, "*n"]]:
+        """The coefficients by name, of their weights."""
+        columns = weight.unbind(-1)
+        pairs = zip(self.named.items(), columns, strict=True)
+        return {name: coefficient.of(column) for (name, coefficient), column in pairs}
+
+
+def _some(u: Jets, index: slice | Int[Tensor, " m"]) -> Jets:
+    return joined(tuple(one.rows(index) for one in jets_of(u)))
+
+
+def _stacked(parts: Sequence[Jets]) -> Jets:
+    """The jets of points in some parts, one below the other."""
+    components = zip(*map(jets_of, parts), strict=True)
+    return joined(tuple(_below(one) for one in components))
+
+
+def _below(jets: Sequence[Jet]) -> Jet:
+    parts: Any = zip(*jets, strict=True)
+    whole: Any = (None if part[0] is None else torch.cat(part) for part in parts)
+    return Jet(*whole)

@@ -17,8 +17,8 @@ from genlab.data.streams import Blocks, Stream
 from genlab.descent import descend
 from genlab.errors import UserError
 from genlab.learning.weights import load_weights
-from genlab.pde import Grid
-from genlab.pinn.network import Frame, Network
+from genlab.pde import Grid, squared
+from genlab.pinn.network import Frame, Network, Term
 from genlab.randomness import generator
 from genlab.runs.find import resolve
 from genlab.samplers.sampler import evaluated
@@ -131,7 +131,7 @@ class ResidualData(DataModule):
 
     def squared_residual(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """``r(u)^2`` at points."""
-        return self.network.residual(self.network.frame(x)).square()
+        return squared(self.network.residual(self.network.frame(x)))
 
     def weighted(self, n: int, purpose: str, index: int = 0) -> Batch:
         """Uniform points with the weights ``r^2``, whose mean is made 1."""
@@ -195,14 +195,9 @@ def pretrain(network: Network, *, steps: int, seed: int) -> None:
     for step in range(0, steps, FRESH_EVERY):
         draw = generator(seed, "pretraining", step)
         x = problem.domain.sample(problem.n_points, generator=draw)
-        frame, edge = network.frame(network.cast(x)), None
-        if not network.hard:
-            edge = problem.boundary.sample(network.boundary_points, generator=draw)
-            edge = network.cast(edge)
-        loss = partial(_squares, network, frame, edge)
+        loss = partial(_squares, network, network.frame(network.cast(x)), network.conditions(draw))
         descend(loss, optimizer, steps=min(FRESH_EVERY, steps - step))
 
 
-def _squares(network: Network, frame: Frame, edge: Tensor | None, step: int) -> Tensor:
-    loss = network.residual(frame).square().mean()
-    return loss if edge is None else loss + network.boundary_loss(edge)
+def _squares(network: Network, frame: Frame, conditions: list[Term], step: int) -> Tensor:
+    return squared(network.residual(frame)).mean() + network.miss(conditions)

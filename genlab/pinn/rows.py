@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from genlab.pde import Jet
-from genlab.pinn.network import Frame, Network
+from genlab.pinn.network import Network, Term
 from genlab.samplers import Points
 
-__all__ = ["Rows", "Term", "terms_at"]
-
-
-class Term(NamedTuple):
-    """Rows ``w_i f(u)(x_i)``: a residual in the domain, or what is missed on its boundary.
-
-    References: doi:10.1016/j.jcp.2018.10.045.
-
-    >>> from genlab.pde import Peak
-    >>> network = Network(Peak(), hidden=[8])
-    >>> term = Term(network.frame(torch.rand(5, 2)), network.residual, torch.ones(5))
-    >>> term.weight.shape
-    torch.Size([5])
-
-    Attributes:
-        frame: The points.
-        value: Takes a frame and the jet of ``u`` there to ``f``, ``[n]``.
-        weight: The square root of what each square counts in the loss, ``[n]``.
-    """
-
-    frame: Frame
-    value: Callable[[Frame, Jet], Float[Tensor, " n"]]
-    weight: Float[Tensor, " n"]
+__all__ = ["Rows", "rows_at"]
 
 
 class Rows:
@@ -88,43 +63,40 @@ class Rows:
         """``R(theta)`` and the Jacobian."""
         self.theta = theta
         parts = []
-        for frame, value, weight in self.terms:
-            self.evaluations += len(frame.x)
-            r, jacobian = self.network.linearise(frame, value)
+        for term in self.terms:
+            self.evaluations += len(term.frame.x)
+            r, jacobian = self.network.linearise(term.frame, term.value)
+            weight = term.weights(len(r))
             parts.append((weight * r, jacobian.mul_(weight[:, None])))
         r, jacobian = map(torch.cat, zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
         return r, jacobian
 
     def interior(self, r: Float[Tensor, " n"]) -> float:
         """The part of ``|R|^2`` that the first term makes."""
-        return r[: len(self.terms[0].frame.x)].square().sum().item()
+        problem = self.network.problem
+        inner = len(self.terms[0].frame.x) * problem.equations
+        return r[:inner].square().sum().item()
 
     def _of(self, term: Term) -> Float[Tensor, " n"]:
         self.evaluations += len(term.frame.x)
-        return term.weight * term.value(term.frame, self.network.jet(term.frame))
+        return term.weighted(term.value(term.frame, self.network.jet(term.frame)))
 
 
-def terms_at(
-    network: Network, points: Points, boundary: Float[Tensor, "m d"] | None, *, log_uniform: float
-) -> list[Term]:
-    """The residual at some points, and what is missed at those of a soft boundary.
+def rows_at(
+    network: Network, points: Points, conditions: Sequence[Term] = (), *, log_uniform: float
+) -> Rows:
+    """The rows of the residual at some points, and of what conditions miss.
 
-    The squares of the first are ``1/n sum_i r(x_i)^2 / (|Omega| q(x_i))``, those of the second the
-    network's ``boundary_weight`` times the mean of ``(u - b)^2``.
+    The squares of the first are ``1/n sum_i r(x_i)^2 / (|Omega| q(x_i))``.
 
     Args:
         network: ``u``.
         points: Points ``x_i ~ q``; where ``q`` is not known all count the same.
-        boundary: Points on a soft boundary; None where it is hard.
+        conditions: The terms of `Network.conditions`.
         log_uniform: ``-log |Omega|``.
     """
     frame = network.frame(network.cast(points.x))
-    weight = torch.full_like(frame.source, len(points.x)).rsqrt()
+    weight = frame.x.new_full((len(points.x),), len(points.x)).rsqrt()
     if points.log_q is not None:
         weight = weight * ((log_uniform - network.cast(points.log_q)) / 2).exp()
-    terms = [Term(frame, network.residual, weight)]
-    if boundary is not None:
-        edge = network.edge(boundary)
-        each = math.sqrt(network.boundary_weight / len(boundary))
-        terms.append(Term(edge, network.miss, torch.full_like(edge.source, each)))
-    return terms
+    return Rows(network, [Term(frame, network.residual, weight), *conditions])

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.pde import Grid, Problem, grid_divergence
+from genlab.pde import Grid, Problem, grid_divergence, jets_of, squared
 from genlab.pinn.indicators import Criterion
+from genlab.pinn.judge import centred
 from genlab.pinn.network import Frame, Network
 from genlab.runs.files import atomic_path
 from genlab.samplers import Points, Sampler
@@ -116,12 +117,14 @@ class Snapshots:
         log_q = sampler.log_prob(frame.x.float().cpu())
         error = None
         if self.problem.has_exact:
-            error = (u.value - self.problem.exact(frame.x)).abs()
+            values = torch.stack([one.value for one in jets_of(u)], 1)
+            exact = self.problem.exact(frame.x).view(values.shape)
+            error = centred(self.problem, values - exact, values.new_ones(len(values))).norm(dim=1)
         return Stage(
             step,
             x,
             weight,
-            residual=grid.field(residual.square()),
+            residual=grid.field(squared(residual)),
             indicator=grid.field(grid.normalised(h)),
             density=None if log_q is None else grid.field(log_q.exp()),
             error=None if error is None else grid.field(error),

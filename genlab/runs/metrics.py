@@ -127,7 +127,7 @@ METRICS = (
     ),
     Metric("test/max_error", "largest error of the solution", "units of u", LOWER, first=True),
     Metric("test/residual", "mean of the squared residual over the domain"),
-    Metric("test/boundary", "the boundary's term of the loss"),
+    Metric("test/conditions", "the term of boundary conditions and data in the loss"),
     Metric(
         "test/w2", "2-Wasserstein distance of samples and true ones", UNITS, LOWER,
         column=True, distance=True,

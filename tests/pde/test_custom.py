@@ -77,7 +77,7 @@ MISTAKES = {
         "def boundry",
     ): "defines boundry, which nothing reads; did you mean 'bou",
     (LAPLACIAN, "u.laplcian"): "line 7: .* no attribute 'laplcian'; did you mean 'laplacian'",
-    (LAPLACIAN, "u.hessian"): "no attribute 'hessian'; choose from: gradient, laplacian, value",
+    (LAPLACIAN, "u.third"): "no attribute 'third'; choose from: gradient, hessian, laplacian, val",
     (LAPLACIAN, "math.nan"): r"residual of u = 0 is nan at x = \[\S+, \S+\], expected a finite",
     (LAPLACIAN, "u.gradient"): r"line 7: residual\(x, u\) raised RuntimeError: The size of tensor",
     (BOX, "box = [[0, 1], [1, 0]]"): r"box is \[\[0, 1\], \[1, 0\]\], expected .* with low < high",

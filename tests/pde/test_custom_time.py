@@ -96,7 +96,9 @@ def test_a_soft_beginning_is_a_term_of_the_loss(tmp_path: Path) -> None:
     u = network(heat, "soft")
     on = heat.boundary.sample(400, generator=seeded())
     expected = u.boundary_weight * (u(on) - heat.exact(on)).square().mean()
-    torch.testing.assert_close(u.boundary_loss(on), expected)
+    [term] = u.conditions(seeded(), 400)
+    torch.testing.assert_close(term.frame.x, on)
+    torch.testing.assert_close(u.miss([term]), expected)
 
 
 SOFT = WITHOUT.replace("def cutoff", "def _cutoff")

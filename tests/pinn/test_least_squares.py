@@ -21,7 +21,7 @@ from genlab.pde import Corner, Peak, Problem
 from genlab.pinn import LeastSquaresPINNLearner, Network
 from genlab.pinn.learner import domain_mean
 from genlab.pinn.least_squares import Step
-from genlab.pinn.rows import Rows, terms_at
+from genlab.pinn.rows import Rows, rows_at
 from genlab.samplers import Points
 
 SMALL = (
@@ -61,32 +61,36 @@ def test_the_rows_are_those_of_the_loss_and_their_jacobian_is_autograds(problem:
     network = Network(problem, hidden=[6, 5], activation="tanh", first_gain=2.0).double()
     x = problem.domain.sample(20, generator=None).double()
     points = Points(x, torch.randn(20).double())
-    edge = None if network.hard else problem.boundary.sample(7, generator=None).double()
     log_uniform = problem.domain.log_uniform
-    rows = Rows(network, terms_at(network, points, edge, log_uniform=log_uniform))
+    conditions = network.conditions(torch.Generator().manual_seed(0), 7)
+    assert len(conditions) == (not network.hard)
+    rows = rows_at(network, points, conditions, log_uniform=log_uniform)
     loss = domain_mean(
         network.residual(network.frame(x)).square(), points.log_q, log_uniform=log_uniform
     )
     r, jacobian = rows.linearise(rows.theta)
     assert rows.interior(r) == pytest.approx(loss.item())
-    if edge is not None:
-        loss = loss + network.boundary_loss(edge)
+    if conditions:
+        edge = conditions[0].frame.x
+        missed = network(edge) - problem.prescribed(edge)
+        loss = loss + network.boundary_weight * missed.square().mean()
     torch.testing.assert_close(r @ r, loss)
-    exact = torch.autograd.functional.jacobian(partial(of, network, rows, edge), rows.theta)
+    exact = torch.autograd.functional.jacobian(partial(of, network, rows), rows.theta)
     torch.testing.assert_close(jacobian, exact, rtol=1e-10, atol=1e-10)
 
 
-def of(network: Network, rows: Rows, edge: Tensor | None, theta: Tensor) -> Tensor:
+def of(network: Network, rows: Rows, theta: Tensor) -> Tensor:
     """The rows as a function that autograd follows."""
     parameters = dict(network.named_parameters())
     parts = theta.split([p.numel() for p in parameters.values()])
     named = {k: v.view_as(p) for (k, p), v in zip(parameters.items(), parts, strict=True)}
     with _reparametrize_module(network, named):
         r = rows.terms[0].weight * network.residual(rows.terms[0].frame)
-        if edge is None:
-            return r
-        missed = network(edge) - network.problem.prescribed(edge)
-        return torch.cat((r, rows.terms[1].weight * missed))
+        missed = [
+            term.weight * (network(term.frame.x) - network.problem.prescribed(term.frame.x))
+            for term in rows.terms[1:]
+        ]
+        return torch.cat((r, *missed))
 
 
 def test_a_solve_that_is_stopped_ends_like_one_that_was_not(tmp_path: Path) -> None:
@@ -119,7 +123,8 @@ def test_what_is_kept_has_the_least_loss_on_points_that_no_step_has_seen(tmp_pat
     module._score = spied
     run.fit()
     assert module._least <= min(scores[-2:])
-    held = Rows(module.network, module._terms(module._held_out))
+    held = module._guard
+    assert held is not None
     with module.best.applied():
         assert held.rows(held.theta).square().sum().item() == pytest.approx(module._least)
     # What the run's metrics say is of the kept weights, not of the last ones.

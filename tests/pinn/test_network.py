@@ -61,9 +61,10 @@ def test_a_boundary_is_hard_where_it_can_be() -> None:
     with pytest.raises(UserError, match="use `boundary='soft'`"):
         network(corner, "hard")
     u = network(corner)
-    x = corner.boundary.sample(20, generator=None, dtype=torch.float64)
+    [term] = u.conditions(None, 20)
+    x = term.frame.x
     expected = 2 * (u(x) - corner.exact(x)).square().mean()
-    torch.testing.assert_close(u.boundary_loss(x), expected)
+    torch.testing.assert_close(u.miss([term]), expected)
 
 
 def box(dim: int, *, time: bool = False, prescribed: bool = True) -> CustomProblem:

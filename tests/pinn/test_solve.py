@@ -200,6 +200,26 @@ def test_one_dimension(tmp_path: Path) -> None:
     assert run.animate(tmp_path).exists()
 
 
+def test_systems_and_inverse_problems(tmp_path: Path) -> None:
+    run = solve(tmp_path / "flow", "problem=kovasznay", "sampler=rad", "sampler.candidates=100")
+    metrics = run.fit()
+    names = {f"test/relative_l2/{name}" for name in ("u", "v", "p", "zero")}
+    assert names < metrics.keys()
+    assert sorted(run.figures) == ["curves", "solution_p", "solution_u", "solution_v", "stages"]
+    assert run.network(torch.rand(5, 2)).shape == (5, 3)
+    before = solve(tmp_path / "inverse", "problem=inverse_diffusion", "sampler=resampled")
+    metrics = before.fit()
+    assert metrics["test/coefficient/D"] != pytest.approx(0.3, rel=1e-6)
+    assert metrics["test/coefficient_error/D"] == pytest.approx(
+        abs(metrics["test/coefficient/D"] / 0.1 - 1)
+    )
+    assert before.directory is not None
+    loaded = genlab.load(before.directory.path)
+    assert isinstance(loaded, Solve)
+    found = loaded.network.coefficients["D"].item()
+    assert found == pytest.approx(metrics["test/coefficient/D"])
+
+
 def test_a_relative_error_where_the_solution_is_zero_is_none(tmp_path: Path) -> None:
     (tmp_path / "zero.py").write_text(
         "box = [[0, 1]]\ndef residual(x, u): return u.laplacian\ndef exact(x): return 0 * x[:, 0]\n"
