@@ -281,7 +281,7 @@ def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize("sampler", ["rad", "rar_d", "r3", "das", "aas", "bootstrap"])
 def test_a_sampler_that_would_never_look_is_refused(sampler: str) -> None:
-    words = [f"sampler={sampler}", "trainer.max_steps=50"]
+    words = [f"sampler={sampler}", "trainer.max_steps=50", "optimizer=adam"]
     check(compose("solve", [*words, "sampler.refresh=49"]))
     with pytest.raises(UserError) as refused:
         check(compose("solve", [*words, "sampler.refresh=50"]))

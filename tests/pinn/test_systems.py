@@ -30,7 +30,7 @@ from genlab.pde import (
 )
 from genlab.pinn import Network, SquaredGradient, SquaredResidual
 from genlab.pinn.judge import Judge
-from genlab.pinn.least_squares import Rows
+from genlab.pinn.rows import Rows
 from genlab.pinn.network import Term
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
