@@ -30,8 +30,8 @@ from genlab.pde import (
 )
 from genlab.pinn import Network, SquaredGradient, SquaredResidual
 from genlab.pinn.judge import Judge
-from genlab.pinn.rows import Rows
 from genlab.pinn.network import Term
+from genlab.pinn.rows import Rows
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
 BOX = Box([(0.0, 2.0), (0.0, 1.0)])
