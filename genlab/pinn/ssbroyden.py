@@ -62,6 +62,7 @@ class SSBroyden(Method):
     @torch.no_grad()
     def step(self, problem: LeastSquares, theta: Float[Tensor, " p"]) -> Step:
         """One step, or none where no length of it obeys the conditions; ``H`` then starts anew."""
+        self._to(theta.device)
         here = self._here(problem, theta)
         direction = -here.gradient if self.inverse is None else -(self.inverse @ here.gradient)
         there, length, tries = self._search(problem, here, direction)
@@ -81,8 +82,15 @@ class SSBroyden(Method):
     def renew(self) -> None:
         self._last, self._previous = None, math.nan
 
+    def _to(self, device: torch.device) -> None:
+        """Bring what was learned to where the weights are: checkpoints are read on the CPU."""
+        if self.inverse is not None:
+            self.inverse = self.inverse.to(device)
+        if self._last is not None:
+            self._last = _Point(*(each.to(device) for each in self._last))
+
     def _here(self, problem: LeastSquares, theta: Float[Tensor, " p"]) -> _Point:
-        """What the last step left, if it ended here and on the same points."""
+        """The end of the last step, or where that was elsewhere, what is to be computed here."""
         if self._last is None or not torch.equal(self._last.theta, theta):
             self._last, self._previous = _Point(theta, *problem.gradient(theta)), math.nan
         return self._last
@@ -150,11 +158,11 @@ def updated(
     bs: Float[Tensor, " p"],
     *,
     family: Family,
-) -> Float[Tensor, "p p"]:
+) -> Float[Tensor, "p p"] | None:
     """The next ``H``, ``1/tau [H - Hy y'H / y'Hy + phi y'Hy v v'] + s s' / y's``.
 
     ``v = s / y's - Hy / y'Hy``. It is positive definite if ``H`` is and ``y's > 0``, and maps ``y``
-    to ``s``.
+    to ``s``; None where rounding left ``y's`` or ``y'Hy`` not positive.
 
     References: arXiv:2405.04230.
 
@@ -173,6 +181,8 @@ def updated(
         inverse = torch.eye(len(s), dtype=s.dtype, device=s.device)
     hy = inverse @ y
     ys, yhy = float(y @ s), float(y @ hy)
+    if not (ys > 0 and yhy > 0):
+        return None
     tau, phi = _scaling(float(s @ bs) / ys, yhy / ys, len(s), family)
     v = s / ys - hy / yhy
     left = torch.stack((hy * (-1 / (tau * yhy)), v * (phi * yhy / tau), s / ys), 1)
@@ -186,7 +196,9 @@ def _scaling(b: float, h: float, n: int, family: Family) -> tuple[float, float]:
         return rho, 1.0
     # By Cauchy and Schwarz not below zero, which it is where y is a multiple of H^-1 s.
     a = max(b * h - 1, torch.finfo(torch.float64).eps)
-    least = min(1.0, h * (1 - math.sqrt(a / (1 + a))))
+    # h (1 - c), written so that it does not become 0.
+    c = math.sqrt(a / (1 + a))
+    least = min(1.0, h / ((1 + a) * (1 + c)))
     theta = max((least - 1) / a, min(1 / least, (1 - b) / b))
     sigma = 1 + theta * a
     root = sigma ** (1 / (1 - max(n, 2)))

@@ -11,7 +11,7 @@ from small import SOLVE
 from torch import Tensor
 
 import genlab
-from genlab.assembly import from_config
+from genlab.assembly import Solve, from_config
 from genlab.config.stored import read_config
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.pde import Burgers, Corner, Problem
@@ -152,7 +152,7 @@ def test_it_ends_where_scipy_does(family: Family) -> None:
 @pytest.mark.parametrize("family", ["broyden", "bfgs"])
 @pytest.mark.parametrize("n", [2, 7, 40])
 def test_the_formula(n: int, family: Family) -> None:
-    """By the definitions themselves, with matrices and an inverse, at steps of all kinds."""
+    """By the definitions themselves, in ``B = H^-1``, at steps of all kinds."""
     kinds = set()
     for _ in range(50):
         half, curved = torch.randn(2, n, n).double() / n**0.5
@@ -180,6 +180,7 @@ def test_the_formula(n: int, family: Family) -> None:
         new_b = tau * (b_matrix - torch.outer(bs, bs) / (s @ bs) + theta * torch.outer(w, w))
         new_b += torch.outer(y, y) / ys
         new = updated(inverse, s, y, bs, family=family)
+        assert new is not None
         torch.testing.assert_close(new @ y, s, rtol=1e-6, atol=1e-8)
         torch.testing.assert_close(new @ new_b, torch.eye(n).double(), rtol=0, atol=1e-8)
         torch.testing.assert_close(new, new.T)
@@ -191,6 +192,21 @@ def test_where_the_gradient_bends_as_expected_nothing_is_learned_but_the_step() 
     """``y = B s`` leaves no direction in which the formulas differ, nor a zero to divide by."""
     s = torch.tensor([0.3, -0.7, 0.1]).double()
     torch.testing.assert_close(updated(None, s, s, s, family="broyden"), torch.eye(3).double())
+
+
+@pytest.mark.parametrize("family", ["broyden", "bfgs"])
+def test_where_rounding_left_nothing_to_learn_from_it_starts_anew(family: Family) -> None:
+    s = torch.tensor([0.3, -0.7, 0.1]).double()
+    for step, y in ((s, -s), (0 * s, s), (s, 0 * s)):
+        assert updated(None, step, y, step, family=family) is None
+    assert updated(-torch.eye(3).double(), s, s, -s, family=family) is None
+
+
+def test_what_is_far_from_what_was_expected_is_finite() -> None:
+    s, y = torch.tensor([[1.0, 1e-9], [1e-9, 1.0]]).double()
+    new = updated(None, s, y, s, family="broyden")
+    assert new is not None
+    assert new.isfinite().all(), "1 - c is below rounding"
 
 
 def test_a_gradient_of_other_points_is_not_subtracted() -> None:
@@ -303,6 +319,7 @@ def test_a_solve_that_is_resumed_ends_like_one_that_was_not(
     """Where the points stay as they were, the first step goes on from the last gradient."""
     for name in ("pinn.stages.SIZE", "assembly.solve.SIZE", "pde.problem.SIDE"):
         monkeypatch.setattr(f"genlab.{name}", 25)
+    monkeypatch.setattr(Solve, "_draw", lambda *_: {})
     problem = {"hard": "problem=peak", "soft": "problem=lshape"}[boundary]
     words = (*SOLVE, *DAS, problem, "optimizer=ssbroyden", f"pinn.boundary={boundary}")
     ends = []
