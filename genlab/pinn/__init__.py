@@ -8,6 +8,7 @@ from genlab.pinn.least_squares_learner import LeastSquaresPINNLearner
 from genlab.pinn.levenberg_marquardt import LevenbergMarquardt
 from genlab.pinn.network import Network
 from genlab.pinn.residual_data import ResidualData
+from genlab.pinn.ssbroyden import SSBroyden
 
 __all__ = [
     "Collocation",
@@ -19,6 +20,7 @@ __all__ = [
     "Network",
     "PINNLearner",
     "ResidualData",
+    "SSBroyden",
     "SquaredGradient",
     "SquaredResidual",
     "StageImages",

@@ -17,13 +17,14 @@ class LeastSquares(Protocol):
 
     References: doi:10.1137/0111030.
 
-    >>> class Line:
+    >>> import torch
+    >>> class Line(LeastSquares):
     ...     def rows(self, theta):
     ...         return theta - 1
     ...     def linearise(self, theta):
     ...         return theta - 1, torch.eye(len(theta), dtype=theta.dtype)
-    >>> isinstance(Line(), LeastSquares)
-    True
+    >>> Line().gradient(torch.zeros(2))
+    (tensor([-1., -1.]), tensor([-2., -2.]))
     """
 
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
@@ -34,12 +35,20 @@ class LeastSquares(Protocol):
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n p"]]:
         """``R(theta)`` and the Jacobian ``J = dR / dtheta``."""
 
+    def gradient(
+        self, theta: Float[Tensor, " p"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, " p"]]:
+        """``R(theta)`` and the gradient ``2 J'R`` of ``L``, best without ``J``."""
+        r, jacobian = self.linearise(theta)
+        return r, 2 * (r @ jacobian)
+
 
 class Step(NamedTuple):
     """The outcome of a step.
 
     References: doi:10.1137/0111030.
 
+    >>> import torch
     >>> Step(torch.zeros(2), torch.ones(1), before=2.0, loss=1.0, tries=1, accepted=True).loss
     1.0
 
@@ -48,7 +57,7 @@ class Step(NamedTuple):
         rows: ``R`` of these.
         before: ``L`` before.
         loss: ``L`` after.
-        tries: Dampings that were tried.
+        tries: Dampings or lengths that were tried.
         accepted: Whether one of them lowered ``L``.
     """
 
@@ -84,6 +93,9 @@ class Method(ABC):
             problem: What is minimised.
             theta: The weights.
         """
+
+    def renew(self) -> None:  # noqa: B027 - most remember nothing
+        """Forget what was computed of the last problem: the next one has other points."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state that the next step depends on; logs show its numbers."""

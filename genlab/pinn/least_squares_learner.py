@@ -116,6 +116,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         rows = self._rows
         assert rows is not None
         if fresh or self.step % self.refresh == 0:
+            self.method.renew()
             self._compare(rows, fresh)
         before = rows.evaluations
         step = self._step = self.method.step(rows, rows.theta)

@@ -41,7 +41,7 @@ class LevenbergMarquardt(Method):
     algorithm for nonlinear least-squares minimization", 2012, arXiv:1201.5885). Float64 throughout:
     ``J'J`` squares the condition of ``J``.
 
-    >>> class Rosenbrock:
+    >>> class Rosenbrock(LeastSquares):
     ...     def rows(self, theta):
     ...         return torch.stack((10 * (theta[1] - theta[0] ** 2), 1 - theta[0]))
     ...     def linearise(self, theta):

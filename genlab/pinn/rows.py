@@ -16,7 +16,7 @@ __all__ = ["Rows", "rows_at"]
 
 
 class Rows:
-    """``R(theta)``, the rows of some terms one below the other, and ``dR / dtheta``.
+    """``R(theta)``, the rows of some terms one below the other, and their derivatives.
 
     References: arXiv:2307.08214 (the jets that are carried through the layers).
 
@@ -49,7 +49,8 @@ class Rows:
     @theta.setter
     @torch.no_grad()
     def theta(self, theta: Float[Tensor, " p"]) -> None:
-        vector_to_parameters(theta, self.network.parameters())
+        # They become views, which whoever loads other weights into the network writes to.
+        vector_to_parameters(theta.clone(), self.network.parameters())
 
     @torch.no_grad()
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
@@ -70,6 +71,17 @@ class Rows:
             parts.append((weight * r, jacobian.mul_(weight[:, None])))
         r, jacobian = map(torch.cat, zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
         return r, jacobian
+
+    def gradient(
+        self, theta: Float[Tensor, " p"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, " p"]]:
+        """``R(theta)`` and the gradient of ``|R|^2``, by one way back through the jets."""
+        self.theta = theta
+        weights = list(self.network.parameters())
+        with torch.enable_grad():
+            r = torch.cat([self._of(term) for term in self.terms])
+            parts = torch.autograd.grad(r.square().sum(), weights, materialize_grads=True)
+        return r.detach(), torch.cat([part.reshape(-1) for part in parts])
 
     def interior(self, r: Float[Tensor, " n"]) -> float:
         """The part of ``|R|^2`` that the first term makes."""

@@ -8,10 +8,11 @@ import torch
 from scipy.optimize import least_squares
 from torch import Tensor
 
+from genlab.pinn.least_squares import LeastSquares
 from genlab.pinn.levenberg_marquardt import LevenbergMarquardt, normal_equations
 
 
-class Fit:
+class Fit(LeastSquares):
     """``a exp(-b t) + c sin(d t) - y``, to be made zero at all times."""
 
     def __init__(self) -> None:
@@ -91,7 +92,7 @@ def test_it_goes_on_to_the_bit() -> None:
 def test_the_bend_is_half_the_second_derivative_along_the_step() -> None:
     """On a parabola, one undamped step with it leaves an error of fourth order, not of second."""
 
-    class Parabola:
+    class Parabola(LeastSquares):
         def rows(self, theta: Tensor) -> Tensor:
             return theta + 0.1 * theta.square()
 
