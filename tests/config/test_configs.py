@@ -66,6 +66,7 @@ ALONE = {
     "objective=mixture_descent": ["model=gmm"],
     "problem=custom": ["problem.file=my_pde.py"],
     "optimizer=levenberg_marquardt": [],  # of a solve
+    "optimizer=ssbroyden": [],  # of a solve
 }
 
 
@@ -129,7 +130,8 @@ PARTS = ("pairing", "network", "path", "solver", "objective=flow_matching")
 
 
 # Of a solve.
-SOLVES = ("indicator", "pinn", "problem", "sampler", "experiment=pinn_", "optimizer=levenberg")
+SOLVES = ("indicator", "pinn", "problem", "sampler", "experiment=pinn_")
+SOLVES += ("optimizer=levenberg", "optimizer=ssbroyden")
 
 
 # What a choice of another of them takes nothing from: one of each in one command.
