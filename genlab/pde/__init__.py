@@ -22,7 +22,7 @@ from genlab.pde.flows import Cavity, Kovasznay, Layer
 from genlab.pde.grid import Grid, grid_divergence
 from genlab.pde.inverse import InverseDiffusion
 from genlab.pde.problem import Problem, Reference, squared
-from genlab.pde.propagation import Tape, embed, propagate, record
+from genlab.pde.propagation import Product, Tape, embed, propagate, record
 from genlab.pde.shapes import Ball, Disk, LShape, Polygon
 from genlab.pde.waves import Helmholtz, Wave
 
@@ -67,6 +67,7 @@ __all__ = [
     "Periodic",
     "Polygon",
     "Problem",
+    "Product",
     "Reference",
     "Robin",
     "Tape",

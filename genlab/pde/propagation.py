@@ -15,7 +15,10 @@ from genlab.nn.mlp import MLP
 from genlab.nn.smooth import SmoothActivation, three_derivatives
 from genlab.pde.derivatives import Carried, Jets, Order
 
-__all__ = ["Tape", "embed", "propagate", "record"]
+__all__ = ["Product", "Tape", "embed", "propagate", "record"]
+
+Product = Callable[[Float[Tensor, " _"]], Float[Tensor, " _"]]
+"""Multiplies a vector by a matrix that is not made."""
 
 
 def propagate(
@@ -161,21 +164,9 @@ class Tape(NamedTuple):
                 then takes a copy of them for each point, ``[n, c]``, as its second argument; their
                 columns are the last ones.
         """
-        output = self.output.detach().requires_grad_()
-        n = output.shape[1]
-        inputs = [output]
-        if unknowns is not None:
-            inputs.append(unknowns.detach().expand(n, -1).clone().requires_grad_())
-        with torch.enable_grad():
-            r = function(self.carried.jets(output, None), *inputs[1:])
-            equations = r.view(len(r), -1).unbind(1)
-            cotangents = [
-                torch.autograd.grad(one.sum(), inputs, retain_graph=True, materialize_grads=True)
-                for one in equations
-            ]
-        sizes = [p.numel() for layer in self.layers for p in (layer.weight, layer.bias)]
-        sizes += [copies.shape[1] for copies in inputs[1:]]
-        jacobian = output.new_empty(n, len(equations), sum(sizes))
+        r, cotangents = self._cotangents(function, unknowns)
+        n, sizes = self.output.shape[1], self._sizes(unknowns)
+        jacobian = self.output.new_empty(n, len(cotangents), sum(sizes))
         for e, (cotangent, *others) in enumerate(cotangents):
             blocks = jacobian[:, e].split(sizes, 1)
             self._back(cotangent, blocks)
@@ -183,7 +174,95 @@ class Tape(NamedTuple):
                 block.copy_(slope)
         if n > len(r):
             jacobian = jacobian.view(-1, len(r), *jacobian.shape[1:]).sum(0)
-        return r.detach().flatten(), jacobian.flatten(0, 1)
+        return r.flatten(), jacobian.flatten(0, 1)
+
+    @torch.no_grad()
+    def products(
+        self,
+        function: Callable[..., Float[Tensor, "k *e"]],
+        unknowns: Float[Tensor, " c"] | None = None,
+    ) -> tuple[Float[Tensor, " ke"], Product, Product]:
+        """``r``, and what multiplies by its Jacobian ``J`` and by its transpose, which is not made.
+
+        Args:
+            function: Takes the jets to ``r``, as of `jacobian`.
+            unknowns: Numbers beside the parameters, as of `jacobian`.
+        """
+        r, cotangents = self._cotangents(function, unknowns)
+        sizes, of_layers = self._sizes(unknowns), 2 * len(self.layers)
+
+        @torch.no_grad()
+        def forward(v: Float[Tensor, " weights"]) -> Float[Tensor, " ke"]:
+            blocks = v.split(sizes)
+            tangent = self._push(blocks)
+            columns = []
+            for cotangent, *others in cotangents:
+                column = (cotangent * tangent).sum((0, 2))
+                for slope, block in zip(others, blocks[of_layers:], strict=True):
+                    column = column + slope @ block
+                columns.append(column.view(-1, len(r)).sum(0))
+            return torch.stack(columns, 1).flatten()
+
+        @torch.no_grad()
+        def backward(w: Float[Tensor, " ke"]) -> Float[Tensor, " weights"]:
+            each = w.view(len(r), -1).repeat(self.output.shape[1] // len(r), 1)
+            total = sum(
+                cotangent * each[:, e, None] for e, (cotangent, *_) in enumerate(cotangents)
+            )
+            assert isinstance(total, Tensor)
+            parts = self._pull(total)
+            for place in range(len(sizes) - of_layers):
+                weighed = (
+                    slopes[place].T @ each[:, e] for e, (_, *slopes) in enumerate(cotangents)
+                )
+                parts.append(torch.stack([*weighed]).sum(0))
+            return torch.cat(parts)
+
+        return r.flatten(), forward, backward
+
+    def _cotangents(
+        self, function: Callable[..., Float[Tensor, "k *e"]], unknowns: Float[Tensor, " c"] | None
+    ) -> tuple[Float[Tensor, "k *e"], list[tuple[Tensor, ...]]]:
+        """``r``, and of each equation its derivatives by the output's rows, and by the unknowns."""
+        output = self.output.detach().requires_grad_()
+        inputs = [output]
+        if unknowns is not None:
+            copies = unknowns.detach().expand(output.shape[1], -1).clone()
+            inputs.append(copies.requires_grad_())
+        with torch.enable_grad():
+            r = function(self.carried.jets(output, None), *inputs[1:])
+            cotangents = [
+                torch.autograd.grad(one.sum(), inputs, retain_graph=True, materialize_grads=True)
+                for one in r.view(len(r), -1).unbind(1)
+            ]
+        return r.detach(), cotangents
+
+    def _sizes(self, unknowns: Float[Tensor, " c"] | None) -> list[int]:
+        """Numbers of the parameters, in the order of the Jacobian's columns."""
+        sizes = [p.numel() for layer in self.layers for p in (layer.weight, layer.bias)]
+        return sizes if unknowns is None else [*sizes, len(unknowns)]
+
+    def _push(self, blocks: Sequence[Float[Tensor, " _"]]) -> Float[Tensor, "rows n m"]:
+        """The tangent of the output's rows, from one of the parameters."""
+        tangent: Tensor | None = None
+        for i, layer in enumerate(self.layers):
+            moved = self.inputs[i] @ blocks[2 * i].view_as(layer.weight).T
+            if tangent is not None:
+                moved += tangent @ layer.weight.T
+            moved[0] += blocks[2 * i + 1]
+            tangent = self.passed[i].ahead(moved) if i < len(self.passed) else moved
+        assert tangent is not None
+        return tangent
+
+    def _pull(self, cotangent: Float[Tensor, "rows n m"]) -> list[Float[Tensor, " _"]]:
+        """The gradient by the parameters, from a cotangent of the output's rows."""
+        parts: list[Tensor] = []
+        for i, layer in reversed([*enumerate(self.layers)]):
+            outer = cotangent.flatten(0, 1).T @ self.inputs[i].flatten(0, 1)
+            parts = [outer.flatten(), cotangent[0].sum(0), *parts]
+            if i > 0:
+                cotangent = self.passed[i - 1].back(cotangent @ layer.weight)
+        return parts
 
     def _back(
         self, cotangent: Float[Tensor, "rows n m"], blocks: Sequence[Float[Tensor, "n _"]]
@@ -268,6 +347,23 @@ class Activated(NamedTuple):
         out[0].addcmul_(curve, crossed)
         for product, second in zip(self.products, seconds, strict=True):
             out[0].addcmul_(self.third, product * second)
+        return out
+
+    def ahead(self, tangent: Float[Tensor, "rows n w"]) -> Float[Tensor, "rows n w"]:
+        """The tangent of the rows that came out, from that of those that went in."""
+        carried, rows, moved = self.carried, self.rows, tangent[0]
+        out = tangent * self.slope
+        out[1:].addcmul_(rows[1:], self.curve * moved)
+        seconds = out[carried.seconds :]
+        if carried.order == "laplacian":
+            inner = slice(1, 1 + carried.space)
+            crossed = (rows[inner] * tangent[inner]).sum(0)
+            seconds[0].addcmul_(self.curve, crossed, value=2)
+        for (i, j), second in zip(carried.pairs, seconds if carried.pairs else (), strict=True):
+            crossed = rows[1 + i] * tangent[1 + j] + rows[1 + j] * tangent[1 + i]
+            second.addcmul_(self.curve, crossed)
+        for product, second in zip(self.products, seconds, strict=True):
+            second.addcmul_(self.third, product * moved)
         return out
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.pde import Product
+
 __all__ = ["LeastSquares", "Method", "Step"]
 
 
@@ -41,6 +43,11 @@ class LeastSquares(Protocol):
         """``R(theta)`` and the gradient ``2 J'R`` of ``L``, best without ``J``."""
         r, jacobian = self.linearise(theta)
         return r, 2 * (r @ jacobian)
+
+    def products(self, theta: Float[Tensor, " p"]) -> tuple[Float[Tensor, " n"], Product, Product]:
+        """``R(theta)``, and what multiplies by ``J`` and by ``J'``, best without ``J``."""
+        r, jacobian = self.linearise(theta)
+        return r, lambda v: jacobian @ v, lambda w: w @ jacobian
 
 
 class Step(NamedTuple):

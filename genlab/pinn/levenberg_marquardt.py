@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from scipy.linalg import blas
 from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
 from genlab.pinn.least_squares import LeastSquares, Method, Step
+from genlab.pinn.normal_equations import Solve, linearised
 
-__all__ = ["LevenbergMarquardt", "normal_equations"]
-
-Solve = Callable[[Float[Tensor, " n"]], Float[Tensor, " p"]]
+__all__ = ["LevenbergMarquardt"]
 
 GROWTH = 2.0
 ACCEPTED = 1e-3
@@ -56,6 +52,8 @@ class LevenbergMarquardt(Method):
         damping: The first ``lambda``.
         tries: Dampings that a step tries before it gives up.
         acceleration: Whether steps are bent.
+        dense: Most weights for which ``J`` is made. The equations of more are solved by conjugate
+            gradients, which take products with ``J`` and ``J'`` alone.
 
     Attributes:
         damping: The present ``lambda``.
@@ -68,17 +66,18 @@ class LevenbergMarquardt(Method):
         damping: Positive = 1e-2,
         tries: PositiveInt = 12,
         acceleration: bool = True,
+        dense: PositiveInt = 4000,
     ) -> None:
         self.damping = damping
         self.growth = GROWTH
         self.tries = tries
         self.acceleration = acceleration
+        self.dense = dense
 
     @torch.no_grad()
     def step(self, problem: LeastSquares, theta: Float[Tensor, " p"]) -> Step:
         """One step, or none where no damping lowers the loss, which clips the next one's."""
-        r, jacobian = problem.linearise(theta)
-        normal = normal_equations(jacobian)
+        r, normal = linearised(problem, theta, dense=self.dense)
         before = _square(r)
         for tried in range(1, self.tries + 1):
             solve = normal.factor(self.damping)
@@ -86,7 +85,7 @@ class LevenbergMarquardt(Method):
                 self.damping *= 10
                 continue
             delta = -solve(r)
-            change = jacobian @ delta
+            change = normal.ahead(delta)
             predicted = before - _square(r + change)
             if not predicted > 0:
                 self.damping *= 2
@@ -130,80 +129,6 @@ class LevenbergMarquardt(Method):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.damping, self.growth = state["damping"], state["growth"]
-
-
-class NormalEquations(ABC):
-    """``(J'J + lambda mu I)^-1 J'`` of one Jacobian, for one damping after the other.
-
-    References: doi:10.1137/0111030.
-
-    >>> solve = normal_equations(torch.eye(2, dtype=torch.float64)).factor(1.0)
-    >>> solve(torch.ones(2, dtype=torch.float64))
-    tensor([0.5000, 0.5000], dtype=torch.float64)
-
-    Args:
-        jacobian: ``J``.
-        gram: The smaller of ``J'J`` and ``JJ'``; its lower triangle is read.
-    """
-
-    def __init__(self, jacobian: Float[Tensor, "n p"], gram: Float[Tensor, "m m"]) -> None:
-        self.jacobian = jacobian
-        self.gram = gram
-        # The trace of either is the sum of the squares of J.
-        self.mean = float(gram.diagonal().sum()) / jacobian.shape[1]
-
-    def factor(self, damping: float) -> Solve | None:
-        """The map for one damping; None where rounding left the matrix indefinite."""
-        damped = self.gram.clone()
-        damped.diagonal().add_(damping * self.mean)
-        factor, failed = torch.linalg.cholesky_ex(damped)
-        return None if failed.item() else lambda rows: self._solve(rows, factor)
-
-    @abstractmethod
-    def _solve(
-        self, rows: Float[Tensor, " n"], factor: Float[Tensor, "m m"]
-    ) -> Float[Tensor, " p"]:
-        """``(J'J + lambda mu I)^-1 J' rows``."""
-
-
-class _OverWeights(NormalEquations):
-    """``(J'J + c I)^-1 J'``, where there are no more weights than rows."""
-
-    def __init__(self, jacobian: Float[Tensor, "n p"]) -> None:
-        super().__init__(jacobian, _gram(jacobian))
-
-    def _solve(
-        self, rows: Float[Tensor, " n"], factor: Float[Tensor, "p p"]
-    ) -> Float[Tensor, " p"]:
-        return torch.cholesky_solve((rows @ self.jacobian)[:, None], factor).squeeze(1)
-
-
-class _OverRows(NormalEquations):
-    """``J' (JJ' + c I)^-1``, the same where there are fewer rows than weights."""
-
-    def __init__(self, jacobian: Float[Tensor, "n p"]) -> None:
-        super().__init__(jacobian, _gram(jacobian.T))
-
-    def _solve(
-        self, rows: Float[Tensor, " n"], factor: Float[Tensor, "n n"]
-    ) -> Float[Tensor, " p"]:
-        return torch.cholesky_solve(rows[:, None], factor).squeeze(1) @ self.jacobian
-
-
-def normal_equations(jacobian: Float[Tensor, "n p"]) -> NormalEquations:
-    """Those of a Jacobian, in the space of weights or of rows, whichever is smaller."""
-    n, p = jacobian.shape
-    return _OverWeights(jacobian) if p <= n else _OverRows(jacobian)
-
-
-def _gram(a: Float[Tensor, "n p"]) -> Float[Tensor, "p p"]:
-    """The lower triangle of ``a'a``, by half of the products on the CPU."""
-    if a.is_cuda:
-        return a.T @ a
-    # LAPACK's matrices go column by column: what is `a` here is its transpose there.
-    columns = a.T.numpy() if a.is_contiguous() else a.numpy()
-    upper = blas.dsyrk(1.0, columns, trans=not a.is_contiguous())
-    return torch.from_numpy(upper).T
 
 
 def _square(r: Float[Tensor, " n"]) -> float:

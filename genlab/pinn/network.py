@@ -21,6 +21,8 @@ from genlab.pde import (
     Jets,
     Order,
     Problem,
+    Product,
+    Tape,
     differentiate,
     embed,
     jets_of,
@@ -257,6 +259,25 @@ class Network(Constants):
             rows: Takes the frame, the jets of ``u`` there and the coefficients to the numbers,
                 point by point.
         """
+        tape, of = self._recorded(frame, rows)
+        return tape.jacobian(*of)
+
+    def products(
+        self, frame: Frame, rows: Callable[..., Float[Tensor, "n *e"]]
+    ) -> tuple[Float[Tensor, " ne"], Product, Product]:
+        """`linearise`, with what multiplies by the derivatives and by their transpose.
+
+        Args:
+            frame: The points.
+            rows: Takes the frame, the jets of ``u`` there and the coefficients to the numbers.
+        """
+        tape, of = self._recorded(frame, rows)
+        return tape.products(*of)
+
+    def _recorded(
+        self, frame: Frame, rows: Callable[..., Float[Tensor, "n *e"]]
+    ) -> tuple[Tape, tuple[Callable[..., Any], Tensor | None]]:
+        """The tape of ``v``, and the rows as a function of its jets and of the unknowns."""
         problem, unknowns = self.problem, self.unknowns
         tape = record(
             self.layers,
@@ -268,11 +289,12 @@ class Network(Constants):
             periodic=problem.periodic,
         )
         if unknowns is None:
-            return tape.jacobian(lambda v: rows(frame, self._bounded(frame, v)))
-        return tape.jacobian(
-            lambda v, weight: rows(frame, self._bounded(frame, v), unknowns.of(weight)),
-            unknowns.weight,
-        )
+            return tape, (lambda v: rows(frame, self._bounded(frame, v)), None)
+
+        def with_unknowns(v: Jets, weight: Tensor) -> Tensor:
+            return rows(frame, self._bounded(frame, v), unknowns.of(weight))
+
+        return tape, (with_unknowns, unknowns.weight)
 
     def _bounds(self, x: Float[Tensor, "n d"], order: Order) -> tuple[Jets | None, Jets | None]:
         """The jets of lift and cutoff at points; None where the boundary is soft."""

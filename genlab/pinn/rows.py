@@ -9,13 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from genlab.pde import Product
+from genlab.pinn.least_squares import LeastSquares
 from genlab.pinn.network import Network, Term
 from genlab.samplers import Points
 
 __all__ = ["Rows", "rows_at"]
 
 
-class Rows:
+class Rows(LeastSquares):
     """``R(theta)``, the rows of some terms one below the other, and their derivatives.
 
     References: arXiv:2307.08214 (the jets that are carried through the layers).
@@ -71,6 +73,26 @@ class Rows:
             parts.append((weight * r, jacobian.mul_(weight[:, None])))
         r, jacobian = map(torch.cat, zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
         return r, jacobian
+
+    def products(self, theta: Float[Tensor, " p"]) -> tuple[Float[Tensor, " n"], Product, Product]:
+        """``R(theta)``, and what multiplies by the Jacobian and its transpose, by passes alone."""
+        self.theta = theta
+        parts, sizes, weights = [], [], []
+        for term in self.terms:
+            self.evaluations += len(term.frame.x)
+            parts.append(self.network.products(term.frame, term.value))
+            sizes.append(len(parts[-1][0]))
+            weights.append(term.weights(sizes[-1]))
+        weight = torch.cat(weights)
+
+        def ahead(v: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
+            return weight * torch.cat([forward(v) for _, forward, _ in parts])
+
+        def back(w: Float[Tensor, " n"]) -> Float[Tensor, " p"]:
+            split = zip(parts, (weight * w).split(sizes), strict=True)
+            return torch.stack([backward(some) for (_, _, backward), some in split]).sum(0)
+
+        return weight * torch.cat([r for r, _, _ in parts]), ahead, back
 
     def gradient(
         self, theta: Float[Tensor, " p"]

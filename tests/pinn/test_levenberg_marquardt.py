@@ -9,7 +9,8 @@ from scipy.optimize import least_squares
 from torch import Tensor
 
 from genlab.pinn.least_squares import LeastSquares
-from genlab.pinn.levenberg_marquardt import LevenbergMarquardt, normal_equations
+from genlab.pinn.levenberg_marquardt import LevenbergMarquardt
+from genlab.pinn.normal_equations import linearised, normal_equations
 
 
 class Fit(LeastSquares):
@@ -106,3 +107,34 @@ def test_the_bend_is_half_the_second_derivative_along_the_step() -> None:
     )
     assert bent.loss < 0.03 * straight.loss
     assert np.sqrt(straight.loss) == pytest.approx(0.1 * (0.5250 / 1.1) ** 2, rel=1e-3)
+
+
+@pytest.mark.parametrize(("n", "p"), [(30, 7), (7, 30)])
+def test_products_alone_give_the_same_direction(n: int, p: int) -> None:
+    class Linear(LeastSquares):
+        def rows(self, theta: Tensor) -> Tensor:
+            return jacobian @ theta - y
+
+        def linearise(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+            return self.rows(theta), jacobian
+
+    jacobian, y = torch.randn(n, p).double(), torch.randn(n).double()
+    theta = torch.zeros(p).double()
+    r, made = linearised(Linear(), theta, dense=p)
+    same, not_made = linearised(Linear(), theta, dense=p - 1)
+    assert torch.equal(r, same)
+    # The mean of the diagonal is estimated by some probes.
+    assert not_made.mean == pytest.approx(made.mean, rel=0.5)
+    direct, iterated = made.factor(0.3), not_made.factor(0.3 * made.mean / not_made.mean)
+    assert direct is not None
+    assert iterated is not None
+    torch.testing.assert_close(iterated(r), direct(r), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(not_made.ahead(theta + 1), jacobian.sum(1))
+
+
+def test_a_fit_by_products_alone_ends_where_scipy_does() -> None:
+    problem, method, theta = Fit(), LevenbergMarquardt(dense=1), START
+    for _ in range(60):
+        theta = method.step(problem, theta).theta
+    found = least_squares(lambda x: problem.rows(torch.from_numpy(x)).numpy(), START.numpy())
+    torch.testing.assert_close(theta, torch.from_numpy(found.x), atol=1e-5, rtol=0)

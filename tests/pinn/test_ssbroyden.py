@@ -294,8 +294,7 @@ def test_the_gradient_of_rows_is_that_of_the_jacobian(problem: Problem) -> None:
         assert not again.requires_grad
         torch.testing.assert_close(again, r)
         torch.testing.assert_close(gradient, 2 * (r @ jacobian))
-        edge = network.edge(network.cast(problem.boundary.sample(20, generator=draw)))
-        terms.append(Term(edge, network.miss, torch.ones(20).double()))
+        terms += network.conditions(draw)
 
 
 def test_whoever_writes_to_the_network_does_not_write_to_the_weights_asked_for() -> None:

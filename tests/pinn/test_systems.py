@@ -156,6 +156,12 @@ def test_all_rows_have_the_jacobian_of_autograd(name: str, boundary: str) -> Non
     for found, one in zip(jacobian, row, strict=True):
         slopes = torch.autograd.grad(one, parameters, retain_graph=True, materialize_grads=True)
         torch.testing.assert_close(found, flat(slopes), **TIGHT)
+    # Without the Jacobian, what multiplies by it.
+    same, ahead, back = rows.products(rows.theta)
+    torch.testing.assert_close(same, r, **TIGHT)
+    v, w = torch.randn_like(rows.theta), torch.randn_like(r)
+    torch.testing.assert_close(ahead(v), jacobian @ v, **TIGHT)
+    torch.testing.assert_close(back(w), w @ jacobian, **TIGHT)
     # What Adam lowers is the same number.
     torch.testing.assert_close(
         u.miss(terms), rows.rows(rows.theta)[terms_begin(rows) :].square().sum()
