@@ -21,7 +21,7 @@ from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.weights import start_from
-from genlab.pde import Grid, Problem, squared
+from genlab.pde import Grid, Problem, jets_of, squared
 from genlab.pinn import GradientPINNLearner, LeastSquaresPINNLearner, Network, PINNLearner
 from genlab.pinn.callbacks import Keeper
 from genlab.pinn.figures import (
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Solve"]
 
 SIZE = 200
+ROWS_AT_ONCE = 8192
 
 
 class Solve(Run):
@@ -133,6 +134,34 @@ class Solve(Run):
         raise AttributeError(
             "a solve has no .model: .network is the solution u, .density the sampler's model"
         )
+
+    @torch.no_grad()
+    def at(self, x: Float[Tensor, "n d"]) -> dict[str, Float[Tensor, " n"]]:
+        """``u`` and its slopes at points: each component, as ``u``, and ``u_x``, ``u_y``, ...
+
+        They are in float64 on the CPU, and NaN outside the domain.
+
+        >>> import genlab
+        >>> solve = genlab.experiment(problem="burgers", command="solve")
+        >>> [*solve.at(torch.rand(5, 2))]
+        ['u', 'u_x', 'u_t']
+
+        Args:
+            x: Points, ``[n, d]``.
+        """
+        network, columns = self.network, dict[str, list[Tensor]]()
+        for some in x.split(ROWS_AT_ONCE):
+            jets = jets_of(network.jet(network.frame(network.cast(some))))
+            for name, u in zip(self.problem.components, jets, strict=True):
+                assert u.gradient is not None
+                slopes = zip(self.problem.coordinates, u.gradient.unbind(1), strict=True)
+                named = {name: u.value} | {f"{name}_{by}": slope for by, slope in slopes}
+                for key, column in named.items():
+                    columns.setdefault(key, []).append(column.double().cpu())
+        outside = ~self.problem.domain.contains(x.cpu())
+        return {
+            name: torch.cat(parts).masked_fill(outside, math.nan) for name, parts in columns.items()
+        }
 
     def restore(self) -> None:
         """Take the best weights of the run's directory, with the sampler as it was then.

@@ -96,7 +96,7 @@ def test_runs_in_one_second_get_their_own_directories(fits: Fits) -> None:
     [
         ("train model=nsf data=rings", "nsf-rings"),
         ("train data=pinn_residual problem=burgers", "realnvp-pinn_residual"),
-        ("solve problem=burgers", "das-krnet-burgers"),
+        ("solve problem=burgers", "das-gmm-burgers"),
         ("solve sampler=bootstrap", "bootstrap-flow-matching-peak"),
         ("solve sampler=uniform", "uniform-peak"),
     ],

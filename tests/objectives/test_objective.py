@@ -110,7 +110,7 @@ def test_the_factor_is_full_where_nothing_is_planned() -> None:
         (["sampler=das", "model=gmm", "sampler.fit.lr=1"], "uses it; EM takes no gradient steps"),
         (["sampler=aas", "objective=em"], "uses it; AAS has no objective"),
         (["sampler=aas", "pairing=sinkhorn"], "uses it; AAS has no objective"),
-        (["sampler=das", "pairing=sinkhorn"], "uses it; MaximumLikelihood has no pairing"),
+        (["model=nsf", "pairing=sinkhorn"], "uses it; MaximumLikelihood has no pairing"),
         (
             ["sampler=das", "objective=reverse_kl"],
             "objective=reverse_kl: it learns from a log",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -311,3 +312,32 @@ def test_mistakes(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(UserError, match=message):
             solve(tmp_path, *words)
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.npy"])
+def test_the_solution_at_points_of_a_file(
+    das: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "points.csv").write_text("x,y\n0.5,0.5\n-1,0.25\n3,0\n")
+    words = ["score", str(das.path), "-i", str(tmp_path / "points.csv")]
+    assert main([*words, "-o", str(tmp_path / name)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[1].startswith("u at 3 points: mean ")
+    assert told[1].endswith("  (1 outside the domain)")
+    assert told[2].startswith("log p of 3 points in nats (exact): ")
+    path = tmp_path / name
+    if name.endswith("npy"):
+        table = torch.from_numpy(np.load(path))
+    else:
+        header, *rows = path.read_text().splitlines()
+        assert header == "x,y,u,u_x,u_y,log_prob"
+        table = torch.tensor([[float(cell) for cell in row.split(",")] for row in rows])
+    loaded = genlab.load(das.path)
+    assert isinstance(loaded, Solve)
+    x = table[:2, :2].float().requires_grad_()
+    u = loaded.network(x)
+    torch.testing.assert_close(table[:2, 2].float(), u)
+    (slopes,) = torch.autograd.grad(u.sum(), x)
+    torch.testing.assert_close(table[:2, 3:5].float(), slopes, atol=1e-5, rtol=1e-4)
+    assert table[2, 2:5].isnan().all()
+    assert table[1, 2].abs() < 1e-6  # on the boundary, where the peak is 0

@@ -1,9 +1,9 @@
-"""``genlab score RUN -i POINTS``: the log-density of a user's own points."""
+"""``genlab score RUN -i POINTS``: the log-density of a user's own points, of a solve also u."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser, check_output
 from genlab.cli.run_argument import SavedRun
@@ -22,7 +22,9 @@ EXAMPLES = """\
 POINTS holds one point a row: CSV with or without a header, NPY, NPZ with an array x, or Parquet.
 For a run on a table, columns are taken by name; a file without names holds all of the table's, or
 just those that were learned, then those of the condition.
-A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone."""
+A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone.
+Of a solve it is u with its slopes, a column each: u, u_x, u_y; NaN outside the domain. Before them
+stand the points in both kinds of file, and behind them log_prob of the density that has learned."""
 
 LABELS = {"exact": "exact", "lower_bound": "a lower bound", "estimate": "an estimate"}
 
@@ -41,6 +43,8 @@ def run(words: list[str]) -> int:
     saved = SavedRun(arguments.run)
     # In double precision the score is as exact as the weights, also far out in the tails.
     experiment = saved.load()
+    if hasattr(experiment, "network"):
+        return _score_solution(saved.title, experiment, arguments.input, arguments.output)
     model = experiment.density.double()
 
     import torch
@@ -69,7 +73,48 @@ def run(words: list[str]) -> int:
     return 0
 
 
+def _score_solution(title: str, solve: Any, points_file: Path, output: Path | None) -> int:
+    """Tell what u is at points, and what the density is that its sampler learned."""
+    import numpy as np
+    import torch
+
+    from genlab.cli.point_files import read_points, write_table
+    from genlab.densities.density import Density
+    from genlab.densities.inference import inference, log_probs
+    from genlab.runs.files import atomic_path
+
+    points = read_points(points_file, (solve.problem.dim,))
+    x = torch.from_numpy(points.x)
+    with solve.keys.telling():
+        columns = solve.at(x)
+        model = getattr(solve.sampler, "model", None)
+        if isinstance(model, Density):
+            with inference(model.double()):
+                columns["log_prob"] = log_probs(model, x)
+    print(title)
+    for name in solve.problem.components:
+        values = columns[name].numpy()
+        inside = np.isfinite(values)
+        told = f"{name} at {len(x)} points: {_summary(values[inside])}"
+        print(told + (f"  ({int((~inside).sum())} outside the domain)" if not inside.all() else ""))
+    if "log_prob" in columns:
+        log_p = columns["log_prob"].numpy()
+        label = LABELS[solve.density.likelihood]
+        print(f"log p of {len(x)} points in nats ({label}): {_summary(log_p)}")
+    if output is not None:
+        table = np.column_stack([points.x, *(column.numpy() for column in columns.values())])
+        if output.suffix == ".csv":
+            write_table(output, (*points.columns, *columns), table)
+        else:
+            with atomic_path(output) as temporary:
+                np.save(temporary, table)
+        print(f"wrote {output}")
+    return 0
+
+
 def _summary(log_p: NDArray[np.float64]) -> str:
+    if not len(log_p):
+        return "none"
     text = f"mean {log_p.mean():.6g}  min {log_p.min():.6g}  max {log_p.max():.6g}"
     outside = int((log_p == float("-inf")).sum())
     return f"{text}  ({outside} of density 0)" if outside else text
