@@ -39,6 +39,7 @@ GROUND = (
     "constructor",
     "descent",
     "errors",
+    "memory",
     "processes",
     "randomness",
     "signature",

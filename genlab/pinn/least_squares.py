@@ -101,6 +101,10 @@ class Method(ABC):
             theta: The weights.
         """
 
+    def memory(self, rows: int, weights: int) -> int:
+        """Bytes that a step takes at most."""
+        return 0
+
     def renew(self) -> None:  # noqa: B027 - most remember nothing
         """Forget what was computed of the last problem: the next one has other points."""
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from genlab.errors import RunError, UserError
 from genlab.learning.ema import KeptWeights
 from genlab.learning.settings import TrainerSettings
+from genlab.memory import free_memory
 from genlab.pinn.learner import PINNLearner
 from genlab.pinn.least_squares import Method, Step
 from genlab.pinn.network import Network, Term
@@ -60,7 +61,8 @@ class LeastSquaresPINNLearner(PINNLearner):
         pace: Steps between two redraws, at most ``redraw``.
 
     Raises:
-        UserError: The settings ask for what belongs to gradients, or for single precision.
+        UserError: The settings ask for what belongs to gradients, or for single precision; or, in a
+            fit, the points and weights for more memory than is free.
     """
 
     def __init__(
@@ -181,6 +183,14 @@ class LeastSquaresPINNLearner(PINNLearner):
         super()._prepare()
         assert self.points is not None
         self._rows = self._rows_at(self.points, self._conditions)
+        rows, weights = len(self._rows), len(self._rows.theta)
+        need, free = self.method.memory(rows, weights), free_memory(self.network.scale.device)
+        if free is not None and need > free:
+            raise UserError(
+                f"n_points={len(self.points.x)}: {rows:,} rows by {weights:,} weights take "
+                f"{need / 1e9:.2g} GB, and {free / 1e9:.2g} are free; use fewer points, a smaller "
+                "`hidden`, or `optimizer=adam`"
+            )
 
     def _rows_at(self, points: Points, conditions: Sequence[Term]) -> Rows:
         log_uniform = self.sampler.domain.log_uniform

@@ -124,6 +124,11 @@ class LevenbergMarquardt(Method):
             return [straight]
         return [straight + bend, straight]
 
+    def memory(self, rows: int, weights: int) -> int:
+        # J; its Gram matrix, the damped one and its factor; half as much again for what comes by.
+        smaller = min(rows, weights)
+        return 12 * (rows * weights + 3 * smaller**2) if weights <= self.dense else 0
+
     def state_dict(self) -> dict[str, Any]:
         return {"damping": self.damping, "growth": self.growth}
 

@@ -54,6 +54,9 @@ class Rows(LeastSquares):
         # They become views, which whoever loads other weights into the network writes to.
         vector_to_parameters(theta.clone(), self.network.parameters())
 
+    def __len__(self) -> int:
+        return sum(term.frame.source.numel() for term in self.terms)
+
     @torch.no_grad()
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
         """``R(theta)``."""

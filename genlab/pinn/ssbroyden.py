@@ -129,6 +129,9 @@ class SSBroyden(Method):
             )
         return (None, 0.0, tries) if end is None else (at(length), length, tries)
 
+    def memory(self, rows: int, weights: int) -> int:
+        return 3 * 8 * weights**2
+
     def state_dict(self) -> dict[str, Any]:
         last = None if self._last is None else self._last._asdict()
         return {"inverse": self.inverse, "last": last, "previous_loss": self._previous}

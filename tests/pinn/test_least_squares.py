@@ -179,6 +179,18 @@ def test_rounds_before_the_first_step_find_a_peak_in_ten_dimensions(tmp_path: Pa
     assert found["sampler/ess"] > 0.3
 
 
+def test_memory_is_asked_for_before_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of 150 rows by 67 weights, and three matrices of 67 by 67.
+    need = 12 * (150 * 67 + 3 * 67**2)
+    monkeypatch.setattr("genlab.pinn.least_squares_learner.free_memory", lambda _: need)
+    solve(tmp_path, "sampler=das", "trainer.max_steps=5").fit()
+    monkeypatch.setattr("genlab.pinn.least_squares_learner.free_memory", lambda _: need - 1)
+    with pytest.raises(UserError, match=r"problem.n_points=150: 150 rows by 67 weights take 0\.00"):
+        solve(tmp_path, "sampler=das", "trainer.max_steps=5").fit()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
