@@ -79,6 +79,23 @@ def test_the_rows_are_those_of_the_loss_and_their_jacobian_is_autograds(problem:
     torch.testing.assert_close(jacobian, exact, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("problem", [Peak(), Corner()], ids=["hard", "soft"])
+def test_products_are_those_of_the_weights_they_were_asked_for(problem: Problem) -> None:
+    """A step tries other weights, and then solves with the same Jacobian once more."""
+    network = Network(problem, hidden=[6, 5], activation="tanh", first_gain=2.0).double()
+    points = Points(problem.domain.sample(20, generator=None).double(), None)
+    conditions = network.conditions(torch.Generator().manual_seed(0), 7)
+    rows = rows_at(network, points, conditions, log_uniform=problem.domain.log_uniform)
+    theta = rows.theta
+    r, jacobian = rows.linearise(theta)
+    same, ahead, back = rows.products(theta)
+    rows.rows(theta + 0.3 * torch.randn_like(theta))
+    v, w = torch.randn_like(theta), torch.randn_like(r)
+    torch.testing.assert_close(same, r)
+    torch.testing.assert_close(ahead(v), jacobian @ v)
+    torch.testing.assert_close(back(w), w @ jacobian)
+
+
 def of(network: Network, rows: Rows, theta: Tensor) -> Tensor:
     """The rows as a function that autograd follows."""
     parameters = dict(network.named_parameters())
