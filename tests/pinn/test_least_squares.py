@@ -39,6 +39,8 @@ SMALL = (
     "logger=none",
 )
 
+OF_DAS = ("sampler.", "model.")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def coarse() -> None:
@@ -164,6 +166,35 @@ def test_points_that_are_overfitted_are_redrawn_sooner_and_named(
     assert pace is not None
     assert pace < 8
     assert "the loss on fresh points is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sampler", ["das", "uniform"])
+def test_a_jump_is_that_of_the_equation_alone(tmp_path: Path, sampler: str) -> None:
+    """Measurements are the same on all points, and far above a residual that is small."""
+    words = [word for word in SMALL if sampler == "das" or not word.startswith(OF_DAS)]
+    words += [f"sampler={sampler}", "sampler.refresh=4", "trainer.max_steps=6"]
+    run = genlab.experiment(
+        *words, "problem=inverse_diffusion", f"outputs={tmp_path}", command="solve"
+    )
+    assert isinstance(run, Solve)
+    module, seen = learner(run), []
+    set_pace = module._set_pace
+
+    def spied() -> None:
+        rows = module._rows if sampler == "das" else module._guard
+        assert rows is not None
+        assert module._left is not None
+        before = rows.evaluations
+        r = rows.rows(rows.theta)
+        rows.evaluations = before
+        assert module.jumps[-1][1] == pytest.approx(rows.interior(r) / module._left)
+        assert rows.interior(r) < r.square().sum()
+        seen.append(module.step)
+        set_pace()
+
+    module._set_pace = spied
+    run.fit()
+    assert 4 in seen
 
 
 def test_a_step_that_finds_no_way_down_is_followed_by_other_points(tmp_path: Path) -> None:
