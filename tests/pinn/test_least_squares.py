@@ -98,6 +98,19 @@ def test_products_are_those_of_the_weights_they_were_asked_for(problem: Problem)
     torch.testing.assert_close(back(w), w @ jacobian)
 
 
+def test_a_network_of_one_layer_is_one_of_least_squares_that_one_step_solves() -> None:
+    network = Network(Corner(), hidden=[], activation="tanh", last_gain=0.1, boundary="soft")
+    x = Corner().domain.sample(20, generator=None).double()
+    conditions = network.double().conditions(torch.Generator().manual_seed(0), 30)
+    rows = rows_at(network, Points(x, None), conditions, log_uniform=0.0)
+    theta = rows.theta
+    r, jacobian = rows.linearise(theta)
+    assert jacobian.shape == (50, 3)
+    rows.rows(theta - torch.linalg.lstsq(jacobian, r).solution)
+    r, gradient = rows.gradient(rows.theta)
+    assert gradient.abs().max() < 1e-10 < r.abs().max()
+
+
 def of(network: Network, rows: Rows, theta: Tensor) -> Tensor:
     """The rows as a function that autograd follows."""
     parameters = dict(network.named_parameters())
