@@ -77,6 +77,11 @@ def test_the_rows_are_those_of_the_loss_and_their_jacobian_is_autograds(problem:
         missed = network(edge) - problem.prescribed(edge)
         loss = loss + network.boundary_weight * missed.square().mean()
     torch.testing.assert_close(r @ r, loss)
+    # As steps by gradients count: the points of the residual alone.
+    assert rows.evaluations == 20
+    for ask in (rows.rows, rows.gradient, rows.products):
+        ask(rows.theta)
+    assert rows.evaluations == 80
     exact = torch.autograd.functional.jacobian(partial(of, network, rows), rows.theta)
     torch.testing.assert_close(jacobian, exact, rtol=1e-10, atol=1e-10)
 
