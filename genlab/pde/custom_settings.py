@@ -113,7 +113,7 @@ def _coefficients(file: UserFile) -> dict[str, Coefficient]:
         )
     found = {}
     for name, start in value.items():
-        if isinstance(start, Coefficient):
+        if isinstance(start, Coefficient) and (start.start > 0 or not start.positive):
             found[name] = start
         elif isinstance(start, int | float) and start > 0:
             found[name] = Coefficient(float(start))

@@ -19,6 +19,9 @@ Part = Literal["lateral", "bottom", "top"]
 PARTS: tuple[Part, ...] = ("lateral", "bottom", "top")
 PARABOLIC: tuple[Part, ...] = ("lateral", "bottom")
 
+NEARLY = 1e-7
+"""Of the largest time: what single precision rounds, as points are drawn in it."""
+
 
 class Cylinder(Domain):
     """The space-time cylinder ``Omega x [t_0, t_1]``, with time as the last coordinate.
@@ -121,7 +124,9 @@ class CylinderBoundary(Boundary):
         start, end = self.cylinder.box[-1]
         if "lateral" in self.parts:
             unit[:, :-1] = self.side.normal(x[:, :-1])
-        for part, on, sign in (("bottom", x[:, -1] <= start, -1), ("top", x[:, -1] >= end, 1)):
+        little = NEARLY * max(abs(start), abs(end))
+        bottom, top = x[:, -1] <= start + little, x[:, -1] >= end - little
+        for part, on, sign in (("bottom", bottom, -1), ("top", top, 1)):
             if part in self.parts:
                 unit[on] = 0
                 unit[on, -1] = sign

@@ -132,14 +132,14 @@ class Tape(NamedTuple):
     (torch.Size([5]), torch.Size([5, 33]))
 
     Attributes:
-        layers: The linear layers.
+        weights: Those of the linear layers then: the layers may hold others since.
         inputs: The rows that each of them saw, ``[rows, n, in]``.
         passed: What each nonlinearity between them did.
         output: The rows of the network's value, ``[rows, n, m]``.
         carried: What the rows are.
     """
 
-    layers: list[nn.Linear]
+    weights: list[Float[Tensor, "out _"]]
     inputs: list[Float[Tensor, "rows n _"]]
     passed: list[Activated]
     output: Float[Tensor, "rows n m"]
@@ -170,7 +170,7 @@ class Tape(NamedTuple):
         for e, (cotangent, *others) in enumerate(cotangents):
             blocks = jacobian[:, e].split(sizes, 1)
             self._back(cotangent, blocks)
-            for block, slope in zip(blocks[2 * len(self.layers) :], others, strict=True):
+            for block, slope in zip(blocks[2 * len(self.weights) :], others, strict=True):
                 block.copy_(slope)
         if n > len(r):
             jacobian = jacobian.view(-1, len(r), *jacobian.shape[1:]).sum(0)
@@ -189,7 +189,7 @@ class Tape(NamedTuple):
             unknowns: Numbers beside the parameters, as of `jacobian`.
         """
         r, cotangents = self._cotangents(function, unknowns)
-        sizes, of_layers = self._sizes(unknowns), 2 * len(self.layers)
+        sizes, of_layers = self._sizes(unknowns), 2 * len(self.weights)
 
         @torch.no_grad()
         def forward(v: Float[Tensor, " weights"]) -> Float[Tensor, " ke"]:
@@ -239,16 +239,17 @@ class Tape(NamedTuple):
 
     def _sizes(self, unknowns: Float[Tensor, " c"] | None) -> list[int]:
         """Numbers of the parameters, in the order of the Jacobian's columns."""
-        sizes = [p.numel() for layer in self.layers for p in (layer.weight, layer.bias)]
+        # Of each weight, and of the bias behind it.
+        sizes = [size for weight in self.weights for size in (weight.numel(), len(weight))]
         return sizes if unknowns is None else [*sizes, len(unknowns)]
 
     def _push(self, blocks: Sequence[Float[Tensor, " _"]]) -> Float[Tensor, "rows n m"]:
         """The tangent of the output's rows, from one of the parameters."""
         tangent: Tensor | None = None
-        for i, layer in enumerate(self.layers):
-            moved = self.inputs[i] @ blocks[2 * i].view_as(layer.weight).T
+        for i, weight in enumerate(self.weights):
+            moved = self.inputs[i] @ blocks[2 * i].view_as(weight).T
             if tangent is not None:
-                moved += tangent @ layer.weight.T
+                moved += tangent @ weight.T
             moved[0] += blocks[2 * i + 1]
             tangent = self.passed[i].ahead(moved) if i < len(self.passed) else moved
         assert tangent is not None
@@ -257,23 +258,23 @@ class Tape(NamedTuple):
     def _pull(self, cotangent: Float[Tensor, "rows n m"]) -> list[Float[Tensor, " _"]]:
         """The gradient by the parameters, from a cotangent of the output's rows."""
         parts: list[Tensor] = []
-        for i, layer in reversed([*enumerate(self.layers)]):
+        for i, weight in reversed([*enumerate(self.weights)]):
             outer = cotangent.flatten(0, 1).T @ self.inputs[i].flatten(0, 1)
             parts = [outer.flatten(), cotangent[0].sum(0), *parts]
             if i > 0:
-                cotangent = self.passed[i - 1].back(cotangent @ layer.weight)
+                cotangent = self.passed[i - 1].back(cotangent @ weight)
         return parts
 
     def _back(
         self, cotangent: Float[Tensor, "rows n m"], blocks: Sequence[Float[Tensor, "n _"]]
     ) -> None:
         """Write the rows of the Jacobian by the parameters, in blocks of columns."""
-        for i, layer in reversed([*enumerate(self.layers)]):
+        for i, weight in reversed([*enumerate(self.weights)]):
             outer = cotangent.permute(1, 2, 0) @ self.inputs[i].permute(1, 0, 2)
             blocks[2 * i].copy_(outer.flatten(1))
             blocks[2 * i + 1].copy_(cotangent[0])
             if i > 0:
-                cotangent = self.passed[i - 1].back(cotangent @ layer.weight)
+                cotangent = self.passed[i - 1].back(cotangent @ weight)
 
 
 @torch.no_grad()
@@ -297,7 +298,8 @@ def record(
         inputs.append(passed[-1].out)
     output = inputs[-1] @ layers[-1].weight.T
     output[0] += layers[-1].bias
-    return Tape(layers, inputs, passed, output, carried)
+    weights = [layer.weight.clone() for layer in layers]
+    return Tape(weights, inputs, passed, output, carried)
 
 
 class Activated(NamedTuple):

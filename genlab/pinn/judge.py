@@ -58,7 +58,8 @@ class Judge:
         ``relative_l2/NAME`` that of each; one that is known up to a constant is taken without its
         mean. ``max_error`` is the largest ``|u - u*|`` of any component. ``conditions`` is what
         the conditions that are learned contribute to the loss. Of an inverse problem,
-        ``coefficient/NAME`` is what was found, and ``coefficient_error/NAME`` its relative error.
+        ``coefficient/NAME`` is what was found, and ``coefficient_error/NAME`` its relative error,
+        NaN where the truth is zero.
         """
         reference = self.problem.reference()
         weight = reference.weight / reference.weight.sum()
@@ -82,7 +83,8 @@ class Judge:
             metrics[f"coefficient/{name}"] = float(value)
             truth = self.problem.coefficients[name].exact
             if truth is not None:
-                metrics[f"coefficient_error/{name}"] = abs(float(value) / truth - 1)
+                error = abs(float(value) / truth - 1) if truth else math.nan
+                metrics[f"coefficient_error/{name}"] = error
         return metrics
 
     def _prepared(self, network: Network) -> list[Frame]:

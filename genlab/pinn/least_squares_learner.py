@@ -138,7 +138,9 @@ class LeastSquaresPINNLearner(PINNLearner):
             self._hold_out()
         score = self._score()
         if self._left is not None:
-            now = rows.interior(rows.rows(rows.theta)) if fresh else score
+            unseen = rows if fresh else self._guard
+            assert unseen is not None
+            now = unseen.interior(self._evaluated(unseen))
             self.jumps.append((self.step, now / max(self._left, sys.float_info.min)))
             self._set_pace()
         self._keep(score)
@@ -164,10 +166,14 @@ class LeastSquaresPINNLearner(PINNLearner):
         if self._guard is None:
             draw = generator(self.seed, "held out", self.sampler.round)
             self._guard = self._rows_at(self._held_out, self.network.conditions(draw))
-        before = self._guard.evaluations
-        score = self._guard.rows(self._guard.theta).square().sum().item()
-        self.evaluations += self._guard.evaluations - before
-        return score
+        return self._evaluated(self._guard).square().sum().item()
+
+    def _evaluated(self, rows: Rows) -> Float[Tensor, " n"]:
+        """The rows at the network's weights; they count as evaluations."""
+        before = rows.evaluations
+        r = rows.rows(rows.theta)
+        self.evaluations += rows.evaluations - before
+        return r
 
     def _keep(self, score: float) -> None:
         if score < self._least:

@@ -23,7 +23,7 @@ LEAST, MOST = 1e-15, 1e-2
 PROBE = 0.1
 """Share of a step over which the curvature along it is measured."""
 BEND = 0.75
-"""Most length of the acceleration, as a share of the step it is added to."""
+"""Most length of the acceleration, as a share of the step that half of it is added to."""
 
 
 class LevenbergMarquardt(Method):

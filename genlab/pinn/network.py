@@ -202,7 +202,8 @@ class Network(Constants):
     @torch.no_grad()
     def _spread(self, first_gain: float | None, last_gain: float) -> None:
         """Let the hinges of the first layer cover the box, and the last layer start small."""
-        first, *_, last = (layer for layer in self.layers if isinstance(layer, nn.Linear))
+        linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        first, last = linear[0], linear[-1]
         if first_gain is not None:
             first.weight.normal_(0.0, first_gain)
             hinge = torch.empty_like(first.weight).uniform_(-1.0, 1.0)

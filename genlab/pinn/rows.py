@@ -35,7 +35,7 @@ class Rows(LeastSquares):
         terms: What the loss is made of.
 
     Attributes:
-        evaluations: Points at which the rows were computed.
+        evaluations: Points at which the first of the terms was computed: the residual.
     """
 
     def __init__(self, network: Network, terms: Sequence[Term]) -> None:
@@ -60,17 +60,16 @@ class Rows(LeastSquares):
     @torch.no_grad()
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
         """``R(theta)``."""
-        self.theta = theta
+        self._at(theta)
         return torch.cat([self._of(term) for term in self.terms])
 
     def linearise(
         self, theta: Float[Tensor, " p"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n p"]]:
         """``R(theta)`` and the Jacobian."""
-        self.theta = theta
+        self._at(theta)
         parts = []
         for term in self.terms:
-            self.evaluations += len(term.frame.x)
             r, jacobian = self.network.linearise(term.frame, term.value)
             weight = term.weights(len(r))
             parts.append((weight * r, jacobian.mul_(weight[:, None])))
@@ -79,10 +78,9 @@ class Rows(LeastSquares):
 
     def products(self, theta: Float[Tensor, " p"]) -> tuple[Float[Tensor, " n"], Product, Product]:
         """``R(theta)``, and what multiplies by the Jacobian and its transpose, by passes alone."""
-        self.theta = theta
+        self._at(theta)
         parts, sizes, weights = [], [], []
         for term in self.terms:
-            self.evaluations += len(term.frame.x)
             parts.append(self.network.products(term.frame, term.value))
             sizes.append(len(parts[-1][0]))
             weights.append(term.weights(sizes[-1]))
@@ -101,7 +99,7 @@ class Rows(LeastSquares):
         self, theta: Float[Tensor, " p"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, " p"]]:
         """``R(theta)`` and the gradient of ``|R|^2``, by one way back through the jets."""
-        self.theta = theta
+        self._at(theta)
         weights = list(self.network.parameters())
         with torch.enable_grad():
             r = torch.cat([self._of(term) for term in self.terms])
@@ -114,8 +112,12 @@ class Rows(LeastSquares):
         inner = len(self.terms[0].frame.x) * problem.equations
         return r[:inner].square().sum().item()
 
+    def _at(self, theta: Float[Tensor, " p"]) -> None:
+        """Let the network hold these weights, for one evaluation."""
+        self.theta = theta
+        self.evaluations += len(self.terms[0].frame.x)
+
     def _of(self, term: Term) -> Float[Tensor, " n"]:
-        self.evaluations += len(term.frame.x)
         return term.weighted(term.value(term.frame, self.network.jet(term.frame)))
 
 

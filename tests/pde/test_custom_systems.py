@@ -132,6 +132,11 @@ MISTAKES = {
         "periodic = [2]",
     ): r"periodic is \[2\], expected coordinates",
     ("pipe", '{"nu": 0.5}', '{"nu": -0.5}'): "coefficient nu starts from -0.5, expected a positive",
+    (
+        "pipe",
+        '{"nu": 0.5}',
+        '{"nu": __import__("genlab").pde.Coefficient(0.0)}',
+    ): r"coefficient nu starts from Coefficient\(start=0.0, positive=True, .*, expected a positive",
     ("pipe", '{"nu": 0.5}', "0.5"): "coefficients is 0.5, expected a table",
     ("pipe", "(x, u, nu)", "(x, u, mu)"): r"residual\(x, u, nu\) raised TypeError: .*'nu'",
     ("pipe", "coefficients", "coeficients"): r"defines coeficients, which nothing reads; did you m",

@@ -51,6 +51,17 @@ def test_parts(parts: list[str], measure: float) -> None:
         assert float(boundary.cutoff(y).min()) > 0
 
 
+def test_normals_of_points_that_were_drawn_in_single_precision() -> None:
+    """0.1 is rounded up and 0.7 down: neither is beyond the end that it stands for."""
+    boundary = CylinderBoundary(Cylinder(Disk(), (0.1, 0.7)), ["lateral", "bottom", "top"])
+    x = boundary.sample(300, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    normal = boundary.normal(x.double())
+    for end, sign in ((0.1, -1), (0.7, 1)):
+        on = x[:, -1] == torch.tensor(end)
+        assert on.any()
+        assert torch.equal(normal[on], torch.tensor([0.0, 0.0, sign]).double().expand(on.sum(), 3))
+
+
 def test_few_points() -> None:
     for cylinder in (CYLINDER, Cylinder(Box([(0, 1)]), (0, 1)), Cylinder(LShape(), (0, 1))):
         boundary = CylinderBoundary(cylinder)

@@ -15,7 +15,6 @@ from genlab.config.targets import locate
 
 SAMPLERS = ("uniform", "lhs", "sobol", "rad", "rar_d", "r3", "das", "bootstrap", "aas")
 PROBLEMS = sorted({path.stem for path in (config_dir() / "problem").glob("*.yaml")} - {"custom"})
-# What a solve by gradients takes; steps by least squares suggest other numbers.
 # What the loop round the sampler reads, and what a description of another object fills.
 OTHERS = {"_target_", "refresh", "redraw", "rounds", "fit", "objective"}
 
@@ -50,6 +49,7 @@ def test_defaults(number: int) -> None:
     sampler, problem = SAMPLERS[number % len(SAMPLERS)], PROBLEMS[number % len(PROBLEMS)]
     # Bootstrap's own family has a fit of its own, the samplers' is that of a likelihood.
     family = ["model=krnet"] if sampler == "bootstrap" else []
+    # What a solve by gradients takes; steps by least squares suggest other numbers.
     words = [f"sampler={sampler}", f"problem={problem}", "optimizer=adam", *family]
     config = plain(compose("solve", words))
     for section in ("sampler", "problem", "pinn"):

@@ -39,6 +39,8 @@ SMALL = (
     "logger=none",
 )
 
+OF_DAS = ("sampler.", "model.")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def coarse() -> None:
@@ -75,8 +77,43 @@ def test_the_rows_are_those_of_the_loss_and_their_jacobian_is_autograds(problem:
         missed = network(edge) - problem.prescribed(edge)
         loss = loss + network.boundary_weight * missed.square().mean()
     torch.testing.assert_close(r @ r, loss)
+    # As steps by gradients count: the points of the residual alone.
+    assert rows.evaluations == 20
+    for ask in (rows.rows, rows.gradient, rows.products):
+        ask(rows.theta)
+    assert rows.evaluations == 80
     exact = torch.autograd.functional.jacobian(partial(of, network, rows), rows.theta)
     torch.testing.assert_close(jacobian, exact, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("problem", [Peak(), Corner()], ids=["hard", "soft"])
+def test_products_are_those_of_the_weights_they_were_asked_for(problem: Problem) -> None:
+    """A step tries other weights, and then solves with the same Jacobian once more."""
+    network = Network(problem, hidden=[6, 5], activation="tanh", first_gain=2.0).double()
+    points = Points(problem.domain.sample(20, generator=None).double(), None)
+    conditions = network.conditions(torch.Generator().manual_seed(0), 7)
+    rows = rows_at(network, points, conditions, log_uniform=problem.domain.log_uniform)
+    theta = rows.theta
+    r, jacobian = rows.linearise(theta)
+    same, ahead, back = rows.products(theta)
+    rows.rows(theta + 0.3 * torch.randn_like(theta))
+    v, w = torch.randn_like(theta), torch.randn_like(r)
+    torch.testing.assert_close(same, r)
+    torch.testing.assert_close(ahead(v), jacobian @ v)
+    torch.testing.assert_close(back(w), w @ jacobian)
+
+
+def test_a_network_of_one_layer_is_one_of_least_squares_that_one_step_solves() -> None:
+    network = Network(Corner(), hidden=[], activation="tanh", last_gain=0.1, boundary="soft")
+    x = Corner().domain.sample(20, generator=None).double()
+    conditions = network.double().conditions(torch.Generator().manual_seed(0), 30)
+    rows = rows_at(network, Points(x, None), conditions, log_uniform=0.0)
+    theta = rows.theta
+    r, jacobian = rows.linearise(theta)
+    assert jacobian.shape == (50, 3)
+    rows.rows(theta - torch.linalg.lstsq(jacobian, r).solution)
+    r, gradient = rows.gradient(rows.theta)
+    assert gradient.abs().max() < 1e-10 < r.abs().max()
 
 
 def of(network: Network, rows: Rows, theta: Tensor) -> Tensor:
@@ -147,6 +184,35 @@ def test_points_that_are_overfitted_are_redrawn_sooner_and_named(
     assert pace is not None
     assert pace < 8
     assert "the loss on fresh points is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sampler", ["das", "uniform"])
+def test_a_jump_is_that_of_the_equation_alone(tmp_path: Path, sampler: str) -> None:
+    """Measurements are the same on all points, and far above a residual that is small."""
+    words = [word for word in SMALL if sampler == "das" or not word.startswith(OF_DAS)]
+    words += [f"sampler={sampler}", "sampler.refresh=4", "trainer.max_steps=6"]
+    run = genlab.experiment(
+        *words, "problem=inverse_diffusion", f"outputs={tmp_path}", command="solve"
+    )
+    assert isinstance(run, Solve)
+    module, seen = learner(run), []
+    set_pace = module._set_pace
+
+    def spied() -> None:
+        rows = module._rows if sampler == "das" else module._guard
+        assert rows is not None
+        assert module._left is not None
+        before = rows.evaluations
+        r = rows.rows(rows.theta)
+        rows.evaluations = before
+        assert module.jumps[-1][1] == pytest.approx(rows.interior(r) / module._left)
+        assert rows.interior(r) < r.square().sum()
+        seen.append(module.step)
+        set_pace()
+
+    module._set_pace = spied
+    run.fit()
+    assert 4 in seen
 
 
 def test_a_step_that_finds_no_way_down_is_followed_by_other_points(tmp_path: Path) -> None:

@@ -218,6 +218,9 @@ def test_coefficients_start_where_they_are_told_and_are_judged(
     assert metrics["coefficient/drift"] == pytest.approx(0.0)
     assert metrics["coefficient_error/speed"] == pytest.approx(0.6)
     assert "coefficient_error/drift" not in metrics
+    truths = {name: one._replace(exact=0.0) for name, one in u.problem.coefficients.items()}
+    monkeypatch.setattr(u.problem, "coefficients", truths)
+    assert math.isnan(Judge(u.problem).metrics(u)["coefficient_error/drift"])
     assert "relative_l2" not in metrics
 
 
