@@ -39,6 +39,7 @@ GROUND = (
     "constructor",
     "descent",
     "errors",
+    "lines",
     "processes",
     "randomness",
     "signature",
