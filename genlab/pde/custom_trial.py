@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genlab.pde.custom_boundary import LOOKED_AT, UserBoundary, just_begun
 from genlab.pde.derivatives import Jet, jets_of, joined
+from genlab.pde.domain import Box, Domain
 from genlab.pde.problem import zero_jets
 from genlab.userfile import UserFile
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["refuse_cutoff", "refuse_deaf"]
 
+HALVINGS = 40
 NEARLY = 1e-3
 """Of a cutoff's largest value: less is zero, also at points of single precision."""
 
@@ -100,18 +102,38 @@ def refuse_cutoff(problem: Problem, file: UserFile) -> None:
             "cutoff(x) changes its sign in the domain, expected zero on the boundary only",
             "write a product of factors that are positive inside",
         )
-    if "boundary_points" in file.names:
+    told = "boundary_points" in file.names
+    if told:
         on = boundary.in_space(LOOKED_AT, draw)
         if problem.space < problem.dim:
             # Where time begins a boundary may be soft.
             on = on[~just_begun(problem.domain, on)]
-        values = boundary.in_cutoff(on)
-        if len(on) == 0:
-            return
-        worst = values.abs().argmax()
-        value = float(values[worst])
-        if abs(value) > NEARLY * largest:
-            _refuse(file, value, on[worst], "one of boundary_points, expected zero")
+    elif problem.conditions() or (problem.space < problem.dim and boundary.vanishes_at_first):
+        return  # Another condition may hold on the whole edge, or none, of a flow out of it.
+    else:
+        on = _edge(problem.domain, x.double(), draw)
+    if len(on) == 0:
+        return
+    values = boundary.in_cutoff(on)
+    # Where it is not told, only some of the edge need be boundary, as of a flow through the domain.
+    worst = values.abs().argmax() if told else values.abs().argmin()
+    if values[worst].abs() > NEARLY * largest:
+        where = "one of boundary_points" if told else "and zero nowhere on the boundary"
+        _refuse(file, float(values[worst]), on[worst], f"{where}, expected zero there")
+
+
+def _edge(
+    domain: Domain, inside: Float[Tensor, "n d"], generator: torch.Generator
+) -> Float[Tensor, "m d"]:
+    """Points between those inside a domain and others of its box, halfway again and again."""
+    outside = Box(domain.box).sample(len(inside), generator=generator, dtype=inside.dtype)
+    far = ~domain.contains(outside)
+    near, outside = inside[far], outside[far]
+    for _ in range(HALVINGS):
+        middle = (near + outside) / 2
+        held = domain.contains(middle)[:, None]
+        near, outside = torch.where(held, middle, near), torch.where(held, outside, middle)
+    return near
 
 
 def _refuse(file: UserFile, value: float, point: Float[Tensor, " d"], words: str) -> None:

@@ -91,5 +91,7 @@ def test_a_rate_where_a_cylinder_begins(tmp_path: Path) -> None:
 
 
 def test_a_cutoff_of_ones_own_goes_before(tmp_path: Path) -> None:
-    plate = problem(tmp_path, PLATE + "def cutoff(x):\n    return 0 * x[:, 0] + 1\n", 2)
-    assert plate.cutoff(torch.zeros(3, 2)).tolist() == [1, 1, 1]
+    own = "def cutoff(x):\n    return (1 - x.square()).prod(1) * (x.square().sum(1) - 0.25)\n"
+    plate = problem(tmp_path, PLATE + own, 2)
+    assert plate.cutoff(torch.tensor([[0.0, 0.5], [1.0, 0.2]])).tolist() == [0, 0]
+    assert plate.cutoff(torch.tensor([[0.8, 0.0]])).item() == pytest.approx(0.36 * 0.39)

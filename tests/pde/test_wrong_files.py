@@ -226,6 +226,14 @@ WRONG = {
         "cutoff(x) is 1 at",
         "is zero on the",
     ),
+    "cutoff zero nowhere": (
+        *(
+            "disk",
+            "return 1 - x.square().sum(1)\ndef boundary_points",
+            "return 2 - x[:, 0]\ndef _no",
+        ),
+        *(5, "zero nowhere on the boundary", "is zero on the boundary"),
+    ),
     "cutoff with a sign": (
         "disk",
         "return 1 -",
