@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.pde import Box, CustomProblem, CylinderBoundary, Faces, WholeBoundary, differentiate
+from genlab.pde import (
+    Box,
+    CustomProblem,
+    CylinderBoundary,
+    Faces,
+    Jet,
+    WholeBoundary,
+    differentiate,
+)
 from genlab.pinn import Network
 
 # u = x^2 + y^2 in a plate with a hole.
@@ -88,6 +96,15 @@ def test_a_rate_where_a_cylinder_begins(tmp_path: Path) -> None:
     assert (on[:, 2] == 0).all()
     rows = own.rows((differentiate(drum.exact, on, 2),), own.target(on), None)  # type: ignore[arg-type]
     torch.testing.assert_close(rows, torch.zeros_like(rows), rtol=0, atol=1e-7)
+
+
+def test_at_corners_a_cutoff_has_derivatives_all_the_same(tmp_path: Path) -> None:
+    plate = problem(tmp_path, PLATE, 2)
+    corner = torch.tensor([[-1.0, 1.0], [1.0, 1.0]])
+    jet = differentiate(plate.cutoff, corner, 2, "hessian")
+    assert isinstance(jet, Jet)
+    assert jet.value.tolist() == [0, 0]
+    assert all(part.isfinite().all() for part in jet)
 
 
 def test_a_cutoff_of_ones_own_goes_before(tmp_path: Path) -> None:
