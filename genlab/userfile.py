@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import traceback
 from collections.abc import Callable, Collection
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from genlab.bounds import Interval
 from genlab.errors import UserError, nearest
+from genlab.lines import line_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +24,8 @@ __all__ = ["UserFile", "glance", "refuse_box"]
 _Result = TypeVar("_Result")
 # How alike a name and a known one have to be, so that a helper is not taken for a mistake.
 NEARLY = 0.85
+NO_PYTHON = "mend that line or the one before it: Python cannot read it"
+NO_NUMPY = "numpy knows no derivatives: write torch.sin for numpy.sin, and so on"
 
 
 class UserFile:
@@ -47,21 +51,49 @@ class UserFile:
         self.key = f"{key}={file}"
         self.names = self._run()
 
-    def call(self, what: str, function: Callable[[], _Result]) -> _Result:
+    def error(
+        self, name: str, mistake: str, cure: str = "", *, item: int | str | None = None
+    ) -> UserError:
+        """The error of a mistake, with the line of a definition.
+
+        Args:
+            name: What the file defines there.
+            mistake: What is wrong.
+            cure: What helps, a line of its own.
+            item: The place of an item of a list, or a key of a table, that is wrong.
+        """
+        line = line_of(self._text, name, item)
+        return self._error(line, mistake, cure)
+
+    def call(self, what: str, function: Callable[[], _Result], *, given: str = "") -> _Result:
         """Call into the file; an exception there becomes an error that names its line.
+
+        Args:
+            what: The call in words, such as ``residual(x, u)`` or ``conditions[0]``.
+            function: The call.
+            given: What it is called with, for messages.
 
         Raises:
             UserError: The function failed.
         """
         try:
             return function()
+        except UserError as error:
+            if str(error).startswith(self.key):
+                raise
+            mistake, _, cure = str(error).partition("\n")
+            line = _line(error, self.path) or self._line_of_call(what)
+            doing = f"{what}: " if what else ""
+            raise self._error(line, f"{doing}{mistake}", cure or given) from error
         except Exception as error:
-            line = _line(error, self.path)
-            where = f", line {line}" if line else ""
+            line = _line(error, self.path) or self._line_of_call(what)
             doing = f"{what} raised " if what else ""
-            raise UserError(
-                f"{self.key}{where}: {doing}{type(error).__name__}: {error}{_fields(error)}"
-            ) from error
+            said = (str(error).splitlines() or [""])[0]
+            cure = NO_NUMPY if "numpy()" in said else given
+            if isinstance(error, SyntaxError):
+                said, cure = error.msg, NO_PYTHON
+            mistake = f"{doing}{type(error).__name__}: {said}{_fields(error)}"
+            raise self._error(line, mistake, cure) from error
 
     def tensor(
         self,
@@ -71,31 +103,40 @@ class UserFile:
         *,
         given: str = "",
         hint: str = "",
+        cure: str = "",
     ) -> Tensor:
         """Call into the file for a tensor.
 
         Args:
-            what: The call in words.
+            what: The call in words, which begin with the name of the function.
             function: The call.
             shape: The shape that it must return.
             given: What it was called with.
             hint: What may help where the shape is another.
+            cure: What helps then, a line of its own.
 
         Raises:
             UserError: The function failed, or returned something else.
         """
         from torch import Tensor
 
-        value = self.call(what, function)
+        value = self.call(what, function, given=cure)
+        name = what.partition("(")[0]
+        if value is None:
+            raise self.error(
+                name, f"{what}{given} returned nothing, expected a torch tensor", "end it by return"
+            )
         if not isinstance(value, Tensor):
-            raise UserError(
-                f"{self.key}: {what}{given} returned {type(value).__name__}, expected a "
-                "torch tensor"
+            raise self.error(
+                name,
+                f"{what}{given} returned {type(value).__name__}, expected a torch tensor",
+                "make it of torch operations; torch.stack((a, b), 1) puts columns side by side",
             )
         if value.shape != shape:
-            raise UserError(
-                f"{self.key}: {what}{given} returned shape {list(value.shape)}, expected "
-                f"{list(shape)}{hint}"
+            raise self.error(
+                name,
+                f"{what}{given} returned shape {list(value.shape)}, expected {list(shape)}{hint}",
+                cure,
             )
         return value
 
@@ -108,7 +149,8 @@ class UserFile:
         function: Any = self.names.get(name)
         if function is None or callable(function):
             return cast(Callable[..., Any] | None, function)
-        raise UserError(f"{self.key}: {name} is {function!r}, expected a function")
+        cure = f"define it by def {name}(...):"
+        raise self.error(name, f"{name} is {function!r}, expected a function", cure)
 
     def number(self, name: str) -> float | None:
         """A number of the file; None where it defines none of that name.
@@ -118,7 +160,7 @@ class UserFile:
         """
         value = self.names.get(name)
         if value is not None and not isinstance(value, int | float):
-            raise UserError(f"{self.key}: {name} is {value!r}, expected a number")
+            raise self.error(name, f"{name} is {value!r}, expected a number")
         return None if value is None else float(value)
 
     def refuse_misspelt(self, known: Collection[str], settings: Collection[str] = ()) -> None:
@@ -138,33 +180,57 @@ class UserFile:
                 continue
             for meant in get_close_matches(name, settings, n=1, cutoff=NEARLY):
                 if meant not in self.names and not name.startswith("_"):
-                    raise UserError(
-                        f"{self.key}: defines {name}, which nothing reads; did you mean {meant!r}?"
-                    )
+                    raise self._misspelt(name, meant)
         undefined = [name for name in known if name not in self.names]
         for name, value in self.names.items():
-            own = isinstance(value, FunctionType) and value.__code__.co_filename == self.path
-            if own and not name.startswith("_") and name not in known:
+            if self._owns(value) and not name.startswith("_") and name not in known:
                 for meant in get_close_matches(name, undefined, n=1, cutoff=NEARLY):
-                    raise UserError(
-                        f"{self.key}: defines {name}, which nothing reads; did you mean {meant!r}?"
-                    )
+                    raise self._misspelt(name, meant)
 
-    def missing(self, what: str, name: str) -> UserError:
-        """The error of a function that has to be there, with the nearest that is."""
-        own = [name for name, value in self.names.items() if callable(value)]
-        hint = f"; {nearest(name, own)}" if own else ""
-        return UserError(f"{self.key}: defines no function {what}{hint}")
+    def missing(self, what: str, name: str, cure: str = "") -> UserError:
+        """The error of a definition that has to be there: at the nearest that is, or at the end.
+
+        Args:
+            what: The definition in words.
+            name: Its name.
+            cure: What helps, a line of its own.
+        """
+        own = [name for name, value in self.names.items() if self._owns(value)]
+        for near in get_close_matches(name, own, n=1, cutoff=0.6):
+            return self.error(near, f"defines no {what}; {nearest(name, [near])}", cure)
+        return self._error(
+            len(self._text.splitlines()) or 1, f"the file ends and defines no {what}", cure
+        )
+
+    def _owns(self, value: object) -> bool:
+        """Whether a value is a function that is written in the file."""
+        return isinstance(value, FunctionType) and value.__code__.co_filename == self.path
+
+    def _misspelt(self, name: str, meant: str) -> UserError:
+        return self.error(name, f"defines {name}, which nothing reads; did you mean {meant!r}?")
+
+    def _error(self, line: int | None, mistake: str, cure: str) -> UserError:
+        where = f", line {line}" if line else ""
+        remedy = f"\n{cure}" if cure else ""
+        return UserError(f"{self.key}{where}: {mistake}{remedy}")
+
+    def _line_of_call(self, what: str) -> int | None:
+        """The line of the definition that a call in words begins with."""
+        named = re.match(r"(\w+)(?:\[(\d+)\])?", what)
+        if named is None:
+            return None
+        return line_of(self._text, named[1], None if named[2] is None else int(named[2]))
 
     def _run(self) -> dict[str, Any]:
         """Run the file; the names that it defines."""
         path = _found(self.path, self.key)
+        self._text = path.read_bytes()
         module = ModuleType(f"genlab_custom_{path.stem}")
         module.__file__ = self.path
         before = set(vars(module)) | {"__builtins__"}
         # Dataclasses look the module of a class up by name.
         sys.modules[module.__name__] = module
-        self.call("", lambda: _execute(path, vars(module)))
+        self.call("", lambda: _execute(self._text, self.path, vars(module)))
         return {name: value for name, value in vars(module).items() if name not in before}
 
 
@@ -183,7 +249,9 @@ def glance(file: str, key: str) -> None:
         tree = ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
         line = f", line {error.lineno}" if error.lineno else ""
-        raise UserError(f"{key}={file}{line}: {type(error).__name__}: {error.msg}") from error
+        raise UserError(
+            f"{key}={file}{line}: {type(error).__name__}: {error.msg}\n{NO_PYTHON}"
+        ) from error
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id="box")], value=value):
@@ -191,7 +259,7 @@ def glance(file: str, key: str) -> None:
                     box = ast.literal_eval(value)
                 except ValueError:  # computed there
                     continue
-                refuse_box(box, f"{key}={file}")
+                refuse_box(box, f"{key}={file}, line {node.lineno}")
 
 
 def refuse_box(box: object, key: str) -> None:
@@ -226,8 +294,8 @@ def _fields(error: Exception) -> str:
     return f"; {nearest(str(getattr(error, 'name', '')), fields)}" if fields else ""
 
 
-def _execute(path: Path, names: dict[str, Any]) -> None:
-    exec(compile(path.read_bytes(), str(path), "exec"), names)
+def _execute(text: bytes, path: str, names: dict[str, Any]) -> None:
+    exec(compile(text, path, "exec"), names)
 
 
 def _line(error: Exception, file: str) -> int | None:

@@ -40,6 +40,7 @@ GROUND = (
     "descent",
     "errors",
     "memory",
+    "lines",
     "processes",
     "randomness",
     "signature",

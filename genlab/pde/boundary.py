@@ -96,10 +96,16 @@ class Faces(Boundary):
     Args:
         box: The box.
         faces: Each face by its coordinate and side; all of them if None.
+
+    Raises:
+        UserError: The box has no such face.
     """
 
     def __init__(self, box: Box, faces: Sequence[Face] | None = None) -> None:
         every: list[Face] = [(i, side) for i in range(box.dim) for side in ("low", "high")]
+        for face in faces or ():
+            if face not in every:
+                raise UserError(f"faces has {face}, expected some of {', '.join(map(str, every))}")
         self.box = box.box
         self.faces = list(every if faces is None else faces)
         self._pieces = [BoxFace(box.box, i, high=side == "high") for i, side in self.faces]

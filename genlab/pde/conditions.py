@@ -349,18 +349,26 @@ class Measured(Condition):
         sigma: Standard deviation of the errors.
         components: Names of the components that it tells of; all if None.
         weight: What one standard deviation counts.
+
+    Raises:
+        UserError: There are more places than measurements, or fewer.
     """
 
     def __init__(
         self,
         x: Float[Tensor, "n d"],
-        y: Float[Tensor, "n *k"],
+        y: Float[Tensor, "m *k"],
         *,
         sigma: Positive,
         components: Sequence[str] | None = None,
         weight: NonNegative,
     ) -> None:
         super().__init__(components=components, weight=weight)
+        if x.ndim != 2 or y.shape[:1] != x.shape[:1]:
+            raise UserError(
+                f"x {list(x.shape)} and y {list(y.shape)}: expected [n, d] and [n], or [n, k] of "
+                "several components"
+            )
         self.x, self.y, self.sigma = x, y, sigma
 
     def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "m d"]:
@@ -382,8 +390,17 @@ class Measured(Condition):
 
 
 def _missed(
-    columns: Sequence[Float[Tensor, " n"]], target: Float[Tensor, "n *t"]
+    columns: Sequence[Float[Tensor, " n"]], target: Float[Tensor, "*t"]
 ) -> Float[Tensor, "n *k"]:
-    """Columns less their targets; one column as it is, several side by side."""
+    """Columns less their targets; one column as it is, several side by side.
+
+    Raises:
+        UserError: There are more targets or fewer.
+    """
     values = columns[0] if len(columns) == 1 else torch.stack([*columns], 1)
+    if target.shape[:1] != values.shape[:1] or target.numel() != values.numel():
+        raise UserError(
+            f"values of shape {list(target.shape)}, expected {list(values.shape)}: a row for each "
+            "point, a column for each component"
+        )
     return values - target.view(values.shape)

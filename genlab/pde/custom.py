@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,11 +17,14 @@ from genlab.errors import UserError
 from genlab.pde.boundary import Boundary, Faces
 from genlab.pde.conditions import Condition, Initial
 from genlab.pde.custom_boundary import LOOKED_AT, UserBoundary, at_first, given, just_begun
+from genlab.pde.custom_domain import boundary_of, domain_of
 from genlab.pde.custom_settings import SETTINGS, Settings
+from genlab.pde.custom_trial import refuse_cutoff, refuse_deaf
+from genlab.pde.cylinder import Cylinder, CylinderBoundary
 from genlab.pde.derivatives import Jets, jets_of
-from genlab.pde.domain import Box, Domain, IndicatorDomain
+from genlab.pde.domain import Box
 from genlab.pde.problem import Problem, zero_jets
-from genlab.userfile import UserFile, refuse_box
+from genlab.userfile import UserFile
 
 __all__ = ["CustomProblem"]
 
@@ -45,6 +49,7 @@ class CustomProblem(Problem):
         def residual(x, u):          # [n], zero for a solution; u has .value [n],
                                      # .gradient [n, d], .laplacian [n] and .hessian [n, d, d]
         time = True                  # if the last coordinate is time, with no condition at its end
+        domain = Box(...) - Disk()   # instead of both: of genlab.pde, or a `Cylinder` in time
         def inside(x):               # if the domain is a part of the box: [n], true inside
         def boundary(x):             # [n], prescribed values; zero without it
         def initial(x):              # [n], those where time begins; those of `boundary` without it
@@ -66,8 +71,8 @@ class CustomProblem(Problem):
     On a box, hard and soft boundaries need nothing else. With ``inside``, a hard one needs
     ``cutoff``, and ``boundary`` must then make sense in the whole domain. If there is time too,
     ``initial`` is given, and the other two tell of the boundary in space; or else these tell of
-    where time begins too. Values are built in where the boundary is hard; ``initial_rate`` and
-    ``conditions`` are learned.
+    where time begins too. A ``domain`` brings boundary points and cutoff itself. Values are built
+    in where the boundary is hard; ``initial_rate`` and ``conditions`` are learned.
 
     >>> from tempfile import NamedTemporaryFile
     >>> with NamedTemporaryFile("w", suffix=".py") as file:
@@ -88,21 +93,22 @@ class CustomProblem(Problem):
 
     def __init__(self, *, file: str, dim: PositiveInt = 2, n_points: PositiveInt = 1000) -> None:
         self._file = UserFile(file, "file")
-        domain = self._domain()
+        domain = domain_of(self._file)
         if domain.dim != dim:
             raise UserError(
                 f"dim={dim}: the box of `{self._file.key}` has {domain.dim} "
                 f"interval{'s' if domain.dim > 1 else ''}; set `dim={domain.dim}`"
             )
-        time = self._file.names.get("time", False)
+        time = self._file.names.get("time", isinstance(self._file.names.get("domain"), Cylinder))
         if not isinstance(time, bool):
-            raise UserError(f"{self._file.key}: time is {time!r}, expected True or False")
+            raise self._file.error("time", f"time is {time!r}, expected True or False")
         self._prescribed = self._file.function("boundary")
         self._initial = self._file.function("initial")
         if self._initial is not None and not time:
-            raise UserError(
-                f"{self._file.key}: defines initial(x), but no time\n"
-                "add time = True, for the last coordinate to be time"
+            raise self._file.error(
+                "initial",
+                "defines initial(x), but no time",
+                "add time = True, for the last coordinate to be time",
             )
         space = domain.dim - 1 if time else domain.dim
         settings = Settings.of(self._file, domain, space)
@@ -113,17 +119,20 @@ class CustomProblem(Problem):
         if isinstance(domain, Box):
             boundary = Faces(domain, settings.faces)
         else:
-            boundary = UserBoundary(self._file, domain, begins=self._initial is not None)
+            begins = self._initial is not None
+            boundary = boundary_of(self._file, domain, time=time, begins=begins)
         super().__init__(domain, boundary, n_points=n_points, space=space)
         self._rate = self._file.function("initial_rate")
-        if self._rate is not None and not (time and isinstance(domain, Box)):
-            raise UserError(
-                f"{self._file.key}: defines initial_rate(x), which a box with time = True has\n"
-                "add time = True, or leave out inside(x)"
+        if self._rate is not None and not (time and isinstance(domain, Box | Cylinder)):
+            raise self._file.error(
+                "initial_rate",
+                "defines initial_rate(x), which a box with time = True or a Cylinder has",
+                "add time = True, or a domain in place of inside(x)",
             )
         residual = self._file.function("residual")
         if residual is None:
-            raise self._file.missing("residual(x, u)", "residual")
+            cure = f"write {self._call}: zero for a solution, such as u.laplacian + 1"
+            raise self._file.missing("function residual(x, u)", "residual", cure)
         self._residual: Callable[..., Any] = residual
         self._file.refuse_misspelt(FUNCTIONS, SETTINGS)
         self._exact = self._file.function("exact")
@@ -145,11 +154,13 @@ class CustomProblem(Problem):
     def operator(
         self, x: Float[Tensor, "n d"], u: Jets, **coefficients: Float[Tensor, " n"]
     ) -> Float[Tensor, "n *e"]:
-        what = f"residual({', '.join(('x', 'u', *self.coefficients))})"
-        columns = self._file.call(what, lambda: self._residual(x, u, **coefficients))
+        what, cure = self._call, self._given(x)
+        columns = self._file.call(
+            what, lambda: self._residual(x, u, **coefficients), given=f"expected {what}: {cure}"
+        )
         several = len(self.components) > 1 and getattr(columns, "ndim", 1) == 2
         shape = (len(x), columns.shape[1]) if several else (len(x),)
-        return self._file.tensor(what, lambda: columns, shape, given=given(x))
+        return self._file.tensor(what, lambda: columns, shape, given=given(x), cure=cure)
 
     def exact(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *m"]:
         if self._exact is None:
@@ -167,8 +178,12 @@ class CustomProblem(Problem):
     def conditions(self) -> tuple[Condition, ...]:
         if self._rate is None:
             return self._conditions
-        assert isinstance(self.domain, Box)
-        begin = Faces(self.domain, [(self.domain.dim - 1, "low")])
+        begin: Boundary
+        if isinstance(self.domain, Cylinder):
+            begin = CylinderBoundary(self.domain, ["bottom"])
+        else:
+            assert isinstance(self.domain, Box)
+            begin = Faces(self.domain, [(self.domain.dim - 1, "low")])
         rate = partial(self._values, "initial_rate", self._rate)
         own = Initial(begin, self.prescribed, rate, components=self.prescribed_components)
         return (own, *self._conditions)
@@ -183,7 +198,26 @@ class CustomProblem(Problem):
         """The values of a function of the file, a column for each component that it tells of."""
         k = len(self.places(self.prescribed_components)) if columns is None else columns
         shape = (len(x),) if len(self.components) == 1 else (len(x), k)
-        return self._file.tensor(f"{name}(x)", lambda: function(x), shape, given=given(x))
+        cure = f"x is {list(x.shape)}, a point in each row"
+        if len(self.components) > 1:
+            cure += "; return a column for each component"
+        return self._file.tensor(
+            f"{name}(x)", lambda: function(x), shape, given=given(x), cure=cure
+        )
+
+    @property
+    def _call(self) -> str:
+        """The call of the residual, in words."""
+        return f"residual({', '.join(('x', 'u', *self.coefficients))})"
+
+    def _given(self, x: Float[Tensor, "n d"]) -> str:
+        """The jets that the residual is given, in words."""
+        n, d = x.shape
+        names = ", ".join(self.components)
+        each = f"u is a tuple ({names}), each with" if len(self.components) > 1 else "u has"
+        return (
+            f"{each} value [{n}], gradient [{n}, {d}], laplacian [{n}] and hessian [{n}, {d}, {d}]"
+        )
 
     def _zero(self, x: Float[Tensor, "n d"], columns: int) -> Float[Tensor, "n *k"]:
         zero = torch.zeros_like(x[:, 0])
@@ -238,22 +272,9 @@ class CustomProblem(Problem):
             remedy = "have some boundary_points lie there"
         if held:
             return ""
-        return (
-            f"{self._file.key}: time = True, but {what}: nothing says how u begins\n"
-            f"add initial(x), the values of u at {start}, or {remedy}"
-        )
-
-    def _domain(self) -> Domain:
-        box, inside = self._file.names.get("box"), self._file.function("inside")
-        if box is None:
-            raise UserError(f"{self._file.key}: defines no box = [[low, high], ...]")
-        refuse_box(box, self._file.key)
-        if inside is None:
-            return Box(box)
-        return IndicatorDomain(
-            box,
-            lambda x: self._file.tensor("inside(x)", lambda: inside(x), (len(x),)).bool(),
-        )
+        mistake = f"time = True, but {what}: nothing says how u begins"
+        cure = f"add initial(x), the values of u at {start}, or {remedy}"
+        return str(self._file.error("time", mistake, cure))
 
     def _try(self) -> None:
         """Find mistakes before anything is trained on them."""
@@ -263,40 +284,52 @@ class CustomProblem(Problem):
             name: torch.full_like(x[:, 0], coefficient.start)
             for name, coefficient in self.coefficients.items()
         }
-        zero = zero_jets(x, len(self.components))
-        values = {
-            "residual of u = 0": self.residual(x, zero, **start),
-            "boundary": self._on_boundary(x),
-        }
+        residual = refuse_deaf(self, self._file, self._call, x, start)
+        values = {"residual of u = 0": residual, "boundary": self._on_boundary(x)}
         if self._initial is not None:
             values["initial"] = self._at_first(x)
+        if self._rate is not None and self.order != "hessian":
+            raise self._file.error(
+                "initial_rate",
+                f"defines initial_rate(x), but {self._call} has no u_tt",
+                "leave it out, or write u_tt as u.hessian[:, -1, -1]",
+            )
         if self._rate is not None:
             values["initial_rate"] = self._values("initial_rate", self._rate, x)
         if self.has_exact:
             values["exact"] = self.exact(x)
         for name, value in values.items():
             self._refuse_infinite(name, value, x)
+        refuse_cutoff(self, self._file)
         for number, condition in enumerate(self._conditions):
             name = f"conditions[{number}]"
             rows, at = self._file.call(name, partial(self._rows, condition))
-            self._refuse_infinite(f"{name} of u = 0", rows, at)
+            self._refuse_infinite(f"{name} of u = 0", rows, at, number)
 
     def _rows(self, condition: Condition) -> tuple[Float[Tensor, "n *k"], Float[Tensor, "n d"]]:
         """The rows of a condition that ``u = 0`` is put to, at some points."""
         x = condition.sample(TRIAL, generator=torch.Generator().manual_seed(0)).float()
+        if x.shape[1:] != (self.dim,):
+            raise UserError(f"points of shape {list(x.shape)}, expected [n, {self.dim}]")
         jets = jets_of(zero_jets(x, len(self.components)))
         chosen = tuple(jets[place] for place in self.places(condition.components))
         rows = condition.rows(chosen, condition.target(x), condition.normals(x))
         return rows, x[: len(rows)]
 
     def _refuse_infinite(
-        self, name: str, values: Float[Tensor, "n *k"], x: Float[Tensor, "n d"]
+        self,
+        name: str,
+        values: Float[Tensor, "n *k"],
+        x: Float[Tensor, "n d"],
+        item: int | None = None,
     ) -> None:
         for numbers, point in zip(values.view(len(x), -1).tolist(), x.tolist(), strict=True):
             for number in numbers:
                 if not math.isfinite(number):
                     where = ", ".join(f"{coordinate:.4g}" for coordinate in point)
-                    raise UserError(
-                        f"{self._file.key}: {name} is {number} at x = [{where}], expected a finite "
-                        "number"
+                    raise self._file.error(
+                        re.match(r"\w+", name)[0],  # type: ignore[index]
+                        f"{name} is {number} at x = [{where}], expected a finite number",
+                        "look there for a division by zero, or for a root or a logarithm of it",
+                        item=item,
                     )

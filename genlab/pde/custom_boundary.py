@@ -46,34 +46,39 @@ class UserBoundary(Boundary):
         self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "n d"]:
         if not self.begins:
-            return self._in_space(n, generator, dtype)
+            return self.in_space(n, generator, dtype)
         half = n // 2
         place = self._beginning.sample(n - half, generator=generator, dtype=dtype)
-        return torch.cat((self._in_space(half, generator, dtype), at_first(self.domain, place)))
+        return torch.cat((self.in_space(half, generator, dtype), at_first(self.domain, place)))
 
-    def _in_space(
-        self, n: int, generator: torch.Generator | None, dtype: torch.dtype | None
+    def in_space(
+        self, n: int, generator: torch.Generator | None, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "n d"]:
+        """``n`` points of the file's own."""
         points = self._points
         if points is None:
             raise self.file.missing(
-                "boundary_points(n, generator), which `boundary='soft'` needs", "boundary_points"
+                "function boundary_points(n, generator), which `boundary='soft'` needs",
+                "boundary_points",
+                f"add it: {self.domain.dim} coordinates of each of n points on the boundary",
             )
         what, shape = f"boundary_points({n}, generator)", (n, self.domain.dim)
         x = self.file.tensor(what, lambda: points(n, generator), shape)
         return x.to(dtype or torch.get_default_dtype())
 
     def cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        value = self._in_cutoff(x)
+        value = self.in_cutoff(x)
         if not self._with_time:
             return value
         start, end = self.domain.box[-1]
         return value * (x[:, -1] - start) / (end - start)
 
-    def _in_cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    def in_cutoff(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """The file's own cutoff."""
         cutoff = self._cutoff
         if cutoff is None:
-            raise self.file.missing("cutoff(x), which `boundary='hard'` needs", "cutoff")
+            what = "function cutoff(x), which `boundary='hard'` needs"
+            raise self.file.missing(what, "cutoff", "add it: zero on the boundary, [n] of x [n, d]")
         return self.file.tensor("cutoff(x)", lambda: cutoff(x), (len(x),), given=given(x))
 
     @cached_property
@@ -81,8 +86,8 @@ class UserBoundary(Boundary):
         """Whether the file's cutoff is zero where time begins."""
         place = self._beginning.sample(LOOKED_AT, generator=torch.Generator().manual_seed(0))
         first = at_first(self.domain, place)
-        largest = self._in_cutoff(self._inside).abs().max()
-        return bool(self._in_cutoff(first).abs().max() <= NEARLY * largest)
+        largest = self.in_cutoff(self._inside).abs().max()
+        return bool(self.in_cutoff(first).abs().max() <= NEARLY * largest)
 
     @cached_property
     def _beginning(self) -> Domain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
 
-from genlab.errors import UserError, nearest
+from genlab.errors import nearest
 from genlab.pde.boundary import Faces
 from genlab.pde.coefficients import Coefficient
 from genlab.pde.conditions import Condition
@@ -16,6 +16,7 @@ __all__ = ["SETTINGS", "Settings"]
 
 SETTINGS = (
     "box",
+    "domain",
     "time",
     "components",
     "prescribed",
@@ -64,8 +65,8 @@ class Settings(NamedTuple):
         prescribed = _names(file, "prescribed", components, components)
         periodic = _periodic(file, domain, space)
         conditions = tuple(_list(file, "conditions", Condition, "conditions of genlab.pde"))
-        for condition in conditions:
-            _refuse_strange(file, "conditions", condition.components or (), components)
+        for number, condition in enumerate(conditions):
+            _refuse_strange(file, "conditions", condition.components or (), components, number)
         return cls(
             components,
             None if prescribed == components else prescribed,
@@ -80,7 +81,7 @@ class Settings(NamedTuple):
 def _list(file: UserFile, name: str, kind: type | tuple[type, ...], words: str) -> list[Any]:
     value = file.names.get(name, [])
     if not isinstance(value, list | tuple) or not all(isinstance(item, kind) for item in value):
-        raise UserError(f"{file.key}: {name} is {value!r}, expected a list of {words}")
+        raise file.error(name, f"{name} is {value!r}, expected a list of {words}")
     return list(value)
 
 
@@ -91,26 +92,30 @@ def _names(
         return default
     names = tuple(_list(file, name, str, "names"))
     if not names or len({*names}) < len(names):
-        raise UserError(f"{file.key}: {name} is {list(names)}, expected different names")
+        raise file.error(name, f"{name} is {list(names)}, expected different names")
     if known is not None:
         _refuse_strange(file, name, names, known)
     return names
 
 
 def _refuse_strange(
-    file: UserFile, name: str, names: Collection[str], known: Collection[str]
+    file: UserFile,
+    name: str,
+    names: Collection[str],
+    known: Collection[str],
+    item: int | None = None,
 ) -> None:
     for one in names:
         if one not in known:
-            raise UserError(f"{file.key}: {name} tells of {one!r}, {nearest(one, [*known])}")
+            mistake = f"{name} tells of {one!r}, {nearest(one, [*known])}"
+            raise file.error(name, mistake, "or add it to components", item=item)
 
 
 def _coefficients(file: UserFile) -> dict[str, Coefficient]:
     value = file.names.get("coefficients", {})
     if not isinstance(value, dict):
-        raise UserError(
-            f'{file.key}: coefficients is {value!r}, expected a table such as {{"D": 0.3}}'
-        )
+        mistake = f'coefficients is {value!r}, expected a table such as {{"D": 0.3}}'
+        raise file.error("coefficients", mistake)
     found = {}
     for name, start in value.items():
         if isinstance(start, Coefficient) and (start.start > 0 or not start.positive):
@@ -118,9 +123,11 @@ def _coefficients(file: UserFile) -> dict[str, Coefficient]:
         elif isinstance(start, int | float) and start > 0:
             found[name] = Coefficient(float(start))
         else:
-            raise UserError(
-                f"{file.key}: the coefficient {name} starts from {start!r}, expected a positive "
-                "number\nof any sign is genlab.pde.Coefficient(start, positive=False)"
+            raise file.error(
+                "coefficients",
+                f"the coefficient {name} starts from {start!r}, expected a positive number",
+                "of any sign is genlab.pde.Coefficient(start, positive=False)",
+                item=name,
             )
     return found
 
@@ -128,10 +135,12 @@ def _coefficients(file: UserFile) -> dict[str, Coefficient]:
 def _periodic(file: UserFile, domain: Domain, space: int) -> tuple[int, ...]:
     periodic = _list(file, "periodic", int, "coordinates, the first of which is 0")
     if periodic and not isinstance(domain, Box):
-        raise UserError(f"{file.key}: periodic is {periodic}, which a domain with inside(x) is not")
+        mistake = f"periodic is {periodic}, which only a box can be"
+        raise file.error("periodic", mistake, "leave periodic out")
     if not {*periodic} <= {*range(space)}:
-        raise UserError(
-            f"{file.key}: periodic is {periodic}, expected coordinates of space, 0 to {space - 1}"
+        raise file.error(
+            "periodic",
+            f"periodic is {periodic}, expected coordinates of space, 0 to {space - 1}",
         )
     return tuple(periodic)
 
@@ -145,7 +154,8 @@ def _faces(
     """
     if not isinstance(domain, Box):
         if "faces" in file.names:
-            raise UserError(f"{file.key}: defines faces, which a domain with inside(x) has not")
+            mistake = "defines faces, which only a box has"
+            raise file.error("faces", mistake, "leave faces out")
         return []
     every = Faces(domain).faces
     begin = [face for face in every if face[0] >= space and face[1] == "low"]
@@ -156,5 +166,5 @@ def _faces(
     for face in told:
         if face not in possible:
             choices = ", ".join(map(str, possible))
-            raise UserError(f"{file.key}: faces has {face}, expected some of {choices}")
+            raise file.error("faces", f"faces has {face}, expected some of {choices}")
     return [face for face in possible if face in told] + begin

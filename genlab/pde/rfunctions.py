@@ -7,6 +7,7 @@ decides the sign, both fall to zero as it does.
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,9 +16,16 @@ __all__ = ["conjunction", "disjunction"]
 
 def conjunction(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """``a + b - sqrt(a^2 + b^2)``: positive where both are."""
-    return a + b - (a.square() + b.square()).sqrt()
+    return a + b - _length(a, b)
 
 
 def disjunction(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """``a + b + sqrt(a^2 + b^2)``: positive where one of the two is."""
-    return a + b + (a.square() + b.square()).sqrt()
+    return a + b + _length(a, b)
+
+
+def _length(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """``sqrt(a^2 + b^2)``, with the slope zero at zero, where it has none: a corner is no NaN."""
+    squares = a.square() + b.square()
+    corner = squares == 0
+    return torch.where(corner, 0.0, torch.where(corner, 1.0, squares).sqrt())

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import PositiveInt
-from genlab.errors import UserError
 from genlab.targets.target import Target
 from genlab.userfile import UserFile
 
@@ -57,13 +56,13 @@ class Custom(Target):
         self._sample = self._file.function("sample")
         self._density = self._file.function("log_prob")
         if self._sample is None and self._density is None:
-            raise self._file.missing("sample(n, generator) or log_prob(x)", "sample")
+            raise self._file.missing("function sample(n, generator) or log_prob(x)", "sample")
         self._file.refuse_misspelt(("sample", "log_prob"))
         self.log_z = self._constant()
         self.entropy = self._file.number("entropy")
         bound = self._file.number("bound")
         if bound is not None and not bound > 0:
-            raise UserError(f"{self._file.key}: bound is {bound:g}, expected a positive number")
+            raise self._file.error("bound", f"bound is {bound:g}, expected a positive number")
         self.bound = Target.bound if bound is None else bound
         self._try()
 
@@ -127,24 +126,29 @@ class Custom(Target):
             self.sample(TRIAL, generator=torch.Generator().manual_seed(0)) for _ in range(2)
         )
         if not x.isfinite().all():
-            raise UserError(f"{self._file.key}: sample({TRIAL}, generator) returned {x.tolist()}")
+            raise self._file.error(
+                "sample",
+                f"sample({TRIAL}, generator) returned {x.tolist()}, expected finite numbers",
+            )
         if not torch.equal(x, again):
-            raise UserError(
-                f"{self._file.key}: sample gives other numbers for the same generator; "
-                "draw them with torch.rand(..., generator=generator)"
+            raise self._file.error(
+                "sample",
+                "sample gives other numbers for the same generator; "
+                "draw them with torch.rand(..., generator=generator)",
             )
         if self.has_energy and not self.energy(x).isfinite().all():
-            raise UserError(
-                f"{self._file.key}: log_prob of samples {x.tolist()} is "
-                f"{(-self.energy(x)).tolist()}, expected finite numbers"
+            raise self._file.error(
+                "log_prob",
+                f"log_prob of samples {x.tolist()} is {(-self.energy(x)).tolist()}, expected "
+                "finite numbers",
             )
 
     def _constant(self) -> float | None:
         """The logarithm of the integral of ``exp(log_prob)``; None where it is unknown."""
         normalised = self._file.names.get("normalised", True)
         if not isinstance(normalised, bool):
-            raise UserError(
-                f"{self._file.key}: normalised is {normalised!r}, expected True or False"
+            raise self._file.error(
+                "normalised", f"normalised is {normalised!r}, expected True or False"
             )
         if "log_z" in self._file.names:
             return self._file.number("log_z")

@@ -93,7 +93,7 @@ MISTAKES: dict[str, str] = {
     "train data=digits model.layers=0": "model.layers=0: expected an integer, at least 1",
     # boxes
     "train model=krnet model.bounded=[4,-4]": "model.bounded=[4, -4]: expected [low, high] with",
-    "solve problem=custom problem.file=box.py": "problem.file=HERE/box.py: box is [[1, -1]], exp",
+    "solve problem=custom problem.file=box.py": "problem.file=HERE/box.py, line 1: box is [[1",
     # runs
     "train trainer.warm_start=no": "trainer.warm_start=no: no such run; ",
     "train data=pinn_residual data.run=no": "data.run=no: no such run; ",

@@ -131,6 +131,8 @@ def test_boundary_functions_that_tell_of_the_beginning_are_enough(tmp_path: Path
 
 def test_a_domain_that_moves_has_a_soft_beginning(tmp_path: Path) -> None:
     moving = DISK.replace("sum(1) < 1", "sum(1) < x[:, 2] ** 2")
+    moving = moving.replace("return 1 - x", "return x[:, 2] ** 2 - x")
+    moving = moving.replace("(angle.cos(), angle.sin()", "(time * angle.cos(), time * angle.sin()")
     assert not problem(tmp_path, moving.replace("[-1, 1], [-1, 1]", "[-2, 2], [-2, 2]")).has_lift
 
 
