@@ -115,6 +115,14 @@ class GradientLearner(Learner):
         share = min(self.seconds / settings.max_seconds, 1.0)
         return max(self.step, int(share * settings.max_steps))
 
+    def remedy(self, run: str) -> str:
+        group = self.optimizer.param_groups[0]
+        smaller = float(group.get("initial_lr", group["lr"])) / 5
+        return (
+            "try a smaller `lr`, or `gradient_clip=1`, in a new run: "
+            f"genlab rerun {run} `lr={smaller:.2g}`"
+        )
+
     def averaged(self) -> AbstractContextManager[None]:
         return nullcontext() if self.ema is None else self.ema.applied()
 

@@ -107,6 +107,14 @@ class Learner(pl.LightningModule):
         scalars: dict[str, float] = self.model.diagnostics()
         return scalars
 
+    def remedy(self, run: str) -> str:
+        """What to change where the loss is lost.
+
+        Args:
+            run: The run, as a command takes it.
+        """
+        return f"look where the loss has no value, or begin elsewhere: genlab rerun {run} seed=1"
+
     def request_stop(self) -> None:
         """Stop after the present step."""
         self.stop_requested = True

@@ -235,7 +235,7 @@ class PINNLearner(Learner):
     def _refresh(self) -> None:
         """New points from the residual of the present network."""
         began = time.monotonic()
-        rounds = self.rounds if self.points is None else 0
+        rounds = self.rounds if self.points is None and not self.sampler.grows else 0
         self.points = self.sampler.refresh(self.points, self._indicate)
         while rounds > 0 and not self.sampler.settled:
             self.points = self.sampler.refresh(self.points, self._indicate)

@@ -126,7 +126,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         self.evaluations += rows.evaluations - before
         if not math.isfinite(step.loss):
             raise RunError(
-                "solve: the residual of the network is not finite\ntry a smaller `gain`, or look "
+                "solve: the residual of the network is not finite\ntry a smaller `first_gain`, or look "
                 "at the problem where its solution may grow without bound"
             )
         self._stuck, self._left = not step.accepted, rows.interior(step.rows)
@@ -179,6 +179,12 @@ class LeastSquaresPINNLearner(PINNLearner):
         if score < self._least:
             self.best.take()
             self._least = score
+
+    def remedy(self, run: str) -> str:
+        return (
+            "look where the residual has no value, or begin with a smaller `first_gain`: genlab "
+            f"rerun {run} `first_gain=1`"
+        )
 
     def averaged(self) -> AbstractContextManager[None]:
         if self._held_out is not None:

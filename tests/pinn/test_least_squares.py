@@ -15,7 +15,7 @@ from torch.nn.utils.stateless import _reparametrize_module
 import genlab
 from genlab.assembly import Solve, from_config
 from genlab.config.stored import read_config
-from genlab.errors import Interrupted, UserError
+from genlab.errors import Interrupted, RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.pde import Corner, Peak, Problem
 from genlab.pinn import LeastSquaresPINNLearner, Network
@@ -273,3 +273,15 @@ def test_mistakes(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
 def test_a_density_is_not_trained_by_it() -> None:
     with pytest.raises(UserError, match="optimizer=levenberg_marquardt: steps on the residual"):
         genlab.experiment(model="realnvp", optimizer="levenberg_marquardt")
+
+
+def test_a_residual_without_a_value_is_told_with_a_remedy(tmp_path: Path) -> None:
+    # It has one at u = 0, and none a step later.
+    (tmp_path / "lost.py").write_text(
+        "box = [[-1, 1], [-1, 1]]\n"
+        "def residual(x, u): return u.laplacian + 2 + (1e30 * u.value) ** 8\n"
+    )
+    words = ("problem=custom", f"problem.file={tmp_path / 'lost.py'}", "sampler=das")
+    with pytest.raises(RunError, match="the residual has no value there") as told:
+        solve(tmp_path, *words, "pinn.last_gain=1").fit()
+    assert "as at x = [" in str(told.value)

@@ -183,15 +183,8 @@ class Divergence(LearnerCallback):
         word = "grew to" if math.isfinite(loss) else "became"
         raise RunError(
             f"the loss {word} {loss:g} at step {step}; the last good checkpoint is kept in "
-            f"{self.run.checkpoints}\ntry a smaller `lr`, or `gradient_clip=1`, in a new run: "
-            f"genlab rerun {self.run.typed} `lr={self._smaller():.2g}`"
+            f"{self.run.checkpoints}\n{self.learner.remedy(self.run.typed)}"
         )
-
-    def _smaller(self) -> float:
-        """A fifth of the learning rate."""
-        optimizer: Any = self.learner.optimizer
-        group = optimizer.param_groups[0]
-        return float(group.get("initial_lr", group["lr"])) / 5
 
     def state_dict(self) -> dict[str, Any]:
         return {"lowest": self.lowest}
