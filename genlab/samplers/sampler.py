@@ -179,10 +179,11 @@ def evaluated(indicator: Indicator, x: Float[Tensor, "n d"]) -> Float[Tensor, " 
     h = torch.cat([indicator(some).detach() for some in x.split(ROWS_AT_ONCE)])
     h = h.to(x.device, torch.float64)
     if bad := int((~h.isfinite()).sum()):
-        place = ", ".join(f"{value:.4g}" for value in x[(~h.isfinite()).to(x.device)][0].tolist())
+        first = x[(~h.isfinite()).to(x.device)][0].tolist()
+        place = ", ".join(f"{value:.4g}" for value in first)
         raise RunError(
-            f"sampler: the indicator is not finite at {bad} of {len(x)} points, as at x = [{place}]\n"
-            "the network has diverged, or the residual has no value there"
+            f"sampler: the indicator is not finite at {bad} of {len(x)} points, as at "
+            f"x = [{place}]\nthe network has diverged, or the residual has no value there"
         )
     if bad := int((h < 0).sum()):
         raise RunError(f"sampler: the indicator is negative at {bad} of {len(x)} points")
