@@ -150,6 +150,8 @@ class Tape(NamedTuple):
         self,
         function: Callable[..., Float[Tensor, "k *e"]],
         unknowns: Float[Tensor, " c"] | None = None,
+        *,
+        out: Float[Tensor, "ke weights"] | None = None,
     ) -> tuple[Float[Tensor, " ke"], Float[Tensor, "ke weights"]]:
         """``r_i`` and ``d r_i / d theta``, by the parameters in the network's order.
 
@@ -163,17 +165,22 @@ class Tape(NamedTuple):
             unknowns: Numbers beside the parameters that ``r`` depends on, ``[c]``. The function
                 then takes a copy of them for each point, ``[n, c]``, as its second argument; their
                 columns are the last ones.
+            out: Where the Jacobian is written.
         """
         r, cotangents = self._cotangents(function, unknowns)
         n, sizes = self.output.shape[1], self._sizes(unknowns)
-        jacobian = self.output.new_empty(n, len(cotangents), sum(sizes))
+        shape = (n, len(cotangents), sum(sizes))
+        together = n > len(r)
+        given = out is not None and not together
+        jacobian = out.view(shape) if given else self.output.new_empty(shape)
         for e, (cotangent, *others) in enumerate(cotangents):
             blocks = jacobian[:, e].split(sizes, 1)
             self._back(cotangent, blocks)
             for block, slope in zip(blocks[2 * len(self.weights) :], others, strict=True):
                 block.copy_(slope)
-        if n > len(r):
-            jacobian = jacobian.view(-1, len(r), *jacobian.shape[1:]).sum(0)
+        if together:
+            jacobian = jacobian.view(-1, len(r), *shape[1:]).sum(0)
+            jacobian = jacobian if out is None else out.view_as(jacobian).copy_(jacobian)
         return r.flatten(), jacobian.flatten(0, 1)
 
     @torch.no_grad()

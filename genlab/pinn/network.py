@@ -96,6 +96,11 @@ class Term(NamedTuple):
     value: Callable[..., Float[Tensor, "n *e"]]
     weight: Float[Tensor, " n"]
 
+    def weighted_value(self, *of: Any) -> Float[Tensor, "n *e"]:
+        """``w_i f``, from what `value` takes."""
+        values = self.value(*of)
+        return self.weight.view(-1, *(1,) * (values.ndim - 1)) * values
+
     def weights(self, rows: int) -> Float[Tensor, " rows"]:
         """The weight of each row: of each equation at each point, point by point."""
         return self.weight.repeat_interleave(rows // len(self.weight))
@@ -249,7 +254,11 @@ class Network(Constants):
         return self._bounded(frame, v)
 
     def linearise(
-        self, frame: Frame, rows: Callable[..., Float[Tensor, "n *e"]]
+        self,
+        frame: Frame,
+        rows: Callable[..., Float[Tensor, "n *e"]],
+        *,
+        out: Float[Tensor, "ne weights"] | None = None,
     ) -> tuple[Float[Tensor, " ne"], Float[Tensor, "ne weights"]]:
         """Numbers at the points of a frame, and their derivatives by each of the weights.
 
@@ -259,9 +268,10 @@ class Network(Constants):
             frame: The points.
             rows: Takes the frame, the jets of ``u`` there and the coefficients to the numbers,
                 point by point.
+            out: Where the derivatives are written.
         """
         tape, of = self._recorded(frame, rows)
-        return tape.jacobian(*of)
+        return tape.jacobian(*of, out=out)
 
     def products(
         self, frame: Frame, rows: Callable[..., Float[Tensor, "n *e"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -41,6 +42,7 @@ class Rows(LeastSquares):
     def __init__(self, network: Network, terms: Sequence[Term]) -> None:
         self.network = network
         self.terms = list(terms)
+        self._jacobian: Tensor | None = None
         self.evaluations = 0
 
     @property
@@ -55,7 +57,14 @@ class Rows(LeastSquares):
         vector_to_parameters(theta.clone(), self.network.parameters())
 
     def __len__(self) -> int:
-        return sum(term.frame.source.numel() for term in self.terms)
+        return sum(self.sizes)
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Rows of each term: a condition may have several for each of its points."""
+        with torch.no_grad():
+            values = (term.value(term.frame, self.network.jet(term.frame)) for term in self.terms)
+            return [value.numel() for value in values]
 
     @torch.no_grad()
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
@@ -66,15 +75,16 @@ class Rows(LeastSquares):
     def linearise(
         self, theta: Float[Tensor, " p"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n p"]]:
-        """``R(theta)`` and the Jacobian."""
+        """``R(theta)`` and the Jacobian, which the next one is written over."""
         self._at(theta)
-        parts = []
-        for term in self.terms:
-            r, jacobian = self.network.linearise(term.frame, term.value)
-            weight = term.weights(len(r))
-            parts.append((weight * r, jacobian.mul_(weight[:, None])))
-        r, jacobian = map(torch.cat, zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
-        return r, jacobian
+        if self._jacobian is None:
+            self._jacobian = theta.new_empty(len(self), len(theta))
+        blocks = self._jacobian.split(self.sizes)
+        parts = [
+            self.network.linearise(term.frame, term.weighted_value, out=block)[0]
+            for term, block in zip(self.terms, blocks, strict=True)
+        ]
+        return torch.cat(parts), self._jacobian
 
     def products(self, theta: Float[Tensor, " p"]) -> tuple[Float[Tensor, " n"], Product, Product]:
         """``R(theta)``, and what multiplies by the Jacobian and its transpose, by passes alone."""
