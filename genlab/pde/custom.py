@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.batch import rowwise
 from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.boundary import Boundary, Faces
@@ -173,7 +174,7 @@ class CustomProblem(Problem):
             return values
         begun = just_begun(self.domain, x)
         first = self._at_first(x)
-        return torch.where(begun.view(-1, *[1] * (first.ndim - 1)), first, values)
+        return torch.where(rowwise(begun, first), first, values)
 
     def conditions(self) -> tuple[Condition, ...]:
         if self._rate is None:
