@@ -61,7 +61,7 @@ class Rows(LeastSquares):
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
         """``R(theta)``."""
         self._at(theta)
-        return torch.cat([self._of(term) for term in self.terms])
+        return torch.cat([self.network.rows(term) for term in self.terms])
 
     def linearise(
         self, theta: Float[Tensor, " p"]
@@ -102,7 +102,7 @@ class Rows(LeastSquares):
         self._at(theta)
         weights = list(self.network.parameters())
         with torch.enable_grad():
-            r = torch.cat([self._of(term) for term in self.terms])
+            r = torch.cat([self.network.rows(term) for term in self.terms])
             parts = torch.autograd.grad(r.square().sum(), weights, materialize_grads=True)
         return r.detach(), torch.cat([part.reshape(-1) for part in parts])
 
@@ -116,9 +116,6 @@ class Rows(LeastSquares):
         """Let the network hold these weights, for one evaluation."""
         self.theta = theta
         self.evaluations += len(self.terms[0].frame.x)
-
-    def _of(self, term: Term) -> Float[Tensor, " n"]:
-        return term.weighted(term.value(term.frame, self.network.jet(term.frame)))
 
 
 def rows_at(
