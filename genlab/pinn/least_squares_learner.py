@@ -126,8 +126,8 @@ class LeastSquaresPINNLearner(PINNLearner):
         self.evaluations += rows.evaluations - before
         if not math.isfinite(step.loss):
             raise RunError(
-                "solve: the residual of the network is not finite\ntry a smaller `first_gain`, or "
-                "look at the problem where its solution may grow without bound"
+                "solve: the residual of the network is not finite\ntry a smaller `first_gain`, or look "
+                "at the problem where its solution may grow without bound"
             )
         self._stuck, self._left = not step.accepted, rows.interior(step.rows)
         return torch.tensor(step.loss)

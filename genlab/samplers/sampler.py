@@ -181,8 +181,8 @@ def evaluated(indicator: Indicator, x: Float[Tensor, "n d"]) -> Float[Tensor, " 
     if bad := int((~h.isfinite()).sum()):
         place = ", ".join(f"{value:.4g}" for value in x[(~h.isfinite()).to(x.device)][0].tolist())
         raise RunError(
-            f"sampler: the indicator is not finite at {bad} of {len(x)} points, as at x = "
-            f"[{place}]\nthe network has diverged, or the residual has no value there"
+            f"sampler: the indicator is not finite at {bad} of {len(x)} points, as at x = [{place}]\n"
+            "the network has diverged, or the residual has no value there"
         )
     if bad := int((h < 0).sum()):
         raise RunError(f"sampler: the indicator is negative at {bad} of {len(x)} points")
