@@ -285,7 +285,7 @@ class Problem(Checked, ABC):
         return any(jet.asked for jet in jets), columns[0].numel()
 
     def _start(self, x: Float[Tensor, "n d"]) -> dict[str, Float[Tensor, " n"]]:
-        """What the coefficients start from, at each point."""
+        """The start values of the coefficients, at each point."""
         return {
             name: torch.full_like(x[:, 0], coefficient.start)
             for name, coefficient in self.coefficients.items()
