@@ -138,9 +138,7 @@ def test_what_a_lost_network_says(name: str) -> None:
     sampler = make(name, DOMAINS["box"])
     points = sampler.refresh(None, indicator)
     assert len(sampler.refresh(points, lambda x: torch.zeros(len(x))).x) >= 200
-    with pytest.raises(
-        RunError, match=r"not finite at .* points, as at x = \[.*\]\nthe network has diverged"
-    ):
+    with pytest.raises(RunError, match=r"not finite at .* points, as at x = \[.*\]\nthe network has diverged"):
         sampler.refresh(points, lambda x: torch.where(x[:, 0] < 0, math.nan, 1.0))
     with pytest.raises(RunError, match="negative"):
         sampler.refresh(points, lambda x: -torch.ones(len(x)))
