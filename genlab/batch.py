@@ -16,6 +16,7 @@ __all__ = [
     "Batch",
     "Chunk",
     "effective_fraction",
+    "rowwise",
     "side_by_side",
     "squared_distances",
     "weighted_mean",
@@ -130,6 +131,11 @@ def effective_fraction(log_weight: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     """
     weight = (log_weight - log_weight.max()).exp()
     return weight.sum().square() / (len(weight) * weight.square().sum())
+
+
+def rowwise(values: Shaped[Tensor, " n"], like: Tensor) -> Tensor:
+    """One value for each row, to stand beside all numbers of the rows of another tensor."""
+    return values.view(-1, *[1] * (like.ndim - 1))
 
 
 def squared_distances(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from genlab.adapters.point_schedule import PointSchedule
+from genlab.batch import rowwise
 from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde import Box, Disk, Domain, IndicatorDomain
@@ -166,6 +167,6 @@ def _weighted(residual: Callable[..., Any]) -> Callable[..., Any]:
     def weighted(x: Any, u: Any, weights: Any) -> list[Tensor]:
         found = residual(x, u)
         equations = found if isinstance(found, list | tuple) else [found]
-        return [r * weights.view(-1, *[1] * (r.ndim - 1)) for r in equations]
+        return [r * rowwise(weights[:, 0], r) for r in equations]
 
     return weighted

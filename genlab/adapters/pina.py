@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.adapters.point_schedule import PointSchedule
+from genlab.batch import rowwise
 from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.domain import Box
@@ -164,4 +165,4 @@ class _Weighted(BaseEquation):  # type: ignore[misc]
         residual = self.equation.residual(input_, output_, params_)
         if not self.refinement.within_step:
             return residual
-        return residual * self.refinement.weights.view(-1, *[1] * (residual.ndim - 1))
+        return residual * rowwise(self.refinement.weights, residual)

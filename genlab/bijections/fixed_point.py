@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from genlab.batch import rowwise
 from genlab.errors import RunError
 
 __all__ = ["Contraction", "FixedPointMethod", "solve"]
@@ -158,7 +159,7 @@ def _accelerated(plain: Tensor, residual: Tensor, steps: list[tuple[Tensor, Tens
 
 def _along(x: Tensor, direction: Tensor, square: Float[Tensor, " n"]) -> Float[Tensor, "n ..."]:
     share = _dot(x, direction) / square.clamp_min(torch.finfo(x.dtype).tiny)
-    return share.view(-1, *[1] * (x.ndim - 1))
+    return rowwise(share, x)
 
 
 def _dot(a: Float[Tensor, "n *event"], b: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from genlab.cli.report import print_config, print_metrics
 from genlab.cli.run_table import print_runs
-from genlab.config.stored import plain
+from genlab.config.stored import names, plain
 from genlab.errors import GenlabError, RunError, UserError
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory
@@ -63,7 +63,6 @@ def fit(
     from lightning.pytorch.callbacks import LambdaCallback
 
     from genlab.assembly import from_config
-    from genlab.config.stored import names
 
     first = is_first(config.trainer)
     with log_to_stderr():
@@ -97,7 +96,6 @@ def reenter(run: RunDirectory, config: DictConfig) -> Literal["done", "part", "n
             another process is at the run.
     """
     from genlab.assembly import describe
-    from genlab.config.stored import plain
 
     if run.manifest.exists():
         described = copy.deepcopy(config)

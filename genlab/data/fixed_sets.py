@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.batch import Batch
+from genlab.batch import Batch, rowwise
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
 from genlab.data.streams import ShuffledSet, Stream
@@ -82,7 +82,7 @@ class FixedSets(DataModule):
         x, _, weight = self.training_set
         eps, x = torch.finfo(x.dtype).eps, x.double()
         share = (x.new_ones(len(x)) if weight is None else weight.double()).to(x)
-        share = (share / share.sum()).view(-1, *[1] * (x.ndim - 1))
+        share = rowwise(share / share.sum(), x)
         std = (share * (x - (share * x).sum(0)).square()).sum(0).sqrt()
         return std.where(std > eps * (x.abs() * (share > 0)).amax(0), 1.0)
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
+from genlab.batch import rowwise
 from genlab.nn.plain import Plain, forward_mode
 
 __all__ = ["LipschitzConv2d", "LipschitzLayer", "LipschitzLinear", "Spectrum"]
@@ -169,7 +170,7 @@ class LipschitzLayer(nn.Module, ABC):
             image = self.multiply(v, weight)
             back = self.multiply_transposed(image, weight)
             square = _dot(image, image)
-            residual = _norm(back - _spread(square, v) * v)
+            residual = _norm(back - rowwise(square, v) * v)
             if not (residual > TOLERANCE * square).any():
                 break
             v = _unit(back, v)
@@ -243,7 +244,7 @@ class LipschitzLinear(LipschitzLayer):
         for k in range(MAX_SQUARINGS):
             norm = _norm(power).clamp_min(tiny)
             log_upper = log_upper + norm.log() / 2**k
-            power = power / _spread(norm, power)
+            power = power / rowwise(norm, power)
             column = power.diagonal(dim1=1, dim2=2).argmax(1)
             right = _unit(power.take_along_dim(column[:, None, None], dim=2))
             left = weight @ right
@@ -266,7 +267,7 @@ class _Bounded(torch.autograd.Function):
 
     @staticmethod
     def forward(weight: Tensor, sigma: Tensor, sensitivity: Tensor, coefficient: float) -> Tensor:
-        return weight * _spread(coefficient / sigma.clamp_min(coefficient), weight)
+        return weight * rowwise(coefficient / sigma.clamp_min(coefficient), weight)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -279,8 +280,8 @@ class _Bounded(torch.autograd.Function):
         bounded = sigma.clamp_min(ctx.coefficient)
         # d(c / sigma) = -(c / sigma) dsigma / sigma, where the bound is active.
         along = _dot(gradient, weight) / bounded * (sigma > ctx.coefficient)
-        gradient = gradient - _spread(along, weight) * sensitivity
-        return gradient * _spread(ctx.coefficient / bounded, weight), None, None, None
+        gradient = gradient - rowwise(along, weight) * sensitivity
+        return gradient * rowwise(ctx.coefficient / bounded, weight), None, None, None
 
 
 def _plainly(find: Callable[[Tensor], Spectrum], weight: Tensor) -> Spectrum:
@@ -291,10 +292,6 @@ def _plainly(find: Callable[[Tensor], Spectrum], weight: Tensor) -> Spectrum:
 
 def _same(a: Tensor, b: Tensor) -> bool:
     return (a.dtype, a.device) == (b.dtype, b.device) and torch.equal(a, b)
-
-
-def _spread(x: Float[Tensor, " stack"], over: Tensor) -> Float[Tensor, "stack ..."]:
-    return x.view(-1, *[1] * (over.ndim - 1))
 
 
 def _dot(a: Float[Tensor, "stack ..."], b: Float[Tensor, "stack ..."]) -> Float[Tensor, " stack"]:

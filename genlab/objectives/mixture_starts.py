@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from genlab.batch import Batch
+from genlab.batch import Batch, rowwise
 from genlab.densities.mixture_parameters import AnyMixtures
 from genlab.densities.mixtures import Covariance, Mixtures, inverse, precision_root, wide
 from genlab.models.gmm import GMM
@@ -202,7 +202,7 @@ def chosen(
         return Mixtures(log_weights, one.means[:, index], roots)
 
     joined = [
-        torch.where(which.view(-1, *[1] * (own.ndim - 1)), other, own)
+        torch.where(rowwise(which, own), other, own)
         for own, other in zip(widened(mixtures), widened(others), strict=True)
     ]
     width = int(joined[0].isfinite().sum(1).max())

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.batch import rowwise
 from genlab.bounds import Fraction, Positive
 
 __all__ = [
@@ -159,7 +160,7 @@ class Path(ABC):
 
 def _over(coefficient: Float[Tensor, "*n"], x: Float[Tensor, "n *event"]) -> Tensor:
     """A number for each sample, or one for all, against all entries of a sample."""
-    return coefficient if not coefficient.ndim else coefficient.view(-1, *[1] * (x.ndim - 1))
+    return coefficient if not coefficient.ndim else rowwise(coefficient, x)
 
 
 @dataclass(frozen=True, kw_only=True)

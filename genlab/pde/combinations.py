@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,13 +11,11 @@ from torch import Tensor
 
 from genlab.errors import UserError
 from genlab.pde.arrangement import arrangement
-from genlab.pde.domain import LOWEST_SHARE, Domain, estimated_share
-from genlab.pde.pieces import Curve, Piece
+from genlab.pde.domain import LOWEST_SHARE, Domain, box_volume, estimated_share
+from genlab.pde.pieces import Bounds, Curve, Piece
 from genlab.pde.rfunctions import conjunction, disjunction
 
 __all__ = ["Combination", "Difference", "Intersection", "Union"]
-
-Bounds = Sequence[tuple[float, float]]
 
 
 class Combination(Domain):
@@ -52,11 +49,11 @@ class Combination(Domain):
             exact = first.has_exact_volume and second.has_exact_volume
             self.has_exact_volume = exact and overlap is not None
             self.volume = (
-                estimated_share(self) * _volume(self.box)
+                estimated_share(self) * box_volume(self.box)
                 if overlap is None
                 else self._volume(first.volume, second.volume, overlap)
             )
-        share = self.volume / _volume(self.box)
+        share = self.volume / box_volume(self.box)
         if share < LOWEST_SHARE:
             raise UserError(
                 f"{self.name}: fills {max(share, 0.0):.2g} of its box, expected at least "
@@ -216,17 +213,13 @@ def _common(first: Domain, second: Domain) -> Bounds:
     return [(max(a[0], b[0]), min(a[1], b[1])) for a, b in sides]
 
 
-def _volume(box: Bounds) -> float:
-    return math.prod(high - low for low, high in box)
-
-
 def _overlap(first: Domain, second: Domain) -> float | None:
     """The volume that two domains have in common; None where their boxes do not tell."""
     common = _common(first, second)
     if any(low >= high for low, high in common):
         return 0.0
     if first.is_box and second.is_box:
-        return _volume(common)
+        return box_volume(common)
     for outer, inner in ((first, second), (second, first)):
         if outer.is_box and list(common) == list(inner.box):
             return inner.volume

@@ -94,7 +94,28 @@ class Condition(Checked, ABC):
         return scale * self.weight / n
 
 
-class Robin(Condition):
+class _Prescribed(Condition):
+    """Values on a boundary: what conditions at its points have in common."""
+
+    def __init__(
+        self,
+        where: Boundary,
+        value: Function,
+        *,
+        components: Sequence[str] | None = None,
+        weight: NonNegative = 1.0,
+    ) -> None:
+        super().__init__(components=components, weight=weight)
+        self.where, self.value = where, value
+
+    def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "n d"]:
+        return self.where.sample(n, generator=generator)
+
+    def target(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
+        return self.value(x)
+
+
+class Robin(_Prescribed):
     """``a u + b du/dn = g`` on a boundary, ``du/dn = n . grad u`` by the outward normal.
 
     References: doi:10.1016/j.jcp.2018.10.045.
@@ -127,14 +148,8 @@ class Robin(Condition):
         components: Sequence[str] | None = None,
         weight: NonNegative = 1.0,
     ) -> None:
-        super().__init__(components=components, weight=weight)
-        self.where, self.value, self.a, self.b = where, value, a, b
-
-    def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "n d"]:
-        return self.where.sample(n, generator=generator)
-
-    def target(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
-        return self.value(x)
+        super().__init__(where, value, components=components, weight=weight)
+        self.a, self.b = a, b
 
     def normals(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         return self.where.normal(x)
@@ -180,7 +195,7 @@ class Neumann(Robin):
         super().__init__(where, value, a=0.0, b=1.0, components=components, weight=weight)
 
 
-class Dirichlet(Condition):
+class Dirichlet(_Prescribed):
     """``u = g`` on a boundary.
 
     References: doi:10.1016/j.jcp.2018.10.045.
@@ -196,23 +211,6 @@ class Dirichlet(Condition):
         weight: Of its mean square, beside that of all conditions.
     """
 
-    def __init__(
-        self,
-        where: Boundary,
-        value: Function,
-        *,
-        components: Sequence[str] | None = None,
-        weight: NonNegative = 1.0,
-    ) -> None:
-        super().__init__(components=components, weight=weight)
-        self.where, self.value = where, value
-
-    def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "n d"]:
-        return self.where.sample(n, generator=generator)
-
-    def target(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
-        return self.value(x)
-
     def rows(
         self,
         u: tuple[Jet, ...],
@@ -222,7 +220,7 @@ class Dirichlet(Condition):
         return _missed([one.value for one in u], target)
 
 
-class Initial(Condition):
+class Initial(_Prescribed):
     """``u = g`` and ``u_t = h`` where time, the last coordinate, begins.
 
     References: doi:10.1016/j.jcp.2018.10.045.
@@ -251,17 +249,15 @@ class Initial(Condition):
         components: Sequence[str] | None = None,
         weight: NonNegative = 1.0,
     ) -> None:
-        super().__init__(components=components, weight=weight)
-        self.where, self.value, self.rate = where, value, rate
+        super().__init__(where, value, components=components, weight=weight)
+        self.rate = rate
         self.order = "value" if rate is None else "gradient"
 
-    def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "n d"]:
-        return self.where.sample(n, generator=generator)
-
     def target(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
+        values = super().target(x)
         if self.rate is None:
-            return self.value(x)
-        parts = (part.view(len(x), -1) for part in (self.value(x), self.rate(x)))
+            return values
+        parts = (part.view(len(x), -1) for part in (values, self.rate(x)))
         return torch.cat([*parts], 1)
 
     def rows(

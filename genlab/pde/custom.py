@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.batch import rowwise
 from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.boundary import Boundary, Faces
@@ -173,7 +174,7 @@ class CustomProblem(Problem):
             return values
         begun = just_begun(self.domain, x)
         first = self._at_first(x)
-        return torch.where(begun.view(-1, *[1] * (first.ndim - 1)), first, values)
+        return torch.where(rowwise(begun, first), first, values)
 
     def conditions(self) -> tuple[Condition, ...]:
         if self._rate is None:
@@ -251,10 +252,7 @@ class CustomProblem(Problem):
             values = values + self._at_first(x) - self._on_boundary(first)
         if len(self.components) == 1:
             return values
-        columns = [torch.zeros_like(x[:, 0])] * len(self.components)
-        for j, place in enumerate(self.places(self.prescribed_components)):
-            columns[place] = values[:, j]
-        return torch.stack(columns, 1)
+        return self._filled(values.unbind(1), torch.zeros_like(x[:, 0]))
 
     def left_open(self, *, hard: bool) -> str:
         said = self.space == self.dim or self._initial is not None
@@ -280,11 +278,7 @@ class CustomProblem(Problem):
         """Find mistakes before anything is trained on them."""
         draw = torch.Generator().manual_seed(0)
         x = self.domain.sample(TRIAL, generator=draw)
-        start = {
-            name: torch.full_like(x[:, 0], coefficient.start)
-            for name, coefficient in self.coefficients.items()
-        }
-        residual = refuse_deaf(self, self._file, self._call, x, start)
+        residual = refuse_deaf(self, self._file, self._call, x, self._start(x))
         values = {"residual of u = 0": residual, "boundary": self._on_boundary(x)}
         if self._initial is not None:
             values["initial"] = self._at_first(x)

@@ -6,7 +6,7 @@ carries them forward through its layers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations_with_replacement
 from typing import Any, Literal, NamedTuple
 
@@ -124,6 +124,12 @@ class Carried(NamedTuple):
         if self.order != "hessian":
             return []
         return list(combinations_with_replacement(range(self.dim), 2))
+
+    def by_pair(
+        self, seconds: Float[Tensor, "seconds n m"]
+    ) -> Iterator[tuple[tuple[int, int], Float[Tensor, "n m"]]]:
+        """Each of `pairs` with its row; none where the one row is the Laplacian's."""
+        return zip(self.pairs, seconds if self.pairs else (), strict=True)
 
     @property
     def rows(self) -> int:

@@ -15,7 +15,7 @@ from genlab.errors import UserError
 from genlab.pde.pieces import BoxFace, Piece, Segment
 from genlab.pde.rfunctions import conjunction
 
-__all__ = ["LOWEST_SHARE", "Box", "Domain", "IndicatorDomain", "estimated_share"]
+__all__ = ["LOWEST_SHARE", "Box", "Domain", "IndicatorDomain", "box_volume", "estimated_share"]
 
 VOLUME_POINTS = 2**20
 """Points of a Sobol sequence that a volume is estimated with."""
@@ -143,7 +143,7 @@ class Domain(ABC):
             return self._in_box(n, generator, dtype)
         accepted = [self._in_box(0, generator, dtype)]
         missing = n
-        share = self.volume / math.prod(high - low for low, high in self.box)
+        share = self.volume / box_volume(self.box)
         while missing > 0:
             x = self._in_box(math.ceil(1.1 * missing / share) + 16, generator, dtype)
             accepted.append(x[self.contains(x)])
@@ -178,7 +178,7 @@ class Box(Domain):
 
     def __init__(self, bounds: Bounds) -> None:
         super().__init__(bounds)
-        self.volume = math.prod(high - low for low, high in self.box)
+        self.volume = box_volume(self.box)
 
     def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         return _in_bounds(x, self.box)
@@ -233,10 +233,15 @@ class IndicatorDomain(Domain):
                 f"domain: its indicator holds on {share:.2g} of the box; expected at least "
                 f"{LOWEST_SHARE:g}: choose a tighter box"
             )
-        self.volume = share * math.prod(high - low for low, high in self.box)
+        self.volume = share * box_volume(self.box)
 
     def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         return _in_bounds(x, self.box) & self.inside(x)
+
+
+def box_volume(box: Bounds) -> float:
+    """``prod_i (h_i - l_i)``."""
+    return math.prod(high - low for low, high in box)
 
 
 def estimated_share(domain: Domain) -> float:

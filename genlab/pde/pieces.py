@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["Arc", "BoxFace", "Curve", "Piece", "Segment", "Sphere", "draw", "normals"]
+__all__ = ["Arc", "Bounds", "BoxFace", "Curve", "Piece", "Segment", "Sphere", "draw", "normals"]
 
 Bounds = Sequence[tuple[float, float]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -229,10 +229,10 @@ class Problem(Checked, ABC):
             raise NotImplementedError(f"{type(self).__name__} has no lift of its boundary values")
         if len(self.components) == 1:
             return self.boundary.lift(x, self.prescribed)
-        columns = [torch.zeros_like(x[:, 0])] * len(self.components)
-        for j, place in enumerate(self.places(self.prescribed_components)):
-            columns[place] = self.boundary.lift(x, partial(self._prescribed_column, j))
-        return torch.stack(columns, 1)
+        number = len(self.places(self.prescribed_components))
+        parts = (partial(self._prescribed_column, j) for j in range(number))
+        columns = [self.boundary.lift(x, part) for part in parts]
+        return self._filled(columns, torch.zeros_like(x[:, 0]))
 
     def _prescribed_column(self, j: int, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         return self.prescribed(x)[:, j]
@@ -245,9 +245,16 @@ class Problem(Checked, ABC):
         cutoff = self.boundary.cutoff(x)
         if len(self.components) == 1:
             return cutoff
-        columns = [torch.ones_like(cutoff)] * len(self.components)
-        for place in self.places(self.prescribed_components):
-            columns[place] = cutoff
+        columns = [cutoff] * len(self.places(self.prescribed_components))
+        return self._filled(columns, torch.ones_like(cutoff))
+
+    def _filled(
+        self, prescribed: Sequence[Float[Tensor, " n"]], other: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n m"]:
+        """Columns of the components that are prescribed, at their places among all of them."""
+        columns = [other] * len(self.components)
+        for place, column in zip(self.places(self.prescribed_components), prescribed, strict=True):
+            columns[place] = column
         return torch.stack(columns, 1)
 
     def reference(self) -> Reference:
@@ -274,12 +281,15 @@ class Problem(Checked, ABC):
         """Whether `operator` looks at the Hessian, and how many columns it returns."""
         x = self.domain.sample(1, generator=torch.Generator().manual_seed(0))
         jets = tuple(_Probe(*jet) for jet in jets_of(zero_jets(x, len(self.components))))
-        start = {
+        columns = self.operator(x, joined(jets), **self._start(x))
+        return any(jet.asked for jet in jets), columns[0].numel()
+
+    def _start(self, x: Float[Tensor, "n d"]) -> dict[str, Float[Tensor, " n"]]:
+        """The start values of the coefficients, at each point."""
+        return {
             name: torch.full_like(x[:, 0], coefficient.start)
             for name, coefficient in self.coefficients.items()
         }
-        columns = self.operator(x, joined(jets), **start)
-        return any(jet.asked for jet in jets), columns[0].numel()
 
 
 class _Probe(Jet):

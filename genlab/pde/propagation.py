@@ -346,7 +346,7 @@ class Activated(NamedTuple):
         if carried.order == "laplacian":
             inner = slice(1, 1 + carried.space)
             out[inner].addcmul_(rows[inner], 2 * curve * seconds[0])
-        for (i, j), second in zip(carried.pairs, seconds if carried.pairs else (), strict=True):
+        for (i, j), second in carried.by_pair(seconds):
             bent = curve * second
             out[1 + i].addcmul_(rows[1 + j], bent)
             out[1 + j].addcmul_(rows[1 + i], bent)
@@ -368,7 +368,7 @@ class Activated(NamedTuple):
             inner = slice(1, 1 + carried.space)
             crossed = (rows[inner] * tangent[inner]).sum(0)
             seconds[0].addcmul_(self.curve, crossed, value=2)
-        for (i, j), second in zip(carried.pairs, seconds if carried.pairs else (), strict=True):
+        for (i, j), second in carried.by_pair(seconds):
             crossed = rows[1 + i] * tangent[1 + j] + rows[1 + j] * tangent[1 + i]
             second.addcmul_(self.curve, crossed)
         for product, second in zip(self.products, seconds, strict=True):
@@ -388,7 +388,7 @@ def activate(
     products = rows.new_empty(len(rows) - seconds, *value.shape)
     if carried.order == "laplacian":
         torch.sum(rows[1 : 1 + carried.space].square(), 0, out=products[0])
-    for (i, j), product in zip(carried.pairs, products if carried.pairs else (), strict=True):
+    for (i, j), product in carried.by_pair(products):
         torch.mul(rows[1 + i], rows[1 + j], out=product)
     out = rows * slope
     out[0] = value

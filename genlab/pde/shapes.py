@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genlab.bounds import Positive
 from genlab.errors import UserError
-from genlab.pde.domain import Domain
+from genlab.pde.domain import Domain, box_volume
 from genlab.pde.pieces import Arc, Piece, Segment, Sphere
 from genlab.pde.rfunctions import conjunction, disjunction
 
@@ -125,7 +125,7 @@ class Polygon(Domain):
         points = [complex(*corner) for corner in corners]
         # From the first corner, so that a place far from zero costs no digits.
         area = sum(side.area for side in _sides([point - points[0] for point in points]))
-        if abs(area) <= NO_AREA * math.prod(high - low for low, high in self.box):
+        if abs(area) <= NO_AREA * box_volume(self.box):
             raise UserError("corners: the line through them encloses no area; check their order")
         self.volume = abs(area)
         self.sides = _sides(points if area > 0 else points[::-1])

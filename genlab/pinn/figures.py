@@ -107,20 +107,11 @@ def curves_figure(
         if axis.lines:
             axis.set_yscale("log")
         axis.set_xlabel(label, fontsize=12)
-        axis.grid(alpha=0.3)
-        axis.set_box_aspect(0.75)
     if axes[0].lines:
         axes[0].legend(fontsize=10, frameon=False)
     if jumps:
-        steps, values = zip(*jumps, strict=True)
-        axes[3].plot(steps, values, color=MODEL, marker=".", linewidth=0.8)
-        axes[3].axhline(JUMPY, color="black", linestyle="--", linewidth=0.8)
-        axes[3].set_yscale("log")
-        axes[3].set_ylim(min(0.5, *values), max(2 * JUMPY, *values))
-        axes[3].set_xlabel("steps", fontsize=12)
-        axes[3].set_ylabel("loss on fresh points\n/ on those just left", fontsize=12)
-        axes[3].grid(alpha=0.3)
-        axes[3].set_box_aspect(0.75)
+        _jumps(axes[3], jumps)
+    _as_graphs(axes)
     return figure
 
 
@@ -187,9 +178,8 @@ def line_figure(
     axes[1].set_yscale("log")
     axes[1].legend(fontsize=10, frameon=False)
     for axis in axes:
-        axis.grid(alpha=0.3)
-        axis.set_box_aspect(0.75)
         _name(axis, problem)
+    _as_graphs(axes)
     return figure
 
 
@@ -208,6 +198,22 @@ def animate_stages(stages: Sequence[Stage], problem: Problem, path: Path) -> Non
         for frame in [*frames, *frames[-1:] * FRAMES_A_SECOND]:
             writer.fig = frame
             writer.grab_frame()
+
+
+def _jumps(axis: Axes, jumps: Sequence[tuple[int, float]]) -> None:
+    steps, values = zip(*jumps, strict=True)
+    axis.plot(steps, values, color=MODEL, marker=".", linewidth=0.8)
+    axis.axhline(JUMPY, color="black", linestyle="--", linewidth=0.8)
+    axis.set_yscale("log")
+    axis.set_ylim(min(0.5, *values), max(2 * JUMPY, *values))
+    axis.set_xlabel("steps", fontsize=12)
+    axis.set_ylabel("loss on fresh points\n/ on those just left", fontsize=12)
+
+
+def _as_graphs(axes: Sequence[Axes]) -> None:
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.set_box_aspect(0.75)
 
 
 def _draw(axes: Sequence[Axes], stage: Stage, problem: Problem) -> None:

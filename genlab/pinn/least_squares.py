@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from genlab.pde import Product
 
-__all__ = ["LeastSquares", "Method", "Step"]
+__all__ = ["LeastSquares", "Method", "Step", "loss_of"]
 
 
 @runtime_checkable
@@ -114,3 +115,9 @@ class Method(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - most have none
         """Go on from a state."""
+
+
+def loss_of(r: Float[Tensor, " n"]) -> float:
+    """``|r|^2``, infinite where it is not a number."""
+    square = float(r @ r)
+    return square if math.isfinite(square) else math.inf

@@ -84,12 +84,12 @@ class LeastSquaresPINNLearner(PINNLearner):
         self.jumps: list[tuple[int, float]] = []
         self.pace = self.redraw
         self._stuck = False
-        self._left: float | None = None
+        self._left_loss: float | None = None
         self._rows: Rows | None = None
         self._held_out: Points | None = None
-        self._guard: Rows | None = None
-        self._least = math.inf
-        self._kept: dict[str, Any] | None = None
+        self._held_out_rows: Rows | None = None
+        self._least_loss = math.inf
+        self._loaded_best: dict[str, Any] | None = None
         self._step: Step | None = None
 
     def configure_optimizers(self) -> list[Any]:
@@ -99,8 +99,8 @@ class LeastSquaresPINNLearner(PINNLearner):
         super().on_fit_start()
         # Only now do the weights have their device and their type.
         self.best = KeptWeights(self.model)
-        if self._kept is not None:
-            self.best.load_state_dict(self._kept)
+        if self._loaded_best is not None:
+            self.best.load_state_dict(self._loaded_best)
 
     @property
     def is_to_redraw(self) -> bool:
@@ -129,7 +129,7 @@ class LeastSquaresPINNLearner(PINNLearner):
                 "solve: the residual of the network is not finite\ntry a smaller `first_gain`, or "
                 "look at the problem where its solution may grow without bound"
             )
-        self._stuck, self._left = not step.accepted, rows.interior(step.rows)
+        self._stuck, self._left_loss = not step.accepted, rows.interior(step.rows)
         return torch.tensor(step.loss)
 
     def _compare(self, rows: Rows, fresh: bool) -> None:
@@ -137,13 +137,13 @@ class LeastSquaresPINNLearner(PINNLearner):
         if self._held_out is None or self.step % self.refresh == 0:
             self._hold_out()
         score = self._score()
-        if self._left is not None:
-            unseen = rows if fresh else self._guard
+        if self._left_loss is not None:
+            unseen = rows if fresh else self._held_out_rows
             assert unseen is not None
             now = unseen.interior(self._evaluated(unseen))
-            self.jumps.append((self.step, now / max(self._left, sys.float_info.min)))
+            self.jumps.append((self.step, now / max(self._left_loss, sys.float_info.min)))
             self._set_pace()
-        self._keep(score)
+        self._keep_if_best(score)
 
     def _set_pace(self) -> None:
         if self.pace is None or self.redraw is None or len(self.jumps) < REMEMBERED:
@@ -155,18 +155,18 @@ class LeastSquaresPINNLearner(PINNLearner):
 
     def _hold_out(self) -> None:
         """Other points for the present stage, on which the best weights are judged once more."""
-        self._held_out, self._guard = self.sampler.held_out(), None
-        if self._least < math.inf:
+        self._held_out, self._held_out_rows = self.sampler.held_out(), None
+        if self._least_loss < math.inf:
             with self.best.applied():
-                self._least = self._score()
+                self._least_loss = self._score()
 
     def _score(self) -> float:
         """The loss of the network's weights on the points that are held out."""
         assert self._held_out is not None
-        if self._guard is None:
+        if self._held_out_rows is None:
             draw = generator(self.seed, "held out", self.sampler.round)
-            self._guard = self._rows_at(self._held_out, self.network.conditions(draw))
-        return self._evaluated(self._guard).square().sum().item()
+            self._held_out_rows = self._rows_at(self._held_out, self.network.conditions(draw))
+        return self._evaluated(self._held_out_rows).square().sum().item()
 
     def _evaluated(self, rows: Rows) -> Float[Tensor, " n"]:
         """The rows at the network's weights; they count as evaluations."""
@@ -175,10 +175,10 @@ class LeastSquaresPINNLearner(PINNLearner):
         self.evaluations += rows.evaluations - before
         return r
 
-    def _keep(self, score: float) -> None:
-        if score < self._least:
+    def _keep_if_best(self, score: float) -> None:
+        if score < self._least_loss:
             self.best.take()
-            self._least = score
+            self._least_loss = score
 
     def remedy(self, run: str) -> str:
         return (
@@ -188,7 +188,7 @@ class LeastSquaresPINNLearner(PINNLearner):
 
     def averaged(self) -> AbstractContextManager[None]:
         if self._held_out is not None:
-            self._keep(self._score())
+            self._keep_if_best(self._score())
         return self.best.applied()
 
     def _prepare(self) -> None:
@@ -209,7 +209,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         return rows_at(self.network, points, conditions, log_uniform=log_uniform)
 
     def scalars(self) -> dict[str, float]:
-        scalars = super().scalars() | {"pinn/jump": self.jump, "pinn/held_out": self._least}
+        scalars = super().scalars() | {"pinn/jump": self.jump, "pinn/held_out": self._least_loss}
         if self._step is not None:
             scalars["pinn/tries"] = float(self._step.tries)
         state = self.method.state_dict()
@@ -234,8 +234,8 @@ class LeastSquaresPINNLearner(PINNLearner):
             "jumps": [*self.jumps],
             "pace": self.pace,
             "stuck": self._stuck,
-            "left": self._left,
-            "least": self._least,
+            "left": self._left_loss,
+            "least": self._least_loss,
             "held_out": None if held_out is None else held_out._asdict(),
         }
 
@@ -243,9 +243,10 @@ class LeastSquaresPINNLearner(PINNLearner):
         super().restore(state, path)
         self.method.load_state_dict(state["method"])
         self.jumps, self.pace = [*state["jumps"]], state["pace"]
-        self._stuck, self._left, self._least = state["stuck"], state["left"], state["least"]
+        self._stuck, self._left_loss = state["stuck"], state["left"]
+        self._least_loss = state["least"]
         self._held_out = None if state["held_out"] is None else Points(**state["held_out"])
-        self._guard = None
+        self._held_out_rows = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
@@ -253,4 +254,4 @@ class LeastSquaresPINNLearner(PINNLearner):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self._kept = checkpoint["best"]
+        self._loaded_best = checkpoint["best"]

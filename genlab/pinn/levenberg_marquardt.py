@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bounds import Positive, PositiveInt
-from genlab.pinn.least_squares import LeastSquares, Method, Step
+from genlab.pinn.least_squares import LeastSquares, Method, Step, loss_of
 from genlab.pinn.normal_equations import Solve, linearised
 
 __all__ = ["LevenbergMarquardt"]
@@ -78,7 +77,7 @@ class LevenbergMarquardt(Method):
     def step(self, problem: LeastSquares, theta: Float[Tensor, " p"]) -> Step:
         """One step, or none where no damping lowers the loss, which clips the next one's."""
         r, normal = linearised(problem, theta, dense=self.dense)
-        before = _square(r)
+        before = loss_of(r)
         for tried in range(1, self.tries + 1):
             solve = normal.factor(self.damping)
             if solve is None:
@@ -86,13 +85,13 @@ class LevenbergMarquardt(Method):
                 continue
             delta = -solve(r)
             change = normal.ahead(delta)
-            predicted = before - _square(r + change)
+            predicted = before - loss_of(r + change)
             if not predicted > 0:
                 self.damping *= 2
                 continue
             for moved in self._candidates(problem, theta, r, delta, change, solve):
                 rows = problem.rows(moved)
-                loss = _square(rows)
+                loss = loss_of(rows)
                 if loss < before:
                     break
             ratio = (before - loss) / predicted
@@ -134,8 +133,3 @@ class LevenbergMarquardt(Method):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.damping, self.growth = state["damping"], state["growth"]
-
-
-def _square(r: Float[Tensor, " n"]) -> float:
-    square = float(r @ r)
-    return square if math.isfinite(square) else math.inf

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from genlab.batch import rowwise
 from genlab.bounds import NonNegative, Positive, PositiveInt
 from genlab.errors import UserError
 from genlab.nn.constants import Constants
@@ -33,6 +34,8 @@ from genlab.pde import (
 from genlab.pde.boundary import rows_at_once
 
 __all__ = ["Frame", "Network", "Term"]
+
+T = TypeVar("T")
 
 # Boundary values at each point: where a lift takes more of them, an automatic boundary is soft.
 MOST_VALUES = 250
@@ -67,8 +70,8 @@ class Frame(NamedTuple):
         return Frame(
             self.x[index],
             self.source[index],
-            None if self.lift is None else _some(self.lift, index),
-            None if self.cutoff is None else _some(self.cutoff, index),
+            _some(self.lift, index),
+            _some(self.cutoff, index),
             self.order,
             None if self.normal is None else self.normal[index],
         )
@@ -96,18 +99,10 @@ class Term(NamedTuple):
     value: Callable[..., Float[Tensor, "n *e"]]
     weight: Float[Tensor, " n"]
 
-    def weighted_value(self, *of: Any) -> Float[Tensor, "n *e"]:
-        """``w_i f``, from what `value` takes."""
+    def weighted(self, *of: Any) -> Float[Tensor, "n *e"]:
+        """``w_i f``, of what `value` takes."""
         values = self.value(*of)
-        return self.weight.view(-1, *(1,) * (values.ndim - 1)) * values
-
-    def weights(self, rows: int) -> Float[Tensor, " rows"]:
-        """The weight of each row: of each equation at each point, point by point."""
-        return self.weight.repeat_interleave(rows // len(self.weight))
-
-    def weighted(self, values: Float[Tensor, "n *e"]) -> Float[Tensor, " rows"]:
-        """The rows, each times its weight."""
-        return self.weights(values.numel()) * values.flatten()
+        return rowwise(self.weight, values) * values
 
 
 class Network(Constants):
@@ -241,22 +236,24 @@ class Network(Constants):
 
     def jet(self, frame: Frame) -> Jets:
         """``u`` with its derivatives, differentiable by the parameters."""
-        problem = self.problem
-        v = propagate(
+        return self._bounded(frame, self._carried(propagate, frame))
+
+    def _carried(self, carry: Callable[..., T], frame: Frame) -> T:
+        """``v`` at the points of a frame, by `propagate`, or its tape, by `record`."""
+        return carry(
             self.layers,
             self.activation,
             frame.x - self.centre,
-            problem.space,
+            self.problem.space,
             self.scale,
             order=frame.order,
-            periodic=problem.periodic,
+            periodic=self.problem.periodic,
         )
-        return self._bounded(frame, v)
 
     def linearise(
         self,
         frame: Frame,
-        rows: Callable[..., Float[Tensor, "n *e"]],
+        value: Callable[..., Float[Tensor, "n *e"]],
         *,
         out: Float[Tensor, "ne weights"] | None = None,
     ) -> tuple[Float[Tensor, " ne"], Float[Tensor, "ne weights"]]:
@@ -266,44 +263,34 @@ class Network(Constants):
 
         Args:
             frame: The points.
-            rows: Takes the frame, the jets of ``u`` there and the coefficients to the numbers,
-                point by point.
+            value: Takes the frame, the jets of ``u`` there and the coefficients to the numbers.
             out: Where the derivatives are written.
         """
-        tape, of = self._recorded(frame, rows)
+        tape, of = self._recorded(frame, value)
         return tape.jacobian(*of, out=out)
 
     def products(
-        self, frame: Frame, rows: Callable[..., Float[Tensor, "n *e"]]
+        self, frame: Frame, value: Callable[..., Float[Tensor, "n *e"]]
     ) -> tuple[Float[Tensor, " ne"], Product, Product]:
         """`linearise`, with what multiplies by the derivatives and by their transpose.
 
         Args:
             frame: The points.
-            rows: Takes the frame, the jets of ``u`` there and the coefficients to the numbers.
+            value: Takes the frame, the jets of ``u`` there and the coefficients to the numbers.
         """
-        tape, of = self._recorded(frame, rows)
+        tape, of = self._recorded(frame, value)
         return tape.products(*of)
 
     def _recorded(
-        self, frame: Frame, rows: Callable[..., Float[Tensor, "n *e"]]
+        self, frame: Frame, value: Callable[..., Float[Tensor, "n *e"]]
     ) -> tuple[Tape, tuple[Callable[..., Any], Tensor | None]]:
-        """The tape of ``v``, and the rows as a function of its jets and of the unknowns."""
-        problem, unknowns = self.problem, self.unknowns
-        tape = record(
-            self.layers,
-            self.activation,
-            frame.x - self.centre,
-            problem.space,
-            self.scale,
-            order=frame.order,
-            periodic=problem.periodic,
-        )
+        """The tape of ``v``, and the numbers as a function of its jets and of the unknowns."""
+        tape, unknowns = self._carried(record, frame), self.unknowns
         if unknowns is None:
-            return tape, (lambda v: rows(frame, self._bounded(frame, v)), None)
+            return tape, (lambda v: value(frame, self._bounded(frame, v)), None)
 
         def with_unknowns(v: Jets, weight: Tensor) -> Tensor:
-            return rows(frame, self._bounded(frame, v), unknowns.of(weight))
+            return value(frame, self._bounded(frame, v), unknowns.of(weight))
 
         return tape, (with_unknowns, unknowns.weight)
 
@@ -388,9 +375,12 @@ class Network(Constants):
         """The sum of squares of the rows of conditions, differentiable by the parameters."""
         total = self.scale.new_zeros(())
         for term in terms:
-            rows = term.weighted(term.value(term.frame, self.jet(term.frame)))
-            total = total + rows.square().sum()
+            total = total + self.rows(term).square().sum()
         return total
+
+    def rows(self, term: Term) -> Float[Tensor, " rows"]:
+        """The rows of a term, differentiable by the parameters."""
+        return term.weighted(term.frame, self.jet(term.frame)).flatten()
 
     def cast(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """A tensor in the type and on the device of the network."""
@@ -420,7 +410,9 @@ class Unknowns(nn.Module):
         return {name: coefficient.of(column) for (name, coefficient), column in pairs}
 
 
-def _some(u: Jets, index: slice | Int[Tensor, " m"]) -> Jets:
+def _some(u: Jets | None, index: slice | Int[Tensor, " m"]) -> Jets | None:
+    if u is None:
+        return None
     return joined(tuple(one.rows(index) for one in jets_of(u)))
 
 

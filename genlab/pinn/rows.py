@@ -70,7 +70,7 @@ class Rows(LeastSquares):
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
         """``R(theta)``."""
         self._at(theta)
-        return torch.cat([self._of(term) for term in self.terms])
+        return torch.cat([self.network.rows(term) for term in self.terms])
 
     def linearise(
         self, theta: Float[Tensor, " p"]
@@ -81,7 +81,7 @@ class Rows(LeastSquares):
             self._jacobian = theta.new_empty(len(self), len(theta))
         blocks = self._jacobian.split(self.sizes)
         parts = [
-            self.network.linearise(term.frame, term.weighted_value, out=block)[0]
+            self.network.linearise(term.frame, term.weighted, out=block)[0]
             for term, block in zip(self.terms, blocks, strict=True)
         ]
         return torch.cat(parts), self._jacobian
@@ -89,21 +89,17 @@ class Rows(LeastSquares):
     def products(self, theta: Float[Tensor, " p"]) -> tuple[Float[Tensor, " n"], Product, Product]:
         """``R(theta)``, and what multiplies by the Jacobian and its transpose, by passes alone."""
         self._at(theta)
-        parts, sizes, weights = [], [], []
-        for term in self.terms:
-            parts.append(self.network.products(term.frame, term.value))
-            sizes.append(len(parts[-1][0]))
-            weights.append(term.weights(sizes[-1]))
-        weight = torch.cat(weights)
+        parts = [self.network.products(term.frame, term.weighted) for term in self.terms]
+        sizes = [len(r) for r, _, _ in parts]
 
         def ahead(v: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
-            return weight * torch.cat([forward(v) for _, forward, _ in parts])
+            return torch.cat([forward(v) for _, forward, _ in parts])
 
         def back(w: Float[Tensor, " n"]) -> Float[Tensor, " p"]:
-            split = zip(parts, (weight * w).split(sizes), strict=True)
+            split = zip(parts, w.split(sizes), strict=True)
             return torch.stack([backward(some) for (_, _, backward), some in split]).sum(0)
 
-        return weight * torch.cat([r for r, _, _ in parts]), ahead, back
+        return torch.cat([r for r, _, _ in parts]), ahead, back
 
     def gradient(
         self, theta: Float[Tensor, " p"]
@@ -112,23 +108,18 @@ class Rows(LeastSquares):
         self._at(theta)
         weights = list(self.network.parameters())
         with torch.enable_grad():
-            r = torch.cat([self._of(term) for term in self.terms])
+            r = torch.cat([self.network.rows(term) for term in self.terms])
             parts = torch.autograd.grad(r.square().sum(), weights, materialize_grads=True)
         return r.detach(), torch.cat([part.reshape(-1) for part in parts])
 
     def interior(self, r: Float[Tensor, " n"]) -> float:
         """The part of ``|R|^2`` that the first term makes."""
-        problem = self.network.problem
-        inner = len(self.terms[0].frame.x) * problem.equations
-        return r[:inner].square().sum().item()
+        return r[: self.sizes[0]].square().sum().item()
 
     def _at(self, theta: Float[Tensor, " p"]) -> None:
         """Let the network hold these weights, for one evaluation."""
         self.theta = theta
         self.evaluations += len(self.terms[0].frame.x)
-
-    def _of(self, term: Term) -> Float[Tensor, " n"]:
-        return term.weighted(term.value(term.frame, self.network.jet(term.frame)))
 
 
 def rows_at(

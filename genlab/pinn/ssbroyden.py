@@ -13,7 +13,7 @@ from jaxtyping import Float
 from scipy.optimize import line_search
 from torch import Tensor
 
-from genlab.pinn.least_squares import LeastSquares, Method, Step
+from genlab.pinn.least_squares import LeastSquares, Method, Step, loss_of
 
 __all__ = ["SSBroyden", "updated"]
 
@@ -150,8 +150,7 @@ class _Point(NamedTuple):
 
     @property
     def loss(self) -> float:
-        square = float(self.rows @ self.rows)
-        return square if math.isfinite(square) else math.inf
+        return loss_of(self.rows)
 
 
 def updated(

@@ -20,7 +20,7 @@ from genlab.assembly import Training, from_config
 from genlab.cli.fit import reenter
 from genlab.cli.hydra_app import application
 from genlab.cli.main import main
-from genlab.cli.sweep import Plan, planned
+from genlab.cli.sweep_plan import Plan, planned
 from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.config.stored import plain

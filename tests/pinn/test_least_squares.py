@@ -159,11 +159,11 @@ def test_what_is_kept_has_the_least_loss_on_points_that_no_step_has_seen(tmp_pat
 
     module._score = spied
     run.fit()
-    assert module._least <= min(scores[-2:])
-    held = module._guard
+    assert module._least_loss <= min(scores[-2:])
+    held = module._held_out_rows
     assert held is not None
     with module.best.applied():
-        assert held.rows(held.theta).square().sum().item() == pytest.approx(module._least)
+        assert held.rows(held.theta).square().sum().item() == pytest.approx(module._least_loss)
     # What the run's metrics say is of the kept weights, not of the last ones.
     assert run.directory is not None
     again = genlab.load(run.directory.path)
@@ -199,13 +199,13 @@ def test_a_jump_is_that_of_the_equation_alone(tmp_path: Path, sampler: str) -> N
     set_pace = module._set_pace
 
     def spied() -> None:
-        rows = module._rows if sampler == "das" else module._guard
+        rows = module._rows if sampler == "das" else module._held_out_rows
         assert rows is not None
-        assert module._left is not None
+        assert module._left_loss is not None
         before = rows.evaluations
         r = rows.rows(rows.theta)
         rows.evaluations = before
-        assert module.jumps[-1][1] == pytest.approx(rows.interior(r) / module._left)
+        assert module.jumps[-1][1] == pytest.approx(rows.interior(r) / module._left_loss)
         assert rows.interior(r) < r.square().sum()
         seen.append(module.step)
         set_pace()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genlab.densities.density import Density
+
 __all__ = ["run"]
 
 EXAMPLES = """\
@@ -47,6 +49,7 @@ def run(words: list[str]) -> int:
         return _score_solution(saved.title, experiment, arguments.input, arguments.output)
     model = experiment.density.double()
 
+    import numpy as np
     import torch
 
     from genlab.cli.point_files import read_points, read_rows
@@ -64,12 +67,10 @@ def run(words: list[str]) -> int:
     with experiment.keys.telling(), inference(model):
         log_p = log_probs(model, torch.from_numpy(x), context).numpy()
     print(saved.title)
-    label = LABELS[model.likelihood]
-    print(f"log p of {len(log_p)} points in nats ({label}): {_summary(log_p)}")
+    _print_density(log_p, model)
     if arguments.output is not None:
-        flat = points.x.reshape(len(log_p), -1)
-        _write(arguments.output, points.columns, flat, log_p)
-        print(f"wrote {arguments.output}")
+        table = np.column_stack([points.x.reshape(len(log_p), -1), log_p])
+        _write(arguments.output, (*points.columns, "log_prob"), table, log_p)
     return 0
 
 
@@ -78,10 +79,9 @@ def _score_solution(title: str, solve: Any, points_file: Path, output: Path | No
     import numpy as np
     import torch
 
-    from genlab.cli.point_files import read_points, write_table
+    from genlab.cli.point_files import read_points
     from genlab.densities.density import Density
     from genlab.densities.inference import inference, log_probs
-    from genlab.runs.files import atomic_path
 
     points = read_points(points_file, (solve.problem.dim,))
     x = torch.from_numpy(points.x)
@@ -98,18 +98,16 @@ def _score_solution(title: str, solve: Any, points_file: Path, output: Path | No
         told = f"{name} at {len(x)} points: {_summary(values[inside])}"
         print(told + (f"  ({int((~inside).sum())} outside the domain)" if not inside.all() else ""))
     if "log_prob" in columns:
-        log_p = columns["log_prob"].numpy()
-        label = LABELS[solve.density.likelihood]
-        print(f"log p of {len(x)} points in nats ({label}): {_summary(log_p)}")
+        _print_density(columns["log_prob"].numpy(), solve.density)
     if output is not None:
         table = np.column_stack([points.x, *(column.numpy() for column in columns.values())])
-        if output.suffix == ".csv":
-            write_table(output, (*points.columns, *columns), table)
-        else:
-            with atomic_path(output) as temporary:
-                np.save(temporary, table)
-        print(f"wrote {output}")
+        _write(output, (*points.columns, *columns), table, table)
     return 0
+
+
+def _print_density(log_p: NDArray[np.float64], model: Density) -> None:
+    label = LABELS[model.likelihood]
+    print(f"log p of {len(log_p)} points in nats ({label}): {_summary(log_p)}")
 
 
 def _summary(log_p: NDArray[np.float64]) -> str:
@@ -121,15 +119,20 @@ def _summary(log_p: NDArray[np.float64]) -> str:
 
 
 def _write(
-    path: Path, columns: tuple[str, ...], x: NDArray[np.float64], log_p: NDArray[np.float64]
+    path: Path,
+    columns: tuple[str, ...],
+    table: NDArray[np.float64],
+    array: NDArray[np.float64],
 ) -> None:
+    """Write a table to a CSV, or an array to an NPY."""
     import numpy as np
 
     from genlab.cli.point_files import write_table
     from genlab.runs.files import atomic_path
 
     if path.suffix == ".csv":
-        write_table(path, (*columns, "log_prob"), np.column_stack([x, log_p]))
-        return
-    with atomic_path(path) as temporary:
-        np.save(temporary, log_p)
+        write_table(path, columns, table)
+    else:
+        with atomic_path(path) as temporary:
+            np.save(temporary, array)
+    print(f"wrote {path}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.cli.arguments import Parser
 from genlab.cli.fit import relative
 from genlab.cli.run_argument import loading
-from genlab.cli.search import Search
+from genlab.cli.search import Search, refuse_replicas, split_space
 from genlab.errors import UserError
 from genlab.processes import is_alone
 from genlab.runs.comparison.subjects import VALIDATION, named, subject_of, tells
@@ -94,7 +94,6 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    from genlab.cli.search import refuse_replicas, split_space
     from genlab.config.check import check, check_options
     from genlab.config.compose import compose
     from genlab.config.explain import explained
