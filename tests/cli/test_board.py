@@ -80,7 +80,7 @@ def words_of(*words: str) -> dict[str, Any]:
 UNLIKE = {
     "mixture": ("train", "model=gmm", "data=rings", "seed=3"),
     "flow": ("train", "model=realnvp", "model.layers=4", "trainer.ema=0.99", "optimizer.lr=1e-3"),
-    "solve": ("solve", "sampler=das", "model=nsf", "problem.A=50"),
+    "solve": ("solve", "optimizer=adam", "model=nsf", "problem.A=50"),
 }
 
 
@@ -90,7 +90,7 @@ def test_the_names_of_hyperparameters_carry_their_order() -> None:
     assert first == {
         "mixture": ["gmm", "rings", 3, None, 300],
         "flow": ["realnvp", "moons", 0, 1e-3, 8000],
-        "solve": ["das-nsf", "peak", 0, None, 400],
+        "solve": ["das-nsf", "peak", 0, 5e-3, 3000],
     }
     for row in rows.values():
         others = set(row) - set(FIRST)
