@@ -38,12 +38,15 @@ def main() -> None:
     normal = normal_equations(jacobian)
     frame, value, _ = rows.terms[0]
 
+    linear = [layer for layer in network.layers if isinstance(layer, torch.nn.Linear)]
+    # A row each for the value, the two slopes and the Laplacian.
+    cotangents = [torch.ones(4, POINTS, layer.out_features).double() for layer in linear]
+
     def forward_and_outer() -> None:
         tape, _ = network._recorded(frame, value)
         made = torch.empty_like(jacobian)
         sizes = [p.numel() for p in network.layers.parameters()]
-        for i, (layer, seen) in enumerate(zip(tape.layers, tape.inputs, strict=True)):
-            cotangent = torch.ones(len(seen), POINTS, layer.out_features, dtype=torch.float64)
+        for i, (cotangent, seen) in enumerate(zip(cotangents, tape.inputs, strict=True)):
             outer = cotangent.permute(1, 2, 0) @ seen.permute(1, 0, 2)
             made.split(sizes, 1)[2 * i].copy_(outer.flatten(1))
 

@@ -171,17 +171,16 @@ class Tape(NamedTuple):
         n, sizes = self.output.shape[1], self._sizes(unknowns)
         shape = (n, len(cotangents), sum(sizes))
         together = n > len(r)
-        given = out is not None and not together
-        jacobian = out.view(shape) if given else self.output.new_empty(shape)
+        made = self.output.new_empty(shape) if out is None or together else out.view(shape)
         for e, (cotangent, *others) in enumerate(cotangents):
-            blocks = jacobian[:, e].split(sizes, 1)
+            blocks = made[:, e].split(sizes, 1)
             self._back(cotangent, blocks)
             for block, slope in zip(blocks[2 * len(self.weights) :], others, strict=True):
                 block.copy_(slope)
         if together:
-            jacobian = jacobian.view(-1, len(r), *shape[1:]).sum(0)
-            jacobian = jacobian if out is None else out.view_as(jacobian).copy_(jacobian)
-        return r.flatten(), jacobian.flatten(0, 1)
+            made = made.view(-1, len(r), *shape[1:]).sum(0)
+            made = made if out is None else out.view_as(made).copy_(made)
+        return r.flatten(), made.flatten(0, 1)
 
     @torch.no_grad()
     def products(
