@@ -20,7 +20,7 @@ from genlab.learning.settings import TrainerSettings
 from genlab.memory import free_memory
 from genlab.pinn.learner import PINNLearner
 from genlab.pinn.least_squares import Method, Step
-from genlab.pinn.network import Network, Term
+from genlab.pinn.network import Frame, Network, Term
 from genlab.pinn.rows import Rows, rows_at
 from genlab.randomness import generator
 from genlab.samplers import Points
@@ -194,7 +194,7 @@ class LeastSquaresPINNLearner(PINNLearner):
     def _prepare(self) -> None:
         super()._prepare()
         assert self.points is not None
-        self._rows = self._rows_at(self.points, self._conditions)
+        self._rows = self._rows_at(self.points, self._conditions, self._frame)
         rows, weights = len(self._rows), len(self._rows.theta)
         need, free = self.method.memory(rows, weights), free_memory(self.network.scale.device)
         if free is not None and need > free:
@@ -204,9 +204,11 @@ class LeastSquaresPINNLearner(PINNLearner):
                 "`hidden`, or `optimizer=adam`"
             )
 
-    def _rows_at(self, points: Points, conditions: Sequence[Term]) -> Rows:
+    def _rows_at(
+        self, points: Points, conditions: Sequence[Term], frame: Frame | None = None
+    ) -> Rows:
         log_uniform = self.sampler.domain.log_uniform
-        return rows_at(self.network, points, conditions, log_uniform=log_uniform)
+        return rows_at(self.network, points, conditions, log_uniform=log_uniform, frame=frame)
 
     def scalars(self) -> dict[str, float]:
         scalars = super().scalars() | {"pinn/jump": self.jump, "pinn/held_out": self._least_loss}

@@ -12,7 +12,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from genlab.pde import Product
 from genlab.pinn.least_squares import LeastSquares
-from genlab.pinn.network import Network, Term
+from genlab.pinn.network import Frame, Network, Term
 from genlab.samplers import Points
 
 __all__ = ["Rows", "rows_at"]
@@ -123,7 +123,12 @@ class Rows(LeastSquares):
 
 
 def rows_at(
-    network: Network, points: Points, conditions: Sequence[Term] = (), *, log_uniform: float
+    network: Network,
+    points: Points,
+    conditions: Sequence[Term] = (),
+    *,
+    log_uniform: float,
+    frame: Frame | None = None,
 ) -> Rows:
     """The rows of the residual at some points, and of what conditions miss.
 
@@ -134,8 +139,9 @@ def rows_at(
         points: Points ``x_i ~ q``; where ``q`` is not known all count the same.
         conditions: The terms of `Network.conditions`.
         log_uniform: ``-log |Omega|``.
+        frame: The network's frame of the points, where it is at hand.
     """
-    frame = network.frame(network.cast(points.x))
+    frame = frame or network.frame(network.cast(points.x))
     weight = frame.x.new_full((len(points.x),), len(points.x)).rsqrt()
     if points.log_q is not None:
         weight = weight * ((log_uniform - network.cast(points.log_q)) / 2).exp()
