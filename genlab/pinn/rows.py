@@ -17,6 +17,9 @@ from genlab.samplers import Points
 
 __all__ = ["Rows", "rows_at"]
 
+AT_ONCE = 1024
+"""Points whose way through the layers is held at once: it stays in the processor's cache."""
+
 
 class Rows(LeastSquares):
     """``R(theta)``, the rows of some terms one below the other, and their derivatives.
@@ -79,10 +82,14 @@ class Rows(LeastSquares):
         self._at(theta)
         if self._jacobian is None:
             self._jacobian = theta.new_empty(len(self), len(theta))
-        blocks = self._jacobian.split(self.sizes)
+        inside, *blocks = self._jacobian.split(self.sizes)
+        residual, *conditions = self.terms
+        each = self.sizes[0] // len(residual.weight)
+        terms = [*residual.split(AT_ONCE), *conditions]
+        blocks = [*inside.split(each * AT_ONCE), *blocks]
         parts = [
             self.network.linearise(term.frame, term.weighted, out=block)[0]
-            for term, block in zip(self.terms, blocks, strict=True)
+            for term, block in zip(terms, blocks, strict=True)
         ]
         return torch.cat(parts), self._jacobian
 
