@@ -75,10 +75,14 @@ class Clock:
         """Count from now on."""
         self._began, self._next = time.perf_counter(), 1.0
 
+    @property
+    def gone(self) -> float:
+        """The seconds so far."""
+        return time.perf_counter() - self._began
+
     def look(self, u: Callable[[Tensor], Tensor]) -> float:
-        """The seconds gone; where one more is full, `u` is judged, which takes none."""
-        now = time.perf_counter()
-        gone = now - self._began
+        """The seconds so far; where one more is full, `u` is judged, which takes none."""
+        gone = self.gone
         if gone >= self._next:
             exact = self.reference.exact
             assert exact is not None
@@ -86,7 +90,7 @@ class Clock:
             self.seconds.append(gone)
             self.errors.append(float(error.norm() / exact.norm()))
             self._next = math.floor(gone) + 1.0
-            self._began += time.perf_counter() - now
+            self._began += self.gone - gone
         return gone
 
 
@@ -244,7 +248,8 @@ def deepxde(name: str, seed: int, clock: Clock, *, nncg: bool) -> tuple[int, int
 
     def train(optimizer: str, share: float, *, redraw: int | None = None, **rate: float) -> None:
         end = share * clock.limit
-        while time.perf_counter() - clock._began < end:  # L-BFGS may end early; it begins anew
+        while clock.gone < end:  # where L-BFGS stalls it begins anew, on other points
+            data.resample_train_points(bc_points=False)
             model.compile(optimizer, verbose=0, **rate)
             callbacks = [Until(end)]
             if redraw is not None:
@@ -296,9 +301,9 @@ def solve(name: str, solver: str, seed: int, limit: float) -> dict[str, Any]:
 
 def numbers(found: dict[str, Any], limit: float) -> tuple[float, float, float]:
     """The error when the time is over, the least one until then, and the seconds to the goal."""
-    looks = [look for look in zip(found["seconds"], found["errors"], strict=True)]
+    looks = list(zip(found["seconds"], found["errors"], strict=True))
     errors = [error for seconds, error in looks if seconds <= limit]
-    reached = [seconds for seconds, error in looks if seconds <= limit and error <= GOAL]
+    reached = (seconds for seconds, error in looks if seconds <= limit and error <= GOAL)
     return errors[-1], min(errors), min(reached, default=math.inf)
 
 
