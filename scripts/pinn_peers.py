@@ -7,7 +7,7 @@ reference; neither judging nor compiling counts. All have their boundary and ini
 in. The points are the library's own, uniform ones unless another choice is named:
 
 - genlab: ``genlab solve sampler=das model=gmm``, nothing else set: 4,000 points, 881 weights.
-- scimba, by its JAX half, whose compiled steps are the faster ones: its `Projector` on its own
+- scimba, by its JAX half, which compiles its steps: its `Projector` on its own
   `ViscousBurgers1D` and `LaplacianDirichletND`, on genlab's number of points and its shape of
   network.
   "natural gradient" is its default, ENG, with new points at each step, damped adaptively as
