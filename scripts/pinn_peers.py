@@ -6,8 +6,9 @@ float64, and is judged as it goes on, by its relative L2 error at genlab's 256 x
 reference; neither judging nor compiling counts. Boundary and initial values are built into the
 network, except where it says so, and the points are the library's own:
 
-- genlab: ``genlab solve sampler=das model=gmm``, nothing else set. What is judged is what it would
-  hand back, the best iterate on points held out.
+- genlab: ``genlab solve sampler=das model=gmm``, validated every 10 steps instead of 50, to be
+  judged as often. What is judged is what it would hand back, the best iterate on points held out,
+  which each validation asks for, too.
 - scimba, by its JAX half, which compiles its steps: its `Projector` on its own `ViscousBurgers1D`
   and `LaplacianDirichletND`, on genlab's number of uniform points and its shape of network. What
   is judged is the best of the last few steps, which it hands back.
