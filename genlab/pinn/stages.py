@@ -17,6 +17,7 @@ from genlab.pinn.judge import centred
 from genlab.pinn.network import Frame, Network
 from genlab.runs.files import atomic_path
 from genlab.samplers import Points, Sampler
+from genlab.samplers.weights import uniform_weights
 
 __all__ = ["SIZE", "Snapshots", "Stage", "read_stages", "weights_of", "write_stage"]
 
@@ -148,4 +149,4 @@ def weights_of(points: Points, log_uniform: float) -> Float[Tensor, " n"]:
     """The weight ``1 / (|Omega| q)`` of each point in the loss; 1 where ``q`` is not known."""
     if points.log_q is None:
         return torch.ones(len(points.x))
-    return (log_uniform - points.log_q).exp().float().cpu()
+    return uniform_weights(points.log_q, log_uniform=log_uniform).float().cpu()
