@@ -19,9 +19,9 @@ from genlab.errors import Interrupted, RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.pde import Box, Corner, Faces, Peak, Periodic, Problem
 from genlab.pinn import LeastSquaresPINNLearner, Network
-from genlab.pinn.network import Term
 from genlab.pinn.learner import domain_mean
 from genlab.pinn.least_squares import Step
+from genlab.pinn.network import Term
 from genlab.pinn.rows import Rows, rows_at
 from genlab.samplers import Points
 

@@ -44,7 +44,7 @@ def coarse() -> Iterator[None]:
     """Stages and solutions on grids of few points."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("genlab.pinn.stages.SIZE", 25)
-        patch.setattr("genlab.assembly.solve.SIZE", 25)
+        patch.setattr("genlab.pinn.solution.SIZE", 25)
         patch.setattr("genlab.pde.problem.SIDE", 32)
         yield
 
