@@ -14,6 +14,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from genlab.evaluation.figures.style import panels
 
@@ -110,6 +111,11 @@ def _figure(title: str, courses: Sequence[Course], colours: Look, styles: Look) 
     for axis, (cost, label) in zip(axes, COSTS.items(), strict=True):
         _draw(axis, courses, cost, error, colours, styles)
         axis.set(xscale="log", yscale="log")
+        # Some solves take less than a decade of seconds: half decades are told apart too.
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_minor_formatter(NullFormatter())
         axis.set_xlabel(label, fontsize=12)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(ERRORS[error], fontsize=12)

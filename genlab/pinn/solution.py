@@ -132,7 +132,9 @@ def solution_figure(fields: Sequence[Field], problem: Problem) -> Figure:
         problem: The PDE, for its domain and the names of its coordinates.
     """
     known = fields[0].exact is not None
-    figure, axes = panels(len(fields), 4 if known else 2, side=4.2, height=3.9)
+    figure, axes = panels(len(fields), 4 if known else 2, side=3.5, height=3.3)
+    for axis in axes:
+        axis.locator_params(nbins=5)
     width = len(axes) // len(fields)
     for row, field in enumerate(fields):
         own, name = axes[row * width : (row + 1) * width], field.name
@@ -149,6 +151,8 @@ def solution_figure(fields: Sequence[Field], problem: Problem) -> Figure:
         title = rf"$\log_{{10}}\,{field.equation}^2$ and the last points"
         show_logarithm(own[-1], field.residual, problem, title, top)
         show_points(own[-1], field.points)
+        for axis in own[1:]:
+            axis.set_ylabel("")
         if field.place:
             own[0].set_ylabel(f"{field.place}\n{own[0].get_ylabel()}", fontsize=12)
     return figure
