@@ -224,8 +224,9 @@ class CustomProblem(Problem):
 
         Elsewhere no smooth function does both.
         """
-        known = Faces if self._prescribed is not None else Faces | CylinderBoundary
-        if self._rate is None or not isinstance(self.boundary, known) or not self.has_lift:
+        at_rest = isinstance(self.boundary, CylinderBoundary) and self._prescribed is None
+        lifted = self.has_lift and (at_rest or isinstance(self.boundary, Faces))
+        if self._rate is None or not lifted:
             return False
         if self._sides is None:
             return True

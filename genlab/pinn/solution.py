@@ -36,6 +36,11 @@ SLICES, SIDE = 4, 100
 class Field(NamedTuple):
     """A component of ``u`` over a plane.
 
+    >>> from genlab.pde import Peak
+    >>> field = Field("u", torch.zeros(2, 2), None, "r", torch.ones(2, 2), torch.rand(5, 2))
+    >>> len(solution_figure([field], Peak()).axes)  # without a solution, no error
+    2
+
     Attributes:
         name: That of the component.
         u: The network on a grid over the domain's box, row by row along the second coordinate, NaN
