@@ -64,7 +64,7 @@ def stages_figure(stages: Sequence[Stage], problem: Problem, *, most: int = 5) -
         most: The number of rows at most.
     """
     chosen = np.unique(np.linspace(0, len(stages) - 1, min(most, len(stages))).round().astype(int))
-    columns = _columns(stages[0])
+    columns = max(map(_columns, stages))
     figure, axes = panels(len(chosen), columns, side=3.7, height=3.5, dpi=80)
     for row, index in enumerate(chosen):
         own = axes[row * columns : (row + 1) * columns]

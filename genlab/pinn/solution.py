@@ -85,9 +85,10 @@ def solution_figures(network: Network, points: Float[Tensor, "n d"]) -> dict[str
     u, r = network(frame.x).cpu(), network.residual(frame).cpu()
     u = centred(problem, u, one.to(u))
     exact = centred(problem, problem.exact(grid.x), one) if problem.has_exact else None
-    squares = r.square().view(len(r), -1)
+    squares, number = r.square().view(len(r), -1), len(problem.components)
+    equations = [f"r_{i + 1}" for i in range(number)] if number > 1 else ["r"]
     if squares.shape != u.shape:  # no equation for each component: all of them together
-        squares = squares.sum(1, keepdim=True).expand_as(u)
+        squares, equations = squares.sum(1, keepdim=True).expand_as(u), ["|r|"] * number
     figures: dict[str, Figure] = {}
     rows: list[Field] = []
     for i, name in enumerate(problem.components):
@@ -95,12 +96,11 @@ def solution_figures(network: Network, points: Float[Tensor, "n d"]) -> dict[str
         if dim == 1:
             figures[name] = line_figure(grid.x[:, 0], u[:, i], truth, squares[:, i], problem)
             continue
-        equation = "r" if len(problem.components) == 1 else f"r_{i + 1}"
         field = Field(
             name,
             grid.field(u[:, i]),
             None if truth is None else grid.field(truth),
-            equation,
+            equations[i],
             grid.field(squares[:, i]),
             points,
         )
@@ -109,7 +109,7 @@ def solution_figures(network: Network, points: Float[Tensor, "n d"]) -> dict[str
         rows.append(field)
     if dim == 2:
         return {"solution": solution_figure(rows, problem)}
-    alone = len(figures) == 1
+    alone = number == 1
     return {"solution" if alone else f"solution_{name}": each for name, each in figures.items()}
 
 

@@ -39,7 +39,7 @@ EXAMPLES = """\
   genlab compare --rows model --cols data --value test/kl --markdown
   genlab compare --html compare.html                   table, curves and figures in one page
   genlab compare --figure compare.png                  the densities, a row a target
-  genlab compare --where command=solve --figure cost.png     the errors of solves by their costs
+  genlab compare --where command=solve --figure c.png  the errors of solves by their costs
 
 A row holds the runs that differ in their seeds only: mean ± standard deviation, the best on the
 same data marked. Columns are what differs; what follows from the columns before is left out."""
