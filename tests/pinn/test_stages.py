@@ -69,17 +69,18 @@ def test_three_coordinates_are_shown_by_slices_and_each_point_by_the_nearest() -
 
 def test_a_stage_of_three_coordinates_keeps_the_residual_of_slices(tmp_path: Path) -> None:
     problem = Linear10(dim=3)
-    network = Network(problem, hidden=[6])
+    network = Network(problem, hidden=[6]).double()
     sampler = UniformSampler(domain=problem.domain, n_points=20)
     points = sampler.refresh(None, torch.zeros)
     taken = Snapshots(problem).take(7, network, SquaredResidual(), sampler, points)
     write_stage(taken, tmp_path)
     [stage] = read_stages(tmp_path)
     assert stage.residual is not None
-    assert stage.residual.shape[2] == 3
-    place = torch.tensor([[-1.0, 1.0, 0.0]])  # the middle one of three
-    expected = network.residual(network.frame(place)).square().item()
-    assert stage.residual[0, -1, 1].item() == pytest.approx(expected, rel=1e-4)
+    assert stage.residual.shape == (60, 60, 3)
+    side = torch.linspace(-1, 1, 60, dtype=torch.float64)
+    place = torch.stack((side[20], side[40], torch.zeros_like(side[0])))  # in the middle slice
+    expected = network.residual(network.frame(place[None])).square().item()
+    assert stage.residual[20, 40, 1].item() == pytest.approx(expected, rel=1e-6)
     figure = stages_figure([stage, stage], problem)
     titled = [axis.get_title() for axis in figure.axes]
     assert len(titled) == 2 * 4
