@@ -28,7 +28,7 @@ FEW = 10
 LETTERS = 80
 """That a line of the legend has room for."""
 
-Line = tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]
+Line = tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
 Look = Mapping[str, Any]
 
 

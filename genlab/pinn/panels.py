@@ -61,7 +61,8 @@ class Slab(NamedTuple):
 
     def place(self, problem: Problem) -> str:
         """The middle, in words."""
-        return f"{problem.coordinates[2]} = {self.middle:.3g}"
+        rounded = abs(self.middle) < 1e-6 * (self.high - self.low)
+        return f"{problem.coordinates[2]} = {0.0 if rounded else self.middle:.3g}"
 
     def of(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "m 2"]:
         """The first two coordinates of the points in it."""

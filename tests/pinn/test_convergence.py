@@ -52,8 +52,8 @@ def test_a_sampler_is_a_colour_and_an_optimiser_a_line_in_all_problems() -> None
 
 
 def test_without_a_solution_the_residual_is_the_error() -> None:
-    rows = [{"seconds": s, "evaluations": s, "residual": s**-2} for s in (0.0, 1.0, 2.0)]
-    rows.append({"seconds": 3.0, "evaluations": 3.0, "residual": np.nan})
+    points = ((0.0, 9.0), (1.0, 1.0), (2.0, 0.25), (3.0, np.nan))
+    rows = [{"seconds": s, "evaluations": s, "residual": error} for s, error in points]
     (figure,) = convergence_figures({"cavity": [Course("rad", "lm", rows)]}).values()
     assert figure.axes[0].get_ylabel() == "mean squared residual"
     [line] = figure.axes[0].lines
