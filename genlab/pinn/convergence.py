@@ -107,15 +107,20 @@ def median_line(lines: Sequence[Line]) -> Line:
 def _figure(title: str, courses: Sequence[Course], colours: Look, styles: Look) -> Figure:
     known = any("relative_l2" in row for course in courses for row in course.history)
     error = "relative_l2" if known else "residual"
-    figure, axes = panels(1, 2, side=3.4, height=4.2, dpi=160)
+    names = _names(courses, colours, styles)
+    longest = max(len(str(name.get_label())) for name in names)
+    columns = max(1, min(len(names), LETTERS // (longest + 8)))
+    height = 3.8 + 0.23 * math.ceil(len(names) / columns)
+    figure, axes = panels(1, 2, side=3.4, height=height, dpi=160)
     for axis, (cost, label) in zip(axes, COSTS.items(), strict=True):
-        _draw(axis, courses, cost, error, colours, styles)
         axis.set(xscale="log", yscale="log")
         # Some solves take less than a decade of seconds: half decades are told apart too.
         axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        large = cost == "evaluations"
+        axis.xaxis.set_major_formatter(EngFormatter(sep="") if large else "{x:g}")
         for side in (axis.xaxis, axis.yaxis):
             side.set_minor_formatter(NullFormatter())
+        _draw(axis, courses, cost, error, colours, styles)
         axis.set_xlabel(label, fontsize=12)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(ERRORS[error], fontsize=12)
@@ -123,7 +128,14 @@ def _figure(title: str, courses: Sequence[Course], colours: Look, styles: Look) 
     axes[1].sharey(axes[0])
     seeds = len({(course.sampler, course.optimizer) for course in courses}) < len(courses)
     figure.suptitle(f"{title}\nthin: seeds, bold: median" if seeds else title, fontsize=13)
-    _legend(figure, courses, colours, styles)
+    figure.legend(
+        handles=names,
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=11,
+        frameon=False,
+        handlelength=2.6,
+    )
     return figure
 
 
@@ -149,21 +161,12 @@ def _marker(x: Float[np.ndarray, " k"]) -> str:
     return "o" if len(x) == 1 else ""
 
 
-def _legend(figure: Figure, courses: Sequence[Course], colours: Look, styles: Look) -> None:
+def _names(courses: Sequence[Course], colours: Look, styles: Look) -> list[Line2D]:
+    """The entries of the legend: samplers, then optimisers."""
     samplers = dict.fromkeys(course.sampler for course in courses)
     optimizers = dict.fromkeys(course.optimizer for course in courses)
-    handles = [Line2D([], [], color=colours[name], linewidth=4, label=name) for name in samplers]
-    handles += [
-        Line2D([], [], color="black", linestyle=styles[name], linewidth=1.8, label=name)
-        for name in optimizers
+    look = {"color": "black", "linewidth": 1.8}
+    return [
+        *(Line2D([], [], color=colours[name], linewidth=4, label=name) for name in samplers),
+        *(Line2D([], [], linestyle=styles[name], label=name, **look) for name in optimizers),
     ]
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = max(1, min(len(handles), LETTERS // (longest + 8)))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=11,
-        frameon=False,
-        handlelength=2.6,
-    )

@@ -149,7 +149,8 @@ def solution_figure(fields: Sequence[Field], problem: Problem) -> Figure:
         show_field(own[0], field.u, problem, f"Network ${name}$", SOLUTION, limits)
         if field.exact is not None:
             show_field(own[1], field.exact, problem, f"Exact ${name}^*$", SOLUTION, limits)
-            top = max(top_of((other.u - other.exact).abs()) for other in alike)
+            errors = [(one.u - one.exact).abs() for one in alike if one.exact is not None]
+            top = max(map(top_of, errors))
             error = rf"Error $\log_{{10}}\,|{name} - {name}^*|$"
             show_logarithm(own[2], (field.u - field.exact).abs(), problem, error, top)
         top = max(top_of(other.residual) for other in alike)
