@@ -95,13 +95,18 @@ def median_line(lines: Sequence[Line]) -> Line:
     """
     low, high = max(x[0] for x, _ in lines), min(x[-1] for x, _ in lines)
     if low >= high:
-        ends = np.log([(x[-1], y[-1]) for x, y in lines])
-        x, y = np.exp(np.median(ends, 0))
+        x, y = _median(np.array([(x[-1], y[-1]) for x, y in lines]))
         return np.array([x]), np.array([y])
     costs = np.unique(np.concatenate([x for x, _ in lines]))
     costs = costs[(low <= costs) & (costs <= high)]
-    errors = [np.interp(np.log(costs), np.log(x), np.log(y)) for x, y in lines]
-    return costs, np.exp(np.median(errors, 0))
+    logarithms = [np.interp(np.log(costs), np.log(x), np.log(y)) for x, y in lines]
+    return costs, _median(np.exp(logarithms))
+
+
+def _median(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
+    """That of each column, of two in the middle the geometric mean; to the last digit if equal."""
+    ordered, n = np.sort(values, 0), len(values)
+    return np.sqrt(ordered[(n - 1) // 2] * ordered[n // 2])
 
 
 def _figure(title: str, courses: Sequence[Course], colours: Look, styles: Look) -> Figure:
