@@ -106,7 +106,8 @@ def median_line(lines: Sequence[Line]) -> Line:
 def _median(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     """That of each column, of two in the middle the geometric mean; to the last digit if equal."""
     ordered, n = np.sort(values, 0), len(values)
-    return np.sqrt(ordered[(n - 1) // 2] * ordered[n // 2])
+    middle: np.ndarray = np.sqrt(ordered[(n - 1) // 2] * ordered[n // 2])
+    return middle
 
 
 def _figure(title: str, courses: Sequence[Course], colours: Look, styles: Look) -> Figure:
@@ -170,8 +171,7 @@ def _names(courses: Sequence[Course], colours: Look, styles: Look) -> list[Line2
     """The entries of the legend: samplers, then optimisers."""
     samplers = dict.fromkeys(course.sampler for course in courses)
     optimizers = dict.fromkeys(course.optimizer for course in courses)
-    look = {"color": "black", "linewidth": 1.8}
     return [
         *(Line2D([], [], color=colours[name], linewidth=4, label=name) for name in samplers),
-        *(Line2D([], [], linestyle=styles[name], label=name, **look) for name in optimizers),
+        *(Line2D([], [], color="black", linestyle=styles[name], label=name) for name in optimizers),
     ]
