@@ -29,6 +29,7 @@ from genlab.pinn.network import Frame, Network, Term
 from genlab.pinn.stages import Snapshots, Stage
 from genlab.randomness import generator
 from genlab.samplers import Points, Sampler
+from genlab.samplers.weights import uniform_weights
 
 __all__ = ["Collocation", "GradientPINNLearner", "PINNLearner", "domain_mean"]
 
@@ -358,4 +359,4 @@ def domain_mean(
     """
     if log_q is None:
         return values.mean()
-    return (values * (log_uniform - log_q.detach()).exp().to(values)).mean()
+    return (values * uniform_weights(log_q, log_uniform=log_uniform).to(values)).mean()

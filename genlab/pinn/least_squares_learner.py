@@ -117,13 +117,15 @@ class LeastSquaresPINNLearner(PINNLearner):
         fresh = self.arrange()
         rows = self._rows
         assert rows is not None
+        unseen = None
         if fresh or self.step % self.refresh == 0:
             self.method.renew()
-            self._compare(rows, fresh)
-        before = rows.evaluations
+            unseen = self._judge()
         step = self._step = self.method.step(rows, rows.theta)
+        if unseen is not None and self._left_loss is not None:
+            self._note_jump(rows.interior(step.start if fresh else unseen))
         rows.theta = step.theta
-        self.evaluations += rows.evaluations - before
+        self.evaluations += rows.spent()
         if not math.isfinite(step.loss):
             raise RunError(
                 "solve: the residual of the network is not finite\ntry a smaller `first_gain`, or "
@@ -132,18 +134,19 @@ class LeastSquaresPINNLearner(PINNLearner):
         self._stuck, self._left_loss = not step.accepted, rows.interior(step.rows)
         return torch.tensor(step.loss)
 
-    def _compare(self, rows: Rows, fresh: bool) -> None:
-        """Note how well the weights do on points that they have not seen."""
+    def _judge(self) -> Float[Tensor, " n"]:
+        """Keep the weights if they are the best so far; the rows on points that are held out."""
         if self._held_out is None or self.step % self.refresh == 0:
             self._hold_out()
-        score = self._score()
-        if self._left_loss is not None:
-            unseen = rows if fresh else self._held_out_rows
-            assert unseen is not None
-            now = unseen.interior(self._evaluated(unseen))
-            self.jumps.append((self.step, now / max(self._left_loss, sys.float_info.min)))
-            self._set_pace()
-        self._keep_if_best(score)
+        unseen = self._unseen()
+        self._keep_if_best(unseen.square().sum().item())
+        return unseen
+
+    def _note_jump(self, now: float) -> None:
+        """Compare the loss on points that no step has seen with that on those just left."""
+        assert self._left_loss is not None
+        self.jumps.append((self.step, now / max(self._left_loss, sys.float_info.min)))
+        self._set_pace()
 
     def _set_pace(self) -> None:
         if self.pace is None or self.redraw is None or len(self.jumps) < REMEMBERED:
@@ -162,17 +165,17 @@ class LeastSquaresPINNLearner(PINNLearner):
 
     def _score(self) -> float:
         """The loss of the network's weights on the points that are held out."""
+        return self._unseen().square().sum().item()
+
+    def _unseen(self) -> Float[Tensor, " n"]:
+        """The rows of the network's weights on the points that are held out."""
         assert self._held_out is not None
         if self._held_out_rows is None:
             draw = generator(self.seed, "held out", self.sampler.round)
             self._held_out_rows = self._rows_at(self._held_out, self.network.conditions(draw))
-        return self._evaluated(self._held_out_rows).square().sum().item()
-
-    def _evaluated(self, rows: Rows) -> Float[Tensor, " n"]:
-        """The rows at the network's weights; they count as evaluations."""
-        before = rows.evaluations
+        rows = self._held_out_rows
         r = rows.rows(rows.theta)
-        self.evaluations += rows.evaluations - before
+        self.evaluations += rows.spent()
         return r
 
     def _keep_if_best(self, score: float) -> None:

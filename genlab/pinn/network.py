@@ -357,7 +357,7 @@ class Network(Constants):
         """
         n = points or self.boundary_points
         return [
-            self._term(condition, condition.sample(n, generator=draw))
+            self._term(condition, condition.sample(n, generator=draw, dtype=self.scale.dtype))
             for condition in self._learned
         ]
 
