@@ -126,6 +126,12 @@ class PINNLearner(Learner):
         return self.points is not before
 
     @property
+    def taken(self) -> Points:
+        """The points that steps are taken on: the present ones."""
+        assert self.points is not None
+        return self.points
+
+    @property
     def is_to_redraw(self) -> bool:
         """Whether the coming step is to be on other points of the same density."""
         return self.redraw is not None and self.step % self.redraw == 0
@@ -166,7 +172,7 @@ class PINNLearner(Learner):
         """Costs of the solve so far, by tag; seconds without those of validations."""
         seconds = self.solve_seconds
         return {
-            "pinn/points": float(0 if self.points is None else len(self.points.x)),
+            "pinn/points": float(0 if self.points is None else len(self.taken.x)),
             "pinn/residual_evaluations": float(self.evaluations),
             "time/solve_seconds": seconds,
             "time/sampler_seconds": self.sampler_seconds,
@@ -264,10 +270,9 @@ class PINNLearner(Learner):
 
     def _prepare(self) -> None:
         """Prepare what stays the same for all steps on the present points."""
-        assert self.points is not None
         network = self.network
-        self._frame = network.frame(network.cast(self.points.x))
-        log_q = self.points.log_q
+        x, log_q = self.taken
+        self._frame = network.frame(network.cast(x))
         self._log_q = None if log_q is None else log_q.to(network.scale.device)
         draw = generator(self.seed, "boundary", self.sampler.round)
         self._conditions = network.conditions(draw)

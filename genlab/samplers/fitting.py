@@ -84,13 +84,17 @@ class Descent:
             return
         if first:
             objective.start(model, batch, generator=generator)
-        fit = self if first else replace(self, steps=math.ceil(self.later * self.steps))
+        fit = self.of_round(first=first)
         rows = fit.rows(batch, generator)
         fit.descend(
             model,
             lambda step: objective.loss(model, Batch(batch.x[rows[step]])),
             generator=generator,
         )
+
+    def of_round(self, *, first: bool) -> Descent:
+        """The steps of the first round, or of a later one."""
+        return self if first else replace(self, steps=math.ceil(self.later * self.steps))
 
     def rows(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "steps rows"]:
         """The rows of each step, drawn in proportion to their weights; they then count the same.

@@ -170,7 +170,7 @@ def test_a_solve_that_is_stopped_ends_like_one_that_was_not(tmp_path: Path) -> N
         assert torch.equal(value, other["state_dict"][key])
     for key, value in one["best"]["average"].items():
         assert torch.equal(value, other["best"]["average"][key])
-    for key in ("jumps", "pace", "least", "left", "evaluations", "method"):
+    for key in ("jumps", "pace", "stride", "least", "left", "evaluations", "method"):
         assert one["solve"][key] == other["solve"][key], key
 
 
@@ -207,10 +207,32 @@ def test_points_that_are_overfitted_are_redrawn_sooner_and_named(
     run = solve(tmp_path, "problem=diffusion", "sampler=das", "sampler.rounds=0", *few)
     run.fit()
     assert learner(run).jump > 10
+    assert learner(run).stride == 1
     pace = learner(run).pace
     assert pace is not None
     assert pace < 8
     assert "the loss on fresh points is" in capsys.readouterr().err
+
+
+def test_steps_take_more_points_where_few_do_not_tell_enough(tmp_path: Path) -> None:
+    run = solve(tmp_path, "sampler=das", "sampler.redraw=2", "trainer.max_steps=12")
+    module, taken = learner(run), {}
+    step = module.method.step
+
+    def counted(problem: Rows, theta: Tensor) -> Step:
+        taken[module.step] = len(problem.terms[0].weight)
+        return step(problem, theta)
+
+    module.method.step = counted
+    run.fit()
+    n, jumps = run.problem.n_points, dict(module.jumps)
+    assert taken[0] == math.ceil(n / 4)
+    assert any(jump > 1.5 for jump in jumps.values())
+    expected = 4
+    for at in range(1, 12):
+        if jumps.get(at - 1, 1.0) > 1.5:
+            expected = max(1, expected // 2)
+        assert taken[at] == math.ceil(n / expected)
 
 
 @pytest.mark.parametrize("sampler", ["das", "uniform"])
@@ -223,6 +245,7 @@ def test_a_jump_is_that_of_the_equation_alone(tmp_path: Path, sampler: str) -> N
     )
     assert isinstance(run, Solve)
     module, seen, starts = learner(run), [], []
+    module.stride = 1
     set_pace, step = module._set_pace, module.method.step
 
     def stepped(problem: Rows, theta: Tensor) -> Step:

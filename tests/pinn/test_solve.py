@@ -269,7 +269,8 @@ def test_ten_dimensions_and_a_soft_boundary(tmp_path: Path) -> None:
     )
     assert run.fit()["pinn/points"] == 40 + 2 * 50
     assert run.directory is not None
-    assert {path.stem for path in run.directory.figures.iterdir()} == {"curves", "stages"}
+    figures = {path.stem for path in run.directory.figures.iterdir()}
+    assert figures == {"curves", "solution", "stages"}
 
 
 def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
