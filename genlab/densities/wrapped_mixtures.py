@@ -26,10 +26,10 @@ class WrappedMixtures:
 
     The sum is taken coordinate by coordinate where covariances are diagonal; else over all
     combinations of turns, of few angles only. It answers as `Mixtures` does (Mardia, Jupp,
-    "Directional statistics", 1999, section 3.5.7; Agiomyrgiannakis, Stylianou, "Wrapped Gaussian
+    "Directional statistics", 1999, section 3.5; Agiomyrgiannakis, Stylianou, "Wrapped Gaussian
     mixture models for modeling and high-rate quantization of phase data of speech", 2009).
 
-    References: doi:10.1002/9780470316979, doi:10.1109/TASL.2008.2008229.
+    References: doi:10.1002/9780470316979.
 
     >>> import genlab
     >>> plain = genlab.models.GMM(2, components=3).mixture()
@@ -83,11 +83,13 @@ class WrappedMixtures:
         turned, parent = copies(self.mixtures, self.angles)
         log_normal = turned.log_gaussians(wrap_columns(x, self.angles))[1][0]
         shape = self.log_weights.shape
-        low = x.new_full((shape.numel(), len(x)), -math.inf)
-        top = low.index_reduce(0, parent, log_normal.detach(), "amax")
-        shares = (log_normal - top.index_select(0, parent)).exp()
-        total = torch.zeros_like(top).index_add(0, parent, shares)
-        return (top + total.log()).unflatten(0, shape)
+        found = log_normal.new_empty(shape.numel(), len(x))
+        # Copies of a Gaussian follow each other: those with as many of them make a block.
+        counts = parent.bincount(minlength=len(found))
+        for count in counts.unique().tolist():
+            block = log_normal[counts[parent] == count].unflatten(0, (-1, count))
+            found = found.index_copy(0, (counts == count).nonzero()[:, 0], block.logsumexp(1))
+        return found.unflatten(0, shape)
 
 
 @torch.no_grad()
@@ -121,11 +123,11 @@ def copies(mixtures: Mixtures, angles: Sequence[int]) -> tuple[Mixtures, Int[Ten
     (tensor([-6.2832,  0.0000,  6.2832]), tensor([0, 0, 0]))
 
     Args:
-        mixtures: ``[G, K]``, with matrices for roots.
+        mixtures: ``[G, K]``.
         angles: Coordinates that are angles.
 
     Returns:
-        A mixture ``[1, M]`` in which each copy has the weight of the whole, and the Gaussian that
+        A mixture ``[1, M]``, with matrices for roots, in which each copy has the weight of the whole, and the Gaussian that
         each is of, all numbered through.
     """
     if not angles:
@@ -141,5 +143,5 @@ def copies(mixtures: Mixtures, angles: Sequence[int]) -> tuple[Mixtures, Int[Ten
 def _numbered(mixtures: Mixtures, which: Int[Tensor, " m"]) -> Mixtures:
     """Some Gaussians of all mixtures, numbered through, as one mixture."""
     log_weights, means, roots = mixtures
-    roots = roots.expand(*means.shape, -1)
+    roots = roots.diag_embed() if roots.ndim == 3 else roots.expand(*means.shape, -1)
     return Mixtures(*(part.flatten(0, 1)[which][None] for part in (log_weights, means, roots)))

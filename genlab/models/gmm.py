@@ -52,7 +52,8 @@ class GMM(Density):
         max_components: The most that "auto" takes.
         covariance: A matrix for each Gaussian ("full"), one for all ("tied"), a diagonal for each
             ("diag"), a number for each ("spherical"), or a diagonal and a matrix of low rank for
-            each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions.
+            each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions; "auto":
+            full ones, but diagonal ones of more than three angles.
         rank: That rank.
         start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
         restarts: Starts that are tried, for a few passes over the first rows; up to eight times as
@@ -84,7 +85,7 @@ class GMM(Density):
         *,
         components: PositiveInt | Literal["auto"] = "auto",
         max_components: PositiveInt = 128,
-        covariance: Covariance = "full",
+        covariance: Covariance | Literal["auto"] = "full",
         rank: PositiveInt = 8,
         start: Start = "kmeans++",
         restarts: PositiveInt = 4,
@@ -98,6 +99,8 @@ class GMM(Density):
         if components == "auto" and covariance == "low_rank":
             raise ValueError("components=auto: expected a number, as covariance is low_rank")
         self.joint_angles = tuple(context_dim + i for i in self.circular)
+        if covariance == "auto":
+            covariance = "diag" if len(self.joint_angles) > MOST_TURNING else "full"
         self._refuse_unwound(covariance)
         self.growing = components == "auto"
         self.max_components = max_components

@@ -12,7 +12,7 @@ from torch import Tensor
 from genlab.densities.mixtures import Mixtures, wide
 from genlab.densities.wrapped_mixtures import copies
 from genlab.densities.wrapped_normal import wound
-from genlab.nn.angles import wrap_columns
+from genlab.nn.angles import wrap, wrap_columns
 from genlab.objectives.expectation import Expectation, Statistics
 
 __all__ = ["DiagonalWrappedExpectation", "WrappedExpectation"]
@@ -24,9 +24,15 @@ class WrappedExpectation:
     A row belongs to a component and a number of turns of each angle, all of them latent. To the
     M-step a copy is the component itself, seen from rows that are whole turns away: its deviations
     ``x + 2 pi n - mu`` are those that the copy, of mean ``mu - 2 pi n``, has of x
-    (Agiomyrgiannakis, Stylianou, 2009, section III).
+    (Agiomyrgiannakis, Stylianou, "Wrapped Gaussian mixture models for modeling and high-rate
+    quantization of phase data of speech", 2009).
 
-    References: doi:10.1109/TASL.2008.2008229.
+    References: IEEE Transactions on Audio, Speech, and Language Processing 17, 775 (2009).
+
+    >>> one = Mixtures(torch.zeros(1, 1), torch.full((1, 1, 1), 3.0), torch.ones(1, 1, 1, 1))
+    >>> step = WrappedExpectation(one, torch.zeros(1, 1), [0])
+    >>> step.add(torch.tensor([[-3.0], [3.0]]), torch.ones(1, 2))  # near from either side
+    tensor([[[1., 1.]]])
 
     Args:
         mixtures: The parameters.
@@ -73,7 +79,12 @@ class DiagonalWrappedExpectation:
     Given the component, turn n of angle i has the share ``q_n = N(a_i + 2 pi n) / sum N``: sums of
     ``r E_q[z]`` and ``r E_q[z^2]`` are all that the M-step needs.
 
-    References: doi:10.1109/TASL.2008.2008229.
+    References: IEEE Transactions on Audio, Speech, and Language Processing 17, 775 (2009).
+
+    >>> one = Mixtures(torch.zeros(1, 1), torch.full((1, 1, 1), 3.0), torch.ones(1, 1, 1))
+    >>> step = DiagonalWrappedExpectation(one, torch.zeros(1, 1), [0])
+    >>> step.add(torch.tensor([[-3.0], [3.0]]), torch.ones(1, 2))  # near from either side
+    tensor([[[1., 1.]]])
 
     Args:
         mixtures: The parameters.
@@ -102,9 +113,8 @@ class DiagonalWrappedExpectation:
                 # z^2 of each turn is in its log-density.
                 square = -2 * (log_turns + s.log() + 0.5 * math.log(2 * math.pi))
                 turns = 2 * math.pi * torch.arange(len(share)).sub(len(share) // 2).to(x)
-                centre = wrap_columns(off[..., None], [0])[..., 0]
                 shift = torch.einsum("wgkn,w->gkn", share, turns)
-                first.append((centre + shift) / s)
+                first.append((wrap(off) + shift) / s)
                 second.append((share * square).sum(0))
             else:
                 z = off / s

@@ -63,7 +63,7 @@ def test_what_a_decoder_says_of_angles_and_other_numbers() -> None:
     y, x = torch.randn(6, 3, 2).double(), 2 * torch.randn(6, 2).double()
     s = 0.2 + torch.log1p((y[:, 2] - 3).exp())
     plain = stats.norm(y[:, 0, 0], s[:, 0]).logpdf(x[:, 0].numpy())
-    mean = np.arctan2(y[:, 1, 1], y[:, 0, 1])
+    mean = torch.atan2(y[:, 1, 1], y[:, 0, 1])
     around = stats.vonmises(1 / s[:, 1] ** 2).logpdf(x[:, 1].numpy() - mean.numpy())
     np.testing.assert_allclose(observation.log_prob(x, y).numpy(), plain + around, rtol=1e-9)
     many = y[:1].expand(20_000, -1, -1)

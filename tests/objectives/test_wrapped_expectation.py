@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.distributions import MultivariateNormal
 
 from genlab.batch import Batch
 from genlab.densities import Covariance, Mixtures, WrappedMixtures
+from genlab.densities.mixtures import precision_root
 from genlab.models import GMM
 from genlab.nn import wrap_columns
 from genlab.objectives.expectation_maximisation import sweep
@@ -63,12 +65,11 @@ def test_the_density_sums_over_all_turns(
     covariance: Covariance, angles: tuple[int, ...], width: float
 ) -> None:
     means = 2 * torch.randn(1, 3, 2).double()
-    skew = torch.tensor([[1.0, 0.0], [0.8, 0.7]]).double() / width
-    roots = (
-        skew.expand(1, 3, 2, 2)
-        if covariance in ("full", "tied")
-        else torch.full_like(means, 1 / width)
-    )
+    covariance_of = width**2 * torch.tensor([[1.0, 0.8], [0.8, 1.0]]).double()
+    if covariance in ("full", "tied"):
+        roots = precision_root(covariance_of).expand(1, 3, 2, 2)
+    else:
+        roots = torch.full_like(means, 1 / width)
     mixtures = Mixtures(torch.full((1, 3), 1 / 3).double().log(), means, roots)
     x = wrap_columns(2 * torch.randn(20, 2).double(), angles)
     first, second = WrappedMixtures(mixtures, angles).log_gaussians(x, given=1)
@@ -98,10 +99,11 @@ def test_the_likelihood_never_falls(covariance: Covariance, circular: list[int])
         if fit.done:
             break
         assert model.mixture().means[..., circular].abs().max() <= math.pi
-    assert max(after - before for before, after in zip(losses, losses[1:], strict=False)) < 1e-9
+    assert max(after - before for before, after in pairwise(losses)) < 1e-9
     assert losses[-1] < losses[0] - 0.01
+    nll = -model.log_prob(x).mean().item()
     fit.observe(Batch(x))
-    assert fit.advance().item() == pytest.approx(-model.log_prob(x).mean().item(), abs=1e-7)
+    assert fit.advance().item() == pytest.approx(nll, abs=1e-7)
 
 
 @pytest.mark.parametrize("covariance", KINDS)
