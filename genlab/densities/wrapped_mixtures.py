@@ -127,8 +127,8 @@ def copies(mixtures: Mixtures, angles: Sequence[int]) -> tuple[Mixtures, Int[Ten
         angles: Coordinates that are angles.
 
     Returns:
-        A mixture ``[1, M]``, with matrices for roots, in which each copy has the weight of the whole, and the Gaussian that
-        each is of, all numbered through.
+        A mixture ``[1, M]``, with matrices for roots, in which each copy has the weight of the
+        whole, and the Gaussian that each is of, all numbered through.
     """
     if not angles:
         every = torch.arange(mixtures.log_weights.numel(), device=mixtures.means.device)
