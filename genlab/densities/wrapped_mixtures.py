@@ -89,7 +89,8 @@ class WrappedMixtures:
         for count in counts.unique().tolist():
             block = log_normal[counts[parent] == count].unflatten(0, (-1, count))
             found = found.index_copy(0, (counts == count).nonzero()[:, 0], block.logsumexp(1))
-        return found.unflatten(0, shape)
+        whole: Tensor = found.unflatten(0, shape)
+        return whole
 
 
 @torch.no_grad()
