@@ -116,16 +116,17 @@ class Velocity(nn.Module, ABC):
             v, columns = self.with_tangents(x, t, context, basis(x))
             return v, trace(columns)
         # The tangents of all rows are many: as few at a time as stay in a processor's cache.
-        times = t.expand(len(x)).split(rows) if t.ndim else [t] * math.ceil(len(x) / rows)
-        contexts = [None] * len(times) if context is None else context.split(rows)
-        parts = [
-            (v, trace(columns))
-            for v, columns in (
-                self.with_tangents(own, time, under, basis(own))
-                for own, time, under in zip(x.split(rows), times, contexts, strict=True)
+        velocities, divergences = [], []
+        for start in range(0, len(x), rows):
+            some = slice(start, start + rows)
+            v, columns = self.with_tangents(
+                x[some],
+                t[some] if t.ndim else t,
+                None if context is None else context[some],
+                basis(x),
             )
-        ]
-        velocities, divergences = zip(*parts, strict=True)
+            velocities.append(v)
+            divergences.append(trace(columns))
         return torch.cat(velocities), torch.cat(divergences)
 
 
