@@ -25,8 +25,8 @@ from genlab.nn import wrap
 from genlab.objectives import VelocityRegression
 from genlab.targets import Torus
 
-DIM, BATCH, POINTS, ROUNDS = 7, 4096, 10_000, 11
-SOLVER = FixedStepSolver(method="rk4", steps=8)
+DIM, BATCH, POINTS, ROUNDS = 7, 4096, 10_000, 7
+SOLVER = FixedStepSolver(method="rk4", steps=2)
 
 
 def main() -> None:
