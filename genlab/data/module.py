@@ -50,6 +50,7 @@ class DataModule(pl.LightningDataModule, ABC):
         target: The distribution that the data come from, or None where only data are known.
         levels: Number of values that each number of a quantised image takes; None for others.
         masses: Whether data are black and white, so that a model has to give masses, not densities.
+        angles: Coordinates of a sample that are angles, in radians, from -pi to pi.
         columns: Names of the coordinates of a sample; None where they have none.
         context_columns: Names of the coordinates of a context vector; none without one.
         header: Whether the first line of a user's table holds names; None for what it shows.
@@ -61,6 +62,7 @@ class DataModule(pl.LightningDataModule, ABC):
     target: Target | None = None
     levels: int | None = None
     masses: bool = False
+    angles: tuple[int, ...] = ()
     columns: tuple[str, ...] | None = None
     context_columns: tuple[str, ...] = ()
     header: bool | None = None

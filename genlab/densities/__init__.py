@@ -9,7 +9,10 @@ from genlab.densities.observation import (
     DiscretisedLogistic,
     GaussianObservation,
     Observation,
+    VonMises,
 )
+from genlab.densities.wrapped_mixtures import WrappedMixtures
+from genlab.densities.wrapped_normal import WrappedNormal
 
 __all__ = [
     "AnyMixtures",
@@ -27,4 +30,7 @@ __all__ = [
     "StandardLogistic",
     "StandardNormal",
     "StandardUniform",
+    "VonMises",
+    "WrappedMixtures",
+    "WrappedNormal",
 ]

@@ -30,12 +30,14 @@ class Target(nn.Module, Checked):
         event_shape: Shape of one sample, ``(d,)`` for a point in ``R^d``.
         entropy: Differential entropy in nats, or None where it is unknown.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
+        angles: Coordinates that are angles, from -pi to pi.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
     """
 
     event_shape: tuple[int, ...] = (2,)
     entropy: float | None = None
     log_z: float | None = 0.0
+    angles: tuple[int, ...] = ()
     bound: float = 4.0
 
     def sample(

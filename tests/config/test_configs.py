@@ -59,7 +59,10 @@ OPTIONS = [
 ]
 # Parts of one family, or without a value that only the user has.
 ALONE = {
-    **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
+    **{
+        f"observation={name}": ["model=vae"]
+        for name in ("gaussian", "bernoulli", "logistic", "von_mises")
+    },
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=custom": ["data.file=my_target.py"],
     "objective=em": ["model=gmm"],
