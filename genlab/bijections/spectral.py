@@ -24,7 +24,7 @@ class SpectralStandardise(Bijection):
     from a sample; modes that are empty keep the least scale that float32 resolves.
 
     References: Bell, Sejnowski, "The 'independent components' of natural scenes are edge filters",
-    1997 (whitening by a symmetric, local filter).
+    1997, doi:10.1016/S0042-6989(97)00121-1 (zero-phase whitening).
 
     >>> import genlab, torch
     >>> layer = genlab.bijections.SpectralStandardise(torch.ones(1, 5, 5))

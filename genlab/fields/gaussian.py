@@ -45,7 +45,8 @@ def power(w: Float[Tensor, "*n h h"]) -> Float[Tensor, "*n h h"]:
     if not w.numel():  # as above
         return w
     modes = torch.fft.fft2(w, norm="ortho")
-    return modes.real.square() + modes.imag.square()
+    squared: Tensor = modes.real.square() + modes.imag.square()
+    return squared
 
 
 def gaussian_log_prob(

@@ -181,7 +181,7 @@ class Kraichnan(RadialSpectrum):
     2.5
 
     Args:
-        shoulder: Wavenumber beyond which each mode has as much enstrophy, and below, as much energy.
+        shoulder: Wavenumber below which modes share the energy, and beyond it the enstrophy.
         rms: Root of the mean square of a field's values.
         mean_mode: ``lambda_0`` as a multiple of the variance of ``|k| = 1``.
     """
