@@ -16,7 +16,7 @@ EMPTY = 1e-10
 
 
 class SpectralStandardise(Bijection):
-    """``z^_k = (w - mean)^_k / sqrt(lambda_k)``: fields become white noise as far as variances tell.
+    """``z^_k = (w - mean)^_k / sqrt(lambda_k)``: fields become as white as their variances allow.
 
     The modes are those of the unitary DFT, so that ``log|det| = -1/2 sum_k log lambda_k``. White
     noise as the base makes it the stationary Gaussian of the data's spectrum; translations, and the

@@ -45,8 +45,8 @@ class GaussianField(ExactTarget):
     C A' (A C A' + s)^-1 (y - A mean)`` and covariance ``C - C A' (A C A' + s)^-1 A C``, whose
     entropy ``H(w) + H(y | w) - H(y)`` does not depend on y.
 
-    References: Dietrich, Newsam, "Fast and exact simulation of stationary Gaussian processes through
-    circulant embedding of the covariance matrix", 1997, doi:10.1137/S1064827592240555.
+    References: Dietrich, Newsam, "Fast and exact simulation of stationary Gaussian processes
+    through circulant embedding of the covariance matrix", 1997, doi:10.1137/S1064827592240555.
 
     >>> import genlab
     >>> target = genlab.targets.GaussianField(9, spectrum=genlab.fields.Matern())
@@ -168,7 +168,8 @@ class GaussianField(ExactTarget):
         error = (y - block_means(g, self.factor)).square() / self.noise
         log_seen = -0.5 * (error + math.log(2 * math.pi * self.noise)).sum((1, 2))
         log_all = self._log_mixture(y - self.mean, self.coarse_variances)
-        return (self._log_prob(x.double()) + log_seen - log_all).to(x)
+        log_p: Tensor = self._log_prob(x.double()) + log_seen - log_all
+        return log_p.to(x)
 
     def _units(self, g: Float[Tensor, "n h h"]) -> Float[Tensor, "n 1 h h"]:
         """The fields in data units."""
