@@ -15,6 +15,7 @@ from genlab.errors import UserError
 __all__ = [
     "Batch",
     "Chunk",
+    "concatenated",
     "effective_fraction",
     "rowwise",
     "side_by_side",
@@ -82,6 +83,16 @@ class Batch(NamedTuple):
             None if context is None else context[index],
             None if weight is None else weight[index],
         )
+
+
+def concatenated(batches: Sequence[Batch]) -> Batch:
+    """The rows of one batch after those of another; all have the same parts."""
+    x, context, weight = zip(*batches, strict=True)
+    return Batch(
+        torch.cat(x),
+        None if context[0] is None else torch.cat(context),
+        None if weight[0] is None else torch.cat(weight),
+    )
 
 
 class Chunk(NamedTuple):

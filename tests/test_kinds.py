@@ -53,6 +53,8 @@ KINDS = {
     "conditional": ("data=table", "data.path=rows.csv", "data.condition=[c]", *ROWS),
     "digits": ("data=digits", *IMAGES),
     "labelled": ("data=digits", "data.condition=label", *IMAGES),
+    "field": ("data=gaussian_field", "data.size=8", *STREAM),
+    "posterior": ("data=gaussian_field", "data.size=8", "data.condition=low_resolution", *STREAM),
     "folder": ("data=image_folder", "data.path=images", *IMAGES),
     "residual": (
         "data=pinn_residual",
@@ -63,8 +65,10 @@ KINDS = {
         *STREAM,
     ),
 }
+CONVOLVED = ("digits", "labelled", "field", "posterior", "folder")
 # What is in them is the same, and so is all that comes after the reading.
 FORMATS = ("csv", "parquet", "npy", "npz")
+LARGE = [("gmm", kind) for kind in ("toy", "torus", "field", "posterior")]
 PRECISIONS = ("32-true", "bf16-mixed")
 # Families that have densities of angles.
 ANGULAR = ("gmm", "vae", "nice", "nsf", "cnf", "flow-matching")
@@ -106,13 +110,13 @@ def outcomes() -> Iterator[dict[tuple[str, str, str], str]]:
 
 
 def words(family: str, kind: str, precision: str) -> list[str]:
-    network = UNET if kind in ("digits", "labelled", "folder") else MLP
+    network = UNET if kind in CONVOLVED else MLP
     return [
         f"model={family}",
         *SIZES.get(family, ()),
         *(network if family in ("cnf", "flow-matching") else ()),
         *KINDS[kind],
-        *(["data.train_size=64"] if family == "gmm" and kind in ("toy", "torus") else ()),
+        *(["data.train_size=64"] if (family, kind) in LARGE else ()),  # a pass sees all
         *(["observation=von_mises"] if (family, kind) == ("vae", "cylinder") else ()),
         f"trainer.precision={precision}",
         "trainer.max_steps=2",
