@@ -80,10 +80,9 @@ def evaluate(
     - ``model/parameters``, ``time/samples_per_second``, the model's own diagnostics, and what its
       family has of its own (`Density.metrics`), on the test rows or else true samples.
 
-    True samples are fresh ones of the target. Where it has none, or each takes long, or the model
-    is conditional, they are rows of the test set, and each model sample is given the context of
-    such a row, and its weight where rows have one. Values that are not finite are returned as they
-    are.
+    True samples are fresh ones of the target. Where it has none, or the model is conditional, they
+    are rows of the test set, and each model sample is given the context of such a row, and its
+    weight where rows have one. Values that are not finite are returned as they are.
 
     Args:
         model: The density that is judged; its mode is restored.
@@ -230,7 +229,7 @@ def _truth(
     A test set of fewer than ``2 n`` rows gives two halves, of at least the 5 points that MMD needs.
     Rows without weight are no samples.
     """
-    if target is not None and target.has_samples and not target.costly:
+    if target is not None and target.has_samples:
         x = target.sample(2 * n, generator=spawn(generator, device_of(target)))
         return _Truth(x[:n], x[n:])
     if test is None:

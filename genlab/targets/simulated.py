@@ -38,7 +38,6 @@ class SimulatedTarget(Target):
         symmetries: Motions that do not change the law.
     """
 
-    costly = True
     symmetries: Symmetries
     root: str | None = None
 

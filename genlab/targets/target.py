@@ -36,8 +36,6 @@ class Target(nn.Module, Checked):
         entropy_se: Standard error of the entropy; 0 where that is exact.
         negentropy: What the Gaussian of the same mean and covariance has more of entropy, in nats,
             with its standard error; None where it is unknown, or 0.
-        costly: Whether samples take so long that a model is judged by those of a test set, where
-            fresh ones would do.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
     """
@@ -47,7 +45,6 @@ class Target(nn.Module, Checked):
     entropy: float | None = None
     entropy_se: float = 0.0
     negentropy: tuple[float, float] | None = None
-    costly: bool = False
     log_z: float | None = 0.0
     bound: float = 4.0
 
