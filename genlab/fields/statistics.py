@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float
 from torch import Tensor
 
-from genlab.fields.grid import wavenumbers
+from genlab.fields.grid import mode_classes, wavenumbers
 
 __all__ = [
+    "Quantity",
     "bands",
     "energy",
     "enstrophy",
@@ -19,24 +21,14 @@ __all__ = [
     "increments",
     "moments",
     "separations",
-    "shells",
     "spectrum",
     "structure_functions",
     "velocity",
     "vorticity",
 ]
 
-
-def shells(n: int) -> Int[Tensor, "n n"]:
-    """The shell ``round |k|`` of each wavenumber, in the order of ``fft2``.
-
-    >>> shells(3)
-    tensor([[0, 1, 1],
-            [1, 1, 1],
-            [1, 1, 1]])
-    """
-    kx, ky = wavenumbers(n)
-    return (kx.square() + ky.square()).sqrt().round().long()
+Quantity = Literal["vorticity", "velocity", "scalar"]
+"""What the numbers of a field are: a vorticity, the two components of a velocity, or any others."""
 
 
 def spectrum(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
@@ -56,7 +48,7 @@ def spectrum(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
     [0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0]
     """
     n = w.shape[-1]
-    shell = shells(n).to(w.device).flatten()
+    shell = mode_classes(n, "shells").to(w.device).flatten()
     power = torch.fft.fft2(w.double(), norm="ortho").abs().square().flatten(1) / n**2
     return power.new_zeros(len(w), int(shell.max()) + 1).index_add_(1, shell, power)
 
@@ -67,7 +59,7 @@ def bands(n: int) -> tuple[slice, slice, slice]:
     >>> bands(17)
     (slice(1, 3, None), slice(3, 6, None), slice(6, 12, None))
     """
-    last = int(shells(n).max())
+    last = int(mode_classes(n, "shells").max())
     first, second = (math.ceil((last + 1) ** (third / 3)) for third in (1, 2))
     return slice(1, first), slice(first, second), slice(second, last + 1)
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from genlab.fields.grid import wavenumbers
+from genlab.fields.grid import mode_classes, wavenumbers
 from genlab.fields.statistics import (
     bands,
     energy,
@@ -17,7 +17,6 @@ from genlab.fields.statistics import (
     increments,
     moments,
     separations,
-    shells,
     spectrum,
     structure_functions,
     velocity,
@@ -53,7 +52,7 @@ def test_a_wave_is_in_its_shell(kx: int, ky: int) -> None:
 
 @pytest.mark.parametrize("n", [5, 8, 17, 32, 127])
 def test_three_bands_share_all_shells_but_the_mean(n: int) -> None:
-    places = torch.arange(int(shells(n).max()) + 1)
+    places = torch.arange(int(mode_classes(n, "shells").max()) + 1)
     parts = [places[band] for band in bands(n)]
     assert torch.equal(torch.cat(parts), places[1:])
     assert all(len(part) for part in parts)
