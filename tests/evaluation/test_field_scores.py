@@ -1,4 +1,4 @@
-"""Scores of fields against what is known of scaled, Gaussian and stirred ones."""
+"""Scores of fields against what is known of scaled, Gaussian and flowing ones."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from genlab.fields.grid import squared_wavenumber, wavenumbers
 from genlab.fields.statistics import velocity
 
 
-def gaussian(count: int, n: int = 17) -> torch.Tensor:
+def gaussian(
+    count: int, n: int = 17, *, generator: torch.Generator | None = None
+) -> torch.Tensor:
     """Fields with ``lambda_k = 64 / (1 + |k|^2 / 9)``."""
-    hat = torch.fft.fft2(torch.randn(count, 1, n, n, dtype=torch.float64), norm="ortho")
+    white = torch.randn(count, 1, n, n, dtype=torch.float64, generator=generator)
+    hat = torch.fft.fft2(white, norm="ortho")
     scale = (1 + squared_wavenumber(n) / 9).rsqrt()
     return 8 * torch.fft.ifft2(scale * hat, norm="ortho").real
 
 
-def stirred(w: torch.Tensor, time: float = 0.1) -> torch.Tensor:
-    """Fields that their own flow has moved a little."""
-    kx, ky = wavenumbers(w.shape[-1])
-    hat = torch.fft.fft2(w[:, 0])
-    slopes = torch.fft.ifft2(torch.stack([1j * kx * hat, 1j * ky * hat], 1)).real
-    return w - time * (velocity(w[:, 0]) * slopes).sum(1, keepdim=True)
+def flowing(count: int) -> torch.Tensor:
+    """Fields that are much alike, and have a flux therefore."""
+    one = torch.Generator().manual_seed(3)
+    fixed = gaussian(1, generator=one)
+    return (1 + 0.05 * torch.randn(count, 1, 1, 1)) * fixed + 0.2 * gaussian(count)
 
 
 def scores(drawn: torch.Tensor, truth: torch.Tensor, *, quantity: str = "vorticity"):
@@ -36,7 +38,7 @@ def scores(drawn: torch.Tensor, truth: torch.Tensor, *, quantity: str = "vortici
 
 
 def test_of_fields_that_are_too_large_each_score_is_known() -> None:
-    truth = stirred(gaussian(400))
+    truth = flowing(400)
     found = scores(1.1 * truth[:200], truth)
     value = {tag: estimate.value for tag, estimate in found.items()}
     assert value["test/spectrum"] == pytest.approx(0.21)
@@ -52,18 +54,27 @@ def test_of_fields_that_are_too_large_each_score_is_known() -> None:
 
 
 def test_true_fields_are_as_far_as_true_fields() -> None:
-    truth = stirred(gaussian(900))
-    found = scores(truth[600:], truth[:600])
-    assert found["test/spectrum"].value < 2.5 * found["test/spectrum/reference"].value
+    multiples: dict[str, list[float]] = {}
+    for _ in range(8):
+        truth = gaussian(180, n=9)
+        found = scores(truth[120:], truth[:120])
+        for tag in ("test/log_spectral_distance", "test/increments"):
+            multiples.setdefault(tag, []).append(found[tag].value)
+        ratio = found["test/spectrum"].value / found["test/spectrum/reference"].value
+        multiples.setdefault("test/spectrum", []).append(ratio)
+        for name in ("flatness", "energy", "enstrophy"):
+            ours, true = found[f"test/{name}"], found[f"target/{name}"]
+            assert abs(ours.value - true.value) < 4 * math.hypot(ours.se, true.se)
+    for tag, values in multiples.items():
+        assert np.mean(values) == pytest.approx(1, abs=0.4), tag
+        assert max(values) < 4
+
+
+def test_the_flux_of_true_fields_is_as_far_as_the_reference() -> None:
+    truth = flowing(300)
+    found = scores(truth[200:], truth[:200])
     assert found["test/enstrophy_flux"].value < 3 * found["test/enstrophy_flux/reference"].value
-    for tag in ("test/log_spectral_distance", "test/increments"):
-        assert 0.3 < found[tag].value < 2.5
-    for name in ("flatness", "energy", "enstrophy"):
-        ours, true = found[f"test/{name}"], found[f"target/{name}"]
-        assert abs(ours.value - true.value) < 4 * math.hypot(ours.se, true.se)
-    for band in ("energetic", "inertial", "dissipative"):
-        kept = found[f"test/retention/{band}"]
-        assert abs(kept.value - 1) < 4 * kept.se
+    assert found["test/enstrophy_flux"].value < 4 * found["test/enstrophy_flux"].se
 
 
 def test_gaussian_fields_have_a_flatness_of_three_and_no_flux() -> None:
@@ -97,7 +108,7 @@ def test_errors_are_the_scatter_over_repetitions() -> None:
 
 
 def test_a_velocity_has_the_scores_of_its_vorticity() -> None:
-    truth = stirred(gaussian(100))
+    truth = flowing(100)
     truth = truth - truth.mean((2, 3), keepdim=True)
     u = velocity(truth[:, 0])
     mine, theirs = scores(truth[:50], truth), scores(u[:50], u, quantity="velocity")
