@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -14,10 +13,7 @@ from torch.nn import functional as F
 from genlab.bounds import PositiveInt
 from genlab.nn.velocity import TimeEmbedding, Velocity
 
-__all__ = ["ImageVelocity", "Padding", "resized"]
-
-Padding = Literal["zeros", "circular"]
-"""What lies around an image: nothing, or itself again, as around a periodic field."""
+__all__ = ["ImageVelocity", "resized"]
 
 
 class ImageVelocity(Velocity):

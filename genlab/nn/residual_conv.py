@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.nn.image_velocity import ImageVelocity, Padding
+from genlab.nn.image_velocity import ImageVelocity
+from genlab.nn.padding import Padding
 
 __all__ = ["Level", "ResidualConvNet", "convolution", "last_convolution", "norm"]
 
