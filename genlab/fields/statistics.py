@@ -6,10 +6,12 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from genlab.fields.grid import mode_classes, wavenumbers
+from genlab.fields.gaussian import power
+from genlab.fields.grid import mode_classes, squared_wavenumber, wavenumbers
+from genlab.fields.navier_stokes import NavierStokes
 
 __all__ = [
     "Quantity",
@@ -49,8 +51,8 @@ def spectrum(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
     """
     n = w.shape[-1]
     shell = mode_classes(n, "shells").to(w.device).flatten()
-    power = torch.fft.fft2(w.double(), norm="ortho").abs().square().flatten(1) / n**2
-    return power.new_zeros(len(w), int(shell.max()) + 1).index_add_(1, shell, power)
+    of_modes = power(w.double()).flatten(1) / n**2
+    return of_modes.new_zeros(len(w), int(shell.max()) + 1).index_add_(1, shell, of_modes)
 
 
 def bands(n: int) -> tuple[slice, slice, slice]:
@@ -74,8 +76,10 @@ def velocity(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b 2 n n"]:
     >>> torch.allclose(vorticity(velocity(w)), w - w.mean((1, 2), keepdim=True))
     True
     """
-    kx, ky = (k.to(w.device) for k in wavenumbers(w.shape[-1]))
-    psi = _stream(torch.fft.fft2(w.double()), kx, ky)
+    n = w.shape[-1]
+    kx, ky = (k.to(w.device) for k in wavenumbers(n))
+    squared = squared_wavenumber(n).to(w.device)
+    psi = torch.where(squared > 0, torch.fft.fft2(w.double()) / squared.clamp_min(1), 0)
     return torch.fft.ifft2(torch.stack([1j * ky * psi, -1j * kx * psi], 1)).real
 
 
@@ -152,9 +156,9 @@ def enstrophy_flux(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
     """``Pi(k) = -(1 / n^2) sum_{|p| <= k} Re conj(w^_p) N^_p``, ``N = -u . grad w``, k = 0, 1, ...
 
     The enstrophy that the flow carries in unit time from scales up to k to smaller ones, per unit
-    area: positive where it cascades. Products are taken on a grid of ``3n / 2`` points a side, so
-    that no aliasing enters, of all modes but those of ``|k_i| = n / 2`` of an even n. The last
-    value is 0, as advection conserves ``mean w^2``. Of a Gaussian field without a preferred
+    area: positive where it cascades. N is that of `NavierStokes`, which no aliasing enters; of an
+    even n the modes of ``|k_i| = n / 2`` are left out. The last value is 0, as advection conserves
+    ``mean w^2``. Of a Gaussian field without a preferred
     direction the mean is 0 at each k.
 
     References: Tabeling, "Two-dimensional turbulence: a physicist approach" (2002), section 9,
@@ -167,20 +171,13 @@ def enstrophy_flux(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
         In units of the vorticity cubed, float64.
     """
     n = w.shape[-1]
-    k = wavenumbers(n)[1].flatten().to(w.device)
-    kept = k[k.abs() <= (n - 1) // 2]
-    # In the order of a finer grid's transform; negative places count from its end.
-    rows = kept.long()[:, None], kept.long()[None, :]
-    kx, ky = kept[:, None], kept[None, :]
-    hat = torch.fft.fft2(w.double(), norm="forward")[(..., *rows)]
-    psi = _stream(hat, kx, ky)
-    factors = torch.stack([1j * ky * psi, -1j * kx * psi, 1j * kx * hat, 1j * ky * hat])
-    fine = factors.new_zeros(*factors.shape[:2], 3 * n // 2, 3 * n // 2)
-    fine[(..., *rows)] = factors
-    u, v, along_x, along_y = torch.fft.ifft2(fine, norm="forward").real
-    advection = -torch.fft.fft2(u * along_x + v * along_y, norm="forward")[(..., *rows)]
-    transfer = (hat.conj() * advection).real.flatten(1)
-    shell = (kx.square() + ky.square()).sqrt().ceil().long().flatten()
+    flow = NavierStokes(n - 1 + n % 2, viscosity=0.0).to(w.device)
+    state = flow.transform(w.double())
+    hat, rate = (
+        torch.fft.fft2(flow.restore(modes), norm="ortho") for modes in (state, flow.rate(state))
+    )
+    transfer = (hat.conj() * rate).real.flatten(1) / flow.size**2
+    shell = squared_wavenumber(flow.size).sqrt().ceil().long().flatten().to(w.device)
     gained = transfer.new_zeros(len(w), int(shell.max()) + 1).index_add_(1, shell, transfer)
     return -gained.cumsum(1)
 
@@ -201,11 +198,3 @@ def histogram(values: Float[Tensor, "b m"], edges: Float[Tensor, " e"]) -> Float
     counts = torch.zeros(len(values), len(edges) + 1, dtype=torch.float64, device=values.device)
     counts.scatter_add_(1, cell, counts.new_ones(()).expand_as(cell))
     return counts[:, 1:-1] / values.shape[1] / edges.diff().double()
-
-
-def _stream(
-    hat: Complex[Tensor, "b n n"], kx: Float[Tensor, "n 1"], ky: Float[Tensor, "1 n"]
-) -> Complex[Tensor, "b n n"]:
-    """The transform of the stream function, 0 at k = 0."""
-    squared = kx.square() + ky.square()
-    return torch.where(squared > 0, hat / squared.clamp_min(1), 0)

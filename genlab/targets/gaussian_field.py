@@ -71,6 +71,8 @@ class GaussianField(ExactTarget):
         coarse_variances: Those of the modes of y, where it is given.
     """
 
+    quantity = "scalar"
+
     weights: Float[Tensor, " j"]
     variances: Float[Tensor, "j h h"]
     coarse_variances: Float[Tensor, "j m m"]

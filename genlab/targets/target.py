@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from genlab.batch import Batch
 from genlab.constructor import Checked
+from genlab.fields.statistics import Quantity
 
 __all__ = ["Target"]
 
@@ -36,6 +37,7 @@ class Target(nn.Module, Checked):
         entropy_se: Standard error of the entropy; 0 where that is exact.
         negentropy: What the Gaussian of the same mean and covariance has more of entropy, in nats,
             with its standard error; None where it is unknown, or 0.
+        quantity: What the numbers of a field are; None for what is no field.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
     """
@@ -45,6 +47,7 @@ class Target(nn.Module, Checked):
     entropy: float | None = None
     entropy_se: float = 0.0
     negentropy: tuple[float, float] | None = None
+    quantity: Quantity | None = None
     log_z: float | None = 0.0
     bound: float = 4.0
 

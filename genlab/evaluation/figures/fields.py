@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +28,12 @@ from genlab.models.continuous import ContinuousFlow
 
 __all__ = [
     "Colours",
+    "Paint",
     "animate_fields",
     "enlarged_fields_figure",
     "field_panel",
     "fields_figure",
+    "painter",
     "shown",
     "way_figure",
 ]
@@ -105,6 +108,16 @@ class Colours:
         return torch.from_numpy(colours[..., :3]).movedim(-1, 1)
 
 
+Paint = Callable[[Float[Tensor, "b c n m"]], Float[Tensor, "b 3 height width"]]
+"""From fields to pictures."""
+
+
+def painter(truth: Float[Tensor, "b c n m"], quantity: Quantity) -> Paint:
+    """Paints fields in the colours of some true ones."""
+    colours = Colours.of(shown(truth[:1000], quantity))
+    return lambda x: colours.paint(shown(x, quantity))
+
+
 def fields_figure(
     truth: Float[Tensor, "b c n n"], drawn: Float[Tensor, "m c n n"], quantity: Quantity
 ) -> Figure:
@@ -142,9 +155,8 @@ def field_panel(
     with inference(model):
         n = SIDE**2 if few is None else len(few)
         drawn = draw_samples(model, n, few, generator=torch.Generator().manual_seed(0))
-    colours = Colours.of(shown(truth[:1000], quantity))
     figure, (axis,) = panels(1, 1, side=5.2)
-    show_mosaic(axis, colours.paint(shown(drawn, quantity)), columns=SIDE, title="Model samples")
+    show_mosaic(axis, painter(truth, quantity)(drawn), columns=SIDE, title="Model samples")
     return figure
 
 
@@ -166,7 +178,7 @@ def way_figure(
         generator: Source of randomness, on any device.
     """
     ways = _ways(model, context, STAGES, SIDE, generator)
-    pictures = Colours.of(shown(truth[:1000], quantity)).paint(shown(ways.flatten(0, 1), quantity))
+    pictures = painter(truth, quantity)(ways.flatten(0, 1))
     rows = pictures.unflatten(0, (STAGES, SIDE)).transpose(0, 1).flatten(0, 1)
     figure, (axis,) = panels(1, 1, side=1.5 * STAGES, height=1.5 * SIDE + 0.7)
     show_mosaic(axis, rows, columns=STAGES)
@@ -193,7 +205,7 @@ def animate_fields(
         quantity: What they are.
         generator: Source of randomness, on any device.
     """
-    colours = Colours.of(shown(truth[:1000], quantity))
+    paint = painter(truth, quantity)
     with inference(model, generator):
         ways = _ways(model, context, FRAMES, 4, generator)
     figure, (axis,) = panels(1, 1, side=4.4, dpi=100)
@@ -202,7 +214,7 @@ def animate_fields(
         for index in [*range(FRAMES), *[FRAMES - 1] * REST]:
             axis.clear()
             title = f"From noise to {_name(quantity)}, t = {index / (FRAMES - 1):.2f}"
-            show_mosaic(axis, colours.paint(shown(ways[index], quantity)), columns=2, title=title)
+            show_mosaic(axis, paint(ways[index]), columns=2, title=title)
             writer.grab_frame()
 
 
