@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genlab.data.images import Images, ImageSource, Splits
     from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
     from genlab.data.module import DataModule
+    from genlab.data.simulated_fields import MovedSet, SimulatedFields
     from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
     from genlab.data.table_data import TableData
     from genlab.data.table_file import TableFile
@@ -37,6 +38,7 @@ HOMES = {
     "images": ("ImageSource", "Images", "Splits"),
     "maf_sets": ("BSDS300", "Gas", "Hepmass", "MiniBooNE", "Power"),
     "module": ("DataModule",),
+    "simulated_fields": ("MovedSet", "SimulatedFields"),
     "streams": ("FreshSamples", "NoSamples", "ShuffledSet", "Stream"),
     "table_data": ("TableData",),
     "table_file": ("TableFile",),
@@ -61,10 +63,12 @@ __all__ = [
     "ImageStream",
     "Images",
     "MiniBooNE",
+    "MovedSet",
     "NoSamples",
     "Power",
     "Sets",
     "ShuffledSet",
+    "SimulatedFields",
     "Splits",
     "Stream",
     "TableData",

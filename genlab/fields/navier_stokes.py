@@ -26,17 +26,18 @@ class NavierStokes(nn.Module):
     ``|kx|, |ky| <= (n - 1)/2`` and no others: a field is its values on ``n x n`` points, ``n`` odd.
     Products are formed on a grid of at least ``(3n - 1)/2`` points a side, from which no mode comes
     back under the name of another. They are those of the velocity alone,
-    ``N(w) = (d_yy - d_xx)(u v) + d_xy(u^2 - v^2)``: four transforms instead of five (Basdevant,
-    Journal of Computational Physics 50, 1983).
+    ``N(w) = (d_yy - d_xx)(u v) + d_xy(u^2 - v^2)``: four transforms instead of five (Basdevant).
 
-    In the ``n^2`` unknowns the divergence of ``N`` is 0 (Lee, "On some statistical properties of
-    hydrodynamical and magneto-hydrodynamical fields", Quarterly of Applied Mathematics 10, 69-74,
-    1952), so that of the whole is the constant `divergence`: volumes of the space of fields shrink
-    at a known rate.
+    In the ``n^2`` unknowns the divergence of ``N`` is 0 (Lee), so that of the whole is the constant
+    `divergence`: volumes of the space of fields shrink at a known rate.
 
     The state is what time steps work on: Fourier coefficients ``w^_k`` (the mean of
     ``w exp(-i k.x)``), ``ky >= 0`` along the rows, ``kx`` in the order of an FFT of the larger grid
     along the columns, real and imaginary parts beside each other.
+
+    References: Basdevant, Journal of Computational Physics 50, 1983; Lee, "On some statistical
+    properties of hydrodynamical and magneto-hydrodynamical fields", Quarterly of Applied
+    Mathematics 10, 69-74, 1952.
 
     >>> import torch
     >>> flow = NavierStokes(7, viscosity=0.1)

@@ -98,7 +98,7 @@ def choose_steps(error: Callable[[int], float], *, least: int, tolerance: float)
         steps = math.ceil(steps * min(max(factor, 1.05), 4.0))
         if steps > MOST_STEPS:
             raise RunError(
-                f"{MOST_STEPS} steps do not follow the fields to {tolerance:g} nats: choose a smaller "
-                "time or a larger tolerance"
+                f"{MOST_STEPS} steps do not follow the fields to {tolerance:g} nats: choose a "
+                "smaller time or a larger tolerance"
             )
     return steps

@@ -114,7 +114,7 @@ def test_three_points_a_side_are_exact() -> None:
         exact = of_a + of_b + of_mean
         carried = log_p[row] - time * target.flow.divergence
         torch.testing.assert_close(carried, exact, rtol=0, atol=1e-8)
-        
+
 
 def test_the_density_integrates_to_one() -> None:
     """``E_q[p / q] = 1``, q the Gaussian of the samples' second moments, 1.3 times as wide."""
