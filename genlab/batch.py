@@ -15,6 +15,7 @@ from genlab.errors import UserError
 __all__ = [
     "Batch",
     "Chunk",
+    "concatenated",
     "effective_fraction",
     "rowwise",
     "side_by_side",
@@ -82,6 +83,12 @@ class Batch(NamedTuple):
             None if context is None else context[index],
             None if weight is None else weight[index],
         )
+
+
+def concatenated(batches: Sequence[Batch]) -> Batch:
+    """The rows of one batch after those of another; all have the same parts."""
+    x, context, weight = (None if part[0] is None else torch.cat(part) for part in zip(*batches))
+    return Batch(x, context, weight)
 
 
 class Chunk(NamedTuple):

@@ -23,7 +23,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # The rooms whose annotations say shapes.
 MATHEMATICS = (
-    *("adapters", "bijections", "densities", "models", "nn", "objectives"),
+    *("adapters", "bijections", "densities", "fields", "models", "nn", "objectives"),
     *("paths", "pde", "pinn", "samplers", "targets"),
 )
 # An int is a float to a type checker; so it is here.

@@ -33,7 +33,7 @@ __all__ = [
     "IMAGE_MODELS",
     "IMAGE_SHAPE",
     "MODELS",
-    "SCALED",
+    "SHAPES",
     "disturb",
     "jacobian",
     "spoilt",
@@ -169,10 +169,14 @@ def conv_residual(shape: b.ImageShape, context_dim: int) -> b.ResidualBlocks:
 
 # Bijections of images, by the width of the context.
 IMAGE, SCALED = (4, 2, 2), (1, 4, 4)
+# Shapes of samples that are others than IMAGE.
+SHAPES = {"image-scales": SCALED, "spectral": (2, 5, 5), "spectral-even": (1, 4, 4)}
 IMAGES: dict[str, Callable[[int], b.Bijection]] = {
     "image-actnorm": lambda _: b.ActNorm(4),
     "image-squeeze": lambda _: b.Squeeze(),
     "image-flatten": lambda _: b.Flatten(IMAGE),
+    "spectral": lambda _: b.SpectralStandardise(torch.ones(2, 5, 5)),
+    "spectral-even": lambda _: b.SpectralStandardise(torch.ones(1, 4, 4), alike="modes"),
     "image-lu": lambda _: b.LUConv(4),
     "image-channels": lambda c: image_coupling(b.HalfSplit(4), c),
     "image-checkerboard": lambda c: image_coupling(b.CheckerboardSplit(4), c),

@@ -14,7 +14,7 @@ from properties import (
     DOMAINS,
     IMAGE,
     IMAGES,
-    SCALED,
+    SHAPES,
     disturb,
     jacobian,
     spoilt,
@@ -49,7 +49,7 @@ def cases() -> Iterator[object]:
     for turn, name in enumerate(IMAGES):
         for context_dim, kind in met(name, MEETINGS[turn % 2 :: 2]):
             identity = f"{name}-{context_dim}-{kind}"
-            yield pytest.param(name, math.prod(IMAGE), context_dim, TYPES[kind], id=identity)
+            yield pytest.param(name, math.prod(shape_of(name, 0)), context_dim, TYPES[kind], id=identity)
 
 
 def met(name: str, some: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:
@@ -80,7 +80,7 @@ def rows(name: str, n: int, dim: int, dtype: torch.dtype = torch.float32) -> tor
 
 def shape_of(name: str, dim: int) -> tuple[int, ...]:
     if name in IMAGES:
-        return SCALED if name == "image-scales" else IMAGE
+        return SHAPES.get(name, IMAGE)
     return (dim,)
 
 

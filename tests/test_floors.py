@@ -18,7 +18,8 @@ PACKAGE = Path(genlab.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = (
-    ("nn", "runs"),
+    ("fields", "runs"),
+    ("nn",),
     ("bijections", "paths", "pde"),
     ("densities",),
     ("models", "targets"),

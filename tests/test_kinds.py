@@ -51,6 +51,8 @@ KINDS = {
     "conditional": ("data=table", "data.path=rows.csv", "data.condition=[c]", *ROWS),
     "digits": ("data=digits", *IMAGES),
     "labelled": ("data=digits", "data.condition=label", *IMAGES),
+    "field": ("data=gaussian_field", "data.size=8", *STREAM),
+    "posterior": ("data=gaussian_field", "data.size=8", "data.condition=low_resolution", *STREAM),
     "folder": ("data=image_folder", "data.path=images", *IMAGES),
     "residual": (
         "data=pinn_residual",
@@ -61,8 +63,10 @@ KINDS = {
         *STREAM,
     ),
 }
+CONVOLVED = ("digits", "labelled", "field", "posterior", "folder")
 # What is in them is the same, and so is all that comes after the reading.
 FORMATS = ("csv", "parquet", "npy", "npz")
+LARGE = [("gmm", "toy"), ("gmm", "field"), ("gmm", "posterior")]
 PRECISIONS = ("32-true", "bf16-mixed")
 FULL = os.environ.get("GENLAB_FULL") == "1"
 CASES = [
@@ -100,13 +104,13 @@ def outcomes() -> Iterator[dict[tuple[str, str, str], str]]:
 
 
 def words(family: str, kind: str, precision: str) -> list[str]:
-    network = UNET if kind in ("digits", "labelled", "folder") else MLP
+    network = UNET if kind in CONVOLVED else MLP
     return [
         f"model={family}",
         *SIZES.get(family, ()),
         *(network if family in ("cnf", "flow-matching") else ()),
         *KINDS[kind],
-        *(["data.train_size=64"] if (family, kind) == ("gmm", "toy") else ()),  # a pass sees all
+        *(["data.train_size=64"] if (family, kind) in LARGE else ()),  # a pass sees all
         f"trainer.precision={precision}",
         "trainer.max_steps=2",
         "trainer.val_every=2",

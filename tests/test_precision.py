@@ -20,8 +20,9 @@ from properties import (
     BIJECTIONS,
     DOMAINS,
     IMAGE,
+    IMAGES,
     MODELS,
-    SCALED,
+    SHAPES,
     cnf,
     disturb,
     flow_matching,
@@ -159,7 +160,7 @@ def test_an_autocast_changes_samples_by_the_rounding_of_networks_alone(name: str
 @pytest.mark.parametrize("name", BIJECTIONS)
 @torch.no_grad()
 def test_a_bijection_alone_is_rounded_in_its_networks_alone(name: str) -> None:
-    shape = SCALED if name == "image-scales" else IMAGE if name.startswith("image") else (4,)
+    shape = SHAPES.get(name, IMAGE) if name in IMAGES else (4,)
     layer = disturb(BIJECTIONS[name](4, 3)).eval()
     low, high = DOMAINS.get(name, (-2.0, 2.0))
     x, context = low + (high - low) * torch.rand(20, *shape), torch.randn(20, 3)

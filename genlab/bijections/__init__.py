@@ -29,6 +29,7 @@ from genlab.bijections.reshaping import (
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bijections.scalar_map import Affine, BoundedAffine, Mixed, ScalarMap, Shift
 from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, ODESolver
+from genlab.bijections.spectral import SpectralStandardise
 from genlab.bijections.spline import CircularSpline, RationalQuadratic, Spline
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "ScaledCouplings",
     "Scaling",
     "Shift",
+    "SpectralStandardise",
     "Spline",
     "Split",
     "Squeeze",

@@ -21,6 +21,7 @@ PARTS = {
     "observation": "model",
     "path": "model",
     "solver": "model",
+    "spectrum": "data",
 }
 
 

@@ -182,7 +182,8 @@ def _check_choices(plain: Mapping[str, Any]) -> None:
             continue
         target = described(section, node["_target_"])
         takes = target.signature
-        is_part = group in takes.parameters and isinstance(node[group], Mapping)
+        taken = takes.parameters.keys() | passed_on(node)
+        is_part = group in taken and isinstance(node[group], Mapping)
         if not is_part and not takes.open:
             name = _name(target, _option(section, plain))
             raise UnusedError(f"{group}={option}", f"{name} has no {group}")

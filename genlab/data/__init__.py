@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genlab.data.digits import Digits
+    from genlab.data.field_data import FieldData
     from genlab.data.fixed_sets import FixedSets, Sets
     from genlab.data.idx_files import IDXFiles
     from genlab.data.image_data import ImageData
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # Where each is defined.
 HOMES = {
     "digits": ("Digits",),
+    "field_data": ("FieldData",),
     "fixed_sets": ("FixedSets", "Sets"),
     "idx_files": ("IDXFiles",),
     "image_data": ("ImageData",),
@@ -47,6 +49,7 @@ __all__ = [
     "BSDS300",
     "DataModule",
     "Digits",
+    "FieldData",
     "FixedSets",
     "FreshSamples",
     "Gas",

@@ -6,18 +6,25 @@ That is what makes a resumed run see exactly the data that an uninterrupted one 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int
 from torch import Tensor
 
-from genlab.batch import Batch
+from genlab.batch import Batch, concatenated
 from genlab.randomness import generator
 from genlab.targets.target import Target
 
 __all__ = ["Blocks", "FreshSamples", "NoSamples", "Order", "ShuffledSet", "Stream"]
+
+# Rows that are drawn at a time, and numbers: 64 MB, of large fields fewer rows.
+ROWS = 2**15
+NUMBERS = 2**24
 
 
 class Stream(ABC):
@@ -43,14 +50,18 @@ class Blocks(ABC):
         self._cached = lru_cache(maxsize=2)(self._make)
 
     @abstractmethod
-    def _make(self, index: int) -> Shaped[Tensor, "block ..."]:
+    def _make(self, index: int) -> Any:
         """What stands for the rows of one block."""
 
-    def _slice(self, start: int, stop: int) -> Shaped[Tensor, "n ..."]:
-        """What stands for rows ``start`` to ``stop - 1``, from as many blocks as it takes."""
-        first, last = start // self.block, (stop - 1) // self.block
-        blocks = torch.cat([self._cached(index) for index in range(first, last + 1)])
-        return blocks[start - first * self.block : stop - first * self.block]
+    def _parts(self, start: int, stop: int) -> Iterator[tuple[Any, slice]]:
+        """Blocks, and what of each belongs to rows ``start`` to ``stop - 1``."""
+        for index in range(start // self.block, (stop - 1) // self.block + 1):
+            before = index * self.block
+            yield self._cached(index), slice(max(start - before, 0), stop - before)
+
+    def _slice(self, start: int, stop: int) -> Tensor:
+        """What stands for these rows, where a block is a tensor."""
+        return torch.cat([block[rows] for block, rows in self._parts(start, stop)])
 
 
 class FreshSamples(Blocks, Stream):
@@ -59,18 +70,19 @@ class FreshSamples(Blocks, Stream):
     Args:
         target: What is sampled.
         seed: The run's seed.
-        block: Number of rows that are drawn at a time.
+        block: Number of rows that are drawn at a time; as many as memory likes if None.
     """
 
-    def __init__(self, target: Target, *, seed: int, block: int = 32768) -> None:
-        super().__init__(seed=seed, block=block)
+    def __init__(self, target: Target, *, seed: int, block: int | None = None) -> None:
+        fitting = max(1, min(ROWS, NUMBERS // math.prod(target.event_shape)))
+        super().__init__(seed=seed, block=block or fitting)
         self.target = target
 
     def rows(self, start: int, stop: int) -> Batch:
-        return Batch(self._slice(start, stop))
+        return concatenated([block.rows(rows) for block, rows in self._parts(start, stop)])
 
-    def _make(self, index: int) -> Float[Tensor, "block *event"]:
-        return self.target.sample(self.block, generator=generator(self.seed, "train", index))
+    def _make(self, index: int) -> Batch:
+        return self.target.draw(self.block, generator=generator(self.seed, "train", index))
 
 
 class NoSamples(Stream):

@@ -96,4 +96,4 @@ class TargetData(DataModule):
         return self.stream.rows(0, n if self.train_size is None else min(n, self.train_size))
 
     def _draw(self, purpose: str, n: int) -> Batch:
-        return Batch(self.target.sample(n, generator=generator(self.seed, purpose)))
+        return self.target.draw(n, generator=generator(self.seed, purpose))

@@ -15,7 +15,13 @@ from genlab.densities.inference import BATCH_SIZE, batches, device_of, inference
 from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.targets.target import Target
 
-__all__ = ["bayes_accuracy", "bits_per_dim", "kl", "negative_log_likelihood"]
+__all__ = [
+    "bayes_accuracy",
+    "bits_per_dim",
+    "kl",
+    "negative_log_likelihood",
+    "negentropy_captured",
+]
 
 DENSITIES = 10_000
 """Log-densities that the accuracy may cost: one for each class of each sample."""
@@ -57,7 +63,8 @@ def kl(
     """``KL(target || model)`` in nats: the mean of ``log p - log p_model`` over fresh samples.
 
     The difference is paired, sample by sample, so that its error shrinks with the divergence
-    itself. A model whose likelihood is a lower bound gives an upper bound.
+    itself. A model whose likelihood is a lower bound gives an upper bound. Where samples come with
+    a context, it is the mean of ``log p(x | c) - log p_model(x | c)``.
 
     Args:
         model: The density that is judged.
@@ -73,10 +80,29 @@ def kl(
     differences = []
     with inference(model, generator):
         for rows in batches(n, batch_size):
-            x = target.sample(rows.stop - rows.start, generator=source)
-            log_p = target.log_prob(x.double()).cpu()
-            differences.append(log_p - log_probs(model, x, batch_size=batch_size))
+            batch, log_p = target.draw_with_log_prob(rows.stop - rows.start, generator=source)
+            of_model = log_probs(model, batch.x, batch.context, batch_size=batch_size)
+            differences.append(log_p.cpu() - of_model)
     return estimate_mean(torch.cat(differences))
+
+
+def negentropy_captured(divergence: Estimate, negentropy: float, se: float) -> Estimate:
+    """``1 - KL / J``: 0 for the best Gaussian, 1 for the optimum, negative for what is worse.
+
+    J, the negentropy, is the KL of the best Gaussian: its entropy, that of the Gaussian with the
+    target's mean and covariance, less the target's (Comon, "Independent component analysis, a new
+    concept?", 1994).
+
+    Args:
+        divergence: KL of the model, in nats.
+        negentropy: J, in nats, above 0.
+        se: Its standard error.
+
+    >>> negentropy_captured(Estimate(2.0, 0.2), 8.0, 0.0)
+    Estimate(value=0.75, se=0.025)
+    """
+    share = divergence.value / negentropy
+    return Estimate(1 - share, math.hypot(divergence.se, share * se) / negentropy)
 
 
 def bits_per_dim(nll: Estimate, event_shape: Sequence[int], levels: int) -> Estimate:

@@ -21,12 +21,20 @@ from genlab.evaluation.importance import (
     pareto_k,
     weighted_samples,
 )
-from genlab.evaluation.likelihood import bayes_accuracy, bits_per_dim, kl, negative_log_likelihood
+from genlab.evaluation.likelihood import (
+    bayes_accuracy,
+    bits_per_dim,
+    kl,
+    negative_log_likelihood,
+    negentropy_captured,
+)
 from genlab.evaluation.sampling import bijection_of, in_units, inverse_error, samples_per_second
 from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
 
+FIELDS = 10_000
+"""Samples of many numbers that ``test/kl`` takes: they cost more, and tell more each."""
 IMAGES_AT_ONCE = 256
 """Of images a network makes many channels: fewer fit into memory, and are as fast each."""
 
@@ -53,6 +61,8 @@ def evaluate(
     - ``test/bits_per_dim``: the same in bits a number of a quantised image, of mass instead of
       density.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
+    - ``test/negentropy_captured``: the share of what there is to learn beyond mean and covariance
+      (`negentropy_captured`), where the target knows how much that is.
     - ``test/ess``: effective sample size of the model's samples weighted towards the target, as a
       fraction, ``test/ess/pareto_k``, the shape of the weights' tail, and ``test/log_z``, ``log Z``
       of the target by the mean of these weights, where the target's energy is known and the model's
@@ -112,11 +122,18 @@ def evaluate(
             record("test/bits_per_dim", bits_per_dim(nll, model.event_shape, levels))
     if target is not None and target.entropy is not None:
         metrics["target/entropy"] = target.entropy
-    # The target of a conditional model is another one under each context.
-    target = target if row is None else None
+        if target.entropy_se:
+            metrics["target/entropy/se"] = target.entropy_se
+    # Of a conditional model, unless it tells the law under each context itself.
+    target = target if row is None or target is None or target.context_dim else None
     if target is not None and target.has_density and target.has_samples:
-        n = kl_samples or model.test_samples
-        record("test/kl", kl(model, target, n=n, generator=for_kl, batch_size=batch_size))
+        n = kl_samples or min(model.test_samples, FIELDS if model.image else model.test_samples)
+        divergence = kl(model, target, n=n, generator=for_kl, batch_size=batch_size)
+        record("test/kl", divergence)
+        if target.negentropy is not None:
+            record("test/negentropy_captured", negentropy_captured(divergence, *target.negentropy))
+    # All else compares clouds of one law.
+    target = target if row is None else None
     proposals: Float[Tensor, "n *event"] | None = None
     if target is not None and target.has_energy and model.likelihood == "exact":
         proposals, log_weight = weighted_samples(

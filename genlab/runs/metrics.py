@@ -87,6 +87,10 @@ METRICS = (
         first=True, headline=True, column=True, bound=True, remark="nats above the optimum",
     ),
     Metric(
+        "test/negentropy_captured", "share of the negentropy, all but mean and covariance", "share",
+        HIGHER, first=True, column=True, bound=True, remark="0: the best Gaussian, 1: the optimum",
+    ),
+    Metric(
         "test/nll", "negative log-likelihood of held-out samples", "nats a sample", LOWER,
         first=True, headline=True, column=True, bound=True,
     ),

@@ -1,10 +1,11 @@
-"""Targets to learn: toys, energies and images with exact densities, and the user's own."""
+"""Targets to learn: toys, energies, images and fields with exact densities, and the user's own."""
 
 from genlab.targets.cells import Checkerboard, ImageDensity
 from genlab.targets.curves import Moons, SwissRoll, TwoSpirals
 from genlab.targets.custom import Custom
 from genlab.targets.energies import U1, U2, U3, U4, DoubleWell, Energy, MuellerBrown
 from genlab.targets.exact import ExactTarget
+from genlab.targets.gaussian_field import GaussianField
 from genlab.targets.gaussians import Diamond, EightGaussians, Funnel, Gaussian
 from genlab.targets.pinwheel import Pinwheel
 from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
@@ -33,6 +34,7 @@ __all__ = [
     "FourCircles",
     "Funnel",
     "Gaussian",
+    "GaussianField",
     "ImageDensity",
     "Moons",
     "MuellerBrown",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -50,21 +51,29 @@ class ExactTarget(Target, ABC):
         return self._anchor.device
 
     @abstractmethod
-    def _log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
         """Log-density of a moderate number of rows."""
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
         """Exact normalised log-density in nats, ``-inf`` outside the support; float64 in and out.
 
         Raises:
-            ValueError: ``x`` is not of shape ``[n, d]``.
+            ValueError: ``x`` is not of shape ``[n, *event]``.
         """
+        return self._by_parts(self._log_prob, x)
+
+    def _by_parts(
+        self, log_prob: Callable[..., Float[Tensor, " n"]], x: Tensor, *others: Tensor
+    ) -> Float[Tensor, " n"]:
+        """A log-density of rows, and of what belongs to each, a moderate number at a time."""
         if x.shape[1:] != self.event_shape:
-            raise ValueError(f"x: expected shape [n, {self.event_shape[0]}], got {list(x.shape)}")
+            event = ", ".join(map(str, self.event_shape))
+            raise ValueError(f"x: expected shape [n, {event}], got {list(x.shape)}")
         rows = max(1, WORKING_SET // self.terms)
         if len(x) <= rows:
-            return self._log_prob(x)
-        return torch.cat([self._log_prob(x[i : i + rows]) for i in range(0, len(x), rows)])
+            return log_prob(x, *others)
+        starts = range(0, len(x), rows)
+        return torch.cat([log_prob(*(t[i : i + rows] for t in (x, *others))) for i in starts])
 
 
 class PlaneTarget(ExactTarget):

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from genlab.batch import Batch
 from genlab.constructor import Checked
 
 __all__ = ["Target"]
@@ -28,13 +29,22 @@ class Target(nn.Module, Checked):
 
     Attributes:
         event_shape: Shape of one sample, ``(d,)`` for a point in ``R^d``.
-        entropy: Differential entropy in nats, or None where it is unknown.
+        context_dim: Length of the vector that a sample comes with, of which the law of the sample
+            is a function; 0 where there is one law.
+        entropy: Differential entropy in nats, or None where it is unknown; the mean over the
+            contexts where samples come with one.
+        entropy_se: Standard error of the entropy; 0 where that is exact.
+        negentropy: What the Gaussian of the same mean and covariance has more of entropy, in nats,
+            with its standard error; None where it is unknown, or 0.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
     """
 
     event_shape: tuple[int, ...] = (2,)
+    context_dim: int = 0
     entropy: float | None = None
+    entropy_se: float = 0.0
+    negentropy: tuple[float, float] | None = None
     log_z: float | None = 0.0
     bound: float = 4.0
 
@@ -51,6 +61,34 @@ class Target(nn.Module, Checked):
             NotImplementedError: The target is known by its density only.
         """
         raise NotImplementedError(f"{type(self).__name__} is known by its density only")
+
+    def draw(self, n: int, *, generator: torch.Generator | None = None) -> Batch:
+        """`sample`, with the context that each sample comes with.
+
+        Args:
+            n: Number of samples.
+            generator: Source of randomness on the target's device; torch's global one if None.
+        """
+        return Batch(self.sample(n, generator=generator))
+
+    def draw_with_log_prob(
+        self, n: int, *, generator: torch.Generator | None = None
+    ) -> tuple[Batch, Float[Tensor, " n"]]:
+        """`draw`, with the exact log-density of each sample given its context, float64.
+
+        Overridden where a sample carries it, and where it depends on a context.
+
+        >>> import genlab
+        >>> batch, log_p = genlab.targets.Moons().draw_with_log_prob(5)
+        >>> batch.x.shape, log_p.dtype
+        (torch.Size([5, 2]), torch.float64)
+
+        Args:
+            n: Number of samples.
+            generator: Source of randomness on the target's device; torch's global one if None.
+        """
+        batch = self.draw(n, generator=generator)
+        return batch, self.log_prob(batch.x.double())
 
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
         """Exact normalised log-density in nats; ``-inf`` outside the support.

@@ -31,6 +31,7 @@ GROUPS = (
     "sampler",
     "schedule",
     "solver",
+    "spectrum",
     "trainer",
 )
 FILES = sorted(config_dir().rglob("*.yaml"))
@@ -60,6 +61,10 @@ OPTIONS = [
 # Parts of one family, or without a value that only the user has.
 ALONE = {
     **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
+    **{
+        f"spectrum={name}": ["data=gaussian_field"]
+        for name in ("kraichnan", "matern", "mixture", "power_law")
+    },
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=custom": ["data.file=my_target.py"],
     "objective=em": ["model=gmm"],
@@ -76,7 +81,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def test_the_files_are_few_and_at_most_one_is_of_a_pair() -> None:
-    assert len(FILES) <= 200
+    assert len(FILES) <= 260
     # Any other file that is called by two options would be a second one of a pair.
     families, samplers = options("model"), options("sampler")
     for path in set(FILES) - {*PRESETS.rglob("*.yaml")}:

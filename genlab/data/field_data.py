@@ -1,0 +1,96 @@
+"""Fields drawn from a target, in units of the Gaussian that is nearest to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from genlab.bijections.bijection import Bijection
+from genlab.bijections.elementwise_affine import Standardise
+from genlab.bijections.spectral import SpectralStandardise
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.data.field_facts import field_facts
+from genlab.data.target_data import TargetData
+from genlab.errors import UserError
+from genlab.fields import ModeClasses
+from genlab.targets.target import Target
+
+__all__ = ["FieldData", "field_units"]
+
+
+class FieldData(TargetData):
+    """Fields of a target: an endless stream of fresh ones, or a set of a chosen size.
+
+    Args:
+        target: The distribution.
+        event_shape: Channels, and points along both axes.
+        context_dim: Length of the context that a field comes with; 0 for none.
+        train_size: Number of training samples; None for an endless stream of fresh ones.
+        val_size: Number of samples to validate on.
+        test_size: Number of samples to test on.
+        batch_size: Rows that one training step sees, in each process.
+        standardise: Let the model work on white noise, as far as mean and variances tell.
+        alike: The modes that share a variance then: ``orbits`` of the square's symmetries,
+            ``shells`` of one ``|k|``, or ``modes``, k and -k alone; None to standardise each number
+            by itself instead.
+        seed: The run's seed.
+
+    Raises:
+        UserError: The target's fields are of another shape or come with another context, or it has
+            none to make a set of.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        event_shape: Sequence[PositiveInt],
+        context_dim: NonNegativeInt,
+        train_size: PositiveInt | None,
+        val_size: PositiveInt,
+        test_size: PositiveInt,
+        batch_size: PositiveInt,
+        standardise: bool,
+        alike: ModeClasses | None,
+        seed: NonNegativeInt,
+    ) -> None:
+        super().__init__(
+            target,
+            event_shape=event_shape,
+            train_size=train_size,
+            val_size=val_size,
+            test_size=test_size,
+            batch_size=batch_size,
+            standardise=standardise,
+            seed=seed,
+        )
+        if context_dim != target.context_dim:
+            raise UserError(f"context_dim={context_dim}: follows from `condition`; leave it null")
+        self.alike: ModeClasses | None = alike
+        self.standardise_context = context_dim > 0
+
+    facts = staticmethod(field_facts)
+
+    def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
+        return field_units(self.event_shape, self.alike, circular) if self.standardise else None
+
+
+def field_units(
+    event_shape: tuple[int, ...], alike: ModeClasses | None, circular: Sequence[int]
+) -> Bijection:
+    """What standardises fields: mode by mode, or number by number.
+
+    Args:
+        event_shape: Channels, and points along both axes.
+        alike: The modes that share a variance; None for fields that are not periodic.
+        circular: Coordinates that are angles to the model.
+
+    Raises:
+        UserError: There are such.
+    """
+    if circular:
+        raise UserError(f"circular={list(circular)}: the values of fields are no angles; use []")
+    if alike is None:
+        return Standardise(event_shape)
+    return SpectralStandardise(torch.ones(event_shape), alike=alike)
