@@ -27,13 +27,13 @@ class ResidualConvNet(ImageVelocity):
     References: arXiv:2006.11239, arXiv:2105.05233.
 
     >>> import genlab, torch
-    >>> velocity = genlab.nn.ResidualConvNet((1, 7, 7), channels=8)
+    >>> velocity = genlab.nn.ResidualConvNet((1, 7, 7), width=8)
     >>> velocity(torch.randn(5, 1, 7, 7), torch.tensor(0.5)).shape
     torch.Size([5, 1, 7, 7])
 
     Args:
         event_shape: Channels, height and width of an image, or height and width of a grey one.
-        channels: Channels of the hidden layers.
+        width: Channels of the hidden layers.
         blocks: Residual blocks, of two convolutions each.
         padding: What lies around an image: ``zeros``, or ``circular``, itself again.
         embedding: Width of the embedding of time and context.
@@ -47,7 +47,7 @@ class ResidualConvNet(ImageVelocity):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        channels: PositiveInt = 32,
+        width: PositiveInt = 32,
         blocks: PositiveInt = 3,
         padding: Padding = "circular",
         embedding: PositiveInt = 64,
@@ -62,10 +62,10 @@ class ResidualConvNet(ImageVelocity):
             condition_shape=condition_shape,
             context_dim=context_dim,
         )
-        self.first = convolution(self.channels_in, channels, padding)
-        self.level = Level(channels, channels, blocks, embedding, padding)
-        self.norm = norm(channels)
-        self.last = last_convolution(channels, self.shape[0], padding)
+        self.first = convolution(self.channels_in, width, padding)
+        self.level = Level(width, width, blocks, embedding, padding)
+        self.norm = norm(width)
+        self.last = last_convolution(width, self.shape[0], padding)
 
     def forward(
         self,

@@ -84,7 +84,7 @@ class Solenoidal(Velocity):
     References: doi:10.1007/978-1-4612-0883-9.
 
     >>> import genlab, torch
-    >>> velocity = genlab.nn.Solenoidal(genlab.nn.ResidualConvNet((2, 7, 7), channels=8), (2, 7, 7))
+    >>> velocity = genlab.nn.Solenoidal(genlab.nn.ResidualConvNet((2, 7, 7), width=8), (2, 7, 7))
     >>> velocity(torch.randn(5, 2, 7, 7), torch.tensor(0.5)).shape
     torch.Size([5, 2, 7, 7])
 

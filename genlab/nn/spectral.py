@@ -37,7 +37,7 @@ class SpectralNet(ImageVelocity):
     References: arXiv:2010.08895.
 
     >>> import genlab, torch
-    >>> velocity = genlab.nn.SpectralNet((1, 9, 9), channels=4)
+    >>> velocity = genlab.nn.SpectralNet((1, 9, 9), width=4)
     >>> velocity(torch.randn(5, 1, 9, 9), torch.tensor(0.5)).shape
     torch.Size([5, 1, 9, 9])
 
@@ -45,7 +45,7 @@ class SpectralNet(ImageVelocity):
         event_shape: Channels, height and width of a square field, or height and width of one
             without channels; waves beyond the highest whole wavenumber below the Nyquist frequency
             of an even side are scaled alone.
-        channels: Channels of the hidden layers.
+        width: Channels of the hidden layers.
         blocks: Number of layers.
         modes: Highest wavenumber along an axis that has a matrix of its own; as many as the grid
             has where that is fewer.
@@ -64,7 +64,7 @@ class SpectralNet(ImageVelocity):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        channels: PositiveInt = 16,
+        width: PositiveInt = 16,
         blocks: PositiveInt = 2,
         modes: PositiveInt = 8,
         activation: SpectralActivation = "product",
@@ -89,13 +89,13 @@ class SpectralNet(ImageVelocity):
         highest = highest_mode(side)
         self.waves = Waves(side, modes=highest, unit=side)
         fine = Waves(3 * highest + 1, modes=highest, unit=side)
-        self.first = nn.Linear(self.channels_in, channels, bias=False)
+        self.first = nn.Linear(self.channels_in, width, bias=False)
         self.blocks = nn.ModuleList(
-            SpectralBlock(channels, min(modes, highest), activation, embedding, fine)
+            SpectralBlock(width, min(modes, highest), activation, embedding, fine)
             for _ in range(blocks)
         )
-        self.last = nn.Linear(channels, depth, bias=False)
-        self.gain = nn.Linear(embedding, channels + depth)
+        self.last = nn.Linear(width, depth, bias=False)
+        self.gain = nn.Linear(embedding, width + depth)
         for start in (self.last.weight, self.gain.weight, self.gain.bias):
             nn.init.zeros_(start)
 
