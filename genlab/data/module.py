@@ -128,7 +128,9 @@ class DataModule(pl.LightningDataModule, ABC):
 
     @property
     def reduction(self) -> Callable[[Tensor], Tensor] | None:
-        """What makes the small images that a model is given, flattened, of images."""
+        """What makes the small images that a model is given, flattened, of images; or of fields
+        the block means, which it is given with noise.
+        """
         return None
 
     @property

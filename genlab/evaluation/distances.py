@@ -212,8 +212,7 @@ def wasserstein1(x: Float[Tensor, "n m"], y: Float[Tensor, "k _"]) -> Estimate:
     potential = torch.empty_like(values)
     potential[order] = sorted_potential
     means = [
-        part.view_as(rows).mean(1)
-        for part, rows in zip(potential.split(sizes), both, strict=True)
+        part.view_as(rows).mean(1) for part, rows in zip(potential.split(sizes), both, strict=True)
     ]
     first, second = map(estimate_mean, means)
     return Estimate(first.value - second.value, math.hypot(first.se, second.se))

@@ -77,9 +77,7 @@ def field_statistics(x: Float[Tensor, "b c n n"], quantity: Quantity) -> dict[st
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _statistics(
-    x: Float[Tensor, "b c n n"], quantity: Quantity, stride: int
-) -> dict[str, Tensor]:
+def _statistics(x: Float[Tensor, "b c n n"], quantity: Quantity, stride: int) -> dict[str, Tensor]:
     if quantity == "scalar":
         return {
             "spectrum": spectrum(x.flatten(0, 1)).unflatten(0, x.shape[:2]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -108,6 +110,11 @@ class Target(nn.Module, Checked):
         Beyond the support it may be finite, a wall that leads back to it.
         """
         return -self.log_prob(x)
+
+    @property
+    def reduction(self) -> Callable[[Tensor], Tensor] | None:
+        """What makes block means of fields, flattened, where they are the context less noise."""
+        return None
 
     @property
     def has_samples(self) -> bool:

@@ -14,9 +14,7 @@ from genlab.fields.grid import squared_wavenumber, wavenumbers
 from genlab.fields.statistics import velocity
 
 
-def gaussian(
-    count: int, n: int = 17, *, generator: torch.Generator | None = None
-) -> torch.Tensor:
+def gaussian(count: int, n: int = 17, *, generator: torch.Generator | None = None) -> torch.Tensor:
     """Fields with ``lambda_k = 64 / (1 + |k|^2 / 9)``."""
     white = torch.randn(count, 1, n, n, dtype=torch.float64, generator=generator)
     hat = torch.fft.fft2(white, norm="ortho")

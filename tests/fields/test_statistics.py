@@ -116,7 +116,6 @@ def test_the_flux_of_a_triad(n: int) -> None:
 def test_no_aliasing_enters_the_flux(n: int) -> None:
     """Advection conserves enstrophy and energy: ``<w N> = <psi N> = 0``."""
     w = torch.randn(4, n, n, dtype=torch.float64)
-    kx, ky = wavenumbers(n)
     if n % 2 == 0:
         hat = torch.fft.fft2(w)
         hat[..., n // 2, :], hat[..., :, n // 2] = 0, 0
