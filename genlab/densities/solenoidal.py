@@ -21,7 +21,7 @@ COMPRESSIBLE = 1e-3
 
 
 class SolenoidalNormal(Density):
-    """``u_k = s_k (P xi)_k`` with white noise xi and P the projection on fields from stream functions.
+    """``u_k = s_k (P xi)_k``, xi white noise, P the projection on fields from stream functions.
 
     A Gaussian of the fields ``[2, n, n]`` without divergence and without mean, n odd, a space of
     ``d = n^2 - 1`` numbers, on which ``log p = -1/2 sum_k (|u_k|^2 / s_k^2 + d_k log 2 pi s_k^2)``

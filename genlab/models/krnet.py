@@ -50,8 +50,8 @@ class KRNet(Flow):
         groups: Number ``K`` of blocks and of groups; ``d`` where there are fewer coordinates.
         hidden: Widths of the hidden layers of each network ``(s, t)``.
         activation: Nonlinearity of the networks.
-        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of samples
-            as arrays, whose numbers are split as a checkerboard.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
         padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         alpha: How far a coupling's scale may be from 1.
         rotation: Begin each block with a trainable matrix.

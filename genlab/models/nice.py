@@ -43,8 +43,8 @@ class NICE(Flow):
         layers: Number of couplings.
         hidden: Widths of the hidden layers of each shift network ``t``.
         activation: Nonlinearity of the shift networks.
-        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of samples
-            as arrays, whose numbers are split as a checkerboard.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
         padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         scaling: End with a learned scale for each coordinate, as in the paper.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.

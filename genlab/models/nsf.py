@@ -54,8 +54,8 @@ class NSF(Flow):
         free_half: Let a coupling map ``x_a`` too; without it ``z_a = x_a``, as in the paper, and as
             an image's couplings always do.
         actnorm: Put a data-initialised scale and shift before each layer.
-        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of samples
-            as arrays, whose numbers are split as a checkerboard.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
         padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         mixing: What stands before each layer: nothing, a fixed random permutation, a trainable LU
             matrix, or, of periodic fields, a trainable convolution with the whole square; of an

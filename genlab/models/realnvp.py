@@ -51,8 +51,8 @@ class RealNVP(Flow):
         layers: Number of couplings; of an image, at each scale.
         hidden: Widths of the hidden layers of each network ``(w, t)``; of an image, channels.
         activation: Nonlinearity of the networks.
-        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of samples
-            as arrays, whose numbers are split as a checkerboard.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
         padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         actnorm: Put a data-initialised scale and shift before each coupling ("Glow", 2018).
         mixing: What stands before each coupling: nothing, a fixed random permutation, a trainable

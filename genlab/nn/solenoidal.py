@@ -14,7 +14,7 @@ __all__ = ["Solenoidal", "StreamFunction"]
 
 
 class StreamFunction(Constants):
-    """``u = (d psi/dy, -d psi/dx)`` of the ``psi`` that is nearest to a pair of fields, wave by wave.
+    """``u = (d psi/dy, -d psi/dx)``, of all such fields the nearest to a given pair.
 
     ``psi = -Lap^{-1} (d u_2/dx - d u_1/dy)`` for the pair ``(u_1, u_2)`` on a periodic square: of
     all fields without divergence and without mean, u is the nearest (Helmholtz, Hodge). A pair
@@ -22,8 +22,8 @@ class StreamFunction(Constants):
     side; the Nyquist frequencies of an even one, whose derivatives a grid does not know, are left
     out.
 
-    References: Chorin, Marsden, "A mathematical introduction to fluid mechanics", 1993, section 1.3,
-    doi:10.1007/978-1-4612-0883-9.
+    References: Chorin, Marsden, "A mathematical introduction to fluid mechanics", 1993,
+    section 1.3, doi:10.1007/978-1-4612-0883-9.
 
     >>> import torch
     >>> from genlab.nn.solenoidal import StreamFunction
@@ -65,7 +65,9 @@ class StreamFunction(Constants):
     def forward(self, u: Float[Tensor, "n 2 x y"]) -> Float[Tensor, "n 2 x y"]:
         first, second = (self.basis.mT @ u @ self.basis).unbind(1)
         psi = self.inverse_laplacian * (self._along_x(second) - self._along_y(first))
-        return self.basis @ torch.stack((self._along_y(psi), -self._along_x(psi)), 1) @ self.basis.mT
+        return (
+            self.basis @ torch.stack((self._along_y(psi), -self._along_x(psi)), 1) @ self.basis.mT
+        )
 
     def _along_x(self, a: Float[Tensor, "n kx ky"]) -> Float[Tensor, "n kx ky"]:
         return self.kx * (self.turn.mT @ a)

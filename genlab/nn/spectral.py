@@ -23,7 +23,7 @@ REACH = 10.0
 
 
 class SpectralNet(ImageVelocity):
-    """``h <- h + V s(scale K h + shift)`` on waves, K a matrix for each wavenumber; v is linear in h.
+    """``h <- h + V s(scale K h + shift)`` on waves, with a matrix in K for each wavenumber.
 
     A Fourier neural operator (Li et al., "Fourier neural operator for parametric partial
     differential equations", 2021): each layer sees the whole square. Time and context say the scale

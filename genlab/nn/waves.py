@@ -71,7 +71,7 @@ class Waves(Constants):
         return _both_sides(pairs.flatten(4).flatten(2, 3), self.synthesis)
 
 
-class SpectralFilter(nn.Module):
+class SpectralFilter(Constants):
     """``y_k = (W_k + V) x_k``, with a matrix of channels for each wavenumber up to a highest one.
 
     A convolution with a kernel as large as the square, and one of a single point, ``V`` (Li et
@@ -97,6 +97,8 @@ class SpectralFilter(nn.Module):
         modes: Highest wavenumber along an axis that has a matrix ``W_k``.
     """
 
+    maps: Float[Tensor, "4 16"]
+
     def __init__(self, in_channels: int, out_channels: int, *, modes: int) -> None:
         super().__init__()
         self.modes = modes
@@ -104,6 +106,12 @@ class SpectralFilter(nn.Module):
         shape = (modes + 1, modes + 1, in_channels * out_channels, 4)
         self.weight = nn.Parameter(scale * torch.randn(shape))
         self.pointwise = nn.Linear(in_channels, out_channels, bias=False)
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        one, turn = torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+        maps = [torch.kron(a, b) for a in (one, turn) for b in (one, turn)]
+        return {"maps": torch.stack(maps).flatten(1)}
 
     def forward(self, x: Float[Tensor, "kx ky n p"]) -> Float[Tensor, "kx ky n q"]:
         low = x[: self.modes + 1, : self.modes + 1].flatten(0, 1)
@@ -114,10 +122,8 @@ class SpectralFilter(nn.Module):
         return y + self.pointwise(x.unflatten(3, (4, -1))).flatten(3)
 
     def _matrices(self) -> Float[Tensor, "k 4i 4o"]:
-        one, turn = torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
-        maps = torch.stack([torch.kron(a, b) for a in (one, turn) for b in (one, turn)])
         outputs, inputs = self.pointwise.weight.shape
-        blocks = self.weight.flatten(0, 1) @ maps.flatten(1).to(self.weight)
+        blocks = self.weight.flatten(0, 1) @ self.maps
         matrices = blocks.unflatten(2, (4, 4)).unflatten(1, (inputs, outputs))
         return matrices.permute(0, 3, 1, 4, 2).flatten(3).flatten(1, 2)
 
