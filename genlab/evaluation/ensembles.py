@@ -92,7 +92,8 @@ def ensemble(
     rows = context.repeat(members, *[1] * (context.ndim - 1))
     with inference(model, generator):
         drawn = draw_samples(model, len(rows), rows, generator=generator, batch_size=batch_size)
-    return drawn.cpu().unflatten(0, (members, len(context)))
+    members_first: Tensor = drawn.cpu().unflatten(0, (members, len(context)))
+    return members_first
 
 
 def conditional_scores(

@@ -103,7 +103,7 @@ def field_scores(
     *,
     generator: torch.Generator,
 ) -> dict[str, Estimate]:
-    """What tells generated fields from true ones, by tag.
+    """Scores that tell generated fields from true ones, by tag.
 
     - ``test/spectrum``: the largest relative error of a shell's power, but for the mean's.
     - ``test/log_spectral_distance``: the root mean square difference of the shells' levels, as a
@@ -169,7 +169,7 @@ def field_scores(
 
 
 def flux_wavenumbers(n: int) -> tuple[int, int, int]:
-    """Where fluxes are compared: a quarter, three eighths and a half of the points of a side.
+    """Wavenumbers at which fluxes are compared: a quarter, three eighths, half of a side's points.
 
     >>> flux_wavenumbers(17)
     (4, 6, 8)

@@ -80,7 +80,8 @@ def velocity(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b 2 n n"]:
     kx, ky = (k.to(w.device) for k in wavenumbers(n))
     squared = squared_wavenumber(n).to(w.device)
     psi = torch.where(squared > 0, torch.fft.fft2(w.double()) / squared.clamp_min(1), 0)
-    return torch.fft.ifft2(torch.stack([1j * ky * psi, -1j * kx * psi], 1)).real
+    u: Tensor = torch.fft.ifft2(torch.stack([1j * ky * psi, -1j * kx * psi], 1)).real
+    return u
 
 
 def vorticity(u: Float[Tensor, "b 2 n n"]) -> Float[Tensor, "b n n"]:
@@ -91,7 +92,8 @@ def vorticity(u: Float[Tensor, "b 2 n n"]) -> Float[Tensor, "b n n"]:
     """
     kx, ky = (k.to(u.device) for k in wavenumbers(u.shape[-1]))
     along_x, along_y = torch.fft.fft2(u.double()).unbind(1)
-    return torch.fft.ifft2(1j * (kx * along_y - ky * along_x)).real
+    w: Tensor = torch.fft.ifft2(1j * (kx * along_y - ky * along_x)).real
+    return w
 
 
 def energy(w: Float[Tensor, "b n n"]) -> Float[Tensor, " b"]:
@@ -179,7 +181,8 @@ def enstrophy_flux(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
     transfer = (hat.conj() * rate).real.flatten(1) / flow.size**2
     shell = squared_wavenumber(flow.size).sqrt().ceil().long().flatten().to(w.device)
     gained = transfer.new_zeros(len(w), int(shell.max()) + 1).index_add_(1, shell, transfer)
-    return -gained.cumsum(1)
+    flux: Tensor = -gained.cumsum(1)
+    return flux
 
 
 def histogram(values: Float[Tensor, "b m"], edges: Float[Tensor, " e"]) -> Float[Tensor, "b _"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -45,6 +45,7 @@ Network = Literal["mlp", "conv"]
 SPREAD = math.pi
 
 
+@runtime_checkable
 class Conditioner(Protocol):
     """Makes the network of a coupling."""
 

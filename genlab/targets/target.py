@@ -113,7 +113,7 @@ class Target(nn.Module, Checked):
 
     @property
     def reduction(self) -> Callable[[Tensor], Tensor] | None:
-        """What makes block means of fields, flattened, where they are the context less noise."""
+        """The map from fields to block means, flattened, where the context is these with noise."""
         return None
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from legible import collisions
 from PIL import Image
 from properties import cnf
-from test_legible import collisions
 
 from genlab.batch import Batch
 from genlab.densities import Density, StandardNormal

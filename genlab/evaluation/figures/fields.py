@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from matplotlib.animation import PillowWriter
@@ -48,7 +49,7 @@ MEMBERS = 16
 
 
 def shown(x: Float[Tensor, "b c n m"], quantity: Quantity) -> Float[Tensor, "b n m"]:
-    """What is seen of fields: the vorticity of a flow, the first channel of others."""
+    """The part of fields that is seen: the vorticity of a flow, the first channel of others."""
     x = x.detach().cpu().double()
     return vorticity(x) if quantity == "velocity" else x[:, 0]
 
@@ -83,7 +84,7 @@ class Colours:
 
     @property
     def scale(self) -> ScalarMappable:
-        """What a colourbar shows."""
+        """The scale as a colourbar takes it."""
         return ScalarMappable(Normalize(self.low, self.high), self.palette)
 
     def paint(
@@ -104,7 +105,7 @@ class Colours:
             w = fine[..., 2 * factor : -2 * factor, 2 * factor : -2 * factor]
         else:
             w = w.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
-        colours = self.palette(self.scale.norm(w[:, 0].numpy()))
+        colours = np.asarray(self.palette(self.scale.norm(w[:, 0].numpy())))
         return torch.from_numpy(colours[..., :3]).movedim(-1, 1)
 
 
