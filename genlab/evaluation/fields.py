@@ -101,6 +101,7 @@ def field_scores(
     other: Float[Tensor, "b c n n"],
     quantity: Quantity,
     *,
+    snapshots: int = 1,
     generator: torch.Generator,
 ) -> dict[str, Estimate]:
     """Scores that tell generated fields from true ones, by tag.
@@ -128,11 +129,12 @@ def field_scores(
         truth: True ones, as many.
         other: As many others.
         quantity: What they are.
+        snapshots: True fields beside each other that are of one trajectory: errors are over these.
         generator: Cuts true fields in two.
     """
-    n, size = truth.shape[-1], len(truth)
+    n, size = truth.shape[-1], len(truth) // snapshots
     ours = field_statistics(drawn, quantity)
-    true = field_statistics(torch.cat([truth, other]), quantity)
+    true = _over(snapshots, field_statistics(torch.cat([truth, other]), quantity))
     first = _rows(true, slice(size))
     halves = list(_halves(true, size, generator))
     scores = {
@@ -169,7 +171,7 @@ def field_scores(
 
 
 def flux_wavenumbers(n: int) -> tuple[int, int, int]:
-    """Wavenumbers at which fluxes are compared: a quarter, three eighths, half of a side's points.
+    """Wavenumbers at which fluxes are compared: 1/4, 3/8 and 1/2 of the points of a side.
 
     >>> flux_wavenumbers(17)
     (4, 6, 8)
@@ -238,6 +240,19 @@ def _increments_distance(ours: Statistics, true: Statistics) -> Estimate:
 def _multiple(of: Estimate, unit: Estimate) -> Estimate:
     value = of.value / unit.value
     return Estimate(value, math.hypot(of.se, value * unit.se) / unit.value)
+
+
+def _over(snapshots: int, statistics: Statistics) -> Statistics:
+    """Those of trajectories: the means of their fields, and all increments of these."""
+    means = {
+        name: values.unflatten(0, (-1, snapshots)).mean(1)
+        for name, values in statistics.items()
+        if name != "increments"
+    }
+    if "increments" not in statistics:
+        return means
+    delta = statistics["increments"].unflatten(0, (-1, snapshots))
+    return {**means, "increments": delta.transpose(1, 2).flatten(2)}
 
 
 def _rows(statistics: Statistics, index: slice | Tensor) -> Statistics:

@@ -171,7 +171,9 @@ def evaluate(
             )
         if quantity is not None:
             source = spawn(for_labels)
-            record_all(field_scores(y, places, truth.other, quantity, generator=source))
+            record_all(field_scores(
+                y, places, truth.other, quantity, snapshots=truth.snapshots, generator=source
+            ))  # fmt: skip
         x, y, other = (in_units(points, scale) for points in (places, y, truth.other))
         # A sample counts as the true one beside it: its context is drawn by weight then.
         record("test/w2", transport(x, y, truth.weight, truth.weight))
@@ -235,6 +237,7 @@ class _Truth(NamedTuple):
     context: Shaped[Tensor, "n ..."] | None = None
     weight: Float[Tensor, " n"] | None = None
     other_weight: Float[Tensor, " n"] | None = None
+    snapshots: int = 1
 
 
 def _truth(
@@ -243,18 +246,21 @@ def _truth(
     """True samples; None where there are too few.
 
     A test set of fewer than ``2 n`` rows gives two halves, of at least the 5 points that MMD needs.
-    Rows without weight are no samples.
+    Rows without weight are no samples. Of trajectories, each of which takes long to begin, those
+    of the test set serve, none of them in both sets.
     """
-    if target is not None and target.has_samples:
+    snapshots = 1 if target is None else target.snapshots
+    if target is not None and target.has_samples and snapshots == 1:
         x = target.sample(2 * n, generator=spawn(generator, device_of(target)))
         return _Truth(x[:n], x[n:])
     if test is None:
         return None
-    order = torch.randperm(len(test.x), generator=generator).to(test.x.device)
+    starts = snapshots * torch.randperm(len(test.x) // snapshots, generator=generator)
+    order = (starts[:, None] + torch.arange(snapshots)).flatten().to(test.x.device)
     if test.weight is not None:
         order = order[test.weight[order] > 0]
-    n = min(n, len(order) // 2)
+    n = min(n, len(order) // 2) // snapshots * snapshots
     if n < 5:
         return None
     first, second = test.rows(order[:n]), test.rows(order[n : 2 * n])
-    return _Truth(first.x, second.x, first.context, first.weight, second.weight)
+    return _Truth(first.x, second.x, first.context, first.weight, second.weight, snapshots)

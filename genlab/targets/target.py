@@ -40,6 +40,7 @@ class Target(nn.Module, Checked):
         negentropy: What the Gaussian of the same mean and covariance has more of entropy, in nats,
             with its standard error; None where it is unknown, or 0.
         quantity: What the numbers of a field are; None for what is no field.
+        snapshots: Rows beside each other that are of one trajectory, and hang together.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
     """
@@ -50,6 +51,7 @@ class Target(nn.Module, Checked):
     entropy_se: float = 0.0
     negentropy: tuple[float, float] | None = None
     quantity: Quantity | None = None
+    snapshots: int = 1
     log_z: float | None = 0.0
     bound: float = 4.0
 

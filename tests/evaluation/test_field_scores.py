@@ -131,3 +131,19 @@ def test_shells_without_power_are_passed_over() -> None:
     truth = torch.fft.ifft2(torch.fft.fft2(gaussian(40, n)) * kept).real.float()
     found = scores(1.1 * truth[:20], truth, quantity="scalar")
     assert found["test/spectrum"].value == pytest.approx(0.21, rel=1e-4)
+
+
+def test_errors_of_trajectories_are_those_of_as_many_fields() -> None:
+    """Fields that stand five times are one each: nothing but the count of true fields changes."""
+    truth = gaussian(60, n=9)
+    first, second = truth.chunk(2)
+    repeated = [part.repeat_interleave(5, 0) for part in (first, second)]
+    found = [
+        field_scores(
+            drawn, *parts, "vorticity", snapshots=many, generator=torch.Generator().manual_seed(0)
+        )
+        for drawn, parts, many in ((first, (first, second), 1), (first, repeated, 5))
+    ]
+    for tag, estimate in found[0].items():
+        assert found[1][tag].value == pytest.approx(estimate.value, rel=1e-9, abs=1e-12), tag
+        assert found[1][tag].se == pytest.approx(estimate.se, rel=1e-9, abs=1e-12), tag

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from genlab.evaluation.fields import EMPTY, field_statistics
@@ -81,10 +82,10 @@ def _spectrum(true: Float[Tensor, "b s"], ours: Float[Tensor, "m s"]) -> Figure:
     held[0] = False
     k = held.nonzero().flatten().numpy()
     true, ours = true[:, held], ours[:, held]
-    figure, (left, right) = panels(1, 2, side=4.0)
+    figure, (left, right) = panels(1, 2, side=4.0, height=4.6)
     low, high = true.quantile(true.new_tensor([0.05, 0.95]), dim=0).numpy()
-    left.fill_between(k, low, high, color=TRUTH, alpha=0.15, linewidth=0, label="90 % of them")
     left.plot(k, true.mean(0), color=TRUTH, linewidth=2, label="true fields")
+    left.fill_between(k, low, high, color=TRUTH, alpha=0.15, linewidth=0, label="9 in 10 of them")
     left.plot(k, ours.mean(0), color=MODEL, linewidth=2, linestyle="--", label="model")
     left.set_xscale("log")
     left.set_yscale("log")
@@ -116,7 +117,7 @@ def _densities(
         steps = separations(truth.shape[-1])
         titles += [f"Increments of u, {step} step{'s'[: step > 1]}" for step in steps]
     columns = min(2, len(pairs))
-    figure, axes = panels(-(-len(pairs) // columns), columns, side=3.7)
+    figure, axes = panels(-(-len(pairs) // columns), columns, side=3.7, height=4.3)
     edges = torch.linspace(-REACH, REACH, CELLS + 1, dtype=torch.float64)
     centres = ((edges[1:] + edges[:-1]) / 2).numpy()
     for axis, (a, b), title in zip(axes, pairs, titles, strict=True):
@@ -143,10 +144,11 @@ def _flux(
     ours: Float[Tensor, "m s"],
     quantity: Quantity,
 ) -> Figure:
-    figure, (left, right) = panels(1, 2, side=4.0)
+    figure, (left, right) = panels(1, 2, side=4.0, height=4.6)
     for rows, colour, label in ((true, TRUTH, "true fields"), (ours, MODEL, "model")):
         k = np.arange(rows.shape[1])
         _Curve.of(rows).draw(left, k, colour, label)
+    left.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     left.set_title("Enstrophy flux", fontsize=14)
     left.set_xlabel("|k|", fontsize=12)
     left.legend(fontsize=11, frameon=False)

@@ -131,9 +131,9 @@ def fields_figure(
     """
     true, ours = shown(truth[:1000], quantity), shown(drawn[: SIDE**2], quantity)
     colours = Colours.of(true)
-    figure, (left, right) = panels(1, 2, side=4.6, height=4.7)
-    show_mosaic(left, colours.paint(true[: SIDE**2]), columns=SIDE, title=f"True {_name(quantity)}")
-    show_mosaic(right, colours.paint(ours), columns=SIDE, title="Model")
+    figure, (left, right) = panels(1, 2, side=4.6, height=4.8)
+    _mosaic(left, colours.paint(true[: SIDE**2]), columns=SIDE, title=f"True {_name(quantity)}")
+    _mosaic(right, colours.paint(ours), columns=SIDE, title="Model")
     add_colourbar(colours.scale, right)
     return figure
 
@@ -157,7 +157,7 @@ def field_panel(
         n = SIDE**2 if few is None else len(few)
         drawn = draw_samples(model, n, few, generator=torch.Generator().manual_seed(0))
     figure, (axis,) = panels(1, 1, side=5.2)
-    show_mosaic(axis, painter(truth, quantity)(drawn), columns=SIDE, title="Model samples")
+    _mosaic(axis, painter(truth, quantity)(drawn), columns=SIDE, title="Model samples")
     return figure
 
 
@@ -182,7 +182,7 @@ def way_figure(
     pictures = painter(truth, quantity)(ways.flatten(0, 1))
     rows = pictures.unflatten(0, (STAGES, SIDE)).transpose(0, 1).flatten(0, 1)
     figure, (axis,) = panels(1, 1, side=1.5 * STAGES, height=1.5 * SIDE + 0.7)
-    show_mosaic(axis, rows, columns=STAGES)
+    _mosaic(axis, rows, columns=STAGES)
     _name_columns(axis, [f"t = {stage / (STAGES - 1):.1f}" for stage in range(STAGES)])
     return figure
 
@@ -215,7 +215,7 @@ def animate_fields(
         for index in [*range(FRAMES), *[FRAMES - 1] * REST]:
             axis.clear()
             title = f"From noise to {_name(quantity)}, t = {index / (FRAMES - 1):.2f}"
-            show_mosaic(axis, paint(ways[index]), columns=2, title=title)
+            _mosaic(axis, paint(ways[index]), columns=2, title=title)
             writer.grab_frame()
 
 
@@ -255,7 +255,7 @@ def enlarged_fields_figure(
     ]
     pictures = torch.stack(columns, 1).flatten(0, 1)
     figure, (axis,) = panels(1, 1, side=1.35 * len(columns), height=1.3 * rows + 0.7)
-    show_mosaic(axis, pictures, columns=len(columns))
+    _mosaic(axis, pictures, columns=len(columns))
     _name_columns(axis, ["given", "true", "sample", "sample", "sample", "mean", "spread"])
     add_colourbar(colours.scale, axis)
     add_colourbar(doubt.scale, axis, at=1.13)
@@ -275,6 +275,13 @@ def _ways(
     encoded = model.context_encoder(few, n, model.dtype)
     ways = model.trajectories(z, torch.linspace(0, 1, times, dtype=torch.float64), encoded)
     return to_data(model, ways.flatten(0, 1)).view_as(ways)
+
+
+def _mosaic(axis: Axes, pictures: Tensor, *, columns: int, title: str = "") -> None:
+    """A mosaic in a panel of its own shape, beside which a colourbar is as high as it."""
+    show_mosaic(axis, pictures, columns=columns, title=title)
+    rows = -(-len(pictures) // columns)
+    axis.set_box_aspect(rows * pictures.shape[-2] / (columns * pictures.shape[-1]))
 
 
 def _name(quantity: Quantity) -> str:

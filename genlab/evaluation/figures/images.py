@@ -207,7 +207,7 @@ def mosaic(images: Float[Tensor, "n c h w"], *, columns: int) -> Float[np.ndarra
     if values.shape[1] != 3:
         values = values.mean(1, keepdim=True)
     n, channels, height, width = values.shape
-    line = max(1, height // 16)
+    line = max(1, height // 32)
     rows = math.ceil(n / columns)
     cells = torch.full((rows * columns, channels, height + line, width + line), FRAME)
     cells[:n, :, :height, :width] = values
