@@ -49,7 +49,9 @@ def cases() -> Iterator[object]:
     for turn, name in enumerate(IMAGES):
         for context_dim, kind in met(name, MEETINGS[turn % 2 :: 2]):
             identity = f"{name}-{context_dim}-{kind}"
-            yield pytest.param(name, math.prod(shape_of(name, 0)), context_dim, TYPES[kind], id=identity)
+            yield pytest.param(
+                name, math.prod(shape_of(name, 0)), context_dim, TYPES[kind], id=identity
+            )
 
 
 def met(name: str, some: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genlab.data.coarse_fields import CoarseFields
     from genlab.data.digits import Digits
     from genlab.data.field_data import FieldData
     from genlab.data.fixed_sets import FixedSets, Sets
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # Where each is defined.
 HOMES = {
+    "coarse_fields": ("CoarseFields",),
     "digits": ("Digits",),
     "field_data": ("FieldData",),
     "fixed_sets": ("FixedSets", "Sets"),
@@ -49,6 +51,7 @@ MODULES = {name: module for module, names in HOMES.items() for name in names}
 
 __all__ = [
     "BSDS300",
+    "CoarseFields",
     "DataModule",
     "Digits",
     "FieldData",

@@ -10,6 +10,7 @@ from genlab.densities.observation import (
     GaussianObservation,
     Observation,
 )
+from genlab.densities.solenoidal import SolenoidalNormal
 
 __all__ = [
     "AnyMixtures",
@@ -24,6 +25,7 @@ __all__ = [
     "MixtureParameters",
     "Mixtures",
     "Observation",
+    "SolenoidalNormal",
     "StandardLogistic",
     "StandardNormal",
     "StandardUniform",

@@ -35,9 +35,7 @@ def spread_over_blocks(y: Float[Tensor, "n m m"], factor: int) -> Float[Tensor, 
     return fine / factor**2
 
 
-def block_spectrum(
-    variances: Float[Tensor, "*j h h"], factor: int
-) -> Float[Tensor, "*j m m"]:
+def block_spectrum(variances: Float[Tensor, "*j h h"], factor: int) -> Float[Tensor, "*j m m"]:
     """The variances of the modes of `block_means`, which are a stationary field themselves.
 
     A coarse mode q sums the fine ones that look like it on the coarse grid, ``k = q mod m``:

@@ -11,9 +11,10 @@ from genlab.bijections.elementwise_affine import Scaling
 from genlab.bijections.scalar_map import Shift
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import EventShape
-from genlab.models.couplings import alternating_halves, of_vectors
+from genlab.models.couplings import Network, alternating_halves, conditioner, of_vectors
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
+from genlab.nn.padding import Padding
 
 __all__ = ["NICE"]
 
@@ -42,6 +43,9 @@ class NICE(Flow):
         layers: Number of couplings.
         hidden: Widths of the hidden layers of each shift network ``t``.
         activation: Nonlinearity of the shift networks.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
+        padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         scaling: End with a learned scale for each coordinate, as in the paper.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
@@ -56,6 +60,8 @@ class NICE(Flow):
         layers: PositiveInt = 12,
         hidden: Sequence[PositiveInt] = (64, 64),
         activation: Activation = "relu",
+        network: Network = "mlp",
+        padding: Padding = "zeros",
         scaling: bool = True,
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
@@ -63,15 +69,17 @@ class NICE(Flow):
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
         # Not the identity: where the data are symmetric, as eight Gaussians are, no small shift
-        # helps, and a flow that starts there stays there.
-        couplings = alternating_halves(
-            dim,
-            Shift,
-            layers=layers,
+        # helps, and a flow that starts there stays there. Of hundreds of numbers that noise would
+        # cost too much.
+        make = conditioner(
+            self.event_shape,
+            network,
             hidden=hidden,
             activation=activation,
+            padding=padding,
             context_dim=self.context_encoder.dim,
-            identity=False,
+            zero_last=network == "conv",
         )
+        couplings = alternating_halves(dim, Shift, make, layers=layers)
         last = [Scaling(dim)] if scaling else []
         self.layers = of_vectors(self.event_shape, [AlternatingCouplings(couplings), *last])

@@ -38,6 +38,7 @@ class SimulatedTarget(Target):
         symmetries: Motions that do not change the law.
     """
 
+    quantity = "vorticity"
     symmetries: Symmetries
     root: str | None = None
 
