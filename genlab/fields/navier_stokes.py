@@ -130,7 +130,8 @@ class NavierStokes(nn.Module):
         state = modes.new_zeros(len(w), k + 1, self.points)
         state[..., : k + 1] = modes[..., : k + 1]
         state[..., -k:] = modes[..., -k:]
-        return torch.view_as_real(state).flatten(-2)
+        parts: Tensor = torch.view_as_real(state).flatten(-2)
+        return parts
 
     def restore(
         self, state: Float[Tensor, "b rows width"], size: int | None = None
