@@ -87,8 +87,12 @@ class Batch(NamedTuple):
 
 def concatenated(batches: Sequence[Batch]) -> Batch:
     """The rows of one batch after those of another; all have the same parts."""
-    x, context, weight = (None if part[0] is None else torch.cat(part) for part in zip(*batches))
-    return Batch(x, context, weight)
+    x, context, weight = zip(*batches, strict=True)
+    return Batch(
+        torch.cat(x),
+        None if context[0] is None else torch.cat(context),
+        None if weight[0] is None else torch.cat(weight),
+    )
 
 
 class Chunk(NamedTuple):

@@ -16,7 +16,7 @@ EMPTY = 1e-10
 
 
 class SpectralStandardise(Bijection):
-    """``z^_k = (w - mean)^_k / sqrt(lambda_k)``: fields become white noise as far as variances tell.
+    """``z^_k = (w - mean)^_k / sqrt(lambda_k)``: fields become as white as their variances allow.
 
     The modes are those of the unitary DFT, so that ``log|det| = -1/2 sum_k log lambda_k``. White
     noise as the base makes it the stationary Gaussian of the data's spectrum; translations, and the
@@ -24,7 +24,7 @@ class SpectralStandardise(Bijection):
     from a sample; modes that are empty keep the least scale that float32 resolves.
 
     References: Bell, Sejnowski, "The 'independent components' of natural scenes are edge filters",
-    1997 (whitening by a symmetric, local filter).
+    1997, doi:10.1016/S0042-6989(97)00121-1 (zero-phase whitening).
 
     >>> import genlab, torch
     >>> layer = genlab.bijections.SpectralStandardise(torch.ones(1, 5, 5))

@@ -132,9 +132,10 @@ def evaluate(
         if levels is not None:
             record("test/bits_per_dim", bits_per_dim(nll, model.event_shape, levels))
     if target is not None and target.entropy is not None:
-        metrics["target/entropy"] = target.entropy
         if target.entropy_se:
-            metrics["target/entropy/se"] = target.entropy_se
+            record("target/entropy", Estimate(target.entropy, target.entropy_se))
+        else:
+            metrics["target/entropy"] = target.entropy
     # Of a conditional model, unless it tells the law under each context itself.
     target = target if row is None or target is None or target.context_dim else None
     if target is not None and target.has_density and target.has_samples:

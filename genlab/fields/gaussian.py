@@ -27,6 +27,8 @@ def filtered(w: Float[Tensor, "*n h h"], gain: Float[Tensor, "*m h h"]) -> Float
         w: Fields.
         gain: One for all modes, in the layout of the DFT, or one such for each field.
     """
+    if not w.numel():  # MKL refuses to transform no field
+        return w
     shape = w.shape[-2:]
     # The other half of a real field's modes follows from this one.
     half = gain[..., : shape[1] // 2 + 1]
@@ -40,18 +42,21 @@ def power(w: Float[Tensor, "*n h h"]) -> Float[Tensor, "*n h h"]:
     >>> bool(torch.allclose(power(torch.ones(4, 4)).sum(), torch.tensor(16.0)))
     True
     """
+    if not w.numel():  # as above
+        return w
     modes = torch.fft.fft2(w, norm="ortho")
-    return modes.real.square() + modes.imag.square()
+    squared: Tensor = modes.real.square() + modes.imag.square()
+    return squared
 
 
 def gaussian_log_prob(
-    w: Float[Tensor, "*n h h"], variances: Float[Tensor, "*m h h"]
-) -> Float[Tensor, "*n"]:
+    w: Float[Tensor, "*#n h h"], variances: Float[Tensor, "*#n h h"]
+) -> Float[Tensor, "..."]:
     """``log N(w; 0, lambda)`` in nats.
 
     Args:
         w: Fields.
-        variances: ``lambda_k``, for all of them or for each.
+        variances: ``lambda_k``, for all of them or for each; the shapes before are broadcast.
     """
     terms = power(w) / variances + (2 * math.pi * variances).log()
     return -0.5 * terms.sum((-2, -1))

@@ -1,7 +1,7 @@
 """Wavenumbers of the periodic square, and the classes of modes that a law treats alike.
 
-A field has ``n x n`` values on ``[0, 2 pi)^2``, the first axis along x, the second along y. Its modes
-are those of the unitary DFT, ``torch.fft.fft2(w, norm="ortho")``, in the order of that.
+A field has ``n x n`` values on ``[0, 2 pi)^2``, the first axis along x, the second along y. Its
+modes are those of the unitary DFT, ``torch.fft.fft2(w, norm="ortho")``, in the order of that.
 """
 
 from __future__ import annotations

@@ -7,22 +7,25 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 __all__ = ["block_means", "block_spectrum", "spread_over_blocks"]
 
 
-def block_means(w: Float[Tensor, "n h h"], factor: int) -> Float[Tensor, "n m m"]:
+def block_means(w: Float[Tensor, "*n h h"], factor: int) -> Float[Tensor, "*n m m"]:
     """``A w``: the means of blocks of ``factor x factor`` points.
+
+    >>> block_means(torch.arange(4.0).view(2, 2), 2)
+    tensor([[1.5000]])
 
     Args:
         w: Fields.
         factor: Points along a block's side, which divide those along the square's.
     """
-    return avg_pool2d(w, factor)
+    means: Tensor = w.unflatten(-1, (-1, factor)).unflatten(-3, (-1, factor)).mean((-3, -1))
+    return means
 
 
-def spread_over_blocks(y: Float[Tensor, "n m m"], factor: int) -> Float[Tensor, "n h h"]:
+def spread_over_blocks(y: Float[Tensor, "*n m m"], factor: int) -> Float[Tensor, "*n h h"]:
     """``A' y``, the transpose of `block_means`: each point takes its block's number over the
     points in it.
 
@@ -31,7 +34,7 @@ def spread_over_blocks(y: Float[Tensor, "n m m"], factor: int) -> Float[Tensor, 
     tensor([[[1., 1.],
              [1., 1.]]])
     """
-    fine = y.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
+    fine: Tensor = y.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
     return fine / factor**2
 
 
@@ -55,5 +58,5 @@ def block_spectrum(variances: Float[Tensor, "*j h h"], factor: int) -> Float[Ten
     angle = 2 * math.pi / n * turns
     squared = angle.cos().mean(1).square() + angle.sin().mean(1).square()
     seen = torch.outer(squared, squared) * variances
-    parts = seen.unflatten(-1, (factor, -1)).unflatten(-3, (factor, -1))
-    return parts.sum((-4, -2)) / factor**2
+    alike: Tensor = seen.unflatten(-1, (factor, -1)).unflatten(-3, (factor, -1))
+    return alike.sum((-4, -2)) / factor**2

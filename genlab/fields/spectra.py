@@ -28,7 +28,7 @@ RESOLVED = 1e-9
 
 
 class Spectrum(Checked, ABC):
-    """The variances ``lambda_k = E |w^_k|^2`` of the modes of a field, ``lambda_k = lambda_-k > 0``.
+    """The variances ``lambda_k = E |w^_k|^2 = lambda_-k > 0`` of the modes of a field.
 
     >>> import genlab
     >>> genlab.fields.PowerLaw().variances(17).shape
@@ -170,8 +170,8 @@ class Kraichnan(RadialSpectrum):
     """``lambda_k ~ |k|^2 / (shoulder^2 + |k|^2)``: the equilibrium of inviscid flow in the plane.
 
     The law ``exp(-a E - b Z)`` of energy and enstrophy of vorticity cut off at some wavenumber has
-    ``lambda_k ~ |k|^2 / (a + b |k|^2)``, with the shoulder at ``sqrt(a / b)``. Without viscosity the
-    flow leaves it as it is.
+    ``lambda_k ~ |k|^2 / (a + b |k|^2)``, with the shoulder at ``sqrt(a / b)``. Without viscosity
+    the flow leaves it as it is.
 
     References: Eyink, Frisch, "Robert H. Kraichnan", 2010, arXiv:1011.2383.
 
@@ -181,7 +181,7 @@ class Kraichnan(RadialSpectrum):
     2.5
 
     Args:
-        shoulder: Wavenumber beyond which each mode has as much enstrophy, and below, as much energy.
+        shoulder: Wavenumber below which modes share the energy, and beyond it the enstrophy.
         rms: Root of the mean square of a field's values.
         mean_mode: ``lambda_0`` as a multiple of the variance of ``|k| = 1``.
     """
@@ -204,8 +204,8 @@ class SpectrumMixture(Spectrum):
 
     >>> from genlab.fields import Matern, PowerLaw, SpectrumMixture
     >>> mixture = SpectrumMixture(spectra=[Matern(rms=1.0), PowerLaw(rms=2.0)])
-    >>> float(mixture.variances(9).mean())
-    2.5
+    >>> mixture.variances(9).mean()
+    tensor(2.5000, dtype=torch.float64)
 
     Args:
         spectra: Those of the parts.

@@ -46,8 +46,8 @@ class GaussianField(ExactTarget):
     C A' (A C A' + s)^-1 (y - A mean)`` and covariance ``C - C A' (A C A' + s)^-1 A C``, whose
     entropy ``H(w) + H(y | w) - H(y)`` does not depend on y.
 
-    References: Wood, Chan, "Simulation of stationary Gaussian processes in [0, 1]^d", 1994 (by the
-    FFT).
+    References: Dietrich, Newsam, "Fast and exact simulation of stationary Gaussian processes
+    through circulant embedding of the covariance matrix", 1997, doi:10.1137/S1064827592240555.
 
     >>> import genlab
     >>> target = genlab.targets.GaussianField(9, spectrum=genlab.fields.Matern())
@@ -146,7 +146,7 @@ class GaussianField(ExactTarget):
         return self._units(g).float()
 
     def log_prob(
-        self, x: Float[Tensor, "n 1 h h"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, " n"]:
         """Exact log-density in nats, ``-inf`` where a log-normal field is not positive; float64 in
         and out, float64 inside.
@@ -166,7 +166,8 @@ class GaussianField(ExactTarget):
 
     def _log_prob(self, x: Float[Tensor, "n 1 h h"]) -> Float[Tensor, " n"]:
         g, log_det = self._gaussian(x)
-        return (self._log_mixture(g - self.mean, self.variances) + log_det).to(x)
+        log_p: Tensor = self._log_mixture(g - self.mean, self.variances) + log_det
+        return log_p.to(x)
 
     def _log_posterior(
         self, x: Float[Tensor, "n 1 h h"], context: Float[Tensor, "n c"]
@@ -176,7 +177,8 @@ class GaussianField(ExactTarget):
         error = (y - block_means(g, self.factor)).square() / self.noise
         log_seen = -0.5 * (error + math.log(2 * math.pi * self.noise)).sum((1, 2))
         log_all = self._log_mixture(y - self.mean, self.coarse_variances)
-        return self._log_prob(x) + (log_seen - log_all).to(x)
+        log_p: Tensor = self._log_prob(x.double()) + log_seen - log_all
+        return log_p.to(x)
 
     def _units(self, g: Float[Tensor, "n h h"]) -> Float[Tensor, "n 1 h h"]:
         """The fields in data units."""
@@ -209,7 +211,7 @@ class GaussianField(ExactTarget):
     ) -> Float[Tensor, "n m m"]:
         y = block_means(g, self.factor)
         noise = torch.randn(y.shape, dtype=y.dtype, device=y.device, generator=generator)
-        return y + math.sqrt(self.noise) * noise
+        return torch.add(y, noise, alpha=math.sqrt(self.noise))
 
     def _log_parts(
         self, v: Float[Tensor, "n h h"], variances: Float[Tensor, "j h h"]

@@ -25,7 +25,9 @@ def toeplitz(variances: Tensor) -> Tensor:
     n = len(variances)
     place = torch.arange(n)
     apart = (place[:, None] - place) % n
-    return covariance(variances)[apart[:, None, :, None], apart[None, :, None, :]].reshape(n * n, -1)
+    return covariance(variances)[apart[:, None, :, None], apart[None, :, None, :]].reshape(
+        n * n, -1
+    )
 
 
 def blocks(n: int, factor: int) -> Tensor:
