@@ -17,6 +17,8 @@ __all__ = ["NavierStokes"]
 
 # The last of these that divide a number of points make its Fourier transforms slow.
 SMALL_PRIMES = (2, 3, 5, 7)
+# Numbers of a larger grid that a processor's cache holds several of, and that keep a GPU busy.
+CACHED, BUSY = 2**16, 2**23
 
 
 class NavierStokes(nn.Module):
@@ -81,7 +83,6 @@ class NavierStokes(nn.Module):
         self.size, self.viscosity, self.drag, self.forcing = size, viscosity, drag, forcing
         self.cutoff = (size - 1) // 2
         self.points = _fast((3 * size - 1) // 2)
-        self.rows_at_once = max(1, 2**17 // self.points**2)
         if forcing and forced_wavenumber > self.cutoff:
             raise ArgumentError(
                 f"forced_wavenumber={forced_wavenumber}: expected at most (size - 1)/2 = "
@@ -110,6 +111,12 @@ class NavierStokes(nn.Module):
         weight = kept * torch.where(ky > 0, 2.0, 1.0)
         self.divergence = float((weight * linear).sum())
         self.largest_wavenumber = math.sqrt(2) * self.cutoff
+
+    @property
+    def rows_at_once(self) -> int:
+        """Fields that are best moved together."""
+        numbers = CACHED if self.linear.device.type == "cpu" else BUSY
+        return max(1, numbers // self.points**2)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, viscosity={self.viscosity:g}"

@@ -88,17 +88,17 @@ class Symmetries:
             w: Vorticity fields.
             chance: Uniform numbers in [0, 1), which say which.
         """
+        chance = chance.double()  # a period that is rounded is none of the law's
         which = (chance[:, 0] * len(self.motions)).long()
         moved = torch.empty_like(w)
         for number, motion in enumerate(self.motions):
             rows = (which == number).nonzero()[:, 0]
             moved[rows] = _turned(w[rows], motion)
-        own = torch.tensor([motion.shift for motion in self.motions])[which]
-        if self.periods is None:
-            share = chance[:, 2] + own
-        else:
-            share = ((chance[:, 2] * self.periods).floor() + own) / self.periods
-        return _shifted(moved, 2 * math.pi * torch.stack((chance[:, 1], share), 1))
+        along_y = chance[:, 2]
+        if self.periods is not None:
+            own = chance.new_tensor([motion.shift for motion in self.motions])[which]
+            along_y = ((along_y * self.periods).floor() + own) / self.periods
+        return _shifted(moved, 2 * math.pi * torch.stack((chance[:, 1], along_y), 1))
 
 
 def _turned(w: Float[Tensor, "b c n n"], motion: Motion) -> Float[Tensor, "b c n n"]:
@@ -113,7 +113,8 @@ def _shifted(w: Float[Tensor, "b c n n"], by: Float[Tensor, "b 2"]) -> Float[Ten
     n = w.shape[-1]
     kx, ky = wavenumbers(n)
     half = n // 2 + 1
-    angle = by.to(kx)[:, :, None, None]
-    phase = torch.polar(torch.ones(()).to(kx), -(angle[:, :1] * kx + angle[:, 1:] * ky[:, :half]))
+    angle = by[:, :, None, None]
+    phase = torch.exp(-1j * (angle[:, :1] * kx + angle[:, 1:] * ky[:, :half]))
     modes = torch.fft.rfft2(w)
-    return torch.fft.irfft2(modes * phase.to(modes), s=(n, n))
+    moved: Tensor = torch.fft.irfft2(modes * phase.to(modes), s=(n, n))
+    return moved

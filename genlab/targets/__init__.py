@@ -7,6 +7,7 @@ from genlab.targets.energies import U1, U2, U3, U4, DoubleWell, Energy, MuellerB
 from genlab.targets.exact import ExactTarget
 from genlab.targets.gaussian_field import GaussianField
 from genlab.targets.gaussians import Diamond, EightGaussians, Funnel, Gaussian
+from genlab.targets.kolmogorov import Kolmogorov
 from genlab.targets.pinwheel import Pinwheel
 from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
 from genlab.targets.rings import Circles, FourCircles, Rings
@@ -38,6 +39,7 @@ __all__ = [
     "Gaussian",
     "GaussianField",
     "ImageDensity",
+    "Kolmogorov",
     "Moons",
     "MuellerBrown",
     "Pinwheel",

@@ -104,9 +104,7 @@ class KeptSet:
             with np.load(path, allow_pickle=False) as parts:
                 return {name: torch.from_numpy(parts[name]) for name in parts.files}
         except (OSError, ValueError, EOFError, BadZipFile) as error:
-            raise UserError(
-                f"{path}: damaged ({error}); remove it, and it is made again"
-            ) from error
+            raise UserError(f"{path}: damaged; remove it, to make it anew") from error
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from genlab.targets.target import Target
 
 __all__ = ["SimulatedTarget"]
 
-# Numbers of a chunk: some seconds of work.
+# Numbers of a chunk.
 CHUNK = 2**17
 
 
@@ -56,6 +56,11 @@ class SimulatedTarget(Target):
         """The device that fields are simulated on."""
         return next(self.buffers()).device
 
+    @property
+    def chunk(self) -> int:
+        """Samples that are made, and kept, at a time: some seconds of work."""
+        return max(16, CHUNK // self.event_shape[-1] ** 2)
+
     def kept(self, purpose: str, n: int, *, seed: int) -> Batch:
         """The first n samples for a purpose: read where they are kept, or else made and kept.
 
@@ -64,7 +69,7 @@ class SimulatedTarget(Target):
             n: How many.
             seed: Of all samples, with the purpose.
         """
-        rows = max(16, CHUNK // self.event_shape[-1] ** 2)
+        rows = self.chunk
 
         def make(chunk: int) -> dict[str, Tensor]:
             source = seeded(seed, purpose, chunk, device=self.device)

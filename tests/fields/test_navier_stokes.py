@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from genlab.errors import ArgumentError
-from genlab.fields import advance, squared_wavenumber, wavenumbers
-from genlab.fields.navier_stokes import NavierStokes
+from genlab.fields import NavierStokes, advance, squared_wavenumber, wavenumbers
 
 
 def some_fields(n: int, rows: int = 4) -> Tensor:

@@ -9,8 +9,15 @@ import torch
 from torch import Tensor
 
 from genlab.errors import RunError
-from genlab.fields import PowerLaw, advance, choose_steps, runge_kutta, stable_steps
-from genlab.fields.navier_stokes import NavierStokes
+from genlab.fields import (
+    NavierStokes,
+    PowerLaw,
+    advance,
+    choose_steps,
+    navier_stokes,
+    runge_kutta,
+    stable_steps,
+)
 from genlab.targets import GaussianField
 
 
@@ -33,9 +40,11 @@ def test_a_step_is_of_fourth_order() -> None:
     assert errors[0] / errors[1] == pytest.approx(2**5, rel=0.1)
 
 
-def test_rows_have_times_of_their_own_and_do_not_touch_each_other() -> None:
+def test_rows_have_times_of_their_own_and_do_not_touch_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     flow = NavierStokes(9, viscosity=1e-2)
-    flow.rows_at_once = 2
+    monkeypatch.setattr(navier_stokes, "CACHED", 2 * flow.points**2)
     w = turbulent(9, 5)
     times = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5], dtype=torch.float64)
     together = advance(flow, w, times, steps=20)
