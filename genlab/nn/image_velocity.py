@@ -1,4 +1,4 @@
-"""What all velocities of images have: time and context, and an image that they are given."""
+"""The base of velocities of images: time, context, and an image that they are given."""
 
 from __future__ import annotations
 

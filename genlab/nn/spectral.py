@@ -27,8 +27,9 @@ class SpectralNet(ImageVelocity):
 
     A Fourier neural operator (Li et al., "Fourier neural operator for parametric partial
     differential equations", 2021): each layer sees the whole square. The velocity is ``K h + g x``;
-    time and context say scales, shifts and g. With ``product``, s multiplies one half of its channels by the other, as the
-    right-hand side of a fluid does a velocity by a gradient; others act number by number.
+    time and context say scales, shifts and g. With ``product``, s multiplies one half of its
+    channels by the other, as the right-hand side of a fluid does a velocity by a gradient; others
+    act number by number.
 
     s acts on a grid of 3/2 as many points, so that a product has no aliasing: it commutes with
     every translation, by parts of a point too. Fields enter by ``x / sqrt(1 + mean x^2 / R^2)``,
