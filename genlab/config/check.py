@@ -183,6 +183,8 @@ def _check_choices(plain: Mapping[str, Any]) -> None:
         target = described(section, node["_target_"])
         takes = target.signature
         taken = takes.parameters.keys() | passed_on(node)
+        if group in taken and isinstance(node[group], str):
+            raise UserError(f"{section}.{group}={node[group]}: write {group}={node[group]}")
         is_part = group in taken and isinstance(node[group], Mapping)
         if not is_part and not takes.open:
             name = _name(target, _option(section, plain))
