@@ -26,9 +26,10 @@ class SpectralNet(ImageVelocity):
     """``h <- h + V s(scale K h + shift)`` on waves, with a matrix in K for each wavenumber.
 
     A Fourier neural operator (Li et al., "Fourier neural operator for parametric partial
-    differential equations", 2021): each layer sees the whole square. Time and context say the scale
-    and the shift. With ``product``, s multiplies one half of its channels by the other, as the
-    right-hand side of a fluid does a velocity by a gradient; others act number by number.
+    differential equations", 2021): each layer sees the whole square. The velocity is ``K h + g x``;
+    time and context say scales, shifts and g. With ``product``, s multiplies one half of its
+    channels by the other, as the right-hand side of a fluid does a velocity by a gradient; others
+    act number by number.
 
     s acts on a grid of 3/2 as many points, so that a product has no aliasing: it commutes with
     every translation, by parts of a point too. Fields enter by ``x / sqrt(1 + mean x^2 / R^2)``,
@@ -94,9 +95,10 @@ class SpectralNet(ImageVelocity):
             SpectralBlock(width, min(modes, highest), activation, embedding, fine)
             for _ in range(blocks)
         )
-        self.last = nn.Linear(width, depth, bias=False)
+        self.last = SpectralFilter(width, depth, modes=min(modes, highest))
+        self.sizes = (width, depth)
         self.gain = nn.Linear(embedding, width + depth)
-        for start in (self.last.weight, self.gain.weight, self.gain.bias):
+        for start in (*self.last.parameters(), *self.gain.parameters()):
             nn.init.zeros_(start)
 
     def forward(
@@ -111,10 +113,10 @@ class SpectralNet(ImageVelocity):
         h = by_channel(self.first, h)
         for block in self.blocks:
             h = block(h, u)
-        scale, gain = self.gain(u).split((self.last.in_features, self.last.out_features), 1)
+        scale, gain = self.gain(u).split(self.sizes, 1)
         h = (h.unflatten(3, (4, -1)) * (1 + scale[:, None])).flatten(3)
-        v = self.waves.fields(by_channel(self.last, h))
-        return v.view_as(x) + x * gain.view(len(gain), *gain.shape[1:][: x.ndim - 3], 1, 1)
+        own = image[:, : self.shape[0]] * gain[..., None, None]
+        return (self.waves.fields(self.last(h)) + own).view_as(x)
 
 
 class SpectralBlock(nn.Module):
