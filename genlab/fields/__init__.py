@@ -19,7 +19,7 @@ from genlab.fields.spectra import (
     Spectrum,
     SpectrumMixture,
 )
-from genlab.fields.symmetries import KOLMOGOROV, SQUARE, Motion, Symmetries
+from genlab.fields.symmetries import KOLMOGOROV, SQUARE, Symmetries
 from genlab.fields.time_steps import advance, choose_steps, runge_kutta, stable_steps
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "Kraichnan",
     "Matern",
     "ModeClasses",
-    "Motion",
     "NavierStokes",
     "PowerLaw",
     "RadialSpectrum",

@@ -80,7 +80,8 @@ class NavierStokes(nn.Module):
                 f"size={size}: expected an odd number of points a side, whose modes come in pairs; "
                 f"the nearest are {size - 1} and {size + 1}"
             )
-        self.size, self.viscosity, self.drag, self.forcing = size, viscosity, drag, forcing
+        self.size, self.viscosity = size, viscosity
+        self.drag, self.forcing, self.forced_wavenumber = drag, forcing, forced_wavenumber
         self.cutoff = (size - 1) // 2
         self.points = _fast((3 * size - 1) // 2)
         if forcing and forced_wavenumber > self.cutoff:
@@ -158,11 +159,13 @@ class NavierStokes(nn.Module):
         return rate.add_(self.constant) if self.forcing else rate
 
     def _complex(self, state: Float[Tensor, "b rows width"]) -> Tensor:
-        return torch.view_as_complex(state.unflatten(-1, (-1, 2)))
+        modes: Tensor = torch.view_as_complex(state.unflatten(-1, (-1, 2)))
+        return modes
 
     def _values(self, modes: Tensor, size: int) -> Float[Tensor, "*b m m"]:
         columns = torch.fft.ifft(modes, dim=-1, norm="forward")
-        return torch.fft.irfft(columns.mT, n=size, dim=-1, norm="forward")
+        values: Tensor = torch.fft.irfft(columns.mT, n=size, dim=-1, norm="forward")
+        return values
 
 
 def _fast(least: int) -> int:

@@ -12,7 +12,6 @@ from genlab.targets.pinwheel import Pinwheel
 from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
 from genlab.targets.rings import Circles, FourCircles, Rings
 from genlab.targets.rough import rough_samples
-from genlab.targets.simulated import SimulatedTarget
 from genlab.targets.target import Target
 from genlab.targets.torus import Torus
 from genlab.targets.turbulence import Turbulence
@@ -45,7 +44,6 @@ __all__ = [
     "Pinwheel",
     "Rings",
     "Sign",
-    "SimulatedTarget",
     "Sine",
     "SwissRoll",
     "Target",

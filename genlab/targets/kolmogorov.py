@@ -94,7 +94,7 @@ class Kolmogorov(SimulatedTarget):
             "viscosity": self.flow.viscosity,
             "drag": self.flow.drag,
             "forcing": self.flow.forcing,
-            "forced_wavenumber": self.symmetries.periods,
+            "forced_wavenumber": self.flow.forced_wavenumber,
             "snapshots": self.snapshots,
         }
 
@@ -116,13 +116,13 @@ class Kolmogorov(SimulatedTarget):
         noise = torch.randn(
             trajectories, m, m, generator=generator, dtype=torch.float64, device=self.device
         )
-        rms = math.sqrt(self.flow.forcing * self.symmetries.periods)
+        rms = math.sqrt(self.flow.forcing * self.flow.forced_wavenumber)
         variances = PowerLaw(rms=rms).variances(m).to(noise)
         variances[0, 0] = 0  # a force along x has no mean vorticity
         return self._advance(filtered(noise, variances.sqrt()), SPIN_UP / self.flow.drag)
 
     def _turnover(self, w: Float[Tensor, "b m m"]) -> float:
-        """How long a typical speed takes to cross the square's side."""
+        """The time in which a typical speed crosses the square."""
         speeds = self.flow.speeds(self.flow.transform(w)).square().sum(0)
         return 2 * math.pi / float(speeds.mean().sqrt())
 

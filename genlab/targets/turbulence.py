@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -130,7 +131,7 @@ class Turbulence(SimulatedTarget):
 
     @cached_property
     def steps(self) -> int:
-        """How many steps carry a field from 0 to T."""
+        """Number of steps from 0 to T."""
         w, log_p = self._start(PILOTS, seeded(0, "pilot", device=self.device))
 
         def error(steps: int) -> float:
@@ -145,9 +146,11 @@ class Turbulence(SimulatedTarget):
     def negentropy(self) -> tuple[float, float] | None:  # type: ignore[override]
         """Of T, from fields of its own; given the time, its mean over those that are judged."""
         if self.context_dim:
-            own = [self._at(share * self.time).negentropy or (0.0, 0.0) for share in JUDGED]
-            value, se = torch.tensor(own, dtype=torch.float64).unbind(1)
-            return float(value.mean()), float(se.square().sum().sqrt()) / len(JUDGED)
+            values, errors = zip(
+                *(self._at(share * self.time).negentropy or (0.0, 0.0) for share in JUDGED),
+                strict=True,
+            )
+            return sum(values) / len(JUDGED), math.hypot(*errors) / len(JUDGED)
         if self.time == 0:
             return self.initial.negentropy
         own_power = power(self.kept("moments", MOMENTS, seed=0).x[:, 0].double())

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.fields import KOLMOGOROV, SQUARE, Motion, NavierStokes, Symmetries, wavenumbers
+from genlab.fields import KOLMOGOROV, SQUARE, NavierStokes, Symmetries, wavenumbers
+from genlab.fields.symmetries import Motion
 
 N = 9
 

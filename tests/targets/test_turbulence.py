@@ -12,6 +12,7 @@ from torch.distributions import MultivariateNormal
 from genlab.errors import UserError
 from genlab.fields import Kraichnan, PowerLaw, advance
 from genlab.targets import Turbulence
+from genlab.targets import turbulence as turbulence_room
 
 SPECTRUM = PowerLaw(rms=3.0)
 
@@ -49,7 +50,7 @@ def test_log_prob_agrees_with_what_samples_carry(turbulence: Turbulence) -> None
 
 
 def test_the_entropy_is_that_of_the_samples(turbulence: Turbulence) -> None:
-    _, log_p = turbulence.draw_with_log_prob(500, generator=generator(3))
+    _, log_p = turbulence.draw_with_log_prob(200, generator=generator(3))
     se = log_p.std() / math.sqrt(len(log_p))
     assert turbulence.entropy is not None
     assert abs(turbulence.entropy + log_p.mean()) < 4 * se
@@ -119,9 +120,9 @@ def test_three_points_a_side_are_exact() -> None:
 def test_the_density_integrates_to_one() -> None:
     """``E_q[p / q] = 1``, q the Gaussian of the samples' second moments, 1.3 times as wide."""
     target = Turbulence(5, spectrum=SPECTRUM, viscosity=0.01, time=0.5, tolerance=0.01)
-    x = target.sample(20_000, generator=generator(4)).double()
+    x = target.sample(10_000, generator=generator(4)).double()
     variances = 1.3**2 * torch.fft.fft2(x[:, 0], norm="ortho").abs().square().mean(0)
-    noise = torch.randn(20_000, 5, 5, dtype=torch.float64, generator=generator(5))
+    noise = torch.randn(10_000, 5, 5, dtype=torch.float64, generator=generator(5))
     modes = torch.fft.fft2(noise, norm="ortho")
     y = torch.fft.ifft2(modes * variances.sqrt(), norm="ortho").real
     square = (modes.abs().square() + (2 * math.pi * variances).log()).sum((1, 2))
@@ -156,3 +157,50 @@ def test_a_field_that_cannot_be_followed_back_is_refused() -> None:
 def test_a_wrong_shape_is_refused() -> None:
     with pytest.raises(ValueError, match=r"x: expected shape \[n, 1, 9, 9\], got \[2, 1, 7, 7\]"):
         Turbulence(9, spectrum=SPECTRUM).log_prob(torch.zeros(2, 1, 7, 7))
+
+
+def test_given_its_time_a_field_has_the_density_of_that_time() -> None:
+    target = Turbulence(7, spectrum=SPECTRUM, viscosity=0.01, condition="time")
+    batch, log_p = target.draw_with_log_prob(12, generator=generator(6))
+    assert batch.context is not None
+    assert set(batch.context[:, 0].tolist()) == {0.25, 0.5, 0.75, 1.0}
+    torch.testing.assert_close(
+        target.log_prob(batch.x.double(), batch.context), log_p, rtol=0, atol=2e-3
+    )
+    for row in range(4):
+        time = batch.context[row].item()
+        alone = Turbulence(7, spectrum=SPECTRUM, viscosity=0.01, time=time)
+        x = batch.x[row : row + 1].double()
+        torch.testing.assert_close(alone.log_prob(x)[0], log_p[row], rtol=0, atol=2e-3)
+    with pytest.raises(ValueError, match="context: expected the time"):
+        target.log_prob(batch.x)
+
+
+def test_times_are_uniform_and_the_entropy_is_their_mean() -> None:
+    target = Turbulence(5, spectrum=SPECTRUM, viscosity=0.01, time=2.0, condition="time")
+    batch = target.draw(2000, generator=generator(7))
+    assert batch.context is not None
+    assert batch.context.mean().item() == pytest.approx(1.0, abs=0.06)
+    assert batch.context.std().item() == pytest.approx(2 / math.sqrt(12), rel=0.05)
+    at_the_middle = Turbulence(5, spectrum=SPECTRUM, viscosity=0.01, time=1.0)
+    assert target.entropy == pytest.approx(at_the_middle.entropy)
+
+
+def test_the_negentropy_is_what_the_best_gaussian_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own KL, the mean of log p - log q over fields that it was not fitted to."""
+    monkeypatch.setattr(turbulence_room, "MOMENTS", 1000)
+    target = Turbulence(9, spectrum=SPECTRUM, time=2.0, tolerance=0.01)
+    assert target.negentropy is not None
+    value, se = target.negentropy
+    batch, log_p = target.draw_with_log_prob(500, generator=generator(8))
+    w = target.kept("moments", 1000, seed=0).x[:, 0].double()
+    variances = torch.fft.fft2(w, norm="ortho").abs().square().mean(0)
+    variances = (variances + variances.T) / 2
+    variances = (variances + variances.flip(0).roll(1, 0)) / 2
+    modes = torch.fft.fft2(batch.x[:, 0].double(), norm="ortho").abs().square()
+    log_q = -0.5 * (modes / variances + (2 * math.pi * variances).log()).sum((1, 2))
+    excess = log_p - log_q
+    error = math.hypot(se, float(excess.std()) / math.sqrt(len(excess)))
+    assert value == pytest.approx(float(excess.mean()), abs=4 * error)
+    assert value > 10 * se
+    assert Turbulence(9, spectrum=SPECTRUM, time=0.0).negentropy is None
