@@ -47,8 +47,9 @@ def test_a_run_on_turbulence_given_block_means(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_on_turbulence_is_judged_by_nats_too(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("genlab.evaluation.suite.FIELDS", 32)
     run = experiment(
         "experiment=turbulence",
         "data.size=7",

@@ -102,10 +102,11 @@ class Hartley(Bijection):
     """``z = C x C`` with ``C_kj = (cos + sin)(2 pi k j / n) / sqrt n``: waves as real numbers.
 
     C is symmetric and orthogonal, so that the map is its own inverse and its log-determinant is 0
-    (Hartley's transform of rows and columns; Bracewell, "Discrete Hartley transform", 1983). The
-    numbers of a stationary field that mirrors leave alike are uncorrelated.
+    (Hartley's transform of rows and columns). The numbers of a stationary field whose law mirrors
+    leave alone are uncorrelated.
 
-    References: doi:10.1364/JOSA.73.001832.
+    References: Bracewell, "Discrete Hartley transform", Journal of the Optical Society of America
+    73, 1983, pages 1832 to 1835.
 
     >>> import genlab, torch
     >>> layer = genlab.bijections.Hartley((1, 5, 7))

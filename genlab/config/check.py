@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.annotations import expectation, fits, spell
 from genlab.bounds import Bound, NonNegative, NonNegativeInt, PositiveInt
-from genlab.config import PARTS
+from genlab.config import PARTS, config_dir
 from genlab.config.explain import explained
 from genlab.config.primary import own_groups, primary
 from genlab.config.targets import Target, described, passed_on
@@ -183,7 +183,7 @@ def _check_choices(plain: Mapping[str, Any]) -> None:
         target = described(section, node["_target_"])
         takes = target.signature
         taken = takes.parameters.keys() | passed_on(node)
-        if group in taken and isinstance(node[group], str):
+        if group in taken and (config_dir() / group / f"{node[group]}.yaml").is_file():
             raise UserError(f"{section}.{group}={node[group]}: write {group}={node[group]}")
         is_part = group in taken and isinstance(node[group], Mapping)
         if not is_part and not takes.open:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
+from genlab.data.field_facts import coarse_facts
 from genlab.data.simulated_fields import SimulatedFields
 from genlab.data.streams import Blocks, Stream
 from genlab.errors import UserError
@@ -99,6 +100,8 @@ class CoarseFields(SimulatedFields):
         self.factor = factor
         self.chosen_noise = noise
         self.standardise_context = True
+
+    facts = staticmethod(coarse_facts)
 
     @cached_property
     def noise(self) -> float:

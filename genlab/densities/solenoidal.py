@@ -87,7 +87,7 @@ class SolenoidalNormal(Density):
                 f"but these hold {share:.1%} of the data's energy; use output=free"
             )
         mean = self._energy(inside).mean(2) / self.numbers.clamp_min(1)
-        self.log_scale.copy_(0.5 * torch.where(mean > 0, mean, 1.0).log())
+        self.log_scale.copy_(0.5 * torch.where(self.numbers * mean > 0, mean, 1.0).log())
 
     def _energy(self, x: Float[Tensor, "n 2 h h"]) -> Float[Tensor, "kx ky n"]:
         return self.waves.coefficients(x).square().sum(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -38,6 +39,8 @@ __all__ = ["evaluate"]
 
 FIELDS = 10_000
 """Samples of many numbers that ``test/kl`` takes: they cost more, and tell more each."""
+NUMBERS = 2**26
+"""Numbers of the samples of a model that are weighted: 256 MB."""
 IMAGES_AT_ONCE = 256
 """Of images a network makes many channels: fewer fit into memory, and are as fast each."""
 
@@ -151,7 +154,7 @@ def evaluate(
         proposals, log_weight = weighted_samples(
             model,
             target,
-            min(weighted, model.test_samples),
+            min(weighted, model.test_samples, max(1000, NUMBERS // math.prod(model.event_shape))),
             generator=for_weights,
             batch_size=batch_size,
         )

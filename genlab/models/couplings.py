@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from torch import nn
 
@@ -44,13 +44,9 @@ Network = Literal["mlp", "conv"]
 # a share of all others.
 SPREAD = math.pi
 
-
-@runtime_checkable
-class Conditioner(Protocol):
-    """Makes the network of a coupling."""
-
-    def __call__(self, split: Split, n_parameters: int) -> nn.Module:
-        """One that sees the part that passes, and says so many parameters of each mapped number."""
+Conditioner = Callable[[Split, int], nn.Module]
+"""Makes the network of a split, which sees the part that passes, and says so many parameters of
+each mapped number."""
 
 
 def conditioner(

@@ -1,4 +1,4 @@
-"""What all velocities of images have: time and context, and an image that they are given."""
+"""The base of velocities of images: time, context, and an image that they are given."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ImageVelocity(Velocity):
         x: Float[Tensor, "n *event"],
         t: Float[Tensor, ""] | Float[Tensor, " n"],
         context: Float[Tensor, "n c"] | None,
-    ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n e"]]:
+    ) -> tuple[Float[Tensor, "n i h w"], Float[Tensor, "n e"]]:
         """The image with the one that is given beside it, and what time and context say."""
         image = x if x.ndim == 4 else x.unsqueeze(1)
         u = self.time(t).expand(len(x), -1)

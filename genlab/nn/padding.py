@@ -1,4 +1,4 @@
-"""What convolutions work on, and what they see beyond its edge."""
+"""Shapes of images, and what lies beyond their edge."""
 
 from __future__ import annotations
 

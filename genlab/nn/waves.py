@@ -121,7 +121,7 @@ class SpectralFilter(Constants):
             y = nn.functional.pad(y, (0, 0, 0, 0, 0, above, 0, above))
         return y + self.pointwise(x.unflatten(3, (4, -1))).flatten(3)
 
-    def _matrices(self) -> Float[Tensor, "k 4i 4o"]:
+    def _matrices(self) -> Float[Tensor, "k _ _"]:
         outputs, inputs = self.pointwise.weight.shape
         blocks = self.weight.flatten(0, 1) @ self.maps
         matrices = blocks.unflatten(2, (4, 4)).unflatten(1, (inputs, outputs))

@@ -187,7 +187,7 @@ METRICS = (
     ),
     Metric("test/enstrophy_flux/reference", "the same of two sets of true fields", "share",
            beside="test/enstrophy_flux", told="of true ones {:.3g}"),
-    Metric("test/increments", "W1 of velocity increments at three distances, over that of true ones",
+    Metric("test/increments", "W1 of velocity increments, three distances, over that of true ones",
            "multiple", LOWER, first=True, remark="times that of two true sets"),
     Metric("test/increments/w1", "the same itself", "standard deviations", LOWER,
            beside="test/increments", told="W1 {:.3g} deviations"),

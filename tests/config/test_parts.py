@@ -118,3 +118,18 @@ def test_what_is_said_of_a_part_goes_with_the_part(words: list[str], part: str, 
     assert key not in OmegaConf.select(replaced, where)
     with pytest.raises(UserError, match=f"{where}.{key}=.*: .* takes no '{key}'"):
         check(compose("train", [*words, part, f"{where}.{key}=3"]))
+
+
+def test_a_spectrum_is_a_part_that_data_pass_on_to_their_target() -> None:
+    config = compose("train", ["data=gaussian_field", "spectrum=matern", "data.spectrum.length=2"])
+    check(config)
+    assert config.data.target.spectrum == config.data.spectrum
+    assert config.data.spectrum.length == 2
+    for word, told in (
+        ("data.spectrum.lenth=2", "no 'lenth' in data.spectrum; did you mean 'length'"),
+        ("data.spectrum=kraichnan", "data.spectrum=kraichnan: write spectrum=kraichnan"),
+    ):
+        with pytest.raises(UserError, match=re.escape(told)):
+            check(compose("train", ["data=gaussian_field", "spectrum=matern", word]))
+    with pytest.raises(UnusedError, match="spectrum=matern: nothing uses it; TargetData has no"):
+        check(compose("train", ["data=moons", "spectrum=matern"]))

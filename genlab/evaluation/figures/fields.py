@@ -44,7 +44,7 @@ SIDE = 3
 PIXELS = 96
 """Of a side of a field, at least, unless it has more points."""
 STAGES = 6
-MEMBERS = 16
+MEMBERS = 32
 """Samples behind a mean and a spread."""
 
 
@@ -254,11 +254,11 @@ def enlarged_fields_figure(
         doubt.paint(spread),
     ]
     pictures = torch.stack(columns, 1).flatten(0, 1)
-    figure, (axis,) = panels(1, 1, side=1.35 * len(columns), height=1.3 * rows + 0.7)
+    figure, (axis,) = panels(1, 1, side=1.35 * len(columns), height=1.17 * rows + 0.5)
     _mosaic(axis, pictures, columns=len(columns))
     _name_columns(axis, ["given", "true", "sample", "sample", "sample", "mean", "spread"])
-    add_colourbar(colours.scale, axis)
-    add_colourbar(doubt.scale, axis, at=1.13)
+    add_colourbar(colours.scale, axis, at=1.012, width=0.012)
+    add_colourbar(doubt.scale, axis, at=1.09, width=0.012)
     return figure
 
 
