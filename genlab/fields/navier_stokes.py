@@ -155,7 +155,7 @@ class NavierStokes(nn.Module):
         products = torch.stack((u * v, (v * v).addcmul_(u, u, value=-1)))
         rows = torch.fft.rfft(products, dim=-1)[..., : self.cutoff + 1].mT
         first, second = torch.view_as_real(torch.fft.fft(rows, dim=-1)).flatten(-2)
-        rate = self.quadratic[0] * first
+        rate: Tensor = self.quadratic[0] * first
         rate = rate.addcmul_(self.quadratic[1], second).addcmul_(self.linear, state)
         return rate.add_(self.constant) if self.forcing else rate
 
