@@ -28,6 +28,8 @@ __all__ = [
     "DOMAINS",
     "ESTIMATES",
     "FAMILIES",
+    "FIELD_MODELS",
+    "FIELD_SHAPE",
     "IMAGE",
     "IMAGES",
     "IMAGE_MODELS",
@@ -159,9 +161,18 @@ def image_coupling(split: b.HalfSplit, context_dim: int) -> b.Coupling:
     return b.Coupling(split, b.Affine(), network)
 
 
-def conv_residual(shape: b.ImageShape, context_dim: int) -> b.ResidualBlocks:
+def conv_residual(
+    shape: b.ImageShape, context_dim: int, padding: nn.Padding = "zeros"
+) -> b.ResidualBlocks:
     network = nn.LipschitzConvNet(
-        2, shape, hidden=[4], kernel_size=3, activation="sine", bound=0.9, context_dim=context_dim
+        2,
+        shape,
+        hidden=[4],
+        kernel_size=3,
+        activation="sine",
+        bound=0.9,
+        padding=padding,
+        context_dim=context_dim,
     )
     how = b.ResidualOptions("exact", 2, 20, "neumann", "anderson", 1e-12)
     return b.ResidualBlocks(network, how, actnorm=True)
@@ -170,13 +181,25 @@ def conv_residual(shape: b.ImageShape, context_dim: int) -> b.ResidualBlocks:
 # Bijections of images, by the width of the context.
 IMAGE, SCALED = (4, 2, 2), (1, 4, 4)
 # Shapes of samples that are others than IMAGE.
-SHAPES = {"image-scales": SCALED, "spectral": (2, 5, 5), "spectral-even": (1, 4, 4)}
+SHAPES = {
+    "image-scales": SCALED,
+    "spectral": (2, 5, 5),
+    "spectral-even": (1, 4, 4),
+    "periodic-convolution": (2, 5, 5),
+    "periodic-convolution-even": (1, 4, 4),
+    "hartley": (2, 5, 5),
+    "periodic-residual": (1, 5, 5),
+}
 IMAGES: dict[str, Callable[[int], b.Bijection]] = {
     "image-actnorm": lambda _: b.ActNorm(4),
     "image-squeeze": lambda _: b.Squeeze(),
     "image-flatten": lambda _: b.Flatten(IMAGE),
     "spectral": lambda _: b.SpectralStandardise(torch.ones(2, 5, 5)),
     "spectral-even": lambda _: b.SpectralStandardise(torch.ones(1, 4, 4), alike="modes"),
+    "periodic-convolution": lambda _: b.PeriodicConvolution((2, 5, 5), spread=3.0),
+    "periodic-convolution-even": lambda _: b.PeriodicConvolution((1, 4, 4)),
+    "hartley": lambda _: b.Hartley((2, 5, 5)),
+    "periodic-residual": partial(conv_residual, (1, 5, 5), padding="circular"),
     "image-lu": lambda _: b.LUConv(4),
     "image-channels": lambda c: image_coupling(b.HalfSplit(4), c),
     "image-checkerboard": lambda c: image_coupling(b.CheckerboardSplit(4), c),
@@ -317,6 +340,29 @@ IMAGE_MODELS: dict[str, Callable[..., d.Density]] = {
     "vae": partial(vae, latent_dim=2),
     "cnf": partial(cnf, network=UNET, solver=COARSE, evaluation=COARSE),
     "flow-matching": partial(flow_matching, network=UNET, solver=COARSE, evaluation=COARSE),
+}
+
+# Fields of an odd side, and what families make of them.
+FIELD_SHAPE = (1, 5, 5)
+PERIODIC: dict[str, Any] = {"network": "conv", "padding": "circular"}
+SPECTRAL = partial(nn.SpectralNet, width=3, blocks=2, embedding=8, frequencies=2)
+FIELD_MODELS: dict[str, Callable[..., d.Density]] = {
+    "nice": partial(nice, **PERIODIC),
+    "realnvp": partial(realnvp, mixing="convolution", actnorm=True, **PERIODIC),
+    "krnet": partial(krnet, rotation=False, **PERIODIC),
+    "nsf": partial(nsf, mixing="convolution", **PERIODIC, **SPLINES),
+    "nsf-half-free": partial(nsf, **PERIODIC),
+    "resflow": partial(resflow, layers=2, hidden=[4], **PERIODIC),
+    "gmm": partial(gmm, covariance="low_rank", basis="fourier"),
+    "vae": partial(vae, latent_dim=2, padding="circular"),
+    "cnf": partial(cnf, network=SPECTRAL, solver=COARSE, evaluation=COARSE),
+    "flow-matching": partial(flow_matching, network=SPECTRAL, solver=COARSE, evaluation=COARSE),
+    "flow-matching-conv": partial(
+        flow_matching,
+        network=partial(nn.ResidualConvNet, width=4, blocks=1, embedding=8, frequencies=2),
+        solver=COARSE,
+        evaluation=COARSE,
+    ),
 }
 
 # Conditioners need a coordinate that passes and one that is mapped.

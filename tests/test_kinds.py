@@ -24,6 +24,7 @@ from genlab.learning.trainer import make_trainer
 
 FLOW = ("model.layers=2", "model.hidden=[8]")
 UNET = ("model.network.channels=[4,8]", "model.network.embedding=8")
+SPECTRAL = ("model.network.width=2", "model.network.blocks=1", "model.network.embedding=8")
 MLP = ("model.network.width=8", "model.network.blocks=1", "model.network.waves=4")
 # The validation is about whether it runs, and a log-density follows the ODE.
 COARSE = ("model.evaluation.rtol=0.1", "model.evaluation.atol=0.1")
@@ -65,7 +66,8 @@ KINDS = {
         *STREAM,
     ),
 }
-CONVOLVED = ("digits", "labelled", "field", "posterior", "folder")
+NETWORKS = dict.fromkeys(("digits", "labelled", "folder"), UNET)
+NETWORKS |= dict.fromkeys(("field", "posterior"), SPECTRAL)
 # What is in them is the same, and so is all that comes after the reading.
 FORMATS = ("csv", "parquet", "npy", "npz")
 LARGE = [("gmm", kind) for kind in ("toy", "torus", "field", "posterior")]
@@ -110,11 +112,10 @@ def outcomes() -> Iterator[dict[tuple[str, str, str], str]]:
 
 
 def words(family: str, kind: str, precision: str) -> list[str]:
-    network = UNET if kind in CONVOLVED else MLP
     return [
         f"model={family}",
         *SIZES.get(family, ()),
-        *(network if family in ("cnf", "flow-matching") else ()),
+        *(NETWORKS.get(kind, MLP) if family in ("cnf", "flow-matching") else ()),
         *KINDS[kind],
         *(["data.train_size=64"] if (family, kind) in LARGE else ()),  # a pass sees all
         *(["observation=von_mises"] if (family, kind) == ("vae", "cylinder") else ()),

@@ -12,6 +12,8 @@ from properties import (
     AT_LEAST_TWO,
     ESTIMATES,
     FAMILIES,
+    FIELD_MODELS,
+    FIELD_SHAPE,
     IMAGE_MODELS,
     IMAGE_SHAPE,
     MODELS,
@@ -42,6 +44,7 @@ DIMS = (1, 2, 5, 16)
 EVENTS = [
     *(pytest.param(make, 5, id=name) for name, make in MODELS.items()),
     *(pytest.param(make, IMAGE_SHAPE, id=f"image-{name}") for name, make in IMAGE_MODELS.items()),
+    *(pytest.param(make, FIELD_SHAPE, id=f"field-{name}") for name, make in FIELD_MODELS.items()),
 ]
 EXACT = [name for name in MODELS if name not in ESTIMATES]
 REPARAMETRISED = [name for name in MODELS if MODELS[name](2).reparametrised]
@@ -129,6 +132,7 @@ def masses(
 
 def test_every_family_is_walked_over() -> None:
     assert set(FAMILIES) <= set(MODELS)
+    assert set(FAMILIES) <= set(FIELD_MODELS)
 
 
 @pytest.fixture(params=MODELS)

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from genlab.bounds import PositiveInt
-from genlab.evaluation.figures import density_panel, image_panel
+from genlab.evaluation.figures import density_panel, field_panel, image_panel
 from genlab.learning.callbacks.callback import LearnerCallback
 from genlab.learning.tensorboard import log_figures
 
@@ -18,8 +18,8 @@ __all__ = ["DensityImages"]
 class DensityImages(LearnerCallback):
     """Logs an image to TensorBoard after every few validations.
 
-    In the plane ``density/progress``, the model's density; of images ``samples/progress``, a grid
-    of samples that are drawn from the same noise each time.
+    In the plane ``density/progress``, the model's density; of images and fields
+    ``samples/progress``, a grid of samples that are drawn from the same noise each time.
 
     Args:
         every: Validations between two images.
@@ -34,8 +34,12 @@ class DensityImages(LearnerCallback):
         if step // ours.settings.val_every % self.every:
             return
         if ours.model.image:
+            x, context, _ = data.validation
             with ours.averaged():
-                figure = image_panel(ours.model, data.validation.context)
+                if data.quantity is None:
+                    figure = image_panel(ours.model, context)
+                else:
+                    figure = field_panel(ours.model, x, context, data.quantity)
             log_figures(trainer.loggers, {"samples/progress": figure}, step)
             return
         target = data.target

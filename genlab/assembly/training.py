@@ -18,7 +18,7 @@ from genlab.data.roles import find_columns
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.evaluation import evaluate
-from genlab.evaluation.figures import animate_paths, draw
+from genlab.evaluation.figures import animate_fields, animate_paths, draw
 from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.passes import PassLearner
 from genlab.learning.weights import start_from
@@ -108,20 +108,23 @@ class Training(Run):
         """Write how the model carries its base to the data as ``paths.gif``, and return its path.
 
         Raises:
-            UserError: The model follows no ODE in the plane, or wants a context.
+            UserError: The model follows no ODE of fields, or in the plane without a context.
         """
-        if (
-            "paths" not in self.model.figures
-            or self.model.event_shape != (2,)
-            or self.model.context_encoder.dim
-        ):
+        quantity, test = self.data.quantity, self.data.test
+        in_plane = self.model.event_shape == (2,) and not self.model.context_encoder.dim
+        if "paths" not in self.model.figures or not (in_plane or (quantity and test)):
             raise UserError(
-                "plot --animate: shows how cnf and flow-matching move, in the plane and without a "
-                "context; this run has nothing of that kind"
+                "plot --animate: shows how cnf and flow-matching move, fields or points in the "
+                "plane without a context; this run has nothing of that kind"
             )
-        path = folder / "paths.gif"
+        path, source = folder / "paths.gif", generator(self.config.seed, "figures")
         with atomic_path(path) as temporary:
-            animate_paths(self.model, temporary, generator=generator(self.config.seed, "figures"))
+            if quantity and test:
+                animate_fields(
+                    self.model, temporary, test.x, test.context, quantity, generator=source
+                )
+            else:
+                animate_paths(self.model, temporary, generator=source)
         return path
 
     def _evaluate(self) -> dict[str, float]:
@@ -134,6 +137,7 @@ class Training(Run):
             training=self.data.training_set,
             reduction=self.data.reduction,
             scale=self.data.scale,
+            quantity=self.data.quantity,
             generator=generator(self.config.seed, "evaluate"),
         )
 
@@ -146,6 +150,7 @@ class Training(Run):
             context=None if test is None else test.context,
             training=None if training is None else training.x,
             enlarges=self.data.reduction is not None,
+            quantity=self.data.quantity,
             names=self.data.columns,
             shown=self._places(columns) if columns else None,
             generator=generator(self.config.seed, "figures"),

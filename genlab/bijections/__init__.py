@@ -17,6 +17,7 @@ from genlab.bijections.domains import Logit, LogitTransform, Probit, Quantile, U
 from genlab.bijections.elementwise_affine import ActNorm, Scaling, Standardise
 from genlab.bijections.lu_linear import LUConv, LULinear
 from genlab.bijections.ode import ODE, DivergenceMethod, ODEGradient, PathCosts
+from genlab.bijections.periodic_convolution import Hartley, PeriodicConvolution
 from genlab.bijections.reshaping import (
     Flatten,
     Freeze,
@@ -53,6 +54,7 @@ __all__ = [
     "Freeze",
     "HalfFreeCoupling",
     "HalfSplit",
+    "Hartley",
     "ImageShape",
     "Inverse",
     "LUConv",
@@ -63,6 +65,7 @@ __all__ = [
     "ODEGradient",
     "ODESolver",
     "PathCosts",
+    "PeriodicConvolution",
     "Permutation",
     "Probit",
     "Quantile",

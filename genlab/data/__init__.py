@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genlab.data.coarse_fields import CoarseFields
     from genlab.data.digits import Digits
     from genlab.data.field_data import FieldData
     from genlab.data.fixed_sets import FixedSets, Sets
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from genlab.data.images import Images, ImageSource, Splits
     from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
     from genlab.data.module import DataModule
+    from genlab.data.simulated_fields import MovedSet, SimulatedFields
     from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
     from genlab.data.table_data import TableData
     from genlab.data.table_file import TableFile
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 # Where each is defined.
 HOMES = {
+    "coarse_fields": ("CoarseFields",),
     "digits": ("Digits",),
     "field_data": ("FieldData",),
     "fixed_sets": ("FixedSets", "Sets"),
@@ -37,6 +40,7 @@ HOMES = {
     "images": ("ImageSource", "Images", "Splits"),
     "maf_sets": ("BSDS300", "Gas", "Hepmass", "MiniBooNE", "Power"),
     "module": ("DataModule",),
+    "simulated_fields": ("MovedSet", "SimulatedFields"),
     "streams": ("FreshSamples", "NoSamples", "ShuffledSet", "Stream"),
     "table_data": ("TableData",),
     "table_file": ("TableFile",),
@@ -47,6 +51,7 @@ MODULES = {name: module for module, names in HOMES.items() for name in names}
 
 __all__ = [
     "BSDS300",
+    "CoarseFields",
     "DataModule",
     "Digits",
     "FieldData",
@@ -61,10 +66,12 @@ __all__ = [
     "ImageStream",
     "Images",
     "MiniBooNE",
+    "MovedSet",
     "NoSamples",
     "Power",
     "Sets",
     "ShuffledSet",
+    "SimulatedFields",
     "Splits",
     "Stream",
     "TableData",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.elementwise_affine import Standardise
@@ -71,6 +72,10 @@ class FieldData(TargetData):
         self.standardise_context = context_dim > 0
 
     facts = staticmethod(field_facts)
+
+    @property
+    def reduction(self) -> Callable[[Tensor], Tensor] | None:
+        return self.target.reduction
 
     def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
         return field_units(self.event_shape, self.alike, circular) if self.standardise else None

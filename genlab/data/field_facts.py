@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["field_facts"]
+__all__ = ["coarse_facts", "field_facts"]
 
 
 def field_facts(**node: Any) -> dict[str, int]:
@@ -21,3 +21,12 @@ def field_facts(**node: Any) -> dict[str, int]:
         return {"context_dim": 1}
     channels, *sides = node["event_shape"]
     return {"context_dim": channels * math.prod(side // node["factor"] for side in sides)}
+
+
+def coarse_facts(**node: Any) -> dict[str, int]:
+    """``context_dim``: one number for each block.
+
+    Args:
+        **node: The options of `genlab.data.CoarseFields`, and those of its target beside them.
+    """
+    return field_facts(**node | {"condition": "low_resolution"})

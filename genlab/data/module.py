@@ -18,6 +18,7 @@ from genlab.bijections.bijection import Bijection
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.data.streams import Stream
 from genlab.errors import first_few
+from genlab.fields.statistics import Quantity
 from genlab.targets.target import Target
 
 __all__ = ["DataModule"]
@@ -129,8 +130,15 @@ class DataModule(pl.LightningDataModule, ABC):
 
     @property
     def reduction(self) -> Callable[[Tensor], Tensor] | None:
-        """What makes the small images that a model is given, flattened, of images."""
+        """What makes the small images that a model is given, flattened, of images; or of fields
+        the block means, which it is given with noise.
+        """
         return None
+
+    @property
+    def quantity(self) -> Quantity | None:
+        """What the numbers of a field are; None for data that are no fields."""
+        return None if self.target is None else self.target.quantity
 
     @property
     def remarks(self) -> tuple[str, ...]:

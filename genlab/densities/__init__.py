@@ -11,6 +11,7 @@ from genlab.densities.observation import (
     Observation,
     VonMises,
 )
+from genlab.densities.solenoidal import SolenoidalNormal
 from genlab.densities.wrapped_mixtures import WrappedMixtures
 from genlab.densities.wrapped_normal import WrappedNormal
 
@@ -27,6 +28,7 @@ __all__ = [
     "MixtureParameters",
     "Mixtures",
     "Observation",
+    "SolenoidalNormal",
     "StandardLogistic",
     "StandardNormal",
     "StandardUniform",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genlab.batch import squared_distances
 from genlab.densities.inference import batches
-from genlab.evaluation.estimate import Estimate
+from genlab.evaluation.estimate import Estimate, estimate_mean
 from genlab.nn.angles import AngleFeatures, squared_turns
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "mmd",
     "precision_and_recall",
     "transport",
+    "wasserstein1",
     "wasserstein2",
 ]
 
@@ -195,6 +196,41 @@ def transport(
     potentials = (torch.as_tensor(found[name]) for name in ("u", "v"))
     variance = sum(map(_variance_of_mean, potentials, margins))
     return Estimate(value, math.sqrt(variance) / (2 * value) if value else 0.0)
+
+
+def wasserstein1(x: Float[Tensor, "n m"], y: Float[Tensor, "k _"]) -> Estimate:
+    """1-Wasserstein distance of two sets of numbers, ``int |F(t) - G(t)| dt`` (exact).
+
+    F and G are the shares of numbers up to t (Peyre, Cuturi, "Computational optimal transport",
+    2019, arXiv:1803.00567). Numbers of one row may depend on each other: the standard
+    error is that of other rows, by the optimal potential ``phi' = -sign(F - G)``, the mean of which
+    over x less that over y is the distance. Of two samples of one density it is too large.
+
+    Args:
+        x: Rows of numbers.
+        y: Other rows.
+
+    >>> x = torch.tensor([[0.0, 1.0], [3.0, 0.0]])
+    >>> wasserstein1(x, x + 5).value
+    5.0
+    """
+    both = [values.detach().cpu().double() for values in (x, y)]
+    values, order = torch.cat([rows.flatten() for rows in both]).sort()
+    sizes = [rows.numel() for rows in both]
+    steps = values.new_tensor([1 / sizes[0], -1 / sizes[1]])
+    # F - G between each value and the next one.
+    between = steps[(order >= sizes[0]).long()].cumsum(0)[:-1]
+    # Where both are the same but for rounding, the potential is flat.
+    sign = between.sign().where(between.abs() > 1e-12, 0)
+    sorted_potential = torch.zeros_like(values)
+    sorted_potential[1:] = -(sign * values.diff()).cumsum(0)
+    potential = torch.empty_like(values)
+    potential[order] = sorted_potential
+    means = [
+        part.view_as(rows).mean(1) for part, rows in zip(potential.split(sizes), both, strict=True)
+    ]
+    first, second = map(estimate_mean, means)
+    return Estimate(first.value - second.value, math.hypot(first.se, second.se))
 
 
 def _shares(n: int, weight: Float[Tensor, " n"] | None) -> Float[Tensor, " n"]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Estimate", "estimate_mean"]
+__all__ = ["Estimate", "estimate_mean", "estimate_of_means"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,32 @@ def estimate_mean(
     variance = (w * (values - mean).square()).sum() / total
     freedom = (total.square() / w.square().sum()).item() - 1
     return Estimate(value, math.sqrt(variance.item() / freedom) if freedom > 1e-9 else math.nan)
+
+
+def estimate_of_means(
+    function: Callable[..., Float[Tensor, ""]], *sets: Float[Tensor, "_ *shape"]
+) -> Estimate:
+    """A function of the means of independent sets, ``f(m_1, m_2, ...)``, by the delta method.
+
+    ``se^2 = sum_j Var(grad_j f . x) / n_j`` over the ``n_j`` rows x of set j (Serfling,
+    "Approximation theorems of mathematical statistics", 1980, chapter 3,
+    doi:10.1002/9780470316481). Numbers of one row may depend on each other. Where a set is a single
+    row the error is NaN.
+
+    Args:
+        function: Of as many means as there are sets; differentiable, to a single number.
+        sets: Rows of numbers, the means of which it takes, in float64.
+
+    >>> import torch
+    >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [2.0, 6.0]], dtype=torch.float64)
+    >>> round(estimate_of_means(lambda mean: mean[1] / mean[0], x).value, 12)
+    2.0
+    """
+    means = tuple(rows.mean(0) for rows in sets)
+    gradients = torch.func.grad(function, tuple(range(len(sets))))(*means)
+    square = 0.0
+    for rows, mean, gradient in zip(sets, means, gradients, strict=True):
+        along = ((rows - mean) * gradient).reshape(len(rows), -1).sum(1)
+        n = len(rows)
+        square += along.square().sum().item() / (n * (n - 1)) if n > 1 else math.nan
+    return Estimate(function(*means).item(), math.sqrt(square))

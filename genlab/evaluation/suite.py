@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,9 @@ from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
 from genlab.evaluation.distances import mmd, transport
+from genlab.evaluation.ensembles import conditional_scores
 from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.fields import field_scores
 from genlab.evaluation.images import Reduction, restoration, sample_quality
 from genlab.evaluation.importance import (
     effective_sample_size,
@@ -30,6 +32,7 @@ from genlab.evaluation.likelihood import (
     negentropy_captured,
 )
 from genlab.evaluation.sampling import bijection_of, in_units, inverse_error, samples_per_second
+from genlab.fields.statistics import Quantity
 from genlab.targets.target import Target
 
 __all__ = ["evaluate"]
@@ -53,6 +56,7 @@ def evaluate(
     training: Batch | None = None,
     reduction: Reduction | None = None,
     scale: Float[Tensor, "*event"] | None = None,
+    quantity: Quantity | None = None,
     w2_points: int = 2000,
     kl_samples: int | None = None,
     weighted: int = 20_000,
@@ -80,6 +84,8 @@ def evaluate(
     - Of images with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes
       with them (`sample_quality`); where small ones are given, ``test/psnr``, ``test/consistency``
       (`restoration`).
+    - Of fields, ``test/spectrum`` and what goes with it (`field_scores`); given a vector,
+      ``test/crps`` and what goes with it (`conditional_scores`).
     - ``model/parameters``, ``time/samples_per_second``, the model's own diagnostics, and what its
       family has of its own (`Density.metrics`), on the test rows or else true samples.
 
@@ -98,7 +104,8 @@ def evaluate(
         reduction: What makes the small images that a model of images is given; None for others.
         scale: The unit of each coordinate in ``test/w2``, ``test/mmd`` and ``test/inverse_error``;
             None for data units.
-        w2_points: Points of each cloud in ``test/w2`` and ``test/mmd``.
+        quantity: What the numbers of a field are; None for data that are no fields.
+        w2_points: Points of each cloud in ``test/w2``, ``test/mmd`` and scores of fields.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
         batch_size: Samples that pass through the model at once.
@@ -117,6 +124,10 @@ def evaluate(
     def record(tag: str, estimate: Estimate) -> None:
         metrics[tag] = estimate.value
         metrics[f"{tag}/se"] = estimate.se
+
+    def record_all(estimates: Mapping[str, Estimate]) -> None:
+        for tag, estimate in estimates.items():
+            record(tag, estimate)
 
     if test is not None:
         nll = negative_log_likelihood(model, test, generator=for_nll, batch_size=batch_size)
@@ -162,6 +173,11 @@ def evaluate(
             y = draw_samples(
                 model, len(places), context, generator=for_model, batch_size=batch_size
             )
+        if quantity is not None:
+            source = spawn(for_labels)
+            record_all(field_scores(
+                y, places, truth.other, quantity, snapshots=truth.snapshots, generator=source
+            ))  # fmt: skip
         x, y, other = (in_units(points, scale) for points in (places, y, truth.other))
         # A sample counts as the true one beside it: its context is drawn by weight then.
         angles = model.circular
@@ -177,10 +193,12 @@ def evaluate(
         metrics["test/standardised"] = 1.0
     if test is not None and labelled is not None:
         metrics |= _of_classes(model, labelled, test, record, for_labels, batch_size)
-    if test is not None and reduction is not None:
-        estimates = restoration(model, test, reduction, generator=for_labels, batch_size=batch_size)
-        for tag, estimate in estimates.items():
-            record(tag, estimate)
+    if test is not None and quantity is not None and model.context_encoder.context_dim:
+        record_all(conditional_scores(
+            model, test, reduction, generator=for_labels, batch_size=batch_size
+        ))  # fmt: skip
+    elif test is not None and reduction is not None:
+        record_all(restoration(model, test, reduction, generator=for_labels, batch_size=batch_size))
     # Before the family's own numbers, which may solve an ODE more finely.
     metrics |= model.diagnostics()
     judged = test if test is not None or places is None else Batch(places, context)
@@ -225,6 +243,7 @@ class _Truth(NamedTuple):
     context: Shaped[Tensor, "n ..."] | None = None
     weight: Float[Tensor, " n"] | None = None
     other_weight: Float[Tensor, " n"] | None = None
+    snapshots: int = 1
 
 
 def _truth(
@@ -233,18 +252,21 @@ def _truth(
     """True samples; None where there are too few.
 
     A test set of fewer than ``2 n`` rows gives two halves, of at least the 5 points that MMD needs.
-    Rows without weight are no samples.
+    Rows without weight are no samples. Of trajectories, each of which takes long to begin, those
+    of the test set serve, none of them in both sets.
     """
-    if target is not None and target.has_samples:
+    snapshots = 1 if target is None else target.snapshots
+    if target is not None and target.has_samples and snapshots == 1:
         x = target.sample(2 * n, generator=spawn(generator, device_of(target)))
         return _Truth(x[:n], x[n:])
     if test is None:
         return None
-    order = torch.randperm(len(test.x), generator=generator).to(test.x.device)
+    starts = snapshots * torch.randperm(len(test.x) // snapshots, generator=generator)
+    order = (starts[:, None] + torch.arange(snapshots)).flatten().to(test.x.device)
     if test.weight is not None:
         order = order[test.weight[order] > 0]
-    n = min(n, len(order) // 2)
+    n = min(n, len(order) // 2) // snapshots * snapshots
     if n < 5:
         return None
     first, second = test.rows(order[:n]), test.rows(order[n : 2 * n])
-    return _Truth(first.x, second.x, first.context, first.weight, second.weight)
+    return _Truth(first.x, second.x, first.context, first.weight, second.weight, snapshots)

@@ -9,6 +9,7 @@ from genlab.fields.grid import (
     squared_wavenumber,
     wavenumbers,
 )
+from genlab.fields.navier_stokes import NavierStokes
 from genlab.fields.observation import block_means, block_spectrum, spread_over_blocks
 from genlab.fields.spectra import (
     Kraichnan,
@@ -18,25 +19,35 @@ from genlab.fields.spectra import (
     Spectrum,
     SpectrumMixture,
 )
+from genlab.fields.symmetries import KOLMOGOROV, SQUARE, Symmetries
+from genlab.fields.time_steps import advance, choose_steps, runge_kutta, stable_steps
 
 __all__ = [
+    "KOLMOGOROV",
+    "SQUARE",
     "Kraichnan",
     "Matern",
     "ModeClasses",
+    "NavierStokes",
     "PowerLaw",
     "RadialSpectrum",
     "Spectrum",
     "SpectrumMixture",
+    "Symmetries",
+    "advance",
     "averaged",
     "block_means",
     "block_spectrum",
+    "choose_steps",
     "class_means",
     "filtered",
     "gaussian_entropy",
     "gaussian_log_prob",
     "mode_classes",
     "power",
+    "runge_kutta",
     "spread_over_blocks",
     "squared_wavenumber",
+    "stable_steps",
     "wavenumbers",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -18,60 +18,94 @@ from genlab.bijections.coupling import (
 )
 from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.lu_linear import LUConv, LULinear
+from genlab.bijections.periodic_convolution import PeriodicConvolution
 from genlab.bijections.reshaping import Flatten, ImageShape, Permutation, multi_scale
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.nn.angles import periodic
-from genlab.nn.conv import ConvNet
+from genlab.nn.conv import ConvNet, GridNet
 from genlab.nn.mlp import MLP, Activation
+from genlab.nn.padding import Padding
 
 __all__ = [
+    "Conditioner",
     "Mixing",
+    "Network",
     "alternating_halves",
+    "conditioner",
     "image_layers",
     "of_vectors",
     "spaced",
     "vector_order",
 ]
 
-Mixing = Literal["none", "permutation", "lu"]
+Mixing = Literal["none", "permutation", "lu", "convolution"]
+Network = Literal["mlp", "conv"]
+
+# Radians that convolutions turn waves by at the start: two in a row give each number of a coupling
+# a share of all others.
+SPREAD = math.pi
+
+Conditioner = Callable[[Split, int], nn.Module]
+"""Makes the network of a split, which sees the part that passes, and says so many parameters of
+each mapped number."""
+
+
+def conditioner(
+    event_shape: tuple[int, ...],
+    network: Network,
+    *,
+    hidden: Sequence[int],
+    activation: Activation,
+    padding: Padding,
+    context_dim: int,
+    zero_last: bool,
+    is_angle: Sequence[bool] = (),
+) -> Conditioner:
+    """Makes networks of couplings of vectors that are arrays, as `of_vectors` orders them.
+
+    Args:
+        event_shape: Shape of one sample.
+        network: ``mlp`` for the vectors, or ``conv`` for the arrays.
+        hidden: Widths of the hidden layers; of ``conv``, channels.
+        activation: Nonlinearity.
+        padding: What a convolution sees around an array.
+        context_dim: Width of the context; 0 for none.
+        zero_last: Start from the zero function.
+        is_angle: Whether each number of the vectors is an angle, of which ``mlp`` sees the cosine
+            and the sine; none of them where it is empty.
+    """
+    options: dict[str, Any] = {
+        "hidden": hidden,
+        "activation": activation,
+        "context_dim": context_dim,
+        "zero_last": zero_last,
+    }
+
+    def mlp(split: Split, n_parameters: int) -> nn.Module:
+        seen = is_angle[split.columns[split.places[0]]] or (False,) * split.passive
+        return periodic(seen, lambda inputs: MLP(inputs, split.active * n_parameters, **options))
+
+    def conv(split: Split, n_parameters: int) -> GridNet:
+        order = vector_order(event_shape)
+        seen, asked = (order[split.columns[place]] for place in split.places)
+        return GridNet(event_shape, seen, asked, n_parameters, padding=padding, **options)
+
+    return conv if network == "conv" else mlp
 
 
 def alternating_halves(
-    dim: int,
-    scalar_map: Callable[[], ScalarMap],
-    *,
-    layers: int,
-    hidden: Sequence[int],
-    activation: Activation,
-    context_dim: int,
-    identity: bool,
-    is_angle: Sequence[bool] = (),
+    dim: int, scalar_map: Callable[[], ScalarMap], network: Conditioner, *, layers: int
 ) -> list[Coupling]:
     """Couplings that map the second half of a vector, the first, the second, ...
 
     Args:
         dim: Number of coordinates, at least 2.
         scalar_map: Makes the increasing map of a coupling.
+        network: Makes its conditioner.
         layers: Number of couplings.
-        hidden: Widths of the hidden layers of each conditioner.
-        activation: Nonlinearity of the conditioners.
-        context_dim: Width of the context that each conditioner sees; 0 for none.
-        identity: Start as the identity.
-        is_angle: Whether each coordinate is an angle; none of them where it is empty.
     """
-
-    network = partial(
-        MLP, hidden=hidden, activation=activation, context_dim=context_dim, zero_last=identity
-    )
-
-    def seeing(split: HalfSplit) -> Callable[[int, int], nn.Module]:
-        seen = is_angle[split.columns[split.places[0]]]
-        return lambda passive, width: periodic(
-            seen or (False,) * passive, lambda inputs: network(inputs, width)
-        )
-
     splits = (HalfSplit(dim, flip=index % 2 == 1) for index in range(layers))
-    return [_conditioned(split, scalar_map(), seeing(split)) for split in splits]
+    return [_conditioned(split, scalar_map(), network) for split in splits]
 
 
 def image_layers(
@@ -84,6 +118,7 @@ def image_layers(
     activation: Activation,
     actnorm: bool,
     mixing: Mixing,
+    padding: Padding,
     context_dim: int,
 ) -> Compose:
     """Couplings of an image at several scales, which start as the identity.
@@ -101,19 +136,27 @@ def image_layers(
         activation: Nonlinearity of the conditioners.
         actnorm: Put a data-initialised scale and shift of each channel before each coupling.
         mixing: What mixes the channels before each coupling of their halves.
+        padding: What the conditioners see around an image.
         context_dim: Width of the context that each conditioner sees; 0 for none.
     """
 
-    network = partial(
-        ConvNet, hidden=hidden, activation=activation, context_dim=context_dim, zero_last=True
-    )
+    def network(split: Split, n_parameters: int) -> ConvNet:
+        return ConvNet(
+            split.passive,
+            split.active * n_parameters,
+            hidden=hidden,
+            activation=activation,
+            padding=padding,
+            context_dim=context_dim,
+            zero_last=True,
+        )
 
     def at_scale(shape: ImageShape) -> Iterator[Bijection]:
         channels, on_checkerboard = shape[0], (layers + 1) // 2
         for index in range(layers):
             kind = CheckerboardSplit if index < on_checkerboard else HalfSplit
             mixing_here = mixing if kind is HalfSplit else "none"
-            yield from _before(channels, actnorm=actnorm, mixing=mixing_here, images=True)
+            yield from _before(shape, actnorm=actnorm, mixing=mixing_here)
             yield _conditioned(kind(channels, flip=index % 2 == 1), scalar_map(), network)
 
     return Compose(multi_scale(event_shape, scales, at_scale))
@@ -134,44 +177,53 @@ def vector_order(event_shape: tuple[int, ...]) -> Sequence[int]:
 
 
 def spaced(
-    dim: int, layers: Sequence[Bijection], *, actnorm: bool = False, mixing: Mixing = "none"
+    event_shape: tuple[int, ...],
+    layers: Sequence[Bijection],
+    *,
+    actnorm: bool = False,
+    mixing: Mixing = "none",
 ) -> list[Bijection]:
     """Layers of vectors, each behind what shall stand before it; couplings alone are one layer.
 
     Args:
-        dim: Number of coordinates.
+        event_shape: Shape of a sample, which the layers see as a vector.
         layers: The layers, from data to latent.
         actnorm: Put a data-initialised scale and shift before each.
         mixing: What mixes the coordinates before each.
     """
     if actnorm or mixing != "none":
-        before = partial(_before, dim, actnorm=actnorm, mixing=mixing)
-        return [step for layer in layers for step in (*before(), layer)]
+        steps = list[Bijection]()
+        for layer in layers:
+            if mixing == "convolution":
+                first = _before(event_shape, actnorm=actnorm, mixing=mixing)
+                steps += [Inverse(Flatten(event_shape)), *first, Flatten(event_shape), layer]
+            else:
+                dim = math.prod(event_shape)
+                steps += [*_before((dim,), actnorm=actnorm, mixing=mixing), layer]
+        return steps
     couplings = [layer for layer in layers if isinstance(layer, Coupling)]
     return [AlternatingCouplings(couplings)] if len(couplings) == len(layers) else list(layers)
 
 
-def _before(
-    dim: int, *, actnorm: bool, mixing: Mixing, images: bool = False
-) -> Iterator[Bijection]:
+def _before(shape: tuple[int, ...], *, actnorm: bool, mixing: Mixing) -> Iterator[Bijection]:
     """The layers before another one.
 
     Args:
-        dim: Number of coordinates, or of channels.
-        actnorm: A data-initialised scale and shift of each.
-        mixing: What mixes them: nothing, a random permutation, or a trainable LU matrix.
-        images: Whether they are channels.
+        shape: Number of coordinates, or channels, height and width.
+        actnorm: A data-initialised scale and shift of each coordinate or channel.
+        mixing: What mixes them: nothing, a random permutation, a trainable LU matrix, or, of
+            fields, a trainable convolution with the whole square.
     """
     if actnorm:
-        yield ActNorm(dim)
+        yield ActNorm(shape[0])
     if mixing == "permutation":
-        yield Permutation.random(dim)
+        yield Permutation.random(shape[0])
     if mixing == "lu":
-        yield LUConv(dim) if images else LULinear(dim)
+        yield LUConv(shape[0]) if len(shape) == 3 else LULinear(shape[0])
+    if mixing == "convolution":
+        yield PeriodicConvolution(shape, spread=SPREAD)
 
 
-def _conditioned(
-    split: Split, mapping: ScalarMap, network: Callable[[int, int], nn.Module]
-) -> Coupling:
+def _conditioned(split: Split, mapping: ScalarMap, network: Conditioner) -> Coupling:
     """A coupling whose network sees the passive part and says all parameters of the active one."""
-    return Coupling(split, mapping, network(split.passive, split.active * mapping.n_parameters))
+    return Coupling(split, mapping, network(split, mapping.n_parameters))

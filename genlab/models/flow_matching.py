@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Tensor
 
 from genlab.bijections.ode import DivergenceMethod
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegative, NonNegativeInt
 from genlab.densities.base import Cylinder, StandardNormal, StandardUniform
 from genlab.densities.density import Circular, Density, EventShape, angles_of, shape_of
+from genlab.densities.solenoidal import SolenoidalNormal
+from genlab.errors import UserError
 from genlab.models.continuous import DOPRI8, ContinuousFlow
 from genlab.models.velocities import GuidedVelocity, PredictedVelocity
 from genlab.nn.periodic_velocity import on_circles
 from genlab.nn.residual_mlp import ResidualMLP
+from genlab.nn.solenoidal import Solenoidal
 from genlab.nn.velocity import Velocity, VelocityFactory
 from genlab.paths.geodesic import GeodesicPath
 from genlab.paths.path import LinearPath, Path, Prediction
 
 __all__ = ["FlowMatching"]
+
+Output = Literal["free", "stream_function"]
 
 STRAIGHT = LinearPath(sigma_0=0.0)
 MIDPOINT = FixedStepSolver(method="midpoint", steps=20)
@@ -47,6 +55,9 @@ class FlowMatching(ContinuousFlow):
         network: Makes the network that is trained.
         path: How source and data are blended.
         prediction: What the network predicts: the ``velocity``, the data ``x1`` or the ``noise``.
+        output: The velocity is ``free``, or that of a ``stream_function``: then data, samples and
+            the source are velocities of a fluid, ``[2, n, n]``, without divergence, in data units,
+            and the density is one of these, in ``n^2 - 1`` dimensions.
         source: Density at t = 0: ``gaussian``, ``uniform`` (on a cube, so that data which the flow
             brings outside of it have density 0), or any other one.
         solver: Follows the ODE to sample.
@@ -77,6 +88,7 @@ class FlowMatching(ContinuousFlow):
         network: VelocityFactory = ResidualMLP,
         path: Path = STRAIGHT,
         prediction: Prediction = "velocity",
+        output: Output = "free",
         source: str | Density = "gaussian",
         solver: ODESolver = MIDPOINT,
         evaluation: ODESolver = DOPRI8,
@@ -96,6 +108,13 @@ class FlowMatching(ContinuousFlow):
         velocity: Velocity = on_circles(network, angles)(
             shape, context_dim=width + 1 if width else 0
         )
+        if output == "stream_function":
+            if (prediction, source) != ("velocity", "gaussian"):
+                raise ValueError(
+                    "output=stream_function: expected prediction=velocity and source=gaussian, "
+                    f"got {prediction} and {source}"
+                )
+            velocity = Solenoidal(velocity, shape)
         velocity = GuidedVelocity(velocity, weight=guidance) if width else velocity
         if prediction != "velocity":
             velocity = PredictedVelocity(velocity, path=path, prediction=prediction)
@@ -113,7 +132,8 @@ class FlowMatching(ContinuousFlow):
         self.path = path
         self.prediction = prediction
         self.guidance = guidance
-        self.base = _source(source, shape, angles)
+        solenoidal = output == "stream_function"
+        self.base = SolenoidalNormal(shape) if solenoidal else _source(source, shape, angles)
 
     @property
     def network(self) -> Velocity:
@@ -122,6 +142,17 @@ class FlowMatching(ContinuousFlow):
         while isinstance(velocity, GuidedVelocity | PredictedVelocity):
             velocity = velocity.network
         return velocity
+
+    def _initialise(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> None:
+        if isinstance(self.base, SolenoidalNormal):
+            if self.preprocessing is not None:
+                raise UserError(
+                    "output=stream_function: standardised, velocities have a divergence; "
+                    "set `data.standardise=false`"
+                )
+            self.base.initialise(x)
 
 
 def _geodesic(path: Path, prediction: Prediction, angles: tuple[int, ...]) -> GeodesicPath:

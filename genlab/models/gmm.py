@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genlab.batch import Batch, weighted_mean
 from genlab.bijections.elementwise_affine import Standardise
+from genlab.bijections.periodic_convolution import Hartley
 from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
 from genlab.densities.density import Circular, Density, EventShape
 from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters, Start, starts
@@ -55,6 +56,8 @@ class GMM(Density):
             each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions; "auto":
             full ones, but diagonal ones of more than three angles.
         rank: That rank.
+        basis: What a covariance is diagonal in, or of low rank: the ``points`` of an array, or, for
+            fields, ``fourier``, their waves as `genlab.bijections.Hartley` writes them.
         start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
         restarts: Starts that are tried, for a few passes over the first rows; up to eight times as
             many for each number that "auto" tries, where these rows are few.
@@ -87,6 +90,7 @@ class GMM(Density):
         max_components: PositiveInt = 128,
         covariance: Covariance | Literal["auto"] = "full",
         rank: PositiveInt = 8,
+        basis: Literal["points", "fourier"] = "points",
         start: Start = "kmeans++",
         restarts: PositiveInt = 4,
         tolerance: NonNegative = 2e-5,
@@ -106,6 +110,7 @@ class GMM(Density):
         self.max_components = max_components
         self.covariance = covariance
         self.rank = rank
+        self.basis = Hartley(self.event_shape) if basis == "fourier" else None
         self.joint = True
         self.start = start
         self.restarts = restarts
@@ -168,7 +173,7 @@ class GMM(Density):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, "n d"]:
         """The event, flattened, after the context where that is a vector."""
-        x = x.flatten(1)
+        x = (x if self.basis is None else self.basis(x)[0]).flatten(1)
         if context is None or self.context_encoder.labels:
             return x
         return wrap_columns(torch.cat((context, x), 1), self._known_angles)
@@ -192,7 +197,7 @@ class GMM(Density):
         )
         rows = self._joint(noise, context)
         which = self._choose(mixtures, rows, context, generator)
-        return mixtures.complete(rows, which, given=known).view(n, *self.event_shape)
+        return self._event(mixtures.complete(rows, which, given=known))
 
     @property
     def noise(self) -> int | None:
@@ -204,7 +209,12 @@ class GMM(Density):
         shares = mixtures.log_weights[0].exp().to(u).cumsum(0)
         which = torch.searchsorted(shares / shares[-1], u[:, 0].contiguous())
         normal = torch.special.ndtri(u[:, 1:]).to(self.dtype)
-        return mixtures.complete(normal, which).view(-1, *self.event_shape)
+        return self._event(mixtures.complete(normal, which))
+
+    def _event(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n *event"]:
+        """The events of rows without context, as `_joint` wrote them."""
+        x = rows.view(-1, *self.event_shape)
+        return x if self.basis is None else self.basis.generate(x)
 
     def _choose(
         self,
@@ -395,6 +405,8 @@ class GMM(Density):
     def _units(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
         """Shift and scale from standardised units to those of the context and the event."""
         event = self.preprocessing
+        if self.basis is not None:
+            raise ValueError("basis=fourier: moments and marginals are those of points; use points")
         if not isinstance(event, Standardise | None):
             raise ValueError(f"preprocessing: expected Standardise, got {type(event).__name__}")
         shift = torch.zeros(math.prod(self.event_shape)).to(self.mixture.means)

@@ -16,9 +16,10 @@ from genlab.bijections.reshaping import Freeze
 from genlab.bijections.scalar_map import BoundedAffine
 from genlab.bounds import Bound, NonNegativeInt, PositiveInt
 from genlab.densities.density import EventShape
-from genlab.models.couplings import of_vectors
+from genlab.models.couplings import Network, conditioner, of_vectors
 from genlab.models.flow import BASES, Base, Flow
 from genlab.nn.mlp import MLP, Activation
+from genlab.nn.padding import Padding
 
 __all__ = ["KRNet"]
 
@@ -49,6 +50,9 @@ class KRNet(Flow):
         groups: Number ``K`` of blocks and of groups; ``d`` where there are fewer coordinates.
         hidden: Widths of the hidden layers of each network ``(s, t)``.
         activation: Nonlinearity of the networks.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
+        padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         alpha: How far a coupling's scale may be from 1.
         rotation: Begin each block with a trainable matrix.
         bins: Cells of the distribution functions, an even number; None for no such layer.
@@ -69,6 +73,8 @@ class KRNet(Flow):
         groups: PositiveInt = 3,
         hidden: Sequence[PositiveInt] = (32, 32),
         activation: Activation = "relu",
+        network: Network = "mlp",
+        padding: Padding = "zeros",
         alpha: Annotated[float, Bound(0.0, 1.0, open_low=True, open_high=True)] = 0.6,
         rotation: bool = True,
         bins: Annotated[int, Bound(2)] | None = 32,
@@ -84,18 +90,21 @@ class KRNet(Flow):
         elif base is not None:
             self.base = BASES[base][0](self.event_shape)
 
+        # In a box all starts as the identity, so that the density starts uniform. Elsewhere it does
+        # not: a start without symmetries learns faster, where it has not hundreds of numbers.
+        make = conditioner(
+            self.event_shape,
+            network,
+            hidden=hidden,
+            activation=activation,
+            padding=padding,
+            context_dim=self.context_encoder.dim,
+            zero_last=self.confined or network == "conv",
+        )
+
         def coupling(split: Split) -> Coupling:
-            # In a box all starts as the identity, so that the density starts uniform. Elsewhere it
-            # does not: a start without symmetries learns faster.
-            network = MLP(
-                split.passive,
-                2 * split.active,
-                hidden=hidden,
-                activation=activation,
-                context_dim=self.context_encoder.dim,
-                zero_last=self.confined,
-            )
-            return Coupling(split, BoundedAffine(split.active, alpha=alpha), network)
+            mapping = BoundedAffine(split.active, alpha=alpha)
+            return Coupling(split, mapping, make(split, mapping.n_parameters))
 
         def block(active: int) -> Iterator[Bijection]:
             if active > 1 and rotation:

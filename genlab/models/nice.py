@@ -12,9 +12,16 @@ from genlab.bijections.scalar_map import Shift
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import Circular, EventShape
 from genlab.densities.wrapped_normal import WrappedNormal
-from genlab.models.couplings import alternating_halves, of_vectors, vector_order
+from genlab.models.couplings import (
+    Network,
+    alternating_halves,
+    conditioner,
+    of_vectors,
+    vector_order,
+)
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
+from genlab.nn.padding import Padding
 
 __all__ = ["NICE"]
 
@@ -46,6 +53,9 @@ class NICE(Flow):
         layers: Number of couplings.
         hidden: Widths of the hidden layers of each shift network ``t``.
         activation: Nonlinearity of the shift networks.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
+        padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         scaling: End with a learned scale for each coordinate, as in the paper.
         circular: Coordinates that are angles.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
@@ -62,26 +72,34 @@ class NICE(Flow):
         layers: PositiveInt = 12,
         hidden: Sequence[PositiveInt] = (64, 64),
         activation: Activation = "relu",
+        network: Network = "mlp",
+        padding: Padding = "zeros",
         scaling: bool = True,
         circular: Circular = (),
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
+        if network == "conv" and self.circular:
+            raise ValueError(
+                f"network=conv: expected no angles, got {list(self.circular)}; use mlp"
+            )
         dim = math.prod(self.event_shape)
         is_angle = tuple(i in self.circular for i in vector_order(self.event_shape))
         # Not the identity: where the data are symmetric, as eight Gaussians are, no small shift
-        # helps, and a flow that starts there stays there.
-        couplings = alternating_halves(
-            dim,
-            Shift,
-            layers=layers,
+        # helps, and a flow that starts there stays there. Of hundreds of numbers that noise would
+        # cost too much.
+        make = conditioner(
+            self.event_shape,
+            network,
             hidden=hidden,
             activation=activation,
+            padding=padding,
             context_dim=self.context_encoder.dim,
-            identity=False,
+            zero_last=network == "conv",
             is_angle=is_angle,
         )
+        couplings = alternating_halves(dim, Shift, make, layers=layers)
         if self.circular:
             angles = [i in self.circular for i in range(dim)]
             self.base = WrappedNormal(self.event_shape, angles, trainable=scaling)

@@ -7,9 +7,18 @@ from typing import ClassVar, Literal, Unpack
 
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import Circular, EventShape
-from genlab.models.couplings import Mixing, image_layers, of_vectors, spaced, vector_order
+from genlab.models.couplings import (
+    Mixing,
+    Network,
+    conditioner,
+    image_layers,
+    of_vectors,
+    spaced,
+    vector_order,
+)
 from genlab.models.flow import Flow
 from genlab.models.spline_layers import SplineLayers, SplineOptions
+from genlab.nn.padding import Padding
 
 __all__ = ["NSF", "AutoregressiveNSF", "CircularNSF", "neural_spline_flow"]
 
@@ -39,8 +48,12 @@ class NSF(Flow):
         free_half: Let a coupling map ``x_a`` too; without it ``z_a = x_a``, as in the paper, and as
             an image's couplings always do.
         actnorm: Put a data-initialised scale and shift before each layer.
-        mixing: What stands before each layer: nothing, a fixed random permutation, or a trainable
-            LU matrix; of an image's channels, before each coupling that halves them.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
+        padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
+        mixing: What stands before each layer: nothing, a fixed random permutation, a trainable LU
+            matrix, or, of periodic fields, a trainable convolution with the whole square; of an
+            image's channels, before each coupling that halves them.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
         **splines: ``bins`` and ``bound`` c of each spline, ``hidden`` and ``activation`` of each
@@ -57,6 +70,8 @@ class NSF(Flow):
         layers: PositiveInt = 3,
         free_half: bool = True,
         actnorm: bool = False,
+        network: Network = "mlp",
+        padding: Padding = "zeros",
         mixing: Mixing = "none",
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
@@ -77,12 +92,23 @@ class NSF(Flow):
                 activation=make.activation,
                 actnorm=actnorm,
                 mixing=mixing,
+                padding=padding,
                 context_dim=make.context_dim,
             )
             return
-        steps = spaced(
-            dim, make.couplings(layers, free_half=free_half), actnorm=actnorm, mixing=mixing
+        networks = conditioner(
+            self.event_shape,
+            network,
+            hidden=make.hidden,
+            activation=make.activation,
+            padding=padding,
+            context_dim=make.context_dim,
+            zero_last=True,
         )
+        couplings = make.couplings(
+            layers, free_half=free_half, network=networks if network == "conv" else None
+        )
+        steps = spaced(self.event_shape, couplings, actnorm=actnorm, mixing=mixing)
         self.layers = of_vectors(self.event_shape, steps)
 
 
@@ -127,7 +153,9 @@ class AutoregressiveNSF(Flow):
         make = SplineLayers(
             is_angle=(False,) * dim, context_dim=self.context_encoder.dim, **splines
         )
-        steps = spaced(dim, make.autoregressives(layers), actnorm=actnorm, mixing=mixing)
+        steps = spaced(
+            self.event_shape, make.autoregressives(layers), actnorm=actnorm, mixing=mixing
+        )
         self.layers = of_vectors(self.event_shape, steps)
 
 
@@ -174,7 +202,6 @@ class CircularNSF(Flow):
         **splines: Unpack[SplineOptions],
     ) -> None:
         super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
-        dim = math.prod(self.event_shape)
         make = SplineLayers(
             is_angle=tuple(i in self.circular for i in vector_order(self.event_shape)),
             context_dim=self.context_encoder.dim,
@@ -184,7 +211,7 @@ class CircularNSF(Flow):
             steps = make.autoregressives(layers)
         else:
             steps = make.couplings(layers, free_half=free_half)
-        self.layers = of_vectors(self.event_shape, spaced(dim, steps))
+        self.layers = of_vectors(self.event_shape, spaced(self.event_shape, steps))
 
 
 class FlowOptions(SplineOptions, total=False):
@@ -201,6 +228,8 @@ def neural_spline_flow(
     scales: NonNegativeInt = 0,
     variant: Variant = "coupling",
     free_half: bool = True,
+    network: Network = "mlp",
+    padding: Padding = "zeros",
     actnorm: bool = False,
     mixing: Mixing = "none",
     circular: Circular = (),
@@ -216,6 +245,11 @@ def neural_spline_flow(
             f"scales={scales}: expected variant=coupling, free_half=false and circular=[], "
             f"got {variant}, {str(free_half).lower()} and {circular}"
         )
+    if network == "conv" and (circular or variant != "coupling"):
+        raise ValueError(
+            f"network=conv: expected variant=coupling and circular=[], got {variant} and "
+            f"{list(circular)}; use mlp"
+        )
     if circular and mixing != "none":
         raise ValueError(f"mixing: angles must not be mixed; expected none, got {mixing}")
     if circular and actnorm:
@@ -227,5 +261,12 @@ def neural_spline_flow(
     if variant == "autoregressive":
         return AutoregressiveNSF(event_shape, actnorm=actnorm, mixing=mixing, **options)
     return NSF(
-        event_shape, scales=scales, free_half=free_half, actnorm=actnorm, mixing=mixing, **options
+        event_shape,
+        scales=scales,
+        free_half=free_half,
+        network=network,
+        padding=padding,
+        actnorm=actnorm,
+        mixing=mixing,
+        **options,
     )

@@ -9,9 +9,18 @@ from typing import ClassVar
 from genlab.bijections.scalar_map import Affine
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import EventShape
-from genlab.models.couplings import Mixing, alternating_halves, image_layers, of_vectors, spaced
+from genlab.models.couplings import (
+    Mixing,
+    Network,
+    alternating_halves,
+    conditioner,
+    image_layers,
+    of_vectors,
+    spaced,
+)
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
+from genlab.nn.padding import Padding
 
 __all__ = ["RealNVP"]
 
@@ -42,9 +51,13 @@ class RealNVP(Flow):
         layers: Number of couplings; of an image, at each scale.
         hidden: Widths of the hidden layers of each network ``(w, t)``; of an image, channels.
         activation: Nonlinearity of the networks.
+        network: Of each coupling: ``mlp`` for samples as vectors, or ``conv``, convolutions of
+            samples as arrays, whose numbers are split as a checkerboard.
+        padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         actnorm: Put a data-initialised scale and shift before each coupling ("Glow", 2018).
-        mixing: What stands before each coupling: nothing, a fixed random permutation, or a
-            trainable LU matrix; of an image's channels, before each coupling that halves them.
+        mixing: What stands before each coupling: nothing, a fixed random permutation, a trainable
+            LU matrix, or, of periodic fields, a trainable convolution with the whole square; of an
+            image's channels, before each coupling that halves them.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
     """
@@ -59,6 +72,8 @@ class RealNVP(Flow):
         layers: PositiveInt = 8,
         hidden: Sequence[PositiveInt] = (64, 64),
         activation: Activation = "relu",
+        network: Network = "mlp",
+        padding: Padding = "zeros",
         actnorm: bool = False,
         mixing: Mixing = "none",
         context_dim: NonNegativeInt = 0,
@@ -75,18 +90,20 @@ class RealNVP(Flow):
                 activation=activation,
                 actnorm=actnorm,
                 mixing=mixing,
+                padding=padding,
                 context_dim=self.context_encoder.dim,
             )
             return
         dim = math.prod(self.event_shape)
-        couplings = alternating_halves(
-            dim,
-            Affine,
-            layers=layers,
+        make = conditioner(
+            self.event_shape,
+            network,
             hidden=hidden,
             activation=activation,
+            padding=padding,
             context_dim=self.context_encoder.dim,
-            identity=True,
+            zero_last=True,
         )
-        steps = spaced(dim, couplings, actnorm=actnorm, mixing=mixing)
+        couplings = alternating_halves(dim, Affine, make, layers=layers)
+        steps = spaced(self.event_shape, couplings, actnorm=actnorm, mixing=mixing)
         self.layers = of_vectors(self.event_shape, steps)

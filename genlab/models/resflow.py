@@ -15,7 +15,7 @@ from genlab.bijections.reshaping import ImageShape, multi_scale
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bounds import Bound, NonNegativeInt, Positive, PositiveInt
 from genlab.densities.density import EventShape
-from genlab.models.couplings import of_vectors
+from genlab.models.couplings import Network, of_vectors
 from genlab.models.flow import Flow
 from genlab.nn.lipschitz_network import (
     LipschitzActivation,
@@ -23,6 +23,7 @@ from genlab.nn.lipschitz_network import (
     LipschitzMLP,
     LipschitzNetwork,
 )
+from genlab.nn.padding import Padding, image_shape
 
 __all__ = ["ResFlow"]
 
@@ -59,6 +60,8 @@ class ResFlow(Flow):
         layers: Number of blocks; of an image, at each scale.
         hidden: Widths of the hidden layers of each ``g``, at least one; of an image, channels.
         activation: Nonlinearity of each ``g``.
+        network: Of samples that are not scaled: ``mlp`` for vectors, or ``conv`` for arrays.
+        padding: What a convolution sees around an array: ``zeros``, or ``circular``, itself again.
         lipschitz: The bound ``L`` on each ``g``, shared out equally among its layers.
         log_det: The exact determinant, an estimate, or ``auto``: exact up to 4 coordinates, by
             Russian roulette above.
@@ -81,6 +84,8 @@ class ResFlow(Flow):
         layers: PositiveInt = 8,
         hidden: Sequence[PositiveInt] = (64, 64),
         activation: LipschitzActivation = "sine",
+        network: Network = "mlp",
+        padding: Padding = "zeros",
         lipschitz: Contraction = 0.98,
         log_det: LogDet | Literal["auto"] = "auto",
         terms: PositiveInt = 2,
@@ -119,12 +124,16 @@ class ResFlow(Flow):
                 kernel_size=3,
                 activation=activation,
                 bound=lipschitz,
+                padding=padding,
                 context_dim=self.context_encoder.dim,
             )
             return [blocks(networks)]
 
         if scales:
             self.layers = Compose(multi_scale(self.event_shape, scales, at_scale))
+            return
+        if network == "conv":
+            self.layers = Compose(at_scale(image_shape("network=conv", self.event_shape, "mlp")))
             return
         networks = LipschitzMLP(
             layers,

@@ -14,6 +14,7 @@ from genlab.bijections.coupling import Coupling, HalfFreeCoupling, HalfSplit
 from genlab.bijections.scalar_map import Mixed, ScalarMap
 from genlab.bijections.spline import CircularSpline, RationalQuadratic
 from genlab.bounds import Positive, PositiveInt
+from genlab.models.couplings import Conditioner
 from genlab.nn.angles import AngleFeatures, periodic
 from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation
@@ -50,17 +51,20 @@ class SplineLayers:
     hidden: Sequence[int] = (64, 64)
     activation: Activation = "relu"
 
-    def couplings(self, layers: int, *, free_half: bool) -> Sequence[Bijection]:
+    def couplings(
+        self, layers: int, *, free_half: bool, network: Conditioner | None = None
+    ) -> Sequence[Bijection]:
         """Couplings that map the second half of a vector, the first, the second, ...
 
         Args:
             layers: How many.
             free_half: Let each map the other half too, by splines of trainable constants.
+            network: Makes their networks; None for `MLP`.
         """
         if self.dim == 1:
             return [self.elementwise() for _ in range(layers)]
         make = self.half_free if free_half else self.coupling
-        return [make(flip=index % 2 == 1) for index in range(layers)]
+        return [make(flip=index % 2 == 1, network=network) for index in range(layers)]
 
     def autoregressives(self, layers: int) -> Sequence[Bijection]:
         """Autoregressive layers, in one order of the coordinates, the other, the one, ..."""
@@ -75,16 +79,16 @@ class SplineLayers:
             return Elementwise(splines, self.dim)
         return Elementwise(splines, self.dim, self._mlp(self.context_dim, splines, self.dim, 0))
 
-    def coupling(self, *, flip: bool) -> Coupling:
+    def coupling(self, *, flip: bool, network: Conditioner | None = None) -> Coupling:
         """One half passes, the other is mapped by splines that a network of the first gives."""
         split = HalfSplit(self.dim, flip=flip)
         splines = self._splines(self._half(split, mapped=True))
-        return Coupling(split, splines, self._conditioner(split, splines))
+        return Coupling(split, splines, self._conditioner(split, splines, network))
 
-    def half_free(self, *, flip: bool) -> HalfFreeCoupling:
+    def half_free(self, *, flip: bool, network: Conditioner | None = None) -> HalfFreeCoupling:
         """The same, where the first half is mapped too, by splines of trainable constants."""
         split, splines = HalfSplit(self.dim, flip=flip), self._splines(self.is_angle)
-        return HalfFreeCoupling(split, splines, self._conditioner(split, splines))
+        return HalfFreeCoupling(split, splines, self._conditioner(split, splines, network))
 
     def autoregressive(self, *, flip: bool) -> Autoregressive:
         """Each coordinate is mapped by a spline that depends on those before it, or after it."""
@@ -125,7 +129,11 @@ class SplineLayers:
             return circular
         return Mixed(self.line(), circular, is_angle)
 
-    def _conditioner(self, split: HalfSplit, splines: ScalarMap) -> nn.Module:
+    def _conditioner(
+        self, split: HalfSplit, splines: ScalarMap, make: Conditioner | None
+    ) -> nn.Module:
+        if make is not None:
+            return make(split, splines.n_parameters)
         seen = self._half(split, mapped=False)
         return periodic(
             seen, lambda inputs: self._mlp(inputs, splines, split.active, self.context_dim)

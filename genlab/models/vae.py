@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
@@ -24,6 +24,7 @@ from genlab.densities.seeded_noise import row_shifts, shifted_normals, uniform_p
 from genlab.nn.angles import periodic
 from genlab.nn.conv import ConvDecoder, ConvEncoder
 from genlab.nn.mlp import Activation, DenseDecoder, DenseEncoder
+from genlab.nn.padding import Padding, image_shape
 from genlab.nn.precision import full_precision, output_of
 
 __all__ = ["VAE", "BoundTerms"]
@@ -83,6 +84,7 @@ class VAE(Density):
         hidden: Widths of the encoder's hidden layers; the decoder's are the same, backwards. Of
             convolutions, the channels after each halving of the image.
         activation: Nonlinearity of both networks.
+        padding: What a convolution sees around an image: ``zeros``, or ``circular``, itself again.
         covariance: Of the encoder's Gaussian: ``full``, or ``diag`` as in the paper.
         importance_samples: Draws of z that a log-density is estimated with.
         circular: Coordinates that are angles, which the encoder sees by cosine and sine.
@@ -107,6 +109,7 @@ class VAE(Density):
         network: Literal["auto", "mlp", "conv"] = "auto",
         hidden: Sequence[PositiveInt] = (64, 64, 64),
         activation: Activation = "silu",
+        padding: Padding = "zeros",
         covariance: PosteriorCovariance = "full",
         importance_samples: PositiveInt = 64,
         circular: Circular = (),
@@ -122,30 +125,22 @@ class VAE(Density):
         self.masses = isinstance(observation, Bernoulli)
         if network == "auto":
             network = "conv" if self.image else "mlp"
-        if network == "conv" and not self.image:
-            raise ValueError(
-                "network=conv: expected samples of shape [channels, height, width], "
-                f"got {list(self.event_shape)}; use mlp"
-            )
         make_encoder, make_decoder = NETWORKS[network]
-
-        def encoder(shape: tuple[int, ...]) -> nn.Module:
-            return make_encoder(
-                shape,
-                n_parameters(latent_dim, covariance),
-                hidden=hidden,
-                activation=activation,
-                context_dim=self.context_encoder.dim,
-            )
-
-        self.encoder = self._seeing(encoder)
+        options: dict[str, Any] = {
+            "hidden": hidden,
+            "activation": activation,
+            "context_dim": self.context_encoder.dim,
+        }
+        if network == "conv":
+            image_shape("network=conv", self.event_shape, "mlp")
+            options["padding"] = padding
+        outputs = n_parameters(latent_dim, covariance)
+        self.encoder = self._seeing(lambda shape: make_encoder(shape, outputs, **options))
         self.decoder = make_decoder(
             latent_dim,
             self.event_shape,
             observation.n_parameters,
-            hidden=hidden,
-            activation=activation,
-            context_dim=self.context_encoder.dim,
+            **options,
         )
 
     def _observing(self, observation: Observation | None) -> Observation:

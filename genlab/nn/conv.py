@@ -7,12 +7,14 @@ from itertools import pairwise
 from math import ceil, prod
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from genlab.nn.constants import Constants
 from genlab.nn.mlp import ACTIVATIONS, Activation
+from genlab.nn.padding import Padding, image_shape
 
-__all__ = ["ConvDecoder", "ConvEncoder", "ConvNet", "with_context"]
+__all__ = ["ConvDecoder", "ConvEncoder", "ConvNet", "GridNet", "with_context"]
 
 
 class ConvEncoder(nn.Module):
@@ -25,6 +27,7 @@ class ConvEncoder(nn.Module):
         out_features: Length of the vector.
         hidden: Channels after each halving.
         activation: Name of the nonlinearity.
+        padding: What lies around an image: ``zeros``, or ``circular``, itself again.
         context_dim: Width of the context; 0 for none.
     """
 
@@ -35,6 +38,7 @@ class ConvEncoder(nn.Module):
         *,
         hidden: Sequence[int],
         activation: Activation,
+        padding: Padding = "zeros",
         context_dim: int = 0,
     ) -> None:
         super().__init__()
@@ -43,7 +47,7 @@ class ConvEncoder(nn.Module):
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(widths):
             layers += [
-                nn.Conv2d(fan_in, fan_out, kernel_size=3, stride=2, padding=1),
+                nn.Conv2d(fan_in, fan_out, 3, stride=2, padding=1, padding_mode=padding),
                 ACTIVATIONS[activation](),
             ]
         self.convolutions = nn.Sequential(*layers)
@@ -68,6 +72,7 @@ class ConvDecoder(nn.Module):
         arrays: P, the number of images.
         hidden: Channels before each doubling, from the largest image to the smallest.
         activation: Name of the nonlinearity.
+        padding: What lies around an image: ``zeros``, or ``circular``, itself again.
         context_dim: Width of the context that is appended to the vector; 0 for none.
 
     Attributes:
@@ -82,6 +87,7 @@ class ConvDecoder(nn.Module):
         *,
         hidden: Sequence[int],
         activation: Activation,
+        padding: Padding = "zeros",
         context_dim: int = 0,
     ) -> None:
         super().__init__()
@@ -95,7 +101,7 @@ class ConvDecoder(nn.Module):
             layers += [
                 ACTIVATIONS[activation](),
                 nn.Upsample(size=_halved(size, level)),
-                nn.Conv2d(widths[level + 1], widths[level], kernel_size=3, padding=1),
+                nn.Conv2d(widths[level + 1], widths[level], 3, padding=1, padding_mode=padding),
             ]
         self.convolutions = nn.Sequential(*layers)
         self.width = max(widths[:2]) * prod(size)
@@ -142,6 +148,7 @@ class ConvNet(nn.Sequential):
         out_channels: Channels of the output.
         hidden: Channels of the hidden layers; empty for one affine map.
         activation: Name of the nonlinearity.
+        padding: What lies around an image: ``zeros``, or ``circular``, itself again.
         context_dim: Width of the context; 0 for none.
         zero_last: Start from the zero function, so that a map parametrised by the output starts as
             the identity.
@@ -154,6 +161,7 @@ class ConvNet(nn.Sequential):
         *,
         hidden: Sequence[int],
         activation: Activation,
+        padding: Padding = "zeros",
         context_dim: int = 0,
         zero_last: bool = False,
     ) -> None:
@@ -162,10 +170,10 @@ class ConvNet(nn.Sequential):
         for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
             side = 1 if index else 3
             layers += [
-                nn.Conv2d(fan_in, fan_out, kernel_size=side, padding=side // 2),
+                nn.Conv2d(fan_in, fan_out, side, padding=side // 2, padding_mode=padding),
                 ACTIVATIONS[activation](),
             ]
-        last = nn.Conv2d(widths[-1], out_channels, kernel_size=3, padding=1)
+        last = nn.Conv2d(widths[-1], out_channels, 3, padding=1, padding_mode=padding)
         if zero_last:
             nn.init.zeros_(last.weight)
             assert last.bias is not None
@@ -179,3 +187,81 @@ class ConvNet(nn.Sequential):
         for layer in self:
             x = layer(x)
         return x
+
+
+class GridNet(Constants):
+    """Some of an array's numbers to P numbers for each of some others, by a `ConvNet`.
+
+    The conditioner of a coupling whose split is a pattern on the array, such as a checkerboard: the
+    network sees the numbers at their places, zeros elsewhere, and a channel that tells which are
+    which. So arrays of any size are split, of odd sides too.
+
+    References: arXiv:1605.08803.
+
+    >>> import genlab, torch
+    >>> network = genlab.nn.GridNet((1, 3, 3), [0, 2, 4], [1, 3], 2, hidden=[8], activation="relu")
+    >>> network(torch.randn(5, 3)).shape
+    torch.Size([5, 4])
+
+    Args:
+        event_shape: Channels, height and width of the array.
+        seen: Places of the numbers that come in, counted row by row.
+        asked: Places of those that something is said of.
+        arrays: P.
+        hidden: Channels of the hidden layers.
+        activation: Name of the nonlinearity.
+        padding: What lies around the array: ``zeros``, or ``circular``, itself again.
+        context_dim: Width of the context; 0 for none.
+        zero_last: Start from the zero function.
+
+    Raises:
+        ValueError: The event is no array of channels, height and width.
+    """
+
+    source: Int[Tensor, " d"]
+    target: Int[Tensor, " b"]
+    mask: Float[Tensor, "1 c h w"]
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        seen: Sequence[int],
+        asked: Sequence[int],
+        arrays: int,
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        padding: Padding = "zeros",
+        context_dim: int = 0,
+        zero_last: bool = False,
+    ) -> None:
+        super().__init__()
+        self.event_shape = image_shape("network=conv", event_shape, "mlp")
+        self.seen, self.asked, self.arrays = tuple(seen), tuple(asked), arrays
+        self.network = ConvNet(
+            2 * event_shape[0],
+            arrays * event_shape[0],
+            hidden=hidden,
+            activation=activation,
+            padding=padding,
+            context_dim=context_dim,
+            zero_last=zero_last,
+        )
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        # A place that nothing is known of takes the zero that is put behind the numbers.
+        source = torch.full((prod(self.event_shape),), len(self.seen))
+        source[list(self.seen)] = torch.arange(len(self.seen))
+        known = (source < len(self.seen)).double().view(1, *self.event_shape)
+        return {"source": source, "target": torch.tensor(self.asked), "mask": known}
+
+    def forward(
+        self, x: Float[Tensor, "n a"], context: Float[Tensor, "n k"] | None = None
+    ) -> Float[Tensor, "n _"]:
+        places = nn.functional.pad(x, (0, 1)).index_select(1, self.source)
+        array = places.view(-1, *self.event_shape)
+        array = torch.cat((array, self.mask.to(x.dtype).expand_as(array)), 1)
+        output = self.network(array, context).view(len(x), self.arrays, len(self.source))
+        numbers: Tensor = output.index_select(2, self.target)
+        return numbers.flatten(1)

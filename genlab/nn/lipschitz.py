@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
 from genlab.batch import rowwise
+from genlab.nn.padding import Padding
 from genlab.nn.plain import Plain, forward_mode
 
 __all__ = ["LipschitzConv2d", "LipschitzLayer", "LipschitzLinear", "Spectrum"]
@@ -312,7 +313,7 @@ def _unit(x: Tensor, previous: Tensor | None = None) -> Tensor:
 
 
 class LipschitzConv2d(LipschitzLayer):
-    """Convolutions of stride 1, zero-padded so that images keep their size.
+    """Convolutions of stride 1, padded so that images keep their size.
 
     The norm is that of the operator on images of that size, not that of the reshaped kernel, which
     may be far smaller (Gouk et al., 2018, section 4.2).
@@ -331,6 +332,7 @@ class LipschitzConv2d(LipschitzLayer):
         size: Height and width of the images.
         kernel_size: Side of the kernel, odd.
         coefficient: The bound on the norm.
+        padding: What lies around an image: ``zeros``, or ``circular``, itself again.
         scale: Factor on the start, a random orthogonal kernel.
 
     Raises:
@@ -346,6 +348,7 @@ class LipschitzConv2d(LipschitzLayer):
         size: tuple[int, int],
         kernel_size: int,
         coefficient: float,
+        padding: Padding = "zeros",
         scale: float = 1.0,
     ) -> None:
         if kernel_size % 2 == 0:
@@ -359,37 +362,40 @@ class LipschitzConv2d(LipschitzLayer):
             outputs=(out_channels, *size),
             coefficient=coefficient,
         )
-        self.padding = kernel_size // 2
+        self.padding = padding
+        self.margin = kernel_size // 2
 
     def affine(
         self, x: Float[Tensor, "n i h w"], weight: Float[Tensor, "o i k k"], bias: Tensor | None
     ) -> Float[Tensor, "n o h w"]:
-        return F.conv2d(x, weight, bias, padding=self.padding)
+        return F.conv2d(self._padded(x), weight, bias)
 
     def multiply(
         self, x: Float[Tensor, "stack n i h w"], weight: Float[Tensor, "stack o i k k"]
     ) -> Float[Tensor, "stack n o h w"]:
-        y = F.conv2d(_side_by_side(x), weight.flatten(0, 1), padding=self.padding, groups=len(x))
+        y = F.conv2d(self._padded(_side_by_side(x)), weight.flatten(0, 1), groups=len(x))
         return _apart(y, len(x))
 
     def multiply_transposed(
         self, y: Float[Tensor, "stack n o h w"], weight: Float[Tensor, "stack o i k k"]
     ) -> Float[Tensor, "stack n i h w"]:
-        x = F.conv_transpose2d(
-            _side_by_side(y), weight.flatten(0, 1), padding=self.padding, groups=len(y)
-        )
-        return _apart(x, len(y))
+        # The adjoint of a convolution that keeps the size has the turned kernel and the same edges.
+        turned = weight.transpose(1, 2).flip(-1, -2).flatten(0, 1)
+        return _apart(F.conv2d(self._padded(_side_by_side(y)), turned, groups=len(y)), len(y))
 
     def sensitivity(self, spectrum: Spectrum) -> Float[Tensor, "stack o i k k"]:
         stack, outputs, *kernel = self.weight.shape
         gradient: Tensor = conv2d_weight(
-            _side_by_side(spectrum.v),
+            self._padded(_side_by_side(spectrum.v)),
             [stack * outputs, *kernel],
             _side_by_side(spectrum.u),
-            padding=self.padding,
             groups=stack,
         )
         return gradient.view_as(self.weight)
+
+    def _padded(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c _ _"]:
+        mode = "circular" if self.padding == "circular" else "constant"
+        return F.pad(x, (self.margin,) * 4, mode=mode)
 
     def extra_repr(self) -> str:
         stack, outputs, inputs, side, _ = self.weight.shape

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from genlab.nn.linearisation import DenseLinearisation, Linearisation
 from genlab.nn.lipschitz import LipschitzConv2d, LipschitzLayer, LipschitzLinear
+from genlab.nn.padding import Padding
 from genlab.nn.plain import forward_mode
 
 __all__ = [
@@ -367,6 +368,7 @@ class LipschitzConvNet(LipschitzNetwork):
         kernel_size: Side of the kernels, odd.
         activation: Name of the nonlinearity.
         bound: Bound on each Lipschitz constant; the layers have an equal share in it.
+        padding: What lies around an image: ``zeros``, or ``circular``, itself again.
         context_dim: Width of the context; 0 for none.
     """
 
@@ -379,6 +381,7 @@ class LipschitzConvNet(LipschitzNetwork):
         kernel_size: int,
         activation: LipschitzActivation,
         bound: float,
+        padding: Padding = "zeros",
         context_dim: int = 0,
     ) -> None:
         channels, height, width = event_shape
@@ -390,6 +393,7 @@ class LipschitzConvNet(LipschitzNetwork):
                 widths[index + 1],
                 size=(height, width),
                 kernel_size=kernel_size,
+                padding=padding,
                 coefficient=bound ** (1 / (len(hidden) + 1)),
                 scale=LAST_SCALE if index == len(hidden) else 1.0,
             )

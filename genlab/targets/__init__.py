@@ -7,12 +7,14 @@ from genlab.targets.energies import U1, U2, U3, U4, DoubleWell, Energy, MuellerB
 from genlab.targets.exact import ExactTarget
 from genlab.targets.gaussian_field import GaussianField
 from genlab.targets.gaussians import Diamond, EightGaussians, Funnel, Gaussian
+from genlab.targets.kolmogorov import Kolmogorov
 from genlab.targets.pinwheel import Pinwheel
 from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
 from genlab.targets.rings import Circles, FourCircles, Rings
 from genlab.targets.rough import rough_samples
 from genlab.targets.target import Target
 from genlab.targets.torus import Torus
+from genlab.targets.turbulence import Turbulence
 
 __all__ = [
     "U1",
@@ -36,6 +38,7 @@ __all__ = [
     "Gaussian",
     "GaussianField",
     "ImageDensity",
+    "Kolmogorov",
     "Moons",
     "MuellerBrown",
     "Pinwheel",
@@ -45,6 +48,7 @@ __all__ = [
     "SwissRoll",
     "Target",
     "Torus",
+    "Turbulence",
     "TwoSpirals",
     "rough_samples",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Literal
 
@@ -71,6 +72,8 @@ class GaussianField(ExactTarget):
         coarse_variances: Those of the modes of y, where it is given.
     """
 
+    quantity = "scalar"
+
     weights: Float[Tensor, " j"]
     variances: Float[Tensor, "j h h"]
     coarse_variances: Float[Tensor, "j m m"]
@@ -121,6 +124,12 @@ class GaussianField(ExactTarget):
     ) -> tuple[Batch, Float[Tensor, " n"]]:
         batch = self.draw(n, generator=generator)
         return batch, self.log_prob(batch.x.double(), batch.context)
+
+    @property
+    def reduction(self) -> Callable[[Tensor], Tensor] | None:
+        if self.condition is None:
+            return None
+        return lambda x: block_means(self._gaussian(x)[0], self.factor).flatten(1).to(x)
 
     def sample_given(
         self, context: Float[Tensor, "n c"], *, generator: torch.Generator | None = None

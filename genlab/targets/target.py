@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.batch import Batch
 from genlab.constructor import Checked
+from genlab.fields.statistics import Quantity
 
 __all__ = ["Target"]
 
@@ -36,6 +39,8 @@ class Target(nn.Module, Checked):
         entropy_se: Standard error of the entropy; 0 where that is exact.
         negentropy: What the Gaussian of the same mean and covariance has more of entropy, in nats,
             with its standard error; None where it is unknown, or 0.
+        quantity: What the numbers of a field are; None for what is no field.
+        snapshots: Rows beside each other that are of one trajectory, and hang together.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         angles: Coordinates that are angles, from -pi to pi.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
@@ -46,6 +51,8 @@ class Target(nn.Module, Checked):
     entropy: float | None = None
     entropy_se: float = 0.0
     negentropy: tuple[float, float] | None = None
+    quantity: Quantity | None = None
+    snapshots: int = 1
     log_z: float | None = 0.0
     angles: tuple[int, ...] = ()
     bound: float = 4.0
@@ -107,6 +114,11 @@ class Target(nn.Module, Checked):
         Beyond the support it may be finite, a wall that leads back to it.
         """
         return -self.log_prob(x)
+
+    @property
+    def reduction(self) -> Callable[[Tensor], Tensor] | None:
+        """The map from fields to block means, flattened, where the context is these with noise."""
+        return None
 
     @property
     def has_samples(self) -> bool:

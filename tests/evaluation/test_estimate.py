@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from genlab.evaluation import estimate_mean
+from genlab.evaluation.estimate import estimate_of_means
 
 
 def test_without_weights_it_is_the_mean_and_its_usual_error():
@@ -70,3 +71,27 @@ def test_no_weight_is_refused():
         estimate_mean(torch.tensor([1.0]), torch.tensor([0.0]))
     with pytest.raises(ValueError, match="positive weight"):
         estimate_mean(torch.empty(0))
+
+
+def test_of_the_mean_itself_it_is_the_usual_error():
+    values = torch.randn(200, dtype=torch.float64)
+    plain, found = estimate_mean(values), estimate_of_means(lambda mean: mean, values)
+    assert found.value == pytest.approx(plain.value)
+    assert found.se == pytest.approx(plain.se)
+
+
+def test_errors_of_functions_of_several_means_cover_the_truth():
+    """The ratio of a variance to an independent mean, true value 4 / 2."""
+    scores = []
+    for _ in range(400):
+        x, y = 2 * torch.randn(200).double(), 2 + torch.randn(100).double()
+        found = estimate_of_means(
+            lambda m, mean: (m[1] - m[0].square()) / mean, torch.stack([x, x.square()], 1), y
+        )
+        scores.append((found.value - 2) / found.se)
+    assert np.std(scores) == pytest.approx(1, abs=0.12)
+    assert abs(np.mean(scores)) < 0.25
+
+
+def test_a_single_row_has_no_error():
+    assert math.isnan(estimate_of_means(lambda mean: mean[0], torch.ones(1, 2).double()).se)

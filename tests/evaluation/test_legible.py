@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import pytest
 import torch
+from legible import collisions, overlapping, words_of
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -22,39 +21,6 @@ from genlab.targets import Moons
 
 CARD_PIXELS = 400
 """How wide TensorBoard shows an image where it does not fill the page."""
-
-
-def words_of(figure):
-    """The words of each part of a figure, with the boxes that they take."""
-    figure.draw_without_rendering()
-    inner = [child for axis in figure.axes for child in axis.child_axes]
-    seen = set()
-    # What lies within another part is found there again.
-    for part in filter(lambda axis: axis.get_visible(), [*inner, *figure.axes]):
-        beyond = {
-            tick.label1
-            for side in (part.xaxis, part.yaxis)
-            for tick in side.get_major_ticks()
-            if not min(side.get_view_interval()) <= tick.get_loc() <= max(side.get_view_interval())
-        }
-        found = set(part.findobj(Text)) - seen
-        seen |= found
-        for text in found - beyond:
-            if text.get_visible() and text.get_text().strip():
-                yield part, text.get_text(), text.get_window_extent()
-
-
-def collisions(figure):
-    """Pairs of words of two parts that lie over each other."""
-    return overlapping(list(words_of(figure)))
-
-
-def overlapping(words):
-    return [
-        (first, second)
-        for (one, first, box), (other, second, beside) in combinations(words, 2)
-        if one is not other and box.overlaps(beside)
-    ]
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import wasserstein_distance
 
 from genlab.evaluation import wasserstein2
-from genlab.evaluation.distances import transport
+from genlab.evaluation.distances import transport, wasserstein1
 from genlab.nn import wrap
 
 
@@ -127,3 +129,21 @@ def test_angles_are_as_far_as_the_shorter_way_round():
     found = transport(x, turned, circular=[0, 1]).value
     assert found == pytest.approx(math.sqrt(expected), rel=1e-9)
     assert transport(x, turned).value > found
+
+
+@pytest.mark.parametrize(("n", "m"), [(7, 7), (30, 4), (1, 50)])
+def test_of_numbers_it_agrees_with_another_program(n, m):
+    x, y = torch.randn(n, 5).double(), 0.5 + 2 * torch.randn(m, 5).double()
+    expected = wasserstein_distance(x.flatten().numpy(), y.flatten().numpy())
+    assert wasserstein1(x, y).value == pytest.approx(expected, rel=1e-10)
+    assert wasserstein1(x, x.flip(0)).value == pytest.approx(0, abs=1e-12)
+
+
+def test_its_error_is_that_of_rows_whose_numbers_hang_together():
+    """Numbers of a row are nearly the same: 40 rows tell as much as 40 numbers."""
+    found = []
+    for _ in range(200):
+        x, y = (torch.randn(40, 1) + 0.1 * torch.randn(40, 25) for _ in range(2))
+        found.append(wasserstein1(x, 2 * y + 5))
+    scatter = np.std([distance.value for distance in found])
+    assert np.mean([distance.se for distance in found]) == pytest.approx(scatter, rel=0.15)

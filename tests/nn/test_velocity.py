@@ -10,7 +10,15 @@ import torch
 from properties import disturb
 from torch.func import jacrev, vmap
 
-from genlab.nn import ConcatSquashMLP, ResidualMLP, UNet, Velocity
+from genlab.nn import (
+    ConcatSquashMLP,
+    ResidualConvNet,
+    ResidualMLP,
+    Solenoidal,
+    SpectralNet,
+    UNet,
+    Velocity,
+)
 
 Make = Callable[..., Velocity]
 
@@ -46,6 +54,17 @@ NETWORKS |= {
     "residual_mlp-image": ((1, 2, 3), NETWORKS["residual_mlp-silu-4"][1]),
     "unet": ((2, 5, 4), partial(small, condition_shape=[])),
     "unet-grey": ((4, 5), partial(small, condition_shape=[1, 2, 2])),
+    "unet-periodic": ((1, 5, 5), partial(small, padding="circular")),
+    "residual_conv": ((1, 5, 5), partial(ResidualConvNet, width=4, blocks=1, embedding=8)),
+    "spectral": ((1, 5, 5), partial(SpectralNet, width=3, blocks=2, embedding=8)),
+    "spectral-low": ((2, 6, 6), partial(SpectralNet, width=3, modes=1, activation="silu")),
+    "spectral-grey": ((6, 6), partial(SpectralNet, width=3, blocks=1, embedding=8)),
+    "solenoidal": (
+        (2, 5, 5),
+        lambda shape, context_dim: Solenoidal(
+            ResidualConvNet(shape, width=4, blocks=1, context_dim=context_dim), shape
+        ),
+    ),
     "any": ((2, 2), lambda event_shape, context_dim: Quadratic()),
 }
 
@@ -82,7 +101,10 @@ def test_divergence_and_tangents_are_those_of_the_autograd_jacobian(
         torch.testing.assert_close(columns.flatten(2), truth.expand_as(columns.flatten(2)))
 
 
-@pytest.mark.parametrize("name", ["concat_squash-silu-2", "residual_mlp-silu-4", "unet"])
+@pytest.mark.parametrize(
+    "name",
+    ["concat_squash-silu-2", "residual_mlp-silu-4", "unet", "residual_conv", "spectral"],
+)
 def test_the_divergence_has_gradients_for_every_parameter(name: str) -> None:
     shape, make = NETWORKS[name]
     network = disturb(make(shape, context_dim=2))
@@ -96,7 +118,7 @@ def test_the_divergence_has_gradients_for_every_parameter(name: str) -> None:
         assert (parameter.grad is not None and parameter.grad.any()) or key in silent, key
 
 
-@pytest.mark.parametrize("name", ["concat_squash-silu-2", "unet"])
+@pytest.mark.parametrize("name", ["concat_squash-silu-2", "unet", "residual_conv", "spectral"])
 def test_the_velocity_starts_at_zero(name: str) -> None:
     shape, make = NETWORKS[name]
     assert not make(shape, context_dim=0)(torch.randn(4, *shape), torch.tensor(0.3)).any()

@@ -71,7 +71,7 @@ def run(words: list[str]) -> int:
 
         write_table(arguments.output, names, rows.numpy())
     else:
-        _write(arguments.output, x, x if data.columns is None else rows)
+        _write(arguments.output, x, x if data.columns is None else rows, data)
     print(f"wrote {arguments.output}")
     return 0
 
@@ -123,7 +123,7 @@ def _show(rows: Tensor, names: tuple[str, ...]) -> None:
         print(f"... {len(rows) - SHOWN} more; -o FILE keeps all")
 
 
-def _write(path: Path, x: Tensor, rows: Tensor) -> None:
+def _write(path: Path, x: Tensor, rows: Tensor, data: DataModule) -> None:
     import numpy as np
 
     from genlab.runs.files import atomic_path
@@ -136,4 +136,4 @@ def _write(path: Path, x: Tensor, rows: Tensor) -> None:
         else:
             from genlab.evaluation.figures import save_samples
 
-            save_samples(x, temporary)
+            save_samples(x, temporary, quantity=data.quantity)

@@ -1,5 +1,6 @@
 """Figures of a model, drawn without a display; one layout for every family."""
 
+from genlab.evaluation.figures.fields import animate_fields, field_panel
 from genlab.evaluation.figures.gallery import (
     Scene,
     draw,
@@ -13,11 +14,13 @@ from genlab.evaluation.figures.plane import comparison_figure, density_panel
 
 __all__ = [
     "Scene",
+    "animate_fields",
     "animate_paths",
     "comparison_figure",
     "density_panel",
     "draw",
     "draws",
+    "field_panel",
     "image_panel",
     "save_figures",
     "save_samples",

@@ -22,6 +22,13 @@ from genlab.errors import UserError, nearest
 from genlab.evaluation.figures.autoencoder import autoencoder_figures
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure
+from genlab.evaluation.figures.field_statistics import statistics_figures
+from genlab.evaluation.figures.fields import (
+    enlarged_fields_figure,
+    fields_figure,
+    painter,
+    way_figure,
+)
 from genlab.evaluation.figures.images import (
     image_samples,
     interpolation_figure,
@@ -33,10 +40,14 @@ from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
 from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
 from genlab.evaluation.importance import log_partition, resampled, weighted_samples
+from genlab.fields.statistics import Quantity
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
 __all__ = ["Scene", "draw", "draws", "save_figures", "save_samples"]
+
+FIELDS = 500
+"""Of each sort, behind the curves of a figure: a model that follows an ODE draws some a second."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class Scene:
         shown: Which of them corner plots show, from 0; None for the first ones.
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
+        quantity: What the numbers of a field are; None for data that are no fields.
     """
 
     model: Any
@@ -75,6 +87,7 @@ class Scene:
     shown: Sequence[int] | None = None
     training: Float[Tensor, "m *event"] | None = None
     enlarges: bool = False
+    quantity: Quantity | None = None
 
     @property
     def kind(self) -> str:
@@ -135,6 +148,7 @@ def draw(
     shown: Sequence[int] | None = None,
     training: Float[Tensor, "m *event"] | None = None,
     enlarges: bool = False,
+    quantity: Quantity | None = None,
     n: int = 5000,
 ) -> dict[str, Figure]:
     """The figures that a model names and the data allow, by name, in data units.
@@ -143,7 +157,9 @@ def draw(
     ``latent`` and ``deformation``, and for a continuous one ``paths``. In other dimensions: corner
     plots of five coordinates, ``samples`` and, for a flow, ``latent``. Of images:
     ``samples`` beside their nearest training images, ``interpolation`` between codes, and
-    ``super_resolution`` where small images are given. An autoencoder has ``latent``,
+    ``super_resolution`` where small images are given. Of fields: ``samples``, ``spectrum``,
+    ``densities`` and of a flow ``flux``, true ones beside the model's, ``super_resolution``, and
+    ``paths`` of a continuous model. An autoencoder has ``latent``,
     ``reconstruction``, ``traversal`` and ``latent_kl``, of images too. A conditional model has
     the figures of samples and latent, under the contexts that the true samples came with. Where
     there are no true samples, the model's own stand for them, resampled by their weights under the
@@ -161,6 +177,7 @@ def draw(
         shown: Which coordinates of a sample these show, from 0; the first five if None.
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
+        quantity: What the numbers of a field are; None for data that are no fields.
         n: Number of points in a cloud, at most.
 
     Raises:
@@ -185,6 +202,7 @@ def draw(
         shown=shown,
         training=training,
         enlarges=enlarges,
+        quantity=quantity,
     )
     figures: dict[str, Figure] = {}
     with inference(model, generator):
@@ -217,8 +235,13 @@ def _density(scene: Scene) -> Figure | None:
 
 
 @draws("samples")
-def _samples(scene: Scene) -> Figure | None:
+def _samples(scene: Scene) -> Figure | Mapping[str, Figure] | None:
     model, x, context = scene.model, scene.x, scene.context
+    if scene.quantity is not None:
+        x, few = x[:FIELDS], None if context is None else context[:FIELDS]
+        drawn = draw_samples(model, len(x), few, generator=scene.generator)
+        figures = statistics_figures(x, drawn, scene.quantity)
+        return {"samples": fields_figure(x, drawn, scene.quantity), **figures}
     if model.image:
         grid, _ = sample_grid(model, context, generator=scene.generator)
         return image_samples(grid, scene.training)
@@ -235,15 +258,19 @@ def _samples(scene: Scene) -> Figure | None:
 def _interpolation(scene: Scene) -> Figure | None:
     if not scene.model.image:
         return None
-    return interpolation_figure(scene.model, scene.x, scene.context)
+    paint = None if scene.quantity is None else painter(scene.x, scene.quantity)
+    return interpolation_figure(scene.model, scene.x, scene.context, paint=paint)
 
 
 @draws("super_resolution")
 def _super_resolution(scene: Scene) -> Figure | None:
     if not scene.enlarges:
         return None
-    assert scene.context is not None
-    return super_resolution_figure(scene.model, scene.x, scene.context, generator=scene.generator)
+    model, x, context = scene.model, scene.x, scene.context
+    assert context is not None
+    if scene.quantity is not None:
+        return enlarged_fields_figure(model, x, context, scene.quantity, generator=scene.generator)
+    return super_resolution_figure(model, x, context, generator=scene.generator)
 
 
 @draws("autoencoder")
@@ -284,9 +311,12 @@ def _deformation(scene: Scene) -> Figure | None:
 
 @draws("paths")
 def _paths(scene: Scene) -> Figure | None:
-    if scene.window is None or scene.context is not None:
+    model, x, context = scene.model, scene.x, scene.context
+    if scene.quantity is not None:
+        return way_figure(model, x, context, scene.quantity, generator=scene.generator)
+    if scene.window is None or context is not None:
         return None
-    return paths_figure(scene.model, generator=scene.generator)
+    return paths_figure(model, generator=scene.generator)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
@@ -298,17 +328,21 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     return paths
 
 
-def save_samples(x: Float[Tensor, "n *event"], path: Path) -> None:
-    """Write samples as a picture: points of the plane, or images in a square of rows.
+def save_samples(
+    x: Float[Tensor, "n *event"], path: Path, *, quantity: Quantity | None = None
+) -> None:
+    """Write samples as a picture: points of the plane, or images or fields in a square of rows.
 
     Images are shown pixel by pixel, each one enlarged to a square that can be seen.
 
     Args:
-        x: Points ``[n, 2]``, or images ``[n, c, h, w]`` with values in [0, 1].
+        x: Points ``[n, 2]``, images ``[n, c, h, w]`` with values in [0, 1], or fields.
         path: Where to.
+        quantity: What the numbers of a field are; None for others.
     """
     if x.ndim == 4:
-        image = mosaic(x, columns=math.ceil(math.sqrt(len(x))))
+        pictures = x if quantity is None else painter(x, quantity)(x)
+        image = mosaic(pictures, columns=math.ceil(math.sqrt(len(x))))
         zoom = max(1, 512 // max(image.shape[:2]))
         image = image.repeat(zoom, 0).repeat(zoom, 1)
         imsave(path, np.ascontiguousarray(image), cmap="gray", vmin=0, vmax=1)

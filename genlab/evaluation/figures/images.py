@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,7 @@ def interpolation_figure(
     images: Float[Tensor, "k c h w"],
     context: Shaped[Tensor, "k ..."] | None,
     *,
+    paint: Callable[[Tensor], Tensor] | None = None,
     rows: int = 6,
 ) -> Figure | None:
     """True images at both ends, and what the model decodes on the way between their codes.
@@ -115,6 +116,7 @@ def interpolation_figure(
         model: A density with ``codes`` and ``decode``, under `inference`.
         images: True ones, on its device.
         context: Their labels, or None.
+        paint: Makes pictures of what are no images; None for images.
         rows: Pairs.
     """
     if model.context_encoder.context_dim:
@@ -128,10 +130,11 @@ def interpolation_figure(
     codes = arc(ends[0], ends[1], along).flatten(0, 1)
     labels = None if label is None else label.repeat_interleave(STEPS)
     ways = model.decode(codes, labels).view(-1, STEPS, *model.event_shape)
-    shown = torch.cat((images[first, None], ways, images[second, None]), 1)
+    shown = torch.cat((images[first, None], ways, images[second, None]), 1).flatten(0, 1)
     figure, (axis,) = panels(1, 1, side=8.0, height=0.78 * rows)
-    title = "True image, the way between the codes of both, true image"
-    show_mosaic(axis, shown.flatten(0, 1), columns=STEPS + 2, title=title)
+    kind = "image" if paint is None else "field"
+    title = f"True {kind}, the way between the codes of both, true {kind}"
+    show_mosaic(axis, paint(shown) if paint else shown, columns=STEPS + 2, title=title)
     return figure
 
 
@@ -204,7 +207,7 @@ def mosaic(images: Float[Tensor, "n c h w"], *, columns: int) -> Float[np.ndarra
     if values.shape[1] != 3:
         values = values.mean(1, keepdim=True)
     n, channels, height, width = values.shape
-    line = max(1, height // 16)
+    line = max(1, height // 32)
     rows = math.ceil(n / columns)
     cells = torch.full((rows * columns, channels, height + line, width + line), FRAME)
     cells[:n, :, :height, :width] = values

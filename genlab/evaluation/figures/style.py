@@ -64,15 +64,25 @@ def panels(
     return figure, axes
 
 
-def add_colourbar(image: ScalarMappable, axis: Axes) -> None:
-    """A colourbar exactly as high as its panel, with a tip where values lie beyond its end."""
-    values, (low, high) = np.asarray(image.get_array()), image.get_clim()
+def add_colourbar(
+    image: ScalarMappable, axis: Axes, *, at: float = 1.04, width: float = 0.05
+) -> None:
+    """A colourbar exactly as high as its panel, with a tip where values lie beyond its end.
+
+    Args:
+        image: What it explains; without values of its own it has no tips.
+        axis: The panel.
+        at: Its left side, in widths of the panel from the left.
+        width: In widths of the panel.
+    """
+    held, (low, high) = image.get_array(), image.get_clim()
+    values = np.asarray([low, high] if held is None else held)
     slack = 0.01 * (high - low)
     below, above = bool((values < low - slack).any()), bool((values > high + slack).any())
     extend: Literal["neither", "both", "min", "max"] = (
         ("both" if above else "min") if below else ("max" if above else "neither")
     )
-    scale = axis.inset_axes((1.04, 0.0, 0.05, 1.0))
+    scale = axis.inset_axes((at, 0.0, width, 1.0))
     bar = axis.figure.colorbar(image, cax=scale, extend=extend, extendfrac=0.04)
     bar.outline.set_visible(False)
     scale.tick_params(labelsize=10, color="0.4", labelcolor="0.25")

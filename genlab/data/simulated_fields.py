@@ -1,0 +1,112 @@
+"""Fields that a simulation made once, and that symmetries of their law make many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genlab.batch import Batch
+from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.data.field_data import FieldData
+from genlab.data.streams import Blocks, ShuffledSet, Stream
+from genlab.fields import ModeClasses, Symmetries
+from genlab.randomness import generator
+from genlab.targets.simulated import SimulatedTarget
+
+__all__ = ["MovedSet", "SimulatedFields"]
+
+
+class SimulatedFields(FieldData):
+    """Fields of a simulated law, kept in files; each is seen as some symmetry moves it.
+
+    Runs of every seed see the same fields, in an order and moved in ways of their own.
+
+    Args:
+        target: The law.
+        event_shape: Channels, and points along both axes.
+        context_dim: Length of the context that a field comes with; 0 for none.
+        train_size: Number of training samples; None for an endless stream of fresh ones, which are
+            simulated while a model waits.
+        val_size: Number of samples to validate on.
+        test_size: Number of samples to test on.
+        batch_size: Rows that one training step sees, in each process.
+        standardise: Let the model work on white noise, as far as mean and variances tell.
+        alike: The modes that share a variance then, as in `FieldData`.
+        symmetries: Move each training field, at each sight, by a symmetry of its law.
+        root: The folder of all kept sets; None to keep none.
+        set_seed: Of the simulated fields.
+        seed: The run's seed.
+
+    Raises:
+        UserError: The target's fields are of another shape or come with another context.
+    """
+
+    target: SimulatedTarget
+
+    def __init__(
+        self,
+        target: SimulatedTarget,
+        *,
+        event_shape: Sequence[PositiveInt],
+        context_dim: NonNegativeInt,
+        train_size: PositiveInt | None,
+        val_size: PositiveInt,
+        test_size: PositiveInt,
+        batch_size: PositiveInt,
+        standardise: bool,
+        alike: ModeClasses | None,
+        symmetries: bool,
+        root: str | None,
+        set_seed: NonNegativeInt,
+        seed: NonNegativeInt,
+    ) -> None:
+        super().__init__(
+            target,
+            event_shape=event_shape,
+            context_dim=context_dim,
+            train_size=train_size,
+            val_size=val_size,
+            test_size=test_size,
+            batch_size=batch_size,
+            standardise=standardise,
+            alike=alike,
+            seed=seed,
+        )
+        target.root = root
+        self.symmetries = symmetries
+        self.set_seed = set_seed
+
+    @cached_property
+    def stream(self) -> Stream:
+        if self.training_set is None or not self.symmetries:
+            return super().stream
+        return MovedSet(self.training_set, self.target.symmetries, seed=self.seed)
+
+    def _draw(self, purpose: str, n: int) -> Batch:
+        return self.target.kept(purpose, n, seed=self.set_seed)
+
+
+class MovedSet(Blocks, Stream):
+    """A set in memory, pass after pass, each row moved by a symmetry at each sight.
+
+    Args:
+        data: The whole set.
+        symmetries: Of its law.
+        seed: The run's seed.
+    """
+
+    def __init__(self, data: Batch, symmetries: Symmetries, *, seed: int) -> None:
+        super().__init__(seed=seed, block=2**14)
+        self.shuffled = ShuffledSet(data, seed=seed)
+        self.symmetries = symmetries
+
+    def rows(self, start: int, stop: int) -> Batch:
+        batch = self.shuffled.rows(start, stop)
+        return batch._replace(x=self.symmetries.moved(batch.x, self._slice(start, stop)))
+
+    def _make(self, index: int) -> Float[Tensor, "block 3"]:
+        return torch.rand(self.block, 3, generator=generator(self.seed, "symmetry", index))

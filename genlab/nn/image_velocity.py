@@ -1,0 +1,103 @@
+"""The base of velocities of images: time, context, and an image that they are given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genlab.bounds import PositiveInt
+from genlab.nn.velocity import TimeEmbedding, Velocity
+
+__all__ = ["ImageVelocity", "resized"]
+
+
+class ImageVelocity(Velocity):
+    """A velocity of images, or of periodic fields, as channels, height and width.
+
+    References: arXiv:2006.11239.
+
+    >>> import genlab
+    >>> isinstance(genlab.nn.UNet((1, 8, 8)), genlab.nn.ImageVelocity)
+    True
+
+    Args:
+        event_shape: Channels, height and width of an image, or height and width of a grey one.
+        embedding: Width of the embedding of time and context.
+        frequencies: Number of frequencies that time is told by.
+        condition_shape: Shape of an image that the first numbers of the context are, which is
+            brought to full size and laid beside the channels; empty where the context is no image.
+        context_dim: Width of the context; 0 for none.
+
+    Raises:
+        ValueError: The shapes are not those of images, or the context is too short for one.
+
+    Attributes:
+        shape: Channels, height and width.
+        channels_in: Channels of the image and of the one that is laid beside it.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        embedding: int,
+        frequencies: int,
+        condition_shape: Sequence[PositiveInt],
+        context_dim: int,
+    ) -> None:
+        super().__init__()
+        self.shape = self._image_shape("event_shape", event_shape)
+        self.condition = (
+            self._image_shape("condition_shape", condition_shape) if condition_shape else ()
+        )
+        self.pixels = math.prod(self.condition) if self.condition else 0
+        if self.pixels > context_dim:
+            raise ValueError(
+                f"condition_shape={list(condition_shape)}: {self.pixels} numbers, but the context "
+                f"has {context_dim}"
+            )
+        time = TimeEmbedding(frequencies)
+        self.time = time
+        self.embed = nn.Sequential(
+            nn.Linear(time.dim + context_dim - self.pixels, embedding),
+            nn.SiLU(),
+            nn.Linear(embedding, embedding),
+            nn.SiLU(),
+        )
+        self.channels_in = self.shape[0] + (self.condition[0] if self.condition else 0)
+
+    def taken_in(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None,
+    ) -> tuple[Float[Tensor, "n i h w"], Float[Tensor, "n e"]]:
+        """The image with the one that is given beside it, and what time and context say."""
+        image = x if x.ndim == 4 else x.unsqueeze(1)
+        u = self.time(t).expand(len(x), -1)
+        if context is not None:
+            u = torch.cat((u, context[:, self.pixels :]), 1)
+        if self.condition and context is not None:
+            given = context[:, : self.pixels].view(-1, *self.condition)
+            image = torch.cat((image, resized(given, image.shape[-2:])), 1)
+        return image, self.embed(u)
+
+    @classmethod
+    def _image_shape(cls, key: str, shape: Sequence[int]) -> tuple[int, ...]:
+        if len(shape) not in (2, 3):
+            kind = "a U-Net" if cls.__name__ == "UNet" else f"a {cls.__name__}"
+            raise ValueError(
+                f"{key}: {kind} works on images, [channels, height, width], not on "
+                f"{list(shape)}; for points take `ResidualMLP`"
+            )
+        return tuple(shape) if len(shape) == 3 else (1, *shape)
+
+
+def resized(h: Float[Tensor, "n c h w"], size: Sequence[int]) -> Float[Tensor, "n c _ _"]:
+    """To another size, each new pixel a copy of the one that it lies in."""
+    return h if h.shape[-2:] == tuple(size) else F.interpolate(h, size=tuple(size), mode="nearest")
