@@ -19,6 +19,8 @@ __all__ = ["bayes_accuracy", "bits_per_dim", "kl", "negative_log_likelihood"]
 
 DENSITIES = 10_000
 """Log-densities that the accuracy may cost: one for each class of each sample."""
+NODES = 12
+"""Nodes of quadrature in the place of a sample: all of a table of 180 x 180 cells, 4 x 4 in each."""
 
 
 def negative_log_likelihood(
@@ -57,18 +59,24 @@ def kl(
     """``KL(target || model)`` in nats: the mean of ``log p - log p_model`` over fresh samples.
 
     The difference is paired, sample by sample, so that its error shrinks with the divergence
-    itself. A model whose likelihood is a lower bound gives an upper bound.
+    itself. Where the target has a rule of quadrature, the mean is that rule's instead, without a
+    standard error. A model whose likelihood is a lower bound gives an upper bound.
 
     Args:
         model: The density that is judged.
         target: What it should be; its density must be known.
-        n: Number of samples of the target.
+        n: Number of samples of the target; a rule may have `NODES` times as many nodes.
         generator: Source of the samples, on any device.
         batch_size: Samples at once.
 
     Raises:
         NotImplementedError: The target is known by its samples only.
     """
+    if (rule := target.quadrature(NODES * n)) is not None:
+        x, weight = rule
+        with inference(model, generator):
+            log_q = log_probs(model, x, batch_size=batch_size)
+        return Estimate(float(weight.cpu() @ (target.log_prob(x).cpu() - log_q)), 0.0)
     source = spawn(generator, device_of(target))
     differences = []
     with inference(model, generator):

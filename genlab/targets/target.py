@@ -31,12 +31,16 @@ class Target(nn.Module, Checked):
         entropy: Differential entropy in nats, or None where it is unknown.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
+        columns: Names of the coordinates, or None where they have none.
+        degrees: Those of them that files and figures have in degrees, and samples in radians.
     """
 
     event_shape: tuple[int, ...] = (2,)
     entropy: float | None = None
     log_z: float | None = 0.0
     bound: float = 4.0
+    columns: tuple[str, ...] | None = None
+    degrees: tuple[str, ...] = ()
 
     def sample(
         self, n: int, *, generator: torch.Generator | None = None
@@ -67,6 +71,14 @@ class Target(nn.Module, Checked):
         Beyond the support it may be finite, a wall that leads back to it.
         """
         return -self.log_prob(x)
+
+    def quadrature(self, most: int) -> tuple[Float[Tensor, "k *event"], Float[Tensor, " k"]] | None:
+        """Nodes and weights of a rule for means over the target; None where it has none.
+
+        Args:
+            most: Nodes that there may be.
+        """
+        return None
 
     @property
     def has_samples(self) -> bool:
