@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
     from genlab.data.module import DataModule
     from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
+    from genlab.data.structure_files import StructureFiles
     from genlab.data.table_data import TableData
     from genlab.data.table_file import TableFile
     from genlab.data.target_data import TargetData
     from genlab.data.target_density import TargetDensity
+    from genlab.data.torsion_data import TorsionData
+    from genlab.data.torsion_table import TorsionTable
 
 # Where each is defined.
 HOMES = {
@@ -36,10 +39,13 @@ HOMES = {
     "maf_sets": ("BSDS300", "Gas", "Hepmass", "MiniBooNE", "Power"),
     "module": ("DataModule",),
     "streams": ("FreshSamples", "NoSamples", "ShuffledSet", "Stream"),
+    "structure_files": ("StructureFiles",),
     "table_data": ("TableData",),
     "table_file": ("TableFile",),
     "target_data": ("TargetData",),
     "target_density": ("TargetDensity",),
+    "torsion_data": ("TorsionData",),
+    "torsion_table": ("TorsionTable",),
 }
 MODULES = {name: module for module, names in HOMES.items() for name in names}
 
@@ -64,10 +70,13 @@ __all__ = [
     "ShuffledSet",
     "Splits",
     "Stream",
+    "StructureFiles",
     "TableData",
     "TableFile",
     "TargetData",
     "TargetDensity",
+    "TorsionData",
+    "TorsionTable",
 ]
 
 

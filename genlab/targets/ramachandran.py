@@ -56,7 +56,8 @@ class Ramachandran(CellDensity):
     """
 
     columns = ("phi", "psi")
-    degrees = columns
+    angles = (0, 1)
+    degrees = True
 
     def __init__(
         self, residue: Literal["general", "glycine", "proline", "pre_proline"] = "general"

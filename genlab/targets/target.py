@@ -32,7 +32,7 @@ class Target(nn.Module, Checked):
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
         columns: Names of the coordinates, or None where they have none.
-        degrees: Those of them that files and figures have in degrees, and samples in radians.
+        degrees: Whether files and figures have angles in degrees, not in radians as samples are.
     """
 
     event_shape: tuple[int, ...] = (2,)
@@ -40,7 +40,7 @@ class Target(nn.Module, Checked):
     log_z: float | None = 0.0
     bound: float = 4.0
     columns: tuple[str, ...] | None = None
-    degrees: tuple[str, ...] = ()
+    degrees: bool = False
 
     def sample(
         self, n: int, *, generator: torch.Generator | None = None
