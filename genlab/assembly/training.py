@@ -148,6 +148,7 @@ class Training(Run):
             enlarges=self.data.reduction is not None,
             names=self.data.columns,
             shown=self._places(columns) if columns else None,
+            degrees=self.data.degrees,
             generator=generator(self.config.seed, "figures"),
         )
 

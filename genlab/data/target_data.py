@@ -63,6 +63,7 @@ class TargetData(DataModule):
         if train_size is not None and not target.has_samples:
             raise UserError(f"train_size={train_size}: the target has no samples; leave it null")
         self.target = target
+        self.columns, self.degrees = target.columns, target.degrees
         self.train_size = train_size
         self.val_size = val_size
         self.test_size = test_size

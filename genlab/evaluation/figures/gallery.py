@@ -32,11 +32,15 @@ from genlab.evaluation.figures.images import (
 from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
 from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
+from genlab.evaluation.figures.turns import TURN, mark_turns, with_turns
 from genlab.evaluation.importance import log_partition, resampled, weighted_samples
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
 
 __all__ = ["Scene", "draw", "draws", "save_figures", "save_samples"]
+
+CELLS, ANGLE_CELLS = 200, 180
+"""Grid points a side of a density; of angles one every two degrees, as tables have them."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Scene:
         everything: All true samples; None where ``x`` is the model's own, resampled.
         names: Names of the coordinates.
         shown: Which of them corner plots show, from 0; None for the first ones.
+        degrees: Whether angles are shown in degrees, not in radians.
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
     """
@@ -73,6 +78,7 @@ class Scene:
     everything: Float[Tensor, "k *event"] | None = None
     names: Sequence[str] | None = None
     shown: Sequence[int] | None = None
+    degrees: bool = False
     training: Float[Tensor, "m *event"] | None = None
     enlarges: bool = False
 
@@ -80,6 +86,16 @@ class Scene:
     def kind(self) -> str:
         """The word for ``x``: true samples, or reweighted ones."""
         return "Reweighted" if self.everything is None else "True"
+
+    @property
+    def latent_window(self) -> Window | None:
+        """What to show of the latent in the plane, where it is a torus; None where it is not."""
+        return Window(*TURN, *TURN) if len(self.model.circular) == 2 else None
+
+    def marked(self, figure: Figure) -> Figure:
+        """A figure of data in the plane, with whole turns of the coordinates that are angles."""
+        mark_turns(figure.axes, self.model.circular, self.names, degrees=self.degrees)
+        return figure
 
     @property
     def vectors(self) -> bool:
@@ -133,6 +149,7 @@ def draw(
     context: Shaped[Tensor, "k ..."] | None = None,
     names: Sequence[str] | None = None,
     shown: Sequence[int] | None = None,
+    degrees: bool = False,
     training: Float[Tensor, "m *event"] | None = None,
     enlarges: bool = False,
     n: int = 5000,
@@ -158,7 +175,9 @@ def draw(
             target the window follows the samples.
         context: The context of each true sample, for a conditional model.
         names: Names of the coordinates in corner plots.
-        shown: Which coordinates of a sample these show, from 0; the first five if None.
+        shown: Which coordinates of a sample these show, from 0; the first five if None, of angles
+            the first seven.
+        degrees: Whether angles are shown in degrees, not in radians.
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
         n: Number of points in a cloud, at most.
@@ -173,16 +192,20 @@ def draw(
     x = x[:n].to(model.device, model.dtype)
     if bound is None and target is not None:
         bound = target.bound
+    window = None
+    if model.event_shape == (2,):
+        window = with_turns(window_of(x, bound=bound), model.circular)
     scene = Scene(
         model,
         target,
         x,
         None if context is None else context[:n].to(model.device),
         generator,
-        window=window_of(x, bound=bound) if model.event_shape == (2,) else None,
+        window=window,
         everything=samples,
         names=names,
         shown=shown,
+        degrees=degrees,
         training=training,
         enlarges=enlarges,
     )
@@ -206,14 +229,17 @@ def draw(
 def _density(scene: Scene) -> Figure | None:
     if scene.window is None or scene.context is not None:
         return None
-    return density_figure(
+    angles = len(scene.model.circular) == 2
+    figure = density_figure(
         scene.model,
         scene.target,
         window=scene.window,
         samples=scene.everything,
-        size=min(200, math.isqrt(scene.model.test_samples)),
+        size=min(ANGLE_CELLS if angles else CELLS, math.isqrt(scene.model.test_samples)),
         log_z=scene.log_z,
+        shares=angles and scene.degrees,
     )
+    return scene.marked(figure)
 
 
 @draws("samples")
@@ -226,9 +252,16 @@ def _samples(scene: Scene) -> Figure | None:
         return None
     drawn = draw_samples(model, len(x), context, generator=scene.generator)
     if scene.window is not None:
-        return sample_figure(x, drawn, window=scene.window, kind=scene.kind)
-    labels = (f"{scene.kind.lower()} samples", "model samples")
-    return corner_figure(x, drawn, labels=labels, names=scene.names, shown=scene.shown)
+        return scene.marked(sample_figure(x, drawn, window=scene.window, kind=scene.kind))
+    return corner_figure(
+        x,
+        drawn,
+        labels=(f"{scene.kind.lower()} samples", "model samples"),
+        names=scene.names,
+        shown=scene.shown,
+        angles=model.circular,
+        degrees=scene.degrees,
+    )
 
 
 @draws("interpolation")
@@ -269,8 +302,16 @@ def _latent(scene: Scene) -> Figure | None:
     z, _ = model.bijection(x, model.context_encoder(scene.context, len(x), x.dtype))
     if scene.window is None:
         labels = ("data in the latent", "base")
-        return corner_figure(z, scene.base_samples, labels=labels, symbol="z")
-    return latent_figure(x, z, scene.base_samples, model.base, window=scene.window)
+        return corner_figure(
+            z, scene.base_samples, labels=labels, symbol="z", angles=model.circular
+        )
+    figure = latent_figure(
+        x, z, scene.base_samples, model.base, window=scene.window, latent=scene.latent_window
+    )
+    left, *others = figure.axes
+    mark_turns([left], model.circular, scene.names, degrees=scene.degrees)
+    mark_turns(others, model.circular, degrees=False)
+    return figure
 
 
 @draws("deformation")
@@ -279,7 +320,15 @@ def _deformation(scene: Scene) -> Figure | None:
     if scene.window is None or scene.context is not None:
         return None
     model = scene.model
-    return deformation_figure(model.bijection, model.base, scene.base_samples, window=scene.window)
+    figure = deformation_figure(
+        model.bijection,
+        model.base,
+        scene.base_samples,
+        window=scene.window,
+        others=scene.latent_window,
+    )
+    mark_turns(figure.axes, model.circular, degrees=scene.degrees)
+    return figure
 
 
 @draws("paths")
