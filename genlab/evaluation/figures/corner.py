@@ -86,7 +86,7 @@ def corner_figure(
             Window(*ranges[column], *ranges[row]).frame(axis)
         for which, turn in (("x", turns[column]), ("y", turns[row] and row != column)):
             if turn:
-                mark_turn(axis, which, degrees=degrees, quarters=False)
+                mark_turn(axis, which, degrees=degrees, ends=False)
             elif which == "x" or row != column:
                 axis.locator_params(which, nbins=3)
         axis.tick_params(labelsize=9, labelbottom=row == dims - 1, labelleft=column == 0 != row)

@@ -32,16 +32,16 @@ def with_turns(window: Window, circular: Collection[int]) -> Window:
     return window
 
 
-def mark_turn(axis: Axes, which: str, *, degrees: bool, quarters: bool = True) -> None:
+def mark_turn(axis: Axes, which: str, *, degrees: bool, ends: bool = True) -> None:
     """Let one side of a panel show a whole turn.
 
     Args:
         axis: The panel.
         which: ``x`` or ``y``.
         degrees: Whether marks are in degrees, not in radians.
-        quarters: Whether there is a mark at each quarter of the turn, not only at each half.
+        ends: Whether the ends are marked too, which those of the next panel may touch.
     """
-    places = (-2, -1, 0, 1, 2) if quarters else (-2, 0, 2)
+    places = (-2, -1, 0, 1, 2) if ends else (-1, 0, 1)
     labels = [f"{90 * k}".replace("-", "\N{MINUS SIGN}") if degrees else RADIANS[k] for k in places]
     axis.set(**{f"{which}lim": TURN})
     side = axis.xaxis if which == "x" else axis.yaxis
@@ -70,7 +70,8 @@ def mark_turns(
             if place in circular:
                 mark_turn(axis, which, degrees=degrees)
             if names is not None:
-                axis.set(**{f"{which}label": letter(names[place])})
+                unit = " (degrees)" if degrees and place in circular else ""
+                axis.set(**{f"{which}label": f"{letter(names[place])}{unit}"})
 
 
 def letter(name: str) -> str:
