@@ -29,6 +29,7 @@ from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bijections.scalar_map import Affine, BoundedAffine, Mixed, ScalarMap, Shift
 from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, ODESolver
 from genlab.bijections.spline import CircularSpline, RationalQuadratic, Spline
+from genlab.bijections.wrapping import Wrap
 
 __all__ = [
     "ODE",
@@ -77,5 +78,6 @@ __all__ = [
     "Standardise",
     "UnitBox",
     "WholeSplit",
+    "Wrap",
     "multi_scale",
 ]

@@ -77,14 +77,16 @@ class FixedSets(DataModule):
     def scale(self) -> Float[Tensor, "*event"]:
         """The standard deviation of each column over the training rows: columns have their units,
         and the coarsest would be all that a distance tells of. One that is the same in all rows
-        with weight keeps its own unit.
+        with weight keeps its own unit, and so do angles.
         """
         x, _, weight = self.training_set
         eps, x = torch.finfo(x.dtype).eps, x.double()
         share = (x.new_ones(len(x)) if weight is None else weight.double()).to(x)
         share = rowwise(share / share.sum(), x)
         std = (share * (x - (share * x).sum(0)).square()).sum(0).sqrt()
-        return std.where(std > eps * (x.abs() * (share > 0)).amax(0), 1.0)
+        std = std.where(std > eps * (x.abs() * (share > 0)).amax(0), 1.0)
+        std.view(-1)[list(self.angles)] = 1.0
+        return std
 
     def first_rows(self, n: int = 10_000) -> Batch:
         return self.stream.rows(0, min(n, len(self.training_set.x)))

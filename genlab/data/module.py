@@ -50,6 +50,7 @@ class DataModule(pl.LightningDataModule, ABC):
         target: The distribution that the data come from, or None where only data are known.
         levels: Number of values that each number of a quantised image takes; None for others.
         masses: Whether data are black and white, so that a model has to give masses, not densities.
+        angles: Coordinates of a sample that are angles, in radians, from -pi to pi.
         columns: Names of the coordinates of a sample; None where they have none.
         degrees: Whether the user's files, and figures, have angles in degrees.
         context_columns: Names of the coordinates of a context vector; none without one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from genlab import models
 from genlab.bijections.bijection import Inverse
 from genlab.data.module import DataModule
 from genlab.data.target_density import TargetDensity
@@ -15,8 +16,10 @@ def precede(model: Density, data: DataModule) -> None:
     """Let a model work behind the way from the units of its data to its own.
 
     Raises:
-        UserError: The data are black and white, and the model gives densities.
+        UserError: The data are black and white, and the model gives densities; or they have angles,
+            and the model has none, or others.
     """
+    _refuse_other_angles(model, data)
     if data.masses and not model.masses:
         raise UserError(
             f"`binarise`: black and white images have masses, and {type(model).__name__} "
@@ -32,3 +35,19 @@ def precede(model: Density, data: DataModule) -> None:
     if model.preprocessing is not None and isinstance(source, TargetDensity):
         # A source has the units of its own data, the model works in preprocessed ones.
         source.preprocessing = Inverse(model.preprocessing)
+
+
+def _refuse_other_angles(model: Density, data: DataModule) -> None:
+    if not data.angles or set(data.angles) == set(model.circular):
+        return
+    if model.knows_angles:
+        raise UserError(
+            f"circular={list(model.circular)}: expected {list(data.angles)}, the angles of the data"
+        )
+    names = data.columns or tuple(map(str, range(max(data.angles) + 1)))
+    angles = ", ".join(names[i] for i in data.angles)
+    families = [name for name in models.__all__ if getattr(models, name).knows_angles]
+    raise UserError(
+        f"model: {type(model).__name__} takes angles ({angles}) for numbers of the line; densities "
+        f"of angles: {', '.join(f'`{name}`' for name in families)}"
+    )

@@ -22,6 +22,7 @@ __all__ = [
     "refuse_coarse",
     "refuse_columns",
     "refuse_dependent",
+    "refuse_no_angles",
 ]
 
 # Eigenvalue of a correlation matrix below which a direction has no variance but rounding.
@@ -67,6 +68,32 @@ def refuse_columns(
         if set(names) <= set(faults):
             raise UserError(f"{where}: {told}; no column is left to learn")
         raise UserError(f"{where}: {told}\nTo leave out: `drop={[*dropped, *faults]}`")
+
+
+def refuse_no_angles(
+    where: str, names: Sequence[str], values: Float[np.ndarray, "n c"], *, degrees: bool
+) -> None:
+    """Refuse columns that reach beyond one turn: degrees taken for radians, or no angles at all.
+
+    Args:
+        where: The file, as the user named it.
+        names: Names of the columns that are said to be angles.
+        values: Their numbers.
+        degrees: Whether a turn is 360.
+
+    Raises:
+        UserError: There is one.
+    """
+    turn = 360.0 if degrees else 2 * np.pi
+    for name, column in zip(names, values.T, strict=True):
+        farthest = float(np.abs(column).max(initial=0))
+        if farthest > turn * (1 + 1e-6):
+            unit = "degrees" if degrees else "radians"
+            hint = "; `degrees=True` reads degrees" if not degrees and farthest <= 360 else ""
+            raise UserError(
+                f"{where}: column {name!r} of `circular` reaches {farthest:g} in size; expected "
+                f"angles in {unit}, at most {turn:.6g}{hint}"
+            )
 
 
 def negative_weights(weight: ArrayLike) -> str | None:

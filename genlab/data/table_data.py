@@ -21,9 +21,11 @@ from genlab.data.table_checks import (
     refuse_coarse,
     refuse_columns,
     refuse_dependent,
+    refuse_no_angles,
 )
 from genlab.data.table_rows import TableRows, look_at_table, table_facts, table_files
 from genlab.errors import UserError
+from genlab.nn.angles import wrap
 from genlab.randomness import generator
 
 __all__ = ["TableData"]
@@ -42,6 +44,9 @@ class TableData(FixedSets):
         drop: Those to leave out.
         condition: Those to condition on: the context of each row.
         weight: The one with importance weights.
+        circular: Those to learn that are angles, taken to ``[-pi, pi)`` as they are read.
+        degrees: Whether the file has them in degrees, not radians; rows and densities are in
+            radians all the same.
         missing: What empty cells do: an ``error``, or ``drop`` the rows that hold them.
         dequantise: Discrete columns that get uniform noise on ``[0, w)``, w the gap between their
             neighbouring values. With density p of the noisy rows, ``E[-log p] - sum log w`` bounds
@@ -80,6 +85,8 @@ class TableData(FixedSets):
         drop: Sequence[str | int],
         condition: Sequence[str | int],
         weight: str | int | None,
+        circular: Sequence[str | int] = (),
+        degrees: bool = False,
         header: bool | None = None,
         missing: Literal["error", "drop"],
         dequantise: Sequence[str | int],
@@ -91,6 +98,7 @@ class TableData(FixedSets):
         train_size: PositiveInt | None,
         event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
+        angles: Sequence[NonNegativeInt] = (),
         index: Sequence[str] | None = None,
         checksums: Sequence[str],
         batch_size: PositiveInt,
@@ -118,6 +126,10 @@ class TableData(FixedSets):
         )
         self.names, self.roles = tuple(names), self.reading.roles
         self.columns, self.context_columns, _ = self.roles
+        self.circular = find_columns("circular", circular, self.columns)
+        self.degrees = degrees
+        self.angles = tuple(map(self.columns.index, self.circular))
+        self._check_width("angles", angles, list(self.angles))
         self._check_width("event_shape", event_shape, [len(self.columns)])
         self._check_width("context_dim", context_dim, len(self.context_columns))
         others = {*self.roles.used, *find_columns("drop", drop, names)}
@@ -156,7 +168,9 @@ class TableData(FixedSets):
                 )
         rows = {key: self.reading.numbers(file) for key, file in files.items()}
         self._remarks += [remark for _, remark in rows.values() if remark]
-        tables = {key: values for key, (values, _) in rows.items()}
+        tables = {
+            key: self._on_circle(files[key].where, values) for key, (values, _) in rows.items()
+        }
         self.reading.refuse_numbering(files["path"].where, tables["path"])
         parts = self._split(tables)
         for key, part in parts.items():
@@ -168,6 +182,15 @@ class TableData(FixedSets):
             scale = parts["train"][:, -1].mean()
         train, validation, test = (self._batch(parts[key], scale) for key in parts)
         return Sets(train, validation, test if len(test.x) else None)
+
+    def _on_circle(self, where: str, values: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
+        """The rows with their angles in radians, in one turn."""
+        found = values[:, self.angles]
+        refuse_no_angles(where, self.circular, found, degrees=self.degrees)
+        values = values.copy()
+        found = np.radians(found) if self.degrees else found
+        values[:, self.angles] = wrap(torch.from_numpy(found)).numpy()
+        return values
 
     def _split(
         self, tables: dict[str, Float[np.ndarray, "_ c"]]

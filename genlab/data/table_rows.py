@@ -17,6 +17,7 @@ from genlab.data.table_checks import (
     numbers_rows,
     refuse_columns,
     refuse_dependent,
+    refuse_no_angles,
 )
 from genlab.data.table_file import TableFile
 from genlab.errors import UserError
@@ -178,6 +179,10 @@ def table_facts(**node: Any) -> dict[str, Any]:
         "names": list(names),
         "event_shape": [len(roles.event)],
         "context_dim": len(roles.context),
+        "angles": [
+            roles.event.index(name)
+            for name in find_columns("circular", node.get("circular") or (), roles.event)
+        ],
         "index": index,
         "checksums": [file.checksum() for file in files.values()],
     }
@@ -201,6 +206,12 @@ def look_at_table(**node: Any) -> None:
     where, values = files["path"].where, tables["path"]
     rows.refuse_numbering(where, values)
     rows.sizes(len(values), validated="val_path" in tables)
+    circular = find_columns("circular", node.get("circular") or (), rows.roles.event)
+    places = [rows.roles.used.index(name) for name in circular]
+    for key, table in tables.items():
+        refuse_no_angles(
+            files[key].where, circular, table[:, places], degrees=node.get("degrees") or False
+        )
     for key, table in tables.items():
         rows.check_weights(table, some=key == "path")
     names = (*rows.roles.event, *rows.roles.context)

@@ -9,6 +9,7 @@ from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.module import DataModule
 from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
+from genlab.densities.density import Circular
 from genlab.errors import UserError
 from genlab.randomness import generator
 from genlab.targets.rough import rough_samples
@@ -35,9 +36,10 @@ class TargetData(DataModule):
         batch_size: Rows that one training step sees, in each process.
         standardise: Let the model work on data of zero mean and unit variance.
         seed: The run's seed.
+        angles: Coordinates that are angles.
 
     Raises:
-        UserError: The target's samples have another shape, or it has none to make a set of.
+        UserError: The target's samples have another shape, others of its coordinates are angles, or it has none to make a set of.
     """
 
     target: Target
@@ -53,6 +55,7 @@ class TargetData(DataModule):
         batch_size: PositiveInt,
         standardise: bool,
         seed: NonNegativeInt,
+        angles: Circular = (),
     ) -> None:
         super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
         if target.event_shape != self.event_shape:
@@ -62,6 +65,9 @@ class TargetData(DataModule):
             )
         if train_size is not None and not target.has_samples:
             raise UserError(f"train_size={train_size}: the target has no samples; leave it null")
+        self.angles = target.angles if angles == "all" else tuple(angles)
+        if self.angles and set(self.angles) != set(target.angles):
+            raise UserError(f"angles={list(self.angles)}: the target's are {list(target.angles)}")
         self.target = target
         self.columns, self.degrees = target.columns, target.degrees
         self.train_size = train_size

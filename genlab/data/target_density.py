@@ -24,7 +24,7 @@ class TargetDensity(Parameterless):
     """
 
     def __init__(self, target: Target, *, name: str) -> None:
-        super().__init__(target.event_shape)
+        super().__init__(target.event_shape, circular=target.angles)
         self.name = name
         self._hidden = (target,)
 

@@ -9,7 +9,9 @@ from genlab.densities.observation import (
     DiscretisedLogistic,
     GaussianObservation,
     Observation,
+    VonMises,
 )
+from genlab.densities.wrapped_normal import WrappedNormal
 
 __all__ = [
     "AnyMixtures",
@@ -27,4 +29,6 @@ __all__ = [
     "StandardLogistic",
     "StandardNormal",
     "StandardUniform",
+    "VonMises",
+    "WrappedNormal",
 ]

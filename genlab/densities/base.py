@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from genlab.densities.density import Density
+from genlab.densities.density import Circular, Density
 
 __all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "StandardUniform"]
 
@@ -23,6 +23,7 @@ class Parameterless(Density):
 
     Args:
         event_shape: Shape of one sample.
+        circular: Coordinates that are angles.
 
     Attributes:
         origin: Carries the device and the type that samples are drawn in; never saved.
@@ -31,8 +32,8 @@ class Parameterless(Density):
     reparametrised: ClassVar[bool] = True
     origin: Float[Tensor, "*event"]
 
-    def __init__(self, event_shape: tuple[int, ...]) -> None:
-        super().__init__(event_shape)
+    def __init__(self, event_shape: tuple[int, ...], *, circular: Circular = ()) -> None:
+        super().__init__(event_shape, circular=circular)
         self.set_constants()
 
     def constant_tensors(self) -> dict[str, Tensor]:
@@ -174,7 +175,7 @@ class Cylinder(Parameterless):
     def __init__(self, event_shape: tuple[int, ...], is_angle: Sequence[bool]) -> None:
         # Before the constants are made, which need it.
         self.is_angle = tuple(is_angle)
-        super().__init__(event_shape)
+        super().__init__(event_shape, circular=[i for i, yes in enumerate(is_angle) if yes])
         angles = sum(is_angle)
         self.log_normaliser = (angles + (len(is_angle) - angles) / 2) * math.log(2 * math.pi)
 

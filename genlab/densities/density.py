@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
@@ -12,25 +13,46 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
-from genlab.bounds import PositiveInt
+from genlab.bijections.wrapping import Wrap
+from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.constructor import Checked
+from genlab.errors import UserError
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
 from genlab.nn.outline import Outlined
 from genlab.nn.precision import full_precision
 from genlab.randomness import scrambled_sobol
 
-__all__ = ["Density", "EventShape", "Likelihood", "shape_of"]
+__all__ = ["Circular", "Density", "EventShape", "Likelihood", "angles_of", "shape_of"]
 
 Likelihood = Literal["exact", "lower_bound", "estimate"]
 
 EventShape = PositiveInt | Sequence[PositiveInt]
 """Shape of one sample; a number is the length of a vector."""
 
+Circular = Literal["all"] | Sequence[NonNegativeInt]
+"""Coordinates that are angles, by number; those of an array are counted row by row."""
+
 
 def shape_of(event_shape: EventShape) -> tuple[int, ...]:
     """The shape as a tuple."""
     return (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
+
+
+def angles_of(circular: Circular, event_shape: EventShape) -> tuple[int, ...]:
+    """The numbers of the coordinates that are angles.
+
+    >>> angles_of("all", 3)
+    (0, 1, 2)
+
+    Raises:
+        ValueError: One is no coordinate, or named twice.
+    """
+    dim = math.prod(shape_of(event_shape))
+    found = tuple(range(dim) if circular == "all" else circular)
+    if any(i >= dim for i in found) or len(set(found)) < len(found):
+        raise ValueError(f"circular: expected some of 0 .. {dim - 1}, got {list(found)}")
+    return found
 
 
 class Density(Outlined, Constants, Checked, ABC):
@@ -51,8 +73,13 @@ class Density(Outlined, Constants, Checked, ABC):
 
     Args:
         event_shape: Shape of one sample; a number for vectors of that length.
+        circular: Coordinates that are angles, in radians and known up to full turns. The density
+            is one over ``[-pi, pi)`` in each of them.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
+
+    Raises:
+        ValueError: ``circular`` names no coordinate, or one twice.
 
     Attributes:
         likelihood: What `log_prob` returns: the exact value, a lower bound, or an estimate.
@@ -60,7 +87,8 @@ class Density(Outlined, Constants, Checked, ABC):
             `sample_with_log_prob`, as learning by reverse KL needs.
         preprocessing: Bijection from data units to the units that the density works in, or None;
             its Jacobian is counted, so `log_prob` stays in data units.
-        circular: Coordinates that the density takes for angles; preprocessing leaves them alone.
+        knows_angles: Whether the family has a density of angles.
+        door: What takes angles to one turn, before all preprocessing, or None without angles.
         masses: Whether it gives masses of data in {0, 1}, not densities.
         stackable: Whether `log_prob` is the same operations whatever the numbers are, without
             random ones, so that many models can be evaluated by one pass.
@@ -75,14 +103,23 @@ class Density(Outlined, Constants, Checked, ABC):
     reparametrised: ClassVar[bool] = False
     stackable: ClassVar[bool] = False
     clusters: ClassVar[bool] = False
-    circular: tuple[int, ...] = ()
+    knows_angles: ClassVar[bool] = False
     masses: bool = False
     test_samples: int = 100_000
     figures: ClassVar[tuple[str, ...]] = ("density", "samples", "super_resolution")
 
-    def __init__(self, event_shape: EventShape, *, context_dim: int = 0, labels: int = 0) -> None:
+    def __init__(
+        self,
+        event_shape: EventShape,
+        *,
+        circular: Circular = (),
+        context_dim: int = 0,
+        labels: int = 0,
+    ) -> None:
         super().__init__()
         self.event_shape = shape_of(event_shape)
+        self.circular = angles_of(circular, self.event_shape)
+        self.door = Wrap(self.event_shape, self.circular) if self.circular else None
         self.context_encoder = ContextEncoder(context_dim, labels)
         self.preprocessing: Bijection | None = None
 
@@ -151,6 +188,8 @@ class Density(Outlined, Constants, Checked, ABC):
                 "call model.double() or x.float()"
             )
         rows = self.context_encoder(context, len(x), x.dtype)
+        if self.door is not None:
+            x = self.door.encode(x)
         if self.preprocessing is None:
             return x, rows, x.new_zeros(())
         x, log_det = self.preprocessing(x)
@@ -254,14 +293,18 @@ class Density(Outlined, Constants, Checked, ABC):
         sequence = scrambled_sobol(self.noise, generator=generator)
         # It draws 30 bits of each number, among which is 0: the middles of their slices.
         u = sequence.draw(n, dtype=torch.float64) + 2.0**-31
-        x = self._from_uniform(u.to(self.device))
-        return x if self.preprocessing is None else self.preprocessing.generate(x)
+        return self._in_data_units(self._from_uniform(u.to(self.device)))
 
     def _drawn(
         self, n: int, context: Shaped[Tensor, "..."] | None, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         x = self._sample(n, self.context_encoder(context, n, self.dtype), generator)
-        return x if self.preprocessing is None else self.preprocessing.generate(x)
+        return self._in_data_units(x)
+
+    def _in_data_units(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
+        if self.preprocessing is not None:
+            x = self.preprocessing.generate(x)
+        return x if self.door is None else self.door.generate(x)
 
     @full_precision
     def sample_with_log_prob(
@@ -292,7 +335,7 @@ class Density(Outlined, Constants, Checked, ABC):
         if self.preprocessing is not None:
             x, log_det = self.preprocessing.inverse(x)
             log_p = log_p - log_det
-        return x, log_p.to(x.dtype)
+        return x if self.door is None else self.door.generate(x), log_p.to(x.dtype)
 
     @full_precision
     @torch.no_grad()
@@ -306,14 +349,27 @@ class Density(Outlined, Constants, Checked, ABC):
             context: Their context, as in `log_prob`.
 
         Raises:
-            UserError: There are no rows, or some that are no numbers.
+            UserError: There are no rows, or some that are no numbers, or no angles in radians.
         """
         Batch(x).refuse_unusable()
+        if self.door is not None:
+            self._refuse_no_angles(x)
+            x = self.door.encode(x)
         self.context_encoder.initialise(context)
         rows = self.context_encoder(context, len(x), x.dtype)
         if self.preprocessing is not None:
             x = self.preprocessing.initialise(x)
         self._initialise(x, rows)
+
+    def _refuse_no_angles(self, x: Float[Tensor, "n *event"]) -> None:
+        farthest = x.flatten(1).abs().amax(0)
+        for i in self.circular:
+            # Degrees, most likely, whose turns would be folded over each other.
+            if farthest[i] > 1.000001 * 2 * math.pi:
+                raise UserError(
+                    f"circular={list(self.circular)}: expected angles in radians, of one turn, but "
+                    f"coordinate {i} of the data reaches {farthest[i]:.3g} in size"
+                )
 
     def _initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
@@ -351,6 +407,7 @@ class Density(Outlined, Constants, Checked, ABC):
         encoder = self.context_encoder
         parts = [
             str(shape[0] if len(shape) == 1 else list(shape)),
+            *([f"circular={list(self.circular)}"] if self.circular else []),
             *([f"context_dim={encoder.context_dim}"] if encoder.context_dim else []),
             *([f"labels={encoder.labels}"] if encoder.labels else []),
         ]

@@ -9,16 +9,20 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from genlab.bounds import Bound, Positive, PositiveInt
+from genlab.densities.density import Circular, angles_of
+from genlab.densities.von_mises import log_von_mises, sample_von_mises
 from genlab.errors import UserError
+from genlab.nn.angles import wrap
+from genlab.nn.constants import Constants
 
-__all__ = ["Bernoulli", "DiscretisedLogistic", "GaussianObservation", "Observation"]
+__all__ = ["Bernoulli", "DiscretisedLogistic", "GaussianObservation", "Observation", "VonMises"]
 
 
-class Observation(nn.Module, ABC):
+class Observation(Constants, ABC):
     """``p(x | y)``, independent for each number of x, with parameters y that a network computes.
 
     The parameters stand on an axis in front of the event's, ``[..., n, P, *event]``; axes in front
@@ -233,6 +237,71 @@ class DiscretisedLogistic(Observation):
         location, raw = parameters.unbind(-ndim)
         # A tenth of a level is as good as a point; an eighth of the range is a start.
         return location + 0.5, 0.1 / self.levels + F.softplus(raw - 2)
+
+
+class VonMises(Observation):
+    """``exp(k cos(a - m)) / (2 pi I_0(k))`` of angles, ``N(x | m, s^2)`` of other numbers.
+
+    The parameters are ``(u, v, r)``: an angle's mean is that of the point (u, v) of the plane, its
+    concentration ``k = 1 / s^2``, with ``s = min_scale + softplus(r)`` for all; other numbers have
+    the mean u (Mardia, Jupp, "Directional statistics", 1999, section 3.5.4).
+
+    References: doi:10.1002/9780470316979.
+
+    >>> import genlab, torch
+    >>> observation = genlab.densities.VonMises((4,))
+    >>> observation.log_prob(torch.randn(5, 4), torch.randn(5, 3, 4)).shape
+    torch.Size([5])
+
+    Args:
+        event_shape: Shape of one sample.
+        circular: Coordinates that are angles.
+        min_scale: Smallest deviation, in the units that the model works in.
+    """
+
+    angle: Bool[Tensor, "*event"]
+
+    def __init__(
+        self,
+        event_shape: Sequence[PositiveInt],
+        *,
+        circular: Circular = "all",
+        min_scale: Positive = 1e-2,
+    ) -> None:
+        super().__init__(3)
+        self.event_shape = tuple(event_shape)
+        self.circular = angles_of(circular, self.event_shape)
+        self.min_scale = min_scale
+        self.set_constants()
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        angle = torch.zeros(self.event_shape, dtype=torch.bool)
+        angle.view(-1)[list(self.circular)] = True
+        return {"angle": angle}
+
+    def log_prob(
+        self, x: Float[Tensor, "n *event"], parameters: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        mean, scale = self._mean_and_scale(parameters, x.ndim)
+        off = x - mean
+        plain = -0.5 * (off / scale).square() - scale.log() - 0.5 * math.log(2 * math.pi)
+        around = log_von_mises(off, scale.square().reciprocal())
+        return _sum(torch.where(self.angle, around, plain), x.ndim)
+
+    def sample(
+        self, parameters: Float[Tensor, "n P *event"], generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        mean, scale = self._mean_and_scale(parameters, parameters.ndim - 1)
+        noise = torch.randn(mean.shape, dtype=mean.dtype, device=mean.device, generator=generator)
+        turn = sample_von_mises(scale.double().square().reciprocal(), generator=generator)
+        return torch.where(self.angle, wrap(mean + turn.to(mean)), mean + scale * noise)
+
+    def mean(self, parameters: Float[Tensor, "n P *event"]) -> Float[Tensor, "n *event"]:
+        return self._mean_and_scale(parameters, parameters.ndim - 1)[0]
+
+    def _mean_and_scale(self, parameters: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+        u, v, raw = parameters.unbind(-ndim)
+        return torch.where(self.angle, torch.atan2(v, u), u), self.min_scale + F.softplus(raw - 3)
 
 
 def _sum(values: Float[Tensor, "..."], ndim: int) -> Float[Tensor, "..."]:

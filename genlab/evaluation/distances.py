@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +12,7 @@ from torch import Tensor
 from genlab.batch import squared_distances
 from genlab.densities.inference import batches
 from genlab.evaluation.estimate import Estimate
+from genlab.nn.angles import AngleFeatures, squared_turns
 
 __all__ = [
     "frechet_distance",
@@ -29,6 +31,7 @@ def mmd(
     y: Float[Tensor, "m *event"],
     weight: Float[Tensor, " n"] | None = None,
     *,
+    circular: Sequence[int] = (),
     bandwidth: float | None = None,
     batch_size: int = 512,
 ) -> Estimate:
@@ -52,6 +55,8 @@ def mmd(
         x: First cloud, ``[n, *event]``.
         y: Second cloud, as large.
         weight: How much each row of both counts, ``[n]``; None where all count the same.
+        circular: Coordinates that are angles. In them ``|a - b|`` is the chord ``2 |sin((a-b)/2)|``
+            and not the arc, of which k is no positive definite function.
         bandwidth: Kernel width h in the units of the points; the median distance between two of
             them if None (the median heuristic, see `median_distance`).
         batch_size: Rows of the kernel matrix held at once.
@@ -74,6 +79,9 @@ def mmd(
     x, y = (points.detach().cpu().double().flatten(1) for points in (x, y))
     if not (x.isfinite().all() and y.isfinite().all()):
         return Estimate(math.nan, math.nan)
+    if circular:
+        on_circles = AngleFeatures([i in circular for i in range(x.shape[1])])
+        x, y = on_circles(x), on_circles(y)
     width = median_distance(torch.cat([x, y])) if bandwidth is None else bandwidth
     p = _shares(n, weight)
 
@@ -133,6 +141,8 @@ def transport(
     y: Float[Tensor, "m *event"],
     weight: Float[Tensor, " n"] | None = None,
     other: Float[Tensor, " n"] | None = None,
+    *,
+    circular: Sequence[int] = (),
 ) -> Estimate:
     """Exact 2-Wasserstein distance of two equally large clouds, in the units of the points.
 
@@ -156,6 +166,7 @@ def transport(
         y: Second cloud, ``[n, *event]``.
         weight: How much each point of the first counts; None where all count the same.
         other: The same of the second.
+        circular: Coordinates that are angles, whose distance is the shorter way round.
 
     Raises:
         ValueError: The clouds differ in shape, or are empty.
@@ -171,7 +182,11 @@ def transport(
     if not (x.isfinite().all() and y.isfinite().all()):
         return Estimate(math.inf, math.inf)
     # |x|^2 + |y|^2 - 2xy would cancel where the distance is small beside the norms.
-    cost = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
+    cost = (
+        squared_turns(x, y, circular)
+        if circular
+        else torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
+    )
     margins = [_shares(len(x), weights) for weights in (weight, other)]
     squared, found = ot.emd2(
         *(p.numpy() for p in margins), cost.numpy(), numItermax=MAX_ITERATIONS, log=True

@@ -66,7 +66,7 @@ def inverse_error(
     scale: Float[Tensor, "*event"] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> float:
-    """``max |x - f^{-1}(f(x))|`` over all coordinates of all points.
+    """``max |x - f^{-1}(f(x))|`` over all coordinates of all points, of angles up to full turns.
 
     The inverse is the one that samples go through. NaN as soon as one coordinate is NaN.
 
@@ -90,7 +90,10 @@ def inverse_error(
             raw = context_rows(context, len(x), rows, model.device)
             encoded = model.context_encoder(raw, len(points), points.dtype)
             z, _ = bijection(points, encoded)
-            errors = (bijection.generate(z, encoded) - points).abs().cpu().double()
+            errors = bijection.generate(z, encoded) - points
+            if model.door is not None:
+                errors = model.door.encode(errors)
+            errors = errors.abs().cpu().double()
             worst = torch.maximum(worst, in_units(errors, scale).max())
     return worst.item()
 

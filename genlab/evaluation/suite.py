@@ -59,7 +59,7 @@ def evaluate(
       likelihood exact; ``target/log_z`` and ``test/log_z/error``, the exact one and the difference,
       where known.
     - ``test/w2``: 2-Wasserstein distance of model samples and true ones, and
-      ``test/w2/reference``: the same of two sets of true ones.
+      ``test/w2/reference``: the same of two sets of true ones; of angles by the shorter way round.
     - ``test/mmd``: squared MMD on the same samples.
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
     - ``test/standardised``: 1 where these distances are in the units of ``scale``.
@@ -143,9 +143,11 @@ def evaluate(
             )
         x, y, other = (in_units(points, scale) for points in (places, y, truth.other))
         # A sample counts as the true one beside it: its context is drawn by weight then.
-        record("test/w2", transport(x, y, truth.weight, truth.weight))
-        record("test/w2/reference", transport(x, other, truth.weight, truth.other_weight))
-        record("test/mmd", mmd(x, y, truth.weight))
+        angles = model.circular
+        record("test/w2", transport(x, y, truth.weight, truth.weight, circular=angles))
+        between = transport(x, other, truth.weight, truth.other_weight, circular=angles)
+        record("test/w2/reference", between)
+        record("test/mmd", mmd(x, y, truth.weight, circular=angles))
     if places is not None and bijection_of(model) is not None:
         metrics["test/inverse_error"] = inverse_error(
             model, places, context, scale=scale, batch_size=batch_size

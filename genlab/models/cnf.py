@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from genlab.bijections.ode import DivergenceMethod, ODEGradient
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegativeInt
-from genlab.densities.density import EventShape, shape_of
+from genlab.densities.density import Circular, EventShape, angles_of, shape_of
 from genlab.models.continuous import DOPRI8, ContinuousFlow
+from genlab.nn.periodic_velocity import on_circles
 from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.velocity import VelocityFactory
 
@@ -39,9 +41,12 @@ class CNF(ContinuousFlow):
         evaluation: Follows it for log-densities outside of training.
         divergence: ``exact``, or the distribution of Hutchinson's probe.
         gradient: ``backprop`` through the solver's steps, or by the ``adjoint`` ODE.
+        circular: Coordinates that are angles: the base is uniform in them, and v periodic.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
     """
+
+    knows_angles: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -52,17 +57,20 @@ class CNF(ContinuousFlow):
         evaluation: ODESolver = DOPRI8,
         divergence: DivergenceMethod = "exact",
         gradient: ODEGradient = "backprop",
+        circular: Circular = (),
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
         shape = shape_of(event_shape)
+        angles = angles_of(circular, shape)
         super().__init__(
             shape,
-            network(shape, context_dim=context_dim or labels),
+            on_circles(network, angles)(shape, context_dim=context_dim or labels),
             solver=solver,
             evaluation=evaluation,
             divergence=divergence,
             gradient=gradient,
+            circular=angles,
             context_dim=context_dim,
             labels=labels,
         )

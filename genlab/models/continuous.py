@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -50,6 +50,7 @@ class ContinuousFlow(Flow):
         evaluation: Follows it for log-densities outside of training.
         divergence: ``exact``, or the distribution of Hutchinson's probe.
         gradient: ``backprop`` through the solver's steps, or by the ``adjoint`` ODE.
+        circular: Coordinates that are angles, in which ``v`` is periodic.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
@@ -70,10 +71,11 @@ class ContinuousFlow(Flow):
         evaluation: ODESolver,
         divergence: DivergenceMethod,
         gradient: ODEGradient,
+        circular: Sequence[int],
         context_dim: int,
         labels: int,
     ) -> None:
-        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
         self.likelihood = "exact" if divergence == "exact" else "estimate"
         ode = ODE(
             velocity,

@@ -20,6 +20,7 @@ from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.lu_linear import LUConv, LULinear
 from genlab.bijections.reshaping import Flatten, ImageShape, Permutation, multi_scale
 from genlab.bijections.scalar_map import ScalarMap
+from genlab.nn.angles import periodic
 from genlab.nn.conv import ConvNet
 from genlab.nn.mlp import MLP, Activation
 
@@ -44,6 +45,7 @@ def alternating_halves(
     activation: Activation,
     context_dim: int,
     identity: bool,
+    is_angle: Sequence[bool] = (),
 ) -> list[Coupling]:
     """Couplings that map the second half of a vector, the first, the second, ...
 
@@ -55,13 +57,21 @@ def alternating_halves(
         activation: Nonlinearity of the conditioners.
         context_dim: Width of the context that each conditioner sees; 0 for none.
         identity: Start as the identity.
+        is_angle: Whether each coordinate is an angle; none of them where it is empty.
     """
 
     network = partial(
         MLP, hidden=hidden, activation=activation, context_dim=context_dim, zero_last=identity
     )
+
+    def seeing(split: HalfSplit) -> Callable[[int, int], nn.Module]:
+        seen = is_angle[split.columns[split.places[0]]]
+        return lambda passive, width: periodic(
+            seen or (False,) * passive, lambda inputs: network(inputs, width)
+        )
+
     splits = (HalfSplit(dim, flip=index % 2 == 1) for index in range(layers))
-    return [_conditioned(split, scalar_map(), network) for split in splits]
+    return [_conditioned(split, scalar_map(), seeing(split)) for split in splits]
 
 
 def image_layers(

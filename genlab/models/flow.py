@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Compose
 from genlab.bijections.domains import Intervals, Logit, Probit, Quantile, UnitBox
-from genlab.densities.base import StandardLogistic, StandardNormal
-from genlab.densities.density import Density, EventShape
+from genlab.densities.base import Cylinder, StandardLogistic, StandardNormal
+from genlab.densities.density import Circular, Density, EventShape
 from genlab.nn.precision import full_precision
 
 __all__ = ["BASES", "Base", "Flow"]
@@ -45,6 +46,7 @@ class Flow(Density):
 
     Args:
         event_shape: Shape of one sample, or the length of a vector.
+        circular: Coordinates that are angles, for which the base is uniform.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
@@ -65,9 +67,19 @@ class Flow(Density):
     )
     layers: Compose
 
-    def __init__(self, event_shape: EventShape, *, context_dim: int = 0, labels: int = 0) -> None:
-        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+    def __init__(
+        self,
+        event_shape: EventShape,
+        *,
+        circular: Circular = (),
+        context_dim: int = 0,
+        labels: int = 0,
+    ) -> None:
+        super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
         self.base: Density = StandardNormal(self.event_shape)
+        if circular:
+            dim = math.prod(self.event_shape)
+            self.base = Cylinder(self.event_shape, [i in self.circular for i in range(dim)])
         self.confined = False
 
     def confine(self, box: Intervals, *, base: Base) -> None:
@@ -99,8 +111,8 @@ class Flow(Density):
 
     @property
     def bijection(self) -> Compose:
-        """The whole map from data units to latent, the preprocessing included."""
-        first = [] if self.preprocessing is None else [self.preprocessing]
+        """The whole map from data units to latent, door and preprocessing included."""
+        first = [layer for layer in (self.door, self.preprocessing) if layer is not None]
         return Compose([*first, *self.layers])
 
     @full_precision

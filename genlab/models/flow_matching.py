@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from genlab.bijections.ode import DivergenceMethod
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegative, NonNegativeInt
-from genlab.densities.base import StandardNormal, StandardUniform
-from genlab.densities.density import Density, EventShape, shape_of
+from genlab.densities.base import Cylinder, StandardNormal, StandardUniform
+from genlab.densities.density import Circular, Density, EventShape, angles_of, shape_of
 from genlab.models.continuous import DOPRI8, ContinuousFlow
 from genlab.models.velocities import GuidedVelocity, PredictedVelocity
+from genlab.nn.periodic_velocity import on_circles
 from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.velocity import Velocity, VelocityFactory
+from genlab.paths.geodesic import GeodesicPath
 from genlab.paths.path import LinearPath, Path, Prediction
 
 __all__ = ["FlowMatching"]
@@ -50,17 +53,22 @@ class FlowMatching(ContinuousFlow):
         evaluation: Follows it for log-densities.
         divergence: ``exact``, or the distribution of Hutchinson's probe.
         guidance: Weight of classifier-free guidance; 1 for the conditional density as it is.
+        circular: Coordinates that are angles: the source is uniform in them, v periodic, and a
+            path takes the shorter way round (Chen, Lipman, "Flow matching on general geometries",
+            2024, arXiv:2302.03660).
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
     Raises:
-        ValueError: The source is unknown or of another shape, or there is nothing to guide by.
+        ValueError: The source is unknown or of another shape, there is nothing to guide by, or
+            angles are given a path or a prediction that they do not have.
 
     Attributes:
         sources: The words for what a flow starts from.
     """
 
     sources: ClassVar[tuple[str, ...]] = ("gaussian", "uniform")
+    knows_angles: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -74,14 +82,20 @@ class FlowMatching(ContinuousFlow):
         evaluation: ODESolver = DOPRI8,
         divergence: DivergenceMethod = "exact",
         guidance: NonNegative = 1.0,
+        circular: Circular = (),
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
         shape, width = shape_of(event_shape), context_dim or labels
         if guidance != 1 and not width:
             raise ValueError(f"guidance={guidance:g}: an unconditional model has nothing to go by")
+        angles = angles_of(circular, shape)
+        if angles:
+            path = _geodesic(path, prediction, angles)
         # A marked context has one more column.
-        velocity: Velocity = network(shape, context_dim=width + 1 if width else 0)
+        velocity: Velocity = on_circles(network, angles)(
+            shape, context_dim=width + 1 if width else 0
+        )
         velocity = GuidedVelocity(velocity, weight=guidance) if width else velocity
         if prediction != "velocity":
             velocity = PredictedVelocity(velocity, path=path, prediction=prediction)
@@ -92,13 +106,14 @@ class FlowMatching(ContinuousFlow):
             evaluation=evaluation,
             divergence=divergence,
             gradient="backprop",
+            circular=angles,
             context_dim=context_dim,
             labels=labels,
         )
         self.path = path
         self.prediction = prediction
         self.guidance = guidance
-        self.base = _source(source, shape)
+        self.base = _source(source, shape, angles)
 
     @property
     def network(self) -> Velocity:
@@ -109,14 +124,37 @@ class FlowMatching(ContinuousFlow):
         return velocity
 
 
-def _source(source: str | Density, shape: tuple[int, ...]) -> Density:
+def _geodesic(path: Path, prediction: Prediction, angles: tuple[int, ...]) -> GeodesicPath:
+    """The straight path, on circles."""
+    if type(path) is not LinearPath or path.sigma_0:
+        raise ValueError(
+            f"path: angles have straight paths only, got {path}; expected LinearPath(sigma_0=0)"
+        )
+    if prediction != "velocity":
+        raise ValueError(
+            f"prediction={prediction}: of angles the data are not known by the velocity; "
+            "expected velocity"
+        )
+    return GeodesicPath(circular=angles)
+
+
+def _source(source: str | Density, shape: tuple[int, ...], angles: tuple[int, ...]) -> Density:
     if isinstance(source, str):
         named = dict(zip(FlowMatching.sources, (StandardNormal, StandardUniform), strict=True))
         if source not in named:
             raise ValueError(f"source={source}: expected {' or '.join(named)}, or a density")
+        # Angles are uniform, whatever the others are.
+        if len(angles) == math.prod(shape) or (angles and source == "gaussian"):
+            return Cylinder(shape, [i in angles for i in range(math.prod(shape))])
+        if angles:
+            raise ValueError(f"source={source}: beside angles, expected gaussian, or a density")
         return named[source](shape)
     if source.event_shape != shape:
         raise ValueError(
             f"source: its samples have shape {list(source.event_shape)}, the data's {list(shape)}"
+        )
+    if set(source.circular) != set(angles):
+        raise ValueError(
+            f"source: its angles are {list(source.circular)}, the data's {list(angles)}"
         )
     return source

@@ -10,8 +10,9 @@ from genlab.bijections.coupling import AlternatingCouplings
 from genlab.bijections.elementwise_affine import Scaling
 from genlab.bijections.scalar_map import Shift
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.densities.density import EventShape
-from genlab.models.couplings import alternating_halves, of_vectors
+from genlab.densities.density import Circular, EventShape
+from genlab.densities.wrapped_normal import WrappedNormal
+from genlab.models.couplings import alternating_halves, of_vectors, vector_order
 from genlab.models.flow import Flow
 from genlab.nn.mlp import Activation
 
@@ -29,6 +30,9 @@ class NICE(Flow):
     ``{p > level}`` so keep the volumes that they have under the base, up to that constant (Dinh,
     Krueger, Bengio, "NICE: Non-linear independent components estimation", 2015).
 
+    Angles are shifted round the circle: the volume stays. In the place of the scaling stands the
+    trainable deviation of each, under a base of wrapped normals (`genlab.densities.WrappedNormal`).
+
     References: arXiv:1410.8516.
 
     >>> import genlab, torch
@@ -43,11 +47,13 @@ class NICE(Flow):
         hidden: Widths of the hidden layers of each shift network ``t``.
         activation: Nonlinearity of the shift networks.
         scaling: End with a learned scale for each coordinate, as in the paper.
+        circular: Coordinates that are angles.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
     """
 
     stackable: ClassVar[bool] = True
+    knows_angles: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -57,11 +63,13 @@ class NICE(Flow):
         hidden: Sequence[PositiveInt] = (64, 64),
         activation: Activation = "relu",
         scaling: bool = True,
+        circular: Circular = (),
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
+        is_angle = tuple(i in self.circular for i in vector_order(self.event_shape))
         # Not the identity: where the data are symmetric, as eight Gaussians are, no small shift
         # helps, and a flow that starts there stays there.
         couplings = alternating_halves(
@@ -72,6 +80,10 @@ class NICE(Flow):
             activation=activation,
             context_dim=self.context_encoder.dim,
             identity=False,
+            is_angle=is_angle,
         )
-        last = [Scaling(dim)] if scaling else []
+        if self.circular:
+            angles = [i in self.circular for i in range(dim)]
+            self.base = WrappedNormal(self.event_shape, angles, trainable=scaling)
+        last = [Scaling(dim)] if scaling and not self.circular else []
         self.layers = of_vectors(self.event_shape, [AlternatingCouplings(couplings), *last])

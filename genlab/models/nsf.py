@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar, Literal, Unpack
 
-from jaxtyping import Float
-from torch import Tensor
-
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.densities.base import Cylinder
-from genlab.densities.density import EventShape
-from genlab.errors import UserError
+from genlab.densities.density import Circular, EventShape
 from genlab.models.couplings import Mixing, image_layers, of_vectors, spaced, vector_order
 from genlab.models.flow import Flow
 from genlab.models.spline_layers import SplineLayers, SplineOptions
@@ -54,6 +48,7 @@ class NSF(Flow):
     """
 
     stackable: ClassVar[bool] = True
+    knows_angles: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -152,8 +147,7 @@ class CircularNSF(Flow):
 
     Args:
         event_shape: Shape of one sample, or the length of a vector; arrays are flattened.
-        circular: Coordinates that are angles in ``[-pi, pi]``, those of an array counted row by
-            row; None for all.
+        circular: Coordinates that are angles.
         layers: Number of layers.
         variant: ``coupling``, or ``autoregressive`` as in `AutoregressiveNSF`.
         free_half: Let a coupling map the half too that its network sees.
@@ -171,7 +165,7 @@ class CircularNSF(Flow):
         self,
         event_shape: EventShape,
         *,
-        circular: Sequence[NonNegativeInt] | None = None,
+        circular: Circular = "all",
         layers: PositiveInt = 3,
         variant: Variant = "coupling",
         free_half: bool = True,
@@ -179,14 +173,8 @@ class CircularNSF(Flow):
         labels: NonNegativeInt = 0,
         **splines: Unpack[SplineOptions],
     ) -> None:
-        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
-        self.circular = tuple(range(dim) if circular is None else circular)
-        if any(i >= dim for i in self.circular) or len(set(self.circular)) < len(self.circular):
-            raise ValueError(
-                f"circular: expected some of 0 .. {dim - 1}, got {list(self.circular)}"
-            )
-        self.base = Cylinder(self.event_shape, [i in self.circular for i in range(dim)])
         make = SplineLayers(
             is_angle=tuple(i in self.circular for i in vector_order(self.event_shape)),
             context_dim=self.context_encoder.dim,
@@ -197,19 +185,6 @@ class CircularNSF(Flow):
         else:
             steps = make.couplings(layers, free_half=free_half)
         self.layers = of_vectors(self.event_shape, spaced(dim, steps))
-
-    def _initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> None:
-        farthest = x.flatten(1).abs().amax(0)
-        for i in self.circular:
-            # Samples lie in one turn: data of another one would be compared with the wrong points.
-            if farthest[i] > 1.000001 * math.pi:
-                raise UserError(
-                    f"circular={list(self.circular)}: expected angles in [-pi, pi], but "
-                    f"coordinate {i} of the data reaches {farthest[i]:.3g} in size"
-                )
-        super()._initialise(x, context)
 
 
 class FlowOptions(SplineOptions, total=False):
@@ -228,7 +203,7 @@ def neural_spline_flow(
     free_half: bool = True,
     actnorm: bool = False,
     mixing: Mixing = "none",
-    circular: Sequence[NonNegativeInt] = (),
+    circular: Circular = (),
     **options: Unpack[FlowOptions],
 ) -> NSF | AutoregressiveNSF | CircularNSF:
     """The spline flow that one name asks for, by the arguments of the three classes.
@@ -239,7 +214,7 @@ def neural_spline_flow(
     if scales and (circular or free_half or variant != "coupling"):
         raise ValueError(
             f"scales={scales}: expected variant=coupling, free_half=false and circular=[], "
-            f"got {variant}, {str(free_half).lower()} and {list(circular)}"
+            f"got {variant}, {str(free_half).lower()} and {circular}"
         )
     if circular and mixing != "none":
         raise ValueError(f"mixing: angles must not be mixed; expected none, got {mixing}")

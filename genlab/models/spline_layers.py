@@ -14,7 +14,7 @@ from genlab.bijections.coupling import Coupling, HalfFreeCoupling, HalfSplit
 from genlab.bijections.scalar_map import Mixed, ScalarMap
 from genlab.bijections.spline import CircularSpline, RationalQuadratic
 from genlab.bounds import Positive, PositiveInt
-from genlab.nn.angles import AngleFeatures, Periodic
+from genlab.nn.angles import AngleFeatures, periodic
 from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation
 
@@ -91,17 +91,20 @@ class SplineLayers:
         splines = self._splines(self.is_angle)
         order = range(self.dim)[:: -1 if flip else 1]
         degrees = [1 + order.index(i) for i in range(self.dim)]
-        features = AngleFeatures(self.is_angle)
-        network = MaskedMLP(
-            [degrees[source] for source in features.sources],
-            degrees,
-            repeats=splines.n_parameters,
-            hidden=self.hidden,
-            activation=self.activation,
-            context_dim=self.context_dim,
-            zero_last=True,
+        sources = AngleFeatures(self.is_angle).sources
+        network = periodic(
+            self.is_angle,
+            lambda _: MaskedMLP(
+                [degrees[source] for source in sources],
+                degrees,
+                repeats=splines.n_parameters,
+                hidden=self.hidden,
+                activation=self.activation,
+                context_dim=self.context_dim,
+                zero_last=True,
+            ),
         )
-        return Autoregressive(splines, self._seen(self.is_angle, network), order)
+        return Autoregressive(splines, network, order)
 
     @property
     def dim(self) -> int:
@@ -124,9 +127,9 @@ class SplineLayers:
 
     def _conditioner(self, split: HalfSplit, splines: ScalarMap) -> nn.Module:
         seen = self._half(split, mapped=False)
-        # A network sees the cosine and the sine of an angle.
-        network = self._mlp(len(seen) + sum(seen), splines, split.active, self.context_dim)
-        return self._seen(seen, network)
+        return periodic(
+            seen, lambda inputs: self._mlp(inputs, splines, split.active, self.context_dim)
+        )
 
     def _mlp(self, inputs: int, splines: ScalarMap, outputs: int, context_dim: int) -> MLP:
         return MLP(
@@ -137,7 +140,3 @@ class SplineLayers:
             context_dim=context_dim,
             zero_last=True,
         )
-
-    @staticmethod
-    def _seen(is_angle: Sequence[bool], network: nn.Module) -> nn.Module:
-        return Periodic(AngleFeatures(is_angle), network) if any(is_angle) else network

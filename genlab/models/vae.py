@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.densities.density import Density, EventShape
-from genlab.densities.observation import Bernoulli, GaussianObservation, Observation
+from genlab.densities.density import Circular, Density, EventShape
+from genlab.densities.observation import (
+    Bernoulli,
+    GaussianObservation,
+    Observation,
+    VonMises,
+)
 from genlab.densities.posterior import Posterior, PosteriorCovariance, n_parameters
 from genlab.densities.seeded_noise import row_shifts, shifted_normals, uniform_points
+from genlab.nn.angles import periodic
 from genlab.nn.conv import ConvDecoder, ConvEncoder
 from genlab.nn.mlp import Activation, DenseDecoder, DenseEncoder
 from genlab.nn.precision import full_precision, output_of
@@ -72,21 +78,24 @@ class VAE(Density):
         event_shape: Shape of one sample, or the length of a vector.
         latent_dim: Number of latent coordinates; None for as many as x has, 16 at most.
         observation: ``p(x | .)`` given the decoder's output; None for Gaussians whose standard
-            deviations the decoder computes too.
+            deviations the decoder computes too, and for angles von Mises densities.
         network: Kind of encoder and decoder; ``auto`` takes convolutions for images.
         hidden: Widths of the encoder's hidden layers; the decoder's are the same, backwards. Of
             convolutions, the channels after each halving of the image.
         activation: Nonlinearity of both networks.
         covariance: Of the encoder's Gaussian: ``full``, or ``diag`` as in the paper.
         importance_samples: Draws of z that a log-density is estimated with.
+        circular: Coordinates that are angles, which the encoder sees by cosine and sine.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
     Raises:
-        ValueError: Convolutions are asked for where the data are no images.
+        ValueError: Convolutions are asked for where the data are no images, or the observation
+            takes others for angles than the model.
     """
 
     likelihood = "lower_bound"
+    knows_angles: ClassVar[bool] = True
     figures = ("density", "samples", "interpolation", "super_resolution", "autoencoder")
 
     def __init__(
@@ -100,16 +109,16 @@ class VAE(Density):
         activation: Activation = "silu",
         covariance: PosteriorCovariance = "full",
         importance_samples: PositiveInt = 64,
+        circular: Circular = (),
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
         if latent_dim is None:
             latent_dim = min(math.prod(self.event_shape), MOST_LATENTS)
         self.latent_dim = latent_dim
         self.importance_samples = importance_samples
-        observation = GaussianObservation(self.event_shape) if observation is None else observation
-        self.observation = observation
+        self.observation = observation = self._observing(observation)
         self.masses = isinstance(observation, Bernoulli)
         if network == "auto":
             network = "conv" if self.image else "mlp"
@@ -119,13 +128,17 @@ class VAE(Density):
                 f"got {list(self.event_shape)}; use mlp"
             )
         make_encoder, make_decoder = NETWORKS[network]
-        self.encoder = make_encoder(
-            self.event_shape,
-            n_parameters(latent_dim, covariance),
-            hidden=hidden,
-            activation=activation,
-            context_dim=self.context_encoder.dim,
-        )
+
+        def encoder(shape: tuple[int, ...]) -> nn.Module:
+            return make_encoder(
+                shape,
+                n_parameters(latent_dim, covariance),
+                hidden=hidden,
+                activation=activation,
+                context_dim=self.context_encoder.dim,
+            )
+
+        self.encoder = self._seeing(encoder)
         self.decoder = make_decoder(
             latent_dim,
             self.event_shape,
@@ -134,6 +147,31 @@ class VAE(Density):
             activation=activation,
             context_dim=self.context_encoder.dim,
         )
+
+    def _observing(self, observation: Observation | None) -> Observation:
+        if observation is None:
+            if self.circular:
+                return VonMises(self.event_shape, circular=self.circular)
+            return GaussianObservation(self.event_shape)
+        angles = observation.circular if isinstance(observation, VonMises) else ()
+        if set(angles) != set(self.circular):
+            raise ValueError(
+                f"observation: {type(observation).__name__} takes {list(angles)} for angles, the "
+                f"model {list(self.circular)}; "
+                + ("expected VonMises" if self.circular else "expected GaussianObservation")
+            )
+        return observation
+
+    def _seeing(self, encoder: Callable[[tuple[int, ...]], nn.Module]) -> nn.Module:
+        """The encoder, which sees the cosine and the sine of each angle."""
+        if not self.circular:
+            return encoder(self.event_shape)
+        if len(self.event_shape) > 1:
+            raise ValueError(
+                f"circular={list(self.circular)}: expected vectors, got {list(self.event_shape)}"
+            )
+        is_angle = [i in self.circular for i in range(*self.event_shape)]
+        return periodic(is_angle, lambda inputs: encoder((inputs,)))
 
     @property
     def importance_samples(self) -> int:
@@ -166,7 +204,7 @@ class VAE(Density):
         """The mean of ``p(x | z, c)``, in data units."""
         rows = self.context_encoder(context, len(z), self.dtype)
         x = self.observation.mean(output_of(self.decoder, z.to(self.dtype), rows))
-        return x if self.preprocessing is None else self.preprocessing.generate(x)
+        return self._in_data_units(x)
 
     @full_precision
     def observe(
@@ -179,7 +217,7 @@ class VAE(Density):
         """A draw of ``p(x | z, c)`` for each z, in data units."""
         rows = self.context_encoder(context, len(z), self.dtype)
         x = self.observation.sample(output_of(self.decoder, z.to(self.dtype), rows), generator)
-        return x if self.preprocessing is None else self.preprocessing.generate(x)
+        return self._in_data_units(x)
 
     def reconstruct(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None

@@ -1,6 +1,13 @@
 """Networks."""
 
-from genlab.nn.angles import AngleFeatures, Periodic, wrap
+from genlab.nn.angles import (
+    AngleFeatures,
+    Periodic,
+    periodic,
+    squared_turns,
+    wrap,
+    wrap_columns,
+)
 from genlab.nn.concat_squash import ConcatSquashMLP
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
@@ -15,6 +22,7 @@ from genlab.nn.lipschitz_network import (
 )
 from genlab.nn.masked_mlp import MaskedMLP
 from genlab.nn.mlp import MLP, Activation
+from genlab.nn.periodic_velocity import PeriodicVelocity, on_circles
 from genlab.nn.precision import full_precision, output_of, unrounded
 from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.smooth import SmoothActivation, soft_clamp
@@ -39,14 +47,19 @@ __all__ = [
     "LipschitzNetwork",
     "MaskedMLP",
     "Periodic",
+    "PeriodicVelocity",
     "ResidualMLP",
     "SmoothActivation",
     "UNet",
     "Velocity",
     "VelocityFactory",
     "full_precision",
+    "on_circles",
     "output_of",
+    "periodic",
     "soft_clamp",
+    "squared_turns",
     "unrounded",
     "wrap",
+    "wrap_columns",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -13,12 +13,46 @@ from torch import Tensor, nn
 from genlab.nn.constants import Constants
 from genlab.nn.masked_mlp import MaskedMLP
 
-__all__ = ["AngleFeatures", "Periodic", "wrap"]
+__all__ = ["AngleFeatures", "Periodic", "periodic", "squared_turns", "wrap", "wrap_columns"]
 
 
 def wrap(angle: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The same angle in ``[-pi, pi]``; one that lies there already keeps all its digits."""
-    return angle - 2 * math.pi * torch.round(angle / (2 * math.pi))
+    """The same angle in ``[-pi, pi)``; one that lies there already keeps all its digits.
+
+    >>> wrap(torch.tensor([3.0, 4.0, -torch.pi, torch.pi])).tolist()
+    [3.0, -2.2831854820251465, -3.1415927410125732, -3.1415927410125732]
+    """
+    turned = torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
+    # Rounding may reach the end that does not belong to the turn.
+    turned = torch.where(turned < math.pi, turned, turned - 2 * math.pi)
+    return torch.where(angle.abs() < math.pi, angle, turned)
+
+
+def wrap_columns(x: Float[Tensor, "*n d"], circular: Sequence[int]) -> Float[Tensor, "*n d"]:
+    """Vectors with those coordinates wrapped that are angles.
+
+    >>> wrap_columns(torch.tensor([[7.0, 7.0]]), [1])
+    tensor([[7.0000, 0.7168]])
+    """
+    if len(circular) == x.shape[-1]:
+        return wrap(x)
+    places = torch.tensor(circular, dtype=torch.long, device=x.device)
+    return x.index_copy(-1, places, wrap(x.index_select(-1, places)))
+
+
+def squared_turns(
+    x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], circular: Sequence[int]
+) -> Float[Tensor, "n m"]:
+    """``|x_i - y_j|^2`` by the shorter way round in each coordinate that is an angle.
+
+    >>> squared_turns(torch.tensor([[3.0]]), torch.tensor([[-3.0]]), [0]).sqrt()
+    tensor([[0.2832]])
+    """
+    total = x.new_zeros(len(x), len(y))
+    for i, (a, b) in enumerate(zip(x.unbind(1), y.unbind(1), strict=True)):
+        way = a[:, None] - b
+        total += (wrap(way) if i in circular else way).square()
+    return total
 
 
 class AngleFeatures(Constants):
@@ -94,3 +128,15 @@ class Periodic(nn.Module):
         """The outputs of one coordinate, where the network is a masked one."""
         network = cast(MaskedMLP, self.network)
         return network.one(self.features(x), context, index)
+
+
+def periodic(is_angle: Sequence[bool], make: Callable[[int], nn.Module]) -> nn.Module:
+    """A network of some coordinates, made from its number of inputs, that is periodic in angles.
+
+    Args:
+        is_angle: Whether each coordinate that it sees is an angle.
+        make: Makes the network: it sees the cosine and the sine of each angle.
+    """
+    if not any(is_angle):
+        return make(len(is_angle))
+    return Periodic(AngleFeatures(is_angle), make(len(is_angle) + sum(is_angle)))

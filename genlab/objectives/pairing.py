@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from genlab.batch import squared_distances
 from genlab.bounds import Positive, PositiveInt
 from genlab.constructor import Checked
+from genlab.nn.angles import squared_turns
 
 __all__ = ["Independent", "OptimalTransport", "Pairing", "Sinkhorn"]
 
@@ -42,6 +44,7 @@ class Pairing(Checked, ABC):
         context: Float[Tensor, "n c"] | None = None,
         *,
         generator: torch.Generator | None = None,
+        circular: Sequence[int] = (),
     ) -> Float[Tensor, "n *event"]:
         """A source point for each data point, out of ``x0``.
 
@@ -51,6 +54,7 @@ class Pairing(Checked, ABC):
             weight: How much each data point counts; None where all count the same.
             context: What each data point is conditioned on, encoded; None without a condition.
             generator: Source of randomness, on any device; torch's global one if None.
+            circular: Coordinates that are angles; named only where there are some.
         """
 
 
@@ -73,6 +77,7 @@ class Independent(Pairing):
         context: Float[Tensor, "n c"] | None = None,
         *,
         generator: torch.Generator | None = None,
+        circular: Sequence[int] = (),
     ) -> Float[Tensor, "n *event"]:
         return x0
 
@@ -106,12 +111,13 @@ class PlannedPairing(Pairing):
         context: Float[Tensor, "n c"] | None = None,
         *,
         generator: torch.Generator | None = None,
+        circular: Sequence[int] = (),
     ) -> Float[Tensor, "n *event"]:
         paired = x0.clone()
         for alike in _alike(x1, context):
             for rows in alike.split(self.rows):
                 counts = None if weight is None else weight[rows]
-                paired[rows] = self._match(x0[rows], x1[rows], counts, generator)
+                paired[rows] = self._match(x0[rows], x1[rows], counts, generator, circular)
         return paired
 
     def _match(
@@ -120,11 +126,15 @@ class PlannedPairing(Pairing):
         x1: Float[Tensor, "n *event"],
         weight: Float[Tensor, " n"] | None,
         generator: torch.Generator | None,
+        circular: Sequence[int],
     ) -> Float[Tensor, "n *event"]:
         if len(x1) < 2:
             return x0
-        # How far all data are from all sources decides about no pair.
-        cost = squared_distances(*(rows - rows.mean(0) for rows in map(_at_least_single, (x1, x0))))
+        clouds = [*map(_at_least_single, (x1, x0))]
+        if circular:
+            cost = squared_turns(*clouds, circular)
+        else:  # how far all data are from all sources decides about no pair
+            cost = squared_distances(*(rows - rows.mean(0) for rows in clouds))
         mass = cost.new_ones(len(x1)) if weight is None else weight.to(cost)
         total = mass.sum()
         # Where no row counts, all may.

@@ -120,7 +120,8 @@ def flow_matching_loss(
     x1, context, _ = model.prepare(batch.x, batch.context)
     # The source is given: if it learned, it would shrink to a point, whose paths have no loss.
     x0 = model.base.sample(len(x1), generator=generator)
-    x0 = pairing.pair(x0, x1, batch.weight, context, generator=generator)
+    around = {"circular": model.circular} if model.circular else {}
+    x0 = pairing.pair(x0, x1, batch.weight, context, generator=generator, **around)
     sample = model.path.sample(x0, x1, times.sample(len(x1), x1, generator=generator))
     if context is not None:
         dropped = torch.rand(len(x1), generator=generator, device=x1.device) < context_dropout

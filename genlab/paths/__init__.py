@@ -1,5 +1,6 @@
 """Probability paths of flow matching: how noise becomes data in the time from 0 to 1."""
 
+from genlab.paths.geodesic import GeodesicPath
 from genlab.paths.path import (
     Coefficients,
     CosinePath,
@@ -14,6 +15,7 @@ from genlab.paths.times import Times
 __all__ = [
     "Coefficients",
     "CosinePath",
+    "GeodesicPath",
     "LinearPath",
     "Path",
     "PathSample",

@@ -1,0 +1,106 @@
+"""The wrapped normal distribution: a Gaussian wound round the circle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from genlab.densities.density import Density
+from genlab.nn.angles import wrap
+
+__all__ = ["WINDINGS", "WrappedNormal", "wound"]
+
+WINDINGS = 3
+"""Turns to each side that are summed: all but 4e-11 of a deviation of pi, the largest there is."""
+
+
+def wound(
+    turn: Float[Tensor, "*shape"], deviation: Float[Tensor, "*#shape"]
+) -> Float[Tensor, "w *shape"]:
+    """``log N(wrap(a) + 2 pi n; 0, s^2)`` for each n: the density is the sum of the exponentials.
+
+    (Mardia, Jupp, "Directional statistics", 1999, section 3.5.7.)
+
+    References: doi:10.1002/9780470316979.
+
+    >>> wound(torch.zeros(()), torch.tensor(torch.pi)).logsumexp(0).exp() * 2 * torch.pi
+    tensor(1.0144)
+
+    Args:
+        turn: Angles from the mean, in radians, known up to full turns.
+        deviation: ``s``, at most pi.
+    """
+    turns = 2 * math.pi * torch.arange(-WINDINGS, WINDINGS + 1).to(turn)
+    way = wrap(turn) + turns.view(-1, *[1] * turn.ndim)
+    return -0.5 * (way / deviation).square() - deviation.log() - 0.5 * math.log(2 * math.pi)
+
+
+class WrappedNormal(Density):
+    """Independent wrapped normals about 0 for angles, normals for the other coordinates.
+
+    ``p(a) = sum_n N(a + 2 pi n; 0, s^2)`` with a trainable deviation ``s = pi sigmoid(r)`` an
+    angle; ``s = e^r`` of other coordinates.
+
+    References: doi:10.1002/9780470316979.
+
+    >>> import genlab
+    >>> density = genlab.densities.WrappedNormal((2,), [True, False])
+    >>> density.sample(5).shape
+    torch.Size([5, 2])
+
+    Args:
+        event_shape: Shape of one sample.
+        is_angle: Whether each coordinate is an angle, an array's row by row.
+        trainable: Whether the deviations are trained; else they stay 1.
+
+    Attributes:
+        raw: ``r``.
+    """
+
+    reparametrised: ClassVar[bool] = True
+    angle: Bool[Tensor, "*event"]
+
+    def __init__(
+        self, event_shape: tuple[int, ...], is_angle: Sequence[bool], *, trainable: bool = True
+    ) -> None:
+        super().__init__(event_shape, circular=[i for i, yes in enumerate(is_angle) if yes])
+        self.is_angle = tuple(is_angle)
+        self.set_constants()
+        start = -math.log(math.pi - 1) * self.angle.to(torch.get_default_dtype())
+        self.raw = nn.Parameter(start, requires_grad=trainable)
+
+    def constant_tensors(self) -> dict[str, Tensor]:
+        return {"angle": torch.tensor(self.is_angle).view(self.event_shape)}
+
+    @property
+    def deviation(self) -> Float[Tensor, "*event"]:
+        """``s`` of each coordinate."""
+        return torch.where(self.angle, math.pi * self.raw.sigmoid(), self.raw.exp())
+
+    @property
+    def noise(self) -> int | None:
+        return math.prod(self.event_shape)
+
+    def _log_prob(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, " n"]:
+        s = self.deviation
+        plain = -0.5 * (x / s).square() - s.log() - 0.5 * math.log(2 * math.pi)
+        return torch.where(self.angle, wound(x, s).logsumexp(0), plain).flatten(1).sum(1)
+
+    def _sample(
+        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "n *event"]:
+        shape = (n, *self.event_shape)
+        return self.deviation * torch.randn(
+            shape, dtype=self.dtype, device=self.device, generator=generator
+        )
+
+    def _from_uniform(self, u: Float[Tensor, "n noise"]) -> Float[Tensor, "n *event"]:
+        normal: Tensor = torch.special.ndtri(u).to(self.dtype)
+        return self.deviation * normal.view(-1, *self.event_shape)
