@@ -17,6 +17,7 @@ from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.parts import part_sizes
 from genlab.data.torsion_facts import look_at_torsions, torsion_facts
 from genlab.data.torsions import Torsions, TorsionSource
+from genlab.densities.density import Circular
 from genlab.errors import UserError
 from genlab.nn.angles import wrap
 from genlab.randomness import generator
@@ -41,7 +42,7 @@ class TorsionData(FixedSets):
         split_seed: Shuffles them before the split.
         train_size: Number of training rows; None for all.
         event_shape: Shape of one sample: the number of angles.
-        angles: Coordinates that are angles: all.
+        angles: Coordinates that are angles: ``all``.
         labels: Number of kinds that a model is conditioned on; follows from ``condition``.
         kinds: Their names, in the order of the labels.
         batch_size: Rows that one training step sees, in each process.
@@ -64,7 +65,7 @@ class TorsionData(FixedSets):
         split_seed: NonNegativeInt,
         train_size: PositiveInt | None,
         event_shape: Sequence[PositiveInt],
-        angles: Sequence[NonNegativeInt],
+        angles: Circular,
         labels: NonNegativeInt,
         kinds: Sequence[str],
         batch_size: PositiveInt,
@@ -77,7 +78,7 @@ class TorsionData(FixedSets):
             raise UserError(f"event_shape={list(event_shape)}: there are {len(columns)} angles")
         self.source = source
         self.columns = tuple(columns)
-        self.angles = tuple(angles)
+        self.angles = tuple(range(len(columns)) if angles == "all" else angles)
         self.residue = residue
         self.label_names = tuple(kinds) if condition else ()
         self.split_by = split_by

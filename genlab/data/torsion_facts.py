@@ -29,8 +29,8 @@ def torsion_facts(**node: Any) -> dict[str, Any]:
     """
     if "???" in node["source"].values():  # for the check to tell
         return {}
-    dim = len(node["columns"])
-    found = {"event_shape": [dim], "angles": list(range(dim)), "labels": 0, "kinds": []}
+    check_angles(node["columns"], _source(node).angles)
+    found = {"event_shape": [len(node["columns"])], "labels": 0, "kinds": []}
     if node["condition"] is not None:
         kinds = node["kinds"] or _rows(node).kinds
         if len(kinds) < 2:
@@ -59,7 +59,9 @@ def look_at_torsions(**node: Any) -> None:
 
 
 def _rows(node: dict[str, Any]) -> Torsions:
+    return _source(node).read(node["columns"]).of(node["residue"])
+
+
+def _source(node: dict[str, Any]) -> TorsionSource:
     options = dict(node["source"])
-    source = SOURCES[options.pop("_target_").rpartition(".")[2]](**options)
-    check_angles(node["columns"], source.angles)
-    return source.read(tuple(node["columns"])).of(node["residue"])
+    return SOURCES[options.pop("_target_").rpartition(".")[2]](**options)

@@ -61,6 +61,7 @@ OPTIONS = [
 ALONE = {
     **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
+    "data=torsions": [f"data.path={Path(__file__).parents[1] / 'data' / 'adk_open.pdb.gz'}"],
     "data=custom": ["data.file=my_target.py"],
     "objective=em": ["model=gmm"],
     "objective=mixture_descent": ["model=gmm"],
