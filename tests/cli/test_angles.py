@@ -61,6 +61,7 @@ def test_a_label_that_there_is_not_is_answered(capsys: pytest.CaptureFixture[str
 
 
 def test_figures_show_whole_turns() -> None:
+    shutil.copy(ADK, "adk.pdb.gz")
     run = load("latest")
     figure = run.draw()["samples"]
     for axis in figure.axes[:3]:

@@ -171,7 +171,7 @@ MISTAKES = {
         "reaches 2024 in size; expected angles in degrees, at most 360"
     ),
     ("data=table", "data.path=degrees.csv", "data.circular=[fi]"): (
-        "data.circular: no column 'fi'; did you mean 'phi'?"
+        "data.circular: no column 'fi'; choose from: phi, psi"
     ),
 }
 
