@@ -218,11 +218,27 @@ def vae(dim: Event, *, scale: Any = "network", **options: Any) -> m.VAE:
     # An encoder that answers with a little more than the prior: the importance weights of an
     # untrained one that is narrower have no variance, and there would be no estimate to test.
     last = model.encoder.last if isinstance(model.encoder, ConvEncoder) else model.encoder[-1]
+    return start_wide(model, last)
+
+
+def start_wide(model: m.VAE, last: Any) -> m.VAE:
     torch.nn.init.zeros_(last.weight)
     torch.nn.init.zeros_(last.bias)
     with torch.no_grad():
         last.bias[model.latent_dim : 2 * model.latent_dim] = 0.7
     return model
+
+
+def of_angles(family: Callable[..., d.Density], **own: Any) -> Callable[..., Any]:
+    """A family whose first coordinates are angles, three at most."""
+    return lambda dim, **options: family(dim, circular=range(min(dim, 3)), **{**own, **options})
+
+
+def angular_vae(dim: int, **options: Any) -> m.VAE:
+    observation = d.VonMises(shape_of(dim), circular=range(min(dim, 3)), min_scale=0.7)
+    small = {"hidden": [16, 16], "activation": "tanh", "importance_samples": 32}
+    model = m.VAE(dim, circular=range(min(dim, 3)), observation=observation, **{**small, **options})
+    return start_wide(model, model.encoder.network[-1])
 
 
 nice = small(m.NICE, **SMALL)
@@ -263,6 +279,16 @@ MODELS: dict[str, Callable[..., d.Density]] = {
     "gmm-spherical": partial(gmm, covariance="spherical"),
     "cnf": cnf,
     "flow-matching": flow_matching,
+    "torus-nsf": of_angles(nsf),
+    "torus-nsf-half": of_angles(nsf, free_half=False),
+    "torus-nsf-autoregressive": of_angles(nsf, variant="autoregressive"),
+    "torus-nice": of_angles(nice),
+    "torus-vae": angular_vae,
+    "torus-gmm": of_angles(gmm),
+    "torus-gmm-tied": of_angles(gmm, covariance="tied"),
+    "torus-gmm-diag": of_angles(gmm, covariance="diag"),
+    "torus-cnf": of_angles(cnf),
+    "torus-flow-matching": of_angles(flow_matching),
 }
 
 UNET = partial(

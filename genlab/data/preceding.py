@@ -46,7 +46,9 @@ def _refuse_other_angles(model: Density, data: DataModule) -> None:
         )
     names = data.columns or tuple(map(str, range(max(data.angles) + 1)))
     angles = ", ".join(names[i] for i in data.angles)
-    families = [name for name in models.__all__ if getattr(models, name).knows_angles]
+    families = [
+        name for name in models.__all__ if getattr(getattr(models, name), "knows_angles", False)
+    ]
     raise UserError(
         f"model: {type(model).__name__} takes angles ({angles}) for numbers of the line; densities "
         f"of angles: {', '.join(f'`{name}`' for name in families)}"

@@ -39,7 +39,8 @@ class TargetData(DataModule):
         angles: Coordinates that are angles.
 
     Raises:
-        UserError: The target's samples have another shape, others of its coordinates are angles, or it has none to make a set of.
+        UserError: The target's samples have another shape, others of its coordinates are angles, or
+            it has none to make a set of.
     """
 
     target: Target

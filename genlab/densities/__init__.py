@@ -11,6 +11,7 @@ from genlab.densities.observation import (
     Observation,
     VonMises,
 )
+from genlab.densities.wrapped_mixtures import WrappedMixtures
 from genlab.densities.wrapped_normal import WrappedNormal
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "StandardNormal",
     "StandardUniform",
     "VonMises",
+    "WrappedMixtures",
     "WrappedNormal",
 ]

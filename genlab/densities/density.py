@@ -407,9 +407,9 @@ class Density(Outlined, Constants, Checked, ABC):
         encoder = self.context_encoder
         parts = [
             str(shape[0] if len(shape) == 1 else list(shape)),
-            *([f"circular={list(self.circular)}"] if self.circular else []),
             *([f"context_dim={encoder.context_dim}"] if encoder.context_dim else []),
             *([f"labels={encoder.labels}"] if encoder.labels else []),
+            *([f"circular={list(self.circular)}"] if self.circular else []),
         ]
         return ", ".join(parts)
 

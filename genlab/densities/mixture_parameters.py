@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from genlab.batch import Batch
 from genlab.densities.mixtures import Covariance, LowRankMixtures, Mixtures
 from genlab.errors import UserError
+from genlab.nn.angles import AngleFeatures
 
 __all__ = ["AnyMixtures", "MixtureParameters", "Start", "kmeans_plus_plus", "random_rows", "starts"]
 
@@ -175,6 +177,7 @@ def starts(
     *,
     floor: float,
     rank: int = 0,
+    angles: Sequence[int] = (),
 ) -> AnyMixtures:
     """Equal round Gaussians about such rows, one mixture for each of ``g`` weightings.
 
@@ -189,6 +192,7 @@ def starts(
         floor: Their smallest variance.
         rank: Factors of covariances of low rank: half of the variance lies along ways from the
             centre to rows, drawn at random.
+        angles: Coordinates that are angles: rows are as far apart as their points on the circles.
 
     Raises:
         UserError: There are no rows, or some that are no numbers, or whose squares are none.
@@ -200,8 +204,11 @@ def starts(
             "use `standardise=True`"
         )
     draw = {"kmeans++": kmeans_plus_plus, "random": random_rows}[start]
-    means = draw(x, weight, components)
-    nearest = _squared_distances(x, means).amin(1)
+    seen = AngleFeatures([i in angles for i in range(x.shape[1])])
+    points = seen(x) if angles else x
+    means = draw(points, weight, components)
+    nearest = _squared_distances(points, means).amin(1)
+    means = seen.coordinates(means) if angles else means
     mass = weight.sum(1).clamp(min=torch.finfo(x.dtype).tiny)
     variance = (weight * nearest).sum(1) / mass / x.shape[1]
     diagonal = variance.clamp(min=floor).rsqrt()[:, None, None].expand_as(means)

@@ -244,7 +244,7 @@ class VonMises(Observation):
 
     The parameters are ``(u, v, r)``: an angle's mean is that of the point (u, v) of the plane, its
     concentration ``k = 1 / s^2``, with ``s = min_scale + softplus(r)`` for all; other numbers have
-    the mean u (Mardia, Jupp, "Directional statistics", 1999, section 3.5.4).
+    the mean u (Mardia, Jupp, "Directional statistics", 1999, section 3.5).
 
     References: doi:10.1002/9780470316979.
 

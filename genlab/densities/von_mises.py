@@ -17,7 +17,7 @@ def log_von_mises(
     """``kappa (cos a - 1) - log(2 pi e^-kappa I_0(kappa))``: nats, ``a`` counted from the mean.
 
     ``e^-kappa I_0(kappa)`` overflows for no ``kappa``, and ``cos a - 1 = -2 sin^2(a / 2)`` keeps
-    the digits of a sharp bump (Mardia, Jupp, "Directional statistics", 1999, section 3.5.4).
+    the digits of a sharp bump (Mardia, Jupp, "Directional statistics", 1999, section 3.5).
 
     References: doi:10.1002/9780470316979.
 

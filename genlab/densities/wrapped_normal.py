@@ -24,7 +24,7 @@ def wound(
 ) -> Float[Tensor, "w *shape"]:
     """``log N(wrap(a) + 2 pi n; 0, s^2)`` for each n: the density is the sum of the exponentials.
 
-    (Mardia, Jupp, "Directional statistics", 1999, section 3.5.7.)
+    (Mardia, Jupp, "Directional statistics", 1999, section 3.5.)
 
     References: doi:10.1002/9780470316979.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -13,23 +13,30 @@ from torch import Tensor
 from genlab.batch import Batch, weighted_mean
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
-from genlab.densities.density import Density, EventShape
+from genlab.densities.density import Circular, Density, EventShape
 from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters, Start, starts
-from genlab.densities.mixtures import Covariance, wide
+from genlab.densities.mixtures import Covariance, Mixtures, wide
+from genlab.densities.wrapped_mixtures import WrappedMixtures, copies
+from genlab.nn.angles import wrap_columns
 
 __all__ = ["GMM"]
 
+# Angles whose turns are combined with each other: of more, the combinations are too many.
+MOST_TURNING = 3
 # Options that a mixture shares with its marginals and conditionals.
 SHARED = ("max_components", "covariance", "rank", "start", "restarts", "tolerance")
 ROWS_AT_ONCE = 8192
 
 
 class GMM(Density):
-    """``p(x) = sum_k w_k N(x; mu_k, Sigma_k)``.
+    """``p(x) = sum_k w_k N(x; mu_k, Sigma_k)``, of angles wound round their circles.
 
     With a context vector, a joint mixture over ``(c, x)`` that is conditioned exactly:
     ``p(x | c) = p(c, x) / p(c)`` is a mixture whose weights and means depend on c. With labels, one
     mixture a class.
+
+    Angles have wrapped normals ``sum_n N(x + 2 pi n; mu_k, Sigma_k)``, by EM with n latent too
+    (`genlab.densities.WrappedMixtures`): with full matrices for as many as three angles.
 
     References: Dempster, Laird, Rubin, "Maximum likelihood from incomplete data via the EM
     algorithm", 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
@@ -45,20 +52,24 @@ class GMM(Density):
         max_components: The most that "auto" takes.
         covariance: A matrix for each Gaussian ("full"), one for all ("tied"), a diagonal for each
             ("diag"), a number for each ("spherical"), or a diagonal and a matrix of low rank for
-            each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions.
+            each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions; "auto":
+            full ones, but diagonal ones of more than three angles.
         rank: That rank.
         start: Where centres begin: at rows far from each other ("kmeans++"), or any ("random").
         restarts: Starts that are tried, for a few passes over the first rows; up to eight times as
             many for each number that "auto" tries, where these rows are few.
         tolerance: EM has converged when a pass gains no more, in nats a row.
         covariance_floor: Smallest variance in any direction, in standardised units.
+        circular: Coordinates that are angles, in radians; no deviation of a component is above pi.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
     Raises:
-        ValueError: The number of Gaussians is open where their covariance is of low rank.
+        ValueError: The number of Gaussians is open where their covariance is of low rank, or angles
+            are given a covariance that they do not have.
 
     Attributes:
+        joint_angles: Coordinates of the joint rows ``(c, x)`` that are angles.
         growing: Whether the number of Gaussians is open.
         joint: Whether what is maximised, and so what criteria count, is the density of the context
             too, as by EM.
@@ -66,6 +77,7 @@ class GMM(Density):
     """
 
     clusters = True
+    knows_angles: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -73,18 +85,23 @@ class GMM(Density):
         *,
         components: PositiveInt | Literal["auto"] = "auto",
         max_components: PositiveInt = 128,
-        covariance: Covariance = "full",
+        covariance: Covariance | Literal["auto"] = "full",
         rank: PositiveInt = 8,
         start: Start = "kmeans++",
         restarts: PositiveInt = 4,
         tolerance: NonNegative = 2e-5,
         covariance_floor: Positive = 1e-6,
+        circular: Circular = (),
         context_dim: NonNegativeInt = 0,
         labels: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
         if components == "auto" and covariance == "low_rank":
             raise ValueError("components=auto: expected a number, as covariance is low_rank")
+        self.joint_angles = tuple(context_dim + i for i in self.circular)
+        if covariance == "auto":
+            covariance = "diag" if len(self.joint_angles) > MOST_TURNING else "full"
+        self._refuse_unwound(covariance)
         self.growing = components == "auto"
         self.max_components = max_components
         self.covariance = covariance
@@ -106,17 +123,38 @@ class GMM(Density):
             growing=self.growing,
         )
 
+    def _refuse_unwound(self, covariance: Covariance) -> None:
+        count = len(self.joint_angles)
+        if count and covariance == "low_rank":
+            raise ValueError(
+                "covariance=low_rank: of angles, expected full, tied, diag or spherical"
+            )
+        if count > MOST_TURNING and covariance in ("full", "tied"):
+            raise ValueError(
+                f"covariance={covariance}: of {count} angles, more than {MOST_TURNING}, expected "
+                "diag or spherical: the turns of all together are too many"
+            )
+
+    @property
+    def _wound(self) -> AnyMixtures | WrappedMixtures:
+        """What densities are of: the Gaussians, round the circles of angles."""
+        mixtures: AnyMixtures = self.mixture()
+        if not self.joint_angles:
+            return mixtures
+        assert isinstance(mixtures, Mixtures)
+        return WrappedMixtures(mixtures, self.joint_angles)
+
     def _log_prob(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, " n"]:
-        log_weights, log_normal = self._given(self.mixture(), self._joint(x, context))
+        log_weights, log_normal = self._given(self._wound, self._joint(x, context))
         log_p = (log_weights + log_normal).logsumexp(1)
         if context is not None and self.context_encoder.labels:
             return log_p.gather(0, context.argmax(1)[None])[0]
         return log_p[0]
 
     def _given(
-        self, mixtures: AnyMixtures, rows: Float[Tensor, "n d"]
+        self, mixtures: AnyMixtures | WrappedMixtures, rows: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, "classes k #n"], Float[Tensor, "classes k n"]]:
         """Log-weights given the context of each row, and log-densities of the event given it."""
         known = self.context_encoder.context_dim
@@ -133,12 +171,21 @@ class GMM(Density):
         x = x.flatten(1)
         if context is None or self.context_encoder.labels:
             return x
-        return torch.cat((context, x), 1)
+        return wrap_columns(torch.cat((context, x), 1), self._known_angles)
+
+    @property
+    def _known_angles(self) -> tuple[int, ...]:
+        """Coordinates of a context vector that are angles."""
+        return tuple(i for i in self.joint_angles if i < self.context_encoder.context_dim)
 
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         mixtures: AnyMixtures = self.mixture()
+        if self._known_angles:
+            # By how many turns the given angles are away is drawn with the component.
+            assert isinstance(mixtures, Mixtures)
+            mixtures, _ = copies(mixtures, self._known_angles)
         known = self.context_encoder.context_dim
         noise = torch.randn(
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
@@ -193,9 +240,15 @@ class GMM(Density):
         self, rows: Float[Tensor, "n d"], weight: Float[Tensor, "g n"], components: int
     ) -> AnyMixtures:
         """A mixture to start from for each weighting of standardised rows, drawn at random."""
-        floor = self.covariance_floor
         return starts(
-            rows, weight, components, self.start, self.covariance, floor=floor, rank=self.rank
+            rows,
+            weight,
+            components,
+            self.start,
+            self.covariance,
+            floor=self.covariance_floor,
+            rank=self.rank,
+            angles=self.joint_angles,
         )
 
     @torch.no_grad()
@@ -207,6 +260,8 @@ class GMM(Density):
         """
         context = self.context_encoder(batch.context, len(batch.x), batch.x.dtype)
         x, log_det = batch.x, batch.x.new_zeros(len(batch.x))
+        if self.door is not None:
+            x = self.door.encode(x)
         if self.preprocessing is not None:
             x, log_det = self.preprocessing(x)
         weight = self._classes(context, x)
@@ -255,7 +310,7 @@ class GMM(Density):
         """``log p(c)`` in data units, where EM fits it too; 0 elsewhere."""
         if not self.context_encoder.context_dim or not self.joint:
             return batch.x.new_zeros(len(batch.x))
-        mixtures: AnyMixtures = self.mixture()
+        mixtures = self._wound
         rows, _, _ = self.standardised(batch)
         of_context, _ = mixtures.log_gaussians(rows, given=self.context_encoder.context_dim)
         log_p = (mixtures.log_weights[..., None] + of_context).logsumexp(1)[0]
@@ -318,14 +373,18 @@ class GMM(Density):
             (len(keep),),
             components=mixtures.means.shape[1],
             covariance_floor=min(self.covariance_floor, mixtures.narrowest),
+            circular=[i for i, one in enumerate(keep) if one in self.circular],
             context_dim=known + len(given),
             labels=self.context_encoder.labels,
             **{name: getattr(self, name) for name in SHARED},
         ).to(self.device, self.dtype)
         derived.joint = self.joint
+        derived.joint_angles = tuple(i for i, one in enumerate(order) if one in self.joint_angles)
         derived.mixture.load(mixtures)
         parts = (part[order].tensor_split([known + len(given)]) for part in self._units())
-        derived.preprocessing = Standardise((len(keep),)).to(self.mixture.means)
+        derived.preprocessing = Standardise((len(keep),), untouched=derived.circular).to(
+            self.mixture.means
+        )
         units = (derived.context_encoder, derived.preprocessing)
         for unit, shift, scale in zip(units, *parts, strict=True):
             if len(shift):

@@ -34,6 +34,8 @@ def wrap_columns(x: Float[Tensor, "*n d"], circular: Sequence[int]) -> Float[Ten
     >>> wrap_columns(torch.tensor([[7.0, 7.0]]), [1])
     tensor([[7.0000, 0.7168]])
     """
+    if not circular:
+        return x
     if len(circular) == x.shape[-1]:
         return wrap(x)
     places = torch.tensor(circular, dtype=torch.long, device=x.device)
@@ -93,6 +95,13 @@ class AngleFeatures(Constants):
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n f"]:
         angles = x.index_select(1, self.angles)
         return torch.cat((x.index_select(1, self.plain), angles.cos(), angles.sin()), dim=1)
+
+    def coordinates(self, points: Float[Tensor, "*n f"]) -> Float[Tensor, "*n d"]:
+        """The coordinates that points have features of."""
+        sizes = (len(self.plain), len(self.angles), len(self.angles))
+        plain, cos, sin = points.split(sizes, dim=-1)
+        order = torch.cat((self.plain, self.angles)).argsort()
+        return torch.cat((plain, torch.atan2(sin, cos)), dim=-1).index_select(-1, order)
 
 
 class Periodic(nn.Module):

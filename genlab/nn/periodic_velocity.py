@@ -23,7 +23,7 @@ class PeriodicVelocity(Constants, Velocity):
     ``(y, C, S) = N(f(x), t, c)`` is a field at the point ``f(x) = (x, cos a, sin a)`` of the flat
     space around the torus, of coordinates ``x`` that are no angles and points on circles; ``y`` are
     the velocities of these ``x``. As N sees cosines and sines alone, v is periodic, and so is the
-    density of its flow (Chen, Lipman, "Flow matching on general geometries", 2024, appendix G).
+    density of its flow (Chen, Lipman, "Flow matching on general geometries", 2024).
 
     References: arXiv:2302.03660.
 

@@ -18,10 +18,9 @@ from genlab.models.gmm import GMM
 from genlab.objectives.expectation_maximisation import (
     Statistics,
     collapsed,
-    maximisation,
     sweep,
 )
-from genlab.objectives.mixture_starts import better_nearby, likeliest_starts
+from genlab.objectives.mixture_starts import better_nearby, likeliest_starts, maximised
 
 __all__ = ["MixtureFit", "expected_log_gaussians", "halves", "replace"]
 
@@ -131,7 +130,9 @@ class MixtureFit:
         # A pass over no rows is one too, where several processes share few.
         for rows in batch.split(size) if len(batch.x) else (batch,):
             x, weight, log_det = self.model.standardised(rows)
-            statistics, of_children = sweep(self.present, x, weight, self.children)
+            statistics, of_children = sweep(
+                self.present, x, weight, self.children, angles=self.model.joint_angles
+            )
             self.statistics = statistics.plus(self.statistics)
             if of_children is not None:
                 self.of_children = of_children.plus(self.of_children)
@@ -187,8 +188,7 @@ class MixtureFit:
             raise UserError("data: no row has a positive weight")
 
     def _maximise(self, mixtures: AnyMixtures, statistics: Statistics) -> AnyMixtures:
-        floor = self.model.covariance_floor
-        return maximisation(mixtures, statistics, self.model.covariance, floor=floor)
+        return maximised(self.model, mixtures, statistics)
 
     def _place(self, mixtures: AnyMixtures) -> None:
         self.present = mixtures

@@ -13,9 +13,10 @@ from genlab.batch import Batch, rowwise
 from genlab.densities.mixture_parameters import AnyMixtures
 from genlab.densities.mixtures import Covariance, Mixtures, inverse, precision_root, wide
 from genlab.models.gmm import GMM
+from genlab.nn.angles import wrap_columns
 from genlab.objectives.expectation_maximisation import Statistics, maximisation, sweep
 
-__all__ = ["better_nearby", "chosen", "likeliest_starts"]
+__all__ = ["better_nearby", "chosen", "likeliest_starts", "maximised"]
 
 # Passes after which a start is judged: soon, or when EM has left the plateau that round Gaussians
 # set out on, where starts that end best are none of the first.
@@ -76,8 +77,12 @@ def likeliest_starts(
         mixtures = model.starts(x, ways, components)
         mixtures = type(mixtures)(*map(wide, mixtures))
     for _ in range(LONG_TRIAL if whitened else TRIAL):
-        mixtures = _maximised(model, mixtures, sweep(mixtures, x, ways)[0])
-    likelihood = sweep(mixtures, x, ways)[0].log_likelihood.view(tries, -1)
+        mixtures = maximised(
+            model, mixtures, sweep(mixtures, x, ways, angles=model.joint_angles)[0]
+        )
+    likelihood = sweep(mixtures, x, ways, angles=model.joint_angles)[0].log_likelihood.view(
+        tries, -1
+    )
     best = likelihood.argsort(dim=0, descending=True, stable=True)[:kept]
     every = torch.arange(len(weight), device=best.device)
     parts = (part.unflatten(0, likelihood.shape)[best, every].flatten(0, 1) for part in mixtures)
@@ -90,13 +95,15 @@ def _whitened_starts(
     """Starts ``[tries, K]`` that are round where all rows have the covariance I.
 
     So a long cloud of long clusters is started on as if it were round: EM itself does not depend on
-    the coordinates, and needs far fewer steps. Diagonal covariances do depend on them, and stay.
+    the coordinates, and needs far fewer steps. Diagonal covariances do depend on them, and stay,
+    and so do angles.
     """
     rows, counts = wide(x), wide(weight)
     counts = counts if counts.sum() > 0 else torch.ones_like(counts)
     mean = counts @ rows / counts.sum()
+    mean[list(model.joint_angles)] = 0  # where the turn begins tells nothing
     root = torch.eye(rows.shape[1]).to(rows)
-    if model.covariance in ("full", "tied"):
+    if model.covariance in ("full", "tied") and not model.joint_angles:
         spread = (rows - mean).mT @ (counts[:, None] * (rows - mean)) / counts.sum()
         # What has no width is left with some, so that rounding does not decide.
         least = model.covariance_floor + LEAST_WIDTH * spread.trace()
@@ -162,11 +169,11 @@ def _followed(
     likelihood = torch.full_like(wide(ways[:, 0]), -math.inf)
     price = model.mixture.per_gaussian
     for _ in range(PASSES):
-        statistics, _ = sweep(mixtures, x, ways)
+        statistics, _ = sweep(mixtures, x, ways, angles=model.joint_angles)
         gain, likelihood = statistics.log_likelihood - likelihood, statistics.log_likelihood
         if (gain <= GAIN * statistics.mass).all():
             break
-        followed = _maximised(model, mixtures, statistics)
+        followed = maximised(model, mixtures, statistics)
         assert isinstance(followed, Mixtures)
         mixtures = followed
     present = mixtures.log_weights.isfinite()
@@ -210,5 +217,11 @@ def chosen(
     return Mixtures(joined[0][:, :width], joined[1][:, :width], joined[2][:, :own])
 
 
-def _maximised(model: GMM, mixtures: AnyMixtures, statistics: Statistics) -> AnyMixtures:
-    return maximisation(mixtures, statistics, model.covariance, floor=model.covariance_floor)
+def maximised(model: GMM, mixtures: AnyMixtures, statistics: Statistics) -> AnyMixtures:
+    """The M-step as the model has it: means of angles stay in one turn, deviations below a half."""
+    angles = model.joint_angles
+    ceiling = math.pi**2 if angles else math.inf
+    found = maximisation(
+        mixtures, statistics, model.covariance, floor=model.covariance_floor, ceiling=ceiling
+    )
+    return found._replace(means=wrap_columns(found.means, angles)) if angles else found

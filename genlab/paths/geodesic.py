@@ -20,8 +20,7 @@ class GeodesicPath(LinearPath):
     """``x_t = wrap(x_0 + t wrap(x_1 - x_0))``, of speed ``wrap(x_1 - x_0)``.
 
     The torus is flat: its geodesics are straight lines at constant speed, and so are the paths of
-    the coordinates that are no angles (Chen, Lipman, "Flow matching on general geometries", 2024,
-    section 3.2).
+    the coordinates that are no angles (Chen, Lipman, "Flow matching on general geometries", 2024).
 
     References: arXiv:2302.03660.
 

@@ -155,3 +155,17 @@ def test_too_few_points_are_refused():
         mmd(torch.randn(5, 2), torch.randn(6, 2))
     with pytest.raises(ValueError, match="at least 5"):
         mmd(torch.randn(4, 2), torch.randn(4, 2))
+
+
+def test_angles_are_compared_by_the_points_on_their_circles():
+    x = torch.rand(40, 2, dtype=torch.float64) * 2 * math.pi - math.pi
+    y = x + 0.4 * torch.randn(40, 2, dtype=torch.float64)
+    found = mmd(x, y, circular=[1])
+
+    def points(a):
+        return torch.stack((a[:, 0], a[:, 1].cos(), a[:, 1].sin()), 1)
+
+    expected = mmd(points(x), points(y))
+    assert found.value == pytest.approx(expected.value, rel=1e-9)
+    turned = y + torch.tensor([0.0, 2 * math.pi])
+    assert mmd(x, turned, circular=[1]).value == pytest.approx(found.value, rel=1e-9)

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from genlab.evaluation import wasserstein2
 from genlab.evaluation.distances import transport
+from genlab.nn import wrap
 
 
 def test_a_translated_cloud_is_as_far_as_the_shift():
@@ -114,3 +115,15 @@ def test_unequal_clouds_are_refused():
         wasserstein2(torch.randn(5, 2), torch.randn(4, 2))
     with pytest.raises(ValueError, match="as many points"):
         wasserstein2(torch.empty(0, 2), torch.empty(0, 2))
+
+
+def test_angles_are_as_far_as_the_shorter_way_round():
+    x = torch.rand(60, 2).double() * 2 * math.pi - math.pi
+    turned = wrap(x + torch.tensor([0.3, -0.4]))[torch.randperm(60)]
+    assert transport(x, turned, circular=[0, 1]).value <= 0.5 + 1e-9
+    cost = (x[:, None] - turned).abs()
+    cost = torch.minimum(cost, 2 * math.pi - cost).square().sum(2).numpy()
+    expected = cost[linear_sum_assignment(cost)].mean()
+    found = transport(x, turned, circular=[0, 1]).value
+    assert found == pytest.approx(math.sqrt(expected), rel=1e-9)
+    assert transport(x, turned).value > found

@@ -7,6 +7,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import chi2
 
+from genlab.nn import wrap
 from genlab.objectives import Independent, OptimalTransport, Sinkhorn
 
 PAIRINGS = {
@@ -121,3 +122,26 @@ def test_a_seed_decides(pairing):
         pairing.pair(x0, x1, weight, generator=torch.Generator().manual_seed(4)) for _ in range(2)
     )
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["optimal_transport", "sinkhorn"])
+def test_angles_are_matched_by_the_shorter_way_round(name):
+    # Across the cut from each other, which the line takes for far.
+    x1 = torch.tensor([[3.1], [0.1], [-3.0]])
+    x0 = torch.tensor([[-3.1], [0.0], [3.0]])
+    pairing = {"optimal_transport": OptimalTransport(rows=3)}.get(
+        name, Sinkhorn(rows=3, regularisation=0.002, iterations=300)
+    )
+    found = pairing.pair(x0, x1, circular=[0])
+    ways = wrap(found - x1).abs()
+    assert ways.max() < 0.3
+    assert torch.equal(found.sort(0).values, x0.sort(0).values)
+
+
+def test_the_plan_of_angles_is_the_cheapest_on_the_torus():
+    x0, x1 = (wrap(2 * torch.randn(40, 2)) for _ in range(2))
+    found = OptimalTransport(rows=40).pair(x0, x1, circular=[0, 1])
+    distance = wrap(x1[:, None] - x0).square().sum(2).numpy()
+    rows, columns = linear_sum_assignment(distance)
+    least = distance[rows, columns].sum()
+    assert wrap(found - x1).square().sum().item() == pytest.approx(least, rel=1e-5)

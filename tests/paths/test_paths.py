@@ -8,7 +8,8 @@ import pytest
 import torch
 from scipy import stats
 
-from genlab.paths import CosinePath, LinearPath, Path, Times, VariancePreservingPath
+from genlab.nn import wrap, wrap_columns
+from genlab.paths import CosinePath, GeodesicPath, LinearPath, Path, Times, VariancePreservingPath
 
 PATHS: dict[str, Path] = {
     "linear": LinearPath(sigma_0=0.0),
@@ -126,3 +127,20 @@ def test_times_cover_their_range_evenly_in_random_order():
         for _ in range(2)
     ]
     assert torch.equal(*seeded)
+
+
+def test_a_geodesic_takes_the_shorter_way_at_constant_speed():
+    path, (x0, x1) = GeodesicPath(circular=[0, 2]), ends(50, 3)
+    x0, x1 = wrap_columns(4 * x0, [0, 2]), wrap_columns(4 * x1, [0, 2])
+    t = torch.rand(50).double()
+    sample = path.sample(x0, x1, t)
+    assert (sample.dx_t[:, [0, 2]].abs() <= math.pi).all()
+    ahead = x0 + t[:, None] * sample.dx_t
+    torch.testing.assert_close(wrap(sample.x_t - ahead)[:, [0, 2]], torch.zeros(50, 2).double())
+    torch.testing.assert_close(sample.x_t[:, 1], (1 - t) * x0[:, 1] + t * x1[:, 1])
+    end = path.sample(x0, x1, torch.ones(50).double())
+    off = wrap_columns(end.x_t - x1, [0, 2])
+    torch.testing.assert_close(off, torch.zeros_like(off), atol=1e-12, rtol=0)
+    assert torch.equal(sample.target("x1"), x1)
+    with pytest.raises(ValueError, match="no blur"):
+        GeodesicPath(circular=[0], sigma_0=0.1)
