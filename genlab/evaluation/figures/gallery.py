@@ -335,7 +335,7 @@ def _deformation(scene: Scene) -> Figure | None:
 def _paths(scene: Scene) -> Figure | None:
     if scene.window is None or scene.context is not None:
         return None
-    return paths_figure(scene.model, generator=scene.generator)
+    return paths_figure(scene.model, generator=scene.generator, degrees=scene.degrees)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
