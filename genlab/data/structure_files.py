@@ -25,10 +25,10 @@ LINKS = (("C", "N", 2.0), ("O3'", "P", 2.4))
 
 
 class StructureFiles(TorsionSource):
-    """Angles of all chains in a file, or in all files of a folder; a structure is called by its file.
+    """Angles of all chains in a file, or in all files of a folder, which name the structures.
 
-    Each chain is followed by itself, over bonds: an angle that takes an atom of a neighbour is there
-    only where the two are bonded, so neither at a chain's end nor at a gap. Of alternative
+    Each chain is followed by itself, over bonds: an angle that takes an atom of a neighbour is
+    there only where the two are bonded, so neither at a chain's end nor at a gap. Of alternative
     locations the first is taken, of several models (NMR) the first as well. Atoms are known by
     their names alone, whatever columns they stand in.
 
@@ -45,7 +45,9 @@ class StructureFiles(TorsionSource):
     def read(self, angles: Sequence[str]) -> Torsions:
         files = list_structures(self.path)
         if find_spec("gemmi") is None:
-            raise UserError(f"path={self.path}: structures take the package gemmi; pip install gemmi")
+            raise UserError(
+                f"path={self.path}: structures take the package gemmi; pip install gemmi"
+            )
         return _read(self.path, checksum(self.path), tuple(files), tuple(angles))
 
 
@@ -145,7 +147,7 @@ def _angle(names: Sequence[str], near: dict[str, dict[str, Any]]) -> float:
     """The torsion in degrees between four atoms, NaN where one of them is missing."""
     import gemmi
 
-    found = [near.get(name[:-len(name.lstrip("+-"))], {}).get(name.lstrip("+-")) for name in names]
+    found = [near.get(name[: -len(name.lstrip("+-"))], {}).get(name.lstrip("+-")) for name in names]
     if not found or None in found:
         return math.nan
     return math.degrees(gemmi.calculate_dihedral(*found))

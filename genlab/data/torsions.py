@@ -56,9 +56,7 @@ class Torsions(NamedTuple):
         kept = self.residues == residue
         if not kept.any():
             raise UserError(f"residue={residue}: no row is of that; {nearest(residue, self.kinds)}")
-        return Torsions(
-            self.degrees[kept], self.residues[kept], self.entries[kept], self.remarks
-        )
+        return Torsions(self.degrees[kept], self.residues[kept], self.entries[kept], self.remarks)
 
 
 class TorsionSource(ABC):

@@ -19,8 +19,8 @@ __all__ = ["bayes_accuracy", "bits_per_dim", "kl", "negative_log_likelihood"]
 
 DENSITIES = 10_000
 """Log-densities that the accuracy may cost: one for each class of each sample."""
-NODES = 12
-"""Nodes of quadrature in the place of a sample: all of a table of 180 x 180 cells, 4 x 4 in each."""
+NODES = 5
+"""Nodes of quadrature in the place of a sample."""
 
 
 def negative_log_likelihood(

@@ -28,8 +28,8 @@ TITLES = {
     "proline": "Top500 Proline",
     "pre_proline": "Top500 pre-Proline",
 }
-NODES = 4
-"""Sub-points of a cell along each side, at most."""
+FEWEST, MOST = 2, 4
+"""Sub-points of a cell along each side; fewer see too little of what bends within a cell."""
 
 
 class Ramachandran(CellDensity):
@@ -68,10 +68,10 @@ class Ramachandran(CellDensity):
         return super()._log_prob(wrap(x.double())).to(x)
 
     def quadrature(self, most: int) -> tuple[Float[Tensor, "k 2"], Float[Tensor, " k"]] | None:
-        """Nodes of Gauss and Legendre in each cell that has mass, 4 x 4 or as many as allowed."""
+        """Nodes of Gauss and Legendre in each cell that has mass: 4 x 4, or 3 x 3, or 2 x 2."""
         row, column = self.log_density.isfinite().nonzero(as_tuple=True)
-        side = min(NODES, math.isqrt(most // len(row)))
-        if side < 1:
+        side = min(MOST, math.isqrt(most // len(row)))
+        if side < FEWEST:
             return None
         along, share = (part.to(self.low) for part in gauss_legendre(0.0, 1.0, side))
         place = torch.stack((row, column), 1)[:, None] + torch.cartesian_prod(along, along)

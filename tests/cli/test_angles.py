@@ -16,7 +16,12 @@ from genlab.cli.main import main
 
 RUN = (
     *("model=nsf", "model.layers=2", "model.hidden=[8]", "model.bins=4"),
-    *("data.batch_size=32", "trainer.max_steps=6", "trainer.val_every=3", "trainer.accelerator=cpu"),
+    *(
+        "data.batch_size=32",
+        "trainer.max_steps=6",
+        "trainer.val_every=3",
+        "trainer.accelerator=cpu",
+    ),
     *("callbacks=minimal", "logger=none"),
 )
 
@@ -40,7 +45,18 @@ def _inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_samples_are_a_table_in_degrees(capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["sample", "latest", "--condition", "GLY", "-n", "500", "--seed", "3", "-o", "new.csv"]
+    command = [
+        "sample",
+        "latest",
+        "--condition",
+        "GLY",
+        "-n",
+        "500",
+        "--seed",
+        "3",
+        "-o",
+        "new.csv",
+    ]
     assert main(command) == 0, capsys.readouterr().err
     table = pd.read_csv("new.csv")
     assert list(table.columns) == ["phi", "psi"]

@@ -97,9 +97,7 @@ def test_of_several_models_the_first_counts(tmp_path: Path) -> None:
     other = moved(one, lambda x: 1.1 * x)
     models = ["MODEL        1", *one, "ENDMDL", "MODEL        2", *other, "ENDMDL"]
     found = read(write(tmp_path / "nmr.pdb", models))
-    np.testing.assert_array_equal(
-        found.degrees, read(write(tmp_path / "one.pdb", one)).degrees
-    )
+    np.testing.assert_array_equal(found.degrees, read(write(tmp_path / "one.pdb", one)).degrees)
     assert found.remarks[-1] == "several models, of which the first counts: nmr.pdb"
 
 

@@ -16,7 +16,7 @@ from matplotlib.textpath import TextPath
 from torch import Tensor
 
 from genlab.evaluation.figures.style import CARD, MODEL, TRUTH, Window, panels, scatter, window_of
-from genlab.evaluation.figures.turns import TURN, letter, mark_turn
+from genlab.evaluation.figures.turns import TURN, greek, mark_turn
 
 __all__ = ["corner_figure"]
 
@@ -70,7 +70,7 @@ def corner_figure(
     if names is None:
         names, size = [f"${symbol}_{{{k + 1}}}$" for k in chosen], 12
     elif all(k in angles for k in chosen):
-        names, size = [letter(names[k]) for k in chosen], 14
+        names, size = [greek(names[k]) for k in chosen], 14
     else:
         names, size = [_folded(names[k], room) for k in chosen], LETTER
     turns = [k in angles for k in chosen]

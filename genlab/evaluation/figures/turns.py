@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from genlab.evaluation.figures.style import Window
 
-__all__ = ["SHARES", "TURN", "add_shares", "letter", "mark_turn", "mark_turns", "with_turns"]
+__all__ = ["SHARES", "TURN", "add_shares", "greek", "mark_turn", "mark_turns", "with_turns"]
 
 TURN = (-math.pi, math.pi)
 GREEK = re.compile(r"(alpha|beta|gamma|delta|epsilon|zeta|chi|phi|psi|omega)(\d*)")
@@ -71,13 +71,13 @@ def mark_turns(
                 mark_turn(axis, which, degrees=degrees)
             if names is not None:
                 unit = " (degrees)" if degrees and place in circular else ""
-                axis.set(**{f"{which}label": f"{letter(names[place])}{unit}"})
+                axis.set(**{f"{which}label": f"{greek(names[place])}{unit}"})
 
 
-def letter(name: str) -> str:
+def greek(name: str) -> str:
     """The Greek letter of an angle that is called by it; other names as they are.
 
-    >>> letter("phi"), letter("chi2"), letter("mass")
+    >>> greek("phi"), greek("chi2"), greek("mass")
     ('$\\\\phi$', '$\\\\chi_{2}$', 'mass')
     """
     found = GREEK.fullmatch(name)
