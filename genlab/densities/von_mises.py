@@ -29,7 +29,8 @@ def log_von_mises(
         concentration: ``kappa >= 0``; a bump is about ``kappa^(-1/2)`` wide.
     """
     scaled = torch.special.i0e(concentration)
-    return -2 * concentration * (turn / 2).sin().square() - scaled.log() - math.log(2 * math.pi)
+    log_p: Tensor = -2 * concentration * (turn / 2).sin().square() - scaled.log()
+    return log_p - math.log(2 * math.pi)
 
 
 def sample_von_mises(

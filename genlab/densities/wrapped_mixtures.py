@@ -89,7 +89,8 @@ class WrappedMixtures:
         for count in counts.unique().tolist():
             block = log_normal[counts[parent] == count].unflatten(0, (-1, count))
             found = found.index_copy(0, (counts == count).nonzero()[:, 0], block.logsumexp(1))
-        return found.unflatten(0, shape)
+        whole: Tensor = found.unflatten(0, shape)
+        return whole
 
 
 @torch.no_grad()
@@ -127,8 +128,8 @@ def copies(mixtures: Mixtures, angles: Sequence[int]) -> tuple[Mixtures, Int[Ten
         angles: Coordinates that are angles.
 
     Returns:
-        A mixture ``[1, M]``, with matrices for roots, in which each copy has the weight of the whole, and the Gaussian that
-        each is of, all numbered through.
+        A mixture ``[1, M]``, with matrices for roots, in which each copy has the weight of the
+        whole, and the Gaussian that each is of, all numbered through.
     """
     if not angles:
         every = torch.arange(mixtures.log_weights.numel(), device=mixtures.means.device)

@@ -48,7 +48,6 @@ class NSF(Flow):
     """
 
     stackable: ClassVar[bool] = True
-    knows_angles: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -160,6 +159,7 @@ class CircularNSF(Flow):
     """
 
     stackable: ClassVar[bool] = True
+    knows_angles: ClassVar[bool] = True
 
     def __init__(
         self,

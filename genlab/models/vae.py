@@ -158,7 +158,7 @@ class VAE(Density):
             raise ValueError(
                 f"observation: {type(observation).__name__} takes {list(angles)} for angles, the "
                 f"model {list(self.circular)}; "
-                + ("expected VonMises" if self.circular else "expected GaussianObservation")
+                + ("use `VonMises`" if self.circular else "use `GaussianObservation`")
             )
         return observation
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from genlab.nn.angles import AngleFeatures
 from genlab.nn.constants import Constants
+from genlab.nn.residual_mlp import REACH
+from genlab.nn.smooth import soft_clamp
 from genlab.nn.velocity import Velocity, VelocityFactory
 
 __all__ = ["PeriodicVelocity", "on_circles"]
@@ -20,9 +22,10 @@ __all__ = ["PeriodicVelocity", "on_circles"]
 class PeriodicVelocity(Constants, Velocity):
     """``v_j = cos(a_j) S_j - sin(a_j) C_j`` of angles: the part of a field that runs along circles.
 
-    ``(y, C, S) = N(f(x), t, c)`` is a field at the point ``f(x) = (x, cos a, sin a)`` of the flat
-    space around the torus, of coordinates ``x`` that are no angles and points on circles; ``y`` are
-    the velocities of these ``x``. As N sees cosines and sines alone, v is periodic, and so is the
+    ``(y, C, S) = N(f, t, c)`` is a field at the point ``f = (R tanh(x / R), cos a, sin a)`` of the
+    flat space around the torus, of coordinates ``x`` that are no angles and points on circles;
+    ``y`` are the velocities of these ``x``. So an ``x`` far out turns no angle at a speed that a
+    solver could not follow. As N sees cosines and sines alone, v is periodic, and so is the
     density of its flow (Chen, Lipman, "Flow matching on general geometries", 2024).
 
     References: arXiv:2302.03660.
@@ -70,8 +73,8 @@ class PeriodicVelocity(Constants, Velocity):
         t: Float[Tensor, ""] | Float[Tensor, " n"],
         context: Float[Tensor, "n c"] | None = None,
     ) -> Float[Tensor, "n *event"]:
-        seen = self.features(x.flatten(1))
-        _, cos, sin = seen.split(self.sizes, 1)
+        r, cos, sin = self._places(x)
+        seen = torch.cat((r, cos, sin), 1)
         y, around_cos, around_sin = self.network(seen, t, context).split(self.sizes, 1)
         return self._joined(y, cos * around_sin - sin * around_cos).view_as(x)
 
@@ -82,10 +85,10 @@ class PeriodicVelocity(Constants, Velocity):
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
-        seen = self.features(x.flatten(1))
-        _, cos, sin = seen.split(self.sizes, 1)
+        r, cos, sin = self._places(x)
+        seen = torch.cat((r, cos, sin), 1)
         ahead = directions.flatten(2)
-        straight = ahead.index_select(2, self.features.plain)
+        straight = ahead.index_select(2, self.features.plain) * (1 - (r / REACH).square())
         turn = ahead.index_select(2, self.features.angles)
         along = torch.cat((straight.expand(-1, len(x), -1), turn * -sin, turn * cos), dim=2)
         output, tangents = self.network.with_tangents(seen, t, context, along)
@@ -95,6 +98,11 @@ class PeriodicVelocity(Constants, Velocity):
         d_turn = cos * d_sin - sin * d_cos - turn * (sin * around_sin + cos * around_cos)
         columns = self._joined(d_y, d_turn)
         return v.view_as(x), columns.unflatten(2, x.shape[1:])
+
+    def _places(self, x: Float[Tensor, "n *event"]) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network sees of the coordinates that are no angles, and of those that are."""
+        plain, cos, sin = self.features(x.flatten(1)).split(self.sizes, 1)
+        return soft_clamp(plain, REACH), cos, sin
 
     def _joined(self, y: Tensor, turn: Tensor) -> Tensor:
         """The velocities of all coordinates in their own order."""

@@ -130,11 +130,11 @@ class PlannedPairing(Pairing):
     ) -> Float[Tensor, "n *event"]:
         if len(x1) < 2:
             return x0
-        clouds = [*map(_at_least_single, (x1, x0))]
+        data, source = map(_at_least_single, (x1, x0))
         if circular:
-            cost = squared_turns(*clouds, circular)
+            cost = squared_turns(data, source, circular)
         else:  # how far all data are from all sources decides about no pair
-            cost = squared_distances(*(rows - rows.mean(0) for rows in clouds))
+            cost = squared_distances(data - data.mean(0), source - source.mean(0))
         mass = cost.new_ones(len(x1)) if weight is None else weight.to(cost)
         total = mass.sum()
         # Where no row counts, all may.

@@ -134,4 +134,6 @@ class DiagonalWrappedExpectation:
 
     def statistics(self) -> Statistics:
         """Those of all rows so far."""
-        return Statistics(*wide(self.of_rows), wide(self.counts), *wide(self.moments))
+        likelihood, mass, square = wide(self.of_rows)
+        first, second = wide(self.moments)
+        return Statistics(likelihood, mass, square, wide(self.counts), first, second)

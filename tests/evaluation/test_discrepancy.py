@@ -168,4 +168,4 @@ def test_angles_are_compared_by_the_points_on_their_circles():
     expected = mmd(points(x), points(y))
     assert found.value == pytest.approx(expected.value, rel=1e-9)
     turned = y + torch.tensor([0.0, 2 * math.pi])
-    assert mmd(x, turned, circular=[1]).value == pytest.approx(found.value, rel=1e-9)
+    assert mmd(x, turned, circular=[1]).value == pytest.approx(found.value, abs=1e-8)
