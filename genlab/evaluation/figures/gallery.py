@@ -229,13 +229,15 @@ def draw(
 def _density(scene: Scene) -> Figure | None:
     if scene.window is None or scene.context is not None:
         return None
-    angles = len(scene.model.circular) == 2
+    angles, size = len(scene.model.circular) == 2, min(CELLS, math.isqrt(scene.model.test_samples))
+    if angles:
+        size = ANGLE_CELLS // math.ceil(ANGLE_CELLS / size)
     figure = density_figure(
         scene.model,
         scene.target,
         window=scene.window,
         samples=scene.everything,
-        size=min(ANGLE_CELLS if angles else CELLS, math.isqrt(scene.model.test_samples)),
+        size=size,
         log_z=scene.log_z,
         shares=angles and scene.degrees,
     )
@@ -300,6 +302,8 @@ def _latent(scene: Scene) -> Figure | None:
         return None
     model, x = scene.model, scene.x
     z, _ = model.bijection(x, model.context_encoder(scene.context, len(x), x.dtype))
+    if model.door is not None:  # a way may have gone round
+        z = model.door.encode(z)
     if scene.window is None:
         labels = ("data in the latent", "base")
         return corner_figure(
