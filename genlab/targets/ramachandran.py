@@ -1,4 +1,4 @@
-"""Which backbone angles proteins have: the tables of the Top500 structures as densities."""
+"""The backbone angles of proteins: the tables of the Top500 structures as densities."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Scene:
 
     @property
     def latent_window(self) -> Window | None:
-        """What to show of the latent in the plane, where it is a torus; None where it is not."""
+        """The window of the latent in the plane, where it is a torus; None where it is not."""
         return Window(*TURN, *TURN) if len(self.model.circular) == 2 else None
 
     def marked(self, figure: Figure) -> Figure:
