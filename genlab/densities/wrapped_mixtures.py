@@ -97,7 +97,7 @@ class WrappedMixtures:
 def turns(
     mixtures: Mixtures, angles: Sequence[int]
 ) -> tuple[Int[Tensor, " m"], Float[Tensor, "m a"]]:
-    """Which Gaussian each copy is of, all numbered through, and by how many turns it is away.
+    """The Gaussian that each copy is of, all numbered through, and the turns that it is away.
 
     More where a deviation is larger: of a mean and points in one turn, whose difference is less
     than two, the nearest copies to both sides are among them.

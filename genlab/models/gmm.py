@@ -137,7 +137,7 @@ class GMM(Density):
 
     @property
     def _wound(self) -> AnyMixtures | WrappedMixtures:
-        """What densities are of: the Gaussians, round the circles of angles."""
+        """The Gaussians that densities are of, round the circles of angles."""
         mixtures: AnyMixtures = self.mixture()
         if not self.joint_angles:
             return mixtures

@@ -100,7 +100,7 @@ class PeriodicVelocity(Constants, Velocity):
         return v.view_as(x), columns.unflatten(2, x.shape[1:])
 
     def _places(self, x: Float[Tensor, "n *event"]) -> tuple[Tensor, Tensor, Tensor]:
-        """What the network sees of the coordinates that are no angles, and of those that are."""
+        """The network's view of the coordinates that are no angles, and of those that are."""
         plain, cos, sin = self.features(x.flatten(1)).split(self.sizes, 1)
         return soft_clamp(plain, REACH), cos, sin
 
@@ -111,5 +111,5 @@ class PeriodicVelocity(Constants, Velocity):
 
 
 def on_circles(network: VelocityFactory, circular: Sequence[int]) -> VelocityFactory:
-    """What makes fields of samples with angles; the network itself where there are none."""
+    """A maker of fields of samples with angles; the network's own where there are none."""
     return partial(PeriodicVelocity, network=network, circular=circular) if circular else network

@@ -44,8 +44,8 @@ class TimeEmbedding(Constants):
 
 # Directions that the derivative of an arbitrary network is taken along at once.
 CHUNK = 64
-# Tangents, of all rows, that a hidden layer is carried along at once where no gradient is needed.
-ROWS_OF_TANGENTS = 2048
+# Tangents of all rows that pass a layer at once, where no gradient is needed: 1 MB of 128 numbers.
+TANGENTS = 2048
 
 
 class Velocity(nn.Module, ABC):
@@ -111,21 +111,22 @@ class Velocity(nn.Module, ABC):
         context: Float[Tensor, "n c"] | None = None,
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """The velocity and its exact divergence, ``tr dv/dx``."""
-        rows = max(1, ROWS_OF_TANGENTS // x[0].numel()) if len(x) else 1
+        rows = max(64, TANGENTS // max(1, x.shape[1:].numel()))
         if torch.is_grad_enabled() or x.is_cuda or len(x) <= rows:
             v, columns = self.with_tangents(x, t, context, basis(x))
             return v, trace(columns)
         # The tangents of all rows are many: as few at a time as stay in a processor's cache.
-        times = t.expand(len(x)).split(rows) if t.ndim else [t] * math.ceil(len(x) / rows)
-        contexts = [None] * len(times) if context is None else context.split(rows)
-        parts = [
-            (v, trace(columns))
-            for v, columns in (
-                self.with_tangents(own, time, under, basis(own))
-                for own, time, under in zip(x.split(rows), times, contexts, strict=True)
+        velocities, divergences = [], []
+        for start in range(0, len(x), rows):
+            some = slice(start, start + rows)
+            v, columns = self.with_tangents(
+                x[some],
+                t[some] if t.ndim else t,
+                None if context is None else context[some],
+                basis(x),
             )
-        ]
-        velocities, divergences = zip(*parts, strict=True)
+            velocities.append(v)
+            divergences.append(trace(columns))
         return torch.cat(velocities), torch.cat(divergences)
 
 

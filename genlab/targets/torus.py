@@ -14,6 +14,8 @@ from genlab.bounds import Bound, PositiveInt
 from genlab.densities.von_mises import log_von_mises, sample_von_mises
 from genlab.nn.angles import wrap
 from genlab.targets.exact import ExactTarget
+from genlab.targets.quadrature import centred_square
+from genlab.targets.rejection import GridEnvelope
 
 __all__ = ["Torus"]
 
@@ -62,8 +64,13 @@ class Torus(ExactTarget):
         along = 2 * math.pi * torch.arange(bumps, dtype=torch.float64) / bumps - math.pi
         times = torch.arange(1, dim + 1, dtype=torch.float64)
         self.register_buffer("centres", along[:, None] * times, persistent=False)
+        # Two angles are drawn as they have always been: a seed means the same rows.
+        square = centred_square(math.pi)
+        self.envelope = GridEnvelope(self._log_prob, square) if dim == 2 else None
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n d"]:
+        if self.envelope is not None:
+            return self.envelope.sample(self._log_prob, n, generator)
         bump = torch.randint(len(self.centres), (n,), generator=generator, device=self.device)
         spread = torch.full_like(self.centres[bump], self.concentration)
         turn = sample_von_mises(spread, generator=generator)

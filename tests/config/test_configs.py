@@ -59,7 +59,10 @@ OPTIONS = [
 ]
 # Parts of one family, or without a value that only the user has.
 ALONE = {
-    **{f"observation={name}": ["model=vae"] for name in ("gaussian", "bernoulli", "logistic")},
+    **{
+        f"observation={name}": ["model=vae"]
+        for name in ("gaussian", "bernoulli", "logistic", "von_mises")
+    },
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
     "data=torsions": [f"data.path={Path(__file__).parents[1] / 'data' / 'adk_open.pdb.gz'}"],
     "data=custom": ["data.file=my_target.py"],
