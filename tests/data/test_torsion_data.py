@@ -194,3 +194,12 @@ def test_mistakes_are_answered(
         tmp_path / "years.csv", columns[:, [2, 1]], "%.3f", ",", header="phi,psi", comments=""
     )
     assert answer in refusal(*words)
+
+
+def test_radians_that_are_called_degrees_are_remarked_on(tmp_path: Path) -> None:
+    angles = np.random.default_rng(0).uniform(-math.pi, math.pi, (60, 2))
+    path = tmp_path / "radians.csv"
+    np.savetxt(path, angles, "%.4f", ",", header="phi,psi", comments="")
+    words = ("data=table", f"data.path={path}", "data.circular=[phi,psi]")
+    assert any("as if in radians" in one for one in data_of(*words, "data.degrees=true").remarks)
+    assert not any("as if" in one for one in data_of(*words).remarks)
