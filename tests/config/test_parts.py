@@ -33,6 +33,8 @@ def read(file: Path) -> dict[str, Any]:
     text: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     return text or {}
 
+ADK = Path(__file__).parents[1] / "data" / "adk_open.pdb.gz"
+
 
 def twins() -> list[tuple[str, str, str]]:
     """``(group, option, key)``: each key of an option that is called like a group it is not."""
@@ -62,7 +64,7 @@ def test_a_key_that_is_called_like_a_group_is_no_choice_of_it(
     group, option, key = twin
     write_images(tmp_path / "images", 10)
     write_table(tmp_path)
-    path = {"table": "points.csv", "image_folder": "images"}.get(option)
+    path = {"table": "points.csv", "image_folder": "images", "torsions": ADK}.get(option)
     chosen = [f"{group}={option}", *([f"data.path={tmp_path / path}"] if path else [])]
     takes = TAKES.get(key, []) if group != "model" else ["data=digits"]
     check(compose("train", [*takes, *chosen]))
