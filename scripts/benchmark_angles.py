@@ -25,8 +25,8 @@ from genlab.nn import wrap
 from genlab.objectives import VelocityRegression
 from genlab.targets import Torus
 
-DIM, BATCH, POINTS, ROUNDS = 7, 4096, 10_000, 11
-SOLVER = FixedStepSolver(method="rk4", steps=8)
+DIM, BATCH, POINTS, ROUNDS = 7, 4096, 10_000, 7
+SOLVER = FixedStepSolver(method="rk4", steps=2)
 
 
 def main() -> None:
@@ -114,15 +114,15 @@ def _by_autograd(
     x: torch.Tensor,
     field: Callable[[FlowMatching, torch.Tensor, float], Field],
 ) -> torch.Tensor:
-    """The same steps of the classical Runge-Kutta method, back from the data."""
+    """The same steps of the 3/8 rule, back from the data."""
     h, total, t = -1 / SOLVER.steps, torch.zeros(len(x)), 1.0
     for _ in range(SOLVER.steps):
         v1, d1 = field(model, x, t)
-        v2, d2 = field(model, x + h / 2 * v1, t + h / 2)
-        v3, d3 = field(model, x + h / 2 * v2, t + h / 2)
-        v4, d4 = field(model, x + h * v3, t + h)
-        x = x + h / 6 * (v1 + 2 * v2 + 2 * v3 + v4)
-        total = total + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)
+        v2, d2 = field(model, x + h / 3 * v1, t + h / 3)
+        v3, d3 = field(model, x + h * (v2 - v1 / 3), t + 2 * h / 3)
+        v4, d4 = field(model, x + h * (v1 - v2 + v3), t + h)
+        x = x + h / 8 * (v1 + 3 * v2 + 3 * v3 + v4)
+        total = total + h / 8 * (d1 + 3 * d2 + 3 * d3 + d4)
         t += h
     return total - DIM * math.log(2 * math.pi)
 

@@ -176,6 +176,8 @@ class Cylinder(Parameterless):
         # Before the constants are made, which need it.
         self.is_angle = tuple(is_angle)
         super().__init__(event_shape, circular=[i for i, yes in enumerate(is_angle) if yes])
+        # Its draws lie in one turn, and its density is the same in all.
+        self.door = None
         angles = sum(is_angle)
         self.log_normaliser = (angles + (len(is_angle) - angles) / 2) * math.log(2 * math.pi)
 

@@ -19,8 +19,8 @@ __all__ = ["AngleFeatures", "Periodic", "periodic", "squared_turns", "wrap", "wr
 def wrap(angle: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The same angle in ``[-pi, pi)``; one that lies there already keeps all its digits.
 
-    >>> wrap(torch.tensor([3.0, 4.0, -torch.pi, torch.pi])).tolist()
-    [3.0, -2.2831854820251465, -3.1415927410125732, -3.1415927410125732]
+    >>> wrap(torch.tensor([3.0, 4.0, -torch.pi, torch.pi]))
+    tensor([ 3.0000, -2.2832, -3.1416, -3.1416])
     """
     turned = torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
     # Rounding may reach the end that does not belong to the turn.
