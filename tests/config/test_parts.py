@@ -27,13 +27,12 @@ TAKES = {
     "path": ["model=flow-matching"],
     "solver": ["model=flow-matching"],
 }
+ADK = Path(__file__).parents[1] / "data" / "adk_open.pdb.gz"
 
 
 def read(file: Path) -> dict[str, Any]:
     text: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     return text or {}
-
-ADK = Path(__file__).parents[1] / "data" / "adk_open.pdb.gz"
 
 
 def twins() -> list[tuple[str, str, str]]:
