@@ -147,7 +147,9 @@ def _angle(names: Sequence[str], near: dict[str, dict[str, Any]]) -> float:
     """The torsion in degrees between four atoms, NaN where one of them is missing."""
     import gemmi
 
-    found = [near.get(name[: -len(name.lstrip("+-"))], {}).get(name.lstrip("+-")) for name in names]
+    found: list[Any] = [
+        near.get(name[: -len(name.lstrip("+-"))], {}).get(name.lstrip("+-")) for name in names
+    ]
     if not found or None in found:
         return math.nan
     return math.degrees(gemmi.calculate_dihedral(*found))

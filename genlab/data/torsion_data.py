@@ -87,13 +87,10 @@ class TorsionData(FixedSets):
         self.train_size = train_size
         self._remarks: tuple[str, ...] = ()
 
+    columns: tuple[str, ...]
     degrees = True
     facts = staticmethod(torsion_facts)
     look = staticmethod(look_at_torsions)
-
-    @property
-    def scale(self) -> None:
-        """Distances are in radians: an angle has no other unit."""
 
     @property
     def remarks(self) -> tuple[str, ...]:

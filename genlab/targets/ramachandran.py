@@ -55,7 +55,7 @@ class Ramachandran(CellDensity):
         UserError: The package is not installed, or has no such table.
     """
 
-    columns = ("phi", "psi")
+    coordinates = ("phi", "psi")
     angles = (0, 1)
     degrees = True
 

@@ -32,7 +32,7 @@ class Target(nn.Module, Checked):
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         angles: Coordinates that are angles, from -pi to pi.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
-        columns: Names of the coordinates, or None where they have none.
+        coordinates: Their names, or None where they have none.
         degrees: Whether files and figures have angles in degrees, not in radians as samples are.
     """
 
@@ -41,7 +41,7 @@ class Target(nn.Module, Checked):
     log_z: float | None = 0.0
     angles: tuple[int, ...] = ()
     bound: float = 4.0
-    columns: tuple[str, ...] | None = None
+    coordinates: tuple[str, ...] | None = None
     degrees: bool = False
 
     def sample(

@@ -84,11 +84,11 @@ def corner_figure(
             cloud, colour = (first, TRUTH) if row > column else (second, MODEL)
             scatter(axis, cloud[:, [column, row]], colour, alpha=0.4)
             Window(*ranges[column], *ranges[row]).frame(axis)
-        for which, turn in (("x", turns[column]), ("y", turns[row] and row != column)):
-            if turn:
-                mark_turn(axis, which, degrees=degrees, ends=False)
-            elif which == "x" or row != column:
-                axis.locator_params(which, nbins=3)
+        axis.locator_params(nbins=3)
+        if turns[column]:
+            mark_turn(axis, "x", degrees=degrees, ends=False)
+        if turns[row] and row != column:
+            mark_turn(axis, "y", degrees=degrees, ends=False)
         axis.tick_params(labelsize=9, labelbottom=row == dims - 1, labelleft=column == 0 != row)
         if row == dims - 1:
             axis.set_xlabel(names[column], fontsize=size)
