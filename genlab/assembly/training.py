@@ -153,6 +153,7 @@ class Training(Run):
             quantity=self.data.quantity,
             names=self.data.columns,
             shown=self._places(columns) if columns else None,
+            degrees=self.data.degrees,
             generator=generator(self.config.seed, "figures"),
         )
 

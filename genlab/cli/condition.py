@@ -19,7 +19,7 @@ __all__ = ["HELP", "read_condition"]
 
 # As tables hold them.
 TRUTH = {"false": 0.0, "true": 1.0}
-HELP = 'a label such as 7, values such as "a=1.5,b=2", or a file of them'
+HELP = 'a label such as 7 or GLY, values such as "a=1.5,b=2", or a file of them'
 
 
 def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor | None:
@@ -44,17 +44,20 @@ def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor
             raise UserError(f"--condition {text}: this model is unconditional")
         return None
     if encoder.labels:
-        return _label(text, encoder.labels)
+        return _label(text, encoder.labels, data.label_names)
     names = data.context_columns or tuple(f"c{k + 1}" for k in range(encoder.context_dim))
     return _vectors(text, names, data)
 
 
-def _label(text: str | None, labels: int) -> Tensor:
+def _label(text: str | None, labels: int, names: Sequence[str]) -> Tensor:
     import torch
 
+    if text in names:
+        return torch.tensor([names.index(text)])
     if text is None or not text.isdecimal() or int(text) >= labels:
         got = "missing" if text is None else f"got {text!r}"
-        raise UserError(f"--condition: expected a label from 0 to {labels - 1}; {got}")
+        wanted = f"one of {', '.join(names)}" if names else f"a label from 0 to {labels - 1}"
+        raise UserError(f"--condition: expected {wanted}; {got}")
     return torch.tensor([int(text)])
 
 

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from genlab.data.module import DataModule
     from genlab.data.simulated_fields import MovedSet, SimulatedFields
     from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
+    from genlab.data.structure_files import StructureFiles
     from genlab.data.table_data import TableData
     from genlab.data.table_file import TableFile
     from genlab.data.target_data import TargetData
     from genlab.data.target_density import TargetDensity
+    from genlab.data.torsion_data import TorsionData
+    from genlab.data.torsion_table import TorsionTable
 
 # Where each is defined.
 HOMES = {
@@ -42,10 +45,13 @@ HOMES = {
     "module": ("DataModule",),
     "simulated_fields": ("MovedSet", "SimulatedFields"),
     "streams": ("FreshSamples", "NoSamples", "ShuffledSet", "Stream"),
+    "structure_files": ("StructureFiles",),
     "table_data": ("TableData",),
     "table_file": ("TableFile",),
     "target_data": ("TargetData",),
     "target_density": ("TargetDensity",),
+    "torsion_data": ("TorsionData",),
+    "torsion_table": ("TorsionTable",),
 }
 MODULES = {name: module for module, names in HOMES.items() for name in names}
 
@@ -74,10 +80,13 @@ __all__ = [
     "SimulatedFields",
     "Splits",
     "Stream",
+    "StructureFiles",
     "TableData",
     "TableFile",
     "TargetData",
     "TargetDensity",
+    "TorsionData",
+    "TorsionTable",
 ]
 
 

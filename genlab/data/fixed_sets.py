@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -74,11 +75,13 @@ class FixedSets(DataModule):
         return self.sets.test
 
     @cached_property
-    def scale(self) -> Float[Tensor, "*event"]:
+    def scale(self) -> Float[Tensor, "*event"] | None:
         """The standard deviation of each column over the training rows: columns have their units,
         and the coarsest would be all that a distance tells of. One that is the same in all rows
-        with weight keeps its own unit, and so do angles.
+        with weight keeps its own unit, and so do angles; None where there are no others.
         """
+        if len(self.angles) == math.prod(self.event_shape):
+            return None
         x, _, weight = self.training_set
         eps, x = torch.finfo(x.dtype).eps, x.double()
         share = (x.new_ones(len(x)) if weight is None else weight.double()).to(x)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pooch
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from genlab.data.downloads import obtain
 from genlab.data.images import Images, ImageSource, Splits
-from genlab.errors import UserError
 
 __all__ = ["IDXFiles"]
 
@@ -59,32 +57,10 @@ class IDXFiles(ImageSource):
         return Images(levels, read_idx(self._find(labels)).long())
 
     def _find(self, file: str) -> Path:
-        own, expected = self.root / self.name / file, self.md5[file]
-        if own.is_file():
-            if (found := _md5(own)) != expected:
-                raise UserError(
-                    f"`root`: {own} is damaged (MD5 {found}, expected {expected}); remove it"
-                )
-            return own
-        # Another set may lie there, whose files have the same names.
-        beside = self.root / file
-        if beside.is_file() and _md5(beside) == expected:
-            return beside
-        for mirror in self.mirrors:
-            try:
-                pooch.retrieve(mirror + file, f"md5:{expected}", fname=file, path=own.parent)
-                return own
-            except (OSError, ValueError) as error:  # no network, no such file, or a wrong sum
-                reason = error
-        raise UserError(
-            f"root={self.root}: {file} is not there, and no mirror has it "
-            f"({type(reason).__name__}). Put these four files into {own.parent}, or set `root` "
-            f"or GENLAB_DATA to where they lie: {', '.join(self.md5)}"
+        checksum = f"md5:{self.md5[file]}"
+        return obtain(
+            file, self.root, self.name, mirrors=self.mirrors, checksum=checksum, together=self.md5
         )
-
-
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def read_idx(path: Path) -> UInt8[Tensor, "..."]:

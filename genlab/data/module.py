@@ -53,7 +53,9 @@ class DataModule(pl.LightningDataModule, ABC):
         masses: Whether data are black and white, so that a model has to give masses, not densities.
         angles: Coordinates of a sample that are angles, in radians, from -pi to pi.
         columns: Names of the coordinates of a sample; None where they have none.
+        degrees: Whether the user's files, and figures, have angles in degrees.
         context_columns: Names of the coordinates of a context vector; none without one.
+        label_names: Names of the classes that a model is conditioned on; none without names.
         header: Whether the first line of a user's table holds names; None for what it shows.
         names: Names of all columns of a user's table.
         checksums: Of the user's files.
@@ -65,7 +67,9 @@ class DataModule(pl.LightningDataModule, ABC):
     masses: bool = False
     angles: tuple[int, ...] = ()
     columns: tuple[str, ...] | None = None
+    degrees: bool = False
     context_columns: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
     header: bool | None = None
     names: Sequence[str] = ()
     checksums: Sequence[str] = ()
@@ -144,6 +148,21 @@ class DataModule(pl.LightningDataModule, ABC):
     def remarks(self) -> tuple[str, ...]:
         """What a user should know of the data before a model is trained on them; may read them."""
         return ()
+
+    def in_file_units(self, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        """Samples, before the context of each, as the user's files have them."""
+        return self._angles_times(180 / math.pi, rows)
+
+    def in_data_units(self, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        """The same the other way round."""
+        return self._angles_times(math.pi / 180, rows)
+
+    def _angles_times(self, factor: float, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        if not self.degrees:
+            return rows
+        units = rows.new_ones(rows.shape[1])
+        units[list(self.angles)] = factor
+        return rows * units
 
     def first_rows(self, n: int = 10_000) -> Batch:
         """Rows that data-dependent starts are computed from."""

@@ -187,6 +187,12 @@ class TableData(FixedSets):
         """The rows with their angles in radians, in one turn."""
         found = values[:, self.angles]
         refuse_no_angles(where, self.circular, found, degrees=self.degrees)
+        farthest = float(np.abs(found).max(initial=0))
+        if self.degrees and found.size and farthest <= 2 * math.pi:
+            self._remarks.append(
+                f"{where}: no angle is larger than {farthest:.3g} in size, as if in radians; "
+                "`degrees=False` reads these"
+            )
         values = values.copy()
         found = np.radians(found) if self.degrees else found
         values[:, self.angles] = wrap(torch.from_numpy(found)).numpy()

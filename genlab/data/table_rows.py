@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from genlab.data.parts import part_sizes
 from genlab.data.roles import Roles, assign_roles, find_columns
 from genlab.data.table_checks import (
     negative_weights,
@@ -125,12 +125,7 @@ class TableRows:
         Raises:
             UserError: Too few are left.
         """
-        n_val, n_test = (math.ceil(share * n) for share in self.fractions)
-        n_train = n - n_val - n_test
-        if n_train < 1:
-            raise UserError(
-                f"`val_fraction`, `test_fraction`: nothing is left to learn from, of {n} rows"
-            )
+        n_train, n_val, _ = part_sizes(n, self.fractions)
         if n_val == 0 and not validated:
             raise UserError("val_fraction=0: expected some rows, or `val_path=FILE`")
         if self.train_size is not None and self.train_size > n_train:

@@ -10,6 +10,7 @@ from genlab.targets.gaussians import Diamond, EightGaussians, Funnel, Gaussian
 from genlab.targets.kolmogorov import Kolmogorov
 from genlab.targets.pinwheel import Pinwheel
 from genlab.targets.plane import Abs, Banana, Crescent, Cubed, Sign, Sine
+from genlab.targets.ramachandran import Ramachandran
 from genlab.targets.rings import Circles, FourCircles, Rings
 from genlab.targets.rough import rough_samples
 from genlab.targets.target import Target
@@ -42,6 +43,7 @@ __all__ = [
     "Moons",
     "MuellerBrown",
     "Pinwheel",
+    "Ramachandran",
     "Rings",
     "Sign",
     "Sine",

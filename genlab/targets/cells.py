@@ -62,12 +62,15 @@ class CellDensity(ExactTarget):
         self.register_buffer("cumulative", cumulative / cumulative[-1], persistent=False)
         self.register_buffer("low", edges[:, 0].clone(), persistent=False)
         self.register_buffer("side", side, persistent=False)
+        # A place in a cell, as a share of its side, that float32 does not carry into the next one.
+        self.margin = min(0.25, 2.0**-23 * self.bound / float(side.min()))
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         uniform = torch.rand(n, 3, dtype=torch.float64, generator=generator, device=self.device)
         cell = torch.searchsorted(self.cumulative, uniform[:, 2].contiguous(), right=True)
         place = torch.stack((cell // self.cells, cell % self.cells), 1)
-        return (self.low + self.side * (place + uniform[:, :2])).float()
+        place = place + uniform[:, :2].clamp(self.margin, 1 - self.margin)
+        return (self.low + self.side * place).float()
 
     def _log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         place = ((x.double() - self.low) / self.side).floor()

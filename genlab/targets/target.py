@@ -44,6 +44,8 @@ class Target(nn.Module, Checked):
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         angles: Coordinates that are angles, from -pi to pi.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
+        coordinates: Their names, or None where they have none.
+        degrees: Whether files and figures have angles in degrees, not in radians as samples are.
     """
 
     event_shape: tuple[int, ...] = (2,)
@@ -56,6 +58,8 @@ class Target(nn.Module, Checked):
     log_z: float | None = 0.0
     angles: tuple[int, ...] = ()
     bound: float = 4.0
+    coordinates: tuple[str, ...] | None = None
+    degrees: bool = False
 
     def sample(
         self, n: int, *, generator: torch.Generator | None = None
@@ -114,6 +118,14 @@ class Target(nn.Module, Checked):
         Beyond the support it may be finite, a wall that leads back to it.
         """
         return -self.log_prob(x)
+
+    def quadrature(self, most: int) -> tuple[Float[Tensor, "k *event"], Float[Tensor, " k"]] | None:
+        """Nodes and weights of a rule for means over the target; None where it has none.
+
+        Args:
+            most: Nodes that there may be.
+        """
+        return None
 
     @property
     def reduction(self) -> Callable[[Tensor], Tensor] | None:

@@ -69,6 +69,7 @@ ALONE = {
         for name in ("kraichnan", "matern", "mixture", "power_law")
     },
     "data=table": [f"data.path={Path(__file__).parent / 'three.csv'}"],
+    "data=torsions": [f"data.path={Path(__file__).parents[1] / 'data' / 'adk_open.pdb.gz'}"],
     "data=custom": ["data.file=my_target.py"],
     "objective=em": ["model=gmm"],
     "objective=mixture_descent": ["model=gmm"],

@@ -27,6 +27,7 @@ TAKES = {
     "path": ["model=flow-matching"],
     "solver": ["model=flow-matching"],
 }
+ADK = Path(__file__).parents[1] / "data" / "adk_open.pdb.gz"
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def test_a_key_that_is_called_like_a_group_is_no_choice_of_it(
     group, option, key = twin
     write_images(tmp_path / "images", 10)
     write_table(tmp_path)
-    path = {"table": "points.csv", "image_folder": "images"}.get(option)
+    path = {"table": "points.csv", "image_folder": "images", "torsions": ADK}.get(option)
     chosen = [f"{group}={option}", *([f"data.path={tmp_path / path}"] if path else [])]
     takes = TAKES.get(key, []) if group != "model" else ["data=digits"]
     check(compose("train", [*takes, *chosen]))

@@ -61,7 +61,7 @@ def test_missing_and_damaged_files_are_named(files: tuple[Path, dict[str, np.nda
     folder, _ = files
     empty = folder / "empty"
     empty.mkdir()
-    with pytest.raises(UserError, match=r"no mirror has it .*Put these four files into .*small"):
+    with pytest.raises(UserError, match=r"no mirror has it .*Put these files into .*small"):
         source(empty, folder).read()
     whole = source(folder)
     (folder / FILES[1]).write_bytes(b"of another set, whose files have the same names")

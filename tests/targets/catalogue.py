@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -37,6 +38,12 @@ def square(half: float) -> Box:
 
 # Entropies to the four digits that they are tabulated with.
 RIDGE = 2.8379
+RAMACHANDRAN = {
+    "general": 1.6288,
+    "glycine": 2.3887,
+    "proline": 0.5483,
+    "pre_proline": 1.1456,
+}
 CASES: dict[str, Case] = {
     "eight_gaussians": Case(targets.EightGaussians, square(5.2), 2.8319),
     "checkerboard": Case(
@@ -63,6 +70,17 @@ CASES: dict[str, Case] = {
     "double_well": Case(targets.DoubleWell, (-3.5, 3.5, -6, 6), 1.7186),
     "mueller_brown": Case(targets.MuellerBrown, (-2, 1.5, -0.8, 2.4), -1.7638, everywhere=False),
     "torus": Case(targets.Torus, square(math.pi), None, everywhere=False),
+    **{
+        residue: Case(
+            partial(targets.Ramachandran, residue),
+            square(math.pi),
+            entropy,
+            fine=9,
+            smooth=False,
+            everywhere=False,
+        )
+        for residue, entropy in RAMACHANDRAN.items()
+    },
     "gaussian": Case(lambda: targets.Gaussian(2), square(6), RIDGE + math.log(0.6)),
     "pinwheel of three arms": Case(
         lambda: targets.Pinwheel(arms=3, radial=0.2, tangential=0.15, rate=0.5), square(5), None

@@ -28,7 +28,8 @@ EXAMPLES = """\
   genlab sample latest --condition "a=1.5,b=2"        given values of a table's columns
   genlab sample latest --condition rows.csv -n 10     10 for each row of a file
 
-A CSV has the columns of the table that was learned, in its units, those of the condition last."""
+A CSV has the columns of the table that was learned, in its units, those of the condition last.
+Torsion angles are in degrees."""
 
 SHOWN = 10
 
@@ -61,7 +62,7 @@ def run(words: list[str]) -> int:
     print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
     data = experiment.data
-    rows = _rows(x, context if data.context_columns else None)
+    rows = data.in_file_units(_rows(x, context if data.context_columns else None))
     names = _names(data, x)
     if arguments.output is None:
         _show(rows, names)
@@ -71,7 +72,8 @@ def run(words: list[str]) -> int:
 
         write_table(arguments.output, names, rows.numpy())
     else:
-        _write(arguments.output, x, x if data.columns is None else rows, data)
+        shown = x if model.image else rows[:, : x[0].numel()]
+        _write(arguments.output, shown, x if data.columns is None else rows, data)
     print(f"wrote {arguments.output}")
     return 0
 

@@ -65,7 +65,7 @@ def run(words: list[str]) -> int:
         if data.context_columns:
             context = torch.from_numpy(points.x[:, len(data.columns) :])
     with experiment.keys.telling(), inference(model):
-        log_p = log_probs(model, torch.from_numpy(x), context).numpy()
+        log_p = log_probs(model, data.in_data_units(torch.from_numpy(x)), context).numpy()
     print(saved.title)
     _print_density(log_p, model)
     if arguments.output is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -16,11 +16,14 @@ from matplotlib.textpath import TextPath
 from torch import Tensor
 
 from genlab.evaluation.figures.style import CARD, MODEL, TRUTH, Window, panels, scatter, window_of
+from genlab.evaluation.figures.turns import TURN, greek, mark_turn
 
 __all__ = ["corner_figure"]
 
 MOST = 5
 """Coordinates that are shown unasked."""
+MOST_ANGLES = 7
+"""The same of angles alone, whose panels are alike: those of a nucleotide."""
 LETTER = 10
 """Size of the letters of names, in points."""
 LINES = 3
@@ -39,6 +42,8 @@ def corner_figure(
     names: Sequence[str] | None = None,
     symbol: str = "x",
     shown: Sequence[int] | None = None,
+    angles: Collection[int] = (),
+    degrees: bool = False,
 ) -> Figure:
     """One cloud below the diagonal, the other above it, the marginals of both on it.
 
@@ -50,20 +55,26 @@ def corner_figure(
         labels: What the two clouds are.
         names: Names of the coordinates; ``symbol`` and a number if None.
         symbol: What a coordinate is called without names.
-        shown: Which coordinates, from 0; the first `MOST` if None.
+        shown: Which coordinates, from 0; the first `MOST` if None, or of angles `MOST_ANGLES`.
+        angles: Which coordinates are angles, of which whole turns are shown.
+        degrees: Whether their marks are in degrees, not in radians.
     """
     every = first.shape[1]
-    chosen = list(range(min(every, MOST)) if shown is None else shown)
+    most = MOST_ANGLES if len(angles) == every else MOST
+    chosen = list(range(min(every, most)) if shown is None else shown)
     first, second = first[:, chosen].detach().cpu(), second[:, chosen].detach().cpu()
     what = "coordinates" if names is None else "columns"
     dims = len(chosen)
     side = max(2.0, 4.5 / dims)
     room = (min(CARD, side * dims) - MARGIN) / dims
     if names is None:
-        names, letter = [f"${symbol}_{{{k + 1}}}$" for k in chosen], 12
+        names, size = [f"${symbol}_{{{k + 1}}}$" for k in chosen], 12
+    elif all(k in angles for k in chosen):
+        names, size = [greek(names[k]) for k in chosen], 14
     else:
-        names, letter = [_folded(names[k], room) for k in chosen], LETTER
-    ranges = [_range(first[:, k]) for k in range(dims)]
+        names, size = [_folded(names[k], room) for k in chosen], LETTER
+    turns = [k in angles for k in chosen]
+    ranges = [TURN if turns[k] else _range(first[:, k]) for k in range(dims)]
     figure, axes = panels(dims, dims, side=side)
     for index, axis in enumerate(axes):
         row, column = divmod(index, dims)
@@ -74,14 +85,18 @@ def corner_figure(
             scatter(axis, cloud[:, [column, row]], colour, alpha=0.4)
             Window(*ranges[column], *ranges[row]).frame(axis)
         axis.locator_params(nbins=3)
+        if turns[column]:
+            mark_turn(axis, "x", degrees=degrees, ends=False)
+        if turns[row] and row != column:
+            mark_turn(axis, "y", degrees=degrees, ends=False)
         axis.tick_params(labelsize=9, labelbottom=row == dims - 1, labelleft=column == 0 != row)
         if row == dims - 1:
-            axis.set_xlabel(names[column], fontsize=letter)
+            axis.set_xlabel(names[column], fontsize=size)
         if column == 0 and row:
-            axis.set_ylabel(names[row], fontsize=letter)
+            axis.set_ylabel(names[row], fontsize=size)
         if row == 0 < column == dims - 1:  # the first row begins with a marginal
             axis.tick_params(axis="y", left=False, right=True, labelright=True)
-        if dims > 3:
+        if dims > 3 and not all(turns):
             axis.tick_params(axis="x", labelrotation=45)
     handles = [Line2D([], [], color=colour, linewidth=4) for colour in (TRUTH, MODEL)]
     legend = figure.legend(

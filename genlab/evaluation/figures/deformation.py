@@ -50,7 +50,12 @@ def carried(
 
 
 def deformation_figure(
-    bijection: Bijection, base: Density, z: Float[Tensor, "n 2"], *, window: Window
+    bijection: Bijection,
+    base: Density,
+    z: Float[Tensor, "n 2"],
+    *,
+    window: Window,
+    others: Window | None = None,
 ) -> Figure:
     """Samples of the base and a grid of lines on it, as the layers carry them to the data.
 
@@ -60,13 +65,14 @@ def deformation_figure(
         bijection: The flow's map.
         base: The density of the latent.
         z: Samples of it.
-        window: What to show at the last stage; the others follow their points.
+        window: What to show at the last stage.
+        others: The same at the other ones; where their points are, if None.
     """
-    points, per_line = _lines(window_of(z, square=True))
+    points, per_line = _lines(others or window_of(z, square=True))
     log_p = log_probs(base, points)
     weight = (0.5 * (log_p - log_p.max())).exp()
     samples, lines = carried(bijection, z), carried(bijection, points.to(z))
-    windows = [window_of(points, square=True) for _, points in samples[:-1]] + [window]
+    windows = [others or window_of(points, square=True) for _, points in samples[:-1]] + [window]
     columns = len(samples) if len(samples) <= 4 else -(-len(samples) // 2)
     rows = -(-len(samples) // columns)
     figure, axes = panels(rows, columns, side=3.4)

@@ -39,6 +39,7 @@ from genlab.evaluation.figures.images import (
 from genlab.evaluation.figures.paths import paths_figure
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
 from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
+from genlab.evaluation.figures.turns import TURN, mark_turns, with_turns
 from genlab.evaluation.importance import log_partition, resampled, weighted_samples
 from genlab.fields.statistics import Quantity
 from genlab.runs.files import atomic_path
@@ -48,6 +49,9 @@ __all__ = ["Scene", "draw", "draws", "save_figures", "save_samples"]
 
 FIELDS = 500
 """Of each sort, behind the curves of a figure: a model that follows an ODE draws some a second."""
+
+CELLS, ANGLE_CELLS = 200, 180
+"""Grid points a side of a density; of angles one every two degrees, as tables have them."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Scene:
         everything: All true samples; None where ``x`` is the model's own, resampled.
         names: Names of the coordinates.
         shown: Which of them corner plots show, from 0; None for the first ones.
+        degrees: Whether angles are shown in degrees, not in radians.
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
         quantity: What the numbers of a field are; None for data that are no fields.
@@ -85,6 +90,7 @@ class Scene:
     everything: Float[Tensor, "k *event"] | None = None
     names: Sequence[str] | None = None
     shown: Sequence[int] | None = None
+    degrees: bool = False
     training: Float[Tensor, "m *event"] | None = None
     enlarges: bool = False
     quantity: Quantity | None = None
@@ -93,6 +99,16 @@ class Scene:
     def kind(self) -> str:
         """The word for ``x``: true samples, or reweighted ones."""
         return "Reweighted" if self.everything is None else "True"
+
+    @property
+    def latent_window(self) -> Window | None:
+        """The window of the latent in the plane, where it is a torus; None where it is not."""
+        return Window(*TURN, *TURN) if len(self.model.circular) == 2 else None
+
+    def marked(self, figure: Figure) -> Figure:
+        """A figure of data in the plane, with whole turns of the coordinates that are angles."""
+        mark_turns(figure.axes, self.model.circular, self.names, degrees=self.degrees)
+        return figure
 
     @property
     def vectors(self) -> bool:
@@ -146,6 +162,7 @@ def draw(
     context: Shaped[Tensor, "k ..."] | None = None,
     names: Sequence[str] | None = None,
     shown: Sequence[int] | None = None,
+    degrees: bool = False,
     training: Float[Tensor, "m *event"] | None = None,
     enlarges: bool = False,
     quantity: Quantity | None = None,
@@ -174,7 +191,9 @@ def draw(
             target the window follows the samples.
         context: The context of each true sample, for a conditional model.
         names: Names of the coordinates in corner plots.
-        shown: Which coordinates of a sample these show, from 0; the first five if None.
+        shown: Which coordinates of a sample these show, from 0; the first five if None, of angles
+            the first seven.
+        degrees: Whether angles are shown in degrees, not in radians.
         training: Images that were trained on, on the CPU.
         enlarges: Whether the contexts are small images.
         quantity: What the numbers of a field are; None for data that are no fields.
@@ -190,16 +209,20 @@ def draw(
     x = x[:n].to(model.device, model.dtype)
     if bound is None and target is not None:
         bound = target.bound
+    window = None
+    if model.event_shape == (2,):
+        window = with_turns(window_of(x, bound=bound), model.circular)
     scene = Scene(
         model,
         target,
         x,
         None if context is None else context[:n].to(model.device),
         generator,
-        window=window_of(x, bound=bound) if model.event_shape == (2,) else None,
+        window=window,
         everything=samples,
         names=names,
         shown=shown,
+        degrees=degrees,
         training=training,
         enlarges=enlarges,
         quantity=quantity,
@@ -224,14 +247,19 @@ def draw(
 def _density(scene: Scene) -> Figure | None:
     if scene.window is None or scene.context is not None:
         return None
-    return density_figure(
+    angles, size = len(scene.model.circular) == 2, min(CELLS, math.isqrt(scene.model.test_samples))
+    if angles:
+        size = ANGLE_CELLS // math.ceil(ANGLE_CELLS / size)
+    figure = density_figure(
         scene.model,
         scene.target,
         window=scene.window,
         samples=scene.everything,
-        size=min(200, math.isqrt(scene.model.test_samples)),
+        size=size,
         log_z=scene.log_z,
+        shares=angles and scene.degrees,
     )
+    return scene.marked(figure)
 
 
 @draws("samples")
@@ -249,9 +277,16 @@ def _samples(scene: Scene) -> Figure | Mapping[str, Figure] | None:
         return None
     drawn = draw_samples(model, len(x), context, generator=scene.generator)
     if scene.window is not None:
-        return sample_figure(x, drawn, window=scene.window, kind=scene.kind)
-    labels = (f"{scene.kind.lower()} samples", "model samples")
-    return corner_figure(x, drawn, labels=labels, names=scene.names, shown=scene.shown)
+        return scene.marked(sample_figure(x, drawn, window=scene.window, kind=scene.kind))
+    return corner_figure(
+        x,
+        drawn,
+        labels=(f"{scene.kind.lower()} samples", "model samples"),
+        names=scene.names,
+        shown=scene.shown,
+        angles=model.circular,
+        degrees=scene.degrees,
+    )
 
 
 @draws("interpolation")
@@ -294,10 +329,20 @@ def _latent(scene: Scene) -> Figure | None:
         return None
     model, x = scene.model, scene.x
     z, _ = model.bijection(x, model.context_encoder(scene.context, len(x), x.dtype))
+    if model.door is not None:  # a way may have gone round
+        z = model.door.encode(z)
     if scene.window is None:
         labels = ("data in the latent", "base")
-        return corner_figure(z, scene.base_samples, labels=labels, symbol="z")
-    return latent_figure(x, z, scene.base_samples, model.base, window=scene.window)
+        return corner_figure(
+            z, scene.base_samples, labels=labels, symbol="z", angles=model.circular
+        )
+    figure = latent_figure(
+        x, z, scene.base_samples, model.base, window=scene.window, latent=scene.latent_window
+    )
+    left, *others = figure.axes
+    mark_turns([left], model.circular, scene.names, degrees=scene.degrees)
+    mark_turns(others, model.circular, degrees=False)
+    return figure
 
 
 @draws("deformation")
@@ -306,7 +351,15 @@ def _deformation(scene: Scene) -> Figure | None:
     if scene.window is None or scene.context is not None:
         return None
     model = scene.model
-    return deformation_figure(model.bijection, model.base, scene.base_samples, window=scene.window)
+    figure = deformation_figure(
+        model.bijection,
+        model.base,
+        scene.base_samples,
+        window=scene.window,
+        others=scene.latent_window,
+    )
+    mark_turns(figure.axes, model.circular, degrees=scene.degrees)
+    return figure
 
 
 @draws("paths")
@@ -316,7 +369,7 @@ def _paths(scene: Scene) -> Figure | None:
         return way_figure(model, x, context, scene.quantity, generator=scene.generator)
     if scene.window is None or context is not None:
         return None
-    return paths_figure(model, generator=scene.generator)
+    return paths_figure(model, generator=scene.generator, degrees=scene.degrees)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from genlab.evaluation.figures.style import (
     scatter,
     window_of,
 )
+from genlab.evaluation.figures.turns import mark_turns, with_turns
 from genlab.models.continuous import ContinuousFlow
 
 __all__ = ["animate_paths", "density_at", "paths_figure", "to_data"]
@@ -62,7 +64,9 @@ def density_at(
     return density.double().cpu().reshape(size, size).numpy()
 
 
-def paths_figure(model: ContinuousFlow, *, generator: torch.Generator, size: int = 64) -> Figure:
+def paths_figure(
+    model: ContinuousFlow, *, generator: torch.Generator, size: int = 64, degrees: bool = False
+) -> Figure:
     """Particles on their ways, and the density at ten times from 0 to 1.
 
     A particle's colour tells where it started; its way ends in a dot.
@@ -71,10 +75,11 @@ def paths_figure(model: ContinuousFlow, *, generator: torch.Generator, size: int
         model: A continuous flow in the plane, without a context.
         generator: Source of randomness, on any device.
         size: Grid points a side of each density.
+        degrees: Whether angles are shown in degrees, not in radians.
     """
     with inference(model, generator):
         ways = _ways(model, generator, POINTS)
-        window = _window(ways)
+        window = _window(model, ways)
         times = torch.linspace(0, 1, TIMES, dtype=torch.float64).tolist()
         densities = [density_at(model, t, window, size) for t in times]
     figure = Figure(figsize=(15.5, 4.6), dpi=120, layout="constrained")
@@ -82,10 +87,11 @@ def paths_figure(model: ContinuousFlow, *, generator: torch.Generator, size: int
     # Two columns for the ways, over both rows; five for the densities.
     grid = figure.add_gridspec(2, 7)
     large = figure.add_subplot(grid[:, :2])
-    _draw_ways(large, ways)
+    _draw_ways(large, model, ways)
     window.frame(large)
     large.set_title("Ways from t = 0 to t = 1", fontsize=14)
     _dress(large)
+    mark_turns([large], model.circular, degrees=degrees)
     for index, (t, density) in enumerate(zip(times, densities, strict=True)):
         axis = figure.add_subplot(grid[index // 5, 2 + index % 5])
         _draw_density(axis, density, window)
@@ -109,7 +115,7 @@ def animate_paths(
     """
     with inference(model, generator):
         ways = _ways(model, generator, FRAMES, particles=2000)
-        window = _window(ways)
+        window = _window(model, ways)
         times = torch.linspace(0, 1, FRAMES, dtype=torch.float64).tolist()
         densities = [density_at(model, t, window, size) for t in times]
     colours = position_colours(ways[0])
@@ -137,19 +143,30 @@ def _ways(
 
 def to_data(model: ContinuousFlow, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
     """From the units that the model works in to those of the data."""
-    return x if model.preprocessing is None else model.preprocessing.generate(x)
+    if model.preprocessing is not None:
+        x = model.preprocessing.generate(x)
+    return x if model.door is None else model.door.generate(x)
 
 
-def _window(ways: Float[Tensor, "k n 2"]) -> Window:
+def _window(model: ContinuousFlow, ways: Float[Tensor, "k n 2"]) -> Window:
     """The window that holds nearly all of the particles, at both ends of their ways."""
-    return window_of(torch.cat([ways[0], ways[-1]]), square=True)
+    window = window_of(torch.cat([ways[0], ways[-1]]), square=True)
+    return with_turns(window, model.circular)
 
 
-def _draw_ways(axis: Axes, ways: Float[Tensor, "k n 2"]) -> None:
+def _draw_ways(axis: Axes, model: ContinuousFlow, ways: Float[Tensor, "k n 2"]) -> None:
     colours = position_colours(ways[0])
     lines = ways.detach().cpu().double().movedim(0, 1).numpy()
+    if model.circular:
+        # Piece by piece, without those that an angle's cut lies in.
+        pieces = np.stack([lines[:, :-1], lines[:, 1:]], 2)
+        whole = np.abs(np.diff(pieces, axis=2))[..., 0, list(model.circular)].max(-1) < math.pi
+        colours_of = colours[:, None].repeat(pieces.shape[1], 1)
+        lines, colours_of = pieces[whole], colours_of[whole]
+    else:
+        colours_of = colours
     axis.add_collection(
-        LineCollection(list(lines), colors=colours, linewidths=0.6, alpha=0.7, rasterized=True),
+        LineCollection(list(lines), colors=colours_of, linewidths=0.6, alpha=0.7, rasterized=True),
         autolim=False,
     )
     scatter(axis, ways[-1], colours, alpha=1.0)

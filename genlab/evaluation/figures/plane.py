@@ -28,6 +28,7 @@ from genlab.evaluation.figures.style import (
     scatter,
     window_of,
 )
+from genlab.evaluation.figures.turns import add_shares
 from genlab.targets.target import Target
 
 __all__ = [
@@ -116,6 +117,7 @@ def density_figure(
     samples: Float[Tensor, "n 2"] | None,
     size: int = 200,
     log_z: float | None = None,
+    shares: bool = False,
 ) -> Figure:
     """True density, model density on the same colours, and their difference.
 
@@ -129,6 +131,7 @@ def density_figure(
         samples: True samples, used where the density is unknown; else they may be None.
         size: Grid points a side.
         log_z: An estimate of the target's constant, where it does not know it.
+        shares: Whether contours hold the shares of residues that are favoured and allowed.
     """
     exact = target is not None and target.has_energy
     if target is not None and exact:
@@ -144,6 +147,10 @@ def density_figure(
     show_density(axes[0], truth, window, top=top, title=name)
     title = TITLES[model.likelihood]
     add_colourbar(show_density(axes[1], density, window, top=top, title=title), axes[1])
+    if shares:
+        for axis, values in zip(axes, (truth, density) if exact else (None, density), strict=False):
+            if values is not None:
+                add_shares(axis, values, window)
     if exact:
         _difference(axes[2], density - truth, window, top)
     return figure
@@ -244,6 +251,7 @@ def latent_figure(
     base: Density,
     *,
     window: Window,
+    latent: Window | None = None,
 ) -> Figure:
     """Data, the same points in the latent, and samples of the base.
 
@@ -256,9 +264,10 @@ def latent_figure(
         base_samples: Samples of the base.
         base: The density that the latent should have.
         window: What to show of the data.
+        latent: The same of the latent; where the samples of the base are, if None.
     """
     colours = position_colours(x)
-    latent = window_of(base_samples, square=True, margin=0.14)
+    latent = latent or window_of(base_samples, square=True, margin=0.14)
     figure, (left, middle, right) = panels(1, 3, side=4.4)
     scatter(left, x, colours, alpha=0.8)
     window.frame(left)

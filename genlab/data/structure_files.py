@@ -1,0 +1,155 @@
+"""Torsion angles of a user's own structures, from PDB and mmCIF files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genlab.data.torsion_angles import ANGLES, atoms_of
+from genlab.data.torsions import Torsions, TorsionSource
+from genlab.errors import UserError, first_few
+from genlab.runs.settings import checksum
+
+__all__ = ["StructureFiles"]
+
+SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
+# Atoms that are bonded from one residue to the next, and the length in angstrom up to which they
+# are: half as much again as it should be, which no gap is.
+LINKS = (("C", "N", 2.0), ("O3'", "P", 2.4))
+
+
+class StructureFiles(TorsionSource):
+    """Angles of all chains in a file, or in all files of a folder, which name the structures.
+
+    Each chain is followed by itself, over bonds: an angle that takes an atom of a neighbour is
+    there only where the two are bonded, so neither at a chain's end nor at a gap. Of alternative
+    locations the first is taken, of several models (NMR) the first as well. Atoms are known by
+    their names alone, whatever columns they stand in.
+
+    Args:
+        path: The file, or a folder of files that end in .pdb, .ent, .cif or .mmcif, or in these and
+            .gz.
+    """
+
+    angles = ANGLES
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    def read(self, angles: Sequence[str]) -> Torsions:
+        files = list_structures(self.path)
+        if find_spec("gemmi") is None:
+            raise UserError(
+                f"path={self.path}: structures take the package gemmi; pip install gemmi"
+            )
+        return _read(self.path, checksum(self.path), tuple(files), tuple(angles))
+
+
+def list_structures(path: Path) -> list[Path]:
+    """The files of structures, in order.
+
+    Raises:
+        UserError: There is no such file or folder, or none in it.
+    """
+    if path.is_dir():
+        files = [file for file in sorted(path.iterdir()) if _is_structure(file)]
+        if not files:
+            raise UserError(f"path={path}: holds no structure; expected {' or '.join(SUFFIXES)}")
+        return files
+    if not path.is_file():
+        raise UserError(f"path={path}: no such file or folder")
+    if not _is_structure(path):
+        raise UserError(f"path={path}: expected a structure that ends in {' or '.join(SUFFIXES)}")
+    return [path]
+
+
+def _is_structure(file: Path) -> bool:
+    return file.name.lower().removesuffix(".gz").endswith(SUFFIXES) and file.is_file()
+
+
+@lru_cache(maxsize=4)  # asked for again by all that is known before a run begins
+def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) -> Torsions:
+    rows: list[list[float]] = []
+    residues: list[str] = []
+    entries: list[str] = []
+    several: list[str] = []
+    lacking = 0
+    for file in files:
+        structure = _structure(file)
+        if len(structure) > 1:
+            several.append(file.name)
+        for chain in structure[0] if len(structure) else ():
+            for residue, values in _walk(chain, angles):
+                if any(map(math.isnan, values)):
+                    lacking += any(map(math.isfinite, values))
+                    continue
+                rows.append(values)
+                residues.append(residue)
+                entries.append(file.name.partition(".")[0])
+    if not rows:
+        raise UserError(
+            f"path={path}: no residue has {' and '.join(angles)}; an angle takes atoms that are "
+            "bonded in a row, and a chain of one residue has none to a neighbour"
+        )
+    told = [f"{path}: {len(rows)} residues of {len(set(entries))} structures"]
+    if lacking:
+        told.append(f"{lacking} residues have some of {', '.join(angles)}, but not all: left out")
+    if several:
+        told.append(f"several models, of which the first counts: {first_few(several)}")
+    return Torsions(np.array(rows), np.array(residues), np.array(entries), tuple(told))
+
+
+def _structure(file: Path) -> Any:
+    import gemmi
+
+    try:
+        return gemmi.read_structure(str(file))
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"`path`: {file} cannot be read as a structure ({reason})") from None
+
+
+def _walk(chain: Any, angles: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
+    """Each residue of a chain by its name, with its angles in degrees, NaN for those it lacks."""
+    residues = list(chain.first_conformer())
+    atoms = [
+        {atom.name.replace("*", "'"): atom.pos for atom in residue.first_conformer()}
+        for residue in residues
+    ]
+    bonded = [
+        residues[place].segment == residues[place + 1].segment
+        and any(
+            first in atoms[place]
+            and last in atoms[place + 1]
+            and atoms[place][first].dist(atoms[place + 1][last]) < length
+            for first, last, length in LINKS
+        )
+        for place in range(len(residues) - 1)
+    ]
+    reached = [False, *bonded, False]  # whether the neighbours of a place before and behind are
+    for place, residue in enumerate(residues):
+        near = {"": atoms[place]}
+        if reached[place]:
+            near["-"] = atoms[place - 1]
+        if reached[place + 1]:
+            near["+"] = atoms[place + 1]
+        names = (atoms_of(angle, residue.name, atoms[place]) for angle in angles)
+        yield residue.name, [_angle(four, near) for four in names]
+
+
+def _angle(names: Sequence[str], near: dict[str, dict[str, Any]]) -> float:
+    """The torsion in degrees between four atoms, NaN where one of them is missing."""
+    import gemmi
+
+    found: list[Any] = [
+        near.get(name[: -len(name.lstrip("+-"))], {}).get(name.lstrip("+-")) for name in names
+    ]
+    if not found or None in found:
+        return math.nan
+    return math.degrees(gemmi.calculate_dihedral(*found))
