@@ -130,7 +130,8 @@ class NavierStokes(nn.Module):
         state = modes.new_zeros(len(w), k + 1, self.points)
         state[..., : k + 1] = modes[..., : k + 1]
         state[..., -k:] = modes[..., -k:]
-        return torch.view_as_real(state).flatten(-2)
+        parts: Tensor = torch.view_as_real(state).flatten(-2)
+        return parts
 
     def restore(
         self, state: Float[Tensor, "b rows width"], size: int | None = None
@@ -154,7 +155,7 @@ class NavierStokes(nn.Module):
         products = torch.stack((u * v, (v * v).addcmul_(u, u, value=-1)))
         rows = torch.fft.rfft(products, dim=-1)[..., : self.cutoff + 1].mT
         first, second = torch.view_as_real(torch.fft.fft(rows, dim=-1)).flatten(-2)
-        rate = self.quadratic[0] * first
+        rate: Tensor = self.quadratic[0] * first
         rate = rate.addcmul_(self.quadratic[1], second).addcmul_(self.linear, state)
         return rate.add_(self.constant) if self.forcing else rate
 
