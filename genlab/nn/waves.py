@@ -62,7 +62,7 @@ class Waves(Constants):
     def coefficients(self, field: Float[Tensor, "n c x y"]) -> Float[Tensor, "kx ky n p"]:
         """Those of some fields; what is beyond the highest wavenumber is left out."""
         planes = _both_sides(field, self.analysis)
-        pairs = planes.unflatten(3, (2, -1)).unflatten(2, (2, -1))
+        pairs: Tensor = planes.unflatten(3, (2, -1)).unflatten(2, (2, -1))
         return pairs.permute(3, 5, 0, 2, 4, 1).flatten(3)
 
     def fields(self, coefficients: Float[Tensor, "kx ky n p"]) -> Float[Tensor, "n c x y"]:
@@ -115,16 +115,17 @@ class SpectralFilter(Constants):
 
     def forward(self, x: Float[Tensor, "kx ky n p"]) -> Float[Tensor, "kx ky n q"]:
         low = x[: self.modes + 1, : self.modes + 1].flatten(0, 1)
-        y = torch.bmm(low, self._matrices()).unflatten(0, (self.modes + 1, -1))
+        y: Tensor = torch.bmm(low, self._matrices()).unflatten(0, (self.modes + 1, -1))
         above = x.shape[0] - self.modes - 1
         if above:
             y = nn.functional.pad(y, (0, 0, 0, 0, 0, above, 0, above))
-        return y + self.pointwise(x.unflatten(3, (4, -1))).flatten(3)
+        of_points: Tensor = self.pointwise(x.unflatten(3, (4, -1)))
+        return y + of_points.flatten(3)
 
     def _matrices(self) -> Float[Tensor, "k _ _"]:
         outputs, inputs = self.pointwise.weight.shape
         blocks = self.weight.flatten(0, 1) @ self.maps
-        matrices = blocks.unflatten(2, (4, 4)).unflatten(1, (inputs, outputs))
+        matrices: Tensor = blocks.unflatten(2, (4, 4)).unflatten(1, (inputs, outputs))
         return matrices.permute(0, 3, 1, 4, 2).flatten(3).flatten(1, 2)
 
 
@@ -148,6 +149,9 @@ class SpectralResize(Constants):
         size: Height and width of what comes in.
         new: Height and width of what goes out.
     """
+
+    rows: Float[Tensor, "h u"]
+    columns: Float[Tensor, "w v"]
 
     def __init__(self, size: Sequence[int], new: Sequence[int]) -> None:
         super().__init__()
