@@ -23,6 +23,7 @@ def synthetic_run(
     likelihood: str = "exact",
     created: str = "2026-01-01T00:00:00+00:00",
     metrics: Mapping[str, float | None] | None = None,
+    command: str = "train",
     **sections: dict[str, Any],
 ) -> RunDirectory:
     """A run of a configuration with as many keys as a real one; ``sections`` add to it."""
@@ -33,6 +34,7 @@ def synthetic_run(
         "optimizer": {"lr": 0.001 if model == "nsf" else 0.0005},
         "filler": {f"key_{number}": number for number in range(60)},
         "seed": seed,
+        "command": command,
         "outputs": "outputs",
     }
     for name, section in sections.items():

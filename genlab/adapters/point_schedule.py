@@ -9,6 +9,7 @@ from torch import Tensor
 from genlab.bounds import PositiveInt
 from genlab.constructor import Checked
 from genlab.samplers import Indicator, Points, Sampler
+from genlab.samplers.weights import uniform_weights
 
 __all__ = ["PointSchedule"]
 
@@ -94,4 +95,5 @@ class PointSchedule(Checked):
         x, log_q = self.points
         if log_q is None or not self.weigh:
             return torch.ones_like(x[:, 0])
-        return (0.5 * (self.sampler.domain.log_uniform - log_q.detach())).exp()
+        log_uniform = self.sampler.domain.log_uniform
+        return uniform_weights(log_q, log_uniform=log_uniform, power=0.5)

@@ -21,17 +21,11 @@ from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.weights import start_from
-from genlab.pde import Grid, Problem, jets_of, squared
+from genlab.pde import Problem, jets_of
 from genlab.pinn import GradientPINNLearner, LeastSquaresPINNLearner, Network, PINNLearner
 from genlab.pinn.callbacks import Keeper
-from genlab.pinn.figures import (
-    animate_stages,
-    curves_figure,
-    line_figure,
-    solution_figure,
-    stages_figure,
-)
-from genlab.pinn.judge import centred
+from genlab.pinn.figures import animate_stages, curves_figure, stages_figure
+from genlab.pinn.solution import solution_figures
 from genlab.pinn.stages import read_stages
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path
@@ -43,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Solve"]
 
-SIZE = 200
 ROWS_AT_ONCE = 8192
 
 
@@ -221,32 +214,5 @@ class Solve(Run):
         figures = {"curves": curves_figure(state["history"], state.get("jumps", ()))}
         if stages := read_stages(self.directory.stages):
             figures["stages"] = stages_figure(stages, self.problem)
-            if self.problem.dim <= 2:
-                figures |= self._solutions(stages[-1].x)
-        return figures
-
-    @torch.no_grad()
-    def _solutions(self, points: Float[Tensor, "n d"]) -> dict[str, Figure]:
-        """A figure of ``u``; of a system one of each component, by its name."""
-        domain, network, problem = self.problem.domain, self.network, self.problem
-        grid = Grid(domain, SIZE)
-        frame, one = network.frame(network.cast(grid.x)), grid.x.new_ones(len(grid.x))
-        u, residual = network(frame.x).cpu(), squared(network.residual(frame)).cpu()
-        u = centred(problem, u, one.to(u))
-        exact = centred(problem, problem.exact(grid.x), one) if problem.has_exact else None
-        figures = {}
-        for i, name in enumerate(problem.components):
-            truth = None if exact is None else exact[:, i]
-            key = "solution" if len(problem.components) == 1 else f"solution_{name}"
-            if domain.dim == 1:
-                figures[key] = line_figure(grid.x[:, 0], u[:, i], truth, residual, problem)
-                continue
-            figures[key] = solution_figure(
-                grid.field(u[:, i]),
-                None if truth is None else grid.field(truth),
-                grid.field(residual),
-                points,
-                problem,
-                name=name,
-            )
+            figures |= solution_figures(self.network, stages[-1].x)
         return figures

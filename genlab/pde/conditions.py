@@ -32,8 +32,8 @@ class Condition(Checked, ABC):
     Subclasses implement `sample` and `rows`, and what of `target` and `normals` these need:
 
     >>> class Pinned(Condition):  # u = 1 at the origin of the plane
-    ...     def sample(self, n, *, generator):
-    ...         return torch.zeros(n, 2)
+    ...     def sample(self, n, *, generator, dtype=None):
+    ...         return torch.zeros(n, 2, dtype=dtype)
     ...     def rows(self, u, target, normal):
     ...         return u[0].value - 1
     >>> Pinned().rows((Jet(torch.ones(3)),), torch.zeros(3), None)
@@ -58,8 +58,17 @@ class Condition(Checked, ABC):
         self.weight = weight
 
     @abstractmethod
-    def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "pn d"]:
-        """Points of ``n`` rows: ``n`` of them, or several parts of ``n`` that rows look at."""
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "pn d"]:
+        """Points of ``n`` rows: ``n`` of them, or several parts of ``n`` that rows look at.
+
+        Args:
+            n: Number of rows.
+            generator: Source of randomness.
+            dtype: Type of the coordinates, best that of the network: points in single precision
+                miss edges in double precision. Torch's default if None.
+        """
 
     def target(self, x: Float[Tensor, "pn d"]) -> Float[Tensor, "n *k"]:
         """The part that does not depend on ``u``, at points; zero unless a condition has one."""
@@ -108,8 +117,10 @@ class _Prescribed(Condition):
         super().__init__(components=components, weight=weight)
         self.where, self.value = where, value
 
-    def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "n d"]:
-        return self.where.sample(n, generator=generator)
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "n d"]:
+        return self.where.sample(n, generator=generator, dtype=dtype)
 
     def target(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
         return self.value(x)
@@ -307,8 +318,10 @@ class Periodic(Condition):
         self.box, self.coordinate = box, coordinate
         self.where = Faces(box, [(coordinate, "low")])
 
-    def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "pn d"]:
-        low = self.where.sample(n, generator=generator)
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "pn d"]:
+        low = self.where.sample(n, generator=generator, dtype=dtype)
         high = low.clone()
         high[:, self.coordinate] = self.box.box[self.coordinate][1]
         return torch.cat((low, high))
@@ -367,8 +380,10 @@ class Measured(Condition):
             )
         self.x, self.y, self.sigma = x, y, sigma
 
-    def sample(self, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "m d"]:
-        return self.x
+    def sample(
+        self, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "m d"]:
+        return self.x.to(dtype or self.x.dtype)
 
     def target(self, x: Float[Tensor, "m d"]) -> Float[Tensor, "m *k"]:
         return self.y.to(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -17,12 +17,19 @@ from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.boundary import Boundary, Faces
 from genlab.pde.conditions import Condition, Initial
-from genlab.pde.custom_boundary import LOOKED_AT, UserBoundary, at_first, given, just_begun
+from genlab.pde.custom_boundary import (
+    LOOKED_AT,
+    NEARLY,
+    UserBoundary,
+    at_first,
+    given,
+    just_begun,
+)
 from genlab.pde.custom_domain import boundary_of, domain_of
 from genlab.pde.custom_settings import SETTINGS, Settings
 from genlab.pde.custom_trial import refuse_cutoff, refuse_deaf
 from genlab.pde.cylinder import Cylinder, CylinderBoundary
-from genlab.pde.derivatives import Jets, jets_of
+from genlab.pde.derivatives import Jets, differentiate, jets_of
 from genlab.pde.domain import Box
 from genlab.pde.problem import Problem, zero_jets
 from genlab.userfile import UserFile
@@ -73,7 +80,8 @@ class CustomProblem(Problem):
     ``cutoff``, and ``boundary`` must then make sense in the whole domain. If there is time too,
     ``initial`` is given, and the other two tell of the boundary in space; or else these tell of
     where time begins too. A ``domain`` brings boundary points and cutoff itself. Values are built
-    in where the boundary is hard; ``initial_rate`` and ``conditions`` are learned.
+    in where the boundary is hard, and so is ``initial_rate`` on a box, or on a ``Cylinder`` without
+    ``boundary``, unless it jumps to what goes on at the sides; ``conditions`` are learned.
 
     >>> from tempfile import NamedTemporaryFile
     >>> with NamedTemporaryFile("w", suffix=".py") as file:
@@ -176,18 +184,59 @@ class CustomProblem(Problem):
         first = self._at_first(x)
         return torch.where(rowwise(begun, first), first, values)
 
+    def essential(self) -> tuple[Condition, ...]:
+        return (*super().essential(), *(self._beginning() if self._holds_rate else ()))
+
     def conditions(self) -> tuple[Condition, ...]:
+        return (*(() if self._holds_rate else self._beginning()), *self._conditions)
+
+    def _beginning(self) -> tuple[Condition, ...]:
+        """The condition that tells of the rate."""
         if self._rate is None:
-            return self._conditions
+            return ()
         begin: Boundary
         if isinstance(self.domain, Cylinder):
             begin = CylinderBoundary(self.domain, ["bottom"])
         else:
             assert isinstance(self.domain, Box)
             begin = Faces(self.domain, [(self.domain.dim - 1, "low")])
-        rate = partial(self._values, "initial_rate", self._rate)
-        own = Initial(begin, self.prescribed, rate, components=self.prescribed_components)
-        return (own, *self._conditions)
+        return (
+            Initial(begin, self.prescribed, self._rate_of, components=self.prescribed_components),
+        )
+
+    def _rate_of(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
+        assert self._rate is not None
+        return self._values("initial_rate", self._rate, x)
+
+    @cached_property
+    def _sides(self) -> Boundary | None:
+        """The boundary in space, at all times; None where nothing is prescribed there."""
+        if isinstance(self.domain, Cylinder):
+            return CylinderBoundary(self.domain, ["lateral"])
+        assert isinstance(self.domain, Box)
+        assert isinstance(self.boundary, Faces)
+        faces = [face for face in self.boundary.faces if face[0] < self.space]
+        return Faces(self.domain, faces) if faces else None
+
+    @cached_property
+    def _holds_rate(self) -> bool:
+        """Whether a hard boundary holds the rate: where the sides move at first as it says.
+
+        Elsewhere no smooth function does both.
+        """
+        at_rest = isinstance(self.boundary, CylinderBoundary) and self._prescribed is None
+        lifted = self.has_lift and (at_rest or isinstance(self.boundary, Faces))
+        if self._rate is None or not lifted:
+            return False
+        if self._sides is None:
+            return True
+        draw = torch.Generator().manual_seed(0)
+        x = self._sides.sample(LOOKED_AT, generator=draw, dtype=torch.float64)
+        x = at_first(self.domain, x[:, :-1])
+        rate = self._rate_of(x).view(len(x), -1)
+        jets = jets_of(differentiate(self._on_boundary, x, self.space, "gradient"))
+        slopes = torch.stack([jet.gradient[:, -1] for jet in jets], 1)
+        return bool((rate - slopes).abs().max() <= NEARLY * (1 + slopes.abs().max()))
 
     def _values(
         self,
@@ -236,13 +285,15 @@ class CustomProblem(Problem):
 
     @property
     def lift_cost(self) -> int:
-        if self._prescribed is None and self._initial is None:
+        if self._prescribed is None and self._initial is None and not self._holds_rate:
             return 0
         return self.boundary.lift_cost if isinstance(self.boundary, Faces) else 1
 
     def lift(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *m"]:
         if self.lift_cost == 0:
             return self._zero(x, len(self.components))
+        if self._holds_rate:
+            return self._lift_with_rate(x)
         if isinstance(self.boundary, Faces):
             return super().lift(x)
         values = self._on_boundary(x)
@@ -253,6 +304,36 @@ class CustomProblem(Problem):
         if len(self.components) == 1:
             return values
         return self._filled(values.unbind(1), torch.zeros_like(x[:, 0]))
+
+    def _lift_with_rate(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *m"]:
+        """``g = h + L (b - h)``, ``h = u_0 + (t - t_0) u_1`` and ``L`` the lift of the sides."""
+        columns = list(self._begun(x).view(len(x), -1).unbind(1))
+        if isinstance(self._sides, Faces):
+            columns = [
+                column + self._sides.lift(x, partial(self._beside, j))
+                for j, column in enumerate(columns)
+            ]
+        if len(self.components) == 1:
+            return columns[0]
+        return self._filled(columns, torch.zeros_like(x[:, 0]))
+
+    def _begun(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
+        """``h``: how ``u`` goes on from where time begins, in the first order."""
+        first = at_first(self.domain, x[:, :-1])
+        rate = self._rate_of(first)
+        return self.prescribed(first) + rowwise(x[:, -1] - first[:, -1], rate) * rate
+
+    def _beside(self, j: int, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """``b - h`` of one component."""
+        return (self.prescribed(x) - self._begun(x)).view(len(x), -1)[:, j]
+
+    def _vanishing(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        cutoff = super()._vanishing(x)
+        if not self._holds_rate:
+            return cutoff
+        # Squared in time, so that neither u nor u_t is changed where it begins.
+        start, end = self.domain.box[-1]
+        return cutoff * (x[:, -1] - start) / (end - start)
 
     def left_open(self, *, hard: bool) -> str:
         said = self.space == self.dim or self._initial is not None

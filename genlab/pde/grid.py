@@ -26,6 +26,8 @@ class Grid:
         size: Points along each side.
         centred: Take the centres of equal cells, as the midpoint rule does; otherwise nodes whose
             first and last lie on the faces of the box.
+        slices: Points along each coordinate behind the first two, at the centres of equal cells; as
+            along these if None.
 
     Attributes:
         inside: Which points lie in the domain, row by row along the last coordinate.
@@ -36,15 +38,18 @@ class Grid:
     inside: Bool[Tensor, "*sides"]
     x: Float[Tensor, "k d"]
 
-    def __init__(self, domain: Domain, size: int, *, centred: bool = False) -> None:
+    def __init__(
+        self, domain: Domain, size: int, *, centred: bool = False, slices: int | None = None
+    ) -> None:
         if centred:
-            share = (torch.arange(size, dtype=torch.float64) + 0.5) / size
-            axes = [low + (high - low) * share for low, high in domain.box]
+            axes = [_centres(side, size) for side in domain.box]
         else:
             axes = [torch.linspace(*side, size, dtype=torch.float64) for side in domain.box]
+        if slices is not None:
+            axes[2:] = [_centres(side, slices) for side in domain.box[2:]]
         points = torch.cartesian_prod(*axes).view(-1, domain.dim)
         inside = domain.contains(points)
-        self.inside = inside.view([size] * domain.dim)
+        self.inside = inside.view([len(axis) for axis in axes])
         self.x = points[inside]
         self.cell = domain.volume / len(self.x)
 
@@ -59,6 +64,13 @@ class Grid:
     def normalised(self, h: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """``h / Z`` with ``Z = int h`` by the sum over `x`: a density on the domain."""
         return h / (h.sum() * self.cell)
+
+
+def _centres(side: tuple[float, float], number: int) -> Float[Tensor, " number"]:
+    """The centres of equal cells of an interval."""
+    low, high = side
+    share = (torch.arange(number, dtype=torch.float64) + 0.5) / number
+    return low + (high - low) * share
 
 
 def grid_divergence(p: Float[Tensor, "*sides"], q: Float[Tensor, "*sides"]) -> float:

@@ -242,11 +242,15 @@ class Problem(Checked, ABC):
 
         Of a system, a column for each component, one where it is not prescribed.
         """
-        cutoff = self.boundary.cutoff(x)
+        cutoff = self._vanishing(x)
         if len(self.components) == 1:
             return cutoff
         columns = [cutoff] * len(self.places(self.prescribed_components))
         return self._filled(columns, torch.ones_like(cutoff))
+
+    def _vanishing(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """The cutoff of each component that is prescribed."""
+        return self.boundary.cutoff(x)
 
     def _filled(
         self, prescribed: Sequence[Float[Tensor, " n"]], other: Float[Tensor, " n"]

@@ -29,6 +29,7 @@ from genlab.pinn.network import Frame, Network, Term
 from genlab.pinn.stages import Snapshots, Stage
 from genlab.randomness import generator
 from genlab.samplers import Points, Sampler
+from genlab.samplers.weights import uniform_weights
 
 __all__ = ["Collocation", "GradientPINNLearner", "PINNLearner", "domain_mean"]
 
@@ -125,6 +126,12 @@ class PINNLearner(Learner):
         return self.points is not before
 
     @property
+    def taken(self) -> Points:
+        """The points that steps are taken on: the present ones."""
+        assert self.points is not None
+        return self.points
+
+    @property
     def is_to_redraw(self) -> bool:
         """Whether the coming step is to be on other points of the same density."""
         return self.redraw is not None and self.step % self.redraw == 0
@@ -165,7 +172,7 @@ class PINNLearner(Learner):
         """Costs of the solve so far, by tag; seconds without those of validations."""
         seconds = self.solve_seconds
         return {
-            "pinn/points": float(0 if self.points is None else len(self.points.x)),
+            "pinn/points": float(0 if self.points is None else len(self.taken.x)),
             "pinn/residual_evaluations": float(self.evaluations),
             "time/solve_seconds": seconds,
             "time/sampler_seconds": self.sampler_seconds,
@@ -263,10 +270,9 @@ class PINNLearner(Learner):
 
     def _prepare(self) -> None:
         """Prepare what stays the same for all steps on the present points."""
-        assert self.points is not None
         network = self.network
-        self._frame = network.frame(network.cast(self.points.x))
-        log_q = self.points.log_q
+        x, log_q = self.taken
+        self._frame = network.frame(network.cast(x))
         self._log_q = None if log_q is None else log_q.to(network.scale.device)
         draw = generator(self.seed, "boundary", self.sampler.round)
         self._conditions = network.conditions(draw)
@@ -358,4 +364,4 @@ def domain_mean(
     """
     if log_q is None:
         return values.mean()
-    return (values * (log_uniform - log_q.detach()).exp().to(values)).mean()
+    return (values * uniform_weights(log_q, log_uniform=log_uniform).to(values)).mean()

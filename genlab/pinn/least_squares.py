@@ -57,13 +57,13 @@ class Step(NamedTuple):
     References: doi:10.1137/0111030.
 
     >>> import torch
-    >>> Step(torch.zeros(2), torch.ones(1), before=2.0, loss=1.0, tries=1, accepted=True).loss
-    1.0
+    >>> Step(torch.zeros(2), torch.ones(1), torch.ones(3), loss=1.0, tries=1, accepted=True).before
+    3.0
 
     Attributes:
         theta: The weights after it; those before where none was accepted.
         rows: ``R`` of these.
-        before: ``L`` before.
+        start: ``R`` before.
         loss: ``L`` after.
         tries: Dampings or lengths that were tried.
         accepted: Whether one of them lowered ``L``.
@@ -71,10 +71,15 @@ class Step(NamedTuple):
 
     theta: Float[Tensor, " p"]
     rows: Float[Tensor, " n"]
-    before: float
+    start: Float[Tensor, " n"]
     loss: float
     tries: int
     accepted: bool
+
+    @property
+    def before(self) -> float:
+        """``L`` before."""
+        return loss_of(self.start)
 
 
 class Method(ABC):
@@ -88,7 +93,7 @@ class Method(ABC):
     ...         r, jacobian = problem.linearise(theta)
     ...         after = theta - torch.linalg.solve(jacobian, r)
     ...         rows = problem.rows(after)
-    ...         return Step(after, rows, float(r @ r), float(rows @ rows), 1, accepted=True)
+    ...         return Step(after, rows, r, float(rows @ rows), 1, accepted=True)
     >>> Gauss().state_dict()
     {}
     """

@@ -98,11 +98,11 @@ class LevenbergMarquardt(Method):
             if ratio > ACCEPTED:  # false of a loss that is not finite
                 factor = max(1 / 5, 1 - (2 * min(ratio, 1.5) - 1) ** 3)
                 self.damping, self.growth = max(self.damping * factor, LEAST), GROWTH
-                return Step(moved, rows, before, loss, tried, accepted=True)
+                return Step(moved, rows, r, loss, tried, accepted=True)
             self.damping *= self.growth
             self.growth *= 2
         self.damping, self.growth = min(max(self.damping, 1e-12), MOST), GROWTH
-        return Step(theta, r, before, before, self.tries, accepted=False)
+        return Step(theta, r, r, before, self.tries, accepted=False)
 
     def _candidates(
         self,

@@ -104,6 +104,11 @@ class Term(NamedTuple):
         values = self.value(*of)
         return rowwise(self.weight, values) * values
 
+    def split(self, size: int) -> list[Term]:
+        """The same rows in terms of at most so many points, each of which has rows of its own."""
+        places = [slice(i, i + size) for i in range(0, len(self.weight), size)]
+        return [Term(self.frame.rows(at), self.value, self.weight[at]) for at in places]
+
 
 class Network(Constants):
     """``u = g + w v`` with a hard boundary, ``u = v`` with a soft one; ``v`` a perceptron.
@@ -352,7 +357,7 @@ class Network(Constants):
         """
         n = points or self.boundary_points
         return [
-            self._term(condition, condition.sample(n, generator=draw))
+            self._term(condition, condition.sample(n, generator=draw, dtype=self.scale.dtype))
             for condition in self._learned
         ]
 

@@ -11,11 +11,16 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from genlab.pde import Product
+from genlab.pde.problem import zero_jets
 from genlab.pinn.least_squares import LeastSquares
 from genlab.pinn.network import Frame, Network, Term
 from genlab.samplers import Points
+from genlab.samplers.weights import uniform_weights
 
 __all__ = ["Rows", "rows_at"]
+
+AT_ONCE = 1024
+"""Points whose way through the layers is held at once: it stays in the processor's cache."""
 
 
 class Rows(LeastSquares):
@@ -36,7 +41,8 @@ class Rows(LeastSquares):
         terms: What the loss is made of.
 
     Attributes:
-        evaluations: Points at which the first of the terms was computed: the residual.
+        evaluations: Points at which the first of the terms, the residual, was computed since it
+            was last told by `spent`.
     """
 
     def __init__(self, network: Network, terms: Sequence[Term]) -> None:
@@ -62,9 +68,10 @@ class Rows(LeastSquares):
     @cached_property
     def sizes(self) -> list[int]:
         """Rows of each term: a condition may have several for each of its points."""
+        components = len(self.network.problem.components)
         with torch.no_grad():
-            values = (term.value(term.frame, self.network.jet(term.frame)) for term in self.terms)
-            return [value.numel() for value in values]
+            zeros = ((term, zero_jets(term.frame.x, components)) for term in self.terms)
+            return [term.value(term.frame, zero).numel() for term, zero in zeros]
 
     @torch.no_grad()
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
@@ -79,10 +86,14 @@ class Rows(LeastSquares):
         self._at(theta)
         if self._jacobian is None:
             self._jacobian = theta.new_empty(len(self), len(theta))
-        blocks = self._jacobian.split(self.sizes)
+        inside, *blocks = self._jacobian.split(self.sizes)
+        residual, *conditions = self.terms
+        each = self.sizes[0] // len(residual.weight)
+        terms = [*residual.split(AT_ONCE), *conditions]
+        blocks = [*inside.split(each * AT_ONCE), *blocks]
         parts = [
             self.network.linearise(term.frame, term.weighted, out=block)[0]
-            for term, block in zip(self.terms, blocks, strict=True)
+            for term, block in zip(terms, blocks, strict=True)
         ]
         return torch.cat(parts), self._jacobian
 
@@ -116,6 +127,11 @@ class Rows(LeastSquares):
         """The part of ``|R|^2`` that the first term makes."""
         return r[: self.sizes[0]].square().sum().item()
 
+    def spent(self) -> int:
+        """The evaluations that nobody has been told of yet."""
+        spent, self.evaluations = self.evaluations, 0
+        return spent
+
     def _at(self, theta: Float[Tensor, " p"]) -> None:
         """Let the network hold these weights, for one evaluation."""
         self.theta = theta
@@ -144,5 +160,6 @@ def rows_at(
     frame = frame or network.frame(network.cast(points.x))
     weight = frame.x.new_full((len(points.x),), len(points.x)).rsqrt()
     if points.log_q is not None:
-        weight = weight * ((log_uniform - network.cast(points.log_q)) / 2).exp()
+        log_q = network.cast(points.log_q)
+        weight = weight * uniform_weights(log_q, log_uniform=log_uniform, power=0.5)
     return Rows(network, [Term(frame, network.residual, weight), *conditions])

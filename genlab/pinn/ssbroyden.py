@@ -68,7 +68,7 @@ class SSBroyden(Method):
         there, length, tries = self._search(problem, here, direction)
         if there is None:
             self.inverse, self._previous = None, math.nan
-            return Step(theta, here.rows, here.loss, here.loss, tries, accepted=False)
+            return Step(theta, here.rows, here.rows, here.loss, tries, accepted=False)
         self.inverse = updated(
             self.inverse,
             there.theta - theta,
@@ -77,7 +77,7 @@ class SSBroyden(Method):
             family=self.family,
         )
         self._last, self._previous = there, here.loss
-        return Step(there.theta, there.rows, here.loss, there.loss, tries, accepted=True)
+        return Step(there.theta, there.rows, here.rows, there.loss, tries, accepted=True)
 
     def renew(self) -> None:
         self._last, self._previous = None, math.nan

@@ -17,11 +17,14 @@ from genlab.pinn.judge import centred
 from genlab.pinn.network import Frame, Network
 from genlab.runs.files import atomic_path
 from genlab.samplers import Points, Sampler
+from genlab.samplers.weights import uniform_weights
 
 __all__ = ["SIZE", "Snapshots", "Stage", "read_stages", "weights_of", "write_stage"]
 
 SIZE = 100
 """Grid points a side of the fields."""
+SLICES, SIDE = 3, 60
+"""Of three coordinates: slices, and points a side of each."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Stage:
     """The state right after a refresh.
 
     Fields are numbers on the nodes of a regular grid over the domain's box, row by row along the
-    last coordinate, NaN outside the domain; only in the plane, and None elsewhere.
+    last coordinate, NaN outside the domain; only in the plane, and None elsewhere. Of three
+    coordinates there is the residual, at some values of the third one.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -51,7 +55,7 @@ class Stage:
     step: int
     x: Float[Tensor, "n d"]
     weight: Float[Tensor, " n"]
-    residual: Float[Tensor, "size size"] | None = None
+    residual: Float[Tensor, "size size *slices"] | None = None
     indicator: Float[Tensor, "size size"] | None = None
     density: Float[Tensor, "size size"] | None = None
     error: Float[Tensor, "size size"] | None = None
@@ -81,7 +85,7 @@ def _read(arrays: Mapping[str, np.ndarray]) -> Stage:
 
 
 class Snapshots:
-    """Takes stages, with fields on a grid where the domain lies in the plane.
+    """Takes stages, with fields on a grid where the domain has two or three coordinates.
 
     >>> from genlab.pde import Peak
     >>> from genlab.pinn import SquaredResidual
@@ -108,11 +112,13 @@ class Snapshots:
         """The stage of a network and of the points that a sampler chose by it."""
         weight = weights_of(points, sampler.domain.log_uniform)
         x = points.x.cpu()
-        if self.problem.dim != 2:
+        if not 2 <= self.problem.dim <= 3:
             return Stage(step, x, weight)
         grid, frame = self._on_grid(network)
         u = network.jet(frame)
         residual = network.residual(frame, u)
+        if self.problem.dim == 3:
+            return Stage(step, x, weight, residual=grid.field(squared(residual)))
         h = indicator(u, residual)
         log_q = sampler.log_prob(frame.x.float().cpu())
         error = None
@@ -139,7 +145,8 @@ class Snapshots:
     def _on_grid(self, network: Network) -> tuple[Grid, Frame]:
         """The grid, and the network's frame of its points in the domain, prepared once."""
         if self._prepared is None:
-            grid = Grid(self.problem.domain, SIZE)
+            domain = self.problem.domain
+            grid = Grid(domain, SIZE) if domain.dim == 2 else Grid(domain, SIDE, slices=SLICES)
             self._prepared = grid, network.frame(network.cast(grid.x))
         return self._prepared
 
@@ -148,4 +155,4 @@ def weights_of(points: Points, log_uniform: float) -> Float[Tensor, " n"]:
     """The weight ``1 / (|Omega| q)`` of each point in the loss; 1 where ``q`` is not known."""
     if points.log_q is None:
         return torch.ones(len(points.x))
-    return (log_uniform - points.log_q).exp().float().cpu()
+    return uniform_weights(points.log_q, log_uniform=log_uniform).float().cpu()

@@ -77,7 +77,8 @@ class AAS(ModelSampler):
         x, log_q = candidates.x, candidates.log_q.to(candidates.x)
         relative = self._relative(candidates)
         generator = self._generator("fit")
-        rows = self.fit.rows(Batch(x), generator)
+        fit = self.fit.of_round(first=not self.proposal.fitted)
+        rows = fit.rows(Batch(x), generator)
 
         def loss(step: int) -> Float[Tensor, ""]:
             some: Int[Tensor, " rows"] = rows[step]
@@ -85,7 +86,7 @@ class AAS(ModelSampler):
                 self.model, x[some], relative[some], log_q[some], beta=self.beta
             )
 
-        self.fit.descend(self.model, loss, generator=generator)
+        fit.descend(self.model, loss, generator=generator)
         fresh = self._draw(self.n_points)
         self._metrics |= {
             "sampler/beta": self.beta,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bounds import Positive, PositiveInt
+from genlab.bounds import Bound, Positive, PositiveInt
 from genlab.densities.density import Density
 from genlab.densities.inference import private_randomness, spawn
 from genlab.descent import cosine_descent
@@ -44,12 +45,14 @@ class Descent:
         lr: Learning rate that a round begins with.
         batch_size: Rows that a step sees.
         gradient_clip: Largest norm of a step's gradient.
+        later: Share of the steps that suffices after the first round: the parameters are near.
     """
 
     steps: PositiveInt = 200
     lr: Positive = 5e-3
     batch_size: PositiveInt = 1000
     gradient_clip: Positive = 5.0
+    later: Annotated[float, Bound(0.0, 1.0, open_low=True)] = 1.0
 
     def teach(
         self,
@@ -81,12 +84,17 @@ class Descent:
             return
         if first:
             objective.start(model, batch, generator=generator)
-        rows = self.rows(batch, generator)
-        self.descend(
+        fit = self.of_round(first=first)
+        rows = fit.rows(batch, generator)
+        fit.descend(
             model,
             lambda step: objective.loss(model, Batch(batch.x[rows[step]])),
             generator=generator,
         )
+
+    def of_round(self, *, first: bool) -> Descent:
+        """The steps of the first round, or of a later one."""
+        return self if first else replace(self, steps=math.ceil(self.later * self.steps))
 
     def rows(self, batch: Batch, generator: torch.Generator) -> Int[Tensor, "steps rows"]:
         """The rows of each step, drawn in proportion to their weights; they then count the same.

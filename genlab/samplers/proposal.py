@@ -93,9 +93,10 @@ class Proposal:
         uniform = math.floor(share * n + torch.rand((), generator=generator).item())
         uniform = min(uniform, n)
         if self.even:
-            x = evenly(self.domain, uniform, generator=generator).to(model.device, model.dtype)
+            x = evenly(self.domain, uniform, generator=generator, dtype=model.dtype)
         else:
-            x = self.domain.sample(uniform, generator=generator, dtype=model.dtype).to(model.device)
+            x = self.domain.sample(uniform, generator=generator, dtype=model.dtype)
+        x = x.to(model.device)
         if uniform < n:
             x = torch.cat((x, self._of_model(n - uniform, generator)))
         return x[torch.randperm(n, generator=generator).to(x.device)]

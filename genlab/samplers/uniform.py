@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.pde.domain import Domain
+from genlab.pde.domain import Bounds, Domain
 from genlab.randomness import scrambled_sobol
 from genlab.samplers.sampler import Indicator, Points, Sampler
 
@@ -91,14 +91,15 @@ class LatinHypercube(EvenSampler):
         low, high = torch.tensor(self.domain.box, dtype=torch.float64).unbind(1)
         share = 1.0 if self.domain.is_box else self.domain.volume / (high - low).prod().item()
         size = self.n_points
-        x = low.new_empty(0, self.domain.dim)
+        x = torch.empty(0, self.domain.dim)
         while len(x) < self.n_points:
             size = math.ceil(size / share)
             x = low + (high - low) * latin_hypercube(size, self.domain.dim, generator=generator)
+            x = below(self.domain.box, x, torch.get_default_dtype())
             x = x[self.domain.contains(x)]
             # Where too few lie in the domain, the next hypercube has more points to choose from.
             share = min(share, 0.95)
-        x = x[: self.n_points].to(torch.get_default_dtype())
+        x = x[: self.n_points]
         return Points(x, self.log_prob(x))
 
 
@@ -132,18 +133,42 @@ class Sobol(EvenSampler):
 
     def _spread(self) -> Points:
         x = evenly(self.domain, self.n_points, generator=self._generator("points"))
-        x = x.to(torch.get_default_dtype())
         return Points(x, self.log_prob(x))
 
 
-def evenly(domain: Domain, n: int, *, generator: torch.Generator | None) -> Float[Tensor, "n d"]:
-    """The first n points of a scrambled Sobol sequence that lie in a domain, in float64."""
+def evenly(
+    domain: Domain,
+    n: int,
+    *,
+    generator: torch.Generator | None,
+    dtype: torch.dtype | None = None,
+) -> Float[Tensor, "n d"]:
+    """The first n points of a scrambled Sobol sequence that lie in a domain.
+
+    Args:
+        domain: The domain.
+        n: Number of points.
+        generator: Source of randomness.
+        dtype: Type of the coordinates; torch's default if None.
+    """
+    dtype = dtype or torch.get_default_dtype()
     low, high = torch.tensor(domain.box, dtype=torch.float64).unbind(1)
     sequence = scrambled_sobol(domain.dim, generator=generator)
-    found = [low.new_empty(0, domain.dim)]
+    found = [torch.empty(0, domain.dim, dtype=dtype)]
     missing = n
     while missing > 0:
         x = low + (high - low) * sequence.draw(missing, dtype=torch.float64)
+        x = below(domain.box, x, dtype)
         found.append(x[domain.contains(x)])
         missing -= len(found[-1])
     return torch.cat(found)
+
+
+def below(box: Bounds, x: Float[Tensor, "n d"], dtype: torch.dtype) -> Float[Tensor, "n d"]:
+    """Points of a half-open box in another type, none of them rounded up to an upper face.
+
+    >>> below([(0, 1)], torch.tensor([[1 - 1e-12]], dtype=torch.float64), torch.float32) < 1
+    tensor([[True]])
+    """
+    low, high = torch.tensor(box, dtype=dtype).unbind(1)
+    return x.to(dtype).minimum(torch.nextafter(high, low))

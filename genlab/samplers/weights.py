@@ -19,6 +19,7 @@ __all__ = [
     "importance_weights",
     "multinomial",
     "systematic",
+    "uniform_weights",
 ]
 
 Resampling = Literal["multinomial", "systematic"]
@@ -51,6 +52,26 @@ class Weights(NamedTuple):
     def largest(self) -> float:
         """The share of the heaviest point."""
         return self.values.max().item()
+
+
+def uniform_weights(
+    log_q: Float[Tensor, " n"], *, log_uniform: float, power: float = 1.0
+) -> Float[Tensor, " n"]:
+    """``(|Omega| q)^-power``: what points ``x ~ q`` count in a mean over the domain.
+
+    Its square root is what the residual itself counts, where its square is averaged.
+
+    References: arXiv:2112.14038.
+
+    >>> uniform_weights(torch.tensor([0.5, 2.0]).log(), log_uniform=0.0)
+    tensor([2.0000, 0.5000])
+
+    Args:
+        log_q: Log-density of the points; no gradient flows through it.
+        log_uniform: ``-log |Omega|``.
+        power: 1, or a half for the square root.
+    """
+    return (power * (log_uniform - log_q.detach())).exp()
 
 
 def importance_weights(h: Float[Tensor, " n"], log_q: Float[Tensor, " n"]) -> Weights:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from matplotlib.image import imread
 from matplotlib.pyplot import imsave
 from synthetic import synthetic_run
@@ -209,10 +210,38 @@ def test_the_figure_of_models_by_targets(
     height, width, _ = imread("panel.png").shape
     assert 2.5 < width / height < 3, "one target is left"
     *_, left = capsys.readouterr().out.splitlines()
-    assert left.startswith("shows densities in the plane; left out: outputs/")
+    assert left.startswith("shows solves, and densities in the plane; left out: outputs/")
     assert left.count("rings-0") == 2
     assert main(["compare", "--figure", "panel.png", "--where", "data=rings"]) == 2
-    assert "--figure: shows densities in the plane; left out" in capsys.readouterr().err
+    assert "--figure: shows solves, and densities in the plane; left out" in capsys.readouterr().err
+
+
+def test_the_figures_of_solves(outputs: Path, capsys: Capture) -> None:
+    shutil.rmtree(outputs)
+    row = {"step": 1.0, "seconds": 1.0, "evaluations": 1e3, "residual": 1.0, "relative_l2": 0.1}
+    for data, sharpness in (("peak", 100), ("peak", 1000), ("cavity", None)):
+        for optimizer in ("adam", "levenberg_marquardt"):
+            for seed in (0, 1):
+                run = synthetic_run(
+                    outputs / f"{data}-{sharpness}-{optimizer}-{seed}",
+                    model="das-gmm",
+                    data=data,
+                    seed=seed,
+                    metrics={},
+                    command="solve",
+                    choices={"optimizer": optimizer, "problem": data},
+                    problem={} if sharpness is None else {"A": sharpness},
+                )
+                run.last.parent.mkdir()
+                torch.save({"solve": {"history": [row]}}, run.last)
+    assert main(["compare", "--figure", "costs.png", "--where", "problem.A=100"]) == 0
+    assert capsys.readouterr().out == "costs.png\n"
+    assert main(["compare", "--figure", "costs.png"]) == 0
+    names = ["costs-cavity.png", "costs-peak-A=100.png", "costs-peak-A=1000.png"]
+    assert sorted(capsys.readouterr().out.splitlines()) == names
+    for name in names:
+        height, width, _ = imread(name).shape
+        assert 1.3 < width / height < 2, "two panels, and a legend below"
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.images import image_rows_figure
 from genlab.learning.tensorboard import lay_out_as_card
 from genlab.pde import Grid, Peak
+from genlab.pinn.convergence import Course, convergence_figures
 from genlab.pinn.figures import stage_figure, stages_figure
 from genlab.pinn.stages import SIZE, Stage
 from genlab.targets import Moons
@@ -49,6 +50,22 @@ def test_the_words_of_stages_lie_apart(stages):
     titles = [axis.get_title() for axis in one.axes]
     assert all(titles)
     assert titles[4] == "Points by weight"
+
+
+def test_costs_are_read_on_a_card():
+    history = [{"seconds": s, "evaluations": 900 * s, "relative_l2": 1 / s} for s in (1.0, 40.0)]
+    names = ("uniform", "sobol", "rad", "r3", "das-gmm", "das-realnvp", "bootstrap-flow-matching")
+    steps = ("adam", "levenberg_marquardt", "ssbroyden")
+    courses = [Course(name, step, history) for name in names for step in steps]
+    figures = convergence_figures({"peak A=1000": courses, "burgers": courses[:1]})
+    for figure in figures.values():
+        assert collisions(figure) == []
+        pixels = CARD_PIXELS / figure.get_size_inches()[0]
+        shown = [text for text in figure.findobj(Text) if text.get_text().strip()]
+        assert min(text.get_fontsize() for text in shown) / 72 * pixels > 7.5
+        for text in figure.legends[0].get_texts():
+            box = text.get_window_extent()
+            assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, text.get_text()
 
 
 def test_figures_are_read_on_a_card(affine_flow, gaussian_target, generator):

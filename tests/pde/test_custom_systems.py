@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -69,14 +70,58 @@ def test_a_wave_of_ones_own(tmp_path: Path) -> None:
     x = wave.domain.sample(50, generator=seeded(), dtype=torch.float64)
     residual = wave.residual(x, differentiate(wave.exact, x, 1, "hessian"))
     torch.testing.assert_close(residual, torch.zeros_like(residual), rtol=0, atol=1e-10)
-    [own] = wave.conditions()
+    assert wave.conditions() == ()
+    _, own = wave.essential()
     on = own.sample(20, generator=seeded()).double()
     rows = own.rows((differentiate(wave.exact, on, 1),), own.target(on), None)  # type: ignore[arg-type]
     assert rows.shape == (20, 2)
     torch.testing.assert_close(rows, torch.zeros_like(rows), rtol=0, atol=1e-10)
     u = Network(wave, hidden=[4])
     assert u.hard
-    assert len(u.conditions(seeded())) == 1
+    assert u.conditions(seeded()) == []
+    assert len(Network(wave, hidden=[4], boundary="soft").conditions(seeded())) == 2
+
+
+# Two waves that run into each other over ends that move with them.
+MOVING = """
+import torch
+box = [[0, 1], [2, 3]]
+time = True
+def residual(x, u):
+    return u.hessian[:, 1, 1] - u.hessian[:, 0, 0]
+def exact(x):
+    s, t = x[:, 0], x[:, 1] - 2
+    return torch.sin(2 * (s + t)) + torch.exp(s - t)
+boundary = exact
+def initial_rate(x):
+    return 2 * torch.cos(2 * x[:, 0]) - torch.exp(x[:, 0])
+"""
+
+
+@pytest.mark.parametrize("faces", ["", "faces = []\n", 'faces = [(0, "high")]\n'])
+def test_a_hard_boundary_holds_the_rate_whatever_the_weights(tmp_path: Path, faces: str) -> None:
+    wave = problem(tmp_path, MOVING + faces)
+    u = Network(wave, hidden=[8], activation="tanh").double()
+    assert u.hard
+    assert u.conditions(None) == []
+    for condition in wave.essential():
+        on = condition.sample(50, generator=seeded(), dtype=torch.float64)
+        jet = differentiate(u, on, 1, "gradient")
+        rows = condition.rows((jet,), condition.target(on), None)  # type: ignore[arg-type]
+        torch.testing.assert_close(rows, torch.zeros_like(rows), rtol=0, atol=1e-12)
+    first = torch.tensor([[0.3, 2.0]], dtype=torch.float64)
+    slope = differentiate(u, first, 1, "gradient").gradient[0, 1]  # type: ignore[union-attr]
+    assert slope == pytest.approx(2 * math.cos(0.6) - math.exp(0.3), abs=1e-12)
+    inner = wave.domain.sample(20, generator=seeded(), dtype=torch.float64)
+    assert (u(inner) - wave.lift(inner)).abs().min() > 0, "and leaves the network free elsewhere"
+
+
+def test_a_rate_that_jumps_at_the_sides_is_learned(tmp_path: Path) -> None:
+    wave = problem(
+        tmp_path, MOVING + "plain = initial_rate\ninitial_rate = lambda x: plain(x) + 1\n"
+    )
+    assert [len(conditions) for conditions in (wave.essential(), wave.conditions())] == [1, 1]
+    assert len(Network(wave, hidden=[4]).conditions(seeded())) == 1
 
 
 @pytest.mark.parametrize("boundary", ["hard", "soft"])

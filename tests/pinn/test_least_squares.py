@@ -17,10 +17,11 @@ from genlab.assembly import Solve, from_config
 from genlab.config.stored import read_config
 from genlab.errors import Interrupted, RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
-from genlab.pde import Corner, Peak, Problem
+from genlab.pde import Box, Corner, Faces, Peak, Periodic, Problem
 from genlab.pinn import LeastSquaresPINNLearner, Network
 from genlab.pinn.learner import domain_mean
 from genlab.pinn.least_squares import Step
+from genlab.pinn.network import Term
 from genlab.pinn.rows import Rows, rows_at
 from genlab.samplers import Points
 
@@ -81,7 +82,7 @@ def test_the_rows_are_those_of_the_loss_and_their_jacobian_is_autograds(problem:
     assert rows.evaluations == 20
     for ask in (rows.rows, rows.gradient, rows.products):
         ask(rows.theta)
-    assert rows.evaluations == 80
+    assert (rows.spent(), rows.spent()) == (80, 0)
     exact = torch.autograd.functional.jacobian(partial(of, network, rows), rows.theta)
     torch.testing.assert_close(jacobian, exact, rtol=1e-10, atol=1e-10)
 
@@ -101,6 +102,31 @@ def test_products_are_those_of_the_weights_they_were_asked_for(problem: Problem)
     torch.testing.assert_close(same, r)
     torch.testing.assert_close(ahead(v), jacobian @ v)
     torch.testing.assert_close(back(w), w @ jacobian)
+
+
+def test_the_numbers_of_rows_are_known_without_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Peak()
+    network = Network(problem, hidden=[6], boundary="soft").double()
+    frame = network.frame(problem.domain.sample(20, generator=None, dtype=torch.float64))
+    ring = Periodic(problem.domain, 0)
+    draw = torch.Generator().manual_seed(0)
+    term = network._term(ring, ring.sample(9, generator=draw, dtype=torch.float64))
+    rows = Rows(network, [Term(frame, network.residual, frame.x[:, 0]), term])
+    monkeypatch.setattr(Network, "jet", None)
+    assert (rows.sizes, rows.evaluations) == ([20, 18], 0)  # at two sides, values and slopes
+    monkeypatch.undo()
+    assert len(rows.rows(rows.theta)) == len(rows)
+
+
+def test_the_points_of_conditions_lie_on_edges_to_the_last_digit() -> None:
+    edge = 0.1  # single precision has 0.100000001
+    problem = Corner()
+    problem.domain = Box([(0.0, edge), (0.0, edge)])
+    problem.boundary = Faces(problem.domain)
+    network = Network(problem, hidden=[6], boundary="soft").double()
+    [term] = network.conditions(torch.Generator().manual_seed(0), 200)
+    on = (term.frame.x == 0) | (term.frame.x == edge)
+    assert on.any(1).all()
 
 
 def test_a_network_of_one_layer_is_one_of_least_squares_that_one_step_solves() -> None:
@@ -144,20 +170,21 @@ def test_a_solve_that_is_stopped_ends_like_one_that_was_not(tmp_path: Path) -> N
         assert torch.equal(value, other["state_dict"][key])
     for key, value in one["best"]["average"].items():
         assert torch.equal(value, other["best"]["average"][key])
-    for key in ("jumps", "pace", "least", "left", "evaluations", "method"):
+    for key in ("jumps", "pace", "stride", "least", "left", "evaluations", "method"):
         assert one["solve"][key] == other["solve"][key], key
 
 
 def test_what_is_kept_has_the_least_loss_on_points_that_no_step_has_seen(tmp_path: Path) -> None:
     run = solve(tmp_path, "sampler=das", "trainer.val_every=12")
     module, scores = learner(run), []
-    score = module._score
+    unseen = module._unseen
 
-    def spied() -> float:
-        scores.append(score())
-        return scores[-1]
+    def spied() -> Tensor:
+        r = unseen()
+        scores.append(r.square().sum().item())
+        return r
 
-    module._score = spied
+    module._unseen = spied
     run.fit()
     assert module._least_loss <= min(scores[-2:])
     held = module._held_out_rows
@@ -180,10 +207,32 @@ def test_points_that_are_overfitted_are_redrawn_sooner_and_named(
     run = solve(tmp_path, "problem=diffusion", "sampler=das", "sampler.rounds=0", *few)
     run.fit()
     assert learner(run).jump > 10
+    assert learner(run).stride == 1
     pace = learner(run).pace
     assert pace is not None
     assert pace < 8
     assert "the loss on fresh points is" in capsys.readouterr().err
+
+
+def test_steps_take_more_points_where_few_do_not_tell_enough(tmp_path: Path) -> None:
+    run = solve(tmp_path, "sampler=das", "sampler.redraw=2", "trainer.max_steps=12")
+    module, taken = learner(run), {}
+    step = module.method.step
+
+    def counted(problem: Rows, theta: Tensor) -> Step:
+        taken[module.step] = len(problem.terms[0].weight)
+        return step(problem, theta)
+
+    module.method.step = counted
+    run.fit()
+    n, jumps = run.problem.n_points, dict(module.jumps)
+    assert taken[0] == math.ceil(n / 4)
+    assert any(jump > 1.5 for jump in jumps.values())
+    expected = 4
+    for at in range(1, 12):
+        if jumps.get(at - 1, 1.0) > 1.5:
+            expected = max(1, expected // 2)
+        assert taken[at] == math.ceil(n / expected)
 
 
 @pytest.mark.parametrize("sampler", ["das", "uniform"])
@@ -195,15 +244,22 @@ def test_a_jump_is_that_of_the_equation_alone(tmp_path: Path, sampler: str) -> N
         *words, "problem=inverse_diffusion", f"outputs={tmp_path}", command="solve"
     )
     assert isinstance(run, Solve)
-    module, seen = learner(run), []
-    set_pace = module._set_pace
+    module, seen, starts = learner(run), [], []
+    module.stride = 1
+    set_pace, step = module._set_pace, module.method.step
+
+    def stepped(problem: Rows, theta: Tensor) -> Step:
+        starts.append(theta)
+        return step(problem, theta)
+
+    module.method.step = stepped
 
     def spied() -> None:
         rows = module._rows if sampler == "das" else module._held_out_rows
         assert rows is not None
         assert module._left_loss is not None
         before = rows.evaluations
-        r = rows.rows(rows.theta)
+        r = rows.rows(starts[-1])
         rows.evaluations = before
         assert module.jumps[-1][1] == pytest.approx(rows.interior(r) / module._left_loss)
         assert rows.interior(r) < r.square().sum()

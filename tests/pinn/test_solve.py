@@ -44,7 +44,7 @@ def coarse() -> Iterator[None]:
     """Stages and solutions on grids of few points."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("genlab.pinn.stages.SIZE", 25)
-        patch.setattr("genlab.assembly.solve.SIZE", 25)
+        patch.setattr("genlab.pinn.solution.SIZE", 25)
         patch.setattr("genlab.pde.problem.SIDE", 32)
         yield
 
@@ -206,7 +206,7 @@ def test_systems_and_inverse_problems(tmp_path: Path) -> None:
     metrics = run.fit()
     names = {f"test/relative_l2/{name}" for name in ("u", "v", "p", "zero")}
     assert names < metrics.keys()
-    assert sorted(run.figures) == ["curves", "solution_p", "solution_u", "solution_v", "stages"]
+    assert sorted(run.figures) == ["curves", "solution", "stages"]
     assert run.network(torch.rand(5, 2)).shape == (5, 3)
     before = solve(tmp_path / "inverse", "problem=inverse_diffusion", "sampler=resampled")
     metrics = before.fit()
@@ -269,7 +269,8 @@ def test_ten_dimensions_and_a_soft_boundary(tmp_path: Path) -> None:
     )
     assert run.fit()["pinn/points"] == 40 + 2 * 50
     assert run.directory is not None
-    assert {path.stem for path in run.directory.figures.iterdir()} == {"curves", "stages"}
+    figures = {path.stem for path in run.directory.figures.iterdir()}
+    assert figures == {"curves", "solution", "stages"}
 
 
 def test_a_sweep_over_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -316,7 +316,7 @@ def test_a_solve_that_is_resumed_ends_like_one_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boundary: str
 ) -> None:
     """Where the points stay as they were, the first step goes on from the last gradient."""
-    for name in ("pinn.stages.SIZE", "assembly.solve.SIZE", "pde.problem.SIDE"):
+    for name in ("pinn.stages.SIZE", "pinn.solution.SIZE", "pde.problem.SIDE"):
         monkeypatch.setattr(f"genlab.{name}", 25)
     monkeypatch.setattr(Solve, "_draw", lambda *_: {})
     problem = {"hard": "problem=peak", "soft": "problem=lshape"}[boundary]

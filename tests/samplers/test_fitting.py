@@ -88,3 +88,20 @@ def test_a_diverging_fit_is_told() -> None:
     sampler = make("das", fit=Descent(**LOOP | {"steps": 30, "lr": 1e30}))
     with pytest.raises(RunError, match=r"fit became .*\ntry a smaller `fit.lr`"):
         refreshed(sampler)
+
+
+def test_later_rounds_may_take_fewer_steps_than_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    likelihood, taken = MaximumLikelihood(), [0]
+    loss = likelihood.loss
+
+    def counted(*of: Any) -> torch.Tensor:
+        taken[-1] += 1
+        return loss(*of)
+
+    monkeypatch.setattr(likelihood, "loss", counted)
+    fit, batch = Descent(**LOOP | {"steps": 10}, later=0.25), Batch(torch.rand(50, 2))
+    model, draw = MODELS["realnvp"](2), torch.Generator().manual_seed(0)
+    for first in (True, False):
+        fit.teach(model, likelihood, batch, first=first, generator=draw)
+        taken.append(0)
+    assert taken == [10, 3, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -109,6 +110,21 @@ def test_sobol_fills_more_evenly_than_chance() -> None:
 
     assert variance("sobol") < 0.01
     assert variance("uniform") > 50
+
+
+@pytest.mark.parametrize("name", ["sobol", "lhs"])
+def test_no_point_is_rounded_up_to_an_upper_face(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last(*of: Any, **ways: Any) -> Tensor:  # what comes nearest to one
+        return torch.full((8, 2), 1 - 2**-53, dtype=torch.float64)
+
+    monkeypatch.setattr("genlab.samplers.uniform.latin_hypercube", last)
+    monkeypatch.setattr(torch.quasirandom.SobolEngine, "draw", last)
+    box = [(0.0, 0.1), (100.0, 101.0)]
+    x = make(name, Box(box), n_points=8).refresh(None, indicator).x
+    assert x.dtype == torch.float32
+    assert (x.double() < torch.tensor(box, dtype=torch.float64)[:, 1]).all()
 
 
 def test_rad_crowds_as_its_density_says() -> None:

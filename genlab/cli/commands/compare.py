@@ -7,11 +7,10 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from genlab.cli.arguments import Parser, check_output
-from genlab.cli.run_argument import loading
-from genlab.errors import UserError, first_few, nearest, one_line
+from genlab.cli.comparison_figures import draw
+from genlab.errors import UserError, nearest, one_line
 from genlab.runs.comparison.formats import (
     as_csv,
     as_latex,
@@ -20,7 +19,7 @@ from genlab.runs.comparison.formats import (
     is_best,
     shown,
 )
-from genlab.runs.comparison.groups import Group, differing, grouped, spelled
+from genlab.runs.comparison.groups import Group, differing, grouped
 from genlab.runs.comparison.records import Record, matching, read_records, without_repeats
 from genlab.runs.comparison.tables import (
     Table,
@@ -30,12 +29,7 @@ from genlab.runs.comparison.tables import (
     pivot,
     sorted_by,
 )
-from genlab.runs.files import atomic_path
 from genlab.runs.find import OUTPUTS
-
-if TYPE_CHECKING:
-    from genlab.densities.density import Density
-    from genlab.targets.target import Target
 
 __all__ = ["run"]
 
@@ -45,6 +39,7 @@ EXAMPLES = """\
   genlab compare --rows model --cols data --value test/kl --markdown
   genlab compare --html compare.html                   table, curves and figures in one page
   genlab compare --figure compare.png                  the densities, a row a target
+  genlab compare --where command=solve --figure c.png  the errors of solves by their costs
 
 A row holds the runs that differ in their seeds only: mean ± standard deviation, the best on the
 same data marked. Columns are what differs; what follows from the columns before is left out."""
@@ -52,8 +47,6 @@ same data marked. Columns are what differs; what follows from the columns before
 FIGURES = (".png", ".pdf", ".svg")
 FORMATS = {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}
 EACH = ("all",)
-# Runs that a line lists; their paths are long.
-SHOWN = 3
 
 
 def run(words: list[str]) -> int:
@@ -74,7 +67,7 @@ def run(words: list[str]) -> int:
     if arguments.sort is not None:
         groups = sorted_by(groups, keys, arguments.sort, reverse=arguments.reverse)
     if arguments.figure is not None:
-        return _draw(arguments.figure, groups, keys)
+        return draw(arguments.figure, groups, keys)
     known = metrics_of(groups)
     every = arguments.metrics == EACH
     tags = known if every else check_metrics(arguments.metrics, known, "--metrics")
@@ -113,7 +106,12 @@ def _parse(words: list[str]) -> Namespace:
             f"--{name}", dest="format", action="store_const", const=name, help=f"print {name}"
         )
     kind.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
-    kind.add_argument("--figure", type=Path, metavar="FILE", help="draw the densities (2-D only)")
+    kind.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="draw densities (2-D only), and what solves cost",
+    )
     arguments = parser.parse(words)
     if (arguments.rows or arguments.cols) and not arguments.value:
         parser.error("--rows and --cols go with --value TAG")
@@ -196,44 +194,3 @@ def _print_rich(table: Table) -> None:
             *(Text(shown(item), style="bold green" if is_best(item) else "") for item in row)
         )
     Console().print(grid)
-
-
-def _draw(path: Path, groups: Sequence[Group], keys: Sequence[str]) -> int:
-    """Draw a row a target and a column a model, each by the first seed of its runs.
-
-    Runs that are not in the plane, or of whose data only samples are known, are left out.
-
-    Raises:
-        UserError: No other run is there.
-    """
-    with loading():
-        from genlab.assembly import load
-        from genlab.evaluation.figures import comparison_figure
-    targets: dict[str, Target] = {}
-    models: dict[str, dict[str, Density]] = {}
-    others: list[str] = []
-    for group in groups:
-        first = group.records[0]
-        experiment = load(first.run.path)
-        target = experiment.data.target
-        if target is None or experiment.density.event_shape != (2,):
-            others.append(str(first.run.path))
-            continue
-        on = _title(group, keys, of_data=True)
-        targets[on] = target
-        models.setdefault(on, {})[_title(group, keys, of_data=False)] = experiment.density
-    left = f"shows densities in the plane; left out: {first_few(others, SHOWN)}"
-    if not targets:
-        raise UserError(f"--figure: {left}; expected a run of data=moons or the like")
-    with atomic_path(path) as temporary:
-        comparison_figure(targets, models).savefig(temporary)
-    print(path)
-    if others:
-        print(left)
-    return 0
-
-
-def _title(group: Group, keys: Sequence[str], *, of_data: bool) -> str:
-    """The settings that say what the densities are of, or all the others; a line each."""
-    told = spelled(group, keys)
-    return "\n".join(text for key, text in told.items() if group.decides(key) == of_data)
