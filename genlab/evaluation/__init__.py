@@ -1,7 +1,9 @@
 """Metrics of a model, with standard errors. Figures are in `genlab.evaluation.figures`."""
 
 from genlab.evaluation.distances import mmd, wasserstein2
-from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.ensembles import crps, spread_skill
+from genlab.evaluation.estimate import Estimate, estimate_mean, estimate_of_means
+from genlab.evaluation.fields import field_scores, field_statistics
 from genlab.evaluation.importance import (
     effective_sample_size,
     log_partition,
@@ -14,9 +16,13 @@ from genlab.evaluation.suite import evaluate
 
 __all__ = [
     "Estimate",
+    "crps",
     "effective_sample_size",
     "estimate_mean",
+    "estimate_of_means",
     "evaluate",
+    "field_scores",
+    "field_statistics",
     "inverse_error",
     "kl",
     "log_partition",
@@ -24,6 +30,7 @@ __all__ = [
     "negative_log_likelihood",
     "pareto_k",
     "samples_per_second",
+    "spread_skill",
     "wasserstein2",
     "weighted_samples",
 ]

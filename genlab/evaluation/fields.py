@@ -232,7 +232,7 @@ def _increments_distance(ours: Statistics, true: Statistics) -> Estimate:
     """The mean over distances; increments at several ones depend on each other: errors add up."""
     value = se = 0.0
     for a, b in zip(ours["increments"].unbind(1), true["increments"].unbind(1), strict=True):
-        distance, scale = wasserstein1(a, b), 3 * b.std().item()
+        distance, scale = wasserstein1(a, b), 3 * b.std(correction=0).item()
         value, se = value + distance.value / scale, se + distance.se / scale
     return Estimate(value, se)
 

@@ -19,6 +19,17 @@ from genlab.fields.spectra import (
     Spectrum,
     SpectrumMixture,
 )
+from genlab.fields.statistics import (
+    Quantity,
+    energy,
+    enstrophy,
+    enstrophy_flux,
+    increments,
+    spectrum,
+    structure_functions,
+    velocity,
+    vorticity,
+)
 from genlab.fields.symmetries import KOLMOGOROV, SQUARE, Symmetries
 from genlab.fields.time_steps import advance, choose_steps, runge_kutta, stable_steps
 
@@ -30,6 +41,7 @@ __all__ = [
     "ModeClasses",
     "NavierStokes",
     "PowerLaw",
+    "Quantity",
     "RadialSpectrum",
     "Spectrum",
     "SpectrumMixture",
@@ -40,14 +52,22 @@ __all__ = [
     "block_spectrum",
     "choose_steps",
     "class_means",
+    "energy",
+    "enstrophy",
+    "enstrophy_flux",
     "filtered",
     "gaussian_entropy",
     "gaussian_log_prob",
+    "increments",
     "mode_classes",
     "power",
     "runge_kutta",
+    "spectrum",
     "spread_over_blocks",
     "squared_wavenumber",
     "stable_steps",
+    "structure_functions",
+    "velocity",
+    "vorticity",
     "wavenumbers",
 ]

@@ -64,8 +64,9 @@ def test_rows_are_a_function_of_their_number(tmp_path: Path) -> None:
     part = coarse(tmp_path).stream.rows(123, 234)
     assert whole.context is not None
     assert part.context is not None
-    assert torch.equal(whole.x[123:234], part.x)
-    assert torch.equal(whole.context[123:234], part.context)
+    # A Fourier transform of more fields at once rounds in another way.
+    assert torch.allclose(whole.x[123:234], part.x, atol=1e-5)
+    assert torch.allclose(whole.context[123:234], part.context, atol=1e-5)
 
 
 def test_runs_of_every_seed_are_tested_on_the_same_rows(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def run(words: list[str]) -> int:
     kind.add_argument("--columns", type=_columns, default=(), metavar="NAME[,NAME]",
                       help="those of a table to show, by name or number from 0")  # fmt: skip
     kind.add_argument("--animate", action="store_true",
-                      help="a GIF of particles and density, instead")  # fmt: skip
+                      help="a GIF of particles and density, or of fields, instead")  # fmt: skip
     arguments = parser.parse(words)
     saved = SavedRun(arguments.run)
     folder = saved.directory.figures if arguments.output is None else arguments.output

@@ -23,7 +23,7 @@ EXAMPLES = """\
   genlab sample latest -n 1000 -o new.csv
   genlab sample latest -n 1000 -o new.npz --seed 1    the array is called x
   genlab sample latest -n 5000 -o new.png             a figure of points in the plane
-  genlab sample latest -n 64 -o grid.png              a grid of images
+  genlab sample latest -n 64 -o grid.png              a grid of images or fields
   genlab sample latest --condition 7 -n 64 -o 7.png   of one class
   genlab sample latest --condition "a=1.5,b=2"        given values of a table's columns
   genlab sample latest --condition rows.csv -n 10     10 for each row of a file
