@@ -155,13 +155,13 @@ def structure_functions(u: Float[Tensor, "b 2 n n"]) -> Float[Tensor, "b 2 r"]:
 
 
 def enstrophy_flux(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
-    """``Pi(k) = -(1 / n^2) sum_{|p| <= k} Re conj(w^_p) N^_p``, ``N = -u . grad w``, k = 0, 1, ...
+    """``Pi(k) = -(1 / n^2) sum_{|p| < k + 1/2} Re conj(w^_p) N^_p``, ``N = -u . grad w``, k >= 0.
 
-    The enstrophy that the flow carries in unit time from scales up to k to smaller ones, per unit
-    area: positive where it cascades. N is that of `NavierStokes`, which no aliasing enters; of an
-    even n the modes of ``|k_i| = n / 2`` are left out. The last value is 0, as advection conserves
-    ``mean w^2``. Of a Gaussian field without a preferred
-    direction the mean is 0 at each k.
+    The enstrophy that the flow carries in unit time out of the shells up to k to smaller scales,
+    per unit area: positive where it cascades. N is that of `NavierStokes`, which no aliasing
+    enters; of an even n the modes of ``|k_i| = n / 2`` are left out. The last value is 0, as
+    advection conserves ``mean w^2``. Of a Gaussian field without a preferred direction the mean is
+    0 at each k.
 
     References: Tabeling, "Two-dimensional turbulence: a physicist approach" (2002), section 9,
     doi:10.1016/S0370-1573(01)00064-3.
@@ -179,7 +179,7 @@ def enstrophy_flux(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
         torch.fft.fft2(flow.restore(modes), norm="ortho") for modes in (state, flow.rate(state))
     )
     transfer = (hat.conj() * rate).real.flatten(1) / flow.size**2
-    shell = squared_wavenumber(flow.size).sqrt().ceil().long().flatten().to(w.device)
+    shell = mode_classes(flow.size, "shells").flatten().to(w.device)
     gained = transfer.new_zeros(len(w), int(shell.max()) + 1).index_add_(1, shell, transfer)
     flux: Tensor = -gained.cumsum(1)
     return flux
