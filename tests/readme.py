@@ -71,7 +71,7 @@ def glance() -> Iterator[None]:
         patch.setattr("genlab.evaluation.figures.paths.FRAMES", 8)
         patch.setattr("genlab.evaluation.figures.paths.REST", 1)
         patch.setattr("genlab.pinn.stages.SIZE", 25)
-        patch.setattr("genlab.assembly.solve.SIZE", 25)
+        patch.setattr("genlab.pinn.solution.SIZE", 25)
         yield
 
 
