@@ -28,7 +28,7 @@ from genlab.fields.statistics import (
 
 __all__ = ["BANDS", "field_scores", "field_statistics", "flatness", "flux_wavenumbers"]
 
-BANDS = ("energetic", "inertial", "dissipative")
+BANDS = ("test/retention/energetic", "test/retention/inertial", "test/retention/dissipative")
 """Names of large, middle and small scales."""
 
 AT_ONCE = 2**18
@@ -138,7 +138,7 @@ def field_scores(
     first = _rows(true, slice(size))
     halves = list(_halves(true, size, generator))
     scores = {
-        "test/retention/" + name: _retention(ours, first, band)
+        name: _retention(ours, first, band)
         for name, band in zip(BANDS, bands(n), strict=True)
     }
     means = {"flatness": flatness}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bounds import Positive, PositiveInt
+from genlab.bounds import Bound, Positive, PositiveInt
 from genlab.fields import (
     Spectrum,
     block_means,
@@ -83,7 +83,7 @@ class GaussianField(ExactTarget):
         size: PositiveInt,
         *,
         spectrum: Spectrum,
-        mean: float = 0.0,
+        mean: Annotated[float, Bound(-100.0, 100.0)] = 0.0,
         log_normal: bool = False,
         condition: Literal["low_resolution"] | None = None,
         factor: PositiveInt = 2,
