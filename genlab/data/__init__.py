@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
     from genlab.data.module import DataModule
     from genlab.data.simulated_fields import MovedSet, SimulatedFields
+    from genlab.data.shuffled_pools import ShuffledPools
+    from genlab.data.stored_fields import StoredFields
     from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
     from genlab.data.table_data import TableData
     from genlab.data.table_file import TableFile
@@ -41,6 +43,8 @@ HOMES = {
     "maf_sets": ("BSDS300", "Gas", "Hepmass", "MiniBooNE", "Power"),
     "module": ("DataModule",),
     "simulated_fields": ("MovedSet", "SimulatedFields"),
+    "shuffled_pools": ("ShuffledPools",),
+    "stored_fields": ("StoredFields",),
     "streams": ("FreshSamples", "NoSamples", "ShuffledSet", "Stream"),
     "table_data": ("TableData",),
     "table_file": ("TableFile",),
@@ -70,9 +74,11 @@ __all__ = [
     "NoSamples",
     "Power",
     "Sets",
+    "ShuffledPools",
     "ShuffledSet",
     "SimulatedFields",
     "Splits",
+    "StoredFields",
     "Stream",
     "TableData",
     "TableFile",
