@@ -235,12 +235,12 @@ class StoredFields(DataModule):
         if self.periodic and min(seam(sampled(source))) < REPEATED:
             told.append(
                 "the last points of the fields repeat the first, and have no density of their own; "
-                f"`size={source.side - 1} windows=centre periodic=True` leaves them out"
+                f"`size={source.side - 1}` `windows='centre'` `periodic=True` leaves them out"
             )
         if not self.periodic:
             told.append(
-                "taken for not periodic: convolutions are padded by zeros; `network=unet` for cnf "
-                "and flow-matching; `periodic=True` if their sides close"
+                "taken for not periodic: convolutions are padded by zeros, and each number is "
+                "standardised by itself; `periodic=True` if their sides close"
             )
         return tuple(told)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab.data.field_files.variable import Variable
+from genlab.data.field_files.variable import Variable, guessed_axes
 from genlab.errors import UserError
 
 __all__ = ["gridded_variables", "is_zarr"]
@@ -29,11 +29,11 @@ KINDS = {name: axis for axis, names in NAMES.items() for name in names}
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a zarr store, of either format."""
-    return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+    return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def gridded_variables(path: Path, where: str) -> list[Variable]:
-    """The arrays of a NetCDF file or a zarr store, with dimensions by name.
+    """The arrays of a NetCDF file or a zarr store, with dimensions by name where it has names.
 
     Args:
         path: The file or the store.
@@ -42,6 +42,8 @@ def gridded_variables(path: Path, where: str) -> list[Variable]:
     Raises:
         UserError: It is damaged.
     """
+    if path.is_dir() and (nameless := _nameless(path)):
+        return nameless
     try:
         data = _opened(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -60,6 +62,33 @@ def gridded_variables(path: Path, where: str) -> list[Variable]:
     ]
 
 
+def _nameless(path: Path) -> list[Variable]:
+    """The arrays of a store whose dimensions have no names, for which xarray has no use."""
+    import zarr
+
+    root = zarr.open(path, mode="r")
+    single = isinstance(root, zarr.Array)
+    arrays = [(path.stem, root)] if single else list(root.arrays())
+    if any("_ARRAY_DIMENSIONS" in one.attrs or _names(one) for _, one in arrays):
+        return []
+    return [
+        Variable(
+            name=name,
+            axes=guessed_axes(one.shape),
+            shape=one.shape,
+            dtype=one.dtype,
+            read=one.__getitem__,
+            units=one.attrs.get("units"),
+        )
+        for name, one in arrays
+    ]
+
+
+def _names(array: Any) -> Any:
+    """The names of dimensions that format 3 keeps."""
+    return getattr(array.metadata, "dimension_names", None)
+
+
 @lru_cache(maxsize=8)
 def _opened(path: Path) -> Any:
     import xarray
@@ -71,30 +100,26 @@ def _opened(path: Path) -> Any:
             return xarray.open_dataset(path, cache=False, decode_times=False)
         # The fill value of format 2 is that of chunks which were never written, 0 as a rule:
         # taken for a mask, it makes NaN of true zeros.
-        return xarray.open_zarr(
-            path, chunks=None, decode_times=False, use_zarr_fill_value_as_mask=False
-        )
+        return xarray.open_zarr(path, chunks=None, decode_times=False, mask_and_scale=False)
 
 
 def _reader(path: Path, name: str) -> Callable[[tuple[slice, ...]], Any]:
     def read(index: tuple[slice, ...]) -> Any:
         array = _opened(path)[name]
         values = array[index].values
-        fill = _missing(path, name) if path.is_dir() else None
-        if fill:
-            values = np.where(values == fill, np.nan, values)
-        return values
+        return _decoded(values, array.attrs) if path.is_dir() else values
 
     return read
 
 
-@lru_cache(maxsize=64)
-def _missing(path: Path, name: str) -> Any:
-    """The number that stands for what is missing in a store of format 2; None or 0 for none."""
-    import zarr
-
-    array = zarr.open_group(path, mode="r")[name]
-    return array.fill_value if array.metadata.zarr_format == 2 else None
+def _decoded(values: np.ndarray, attributes: dict[str, Any]) -> np.ndarray:
+    """The numbers that a store of zarr packs, NaN where it says that they are missing."""
+    missing = [attributes.get(key) for key in ("_FillValue", "missing_value")]
+    scale, offset = attributes.get("scale_factor", 1), attributes.get("add_offset", 0)
+    holes = np.isin(values, [number for number in missing if number])
+    if (scale, offset) != (1, 0):
+        values = values * scale + offset
+    return np.where(holes, np.nan, values) if holes.any() else values
 
 
 def _axes(names: tuple[str, ...]) -> tuple[str, ...]:

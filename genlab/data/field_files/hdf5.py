@@ -12,7 +12,7 @@ from genlab.data.field_files.arrays import matlab_axes
 from genlab.data.field_files.variable import Variable, guessed_axes
 from genlab.errors import UserError
 
-__all__ = ["hdf5_variables", "is_hdf5", "layout_of"]
+__all__ = ["hdf5_variables", "is_hdf5", "layout"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 WELL = ("t0_fields", "t1_fields", "t2_fields")
@@ -26,8 +26,15 @@ def is_hdf5(path: Path) -> bool:
     return start.startswith(SIGNATURE) or start[512:] == SIGNATURE
 
 
-def layout_of(file: Any) -> str:
-    """Whose layout an open file has: ``well``, ``pdebench``, ``runs``, ``netcdf`` or ``plain``."""
+def layout(path: Path) -> str:
+    """Whose layout a file has: ``well``, ``pdebench``, ``runs``, ``netcdf`` or ``plain``."""
+    import h5py
+
+    with h5py.File(path) as file:
+        return _layout_of(file)
+
+
+def _layout_of(file: Any) -> str:
     if "dimensions" in file and any(group in file for group in WELL):
         return "well"
     if "x-coordinate" in file:
@@ -52,7 +59,7 @@ def hdf5_variables(path: Path, where: str) -> list[Variable]:
 
     try:
         with h5py.File(path) as file:
-            match layout_of(file):
+            match _layout_of(file):
                 case "well":
                     return list(_of_the_well(path, file))
                 case "pdebench":

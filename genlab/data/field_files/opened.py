@@ -8,11 +8,11 @@ from pathlib import Path
 
 from genlab.data.field_files.arrays import matlab_variables, numpy_variables
 from genlab.data.field_files.gridded import gridded_variables, is_zarr
-from genlab.data.field_files.hdf5 import hdf5_variables, is_hdf5
+from genlab.data.field_files.hdf5 import hdf5_variables, is_hdf5, layout
 from genlab.data.field_files.variable import Variable
 from genlab.errors import UserError, nearest
 
-__all__ = ["READ", "parts_of", "variables"]
+__all__ = ["READ", "format_of", "parts_of", "variables"]
 
 NUMPY = (".npy", ".npz")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
@@ -25,6 +25,13 @@ PARTS = {
     "train": ("train", "training"),
     "val": ("valid", "val", "validation"),
     "test": ("test", "testing"),
+}
+LAYOUTS = {
+    "well": "HDF5 of The Well",
+    "pdebench": "HDF5 of PDEBench",
+    "runs": "HDF5 of PDEBench, a group for each sample",
+    "netcdf": "NetCDF 4",
+    "plain": "HDF5",
 }
 INSTALL = "pip install 'genlab[fields]'"
 
@@ -54,7 +61,7 @@ def variables(path: Path, key: str = "path") -> list[Variable]:
         return numpy_variables(path, where)
     if is_hdf5(path):
         _need(("h5py",), where, "HDF5")
-        if not _has_scales(path):
+        if layout(path) != "netcdf":
             # h5netcdf would make dimensions up by their lengths, which axes of one length share.
             return hdf5_variables(path, where)
         _need(("xarray", "h5netcdf"), where, "NetCDF")
@@ -99,13 +106,15 @@ def _files(folder: Path) -> Sequence[Path]:
     return [file for file in sorted(folder.iterdir()) if file.suffix.lower() in READ]
 
 
-def _has_scales(path: Path) -> bool:
-    import h5py
-
-    from genlab.data.field_files.hdf5 import layout_of
-
-    with h5py.File(path) as file:
-        return layout_of(file) == "netcdf"
+def format_of(path: Path) -> str:
+    """Whose format a file has, in a word or two."""
+    if path.is_dir():
+        return "zarr"
+    if path.suffix.lower() in NUMPY:
+        return "numpy"
+    if is_hdf5(path):
+        return LAYOUTS[layout(path)] if path.suffix.lower() != ".mat" else "MATLAB 7.3"
+    return "MATLAB" if path.suffix.lower() == ".mat" else "NetCDF"
 
 
 def _need(packages: Sequence[str], where: str, what: str) -> None:

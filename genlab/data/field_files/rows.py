@@ -222,7 +222,7 @@ class FieldRows:
                 if one in event:
                     raise UserError(
                         f"condition: {one.name!r} is learned itself; `lag=1` takes it a step "
-                        f"earlier, `channels=[...]` leaves it out"
+                        "earlier, and `channels` says what is learned"
                     )
         both = [one.variable for one in (*event, *context)]
         samples = max(one.length("sample") for one in both)
