@@ -47,8 +47,10 @@ class ShuffledPools(Blocks, Stream):
     def __init__(self, source: Rows, chosen: Int[np.ndarray, " m"], *, seed: int) -> None:
         numbers = math.prod(source.event_shape) + source.context_dim
         self.shard = min(len(chosen), max(1, SHARD // numbers))
-        self.shards = len(chosen) // self.shard
-        self.together = max(1, min(self.shards, POOL // (numbers * self.shard)))
+        shards = len(chosen) // self.shard
+        pools = math.ceil(shards / max(1, POOL // (numbers * self.shard)))
+        self.together = shards // pools
+        self.shards = pools * self.together
         super().__init__(seed=seed, block=self.together * self.shard)
         self.source, self.chosen = source, chosen
         self.order = Order(self.shards, seed=seed)
