@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,20 +67,28 @@ def main() -> None:
 def stream(path: Path, steps: int) -> None:
     """The batches of some steps, and the sets to validate and test on."""
     written = peak()
-    import genlab
-    from genlab.assembly import experiment
+    from genlab.data import StoredFields
+    from genlab.data.field_files import stored_facts
 
-    small = ("model=realnvp", "model.layers=2", "model.hidden=[8]", "logger=none")
-    run = experiment(*small, "data=fields", f"data.path={path}", "data.periodic=true")
+    settings: dict[str, Any] = {
+        **{"path": str(path), "channels": None, "condition": [], "lag": 0, "steps": None},
+        **{"size": None, "stride": 1, "windows": "tiles", "axes": None, "periodic": None},
+        **{"val_fraction": 0.1, "test_fraction": 0.1, "split_seed": 0, "train_size": None},
+        **{"val_size": 1000, "test_size": 2000, "batch_size": 128, "standardise": True},
+        **{"alike": "orbits", "seed": 0},
+    }
     loaded = peak()
-    data, size, seen = run.data, run.data.batch_size, 0.0
+    data = StoredFields(**settings | stored_facts(**settings))
+    size, seen = data.batch_size, 0.0
     began = time.perf_counter()
     for step in range(steps):
         x = data.stream.rows(step * size, (step + 1) * size).x
         seen += float(x.square().sum())
     took = time.perf_counter() - began
     rows = steps * size
-    print(f"genlab {genlab.__version__}: {rows:,} fields in {took:.1f} s, {rows / took:,.0f} a second")
+    print(
+        f"genlab {genlab.__version__}: {rows:,} fields in {took:.1f} s, {rows / took:,.0f} a second"
+    )
     print(f"energy {seen / (rows * SIDE):.3f} of 1 in the rows that are not 0")
     assert data.test is not None
     print(f"{len(data.validation.x)} fields to validate, {len(data.test.x)} to test")

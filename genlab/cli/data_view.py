@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from genlab.config.keys import typed
-from genlab.data.field_files import READ, FieldRows, Variable, parts_of, stored_facts, variables
+from genlab.data.field_files import FieldRows, Variable, parts_of, stored_facts, variables
 from genlab.data.field_files.channels import learnable
 from genlab.data.field_files.opened import format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from genlab.data.images import Images, ImageSource, Splits
     from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
     from genlab.data.module import DataModule
-    from genlab.data.simulated_fields import MovedSet, SimulatedFields
     from genlab.data.shuffled_pools import ShuffledPools
+    from genlab.data.simulated_fields import MovedSet, SimulatedFields
     from genlab.data.stored_fields import StoredFields
     from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
     from genlab.data.table_data import TableData

@@ -226,7 +226,7 @@ def test_mistakes_are_told_in_the_users_words(
         experiment(*words)
     with pytest.raises(UserError, match=r"^data.channels=\['presure'\]: no such .*'pressure'"):
         experiment(*words, "data.channels=[presure]")
-    with pytest.raises(UserError, match="^data.steps=9: no step 9"):
+    with pytest.raises(UserError, match=r"^data\.steps=9: no step 9"):
         experiment(*words, "data.channels=[pressure]", "data.steps=9")
     saved(tmp_path / "flat.npy", np.ones((9, 6, 6)))
     with pytest.raises(UserError, match="'flat' is 1 everywhere, which has no density"):

@@ -37,7 +37,9 @@ DATA = (
 def run(words: list[str]) -> int:
     parser = Parser("show", EXAMPLES)
     parser.add_argument(
-        "run", metavar="RUN|FILE", help="a path, a run's name, or `latest`; or data: a file, a folder"
+        "run",
+        metavar="RUN|FILE",
+        help="a path, a run's name, or `latest`; or data: a file, a folder",
     )
     parser.add_argument("--config", action="store_true", help="print every key and its value")
     arguments = parser.parse(words)

@@ -163,4 +163,3 @@ def guessed_axes(shape: Sequence[int]) -> tuple[str, ...]:
         case 5:
             return "sample", "time", "x", "y", "z"
     return ("sample",) * len(shape)
-
