@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-SIDE, BLOCK = 64, 1024
+SIDE, BLOCK, BATCH = 64, 1024, 128
 
 
 def write(path: Path, fields: int) -> None:
@@ -65,34 +65,38 @@ def main() -> None:
 
 
 def stream(path: Path, steps: int) -> None:
-    """The batches of some steps, and the sets to validate and test on."""
+    """The batches of some steps; then, with Lightning, what a training holds in memory besides."""
     written = peak()
+    from genlab.data import ShuffledPools
+    from genlab.data.field_files import FieldRows, stored_facts
+
+    imported = peak()
+    source = FieldRows(paths=[path])
+    pools, seen = ShuffledPools(source, np.arange(len(source)), seed=0), 0.0
+    began = time.perf_counter()
+    for step in range(steps):
+        x = pools.rows(step * BATCH, (step + 1) * BATCH).x
+        seen += float(x.square().sum())
+    took, rows = time.perf_counter() - began, steps * BATCH
+    print(f"{rows:,} fields in {took:.1f} s, {rows / took:,.0f} a second")
+    print(f"energy {seen / (rows * SIDE):.3f} of 1 in the rows that are not 0")
+    print(f"peak memory: {written} MB written, {imported} MB with torch, {peak()} MB streamed")
     from genlab.data import StoredFields
-    from genlab.data.field_files import stored_facts
 
     settings: dict[str, Any] = {
         **{"path": str(path), "channels": None, "condition": [], "lag": 0, "steps": None},
         **{"size": None, "stride": 1, "windows": "tiles", "axes": None, "periodic": None},
         **{"val_fraction": 0.1, "test_fraction": 0.1, "split_seed": 0, "train_size": None},
-        **{"val_size": 1000, "test_size": 2000, "batch_size": 128, "standardise": True},
+        **{"val_size": 1000, "test_size": 2000, "batch_size": BATCH, "standardise": True},
         **{"alike": "orbits", "seed": 0},
     }
-    loaded = peak()
+    lightning = peak()
     data = StoredFields(**settings | stored_facts(**settings))
-    size, seen = data.batch_size, 0.0
-    began = time.perf_counter()
+    held_out = [data.validation, data.test]
     for step in range(steps):
-        x = data.stream.rows(step * size, (step + 1) * size).x
-        seen += float(x.square().sum())
-    took = time.perf_counter() - began
-    rows = steps * size
-    print(
-        f"genlab {genlab.__version__}: {rows:,} fields in {took:.1f} s, {rows / took:,.0f} a second"
-    )
-    print(f"energy {seen / (rows * SIDE):.3f} of 1 in the rows that are not 0")
-    assert data.test is not None
-    print(f"{len(data.validation.x)} fields to validate, {len(data.test.x)} to test")
-    print(f"peak memory: {written} MB written, {loaded} MB imported, {peak()} MB streamed")
+        data.stream.rows(step * BATCH, (step + 1) * BATCH)
+    sizes = " and ".join(str(len(part.x)) for part in held_out if part is not None)
+    print(f"with Lightning {lightning} MB, with {sizes} fields held out {peak()} MB")
 
 
 def peak() -> int:

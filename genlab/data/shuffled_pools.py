@@ -15,8 +15,8 @@ from genlab.randomness import generator
 
 __all__ = ["Rows", "ShuffledPools"]
 
-SHARD, POOL = 2**16, 2**22
-"""Numbers that are read in one piece, and that are shuffled together: 256 kB, 16 MB."""
+SHARD, POOL = 2**16, 2**21
+"""Numbers that are read in one piece, and that are shuffled together: 256 kB, 8 MB."""
 
 
 class Rows(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -106,11 +107,11 @@ def test_folders_for_each_part(tmp_path: Path) -> None:
 def test_a_stream_from_disk_is_a_function_of_the_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = saved(tmp_path / "w.npy", numbered(60, 3, 6, 6))
+    path = saved(tmp_path / "w.npy", numbered(60, 5, 6, 6))
     monkeypatch.setattr("genlab.data.stored_fields.IN_MEMORY", 0)
     monkeypatch.setattr("genlab.data.shuffled_pools.SHARD", 4 * 36 * 2)
     monkeypatch.setattr("genlab.data.shuffled_pools.POOL", 24 * 36 * 2)
-    settings: dict[str, Any] = {"condition": ["w"], "lag": 1}
+    settings: dict[str, Any] = {"condition": ["w"], "lag": 1, "steps": [1, 2]}
     data = data_of(path, **settings)
     assert isinstance(data.stream, ShuffledPools)
     assert data.training_set is None
@@ -204,7 +205,9 @@ def test_a_file_of_the_well_is_learned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], padding: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_well(tmp_path / "well.hdf5", trajectories=20, steps=6)
+    with h5py.File(write_well(tmp_path / "well.hdf5", trajectories=20, steps=6), "a") as file:
+        for name in ("t0_fields/pressure", "t1_fields/velocity"):
+            file[name][...] = np.random.default_rng(0).normal(size=file[name].shape)
     run = experiment(
         *("model=realnvp", "model.layers=2", "model.hidden=[4]", "data=fields"),
         *("data.path=well.hdf5", *words, *QUICK),
@@ -213,7 +216,7 @@ def test_a_file_of_the_well_is_learned(
     run.fit()
     run.test()
     assert np.isfinite(run.metrics["test/nll"])
-    assert ("test/spectrum" in run.metrics) == (not run.config["data"]["condition"])
+    assert np.isfinite(run.metrics["test/spectrum"])
 
 
 def test_mistakes_are_told_in_the_users_words(
