@@ -22,8 +22,13 @@ SHARD, POOL = 2**16, 2**21
 class Rows(Protocol):
     """Rows of files."""
 
-    event_shape: tuple[int, int, int]
-    context_dim: int
+    @property
+    def event_shape(self) -> tuple[int, int, int]:
+        """Channels, and points along both sides."""
+
+    @property
+    def context_dim(self) -> int:
+        """How many numbers a row is given."""
 
     def read(
         self, rows: Int[np.ndarray, " n"]

@@ -119,8 +119,8 @@ def seam(x: Float[np.ndarray, "n c h h"]) -> tuple[float, float]:
     Mean squares. About 1 for periodic fields, many times as much for others that are smooth, and 0
     where the last points repeat the first.
 
-    >>> grid = 2 * np.pi * np.arange(32) / 32
-    >>> wave = np.sin(grid + np.arange(8)[:, None])[:, None, :, None] * np.ones(32)
+    >>> grid, phase = (2 * np.pi * np.arange(n) / n for n in (32, 8))
+    >>> wave = np.sin(grid + phase[:, None])[:, None, :, None] * np.ones(32)
     >>> round(seam(wave)[0], 6)
     1.0
     """

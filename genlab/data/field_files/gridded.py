@@ -66,9 +66,8 @@ def _nameless(path: Path) -> list[Variable]:
     """The arrays of a store whose dimensions have no names, for which xarray has no use."""
     import zarr
 
-    root = zarr.open(path, mode="r")
-    single = isinstance(root, zarr.Array)
-    arrays = [(path.stem, root)] if single else list(root.arrays())
+    root: Any = zarr.open(path, mode="r")
+    arrays = list(root.arrays()) if hasattr(root, "arrays") else [(path.stem, root)]
     if any("_ARRAY_DIMENSIONS" in one.attrs or _names(one) for _, one in arrays):
         return []
     return [

@@ -102,7 +102,7 @@ def parts_of(path: Path, key: str = "path") -> dict[str, list[Path]]:
     return parts
 
 
-def _files(folder: Path) -> Sequence[Path]:
+def _files(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.iterdir()) if file.suffix.lower() in READ]
 
 

@@ -218,10 +218,10 @@ class FieldRows:
         event = find_channels("channels", self.channels, found, where)
         context = find_channels("condition", self.condition, found, where, scalars=True)
         if not self.lag:
-            for one in context:
-                if one in event:
+            for given in context:
+                if given in event:
                     raise UserError(
-                        f"condition: {one.name!r} is learned itself; `lag=1` takes it a step "
+                        f"condition: {given.name!r} is learned itself; `lag=1` takes it a step "
                         "earlier, and `channels` says what is learned"
                     )
         both = [one.variable for one in (*event, *context)]
