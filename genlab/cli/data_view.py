@@ -105,7 +105,8 @@ def _described(one: Variable) -> str:
 
 def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     """What ``data=fields`` takes of it, and the words for that."""
-    fields = learnable(found)
+    # Those that move first: what stands still is given to them rather than learned.
+    fields = sorted(learnable(found), key=lambda one: one.length("time") == 1)
     named = typed("data.path", str(path))
     flat = [one for one in found if len(one.shape) == 2]
     if len(flat) == len(found) == 1 and format_of(path) == "numpy":
@@ -154,7 +155,7 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     if len(fields) > 1:
         given = typed("data.condition", [fields[1].name])
         yield "or", f"given another channel: {given}"
-    if any(one.length("time") > 1 for one in fields):
+    if fields[0].length("time") > 1:
         first = typed("data.condition", [fields[0].name])
         yield "or", f"the next step given the one before: {first} data.lag=1"
 

@@ -34,8 +34,8 @@ def test_a_file_of_the_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "velocity: float32 [sample 3, time 5, x 8, y 8, channel 2]" in text
     assert "channels velocity_x, velocity_y; periodic; 0 to 1919" in text
     assert "viscosity: float64 []; 0.25" in text
-    assert "data=fields  3 fields of 1 x 8 x 8 (constant), periodic" in text
-    assert "data.condition=[constant] data.lag=1" in text
+    assert "data=fields  15 fields of 1 x 8 x 8 (pressure), periodic" in text
+    assert "data.condition=[pressure] data.lag=1" in text
     run = experiment(*suggested(text), "model=realnvp")
     assert run.config["data"]["event_shape"] == [1, 8, 8]
 

@@ -68,7 +68,8 @@ def find_channels(
             chosen.append(Channel(*parts[name], name))
         else:
             known = [*dict.fromkeys([*whole, *parts])]
-            raise UserError(f"{key}={[name]}: no such channel in {where}; {nearest(name, known)}")
+            file = where.partition("=")[2]
+            raise UserError(f"{key}={[name]}: no such channel in {file}; {nearest(name, known)}")
     twins = [one.name for i, one in enumerate(chosen) if one in chosen[:i]]
     if twins:
         raise UserError(f"{key}: {twins[0]!r} is named twice")
