@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from genlab.data.images import Images, ImageSource, Splits
     from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
     from genlab.data.module import DataModule
+    from genlab.data.shuffled_pools import ShuffledPools
     from genlab.data.simulated_fields import MovedSet, SimulatedFields
+    from genlab.data.stored_fields import StoredFields
     from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
     from genlab.data.structure_files import StructureFiles
     from genlab.data.table_data import TableData
@@ -44,6 +46,8 @@ HOMES = {
     "maf_sets": ("BSDS300", "Gas", "Hepmass", "MiniBooNE", "Power"),
     "module": ("DataModule",),
     "simulated_fields": ("MovedSet", "SimulatedFields"),
+    "shuffled_pools": ("ShuffledPools",),
+    "stored_fields": ("StoredFields",),
     "streams": ("FreshSamples", "NoSamples", "ShuffledSet", "Stream"),
     "structure_files": ("StructureFiles",),
     "table_data": ("TableData",),
@@ -76,9 +80,11 @@ __all__ = [
     "NoSamples",
     "Power",
     "Sets",
+    "ShuffledPools",
     "ShuffledSet",
     "SimulatedFields",
     "Splits",
+    "StoredFields",
     "Stream",
     "StructureFiles",
     "TableData",

@@ -55,7 +55,7 @@ OPTIONS = [
     for path in FILES
     if path.parent.name in GROUPS
     and path.parent.parent == config_dir()
-    and path.stem != "image_folder"  # reads a folder, which its own tests make
+    and path.stem not in ("image_folder", "fields")  # read files, which their own tests make
     and not path.stem.startswith("_")  # what others build on
 ]
 # Parts of one family, or without a value that only the user has.

@@ -14,7 +14,7 @@ COMMANDS = {
     "score": "log-density of your own points",
     "sample": "draw from a run's model",
     "plot": "draw a run's figures again",
-    "show": "what a run is, how it stands, and what came out",
+    "show": "what a run is, how it stands, and what came out; or what is in a file of data",
     "diff": "in what two runs differ",
     "compare": "many runs in one table, page or figure",
     "board": "look at all runs in TensorBoard",

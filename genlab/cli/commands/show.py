@@ -1,16 +1,22 @@
-"""``genlab show RUN``: what a run is, how it stands, and what came out."""
+"""``genlab show RUN``: what a run is, how it stands, and what came out.
+
+``genlab show FILE`` says what is in a file, or in a folder that is no run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from genlab.cli.arguments import Parser
 from genlab.cli.report import print_metrics
 from genlab.cli.run_argument import SavedRun
 from genlab.errors import one_line
+from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
+from genlab.runs.find import find_runs
 from genlab.runs.settings import CHOICE, spell
 from genlab.runs.status import effective_state, read_status
 
@@ -18,14 +24,31 @@ __all__ = ["run"]
 
 EXAMPLES = """\
   genlab show latest
-  genlab show latest --config                every key and its value"""
+  genlab show latest --config                every key and its value
+  genlab show fields.hdf5                    what is in a file, and how to learn it"""
+
+# What a file of data may end in: told without the imports of those that read it.
+DATA = (
+    *(".npy", ".npz", ".mat", ".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf"),
+    *(".zarr", ".csv", ".tsv", ".txt", ".parquet"),
+)
 
 
 def run(words: list[str]) -> int:
     parser = Parser("show", EXAMPLES)
-    parser.add_run()
+    parser.add_argument(
+        "run",
+        metavar="RUN|FILE",
+        help="a path, a run's name, or `latest`; or data: a file, a folder",
+    )
     parser.add_argument("--config", action="store_true", help="print every key and its value")
     arguments = parser.parse(words)
+    if holds_data(Path(arguments.run)):
+        from genlab.cli.data_view import data_rows
+
+        for name, text in data_rows(Path(arguments.run).expanduser()):
+            print(f"{name:10}  {text}")
+        return 0
     saved = SavedRun(arguments.run)
     config = saved.manifest["config"]
     if arguments.config:
@@ -37,6 +60,14 @@ def run(words: list[str]) -> int:
         metrics = read_json(saved.directory.metrics)
         print_metrics(metrics, "", likelihood=saved.manifest["likelihood"])
     return 0
+
+
+def holds_data(path: Path) -> bool:
+    """Whether a word names data rather than a run: a file, or a folder that is no run."""
+    path = path.expanduser()
+    if path.is_dir():
+        return not RunDirectory(path).manifest.exists() and not find_runs(path)
+    return path.is_file() or (bool(path.suffix) and path.suffix.lower() in DATA)
 
 
 def _rows(saved: SavedRun, config: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,200 @@
+"""What is in a file of data or a folder, before anything trains: without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genlab.config.keys import typed
+from genlab.data.field_files import FieldRows, Variable, parts_of, stored_facts, variables
+from genlab.data.field_files.channels import learnable
+from genlab.data.field_files.opened import format_of
+from genlab.data.image_facts import SUFFIXES, image_facts, listed
+from genlab.data.table_file import TableFile
+from genlab.errors import UserError, first_few
+
+__all__ = ["data_rows"]
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet")
+LARGE = 2**26
+"""Bytes of a table above which only its columns are told."""
+SLAB, SLABS = 2**18, 3
+"""Numbers of an array that are looked at in one place, and in how many places."""
+MOST = 20
+"""Arrays that are listed."""
+
+
+def data_rows(path: Path) -> Iterator[tuple[str, str]]:
+    """What a file or a folder holds, in rows of a name and a text.
+
+    Raises:
+        UserError: It is not there, damaged, or of no kind that is read.
+    """
+    if path.is_dir() and _holds_images(path):
+        yield from _of_images(path)
+    elif path.suffix.lower() in TABLES:
+        yield from _of_table(path)
+    else:
+        yield from _of_fields(path)
+
+
+def _holds_images(path: Path) -> bool:
+    inside = [path, *(child for child in sorted(path.iterdir()) if child.is_dir())]
+    return any(file.suffix.lower() in SUFFIXES for folder in inside for file in folder.iterdir())
+
+
+def _of_images(path: Path) -> Iterator[tuple[str, str]]:
+    files, classes = listed(path)
+    node = {"path": str(path), "size": None, "grey": False, "condition": None, "factor": 2}
+    channels, height, width = image_facts(**node)["event_shape"]
+    yield "folder", f"{path}: {len(files):,} images"
+    yield "first", f"{files[0].name}: {width} x {height}, {'grey' if channels == 1 else 'colour'}"
+    if classes:
+        yield "classes", f"{len(classes)}: {first_few(classes)}"
+    word = " data.condition=label" if classes else ""
+    yield "learn by", f"genlab train data=image_folder {typed('data.path', str(path))}{word}"
+
+
+def _of_table(path: Path) -> Iterator[tuple[str, str]]:
+    table = TableFile(path, "path")
+    yield "file", f"{path}: a table, {_bytes(path.stat().st_size)}"
+    yield "columns", f"{len(table.names)}: {first_few(table.names)}"
+    if path.stat().st_size <= LARGE:
+        read = table.read(table.names, table.names)
+        yield "rows", f"{len(read.values):,}"
+        for name, values in list(zip(table.names, read.values.T, strict=True))[:MOST]:
+            yield "", f"{name}: {_range(values)}"
+    if table.index:
+        yield "left out", f"{', '.join(table.index)}: the table's index"
+    yield "learn by", f"genlab train data=table {typed('data.path', str(path))}"
+
+
+def _of_fields(path: Path) -> Iterator[tuple[str, str]]:
+    parts = parts_of(path, key="") if path.exists() else {"train": [path]}
+    first = parts["train"][0]
+    found = variables(first, key="")
+    if first == path:
+        yield "file", f"{path}: {format_of(path)}, {_bytes(_size(path))}"
+    else:
+        counts = ", ".join(f"{len(files)} in {part}" for part, files in parts.items())
+        yield "folder", f"{path}: files {counts if len(parts) > 1 else len(parts['train'])}"
+        yield "first", f"{first.name}: {format_of(first)}, {_bytes(_size(first))}"
+    if len(found) > MOST:
+        yield "arrays", f"{len(found)}, of which these are the first {MOST}"
+    for one in found[:MOST]:
+        yield "array", _described(one)
+    yield from _use(path, found)
+
+
+def _described(one: Variable) -> str:
+    axes = ", ".join(f"{axis} {n}" for axis, n in zip(one.axes, one.shape, strict=True))
+    parts = [f"{one.name}: {one.dtype} [{axes}]"]
+    if one.units:
+        parts.append(f"in {one.units}")
+    if one.channels:
+        parts.append(f"channels {first_few(one.channels)}")
+    if one.periodic is not None and one.is_field:
+        parts.append("periodic" if one.periodic else "not periodic")
+    if one.dtype.kind in "fiub" and 0 not in one.shape:
+        parts.append(_range(_sample(one)))
+    return "; ".join(parts)
+
+
+def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
+    """What ``data=fields`` takes of it, and the words for that."""
+    # Those that move first: what stands still is given to them rather than learned.
+    fields = sorted(learnable(found), key=lambda one: one.length("time") == 1)
+    named = typed("data.path", str(path))
+    flat = [one for one in found if len(one.shape) == 2]
+    if len(flat) == len(found) == 1 and format_of(path) == "numpy":
+        yield "learn by", f"genlab train data=table {named}"
+        yield "or", f"genlab train data=fields {named} data.size=N    windows of one field"
+        return
+    words = [named]
+    choices: dict[str, Any] = {
+        "channels": None,
+        "condition": [],
+        "steps": None,
+        "lag": 0,
+        "size": None,
+        "stride": 1,
+        "windows": "tiles",
+        "axes": None,
+    }
+
+    def choose(key: str, value: Any) -> None:
+        choices[key] = value
+        words.append(typed(f"data.{key}", value))
+
+    if not fields:
+        solid = [one for one in found if one.is_field]
+        if not solid:
+            yield "nothing", "for data=fields: no array has two axes of space"
+            return
+        choose("axes", [axis.replace("z", "sample") for axis in solid[0].axes])
+        fields = solid
+    if len(fields) > 1:
+        choose("channels", [fields[0].name])
+    train = parts_of(path)["train"]
+    width, height = FieldRows(paths=train, **choices).whole
+    if width != height:
+        choose("size", min(width, height))
+    try:
+        facts = stored_facts(path=str(path), periodic=None, **choices)
+    except UserError as error:
+        yield "refused", str(error).replace("`", "")
+        return
+    rows = FieldRows(paths=train, **choices)
+    shape = " x ".join(map(str, facts["event_shape"]))
+    kind = "periodic" if facts["periodic"] else "not periodic"
+    yield "data=fields", f"{len(rows):,} fields of {shape} ({', '.join(rows.names)}), {kind}"
+    yield "learn by", f"genlab train model=flow-matching data=fields {' '.join(words)}"
+    if len(fields) > 1:
+        given = typed("data.condition", [fields[1].name])
+        yield "or", f"given another channel: {given}"
+    if fields[0].length("time") > 1:
+        first = typed("data.condition", [fields[0].name])
+        yield "or", f"the next step given the one before: {first} data.lag=1"
+
+
+def _sample(one: Variable) -> np.ndarray:
+    """Numbers from the start, the middle and the end of an array."""
+    if not one.shape:
+        return np.asarray(one.read(()))
+    length, inner = one.shape[0], list(one.shape[1:])
+    for axis in range(len(inner)):
+        rest = int(np.prod(inner[axis + 1 :], dtype=np.int64))
+        inner[axis] = max(1, min(inner[axis], SLAB // max(rest, 1)))
+    count = max(1, min(length, SLAB // max(int(np.prod(inner, dtype=np.int64)), 1)))
+    starts = np.unique(np.linspace(0, length - count, SLABS).astype(int))
+    index = tuple(slice(0, n) for n in inner)
+    parts = [one.read((slice(int(start), int(start) + count), *index)) for start in starts]
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _range(values: np.ndarray) -> str:
+    numbers = values[np.isfinite(values)].astype(np.float64)
+    lost = values.size - numbers.size
+    if not numbers.size:
+        return "no numbers, NaN alone"
+    if numbers.size == 1:
+        return f"{numbers.item():.6g}"
+    told = f"{numbers.min():.4g} to {numbers.max():.4g}, mean {numbers.mean():.4g}"
+    return f"{told}, {lost} NaN or infinite" if lost else told
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size
+
+
+def _bytes(size: int) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000  # type: ignore[assignment]
+    return f"{size:.3g} TB"

@@ -1,0 +1,87 @@
+"""``genlab show FILE``: what is in a file, and the words that learn it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from field_examples import numbered, waves, write_pdebench, write_well
+from small import write_images
+
+from genlab.assembly import experiment
+from genlab.cli.main import main
+
+
+def shown(capsys: pytest.CaptureFixture[str], path: Path | str, status: int = 0) -> str:
+    assert main(["show", str(path)]) == status
+    captured = capsys.readouterr()
+    return captured.out if status == 0 else captured.err
+
+
+def suggested(text: str) -> list[str]:
+    """The words of the command that is suggested first."""
+    line = next(line for line in text.splitlines() if line.startswith("learn by"))
+    return shlex.split(line.removeprefix("learn by"))[2:]
+
+
+def test_a_file_of_the_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, write_well(tmp_path / "my fields.hdf5"))
+    assert "HDF5 of The Well" in text
+    assert "velocity: float32 [sample 3, time 5, x 8, y 8, channel 2]" in text
+    assert "channels velocity_x, velocity_y; periodic; 0 to 1919" in text
+    assert "viscosity: float64 []; 0.25" in text
+    assert "data=fields  15 fields of 1 x 8 x 8 (pressure), periodic" in text
+    assert "data.condition=[pressure] data.lag=1" in text
+    run = experiment(*suggested(text), "model=realnvp")
+    assert run.config["data"]["event_shape"] == [1, 8, 8]
+
+
+def test_what_a_file_needs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "oblong.npy", numbered(20, 6, 8))
+    assert "data.size=6" in suggested(shown(capsys, tmp_path / "oblong.npy"))
+    np.save(tmp_path / "solid.npy", numbered(2, 20, 6, 6, 6))
+    text = shown(capsys, tmp_path / "solid.npy")
+    assert "data.axes=[sample,time,x,y,sample]" in suggested(text)
+    np.save(tmp_path / "holed.npy", np.full((20, 6, 6), np.nan))
+    text = shown(capsys, tmp_path / "holed.npy")
+    assert "no numbers, NaN alone" in text
+    assert "refused" in text
+    path = write_pdebench(tmp_path / "cfd.h5", density=waves(20, 8).reshape(4, 5, 8, 8))
+    assert "20 fields of 1 x 8 x 8 (density), periodic" in shown(capsys, path)
+
+
+def test_tables_and_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,5\n")
+    text = shown(capsys, tmp_path / "t.csv")
+    assert "columns     2: a, b" in text
+    assert "b: 2 to 5, mean 3.5" in text
+    assert suggested(text)[0] == "data=table"
+    np.save(tmp_path / "t.npy", numbered(9, 3))
+    assert suggested(shown(capsys, tmp_path / "t.npy"))[0] == "data=table"
+    write_images(tmp_path / "images", 12)
+    text = shown(capsys, tmp_path / "images")
+    assert "12 images" in text
+    assert suggested(text)[0] == "data=image_folder"
+
+
+def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_well(tmp_path / "well.hdf5")
+    assert "did you mean 'well.hdf5'" in shown(capsys, tmp_path / "wel.hdf5", 2)
+    (tmp_path / "x.dat").write_text("1")
+    assert "expected a file that ends in" in shown(capsys, tmp_path / "x.dat", 2)
+    (tmp_path / "nothing").mkdir()
+    assert "no file in it" in shown(capsys, tmp_path / "nothing", 2)
+    assert "no such run" in shown(capsys, "no-such", 2)
+
+
+def test_torch_is_not_imported(tmp_path: Path) -> None:
+    np.save(tmp_path / "w.npy", numbered(20, 6, 6))
+    code = (
+        "import sys; from genlab.cli.main import main; "
+        f"main(['show', {str(tmp_path / 'w.npy')!r}]); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
