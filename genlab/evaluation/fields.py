@@ -138,8 +138,7 @@ def field_scores(
     first = _rows(true, slice(size))
     halves = list(_halves(true, size, generator))
     scores = {
-        name: _retention(ours, first, band)
-        for name, band in zip(BANDS, bands(n), strict=True)
+        name: _retention(ours, first, band) for name, band in zip(BANDS, bands(n), strict=True)
     }
     means = {"flatness": flatness}
     if quantity != "scalar":
