@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from small import write_images, write_table
@@ -63,7 +64,9 @@ def test_a_key_that_is_called_like_a_group_is_no_choice_of_it(
     group, option, key = twin
     write_images(tmp_path / "images", 10)
     write_table(tmp_path)
-    path = {"table": "points.csv", "image_folder": "images", "torsions": ADK}.get(option)
+    np.save(tmp_path / "fields.npy", np.random.default_rng(0).normal(size=(40, 1, 8, 8)))
+    files = {"table": "points.csv", "image_folder": "images", "fields": "fields.npy"}
+    path = (files | {"torsions": ADK}).get(option)
     chosen = [f"{group}={option}", *([f"data.path={tmp_path / path}"] if path else [])]
     takes = TAKES.get(key, []) if group != "model" else ["data=digits"]
     check(compose("train", [*takes, *chosen]))
