@@ -17,7 +17,7 @@ __all__ = ["plain_data", "synthetic_run"]
 def plain_data(**known: Any) -> SimpleNamespace:
     """What commands ask of data whose files have the units of their samples."""
     same = {name: lambda rows: rows for name in ("in_file_units", "in_data_units")}
-    rest = {"columns": None, "context_columns": (), "quantity": None}
+    rest = {"columns": None, "context_columns": (), "label_names": (), "quantity": None}
     return SimpleNamespace(**rest | same | known)
 
 
