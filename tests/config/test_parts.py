@@ -42,7 +42,7 @@ def twins() -> list[tuple[str, str, str]]:
     for file in sorted(config_dir().glob("*/*.yaml")):
         group, text = file.parent.name, read(file)
         section = text.get(group) if isinstance(text.get(group), dict) else text
-        for key in section.keys() & GROUPS - {group}:
+        for key in sorted(section.keys() & GROUPS - {group}):
             is_part = PARTS.get(key) == group and isinstance(section[key], dict)
             if group in GROUPS - {"experiment"} and not is_part:
                 found.append((group, file.stem, key))
