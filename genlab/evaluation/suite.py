@@ -193,7 +193,7 @@ def _divergence(
 def _weighted(
     model: Density, target: Target, n: int, generator: torch.Generator, batch_size: int
 ) -> tuple[Float[Tensor, "n *event"], Scores]:
-    """The model's samples, and what their weights towards the target tell."""
+    """Samples of the model, and scores of their weights towards the target."""
     n = min(n, model.test_samples, max(1000, NUMBERS // math.prod(model.event_shape)))
     x, log_weight = weighted_samples(model, target, n, generator=generator, batch_size=batch_size)
     log_z = log_partition(log_weight)
@@ -214,7 +214,7 @@ def _distances(
     scale: Float[Tensor, "*event"] | None,
     circular: Sequence[int],
 ) -> Scores:
-    """Of the model's samples y from true ones."""
+    """Distances of the model's samples y from true ones."""
     x, y, other = (in_units(points, scale) for points in (truth.x, y, truth.other))
     # A sample counts as the true one beside it: its context is drawn by weight then.
     v, w = truth.weight, truth.other_weight
@@ -228,7 +228,7 @@ def _distances(
 def _of_classes(
     model: Density, labelled: Batch, test: Batch, generator: torch.Generator, batch_size: int
 ) -> Scores:
-    """What the classes of the training samples allow."""
+    """Metrics that the classes of the training samples allow."""
     scores: Scores = {}
     if model.context_encoder.labels:
         assert labelled.context is not None
@@ -243,7 +243,7 @@ def _of_classes(
 def _of_family(
     model: Density, judged: Batch | None, training: Batch | None, generator: torch.Generator
 ) -> Scores:
-    """What the model's family has of its own: a number for each row, or one for all."""
+    """Metrics of the model's family: a number for each row, or one for all."""
     weight = None if judged is None else judged.weight
     with inference(model, generator):
         own = model.metrics(judged, training, generator=generator)
