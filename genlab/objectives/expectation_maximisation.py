@@ -176,17 +176,17 @@ def _root_within(
 def _lowered(
     covariance: Float[Tensor, "g k d d"], ceiling: float, angles: Sequence[int]
 ) -> Float[Tensor, "g k d d"]:
-    """``S - S_.A V (1 - c / l) / l V^T S_A.``, where ``l > c`` are eigenvalues of the angles' block.
+    """``S - S_.A V (1 - c / l) / l V^T S_A.`` for eigenvalues ``l > c`` of the angles' block.
 
-    The block's are the lower ones then, and the regression of other coordinates on the angles stays
-    with what it leaves: their likelihood is a factor of its own.
+    No eigenvalue of the block is above c then, and the regression of other coordinates on the
+    angles is what it was, with what it leaves: their likelihood is a factor of its own.
     """
     index = torch.as_tensor(angles, dtype=torch.long, device=covariance.device)
     columns = covariance[..., index]
     values, vectors = torch.linalg.eigh(columns[..., index, :])
     excess = (1 - (ceiling / values).clamp(max=1)) / values
     turned = columns @ vectors
-    lowered = covariance - turned * excess[..., None, :] @ turned.mT
+    lowered: Tensor = covariance - turned * excess[..., None, :] @ turned.mT
     return (lowered + lowered.mT) / 2
 
 
