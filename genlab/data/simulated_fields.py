@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from genlab.batch import Batch
+from genlab.batch import Batch, concatenated
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.field_data import FieldData
 from genlab.data.streams import Blocks, ShuffledSet, Stream
@@ -18,6 +17,9 @@ from genlab.randomness import generator
 from genlab.targets.simulated import SimulatedTarget
 
 __all__ = ["MovedSet", "SimulatedFields"]
+
+# Numbers that are moved at once, and symmetries that are drawn at once: both powers of 2.
+NUMBERS, CHANCES = 2**20, 2**14
 
 
 class SimulatedFields(FieldData):
@@ -93,6 +95,9 @@ class SimulatedFields(FieldData):
 class MovedSet(Blocks, Stream):
     """A set in memory, pass after pass, each row moved by a symmetry at each sight.
 
+    Rows are moved in blocks that begin at fixed numbers: how a Fourier transform rounds depends on
+    how many fields it is given.
+
     Args:
         data: The whole set.
         symmetries: Of its law.
@@ -100,13 +105,17 @@ class MovedSet(Blocks, Stream):
     """
 
     def __init__(self, data: Batch, symmetries: Symmetries, *, seed: int) -> None:
-        super().__init__(seed=seed, block=2**14)
+        fitting = max(1, NUMBERS // math.prod(data.x.shape[1:]))
+        super().__init__(seed=seed, block=min(CHANCES, 2 ** (fitting.bit_length() - 1)))
         self.shuffled = ShuffledSet(data, seed=seed)
         self.symmetries = symmetries
 
     def rows(self, start: int, stop: int) -> Batch:
-        batch = self.shuffled.rows(start, stop)
-        return batch._replace(x=self.symmetries.moved(batch.x, self._slice(start, stop)))
+        return concatenated([block.rows(rows) for block, rows in self._parts(start, stop)])
 
-    def _make(self, index: int) -> Float[Tensor, "block 3"]:
-        return torch.rand(self.block, 3, generator=generator(self.seed, "symmetry", index))
+    def _make(self, index: int) -> Batch:
+        start = index * self.block
+        source = generator(self.seed, "symmetry", start // CHANCES)
+        chance = torch.rand(CHANCES, 3, generator=source)[start % CHANCES :][: self.block]
+        batch = self.shuffled.rows(start, start + self.block)
+        return batch._replace(x=self.symmetries.moved(batch.x, chance))

@@ -153,7 +153,7 @@ class StoredFields(DataModule):
         Raises:
             UserError: The files have changed since the run was made, or hold other fields.
         """
-        if self.checksums != [fingerprint(Path(self.path))]:
+        if self.checksums != [fingerprint(Path(self.path).expanduser())]:
             raise UserError(
                 f"path={self.path}: has changed since the run was made; what was measured on it "
                 "compares with nothing new"
@@ -174,8 +174,8 @@ class StoredFields(DataModule):
     def chosen(self) -> dict[str, Int[np.ndarray, " _"]]:
         """The numbers of the rows of each part."""
         parts = self._split()
-        numbers = math.prod(self.event_shape)
-        most = {**self.sizes, "val": HELD_OUT // numbers, "test": HELD_OUT // numbers}
+        fitting = max(1, HELD_OUT // math.prod(self.event_shape))
+        most = {**self.sizes, "val": fitting, "test": fitting}
         for part, rows in parts.items():
             given = self.sizes[part]
             limit = min(given or len(rows), most[part] or len(rows))
