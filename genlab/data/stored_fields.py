@@ -74,6 +74,7 @@ class StoredFields(DataModule):
         test_size: Number of fields to test on, at most.
         event_shape: Channels, and points along both sides.
         context_dim: How many numbers a field is given.
+        condition_shape: Shape of the channels among these, which come first; empty without one.
         checksums: Of the files, so that a run notices when they change.
         batch_size: Rows that one training step sees, in each process.
         standardise: Let the model work on white noise, as far as mean and variances tell.
@@ -107,6 +108,7 @@ class StoredFields(DataModule):
         test_size: PositiveInt,
         event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
+        condition_shape: Sequence[PositiveInt],
         checksums: Sequence[str],
         batch_size: PositiveInt,
         standardise: bool,
@@ -132,6 +134,7 @@ class StoredFields(DataModule):
         self.split_seed = split_seed
         self.sizes = {"train": train_size, "val": val_size, "test": test_size}
         self.context_dim = context_dim
+        self.condition_shape = tuple(condition_shape)
         self.checksums = list(checksums)
         self.seed = seed
         self.standardise_context = context_dim > 0
@@ -240,7 +243,8 @@ class StoredFields(DataModule):
         if not self.periodic:
             told.append(
                 "taken for not periodic: convolutions are padded by zeros, and each number is "
-                "standardised by itself; `periodic=True` if their sides close"
+                "standardised by itself; `periodic=True` if their sides close. Models that work on "
+                "waves do without by `network=unet`, `mixing=none`, `basis=points`"
             )
         return tuple(told)
 
