@@ -11,7 +11,7 @@ import torch
 from genlab.batch import Batch, concatenated
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.field_data import FieldData
-from genlab.data.streams import Blocks, ShuffledSet, Stream
+from genlab.data.streams import Blocks, FreshSamples, ShuffledSet, Stream
 from genlab.fields import ModeClasses, Symmetries
 from genlab.randomness import generator
 from genlab.targets.simulated import SimulatedTarget
@@ -84,7 +84,10 @@ class SimulatedFields(FieldData):
 
     @cached_property
     def stream(self) -> Stream:
-        if self.training_set is None or not self.symmetries:
+        if self.training_set is None:
+            # Steps wait for no more than a chunk.
+            return FreshSamples(self.target, seed=self.seed, block=self.target.chunk)
+        if not self.symmetries:
             return super().stream
         return MovedSet(self.training_set, self.target.symmetries, seed=self.seed)
 

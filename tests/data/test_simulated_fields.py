@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from genlab.batch import Batch
-from genlab.data import SimulatedFields
+from genlab.data import FreshSamples, SimulatedFields
 from genlab.data.simulated_fields import MovedSet
 from genlab.fields import SQUARE, PowerLaw, Symmetries
 from genlab.targets import Kolmogorov, Turbulence
@@ -91,6 +91,12 @@ def test_sets_of_trajectories_share_none(tmp_path: Path) -> None:
     assert flow.training_set is not None
     assert not torch.isin(flow.training_set.x, flow.validation.x).any()
     assert flow.stream.rows(0, 16).x.shape == (16, 1, 8, 8)
+
+
+def test_fresh_fields_are_simulated_a_chunk_at_a_time(tmp_path: Path) -> None:
+    stream = data(tmp_path, train_size=None).stream
+    assert isinstance(stream, FreshSamples)
+    assert stream.block == data(tmp_path).target.chunk
 
 
 def test_a_law_without_a_density_says_so(tmp_path: Path) -> None:
