@@ -155,7 +155,7 @@ def field_scores(
     }
     if quantity != "scalar":
         distances["test/increments"] = ("w1", _increments_distance)
-        at = list(flux_wavenumbers(n))
+        at = [k for k in flux_wavenumbers(n) if k < true["flux"].shape[1]]
         fluxes = [estimate_mean(true["flux"][:, k]) for k in at]
         if all(abs(flux.value) > CERTAIN * flux.se for flux in fluxes):
             distances["test/enstrophy_flux"] = ("", partial(_flux_error, at=at))

@@ -164,3 +164,9 @@ def test_shells_count_beside_a_large_mean() -> None:
     found = scores(pressure[:20], pressure, quantity="scalar")
     assert found["test/spectrum"].value == pytest.approx(0, abs=1e-9)
     assert found["test/log_spectral_distance"].value == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+def test_the_smallest_fields_have_scores(n: int) -> None:
+    found = scores(gaussian(20, n=n), gaussian(40, n=n))
+    assert math.isfinite(found["test/spectrum"].value)
