@@ -23,7 +23,7 @@ class PeriodicConvolution(Bijection):
     has the opposite numbers, and ``log|det| = sum_k d_k s_k``, where ``d_k`` is 4, or 2 on the axes
     and 1 for the mean. What stands between couplings so, each number of one is made of all of the
     last (Hoogeboom, van den Berg, Welling, "Emerging convolutions for generative normalizing
-    flows", 2019, section 3.2). Nyquist frequencies of an even side stay as they are.
+    flows", 2019). Nyquist frequencies of an even side stay as they are.
 
     References: arXiv:1901.11137.
 

@@ -88,9 +88,13 @@ def fill_suggestions(config: DictConfig) -> None:
         config: As Hydra composed it; changed in place.
     """
     if SUGGESTED in config:
+        of_data = _readers(config, "data")
         for key in _readers(config, SUGGESTED):
             with suppress(OmegaConfBaseException):  # for the check to tell
-                OmegaConf.update(config, key, OmegaConf.select(config, key))
+                value = OmegaConf.select(config, key)
+                # What the data's files are yet to tell is null.
+                if value is not None or key not in of_data:
+                    OmegaConf.update(config, key, value)
         with open_dict(config):
             del config[SUGGESTED]
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Unpack
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from genlab.batch import Batch
+from genlab.batch import Batch, concatenated
 from genlab.bounds import NonNegativeInt
 from genlab.data.field_data import FieldData, FieldOptions
-from genlab.data.streams import Blocks, ShuffledSet, Stream
+from genlab.data.streams import Blocks, FreshSamples, ShuffledSet, Stream
 from genlab.fields import ModeClasses, Symmetries
 from genlab.randomness import generator
 from genlab.targets.simulated import SimulatedTarget
@@ -27,6 +26,10 @@ class SimulationOptions(FieldOptions):
     symmetries: bool
     root: str | None
     set_seed: NonNegativeInt
+
+
+# Numbers that are moved at once, and symmetries that are drawn at once: both powers of 2.
+NUMBERS, CHANCES = 2**20, 2**14
 
 
 class SimulatedFields(FieldData):
@@ -68,7 +71,10 @@ class SimulatedFields(FieldData):
 
     @cached_property
     def stream(self) -> Stream:
-        if self.training_set is None or not self.symmetries:
+        if self.training_set is None:
+            # Steps wait for no more than a chunk.
+            return FreshSamples(self.target, seed=self.seed, block=self.target.chunk)
+        if not self.symmetries:
             return super().stream
         return MovedSet(self.training_set, self.target.symmetries, seed=self.seed)
 
@@ -79,6 +85,9 @@ class SimulatedFields(FieldData):
 class MovedSet(Blocks, Stream):
     """A set in memory, pass after pass, each row moved by a symmetry at each sight.
 
+    Rows are moved in blocks that begin at fixed numbers: how a Fourier transform rounds depends on
+    how many fields it is given.
+
     Args:
         data: The whole set.
         symmetries: Of its law.
@@ -86,13 +95,17 @@ class MovedSet(Blocks, Stream):
     """
 
     def __init__(self, data: Batch, symmetries: Symmetries, *, seed: int) -> None:
-        super().__init__(seed=seed, block=2**14)
+        fitting = max(1, NUMBERS // math.prod(data.x.shape[1:]))
+        super().__init__(seed=seed, block=min(CHANCES, 2 ** (fitting.bit_length() - 1)))
         self.shuffled = ShuffledSet(data, seed=seed)
         self.symmetries = symmetries
 
     def rows(self, start: int, stop: int) -> Batch:
-        batch = self.shuffled.rows(start, stop)
-        return batch._replace(x=self.symmetries.moved(batch.x, self._slice(start, stop)))
+        return concatenated([block.rows(rows) for block, rows in self._parts(start, stop)])
 
-    def _make(self, index: int) -> Float[Tensor, "block 3"]:
-        return torch.rand(self.block, 3, generator=generator(self.seed, "symmetry", index))
+    def _make(self, index: int) -> Batch:
+        start = index * self.block
+        source = generator(self.seed, "symmetry", start // CHANCES)
+        chance = torch.rand(CHANCES, 3, generator=source)[start % CHANCES :][: self.block]
+        batch = self.shuffled.rows(start, start + self.block)
+        return batch._replace(x=self.symmetries.moved(batch.x, chance))

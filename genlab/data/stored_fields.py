@@ -77,6 +77,7 @@ class StoredFields(DataModule):
         test_size: Number of fields to test on, at most.
         event_shape: Channels, and points along both sides.
         context_dim: How many numbers a field is given.
+        condition_shape: Shape of the channels among these, which come first; empty without one.
         checksums: Of the files, so that a run notices when they change.
         batch_size: Rows that one training step sees, in each process.
         standardise: Let the model work on white noise, as far as mean and variances tell.
@@ -110,6 +111,7 @@ class StoredFields(DataModule):
         test_size: PositiveInt,
         event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
+        condition_shape: Sequence[PositiveInt],
         checksums: Sequence[str],
         batch_size: PositiveInt,
         standardise: bool,
@@ -135,6 +137,7 @@ class StoredFields(DataModule):
         self.split_seed = split_seed
         self.sizes = {"train": train_size, "val": val_size, "test": test_size}
         self.context_dim = context_dim
+        self.condition_shape = tuple(condition_shape)
         self.checksums = list(checksums)
         self.seed = seed
         self.standardise_context = context_dim > 0
@@ -152,7 +155,7 @@ class StoredFields(DataModule):
         Raises:
             UserError: The files have changed since the run was made, or hold other fields.
         """
-        if self.checksums != [fingerprint(Path(self.path))]:
+        if self.checksums != [fingerprint(Path(self.path).expanduser())]:
             raise UserError(
                 f"path={self.path}: has changed since the run was made; what was measured on it "
                 "compares with nothing new"
@@ -173,8 +176,8 @@ class StoredFields(DataModule):
     def chosen(self) -> dict[str, Int[np.ndarray, " _"]]:
         """The numbers of the rows of each part."""
         parts = self._split()
-        numbers = math.prod(self.event_shape)
-        most = {**self.sizes, "val": HELD_OUT // numbers, "test": HELD_OUT // numbers}
+        fitting = max(1, HELD_OUT // math.prod(self.event_shape))
+        most = {**self.sizes, "val": fitting, "test": fitting}
         for part, rows in parts.items():
             given = self.sizes[part]
             limit = min(given or len(rows), most[part] or len(rows))
@@ -239,7 +242,8 @@ class StoredFields(DataModule):
         if not self.periodic:
             told.append(
                 "taken for not periodic: convolutions are padded by zeros, and each number is "
-                "standardised by itself; `periodic=True` if their sides close"
+                "standardised by itself; `periodic=True` if their sides close. Models that work on "
+                "waves do without by `network=unet`, `mixing=none`, `basis=points`"
             )
         return tuple(told)
 

@@ -70,11 +70,13 @@ class FreshSamples(Blocks, Stream):
     Args:
         target: What is sampled.
         seed: The run's seed.
-        block: Number of rows that are drawn at a time; as many as memory likes if None.
+        block: Number of rows that are drawn at a time; if None as many for points of any dimension,
+            and as memory likes of fields.
     """
 
     def __init__(self, target: Target, *, seed: int, block: int | None = None) -> None:
-        fitting = max(1, min(ROWS, NUMBERS // math.prod(target.event_shape)))
+        fields = len(target.event_shape) > 1
+        fitting = max(1, min(ROWS, NUMBERS // math.prod(target.event_shape))) if fields else ROWS
         super().__init__(seed=seed, block=block or fitting)
         self.target = target
 

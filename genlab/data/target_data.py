@@ -77,6 +77,10 @@ class TargetData(DataModule):
         self.test_size = test_size
         self.seed = seed
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return self.target.remarks
+
     @cached_property
     def stream(self) -> Stream:
         if not self.target.has_samples:

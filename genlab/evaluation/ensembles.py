@@ -106,7 +106,7 @@ def conditional_scores(
     """Scores of what a model makes of context vectors, by tag.
 
     - ``test/crps``: `crps`, and ``test/crps/reference`` that of true samples that came with other
-      contexts: what is reached without looking at them.
+      contexts: what is reached without looking at them; of at least three rows.
     - ``test/spread_skill``: `spread_skill`.
     - ``test/consistency``: root mean square of ``A x - c``, where the context is an observation of
       the sample, and ``test/consistency/reference`` that of the true ones: the noise in it.
@@ -118,18 +118,19 @@ def conditional_scores(
         generator: Source of randomness.
         batch_size: Samples at once.
     """
-    rows = test.rows(slice(ROWS))
+    # From all over the set, in which rows of one trajectory stand beside each other.
+    count = min(ROWS, len(test.x))
+    rows = test.rows(torch.arange(count) * len(test.x) // count)
     assert rows.context is not None
-    members = min(MEMBERS, len(rows.x) - 1)
     drawn = ensemble(
-        model, rows.context, members=members, generator=generator, batch_size=batch_size
+        model, rows.context, members=MEMBERS, generator=generator, batch_size=batch_size
     )
-    others = torch.stack([rows.x.roll(step + 1, 0) for step in range(members)])
-    scores = {
-        "test/crps": crps(drawn, rows.x),
-        "test/crps/reference": crps(others, rows.x),
-        "test/spread_skill": spread_skill(drawn, rows.x),
-    }
+    scores = {"test/crps": crps(drawn, rows.x), "test/spread_skill": spread_skill(drawn, rows.x)}
+    members = min(MEMBERS, count - 1)
+    if members > 1:
+        turns = [(step + 1) * count // (members + 1) for step in range(members)]
+        others = torch.stack([rows.x.roll(turn, 0) for turn in turns])
+        scores["test/crps/reference"] = crps(others, rows.x)
     if reduction is not None:
         for tag, x in (("test/consistency", drawn[0]), ("test/consistency/reference", rows.x)):
             off = (reduction(x) - rows.context).double().square().mean(1)

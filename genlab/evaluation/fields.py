@@ -42,7 +42,7 @@ HALVINGS = 8
 """Ways to cut true fields into two sets, whose distance is the unit of others."""
 
 EMPTY = 1e-9
-"""Share of the power below which a shell holds nothing but rounding."""
+"""Share of the power, but for the mean's, below which a shell holds nothing but rounding."""
 
 CERTAIN = 4.0
 """Standard errors from 0 from which on there is a flux."""
@@ -147,8 +147,8 @@ def field_scores(
     for name, mean in means.items():
         scores[f"test/{name}"], scores[f"target/{name}"] = mean(ours), mean(true)
 
-    kept = true["spectrum"].mean(0)
-    kept = kept > EMPTY * kept.sum(1, keepdim=True)
+    shells = true["spectrum"].mean(0)
+    kept = shells > EMPTY * shells[:, 1:].sum(1, keepdim=True)
     kept[:, 0] = False
     distances: dict[str, tuple[str, Score]] = {
         "test/spectrum": ("", partial(_spectrum_error, kept=kept)),
@@ -156,10 +156,12 @@ def field_scores(
     }
     if quantity != "scalar":
         distances["test/increments"] = ("w1", _increments_distance)
-        at = list(flux_wavenumbers(n))
+        at = [k for k in flux_wavenumbers(n) if k < true["flux"].shape[1]]
         fluxes = [estimate_mean(true["flux"][:, k]) for k in at]
         if all(abs(flux.value) > CERTAIN * flux.se for flux in fluxes):
             distances["test/enstrophy_flux"] = ("", partial(_flux_error, at=at))
+    if not kept.any():  # of constant fields
+        distances = {}
     for tag, (unit, score) in distances.items():
         found = score(ours, first)
         between = estimate_mean(torch.tensor([score(a, b).value for a, b in halves]))
@@ -238,6 +240,9 @@ def _increments_distance(ours: Statistics, true: Statistics) -> Estimate:
 
 
 def _multiple(of: Estimate, unit: Estimate) -> Estimate:
+    """NaN where true sets do not differ, so that there is no unit."""
+    if not unit.value:
+        return Estimate(math.nan, math.nan)
     value = of.value / unit.value
     return Estimate(value, math.hypot(of.se, value * unit.se) / unit.value)
 

@@ -116,7 +116,7 @@ def separations(n: int) -> tuple[int, int, int]:
     >>> separations(17), separations(64)
     ((1, 2, 4), (1, 8, 16))
     """
-    return 1, max(2, n // 8), max(3, n // 4)
+    return 1, min(max(2, n // 8), n - 1), min(max(3, n // 4), n - 1)
 
 
 def increments(u: Float[Tensor, "b 2 n n"], distance: int) -> Float[Tensor, "b m"]:

@@ -29,6 +29,8 @@ __all__ = ["GaussianField"]
 SAMPLES = 20_000
 """Fields that the entropy of a mixture is estimated from, and numbers: fewer of large fields."""
 NUMBERS = 2**25
+LARGEST = 80.0
+"""Logarithm of what float32 holds, and holds the inverse of in full precision, about."""
 
 
 class GaussianField(ExactTarget):
@@ -64,7 +66,7 @@ class GaussianField(ExactTarget):
         noise: s, the variance of the noise of y; a hundredth of that of ``A g`` if None.
 
     Raises:
-        ValueError: The factor does not divide the size.
+        ValueError: The factor does not divide the size, or ``exp(g)`` leaves float32.
 
     Attributes:
         weights: The probability of each spectrum.
@@ -97,6 +99,12 @@ class GaussianField(ExactTarget):
         self.factor = factor
         weights, spectra = zip(*spectrum.parts, strict=True)
         variances = torch.stack([part.variances(size) for part in spectra])
+        widest = 6 * math.sqrt(float(variances.mean((1, 2)).max()))
+        if log_normal and abs(mean) + widest > LARGEST:
+            raise ValueError(
+                f"log_normal: exp(g) of mean={mean:g} and 6 standard deviations of {widest / 6:g} "
+                f"leaves float32; expected |mean| + 6 rms of at most {LARGEST:g}"
+            )
         self.terms = variances.numel()
         self.register_buffer("weights", variances.new_tensor(weights), persistent=False)
         self.register_buffer("variances", variances, persistent=False)

@@ -46,6 +46,7 @@ class Target(nn.Module, Checked):
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
         coordinates: Their names, or None where they have none.
         degrees: Whether files and figures have angles in degrees, not in radians as samples are.
+        remarks: What a user should know before a model is trained on it.
     """
 
     event_shape: tuple[int, ...] = (2,)
@@ -60,6 +61,7 @@ class Target(nn.Module, Checked):
     bound: float = 4.0
     coordinates: tuple[str, ...] | None = None
     degrees: bool = False
+    remarks: tuple[str, ...] = ()
 
     def sample(
         self, n: int, *, generator: torch.Generator | None = None

@@ -144,13 +144,17 @@ class Turbulence(SimulatedTarget):
 
     @cached_property
     def negentropy(self) -> tuple[float, float] | None:  # type: ignore[override]
-        """Of T, from fields of its own; given the time, its mean over those that are judged."""
+        """Of T, from fields of its own; given the time, its mean over those that are judged.
+
+        None at T = 0, and at times so small that the estimate is not above 0.
+        """
         if self.context_dim:
             values, errors = zip(
                 *(self._at(share * self.time).negentropy or (0.0, 0.0) for share in JUDGED),
                 strict=True,
             )
-            return sum(values) / len(JUDGED), math.hypot(*errors) / len(JUDGED)
+            value, se = sum(values) / len(JUDGED), math.hypot(*errors) / len(JUDGED)
+            return (value, se) if value > 0 else None
         if self.time == 0:
             return self.initial.negentropy
         own_power = power(self.kept("moments", MOMENTS, seed=0).x[:, 0].double())
@@ -158,7 +162,7 @@ class Turbulence(SimulatedTarget):
         # What a field adds to the entropy of the Gaussian with these variances.
         share = 0.5 * (own_power / variances).sum((1, 2))
         value = float(gaussian_entropy(variances)) - self.entropy
-        return value, float(share.std()) / MOMENTS**0.5
+        return (value, float(share.std()) / MOMENTS**0.5) if value > 0 else None
 
     def sample(
         self, n: int, *, generator: torch.Generator | None = None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
-from genlab.data import SimulatedFields
-from genlab.fields import PowerLaw
+from genlab.batch import Batch
+from genlab.data import FreshSamples, SimulatedFields
+from genlab.data.simulated_fields import MovedSet
+from genlab.fields import SQUARE, PowerLaw, Symmetries
 from genlab.targets import Kolmogorov, Turbulence
 
 
@@ -46,11 +49,20 @@ def test_each_sight_of_a_field_is_another_and_a_function_of_its_number(tmp_path:
     stream = data(tmp_path).stream
     x = stream.rows(0, 120).x
     assert len(x.flatten(1).unique(dim=0)) == 120
-    torch.testing.assert_close(data(tmp_path).stream.rows(50, 70).x, x[50:70])
+    assert torch.equal(data(tmp_path).stream.rows(50, 70).x, x[50:70])
     # Moved by orthogonal maps: each pass has the same norms.
     norms = x.square().sum((1, 2, 3)).view(3, 40).sort(1).values
     torch.testing.assert_close(norms[0], norms[1])
     torch.testing.assert_close(norms[0], norms[2])
+
+
+@pytest.mark.parametrize("n", [16, 17])
+def test_moved_rows_do_not_depend_on_how_many_are_asked_for(n: int) -> None:
+    stored = Batch(torch.randn(300, 1, n, n))
+    whole = MovedSet(stored, Symmetries(SQUARE), seed=1).rows(0, 5000).x
+    for start, stop in ((0, 1), (3, 10), (2047, 2049), (4090, 4105)):
+        rows = MovedSet(stored, Symmetries(SQUARE), seed=1).rows(start, stop).x
+        assert torch.equal(rows, whole[start:stop])
 
 
 def test_without_symmetries_fields_are_seen_as_they_are(tmp_path: Path) -> None:
@@ -79,3 +91,17 @@ def test_sets_of_trajectories_share_none(tmp_path: Path) -> None:
     assert flow.training_set is not None
     assert not torch.isin(flow.training_set.x, flow.validation.x).any()
     assert flow.stream.rows(0, 16).x.shape == (16, 1, 8, 8)
+
+
+def test_fresh_fields_are_simulated_a_chunk_at_a_time(tmp_path: Path) -> None:
+    stream = data(tmp_path, train_size=None).stream
+    assert isinstance(stream, FreshSamples)
+    assert stream.block == data(tmp_path).target.chunk
+
+
+def test_a_law_without_a_density_says_so(tmp_path: Path) -> None:
+    flow = data(
+        tmp_path, target=Kolmogorov(8, forced_wavenumber=2), event_shape=[1, 8, 8], alike="modes"
+    )
+    assert "8 x 8 numbers have 48 freedoms" in flow.remarks[0]
+    assert not data(tmp_path).remarks

@@ -219,6 +219,24 @@ def test_a_file_of_the_well_is_learned(
     assert np.isfinite(run.metrics["test/spectrum"])
 
 
+def test_a_velocity_is_given_channels_as_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_well(tmp_path / "well.hdf5")
+    words = ("model=flow-matching", "data=fields", "data.path=well.hdf5", *QUICK)
+    words = (*words, "data.channels=[constant]")
+    run = experiment(*words, "data.condition=[reynolds,pressure,velocity]")
+    network = run.config["model"]["network"]
+    assert (network["condition_shape"], run.model.context_encoder.context_dim) == ([3, 8, 8], 193)
+    context = run.data.validation.context
+    assert context is not None
+    assert set(context[:, -1].tolist()) <= {10.0, 11.0, 12.0}  # the number comes last
+    run.fit()
+    plain = experiment(*words, "data.condition=[reynolds]")
+    assert plain.config["model"]["network"]["condition_shape"] == []
+
+
 def test_mistakes_are_told_in_the_users_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,8 @@ import torch
 
 from genlab.batch import Batch, Chunk
 from genlab.data import FreshSamples, NoSamples, ShuffledSet
-from genlab.targets import Moons
+from genlab.fields import PowerLaw
+from genlab.targets import Gaussian, GaussianField, Moons
 
 
 def test_fresh_samples_do_not_depend_on_where_they_are_entered() -> None:
@@ -19,6 +20,12 @@ def test_fresh_samples_do_not_depend_on_where_they_are_entered() -> None:
     assert torch.equal(whole, torch.cat(parts))
     assert len(whole.unique(dim=0)) == 230
     assert not torch.equal(whole, FreshSamples(Moons(), seed=4, block=50).rows(0, 230).x)
+
+
+def test_points_of_any_dimension_come_in_blocks_of_one_length() -> None:
+    blocks = [FreshSamples(Gaussian(dim=dim), seed=0).block for dim in (2, 600)]
+    assert blocks == [2**15, 2**15]
+    assert FreshSamples(GaussianField(64, spectrum=PowerLaw()), seed=0).block == 2**12
 
 
 def test_a_shuffled_set_shows_each_row_once_a_pass_in_a_new_order() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -92,3 +93,26 @@ def test_an_exact_posterior_scores_as_its_closed_form() -> None:
     for tag, value in expected.items():
         assert abs(scores[tag].value - value) < 4 * scores[tag].se, tag
         assert scores[tag].se < 0.1 * value + 0.05
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_rows_have_scores_too(count: int) -> None:
+    x = torch.randn(count, 2)
+    test = Batch(x, x.mean(1, keepdim=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = conditional_scores(
+            Posterior(), test, None, generator=torch.Generator().manual_seed(0), batch_size=100
+        )
+    assert all(math.isfinite(score.value) for score in scores.values())
+    assert ("test/crps/reference" in scores) is (count == 3)
+
+
+def test_other_contexts_are_those_of_other_trajectories() -> None:
+    # Ten trajectories of a hundred rows that hardly differ.
+    own = torch.randn(10, 2).repeat_interleave(100, 0)
+    test = Batch(own, own.mean(1, keepdim=True))
+    scores = conditional_scores(
+        Posterior(), test, None, generator=torch.Generator().manual_seed(0), batch_size=100
+    )
+    assert scores["test/crps/reference"].value > 0.2

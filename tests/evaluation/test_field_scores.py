@@ -147,3 +147,26 @@ def test_errors_of_trajectories_are_those_of_as_many_fields() -> None:
     for tag, estimate in found[0].items():
         assert found[1][tag].value == pytest.approx(estimate.value, rel=1e-6, abs=1e-9), tag
         assert found[1][tag].se == pytest.approx(estimate.se, rel=1e-6, abs=1e-9), tag
+
+
+@pytest.mark.parametrize("quantity", ["vorticity", "scalar"])
+def test_what_has_no_scatter_has_no_unit(quantity: str) -> None:
+    truth = gaussian(1).expand(20, -1, -1, -1)
+    found = scores(gaussian(10), truth, quantity=quantity)
+    assert math.isnan(found["test/log_spectral_distance"].value)
+    assert found["test/log_spectral_distance/decibels"].value > 0
+    constant = scores(gaussian(10), torch.ones(20, 1, 17, 17), quantity=quantity)
+    assert "test/spectrum" not in constant
+
+
+def test_shells_count_beside_a_large_mean() -> None:
+    pressure = 1e6 + gaussian(40)
+    found = scores(pressure[:20], pressure, quantity="scalar")
+    assert found["test/spectrum"].value == pytest.approx(0, abs=1e-9)
+    assert found["test/log_spectral_distance"].value == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+def test_the_smallest_fields_have_scores(n: int) -> None:
+    found = scores(gaussian(20, n=n), gaussian(40, n=n))
+    assert math.isfinite(found["test/spectrum"].value)

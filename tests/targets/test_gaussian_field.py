@@ -187,3 +187,10 @@ def test_log_normal_fields_are_positive() -> None:
 def test_blocks_fill_the_square(size: int, factor: int) -> None:
     with pytest.raises(ValueError, match=f"factor={factor}: expected a number above 1"):
         GaussianField(size, spectrum=Matern(), factor=factor, **SEEN)
+
+
+@pytest.mark.parametrize("options", [{"mean": 85.0}, {"mean": -79.0}])
+def test_exponentials_that_leave_float32_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="leaves float32; expected"):
+        GaussianField(5, spectrum=PowerLaw(), log_normal=True, **options)
+    assert GaussianField(5, spectrum=PowerLaw(), **options).sample(2).isfinite().all()

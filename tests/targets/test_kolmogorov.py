@@ -65,3 +65,8 @@ def test_chunks_hold_whole_trajectories() -> None:
 def test_a_force_that_the_grid_does_not_hold_is_refused() -> None:
     with pytest.raises(ArgumentError, match="forced_wavenumber=4"):
         Kolmogorov(8)
+
+
+def test_a_strong_force_is_followed() -> None:
+    x = small(forcing=100.0, forced_wavenumber=1, drag=1.0).sample(8, generator=generator(0))
+    assert x.isfinite().all()

@@ -204,3 +204,8 @@ def test_the_negentropy_is_what_the_best_gaussian_lacks(monkeypatch: pytest.Monk
     assert value == pytest.approx(float(excess.mean()), abs=4 * error)
     assert value > 10 * se
     assert Turbulence(9, spectrum=SPECTRUM, time=0.0).negentropy is None
+
+
+@pytest.mark.parametrize("condition", ["time", None])
+def test_at_time_zero_there_is_no_negentropy(condition: str | None) -> None:
+    assert Turbulence(5, spectrum=PowerLaw(), time=0.0, condition=condition).negentropy is None

@@ -65,6 +65,7 @@ def stored_facts(**node: Any) -> dict[str, Any]:
         "channels": list(rows.names),
         "event_shape": list(rows.event_shape),
         "context_dim": rows.context_dim,
+        "condition_shape": list(rows.condition_shape),
         "periodic": periodic,
         "padding": "circular" if periodic else "zeros",
         "quantity": quantity,

@@ -45,7 +45,7 @@ class FieldRows:
     Attributes:
         paths: The files, all with the same channels.
         channels: Those to learn, by name; None for the only array of fields.
-        condition: Channels, or numbers of each sample, that a row is given.
+        condition: Channels, or numbers of each sample, that a row is given: channels first.
         steps: Time steps: numbers from 0, or a text START:STOP:STEP; None for all.
         lag: How many steps earlier the condition is.
         size: Points along both sides of a window; None for the whole field.
@@ -120,6 +120,12 @@ class FieldRows:
     def context_dim(self) -> int:
         """How many numbers a row is given."""
         return sum(1 if one.variable.is_scalar else self.side**2 for one in self.files[0].context)
+
+    @property
+    def condition_shape(self) -> tuple[int, ...]:
+        """Channels, and points along both sides, of the fields that a row is given, if any."""
+        fields = sum(not one.variable.is_scalar for one in self.files[0].context)
+        return (fields, self.side, self.side) if fields else ()
 
     @property
     def whole_fields(self) -> bool:
@@ -217,6 +223,7 @@ class FieldRows:
             ]
         event = find_channels("channels", self.channels, found, where)
         context = find_channels("condition", self.condition, found, where, scalars=True)
+        context.sort(key=lambda one: one.variable.is_scalar)
         if not self.lag:
             for given in context:
                 if given in event:
