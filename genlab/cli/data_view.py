@@ -77,11 +77,12 @@ def _of_images(path: Path) -> Iterator[tuple[str, str]]:
 def _of_structures(path: Path) -> Iterator[tuple[str, str]]:
     files = list_structures(path)
     yield "structures", f"{len(files):,}: {first_few([file.name for file in files])}"
+    refused = []
     for columns in (["phi", "psi"], NUCLEOTIDE):
         try:
             rows = StructureFiles(str(path)).read(columns)
         except UserError as error:
-            refused = str(error)
+            refused.append(str(error).replace("`", ""))
             continue
         yield "residues", f"{len(rows.degrees):,} that have {', '.join(columns)}"
         yield "kinds", f"{len(rows.kinds)}: {first_few(rows.kinds)}"
@@ -90,7 +91,7 @@ def _of_structures(path: Path) -> Iterator[tuple[str, str]]:
         if len(rows.kinds) > 1:
             yield "or", "given the kind of residue: data.condition=residue"
         return
-    yield "refused", refused
+    yield "refused", refused[0]
 
 
 def _of_table(path: Path) -> Iterator[tuple[str, str]]:
@@ -167,7 +168,7 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     if not fields:
         solid = [one for one in found if one.is_field]
         if not solid:
-            yield "nothing", "for data=fields: no array has two axes of space"
+            yield "nothing", "for data=fields: no array of real numbers has two axes of space"
             return
         choose("axes", [axis.replace("z", "sample") for axis in solid[0].axes])
         fields = solid

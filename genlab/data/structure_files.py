@@ -46,7 +46,8 @@ class StructureFiles(TorsionSource):
         files = list_structures(self.path)
         if find_spec("gemmi") is None:
             raise UserError(
-                f"path={self.path}: structures take the package gemmi; pip install 'genlab[proteins]'"
+                f"path={self.path}: structures take the package gemmi; "
+                "pip install 'genlab[proteins]'"
             )
         return _read(self.path, checksum(self.path), tuple(files), tuple(angles))
 
@@ -111,7 +112,7 @@ def _structure(file: Path) -> Any:
 
     try:
         return gemmi.read_structure(str(file))
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, IndexError) as error:  # the last: an empty file
         reason = str(error).partition("\n")[0]
         raise UserError(f"`path`: {file} cannot be read as a structure ({reason})") from None
 

@@ -102,7 +102,7 @@ MISTAKES: dict[str, str] = {
     "train data=table data.path=angles.csv data.degrees=true": "data.degrees=true: no column is an",
     "train data=fields data.path=torn.h5": "data.path=HERE/torn.h5: not an HDF5 file that can be",
     "train data=fields data.path=complex.npy": "data.path=HERE/complex.npy: holds no fields in the",
-    "train data=fields data.path=fields.npy data.lag=-1": "data.lag=-1: expected an integer, at lea",
+    "train data=fields data.path=fields.npy data.lag=-1": "data.lag=-1: expected an integer, at ",
     "show torn.h5": "torn.h5: not an HDF5 file that can be read (",
     "train data=custom data.file=no.py": "data.file=HERE/no.py: no such file; ",
     "train data=custom data.file=bad.py": "data.file=HERE/bad.py, line 1: SyntaxError: ",

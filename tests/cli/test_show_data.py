@@ -79,8 +79,12 @@ def test_structures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert "that have phi, psi" in text
         run = experiment(*suggested(text)[1:], "model=nsf")
         assert run.config["data"]["event_shape"] == [2]
-    (tmp_path / "empty.pdb").write_text("END\n")
-    assert "refused" in shown(capsys, tmp_path / "empty.pdb")
+    for name, told in (
+        ("e.pdb", "no residue has phi and psi"),
+        ("e.cif", "cannot be read as a str"),
+    ):
+        (tmp_path / name).write_text("")
+        assert told in shown(capsys, tmp_path / name)
 
 
 def test_what_training_refuses_is_refused(
