@@ -152,9 +152,10 @@ def _describe(annotation: Any, *, plural: bool = False) -> str:
     if origin is Literal:
         return _either(map(spell, arguments))
     if origin in (Union, types.UnionType):
-        known = [part for part in arguments if _describe(part) and get_origin(part) is not Literal]
-        chosen = [Literal[choices]] if (choices := _choices(annotation)) else []
-        return _either(_describe(part, plural=plural) for part in (*chosen, *known))
+        if all(get_origin(part) is Literal for part in arguments):
+            return _either(map(spell, _choices(annotation)))
+        known = [part for part in arguments if _describe(part)]
+        return _either(_describe(part, plural=plural) for part in known)
     if origin in SEQUENCES or annotation in SEQUENCES:
         name = "lists" if plural else "a list"
         if origin is tuple and arguments and arguments[-1] is not Ellipsis:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from genlab.runs.directory import RunDirectory
 from genlab.runs.settings import config_hash, flatten
 
-__all__ = ["synthetic_run"]
+__all__ = ["plain_data", "synthetic_run"]
+
+
+def plain_data(**known: Any) -> SimpleNamespace:
+    """What commands ask of data whose files have the units of their samples."""
+    same = {name: lambda rows: rows for name in ("in_file_units", "in_data_units")}
+    rest = {"columns": None, "context_columns": (), "label_names": (), "quantity": None}
+    return SimpleNamespace(**rest | same | known)
 
 
 def synthetic_run(

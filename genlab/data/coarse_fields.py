@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
@@ -13,10 +14,10 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.data.field_facts import coarse_facts
-from genlab.data.simulated_fields import SimulatedFields
+from genlab.data.simulated_fields import SimulatedFields, SimulationOptions
 from genlab.data.streams import Blocks, Stream
 from genlab.errors import UserError
-from genlab.fields import ModeClasses, block_means
+from genlab.fields import block_means
 from genlab.randomness import generator
 from genlab.targets.simulated import SimulatedTarget
 
@@ -37,20 +38,10 @@ class CoarseFields(SimulatedFields):
 
     Args:
         target: The law.
-        event_shape: Channels, and points along both axes.
         context_dim: How many block means there are.
-        train_size: Number of training samples; None for an endless stream of fresh ones.
-        val_size: Number of samples to validate on.
-        test_size: Number of samples to test on.
-        batch_size: Rows that one training step sees, in each process.
-        standardise: Let the model work on white noise, as far as mean and variances tell.
-        alike: The modes that share a variance then, as in `FieldData`.
         factor: How many times smaller the sides of y are.
         noise: s; a hundredth of the variance of the block means if None.
-        symmetries: Move each training field, at each sight, by a symmetry of its law.
-        root: The folder of all kept sets; None to keep none.
-        set_seed: Of the simulated fields.
-        seed: The run's seed.
+        **options: Those of `SimulatedFields`.
 
     Raises:
         UserError: The target's fields have another shape or a context already, or the factor does
@@ -61,36 +52,12 @@ class CoarseFields(SimulatedFields):
         self,
         target: SimulatedTarget,
         *,
-        event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
-        train_size: PositiveInt | None,
-        val_size: PositiveInt,
-        test_size: PositiveInt,
-        batch_size: PositiveInt,
-        standardise: bool,
-        alike: ModeClasses | None,
         factor: PositiveInt,
         noise: Positive | None,
-        symmetries: bool,
-        root: str | None,
-        set_seed: NonNegativeInt,
-        seed: NonNegativeInt,
+        **options: Unpack[SimulationOptions],
     ) -> None:
-        super().__init__(
-            target,
-            event_shape=event_shape,
-            context_dim=0,
-            train_size=train_size,
-            val_size=val_size,
-            test_size=test_size,
-            batch_size=batch_size,
-            standardise=standardise,
-            alike=alike,
-            symmetries=symmetries,
-            root=root,
-            set_seed=set_seed,
-            seed=seed,
-        )
+        super().__init__(target, context_dim=0, **options)
         sides = self.event_shape[1:]
         if factor < 2 or any(side % factor for side in sides):
             raise UserError(

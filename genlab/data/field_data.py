@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -17,7 +18,19 @@ from genlab.errors import UserError
 from genlab.fields import ModeClasses
 from genlab.targets.target import Target
 
-__all__ = ["FieldData", "field_units"]
+__all__ = ["FieldData", "FieldOptions", "field_units"]
+
+
+class FieldOptions(TypedDict):
+    """The options of `TargetData` that fields have, under the same names."""
+
+    event_shape: Sequence[PositiveInt]
+    train_size: PositiveInt | None
+    val_size: PositiveInt
+    test_size: PositiveInt
+    batch_size: PositiveInt
+    standardise: bool
+    seed: NonNegativeInt
 
 
 class FieldData(TargetData):
@@ -25,17 +38,11 @@ class FieldData(TargetData):
 
     Args:
         target: The distribution.
-        event_shape: Channels, and points along both axes.
         context_dim: Length of the context that a field comes with; 0 for none.
-        train_size: Number of training samples; None for an endless stream of fresh ones.
-        val_size: Number of samples to validate on.
-        test_size: Number of samples to test on.
-        batch_size: Rows that one training step sees, in each process.
-        standardise: Let the model work on white noise, as far as mean and variances tell.
-        alike: The modes that share a variance then: ``orbits`` of the square's symmetries,
-            ``shells`` of one ``|k|``, or ``modes``, k and -k alone; None to standardise each number
-            by itself instead.
-        seed: The run's seed.
+        alike: The modes that share a variance where the model works on white noise, as far as mean
+            and variances tell: ``orbits`` of the square's symmetries, ``shells`` of one ``|k|``, or
+            ``modes``, k and -k alone; None to standardise each number by itself instead.
+        **options: Those of `TargetData`; ``event_shape`` is channels, and points along both axes.
 
     Raises:
         UserError: The target's fields are of another shape or come with another context, or it has
@@ -46,26 +53,11 @@ class FieldData(TargetData):
         self,
         target: Target,
         *,
-        event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
-        train_size: PositiveInt | None,
-        val_size: PositiveInt,
-        test_size: PositiveInt,
-        batch_size: PositiveInt,
-        standardise: bool,
         alike: ModeClasses | None,
-        seed: NonNegativeInt,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(
-            target,
-            event_shape=event_shape,
-            train_size=train_size,
-            val_size=val_size,
-            test_size=test_size,
-            batch_size=batch_size,
-            standardise=standardise,
-            seed=seed,
-        )
+        super().__init__(target, **options)
         if context_dim != target.context_dim:
             raise UserError(f"context_dim={context_dim}: follows from `condition`; leave it null")
         self.alike: ModeClasses | None = alike

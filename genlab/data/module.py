@@ -49,6 +49,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     Attributes:
         target: The distribution that the data come from, or None where only data are known.
+        quantity: What the numbers of a field are; None for data that are no fields.
         levels: Number of values that each number of a quantised image takes; None for others.
         masses: Whether data are black and white, so that a model has to give masses, not densities.
         angles: Coordinates of a sample that are angles, in radians, from -pi to pi.
@@ -63,6 +64,7 @@ class DataModule(pl.LightningDataModule, ABC):
     """
 
     target: Target | None = None
+    quantity: Quantity | None = None
     levels: int | None = None
     masses: bool = False
     angles: tuple[int, ...] = ()
@@ -138,11 +140,6 @@ class DataModule(pl.LightningDataModule, ABC):
         the block means, which it is given with noise.
         """
         return None
-
-    @property
-    def quantity(self) -> Quantity | None:
-        """What the numbers of a field are; None for data that are no fields."""
-        return None if self.target is None else self.target.quantity
 
     @property
     def remarks(self) -> tuple[str, ...]:

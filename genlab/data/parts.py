@@ -9,6 +9,13 @@ from genlab.errors import UserError
 
 __all__ = ["part_sizes"]
 
+UNITS = {
+    "row": ("row", ""),
+    "entry": ("structure", "; `split_by='row'` divides them"),
+    "sample": ("sample", "; `size=N` cuts a field into windows"),
+}
+"""What is counted, and what else to do where it is not enough."""
+
 
 def part_sizes(n: int, fractions: Sequence[float], what: str = "row") -> tuple[int, int, int]:
     """Numbers to learn from, to validate and to test on.
@@ -19,7 +26,7 @@ def part_sizes(n: int, fractions: Sequence[float], what: str = "row") -> tuple[i
     Args:
         n: How many there are.
         fractions: The shares to validate and to test on.
-        what: What is counted, for the message.
+        what: What is counted, for the message: one of `UNITS`.
 
     Raises:
         UserError: Nothing is left to learn from.
@@ -27,9 +34,9 @@ def part_sizes(n: int, fractions: Sequence[float], what: str = "row") -> tuple[i
     n_val, n_test = (math.ceil(share * n) for share in fractions)
     n_train = n - n_val - n_test
     if n_train < 1:
-        many = {"row": "rows", "entry": "structures"}[what]
-        other = "; `split_by='row'` divides them" if what == "entry" else ""
+        one, other = UNITS[what]
         raise UserError(
-            f"`val_fraction`, `test_fraction`: nothing is left to learn from, of {n} {many}{other}"
+            "`val_fraction`, `test_fraction`: nothing is left to learn from, of "
+            f"{n} {one}{'s' * (n != 1)}{other}"
         )
     return n_train, n_val, n_test

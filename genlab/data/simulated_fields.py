@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.data.field_data import FieldData
+from genlab.bounds import NonNegativeInt
+from genlab.data.field_data import FieldData, FieldOptions
 from genlab.data.streams import Blocks, ShuffledSet, Stream
 from genlab.fields import ModeClasses, Symmetries
 from genlab.randomness import generator
 from genlab.targets.simulated import SimulatedTarget
 
-__all__ = ["MovedSet", "SimulatedFields"]
+__all__ = ["MovedSet", "SimulatedFields", "SimulationOptions"]
+
+
+class SimulationOptions(FieldOptions):
+    """The options of `FieldData`, and of the set that a simulation makes."""
+
+    alike: ModeClasses | None
+    symmetries: bool
+    root: str | None
+    set_seed: NonNegativeInt
 
 
 class SimulatedFields(FieldData):
@@ -27,19 +36,13 @@ class SimulatedFields(FieldData):
 
     Args:
         target: The law.
-        event_shape: Channels, and points along both axes.
         context_dim: Length of the context that a field comes with; 0 for none.
-        train_size: Number of training samples; None for an endless stream of fresh ones, which are
-            simulated while a model waits.
-        val_size: Number of samples to validate on.
-        test_size: Number of samples to test on.
-        batch_size: Rows that one training step sees, in each process.
-        standardise: Let the model work on white noise, as far as mean and variances tell.
-        alike: The modes that share a variance then, as in `FieldData`.
+        alike: The modes that share a variance, as in `FieldData`.
         symmetries: Move each training field, at each sight, by a symmetry of its law.
         root: The folder of all kept sets; None to keep none.
         set_seed: Of the simulated fields.
-        seed: The run's seed.
+        **options: Those of `FieldData`; an endless stream, where ``train_size`` is None, is
+            simulated while a model waits.
 
     Raises:
         UserError: The target's fields are of another shape or come with another context.
@@ -51,31 +54,14 @@ class SimulatedFields(FieldData):
         self,
         target: SimulatedTarget,
         *,
-        event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
-        train_size: PositiveInt | None,
-        val_size: PositiveInt,
-        test_size: PositiveInt,
-        batch_size: PositiveInt,
-        standardise: bool,
         alike: ModeClasses | None,
         symmetries: bool,
         root: str | None,
         set_seed: NonNegativeInt,
-        seed: NonNegativeInt,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(
-            target,
-            event_shape=event_shape,
-            context_dim=context_dim,
-            train_size=train_size,
-            val_size=val_size,
-            test_size=test_size,
-            batch_size=batch_size,
-            standardise=standardise,
-            alike=alike,
-            seed=seed,
-        )
+        super().__init__(target, context_dim=context_dim, alike=alike, **options)
         target.root = root
         self.symmetries = symmetries
         self.set_seed = set_seed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,11 +28,13 @@ from genlab.data.field_files.facts import (
 )
 from genlab.data.field_files.rows import FieldRows
 from genlab.data.module import DataModule
+from genlab.data.parts import part_sizes
 from genlab.data.shuffled_pools import ShuffledPools
 from genlab.data.streams import ShuffledSet, Stream
 from genlab.errors import UserError
 from genlab.fields import ModeClasses
 from genlab.fields.statistics import Quantity
+from genlab.nn.padding import Padding
 from genlab.randomness import generator
 
 __all__ = ["StoredFields"]
@@ -96,7 +99,7 @@ class StoredFields(DataModule):
         windows: Literal["tiles", "centre"],
         axes: Sequence[str] | None,
         periodic: bool,
-        padding: Literal["circular", "zeros"],
+        padding: Padding,
         quantity: Quantity,
         alike: ModeClasses | None,
         val_fraction: Fraction,
@@ -126,7 +129,7 @@ class StoredFields(DataModule):
         }
         self.periodic = periodic
         self.padding = padding
-        self._quantity = quantity
+        self.quantity = quantity
         self.alike: ModeClasses | None = alike if periodic else None
         self.fractions = (val_fraction, test_fraction)
         self.split_seed = split_seed
@@ -138,10 +141,6 @@ class StoredFields(DataModule):
 
     facts = staticmethod(stored_facts)
     look = staticmethod(look_at_fields)
-
-    @property
-    def quantity(self) -> Quantity | None:
-        return self._quantity
 
     def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
         return field_units(self.event_shape, self.alike, circular) if self.standardise else None
@@ -248,27 +247,22 @@ class StoredFields(DataModule):
         """The rows of each part, in the order of the files: those of a sample stay together."""
         sources = self.sources
         own = {part: np.arange(len(rows)) for part, rows in sources.items()}
-        shared = [part for part in ("test", "val") if sources[part] is sources["train"]]
+        shared = {part: sources[part] is sources["train"] for part in sources}
         groups = sources["train"].groups()
-        fractions = dict(zip(("val", "test"), self.fractions, strict=True))
-        counts = {part: math.ceil(fractions[part] * len(groups)) for part in shared}
-        if sum(counts.values()) >= len(groups):
-            raise UserError(
-                f"`val_fraction`, `test_fraction`: nothing is left to learn from, of {len(groups)} "
-                f"sample{'s' * (len(groups) > 1)}; `size=N` cuts a field into windows"
-            )
-        if counts.get("val") == 0:
+        shares = zip(("val", "test"), self.fractions, strict=True)
+        fractions = [share if shared[part] else 0.0 for part, share in shares]
+        sizes = part_sizes(len(groups), fractions, "sample")
+        if shared["val"] and not sizes[1]:
             raise UserError("val_fraction=0: expected some samples to validate on")
         order = np.arange(len(groups))
         single = sum(samples for samples, _ in sources["train"].counts) == 1
         if self.split_seed is not None and not single:
             source = generator(self.split_seed, "split")
             order = torch.randperm(len(groups), generator=source).numpy()
-        end = len(groups)
-        for part in shared:
-            own[part] = _rows(groups, order[end - counts[part] : end])
-            end -= counts[part]
-        own["train"] = _rows(groups, order[:end])
+        edges = pairwise(np.cumsum([0, *sizes]))
+        for part, (low, high) in zip(("train", "val", "test"), edges, strict=True):
+            if shared[part]:
+                own[part] = _rows(groups, order[low:high])
         return own
 
     def _read(self, part: str) -> Batch:

@@ -75,6 +75,11 @@ def is_structure(file: Path) -> bool:
     return file.name.lower().removesuffix(".gz").endswith(SUFFIXES) and file.is_file()
 
 
+def _name(file: Path) -> str:
+    """The name of a structure: that of its file, without what says how it is written."""
+    return (file if file.suffix.lower() != ".gz" else file.with_suffix("")).stem
+
+
 @lru_cache(maxsize=4)  # asked for again by all that is known before a run begins
 def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) -> Torsions:
     rows: list[list[float]] = []
@@ -93,7 +98,7 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
                     continue
                 rows.append(values)
                 residues.append(residue)
-                entries.append(file.name.partition(".")[0])
+                entries.append(_name(file))
     if not rows:
         raise UserError(
             f"path={path}: no residue has {' and '.join(angles)}; an angle takes atoms that are "

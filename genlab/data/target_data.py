@@ -70,6 +70,7 @@ class TargetData(DataModule):
         if self.angles and set(self.angles) != set(target.angles):
             raise UserError(f"angles={list(self.angles)}: the target's are {list(target.angles)}")
         self.target = target
+        self.quantity = target.quantity
         self.columns, self.degrees = target.coordinates, target.degrees
         self.train_size = train_size
         self.val_size = val_size

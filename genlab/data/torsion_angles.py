@@ -47,6 +47,8 @@ SIDE_CHAINS = {
 SIDE_CHAINS |= dict.fromkeys(("HSD", "HSE", "HSP", "HID", "HIE", "HIP"), SIDE_CHAINS["HIS"])
 # From the sugar to the base, of purines and of pyrimidines.
 BASES = ("O4' C1' N9 C4", "O4' C1' N1 C2")
+# Pseudouridines, whose base hangs on a carbon.
+CARBON_BASES = dict.fromkeys(("PSU", "3TD", "B8N"), "O4' C1' C5 C4")
 ANGLES = (*BACKBONE, "chi", "chi1", "chi2", "chi3", "chi4", "chi5")
 """Names of the angles; ``chi`` is a nucleotide's, ``chi1`` to ``chi5`` are side chains'."""
 
@@ -61,11 +63,13 @@ def atoms_of(angle: str, residue: str, atoms: Mapping[str, object]) -> Sequence[
 
     >>> atoms_of("chi2", "LYS", {})
     ['CA', 'CB', 'CG', 'CD']
+    >>> atoms_of("chi", "C", {}), atoms_of("chi", "PSU", {})
+    (["O4'", "C1'", 'N1', 'C2'], ["O4'", "C1'", 'C5', 'C4'])
     """
     if angle in BACKBONE:
         return BACKBONE[angle].split()
     if angle == "chi":
-        return BASES["N9" not in atoms].split()
+        return CARBON_BASES.get(residue, BASES["N9" not in atoms]).split()
     first = int(angle.removeprefix("chi")) - 1
     chain = SIDE_CHAINS.get(residue, "")
     if "CD1" not in atoms and residue == "ILE":  # as CHARMM calls it

@@ -122,10 +122,7 @@ class TorsionData(FixedSets):
     def _parts(self, rows: Torsions) -> Sequence[Int[Tensor, " m"]]:
         """Rows to learn from, to validate and to test on, each part in an order of no meaning."""
         units, unit = rows.units(self.split_by)
-        place = torch.empty(units, dtype=torch.long)
-        place[torch.randperm(units, generator=generator(self.split_seed, "split"))] = torch.arange(
-            units
-        )
+        place = torch.randperm(units, generator=generator(self.split_seed, "split")).argsort()
         places = place[torch.from_numpy(unit)]
         order = torch.randperm(len(places), generator=generator(self.split_seed, "rows"))
         sizes = part_sizes(units, self.fractions, self.split_by)

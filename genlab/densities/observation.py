@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genlab.bounds import Bound, Positive, PositiveInt
 from genlab.densities.density import Circular, angles_of
 from genlab.densities.von_mises import log_von_mises, sample_von_mises
+from genlab.densities.wrapped_normal import normal_log_prob
 from genlab.errors import UserError
 from genlab.nn.angles import wrap
 from genlab.nn.constants import Constants
@@ -284,9 +285,8 @@ class VonMises(Observation):
     ) -> Float[Tensor, "..."]:
         mean, scale = self._mean_and_scale(parameters, x.ndim)
         off = x - mean
-        plain = -0.5 * (off / scale).square() - scale.log() - 0.5 * math.log(2 * math.pi)
         around = log_von_mises(off, scale.square().reciprocal())
-        return _sum(torch.where(self.angle, around, plain), x.ndim)
+        return _sum(torch.where(self.angle, around, normal_log_prob(off, scale)), x.ndim)
 
     def sample(
         self, parameters: Float[Tensor, "n P *event"], generator: torch.Generator | None

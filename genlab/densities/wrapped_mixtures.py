@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.densities.mixtures import Mixtures
-from genlab.densities.wrapped_normal import WINDINGS, wound
+from genlab.densities.wrapped_normal import WINDINGS, normal_log_prob, wound
 from genlab.nn.angles import wrap_columns
 
 __all__ = ["WrappedMixtures", "copies"]
@@ -72,11 +72,8 @@ class WrappedMixtures:
         found = []
         for i, column in enumerate(x.unbind(1)):
             off, s = column - self.mixtures.means[..., i, None], deviations[..., i, None]
-            if i in self.angles:
-                found.append(wound(off, s).logsumexp(0))
-            else:
-                normal = -0.5 * (off / s).square() - s.log()
-                found.append(normal - 0.5 * math.log(2 * math.pi))
+            around = i in self.angles
+            found.append(wound(off, s).logsumexp(0) if around else normal_log_prob(off, s))
         return found
 
     def _log_normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "g k n"]:

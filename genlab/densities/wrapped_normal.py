@@ -13,10 +13,25 @@ from torch import Tensor, nn
 from genlab.densities.density import Density
 from genlab.nn.angles import wrap
 
-__all__ = ["WINDINGS", "WrappedNormal", "wound"]
+__all__ = ["WINDINGS", "WrappedNormal", "normal_log_prob", "wound"]
 
 WINDINGS = 3
 """Turns to each side that are summed: all but 4e-11 of a deviation of pi, the largest there is."""
+
+
+def normal_log_prob(
+    off: Float[Tensor, "*shape"], deviation: Float[Tensor, "*#shape"]
+) -> Float[Tensor, "*shape"]:
+    """``log N(a; 0, s^2)`` of single numbers.
+
+    >>> normal_log_prob(torch.zeros(()), torch.ones(()))
+    tensor(-0.9189)
+
+    Args:
+        off: Differences from the mean.
+        deviation: ``s``.
+    """
+    return -0.5 * (off / deviation).square() - deviation.log() - 0.5 * math.log(2 * math.pi)
 
 
 def wound(
@@ -36,8 +51,7 @@ def wound(
         deviation: ``s``, at most pi.
     """
     turns = 2 * math.pi * torch.arange(-WINDINGS, WINDINGS + 1).to(turn)
-    way = wrap(turn) + turns.view(-1, *[1] * turn.ndim)
-    return -0.5 * (way / deviation).square() - deviation.log() - 0.5 * math.log(2 * math.pi)
+    return normal_log_prob(wrap(turn) + turns.view(-1, *[1] * turn.ndim), deviation)
 
 
 class WrappedNormal(Density):
@@ -90,8 +104,8 @@ class WrappedNormal(Density):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, " n"]:
         s = self.deviation
-        plain = -0.5 * (x / s).square() - s.log() - 0.5 * math.log(2 * math.pi)
-        return torch.where(self.angle, wound(x, s).logsumexp(0), plain).flatten(1).sum(1)
+        log_p = torch.where(self.angle, wound(x, s).logsumexp(0), normal_log_prob(x, s))
+        return log_p.flatten(1).sum(1)
 
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +10,7 @@ from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.estimate import Estimate, estimate_mean, estimate_of_means
+from genlab.evaluation.images import Reduction
 
 __all__ = ["conditional_scores", "crps", "ensemble", "spread_skill"]
 
@@ -99,7 +98,7 @@ def ensemble(
 def conditional_scores(
     model: Density,
     test: Batch,
-    observe: Callable[[Float[Tensor, "n *event"]], Float[Tensor, "n c"]] | None,
+    reduction: Reduction | None,
     *,
     generator: torch.Generator,
     batch_size: int,
@@ -115,7 +114,7 @@ def conditional_scores(
     Args:
         model: A density given a vector.
         test: True samples with theirs.
-        observe: A, without its noise; None where the context is no observation.
+        reduction: A, without its noise; None where the context is no observation.
         generator: Source of randomness.
         batch_size: Samples at once.
     """
@@ -131,8 +130,8 @@ def conditional_scores(
         "test/crps/reference": crps(others, rows.x),
         "test/spread_skill": spread_skill(drawn, rows.x),
     }
-    if observe is not None:
+    if reduction is not None:
         for tag, x in (("test/consistency", drawn[0]), ("test/consistency/reference", rows.x)):
-            off = (observe(x) - rows.context).double().square().mean(1)
+            off = (reduction(x) - rows.context).double().square().mean(1)
             scores[tag] = estimate_of_means(lambda mean: mean.sqrt(), off)
     return scores

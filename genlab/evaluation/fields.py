@@ -16,6 +16,7 @@ from genlab.evaluation.estimate import Estimate, estimate_mean, estimate_of_mean
 from genlab.fields.statistics import (
     Quantity,
     bands,
+    energy,
     enstrophy,
     enstrophy_flux,
     increments,
@@ -88,7 +89,7 @@ def _statistics(x: Float[Tensor, "b c n n"], quantity: Quantity, stride: int) ->
     return {
         "spectrum": spectrum(w)[:, None],
         "moments": moments(w)[:, None],
-        "energy": u.square().sum(1).mean((1, 2)) / 2,
+        "energy": energy(u),
         "enstrophy": enstrophy(w),
         "flux": enstrophy_flux(w),
         "increments": torch.stack(delta, 1),

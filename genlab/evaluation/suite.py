@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -43,6 +43,9 @@ NUMBERS = 2**26
 """Numbers of the samples of a model that are weighted: 256 MB."""
 IMAGES_AT_ONCE = 256
 """Of images a network makes many channels: fewer fit into memory, and are as fast each."""
+
+Scores = dict[str, Estimate | float]
+"""What is told, by tag."""
 
 
 def evaluate(
@@ -117,57 +120,25 @@ def evaluate(
         spawn(generator) for _ in range(8)
     )
     row = None if test is None or test.context is None else test.context[:1]
-    metrics: dict[str, float] = {
-        "model/parameters": float(sum(p.numel() for p in model.parameters()))
-    }
-
-    def record(tag: str, estimate: Estimate) -> None:
-        metrics[tag] = estimate.value
-        metrics[f"{tag}/se"] = estimate.se
-
-    def record_all(estimates: Mapping[str, Estimate]) -> None:
-        for tag, estimate in estimates.items():
-            record(tag, estimate)
-
+    scores: Scores = {"model/parameters": sum(p.numel() for p in model.parameters())}
     if test is not None:
         nll = negative_log_likelihood(model, test, generator=for_nll, batch_size=batch_size)
-        record("test/nll", nll)
+        scores["test/nll"] = nll
         if levels is not None:
-            record("test/bits_per_dim", bits_per_dim(nll, model.event_shape, levels))
+            scores["test/bits_per_dim"] = bits_per_dim(nll, model.event_shape, levels)
     if target is not None and target.entropy is not None:
-        if target.entropy_se:
-            record("target/entropy", Estimate(target.entropy, target.entropy_se))
-        else:
-            metrics["target/entropy"] = target.entropy
+        entropy, se = target.entropy, target.entropy_se
+        scores["target/entropy"] = Estimate(entropy, se) if se else entropy
     # Of a conditional model, unless it tells the law under each context itself.
-    target = target if row is None or target is None or target.context_dim else None
-    if target is not None and target.has_density and target.has_samples:
-        few = min(FIELDS, model.test_samples // 5)
-        n = kl_samples or (few if model.image else model.test_samples)
-        divergence = kl(model, target, n=n, generator=for_kl, batch_size=batch_size)
-        record("test/kl", divergence)
-        if target.negentropy is not None:
-            record("test/negentropy_captured", negentropy_captured(divergence, *target.negentropy))
+    if target is not None and (row is None or target.context_dim):
+        scores |= _divergence(model, target, kl_samples, for_kl, batch_size)
     # All else compares clouds of one law.
     target = target if row is None else None
-    proposals: Float[Tensor, "n *event"] | None = None
+    places: Float[Tensor, "n *event"] | None = None
     if target is not None and target.has_energy and model.likelihood == "exact":
-        proposals, log_weight = weighted_samples(
-            model,
-            target,
-            min(weighted, model.test_samples, max(1000, NUMBERS // math.prod(model.event_shape))),
-            generator=for_weights,
-            batch_size=batch_size,
-        )
-        record("test/ess", effective_sample_size(log_weight))
-        metrics["test/ess/pareto_k"] = pareto_k(log_weight)
-        record("test/log_z", log_partition(log_weight))
-        if target.has_density and target.log_z is not None:
-            metrics["target/log_z"] = target.log_z
-            metrics["test/log_z/error"] = metrics["test/log_z"] - target.log_z
-
-    truth = _truth(test, target, w2_points, for_truth)
-    places, context = (None if proposals is None else proposals[:w2_points]), None
+        proposals, own = _weighted(model, target, weighted, for_weights, batch_size)
+        scores, places = scores | own, proposals[:w2_points]
+    truth, context = _truth(test, target, w2_points, for_truth), None
     if truth is not None:
         places, context = truth.x, truth.context
         with inference(model, for_model):
@@ -175,65 +146,124 @@ def evaluate(
                 model, len(places), context, generator=for_model, batch_size=batch_size
             )
         if quantity is not None:
-            source = spawn(for_labels)
-            record_all(field_scores(
-                y, places, truth.other, quantity, snapshots=truth.snapshots, generator=source
-            ))  # fmt: skip
-        x, y, other = (in_units(points, scale) for points in (places, y, truth.other))
-        # A sample counts as the true one beside it: its context is drawn by weight then.
-        angles = model.circular
-        record("test/w2", transport(x, y, truth.weight, truth.weight, circular=angles))
-        between = transport(x, other, truth.weight, truth.other_weight, circular=angles)
-        record("test/w2/reference", between)
-        record("test/mmd", mmd(x, y, truth.weight, circular=angles))
+            source, snapshots = spawn(for_labels), truth.snapshots
+            scores |= field_scores(
+                y, places, truth.other, quantity, snapshots=snapshots, generator=source
+            )
+        scores |= _distances(y, truth, scale, model.circular)
     if places is not None and bijection_of(model) is not None:
-        metrics["test/inverse_error"] = inverse_error(
+        scores["test/inverse_error"] = inverse_error(
             model, places, context, scale=scale, batch_size=batch_size
         )
     if places is not None and scale is not None:
-        metrics["test/standardised"] = 1.0
+        scores["test/standardised"] = 1.0
     if test is not None and labelled is not None:
-        metrics |= _of_classes(model, labelled, test, record, for_labels, batch_size)
+        scores |= _of_classes(model, labelled, test, for_labels, batch_size)
     if test is not None and quantity is not None and model.context_encoder.context_dim:
-        record_all(conditional_scores(
+        scores |= conditional_scores(
             model, test, reduction, generator=for_labels, batch_size=batch_size
-        ))  # fmt: skip
+        )
     elif test is not None and reduction is not None:
-        record_all(restoration(model, test, reduction, generator=for_labels, batch_size=batch_size))
+        scores |= restoration(model, test, reduction, generator=for_labels, batch_size=batch_size)
     # Before the family's own numbers, which may solve an ODE more finely.
-    metrics |= model.diagnostics()
+    scores |= model.diagnostics()
     judged = test if test is not None or places is None else Batch(places, context)
-    with inference(model, for_own):
-        own = model.metrics(judged, training, generator=for_own)
-    for tag, value in own.items():
-        if isinstance(value, Tensor) and value.ndim:
-            record(tag, estimate_mean(value, None if judged is None else judged.weight))
-        else:
-            metrics[tag] = float(value)
-    metrics["time/samples_per_second"] = samples_per_second(
+    scores |= _of_family(model, judged, training, for_own)
+    scores["time/samples_per_second"] = samples_per_second(
         model, row, generator=for_speed, batch_size=batch_size
     )
-    return metrics
+    return _flat(scores)
+
+
+def _divergence(
+    model: Density, target: Target, n: int | None, generator: torch.Generator, batch_size: int
+) -> Scores:
+    if not (target.has_density and target.has_samples):
+        return {}
+    few = min(FIELDS, model.test_samples // 5)
+    n = n or (few if model.image else model.test_samples)
+    divergence = kl(model, target, n=n, generator=generator, batch_size=batch_size)
+    scores: Scores = {"test/kl": divergence}
+    if target.negentropy is not None:
+        captured = negentropy_captured(divergence, *target.negentropy)
+        scores["test/negentropy_captured"] = captured
+    return scores
+
+
+def _weighted(
+    model: Density, target: Target, n: int, generator: torch.Generator, batch_size: int
+) -> tuple[Float[Tensor, "n *event"], Scores]:
+    """Samples of the model, and scores of their weights towards the target."""
+    n = min(n, model.test_samples, max(1000, NUMBERS // math.prod(model.event_shape)))
+    x, log_weight = weighted_samples(model, target, n, generator=generator, batch_size=batch_size)
+    log_z = log_partition(log_weight)
+    scores: Scores = {
+        "test/ess": effective_sample_size(log_weight),
+        "test/ess/pareto_k": pareto_k(log_weight),
+        "test/log_z": log_z,
+    }
+    if target.has_density and target.log_z is not None:
+        scores["target/log_z"] = target.log_z
+        scores["test/log_z/error"] = log_z.value - target.log_z
+    return x, scores
+
+
+def _distances(
+    y: Float[Tensor, "n *event"],
+    truth: _Truth,
+    scale: Float[Tensor, "*event"] | None,
+    circular: Sequence[int],
+) -> Scores:
+    """Distances of the model's samples y from true ones."""
+    x, y, other = (in_units(points, scale) for points in (truth.x, y, truth.other))
+    # A sample counts as the true one beside it: its context is drawn by weight then.
+    v, w = truth.weight, truth.other_weight
+    return {
+        "test/w2": transport(x, y, v, v, circular=circular),
+        "test/w2/reference": transport(x, other, v, w, circular=circular),
+        "test/mmd": mmd(x, y, v, circular=circular),
+    }
 
 
 def _of_classes(
-    model: Density,
-    labelled: Batch,
-    test: Batch,
-    record: Callable[[str, Estimate], None],
-    generator: torch.Generator,
-    batch_size: int,
-) -> dict[str, float]:
+    model: Density, labelled: Batch, test: Batch, generator: torch.Generator, batch_size: int
+) -> Scores:
     """Metrics that the classes of the training samples allow."""
+    scores: Scores = {}
     if model.context_encoder.labels:
         assert labelled.context is not None
-        accuracy = bayes_accuracy(
+        scores["test/accuracy"] = bayes_accuracy(
             model, test, labelled.context, generator=spawn(generator), batch_size=batch_size
         )
-        record("test/accuracy", accuracy)
-    if not model.image:
-        return {}
-    return sample_quality(model, labelled, test, generator=generator, batch_size=batch_size)
+    if model.image:
+        scores |= sample_quality(model, labelled, test, generator=generator, batch_size=batch_size)
+    return scores
+
+
+def _of_family(
+    model: Density, judged: Batch | None, training: Batch | None, generator: torch.Generator
+) -> Scores:
+    """Metrics of the model's family: a number for each row, or one for all."""
+    weight = None if judged is None else judged.weight
+    with inference(model, generator):
+        own = model.metrics(judged, training, generator=generator)
+    return {
+        tag: estimate_mean(value, weight)
+        if isinstance(value, Tensor) and value.ndim
+        else float(value)
+        for tag, value in own.items()
+    }
+
+
+def _flat(scores: Scores) -> dict[str, float]:
+    """Numbers alone, each standard error after what it is of."""
+    metrics: dict[str, float] = {}
+    for tag, score in scores.items():
+        if isinstance(score, Estimate):
+            metrics[tag], metrics[f"{tag}/se"] = score.value, score.se
+        else:
+            metrics[tag] = float(score)
+    return metrics
 
 
 class _Truth(NamedTuple):

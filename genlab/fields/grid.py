@@ -16,6 +16,7 @@ __all__ = [
     "ModeClasses",
     "averaged",
     "class_means",
+    "class_sums",
     "mode_classes",
     "squared_wavenumber",
     "wavenumbers",
@@ -73,6 +74,23 @@ def mode_classes(n: int, alike: ModeClasses = "orbits") -> Int[Tensor, "n n"]:
     return number
 
 
+def class_sums(
+    values: Shaped[Tensor, "*batch n n"], classes: Int[Tensor, "n n"]
+) -> Shaped[Tensor, "*batch m"]:
+    """The sum of the values of each class.
+
+    >>> class_sums(torch.ones(3, 3), mode_classes(3))
+    tensor([1., 4., 4.])
+
+    Args:
+        values: A number for each mode.
+        classes: The class of each mode.
+    """
+    flat, which = values.flatten(-2), classes.flatten().to(values.device)
+    sums = flat.new_zeros(*flat.shape[:-1], int(which.max()) + 1)
+    return sums.index_add_(-1, which, flat)
+
+
 def class_means(
     values: Shaped[Tensor, "*batch n n"], classes: Int[Tensor, "n n"]
 ) -> Shaped[Tensor, "*batch m"]:
@@ -85,10 +103,7 @@ def class_means(
         values: A number for each mode.
         classes: The class of each mode.
     """
-    flat, which = values.flatten(-2), classes.flatten().to(values.device)
-    size = torch.bincount(which).to(flat)
-    sums = flat.new_zeros(*flat.shape[:-1], len(size)).index_add_(-1, which, flat)
-    return sums / size
+    return class_sums(values, classes) / classes.flatten().bincount().to(values)
 
 
 def averaged(

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.fields.gaussian import power
-from genlab.fields.grid import mode_classes, squared_wavenumber, wavenumbers
+from genlab.fields.grid import class_sums, mode_classes, squared_wavenumber, wavenumbers
 from genlab.fields.navier_stokes import NavierStokes
 
 __all__ = [
@@ -50,9 +50,7 @@ def spectrum(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
     [0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0]
     """
     n = w.shape[-1]
-    shell = mode_classes(n, "shells").to(w.device).flatten()
-    of_modes = power(w.double()).flatten(1) / n**2
-    return of_modes.new_zeros(len(w), int(shell.max()) + 1).index_add_(1, shell, of_modes)
+    return class_sums(power(w.double()) / n**2, mode_classes(n, "shells"))
 
 
 def bands(n: int) -> tuple[slice, slice, slice]:
@@ -96,9 +94,9 @@ def vorticity(u: Float[Tensor, "b 2 n n"]) -> Float[Tensor, "b n n"]:
     return w
 
 
-def energy(w: Float[Tensor, "b n n"]) -> Float[Tensor, " b"]:
-    """``1/2 mean |u|^2`` of the flow with this vorticity."""
-    return velocity(w).square().sum(1).mean((1, 2)) / 2
+def energy(u: Float[Tensor, "b 2 n n"]) -> Float[Tensor, " b"]:
+    """``1/2 mean |u|^2`` of a velocity."""
+    return u.square().sum(1).mean((1, 2)) / 2
 
 
 def enstrophy(w: Float[Tensor, "b n n"]) -> Float[Tensor, " b"]:
@@ -178,10 +176,8 @@ def enstrophy_flux(w: Float[Tensor, "b n n"]) -> Float[Tensor, "b s"]:
     hat, rate = (
         torch.fft.fft2(flow.restore(modes), norm="ortho") for modes in (state, flow.rate(state))
     )
-    transfer = (hat.conj() * rate).real.flatten(1) / flow.size**2
-    shell = mode_classes(flow.size, "shells").flatten().to(w.device)
-    gained = transfer.new_zeros(len(w), int(shell.max()) + 1).index_add_(1, shell, transfer)
-    flux: Tensor = -gained.cumsum(1)
+    transfer = (hat.conj() * rate).real / flow.size**2
+    flux: Tensor = -class_sums(transfer, mode_classes(flow.size, "shells")).cumsum(1)
     return flux
 
 

@@ -51,9 +51,13 @@ def squared_turns(
     tensor([[0.2832]])
     """
     total = x.new_zeros(len(x), len(y))
+    x, y = (wrap_columns(points, circular) for points in (x, y))
     for i, (a, b) in enumerate(zip(x.unbind(1), y.unbind(1), strict=True)):
         way = a[:, None] - b
-        total += (wrap(way) if i in circular else way).square()
+        if i in circular:
+            # Of two angles in one turn pi - ||a - b| - pi|: without a remainder for each pair.
+            way = way.abs_().sub_(math.pi).abs_().sub_(math.pi)
+        total.addcmul_(way, way)
     return total
 
 

@@ -14,7 +14,15 @@ from genlab.nn.constants import Constants
 from genlab.nn.mlp import ACTIVATIONS, Activation
 from genlab.nn.padding import Padding, image_shape
 
-__all__ = ["ConvDecoder", "ConvEncoder", "ConvNet", "GridNet", "with_context"]
+__all__ = [
+    "ConvDecoder",
+    "ConvEncoder",
+    "ConvNet",
+    "GridNet",
+    "convolution",
+    "last_convolution",
+    "with_context",
+]
 
 
 class ConvEncoder(nn.Module):
@@ -101,7 +109,7 @@ class ConvDecoder(nn.Module):
             layers += [
                 ACTIVATIONS[activation](),
                 nn.Upsample(size=_halved(size, level)),
-                nn.Conv2d(widths[level + 1], widths[level], 3, padding=1, padding_mode=padding),
+                convolution(widths[level + 1], widths[level], padding),
             ]
         self.convolutions = nn.Sequential(*layers)
         self.width = max(widths[:2]) * prod(size)
@@ -114,6 +122,19 @@ class ConvDecoder(nn.Module):
         images = self.convolutions(self.first(z).unflatten(1, self.smallest))
         arrays: Tensor = images.unflatten(1, self.shape[:2])
         return arrays
+
+
+def convolution(fan_in: int, fan_out: int, padding: Padding) -> nn.Conv2d:
+    """One of 3 x 3 pixels."""
+    return nn.Conv2d(fan_in, fan_out, 3, padding=1, padding_mode=padding)
+
+
+def last_convolution(fan_in: int, fan_out: int, padding: Padding) -> nn.Conv2d:
+    """One that starts at zero."""
+    layer = convolution(fan_in, fan_out, padding)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
 
 
 def with_context(
@@ -173,12 +194,8 @@ class ConvNet(nn.Sequential):
                 nn.Conv2d(fan_in, fan_out, side, padding=side // 2, padding_mode=padding),
                 ACTIVATIONS[activation](),
             ]
-        last = nn.Conv2d(widths[-1], out_channels, 3, padding=1, padding_mode=padding)
-        if zero_last:
-            nn.init.zeros_(last.weight)
-            assert last.bias is not None
-            nn.init.zeros_(last.bias)
-        super().__init__(*layers, last)
+        last = last_convolution if zero_last else convolution
+        super().__init__(*layers, last(widths[-1], out_channels, padding))
 
     def forward(
         self, x: Float[Tensor, "n i h w"], context: Float[Tensor, "n c"] | None = None

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.nn.conv import convolution, last_convolution
 from genlab.nn.image_velocity import ImageVelocity
 from genlab.nn.padding import Padding
 
-__all__ = ["Level", "ResidualConvNet", "convolution", "last_convolution", "norm"]
+__all__ = ["Level", "ResidualConvNet", "norm"]
 
 
 class ResidualConvNet(ImageVelocity):
@@ -115,19 +116,6 @@ class Block(nn.Module):
         inner = self.second(F.silu(torch.addcmul(shift, self.norms[1](inner), 1 + scale)))
         result: Tensor = self.skip(h) + inner
         return result
-
-
-def convolution(fan_in: int, fan_out: int, padding: Padding) -> nn.Conv2d:
-    """One of 3 x 3 pixels."""
-    return nn.Conv2d(fan_in, fan_out, 3, padding=1, padding_mode=padding)
-
-
-def last_convolution(fan_in: int, fan_out: int, padding: Padding) -> nn.Conv2d:
-    """One that starts at zero."""
-    layer = convolution(fan_in, fan_out, padding)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer
 
 
 def norm(channels: int) -> nn.GroupNorm:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.nn.conv import convolution, last_convolution
 from genlab.nn.image_velocity import ImageVelocity, resized
 from genlab.nn.padding import Padding
-from genlab.nn.residual_conv import Level, convolution, last_convolution, norm
+from genlab.nn.residual_conv import Level, norm
 from genlab.nn.waves import SpectralResize
 
 __all__ = ["UNet"]

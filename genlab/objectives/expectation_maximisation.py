@@ -90,12 +90,14 @@ def maximisation(
     *,
     floor: float,
     ceiling: float = math.inf,
+    angles: Sequence[int] = (),
 ) -> AnyMixtures:
-    """The M-step: the most likely parameters among those with ``floor I <= Sigma <= ceiling I``.
+    """The M-step: the most likely parameters among those with ``floor I <= Sigma``.
 
     Under that constraint the best covariance is the weighted sample covariance with its eigenvalues
-    raised to the floor and lowered to the ceiling, so that the likelihood never falls (adding
-    ``floor I`` would not give that). A component that has no rows, and a mixture that has none,
+    raised to the floor, so that the likelihood never falls (adding ``floor I`` would not give
+    that). Those of the block of angles are lowered to the ceiling likewise, and what the other
+    coordinates are given these stays. A component that has no rows, and a mixture that has none,
     keep what they have.
 
     Args:
@@ -104,7 +106,8 @@ def maximisation(
         covariance: ``full``, ``tied`` (one for all components of a mixture), ``diag``,
             ``spherical``, ``low_rank``.
         floor: The smallest variance in any direction.
-        ceiling: The largest one; of covariances of low rank there is none.
+        ceiling: The largest one of angles; of a ``spherical`` covariance, of all coordinates.
+        angles: Coordinates that have this ceiling; none where the covariance is of low rank.
     """
     counts = statistics.counts
     present = counts > 0
@@ -122,7 +125,11 @@ def maximisation(
         variance = deviation.square() * (statistics.second * per_row[..., None] - mean_z.square())
         if covariance == "spherical":
             variance = variance.mean(-1, keepdim=True).expand_as(variance)
-        roots = variance.clamp(floor, ceiling).rsqrt()
+        variance = variance.clamp(min=floor)
+        if angles:
+            low = slice(None) if covariance == "spherical" else list(angles)
+            variance[..., low] = variance[..., low].clamp(max=ceiling)
+        roots = variance.rsqrt()
         means = mixtures.means + deviation * mean_z
         present = present[..., None]
         return Mixtures(
@@ -140,7 +147,7 @@ def maximisation(
     if covariance == "tied":
         scatter = (scatter * share[..., None, None]).sum(1, keepdim=True)
         present = held[..., None]
-    roots = _root_within(scatter, floor, ceiling)
+    roots = _root_within(scatter, floor, ceiling, angles)
     return Mixtures(log_weights, means, torch.where(present[..., None], roots, mixtures.roots))
 
 
@@ -152,15 +159,35 @@ def collapsed(mixtures: AnyMixtures, *, floor: float) -> Bool[Tensor, "g k"]:
 
 
 def _root_within(
-    scatter: Float[Tensor, "g k d d"], floor: float, ceiling: float
+    scatter: Float[Tensor, "g k d d"], floor: float, ceiling: float, angles: Sequence[int]
 ) -> Float[Tensor, "g k d d"]:
     """The whitening root of a covariance whose eigenvalues are brought between two bounds."""
     values, vectors = torch.linalg.eigh((scatter + scatter.mT) / 2)
+    if angles:
+        raised = vectors * values.clamp(min=floor)[..., None, :] @ vectors.mT
+        values, vectors = torch.linalg.eigh(_lowered(raised, ceiling, angles))
     # Sigma = (sqrt(l) V^T)^T (sqrt(l) V^T) = R^T R: unlike a Cholesky factorisation of Sigma, this
     # cannot fail, however thin the component.
-    upper = torch.linalg.qr(values.clamp(floor, ceiling).sqrt()[..., None] * vectors.mT).R
+    upper = torch.linalg.qr(values.clamp(min=floor).sqrt()[..., None] * vectors.mT).R
     factor = upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
     return inverse(factor)
+
+
+def _lowered(
+    covariance: Float[Tensor, "g k d d"], ceiling: float, angles: Sequence[int]
+) -> Float[Tensor, "g k d d"]:
+    """``S - S_.A V (1 - c / l) / l V^T S_A.`` for eigenvalues ``l > c`` of the angles' block.
+
+    No eigenvalue of the block is above c then, and the regression of other coordinates on the
+    angles is what it was, with what it leaves: their likelihood is a factor of its own.
+    """
+    index = torch.as_tensor(angles, dtype=torch.long, device=covariance.device)
+    columns = covariance[..., index]
+    values, vectors = torch.linalg.eigh(columns[..., index, :])
+    excess = (1 - (ceiling / values).clamp(max=1)) / values
+    turned = columns @ vectors
+    lowered: Tensor = covariance - turned * excess[..., None, :] @ turned.mT
+    return (lowered + lowered.mT) / 2
 
 
 class FactorSums:

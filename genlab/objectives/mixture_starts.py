@@ -220,8 +220,12 @@ def chosen(
 def maximised(model: GMM, mixtures: AnyMixtures, statistics: Statistics) -> AnyMixtures:
     """The M-step as the model has it: means of angles stay in one turn, deviations below a half."""
     angles = model.joint_angles
-    ceiling = math.pi**2 if angles else math.inf
     found = maximisation(
-        mixtures, statistics, model.covariance, floor=model.covariance_floor, ceiling=ceiling
+        mixtures,
+        statistics,
+        model.covariance,
+        floor=model.covariance_floor,
+        ceiling=math.pi**2,
+        angles=angles,
     )
     return found._replace(means=wrap_columns(found.means, angles)) if angles else found

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genlab.densities.mixtures import Mixtures, wide
 from genlab.densities.wrapped_mixtures import copies
-from genlab.densities.wrapped_normal import wound
+from genlab.densities.wrapped_normal import normal_log_prob, wound
 from genlab.nn.angles import wrap, wrap_columns
 from genlab.objectives.expectation import Expectation, Statistics
 
@@ -117,10 +117,9 @@ class DiagonalWrappedExpectation:
                 first.append((wrap(off) + shift) / s)
                 second.append((share * square).sum(0))
             else:
-                z = off / s
-                log_p = -0.5 * z.square() - s.log() - 0.5 * math.log(2 * math.pi)
-                first.append(z)
-                second.append(z.square())
+                log_p = normal_log_prob(off, s)
+                first.append(off / s)
+                second.append((off / s).square())
             joint = joint + log_p
         log_p = joint.logsumexp(1)
         r = (joint - log_p[:, None]).exp() * weight[:, None]

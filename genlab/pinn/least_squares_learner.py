@@ -136,7 +136,10 @@ class LeastSquaresPINNLearner(PINNLearner):
             unseen = self._judge()
         step = self._step = self.method.step(rows, rows.theta)
         if unseen is not None and self._left_loss is not None:
-            self._note_jump(rows.interior(step.start if fresh else unseen))
+            held_out = self._held_out_rows
+            assert held_out is not None
+            now = rows.interior(step.start) if fresh else held_out.interior(unseen)
+            self._note_jump(now)
         rows.theta = step.theta
         self.evaluations += rows.spent()
         if not math.isfinite(step.loss):
@@ -162,6 +165,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         self.jumps.append((self.step, jump))
         if jump > GROW and self.stride > 1:
             self.stride, self._frame = self.stride // 2, None
+            self.method.renew()
         else:
             self._set_pace()
 

@@ -132,7 +132,10 @@ class Sobol(EvenSampler):
     """
 
     def _spread(self) -> Points:
-        x = evenly(self.domain, self.n_points, generator=self._generator("points"))
+        generator = self._generator("points")
+        x = evenly(self.domain, self.n_points, generator=generator)
+        # Every fourth one of a sequence lies in the same half of the domain.
+        x = x[torch.randperm(len(x), generator=generator)]
         return Points(x, self.log_prob(x))
 
 

@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
+from synthetic import plain_data
 
 import genlab
 from genlab.assembly import DensityImages
@@ -62,7 +63,7 @@ def assembly(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """In place of ``genlab.assembly``: every run is a standard normal in the plane."""
     module = ModuleType("genlab.assembly")
     model: Density = StandardNormal((2,))
-    data = SimpleNamespace(columns=None, context_columns=())
+    data = plain_data()
     metrics = {"test/nll": 2.5, "test/nll/se": 0.01}
     experiment = SimpleNamespace(
         model=model, density=model, data=data, keys=Keys({}), test=lambda: metrics

@@ -14,6 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from scipy import stats
+from synthetic import plain_data
 from torch import Tensor
 
 from genlab.cli.main import main
@@ -174,7 +175,7 @@ class Given(Density):
 @pytest.fixture
 def conditional(make_run: MakeRun, assembly: ModuleType) -> None:
     make_run()
-    data = SimpleNamespace(
+    data = plain_data(
         columns=("a", "b"), context_columns=("p", "q"), header=None, names=(), checksums=()
     )
     assembly.load = lambda path: SimpleNamespace(density=Given(), data=data, keys=Keys({}))
@@ -275,7 +276,7 @@ def test_a_grid_of_images_of_one_class(
     make_run: MakeRun, assembly: ModuleType, capsys: Capture
 ) -> None:
     make_run()
-    data = SimpleNamespace(columns=None, context_columns=())
+    data = plain_data()
     assembly.load = lambda path: SimpleNamespace(density=TwoGreys(), data=data, keys=Keys({}))
     assert main(["sample", "run", "-n", "7", "--condition", "1", "-o", "x.png"]) == 0
     # Three rows of three, a line between them, each pixel enlarged alike.

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from small import write_images, write_table
@@ -41,7 +42,7 @@ def twins() -> list[tuple[str, str, str]]:
     for file in sorted(config_dir().glob("*/*.yaml")):
         group, text = file.parent.name, read(file)
         section = text.get(group) if isinstance(text.get(group), dict) else text
-        for key in section.keys() & GROUPS - {group}:
+        for key in sorted(section.keys() & GROUPS - {group}):
             is_part = PARTS.get(key) == group and isinstance(section[key], dict)
             if group in GROUPS - {"experiment"} and not is_part:
                 found.append((group, file.stem, key))
@@ -63,7 +64,9 @@ def test_a_key_that_is_called_like_a_group_is_no_choice_of_it(
     group, option, key = twin
     write_images(tmp_path / "images", 10)
     write_table(tmp_path)
-    path = {"table": "points.csv", "image_folder": "images", "torsions": ADK}.get(option)
+    np.save(tmp_path / "fields.npy", np.random.default_rng(0).normal(size=(40, 1, 8, 8)))
+    files = {"table": "points.csv", "image_folder": "images", "fields": "fields.npy"}
+    path = (files | {"torsions": ADK}).get(option)
     chosen = [f"{group}={option}", *([f"data.path={tmp_path / path}"] if path else [])]
     takes = TAKES.get(key, []) if group != "model" else ["data=digits"]
     check(compose("train", [*takes, *chosen]))

@@ -119,6 +119,10 @@ def test_a_folder_holds_structures_by_their_files(tmp_path: Path) -> None:
     assert found.entries.tolist() == ["a"] * 18 + ["b"] * 8
     assert found.units("entry")[0] == 2
     assert found.remarks[0] == f"{tmp_path}: 26 residues of 2 structures"
+    for number in (1, 2):  # numbered behind a point: a structure each
+        text = "\n".join([*of_residues(1, 5), "END"]).encode()
+        (tmp_path / f"m.{number}.pdb.gz").write_bytes(gzip.compress(text))
+    assert read(tmp_path).units("entry")[0] == 4
 
 
 def test_a_flat_angle_is_180_whichever_way_the_atoms_are_given() -> None:
@@ -160,6 +164,13 @@ def test_a_nucleotide_has_the_angles_of_its_own_chain(tmp_path: Path) -> None:
         [(1, "O4'"), (1, "C1'"), (1, "N1"), (1, "C2")],
     ]
     expected = [torsion(*(at[one] for one in way)) for way in ways]
+    assert difference(found.degrees, np.array([expected])) < 1e-9
+    # A pseudouridine has the same names of atoms, but its base hangs on C5.
+    lines = [
+        line.replace(" N1  ", " C5  ").replace(" C2  ", " C4  ")[:17] + "PSU" + line[20:]
+        for line in lines
+    ]
+    found = read(write(tmp_path / "psu.pdb", lines), *NUCLEOTIDE)
     assert difference(found.degrees, np.array([expected])) < 1e-9
 
 

@@ -147,7 +147,7 @@ MISTAKES = {
     ("data=torsions", ONE, "data.columns=[phi,alpha]"): "no residue has phi and alpha",
     ("data=torsions", ONE, "data.residue=gly"): "data.residue=gly: no row is of that; choose from",
     ("data=torsions", ONE, "data.split_by=entry"): (
-        "nothing is left to learn from, of 1 structures; data.split_by=row divides them"
+        "nothing is left to learn from, of 1 structure; data.split_by=row divides them"
     ),
     ("data=torsions", ONE, "data.split_by=chain"): "data.split_by=chain: expected row or entry",
     ("data=torsions", ONE, "data.condition=label"): "data.condition=label: expected residue or",

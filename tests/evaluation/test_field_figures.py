@@ -21,8 +21,8 @@ from genlab.evaluation.figures.fields import (
     Colours,
     animate_fields,
     enlarged_fields_figure,
+    field_paths_figure,
     fields_figure,
-    way_figure,
 )
 from genlab.fields import PowerLaw
 from genlab.fields.statistics import spectrum, velocity
@@ -102,7 +102,7 @@ def test_a_way_that_leads_nowhere_has_equal_pictures(truth: torch.Tensor, tmp_pa
     model = cnf((1, 9, 9), network=lambda shape, context_dim: Still()).eval()
     source = torch.Generator().manual_seed(0)
     with inference(model):
-        figure = way_figure(model, truth, None, "vorticity", generator=source)
+        figure = field_paths_figure(model, truth, None, "vorticity", generator=source)
     (axis,) = figure.axes
     picture = axis.images[0].get_array()
     width = (picture.shape[1] + 5) // 6

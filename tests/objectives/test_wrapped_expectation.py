@@ -139,6 +139,29 @@ def test_deviations_stop_at_half_a_turn() -> None:
     assert mixtures.covariances.diagonal(dim1=-2, dim2=-1).max() <= math.pi**2 * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("covariance", ["full", "tied", "diag"])
+@pytest.mark.parametrize("components", [1, 3])
+def test_other_coordinates_beside_angles_are_as_wide_as_they_are(
+    covariance: Covariance, components: int
+) -> None:
+    source = torch.Generator().manual_seed(0)
+    line = 40 * torch.randn(400, generator=source).double()
+    x = torch.stack((line, line / 8 + torch.randn(400, generator=source)), 1)
+    x = wrap_columns(x, [1])
+    model = gmm(2, covariance, circular=[1], components=components, tolerance=0.0)
+    model.initialise(x)
+    fit = MixtureFit(model)
+    losses = []
+    for _ in range(60):
+        fit.observe(Batch(x))
+        losses.append(fit.advance().item())
+    assert max(after - before for before, after in pairwise(losses)) < 1e-9
+    variances = model.mixture().covariances.diagonal(dim1=-2, dim2=-1)
+    assert variances[..., 1].max() <= math.pi**2 * (1 + 1e-9)
+    if components == 1:
+        assert variances[0, 0, 0].item() == pytest.approx(line.var(correction=0).item(), rel=1e-3)
+
+
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("covariance", ["full", "diag"])
 def test_the_density_integrates_to_one(dim: int, covariance: Covariance) -> None:

@@ -271,6 +271,48 @@ def test_a_jump_is_that_of_the_equation_alone(tmp_path: Path, sampler: str) -> N
     assert 4 in seen
 
 
+def test_a_jump_to_points_held_out_is_that_of_all_of_them(tmp_path: Path) -> None:
+    """Steps take a quarter of the points, the judgement all."""
+    words = [word for word in SMALL if not word.startswith(OF_DAS)]
+    words += ["sampler=uniform", "sampler.refresh=4", "trainer.max_steps=6"]
+    run = genlab.experiment(*words, f"outputs={tmp_path}", command="solve")
+    assert isinstance(run, Solve)
+    module, found = learner(run), []
+    unseen, note = module._unseen, module._note_jump
+
+    def spied() -> Tensor:
+        found.append(unseen())
+        return found[-1]
+
+    def noted(now: float) -> None:
+        assert module.stride == 4
+        assert now == pytest.approx(found[-1].square().sum().item())  # a hard boundary has no rows
+        found.append(torch.zeros(0))
+        note(now)
+
+    module._unseen, module._note_jump = spied, noted
+    run.fit()
+    assert any(not len(r) for r in found)
+
+
+def test_a_method_remembers_nothing_of_fewer_points(tmp_path: Path) -> None:
+    words = ("sampler=das", "sampler.redraw=2", "trainer.max_steps=8", "optimizer=ssbroyden")
+    run = solve(tmp_path, *words)
+    module, lengths = learner(run), []
+    step = module.method.step
+
+    def stepped(problem: Rows, theta: Tensor) -> Step:
+        found = step(problem, theta)
+        assert len(found.start) == len(found.rows) == len(problem)
+        lengths.append(len(problem))
+        return found
+
+    module.method.step = stepped
+    module._left_loss = 1e-3  # so that the first steps that are judged take more points
+    run.fit()
+    assert len(set(lengths)) > 1
+
+
 def test_a_step_that_finds_no_way_down_is_followed_by_other_points(tmp_path: Path) -> None:
     run = solve(tmp_path, "sampler=das", "sampler.redraw=100", "trainer.max_steps=4")
     module = learner(run)

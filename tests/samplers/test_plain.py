@@ -112,6 +112,17 @@ def test_sobol_fills_more_evenly_than_chance() -> None:
     assert variance("uniform") > 50
 
 
+@pytest.mark.parametrize("name", ["uniform", "lhs", "sobol", "rad-weighted"])
+def test_every_fourth_point_is_a_sample_of_all(name: str) -> None:
+    sampler = make(name, Box([(0.0, 1.0), (0.0, 1.0)]), n_points=400)
+    points = sampler.refresh(None, indicator)
+    for _ in range(4):
+        points = sampler.refresh(points, lambda x: torch.ones(len(x)))
+        some = points.x[::4]
+        low = (some < 0.5).double().mean(0)
+        assert ((low - 0.5).abs() < 0.25).all()
+
+
 @pytest.mark.parametrize("name", ["sobol", "lhs"])
 def test_no_point_is_rounded_up_to_an_upper_face(
     name: str, monkeypatch: pytest.MonkeyPatch

@@ -33,10 +33,10 @@ __all__ = [
     "animate_fields",
     "enlarged_fields_figure",
     "field_panel",
+    "field_paths_figure",
     "fields_figure",
     "painter",
     "shown",
-    "way_figure",
 ]
 
 SIDE = 3
@@ -161,7 +161,7 @@ def field_panel(
     return figure
 
 
-def way_figure(
+def field_paths_figure(
     model: ContinuousFlow,
     truth: Float[Tensor, "b c n n"],
     context: Shaped[Tensor, "b ..."] | None,

@@ -25,9 +25,9 @@ from genlab.evaluation.figures.deformation import deformation_figure
 from genlab.evaluation.figures.field_statistics import statistics_figures
 from genlab.evaluation.figures.fields import (
     enlarged_fields_figure,
+    field_paths_figure,
     fields_figure,
     painter,
-    way_figure,
 )
 from genlab.evaluation.figures.images import (
     image_samples,
@@ -367,7 +367,7 @@ def _deformation(scene: Scene) -> Figure | None:
 def _paths(scene: Scene) -> Figure | None:
     model, x, context = scene.model, scene.x, scene.context
     if scene.quantity is not None:
-        return way_figure(model, x, context, scene.quantity, generator=scene.generator)
+        return field_paths_figure(model, x, context, scene.quantity, generator=scene.generator)
     if scene.window is None or context is not None:
         return None
     return paths_figure(model, generator=scene.generator, degrees=scene.degrees)
