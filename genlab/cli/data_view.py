@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 
 from genlab.config.keys import typed
-from genlab.data.field_files import FieldRows, Variable, parts_of, stored_facts, variables
+from genlab.data.field_files import (
+    FieldRows,
+    Variable,
+    look_at_fields,
+    parts_of,
+    stored_facts,
+    variables,
+)
 from genlab.data.field_files.channels import learnable
 from genlab.data.field_files.opened import format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed
+from genlab.data.structure_files import StructureFiles, is_structure, list_structures
 from genlab.data.table_file import TableFile
 from genlab.errors import UserError, first_few
 
@@ -23,6 +31,8 @@ LARGE = 2**26
 """Bytes of a table above which only its columns are told."""
 SLAB, SLABS = 2**18, 3
 """Numbers of an array that are looked at in one place, and in how many places."""
+NUCLEOTIDE = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "chi"]
+"""Angles of nucleotides."""
 MOST = 20
 """Arrays that are listed."""
 
@@ -37,6 +47,8 @@ def data_rows(path: Path) -> Iterator[tuple[str, str]]:
         yield from _of_images(path)
     elif path.suffix.lower() in TABLES:
         yield from _of_table(path)
+    elif _holds_structures(path):
+        yield from _of_structures(path)
     else:
         yield from _of_fields(path)
 
@@ -44,6 +56,10 @@ def data_rows(path: Path) -> Iterator[tuple[str, str]]:
 def _holds_images(path: Path) -> bool:
     inside = [path, *(child for child in sorted(path.iterdir()) if child.is_dir())]
     return any(file.suffix.lower() in SUFFIXES for folder in inside for file in folder.iterdir())
+
+
+def _holds_structures(path: Path) -> bool:
+    return any(is_structure(file) for file in (path.iterdir() if path.is_dir() else [path]))
 
 
 def _of_images(path: Path) -> Iterator[tuple[str, str]]:
@@ -56,6 +72,26 @@ def _of_images(path: Path) -> Iterator[tuple[str, str]]:
         yield "classes", f"{len(classes)}: {first_few(classes)}"
     word = " data.condition=label" if classes else ""
     yield "learn by", f"genlab train data=image_folder {typed('data.path', str(path))}{word}"
+
+
+def _of_structures(path: Path) -> Iterator[tuple[str, str]]:
+    files = list_structures(path)
+    yield "structures", f"{len(files):,}: {first_few([file.name for file in files])}"
+    refused = []
+    for columns in (["phi", "psi"], NUCLEOTIDE):
+        try:
+            rows = StructureFiles(str(path)).read(columns)
+        except UserError as error:
+            refused.append(str(error).replace("`", ""))
+            continue
+        yield "residues", f"{len(rows.degrees):,} that have {', '.join(columns)}"
+        yield "kinds", f"{len(rows.kinds)}: {first_few(rows.kinds)}"
+        words = f"{typed('data.path', str(path))} {typed('data.columns', columns)}"
+        yield "learn by", f"genlab train model=nsf data=torsions {words}"
+        if len(rows.kinds) > 1:
+            yield "or", "given the kind of residue: data.condition=residue"
+        return
+    yield "refused", refused[0]
 
 
 def _of_table(path: Path) -> Iterator[tuple[str, str]]:
@@ -132,7 +168,7 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     if not fields:
         solid = [one for one in found if one.is_field]
         if not solid:
-            yield "nothing", "for data=fields: no array has two axes of space"
+            yield "nothing", "for data=fields: no array of real numbers has two axes of space"
             return
         choose("axes", [axis.replace("z", "sample") for axis in solid[0].axes])
         fields = solid
@@ -144,6 +180,7 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
         choose("size", min(width, height))
     try:
         facts = stored_facts(path=str(path), periodic=None, **choices)
+        look_at_fields(path=str(path), **choices)
     except UserError as error:
         yield "refused", str(error).replace("`", "")
         return

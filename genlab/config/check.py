@@ -75,7 +75,8 @@ def check(config: DictConfig) -> None:
     for key, annotation in SCALARS.items():
         _check_value(key, plain[key], annotation)
     _check_choices(plain)
-    for key, node in plain.items():
+    # What the model follows the data in is told of the data.
+    for key, node in sorted(plain.items(), key=lambda item: item[0] != "data"):
         if key not in SCALARS and key not in FREE:
             supplied, option = SUPPLIED.get(key, frozenset()), _option(key, plain)
             check_node(key, _without_read(key, node), supplied, option)

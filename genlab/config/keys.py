@@ -76,7 +76,7 @@ class Keys:
         found = ARGUMENT.fullmatch(text)
         key = found and self._key(found[1], section)
         if not found or not key:
-            return None
+            return _option(text, {}) if text.isidentifier() else None
         return key if found[2] is None else typed(key, _value(found[2]))
 
     def _key(self, name: str, section: str) -> str | None:

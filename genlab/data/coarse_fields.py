@@ -60,7 +60,9 @@ class CoarseFields(SimulatedFields):
         super().__init__(target, context_dim=0, **options)
         sides = self.event_shape[1:]
         if factor < 2 or any(side % factor for side in sides):
-            raise UserError(f"factor={factor}: expected a number above 1 that divides {sides[0]}")
+            raise UserError(
+                f"factor={factor}: expected a number above 1 that divides `size`={sides[0]}"
+            )
         self.context_dim = math.prod(self.event_shape) // factor**2
         if context_dim != self.context_dim:
             raise UserError(f"context_dim={context_dim}: follows from `factor`; leave it null")

@@ -16,7 +16,7 @@ from genlab.data.torsions import Torsions, TorsionSource
 from genlab.errors import UserError, first_few
 from genlab.runs.settings import checksum
 
-__all__ = ["StructureFiles"]
+__all__ = ["StructureFiles", "is_structure", "list_structures"]
 
 SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
 # Atoms that are bonded from one residue to the next, and the length in angstrom up to which they
@@ -46,7 +46,8 @@ class StructureFiles(TorsionSource):
         files = list_structures(self.path)
         if find_spec("gemmi") is None:
             raise UserError(
-                f"path={self.path}: structures take the package gemmi; pip install gemmi"
+                f"path={self.path}: structures take the package gemmi; "
+                "pip install 'genlab[proteins]'"
             )
         return _read(self.path, checksum(self.path), tuple(files), tuple(angles))
 
@@ -58,18 +59,19 @@ def list_structures(path: Path) -> list[Path]:
         UserError: There is no such file or folder, or none in it.
     """
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if _is_structure(file)]
+        files = [file for file in sorted(path.iterdir()) if is_structure(file)]
         if not files:
             raise UserError(f"path={path}: holds no structure; expected {' or '.join(SUFFIXES)}")
         return files
     if not path.is_file():
         raise UserError(f"path={path}: no such file or folder")
-    if not _is_structure(path):
+    if not is_structure(path):
         raise UserError(f"path={path}: expected a structure that ends in {' or '.join(SUFFIXES)}")
     return [path]
 
 
-def _is_structure(file: Path) -> bool:
+def is_structure(file: Path) -> bool:
+    """Whether a file ends as structures do."""
     return file.name.lower().removesuffix(".gz").endswith(SUFFIXES) and file.is_file()
 
 
@@ -115,7 +117,7 @@ def _structure(file: Path) -> Any:
 
     try:
         return gemmi.read_structure(str(file))
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, IndexError) as error:  # the last: an empty file
         reason = str(error).partition("\n")[0]
         raise UserError(f"`path`: {file} cannot be read as a structure ({reason})") from None
 

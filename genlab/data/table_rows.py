@@ -207,6 +207,8 @@ def look_at_table(**node: Any) -> None:
     rows.refuse_numbering(where, values)
     rows.sizes(len(values), validated="val_path" in tables)
     circular = find_columns("circular", node.get("circular") or (), rows.roles.event)
+    if node.get("degrees") and not circular:
+        raise UserError("degrees=true: no column is an angle; `circular` names those that are")
     places = [rows.roles.used.index(name) for name in circular]
     for key, table in tables.items():
         refuse_no_angles(

@@ -21,6 +21,7 @@ from genlab.densities.observation import (
 )
 from genlab.densities.posterior import Posterior, PosteriorCovariance, n_parameters
 from genlab.densities.seeded_noise import row_shifts, shifted_normals, uniform_points
+from genlab.errors import first_few
 from genlab.nn.angles import periodic
 from genlab.nn.conv import ConvDecoder, ConvEncoder
 from genlab.nn.mlp import Activation, DenseDecoder, DenseEncoder
@@ -150,10 +151,10 @@ class VAE(Density):
             return GaussianObservation(self.event_shape)
         angles = observation.circular if isinstance(observation, VonMises) else ()
         if set(angles) != set(self.circular):
+            ours, theirs = (f"[{first_few([*map(str, a)])}]" for a in (self.circular, angles))
             raise ValueError(
-                f"observation: {type(observation).__name__} takes {list(angles)} for angles, the "
-                f"model {list(self.circular)}; "
-                + ("use `VonMises`" if self.circular else "use `GaussianObservation`")
+                f"observation: {type(observation).__name__} takes {theirs} for angles, the model "
+                f"{ours}; " + ("use `VonMises`" if self.circular else "use `GaussianObservation`")
             )
         return observation
 

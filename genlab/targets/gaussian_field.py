@@ -111,7 +111,9 @@ class GaussianField(ExactTarget):
         if condition is None:
             return
         if factor < 2 or size % factor:
-            raise ValueError(f"factor={factor}: expected a number above 1 that divides {size}")
+            raise ValueError(
+                f"factor={factor}: expected a number above 1 that divides `size`={size}"
+            )
         seen = block_spectrum(variances, factor)
         self.noise = noise or 0.01 * float((self.weights @ seen.flatten(1)).mean())
         self.context_dim = seen[0].numel()

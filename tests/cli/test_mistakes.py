@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import genlab
@@ -19,11 +21,23 @@ OLD = Path(__file__).parent.parent / "runs" / "old"
 # Seconds that an answer may take where torch has nothing to say.
 AT_ONCE = 1.5
 
+
+def npy(array: np.ndarray) -> bytes:
+    file = BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 FILES: dict[str, bytes] = {
     "good.csv": b"a,b\n" + b"".join(b"%d.5,%d.25\n" % (i, i * i) for i in range(20)),
     "torn.csv": b"a,b\n1,2\n3\n",
     "empty.csv": b"",
     "text.csv": b"a,b\n1,x\n2,y\n3,z\n",
+    "angles.csv": b"phi,psi\n"
+    + b"".join(b"%d,%d\n" % (i * 37 % 101, i * i % 97) for i in range(20)),
+    "fields.npy": npy(np.arange(2160.0).reshape(20, 3, 6, 6)),
+    "complex.npy": npy(np.ones((20, 6, 6), complex)),
+    "torn.h5": b"\x89HDF\r\n\x1a\n and then nothing",
     "bad.npy": b"\x93NUMPY and then nothing",
     "bad.py": b"def sample(n, g:\n    pass\n",
     "box.py": b"box = [[1, -1]]\ndef residual(x, u): return u.laplacian\n",
@@ -86,11 +100,18 @@ MISTAKES: dict[str, str] = {
     "train data=table data.path=bad.npy": "data.path=HERE/bad.npy: not an array that numpy can",
     "train data=table data.path=good.csv data.columns=[c]": "data.columns: no column 'c'; choose",
     "train data=table data.path=good.csv data.train_size=99": "data.train_size=99: there are 16",
+    "train data=table data.path=angles.csv data.degrees=true": "data.degrees=true: no column is an",
+    "train data=fields data.path=torn.h5": "data.path=HERE/torn.h5: not an HDF5 file that can be",
+    "train data=fields data.path=complex.npy": "data.path=HERE/complex.npy: holds no fields in the",
+    "train data=fields data.path=fields.npy data.lag=-1": "data.lag=-1: expected an integer, at ",
+    "show torn.h5": "torn.h5: not an HDF5 file that can be read (",
     "train data=custom data.file=no.py": "data.file=HERE/no.py: no such file; ",
     "train data=custom data.file=bad.py": "data.file=HERE/bad.py, line 1: SyntaxError: ",
     "train data=image_folder data.path=no": "data.path=HERE/no: no such folder",
     "train data=digits data.condition=low_resolution data.factor=3": "data.factor=3: expected a",
     "train data=digits model.layers=0": "model.layers=0: expected an integer, at least 1",
+    "train data=gaussian_field data.size=0": "data.size=0: expected an integer, at least ",
+    "train data=torus data.dim=0": "data.dim=0: expected an integer, at least ",
     # boxes
     "train model=krnet model.bounded=[4,-4]": "model.bounded=[4, -4]: expected [low, high] with",
     "solve problem=custom problem.file=box.py": "problem.file=HERE/box.py, line 1: box is [[1",
@@ -227,3 +248,12 @@ def test_a_constructor_in_python(make: object, message: str) -> None:
     assert isinstance(caught.value, ValueError)
     assert str(caught.value).startswith(message)
     assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_families_that_have_angles_are_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "data=torus", "model=krnet"]) == 2
+    check_answer(capsys.readouterr().err, "model: KRNet takes angles (0, 1) for numbers", here)
+    assert main(["train", "data=torus", "model=realnvp"]) == 2
+    assert "model=nice, model=nsf, model=vae" in capsys.readouterr().err

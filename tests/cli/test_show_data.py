@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data.structures import ADK
 from field_examples import numbered, waves, write_pdebench, write_well
 from small import write_images
 
@@ -68,13 +70,38 @@ def test_tables_and_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert suggested(text)[0] == "data=image_folder"
 
 
+def test_structures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("gemmi")
+    shutil.copy(ADK, tmp_path)
+    for path in (tmp_path, tmp_path / ADK.name):
+        text = shown(capsys, path)
+        assert f"1: {ADK.name}" in text
+        assert "that have phi, psi" in text
+        run = experiment(*suggested(text)[1:], "model=nsf")
+        assert run.config["data"]["event_shape"] == [2]
+    for name, told in (
+        ("e.pdb", "no residue has phi and psi"),
+        ("e.cif", "cannot be read as a str"),
+    ):
+        (tmp_path / name).write_text("")
+        assert told in shown(capsys, tmp_path / name)
+
+
+def test_what_training_refuses_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "one.npy", np.ones((20, 6, 6)))
+    assert "'one' is 1 everywhere" in shown(capsys, tmp_path / "one.npy")
+
+
 def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_well(tmp_path / "well.hdf5")
     assert "did you mean 'well.hdf5'" in shown(capsys, tmp_path / "wel.hdf5", 2)
     (tmp_path / "x.dat").write_text("1")
     assert "expected a file that ends in" in shown(capsys, tmp_path / "x.dat", 2)
     (tmp_path / "nothing").mkdir()
-    assert "no file in it" in shown(capsys, tmp_path / "nothing", 2)
+    nothing = tmp_path / "nothing"
+    assert shown(capsys, nothing, 2).startswith(f"genlab: {nothing}: no file in it")
     assert "no such run" in shown(capsys, "no-such", 2)
 
 

@@ -80,7 +80,7 @@ def test_runs_of_every_seed_are_tested_on_the_same_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"factor": 2}, "divides 9"), ({"context_dim": 8}, "leave it null")],
+    [({"factor": 2}, "divides `size`=9"), ({"context_dim": 8}, "leave it null")],
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -11,7 +11,7 @@ import pytest
 from field_examples import numbered, waves, write_pdebench, write_well
 
 from genlab.data.field_files import FieldRows, parts_of, stored_facts, variables
-from genlab.data.field_files.facts import fingerprint, seam
+from genlab.data.field_files.facts import fingerprint, rows_of, seam
 from genlab.errors import UserError
 
 CHOICES: dict[str, Any] = {
@@ -256,6 +256,12 @@ def test_mistakes(tmp_path: Path) -> None:
     (tmp_path / "bad.npy").write_bytes(b"no array")
     with pytest.raises(UserError, match="not an array that numpy can read"):
         read(tmp_path / "bad.npy")
+    saved(tmp_path / "complex.npy", numbered(4, 6, 6) * 1j)
+    with pytest.raises(UserError, match="save real and imaginary parts as two channels"):
+        read(tmp_path / "complex.npy")
+    (tmp_path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n and then nothing")
+    with pytest.raises(UserError, match="not an HDF5 file that can be read"):
+        read(tmp_path / "bad.h5")
     (tmp_path / "bad.h5").write_bytes(b"no array")
     with pytest.raises(UserError, match="not an HDF5 file"):
         read(tmp_path / "bad.h5")
@@ -278,8 +284,8 @@ def test_a_folder_of_files(tmp_path: Path) -> None:
     whole = numbered(9, 6, 6)
     for number in range(3):
         saved(tmp_path / f"part{number}.npy", whole[3 * number : 3 * number + 3])
-    with pytest.raises(UserError, match="no such channel"):
-        len(FieldRows(paths=parts_of(tmp_path)["train"], channels=["part0"]))
+    source = FieldRows(paths=parts_of(tmp_path)["train"], channels=["part0"])
+    assert np.array_equal(source.read(np.arange(9))[0][:, 0], whole)
     for number in range(3):
         np.savez(tmp_path / f"part{number}.npz", w=whole[3 * number : 3 * number + 3])
         (tmp_path / f"part{number}.npy").unlink()
@@ -293,6 +299,29 @@ def test_a_folder_of_files(tmp_path: Path) -> None:
     assert set(parts_of(tmp_path / "set")) == {"train", "val", "test"}
     with pytest.raises(UserError, match="no file in it"):
         parts_of(empty)
+
+
+def test_arrays_without_names_go_by_the_first_file(tmp_path: Path) -> None:
+    for part, name in (("train", "one"), ("train", "two"), ("valid", "three")):
+        (tmp_path / part).mkdir(exist_ok=True)
+        saved(tmp_path / part / f"{name}.npy", numbered(9, 6, 6))
+    facts = stored_facts(path=str(tmp_path), **CHOICES)
+    assert facts["channels"] == ["one"]
+    held_out = rows_of(str(tmp_path), "val", channels=["one"])
+    assert held_out is not None
+    assert np.array_equal(held_out.read(np.arange(9))[0][:, 0], numbered(9, 6, 6))
+
+
+def test_files_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    saved(tmp_path / "a.npy", numbered(9, 6, 6)), saved(tmp_path / "b.npy", numbered(9, 8, 8))
+    with pytest.raises(UserError, match=r"b\.npy: 1 x 8 x 8 numbers a field, those of a\.npy have"):
+        stored_facts(path=str(tmp_path), **CHOICES)
+
+
+def test_a_lag_is_no_step_ahead(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.npy", numbered(3, 5, 6, 6))
+    with pytest.raises(UserError, match="lag=-1: expected an integer, at least 0"):
+        stored_facts(path=str(path), **{**CHOICES, "condition": ["w"], "lag": -1})
 
 
 def test_periodic_fields_are_known_by_their_sides(tmp_path: Path) -> None:

@@ -252,3 +252,10 @@ def test_mistakes_are_told_in_the_users_words(
     saved(tmp_path / "flat.npy", np.ones((9, 6, 6)))
     with pytest.raises(UserError, match="'flat' is 1 everywhere, which has no density"):
         experiment("model=realnvp", "data=fields", "data.path=flat.npy")
+
+
+def test_a_mixture_takes_all_fields_that_there_are(tmp_path: Path) -> None:
+    np.save(tmp_path / "w.npy", waves(40, 8))
+    own = experiment("model=gmm", "data=fields", f"data.path={tmp_path / 'w.npy'}")
+    assert own.config["data"]["train_size"] is None
+    assert experiment("model=gmm", "data=gaussian_field").config["data"]["train_size"] == 10_000

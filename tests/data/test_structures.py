@@ -184,7 +184,9 @@ def torsion(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> float
 
 def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(structure_files, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="structures take the package gemmi; pip install gemmi"):
+    with pytest.raises(
+        UserError, match=r"take the package gemmi; pip install 'genlab\[proteins\]'"
+    ):
         read(ADK)
 
 

@@ -74,6 +74,7 @@ def test_the_curves_are_the_means_of_the_fields(truth: torch.Tensor, quantity: s
     flow = {"flux"} if quantity != "scalar" else set()
     assert figures.keys() == {"spectrum", "densities"} | flow
     left, right = figures["spectrum"].axes
+    assert [mark.get_text() for mark in left.get_xticklabels(which="both")] == ["1", "2", "4"]
     lines = {line.get_label(): line for line in left.lines}
     w = truth[:, 0] - truth[:, 0].mean((1, 2), keepdim=True)
     power = spectrum(w).mean(0)[1:]

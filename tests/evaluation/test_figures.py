@@ -225,6 +225,20 @@ def test_an_autoencoder_of_the_plane(gaussian_target, generator, latent_dim):
     np.testing.assert_allclose(bars, kl, rtol=1e-5)
 
 
+def test_an_autoencoder_of_angles_shows_them_in_degrees(generator):
+    model = VAE((2,), latent_dim=2, hidden=[8], circular=[0, 1])
+    x = torch.pi * (2 * torch.rand(50, 2) - 1)
+    names = ["phi", "psi"]
+    figures = draw(model, target=None, samples=x, generator=generator, names=names, degrees=True)
+    for name, of_data in (("latent", 1), ("reconstruction", 3), ("traversal", 2)):
+        for axis in figures[name].axes[:of_data]:
+            assert axis.get_xlabel() == r"$\phi$ (degrees)"
+            assert axis.get_xlim() == pytest.approx((-math.pi, math.pi))
+    for axis in figures["traversal"].axes:
+        segments = np.array(axis.collections[0].get_segments())
+        assert np.abs(np.diff(segments, axis=1)).max() < math.pi  # none across the whole panel
+
+
 @pytest.mark.parametrize(
     ("event_shape", "latent_dim"), [((1,), 1), ((4,), 3), ((1, 6, 5), 1), ((3, 4, 4), 25)]
 )

@@ -30,7 +30,7 @@ EXAMPLES = """\
 # What a file of data may end in: told without the imports of those that read it.
 DATA = (
     *(".npy", ".npz", ".mat", ".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf"),
-    *(".zarr", ".csv", ".tsv", ".txt", ".parquet"),
+    *(".zarr", ".csv", ".tsv", ".txt", ".parquet", ".pdb", ".ent", ".cif", ".mmcif"),
 )
 
 

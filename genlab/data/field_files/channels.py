@@ -83,6 +83,8 @@ def _refuse_unclear(
         spatial = [one for one in found if one.is_field]
         told = "; ".join(f"{one.name} {list(one.shape)}" for one in found[:4]) or "nothing"
         cure = "expected at least two axes of space"
+        if any({"x", "y"} <= set(one.axes) and one.dtype.kind == "c" for one in found):
+            cure = "expected real numbers; save real and imaginary parts as two channels"
         if spatial:
             axes = [axis.replace("z", "sample") for axis in spatial[0].axes]
             cure = f"of three, learn planes: `axes={axes}`"

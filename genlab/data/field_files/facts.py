@@ -39,7 +39,8 @@ def rows_of(path: str, part: str = "train", **choices: Any) -> FieldRows | None:
         UserError: There is no such file.
     """
     parts = parts_of(Path(path).expanduser())
-    return FieldRows(paths=parts[part], **choices) if part in parts else None
+    called = parts["train"][0].stem
+    return FieldRows(paths=parts[part], called=called, **choices) if part in parts else None
 
 
 def stored_facts(**node: Any) -> dict[str, Any]:
@@ -53,6 +54,8 @@ def stored_facts(**node: Any) -> dict[str, Any]:
     """
     if node["path"] == "???":  # for the check to tell
         return {}
+    if node["lag"] < 0:
+        raise UserError(f"lag={node['lag']}: expected an integer, at least 0")
     rows = rows_of(node["path"], **chosen(node))
     assert rows is not None
     periodic = node["periodic"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,29 @@ def is_hdf5(path: Path) -> bool:
     return start.startswith(SIGNATURE) or start[512:] == SIGNATURE
 
 
-def layout(path: Path) -> str:
-    """Whose layout a file has: ``well``, ``pdebench``, ``runs``, ``netcdf`` or ``plain``."""
+def layout(path: Path, where: str = "") -> str:
+    """Whose layout a file has: ``well``, ``pdebench``, ``runs``, ``netcdf`` or ``plain``.
+
+    Args:
+        path: The file.
+        where: The same in words, for messages.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    with _opened(path, where) as file:
+        return _layout_of(file)
+
+
+@contextmanager
+def _opened(path: Path, where: str) -> Iterator[Any]:
     import h5py
 
-    with h5py.File(path) as file:
-        return _layout_of(file)
+    try:
+        with h5py.File(path) as file:
+            yield file
+    except (OSError, RuntimeError, KeyError) as error:
+        raise UserError(f"{where}: not an HDF5 file that can be read ({error})") from error
 
 
 def _layout_of(file: Any) -> str:
@@ -55,21 +73,15 @@ def hdf5_variables(path: Path, where: str) -> list[Variable]:
     Raises:
         UserError: The file is damaged.
     """
-    import h5py
-
-    try:
-        with h5py.File(path) as file:
-            match _layout_of(file):
-                case "well":
-                    return list(_of_the_well(path, file))
-                case "pdebench":
-                    return list(_of_pdebench(path, file))
-                case "runs":
-                    return list(_of_runs(path, file))
-            reverse = path.suffix.lower() == ".mat"
-            return list(_plain(path, file, reverse=reverse))
-    except (OSError, RuntimeError, KeyError) as error:
-        raise UserError(f"{where}: not an HDF5 file that can be read ({error})") from error
+    with _opened(path, where) as file:
+        match _layout_of(file):
+            case "well":
+                return list(_of_the_well(path, file))
+            case "pdebench":
+                return list(_of_pdebench(path, file))
+            case "runs":
+                return list(_of_runs(path, file))
+        return list(_plain(path, file, reverse=path.suffix.lower() == ".mat"))
 
 
 def _is_scale(node: Any) -> bool:

@@ -61,7 +61,7 @@ def variables(path: Path, key: str = "path") -> list[Variable]:
         return numpy_variables(path, where)
     if is_hdf5(path):
         _need(("h5py",), where, "HDF5")
-        if layout(path) != "netcdf":
+        if layout(path, where) != "netcdf":
             # h5netcdf would make dimensions up by their lengths, which axes of one length share.
             return hdf5_variables(path, where)
         _need(("xarray", "h5netcdf"), where, "NetCDF")
@@ -96,8 +96,9 @@ def parts_of(path: Path, key: str = "path") -> dict[str, list[Path]]:
     if "train" not in parts and (files := _files(path)):
         parts = {"train": files}
     if "train" not in parts:
+        where = f"{key}={path}" if key else str(path)
         raise UserError(
-            f"{key}={path}: no file in it, or in a folder train, ends in {' or '.join(READ)}"
+            f"{where}: no file in it, or in a folder train, ends in {' or '.join(READ)}"
         )
     return parts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +52,8 @@ class FieldRows:
         stride: Every so many points of each side.
         windows: All that fit beside each other (``tiles``), or the one in the ``centre``.
         axes: What the axes of the arrays are; None for what their file tells.
+        called: What the array of an NPY file goes by, which has no name of its own; None for the
+            name of the first file.
         key: What the user set to name the files, for messages.
     """
 
@@ -64,6 +66,7 @@ class FieldRows:
     stride: int = 1
     windows: str = "tiles"
     axes: Sequence[str] | None = None
+    called: str | None = None
     key: str = "path"
 
     @cached_property
@@ -73,7 +76,10 @@ class FieldRows:
         Raises:
             UserError: A file lacks one, or its fields have other shapes than those of the first.
         """
-        return [self._file(path) for path in self.paths]
+        first, *others = (self._file(path) for path in self.paths)
+        for file in others:
+            self._refuse_other_shape(file, first)
+        return [first, *others]
 
     @property
     def first(self) -> Variable:
@@ -216,6 +222,8 @@ class FieldRows:
     def _file(self, path: Path) -> FileOfFields:
         where = f"{self.key}={path}"
         found = variables(path, self.key)
+        if path.suffix.lower() == ".npy":
+            found = [replace(one, name=self.called or self.paths[0].stem) for one in found]
         if self.axes is not None:
             found = [
                 one.with_axes(self.axes, path.name) if len(one.shape) == len(self.axes) else one
@@ -243,6 +251,18 @@ class FieldRows:
                     f"{both[0].name!r} of shape {list(both[0].shape)}"
                 )
         return FileOfFields(path, event, context, samples, times)
+
+    def _refuse_other_shape(self, file: FileOfFields, first: FileOfFields) -> None:
+        shapes = [
+            (len(one.event), *one.event[0].variable.sides, len(one.context))
+            for one in (file, first)
+        ]
+        if shapes[0] != shapes[1]:
+            (n, width, height, _), (m, *sides, _) = shapes
+            raise UserError(
+                f"{self.key}={file.path}: {n} x {width} x {height} numbers a field, those of "
+                f"{first.path.name} have {m} x {sides[0]} x {sides[1]}"
+            )
 
     def _of_file(
         self, number: int, first: int, stop: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,7 @@ from genlab.evaluation.figures.style import (
     scatter,
     window_of,
 )
+from genlab.evaluation.figures.turns import mark_turns
 from genlab.models.vae import VAE
 
 __all__ = ["autoencoder_figures", "code_figure", "traversal_figure"]
@@ -40,6 +42,7 @@ def autoencoder_figures(
     window: Window | None,
     names: Sequence[str] | None,
     shown: Sequence[int] | None,
+    degrees: bool = False,
     generator: torch.Generator,
 ) -> dict[str, Figure]:
     """``latent``, ``reconstruction``, ``traversal``, ``latent_kl``; the caller is in `inference`.
@@ -54,6 +57,7 @@ def autoencoder_figures(
         window: What to show of data in the plane; None for other data.
         names: Names of the coordinates of a sample.
         shown: Which of them a corner plot shows; None for the first ones.
+        degrees: Whether angles are shown in degrees, not in radians.
         generator: Source of randomness, on the model's device.
     """
     posterior = model.encode(x, context)
@@ -65,12 +69,29 @@ def autoencoder_figures(
     decoded = model.decode(mean, context)
     drawn = model.observe(draws, context, generator=generator)
     row = None if context is None else context[:1]
-    return {
+    labels = ("true samples", "reconstructed")
+    figures = {
         "latent": code_figure(x, posterior, draws, order),
-        "reconstruction": _reconstruction(x, decoded, drawn, window, names, shown),
+        "reconstruction": corner_figure(
+            x,
+            decoded,
+            labels=labels,
+            names=names,
+            shown=shown,
+            angles=model.circular,
+            degrees=degrees,
+        )
+        if x.ndim == 2 and window is None
+        else _reconstruction(x, decoded, drawn, window),
         "traversal": traversal_figure(model, draws, order, row, window=window),
         "latent_kl": _divergences(kl[order], order),
     }
+    if window is not None:
+        # Of the codes' figure the first panel alone has data, and that of one code has none.
+        latent = figures["latent"].axes[: len(order) > 1]
+        of_data = (*latent, *figures["reconstruction"].axes, *figures["traversal"].axes)
+        mark_turns(of_data, model.circular, names, degrees=degrees)
+    return figures
 
 
 def _reconstruction(
@@ -78,16 +99,12 @@ def _reconstruction(
     mean: Float[Tensor, "n *event"],
     drawn: Float[Tensor, "n *event"],
     window: Window | None,
-    names: Sequence[str] | None,
-    shown: Sequence[int] | None,
 ) -> Figure:
     """Data beside their decoded codes and, in the plane, decoded draws: these should look alike."""
     if x.ndim == 4:
         rows = torch.stack([part[:10] for part in (x, mean, drawn)])
         return image_rows_figure(rows, names=("data", "mean", "draw"))
-    if window is None:
-        labels = ("true samples", "reconstructed")
-        return corner_figure(x.flatten(1), mean.flatten(1), labels=labels, names=names, shown=shown)
+    assert window is not None
     colours = position_colours(x)
     figure, axes = panels(1, 3, side=4.4)
     titles = ("Data x", "Code decoded, E p(x | z)", "Draw decoded, x ~ p(x | z)")
@@ -211,9 +228,12 @@ def _plane(
         z[:, coordinate] = sweep.repeat(len(draws[:lines]))
         path = model.decode(z, context).cpu().double().reshape(-1, steps, 2)
         segments = torch.stack([path[:, :-1], path[:, 1:]], 2).reshape(-1, 2, 2)
+        # An angle that passes the cut goes on at the other side.
+        steps_of_angles = segments.diff(dim=1)[:, 0, list(model.circular)]
+        kept = (steps_of_angles.abs() < math.pi).all(1)
         collection = LineCollection(
-            list(segments.numpy()),
-            array=sweep[1:].cpu().repeat(len(path)).numpy(),
+            list(segments[kept].numpy()),
+            array=sweep[1:].cpu().repeat(len(path))[kept].numpy(),
             cmap="viridis",
             linewidths=1.0,
             alpha=0.7,

@@ -89,6 +89,10 @@ def _spectrum(true: Float[Tensor, "b s"], ours: Float[Tensor, "m s"]) -> Figure:
     left.plot(k, ours.mean(0), color=MODEL, linewidth=2, linestyle="--", label="model")
     left.set_xscale("log")
     left.set_yscale("log")
+    # By powers of two: between 1 and 6 the marks of decades would be written over each other.
+    marks = [2**i for i in range(int(k[-1]).bit_length())]
+    left.set_xticks(marks, labels=map(str, marks))
+    left.set_xticks([], minor=True)
     left.set_xlabel("|k|", fontsize=12)
     left.set_title("Power by shells", fontsize=14)
     left.legend(fontsize=11, frameon=False, loc="lower left")

@@ -318,6 +318,7 @@ def _autoencoder(scene: Scene) -> Mapping[str, Figure]:
         window=scene.window,
         names=scene.names,
         shown=scene.shown,
+        degrees=scene.degrees,
         generator=source,
     )
 
