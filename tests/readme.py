@@ -38,7 +38,7 @@ FIELDS = [
 ]
 OWN = {
     "experiment=turbulence": [*FIELDS, "data.time=0.2"],
-    "experiment=superres_turbulence": [*FIELDS, "model.network.condition_shape=[1,3,3]"],
+    "experiment=superres_turbulence": FIELDS,
     "data=pinn_residual": ["data.steps=5"],
     "data=pinwheel": ["data.train_size=500"],
     "experiment=superres_digits": [

@@ -29,7 +29,6 @@ def test_a_run_on_turbulence_given_block_means(tmp_path: Path) -> None:
     run = experiment(
         "experiment=superres_turbulence",
         "data.size=9",
-        "model.network.condition_shape=[1,3,3]",
         f"data.root={tmp_path}",
         f"outputs={tmp_path}",
         *SMALL,

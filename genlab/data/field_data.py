@@ -39,6 +39,7 @@ class FieldData(TargetData):
     Args:
         target: The distribution.
         context_dim: Length of the context that a field comes with; 0 for none.
+        condition_shape: Channels and sides of the image that the context is; empty for none.
         alike: The modes that share a variance where the model works on white noise, as far as mean
             and variances tell: ``orbits`` of the square's symmetries, ``shells`` of one ``|k|``, or
             ``modes``, k and -k alone; None to standardise each number by itself instead.
@@ -54,12 +55,14 @@ class FieldData(TargetData):
         target: Target,
         *,
         context_dim: NonNegativeInt,
+        condition_shape: Sequence[PositiveInt],
         alike: ModeClasses | None,
         **options: Unpack[FieldOptions],
     ) -> None:
         super().__init__(target, **options)
         if context_dim != target.context_dim:
             raise UserError(f"context_dim={context_dim}: follows from `condition`; leave it null")
+        self.condition_shape = tuple(condition_shape)
         self.alike: ModeClasses | None = alike
         self.standardise_context = context_dim > 0
 

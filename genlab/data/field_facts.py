@@ -1,4 +1,4 @@
-"""What a condition on fields tells before any is made: the width of the context."""
+"""What a condition on fields tells before any is made: the width and shape of the context."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import Any
 __all__ = ["coarse_facts", "field_facts"]
 
 
-def field_facts(**node: Any) -> dict[str, int]:
-    """``context_dim``: of the means of blocks, one number each, or of one number.
+def field_facts(**node: Any) -> dict[str, Any]:
+    """``context_dim`` and ``condition_shape``: of the means of blocks, or of one number.
 
     Args:
         **node: The options of `genlab.data.FieldData`, and those of its target beside them.
     """
     condition = node.get("condition")
     if condition is None:
-        return {"context_dim": 0}
+        return {"context_dim": 0, "condition_shape": []}
     if condition != "low_resolution":
-        return {"context_dim": 1}
+        return {"context_dim": 1, "condition_shape": []}
     channels, *sides = node["event_shape"]
-    return {"context_dim": channels * math.prod(side // node["factor"] for side in sides)}
+    shape = [channels, *(side // node["factor"] for side in sides)]
+    return {"context_dim": math.prod(shape), "condition_shape": shape}
 
 
-def coarse_facts(**node: Any) -> dict[str, int]:
-    """``context_dim``: one number for each block.
+def coarse_facts(**node: Any) -> dict[str, Any]:
+    """``context_dim`` and ``condition_shape``: one number for each block.
 
     Args:
         **node: The options of `genlab.data.CoarseFields`, and those of its target beside them.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Unpack
 
 import torch
 
 from genlab.batch import Batch, concatenated
-from genlab.bounds import NonNegativeInt
+from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.field_data import FieldData, FieldOptions
 from genlab.data.streams import Blocks, FreshSamples, ShuffledSet, Stream
 from genlab.fields import ModeClasses, Symmetries
@@ -22,6 +23,7 @@ __all__ = ["MovedSet", "SimulatedFields", "SimulationOptions"]
 class SimulationOptions(FieldOptions):
     """The options of `FieldData`, and of the set that a simulation makes."""
 
+    condition_shape: Sequence[PositiveInt]
     alike: ModeClasses | None
     symmetries: bool
     root: str | None
@@ -40,6 +42,7 @@ class SimulatedFields(FieldData):
     Args:
         target: The law.
         context_dim: Length of the context that a field comes with; 0 for none.
+        condition_shape: As in `FieldData`.
         alike: The modes that share a variance, as in `FieldData`.
         symmetries: Move each training field, at each sight, by a symmetry of its law.
         root: The folder of all kept sets; None to keep none.
@@ -58,13 +61,20 @@ class SimulatedFields(FieldData):
         target: SimulatedTarget,
         *,
         context_dim: NonNegativeInt,
+        condition_shape: Sequence[PositiveInt],
         alike: ModeClasses | None,
         symmetries: bool,
         root: str | None,
         set_seed: NonNegativeInt,
         **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(target, context_dim=context_dim, alike=alike, **options)
+        super().__init__(
+            target,
+            context_dim=context_dim,
+            condition_shape=condition_shape,
+            alike=alike,
+            **options,
+        )
         target.root = root
         self.symmetries = symmetries
         self.set_seed = set_seed

@@ -19,6 +19,7 @@ def coarse(root: Path, **options: Any) -> CoarseFields:
     settings: dict[str, Any] = {
         "event_shape": [1, 9, 9],
         "context_dim": 9,
+        "condition_shape": [1, 3, 3],
         "train_size": 300,
         "val_size": 200,
         "test_size": 400,

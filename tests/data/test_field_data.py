@@ -21,6 +21,7 @@ def data_of(**others: Any) -> FieldData:
         "target": GaussianField(9, spectrum=PowerLaw(rms=3.0), **seen),
         "event_shape": (1, 9, 9),
         "context_dim": 9,
+        "condition_shape": [1, 3, 3],
         "train_size": None,
         "val_size": 20,
         "test_size": 30,
@@ -74,8 +75,10 @@ def test_units() -> None:
 
 def test_the_width_of_the_context() -> None:
     node = {"event_shape": [1, 9, 9], "factor": 3}
-    assert field_facts(**node, condition="low_resolution") == {"context_dim": 9}
-    assert field_facts(**node, condition=None) == field_facts(**node) == {"context_dim": 0}
+    seen = {"context_dim": 9, "condition_shape": [1, 3, 3]}
+    assert field_facts(**node, condition="low_resolution") == seen
+    assert field_facts(**node, condition=None) == field_facts(**node)
+    assert field_facts(**node) == {"context_dim": 0, "condition_shape": []}
     with pytest.raises(UserError, match="context_dim=4: follows from `condition`"):
         data_of(context_dim=4)
     with pytest.raises(UserError, match=r"event_shape=\[1, 8, 8\]: the target's samples"):

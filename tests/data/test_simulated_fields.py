@@ -20,6 +20,7 @@ def data(root: Path, **options: Any) -> SimulatedFields:
         "target": Turbulence(5, spectrum=PowerLaw(rms=3.0), time=0.2, tolerance=0.1),
         "event_shape": [1, 5, 5],
         "context_dim": 0,
+        "condition_shape": [],
         "train_size": 40,
         "val_size": 10,
         "test_size": 10,
