@@ -141,7 +141,7 @@ def verdict(room: str, mutation: Mutation, source: Path, tests: Path) -> str:
         copied = Path(folder)
         for name in ("genlab", "configs"):
             shutil.copytree(source / name, copied / name)
-        for name in ("tests", "scripts"):
+        for name in ("tests", "scripts", "docs"):
             shutil.copytree(tests / name, copied / name)
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(tests / name, copied)
