@@ -25,7 +25,7 @@ PAGES = {
 }
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COURSE = re.findall(
-    r"^\|[^|]*\| `genlab ([^`]+)` \| `(\w+)`[^|]*\|$",
+    r"^\|[^|]*\| `genlab ([^`]+)` \| `(\w+)`[^|]*\|[^|]*\|$",
     PAGES["docs/course/index.md"],
     re.MULTILINE,
 )
@@ -58,12 +58,6 @@ def commands(block: str) -> list[list[str]]:
     lines = block.replace("scripts/genlab", "genlab").splitlines()
     found = (re.search(r"genlab (.*?)\)?\"?$", line) for line in lines)
     return [shlex.split(match[1]) for match in found if match]
-
-
-def named_block(text: str, name: str) -> str:
-    """The block of a page that is the file of this name."""
-    (found,) = (block for _, block in BLOCK.findall(text) if block.startswith(f"# {name}\n"))
-    return str(found)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,15 +14,25 @@ import pytest
 from pages import BLOCK, COURSE, PAGES, ROOT, Served, commands, glance, run
 from small import small_experiment
 
+from genlab.cli.main import main
+
 __all__ = ["glance"]
 
 BLOCKS = {page: BLOCK.findall(text) for page, text in PAGES.items() if BLOCK.search(text)}
+PROSE = {page: BLOCK.sub("", text) for page, text in PAGES.items()}
 # Those whose commands take long; the others are done with in some seconds.
-LONG = {f"docs/guides/{name}.md" for name in ("settings", "sweeps", "images", "options", "pinns")}
+LONG = {f"docs/guides/{name}.md" for name in ("settings", "sweeps", "images", "families", "pinns")}
 IN_COURSE = [command.split() for command, _ in COURSE]
+IN_GUIDES = [
+    words
+    for page, blocks in BLOCKS.items()
+    if page != "README.md"
+    for _, block in blocks
+    for words in commands(block)
+]
 # What a block may be: run, written into the file that its first line names, or shown.
 LANGUAGES = {"bash", "python", "yaml", "text"}
-LINK = re.compile(r"(?<!`)\]\(([^)#\s]*)(#[^)\s]*)?\)")
+LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +58,11 @@ def test_a_page(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In a folder with runs; what the course runs too is left to its own test."""
+    """In a folder with runs; what the course runs too is left to its own test.
+
+    So is what the README takes from a guide.
+    """
+    others = [*IN_COURSE, *(IN_GUIDES if page == "README.md" else [])]
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
@@ -68,7 +84,7 @@ def test_a_page(
             exec(block.replace('max_steps=2000"', f"max_steps={few}"), {})
         elif language == "bash":
             for words in commands(block):
-                if words not in IN_COURSE:
+                if words not in others:
                     assert run(words) == 0, (words, capsys.readouterr().err)
     if page == "README.md":
         assert any("tfevents" in name for names in served for name in names)
@@ -81,25 +97,57 @@ def test_no_command_is_overlooked() -> None:
     assert {language for language, _ in blocks} <= LANGUAGES
     found = [words for _, block in blocks for words in commands(block)]
     assert len(found) >= 50
-    assert sum(words in IN_COURSE for words in found) == 4
-    assert {*LONG} <= BLOCKS.keys()
+    assert sum(words in IN_COURSE for words in found) >= 4
+    assert BLOCKS.keys() >= LONG
 
 
-def heading(title: str) -> str:
-    """The anchor of a heading, as code hosts and the site make it."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+def inline() -> Iterator[list[str]]:
+    """Commands in the text, without those that have a word to be filled in, such as RUN."""
+    found = (match for text in PROSE.values() for match in re.findall(r"`genlab ([^`]+)`", text))
+    for words in dict.fromkeys(" ".join(match.split()) for match in found):
+        split = shlex.split(words)
+        filled = not any(re.search(r"\b[A-Z]{3,}\b|\.\.\.", word) for word in split)
+        if split[0] in ("train", "solve") and filled and split not in IN_COURSE:
+            yield split
+
+
+@pytest.mark.slow
+def test_commands_in_the_text_compose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in inline():
+        show = ["--dry-run"] if "-m" in words else [] if "--cfg" in words else ["--cfg", "job"]
+        # A launcher takes its library, and a cluster.
+        words = [word for word in words if not word.startswith("hydra")]
+        assert main([*words, *show]) == 0, (words, capsys.readouterr().err)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as code hosts and the site make anchors of them."""
+    titles = re.findall(r"^#+ (.*)$", BLOCK.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_link_is_dead(page: str) -> None:
-    prose = BLOCK.sub("", PAGES[page])
-    for address, anchor in LINK.findall(prose):
-        if address.startswith("http"):
-            continue
-        target = (ROOT / page).parent / address if address else ROOT / page
-        assert target.exists(), (page, address)
-        if anchor:
-            titles = re.findall(r"^#+ (.*)$", BLOCK.sub("", target.read_text()), re.MULTILINE)
-            assert anchor[1:] in [*map(heading, titles)], (page, address, anchor)
-    for script in re.findall(r"(scripts/[\w.]+|\.ci/run)", prose):
+    for address, anchor in LINK.findall(PROSE[page]):
+        if not address.startswith("http"):
+            target = (ROOT / page).parent / address if address else ROOT / page
+            assert target.exists(), (page, address)
+            assert not anchor or anchor[1:] in anchors(target), (page, address, anchor)
+    for script in re.findall(r"((?:scripts|examples)/[\w.]+|\.ci/run)", PROSE[page]):
         assert (ROOT / script).is_file(), (page, script)
+
+
+def test_no_sentence_is_written_twice() -> None:
+    sentences: Counter[str] = Counter()
+    for text in PROSE.values():
+        lines = (line for line in text.splitlines() if not line.startswith(("#", "|", ":::")))
+        for sentence in re.split(r"(?<=[.:;])\s+", " ".join(" ".join(lines).split())):
+            sentences[sentence] += len(sentence.split()) > 5
+    assert [sentence for sentence, times in sentences.items() if times > 1] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 220
