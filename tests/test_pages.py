@@ -6,8 +6,10 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,18 @@ def test_no_link_is_dead(page: str) -> None:
             assert not anchor or anchor[1:] in anchors(target), (page, address, anchor)
     for script in re.findall(r"((?:scripts|examples)/[\w.]+|\.ci/run)", PROSE[page]):
         assert (ROOT / script).is_file(), (page, script)
+
+
+def test_the_source_distribution_has_what_pages_lead_to() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shipped = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    files = {(ROOT / page).resolve() for page in PAGES}
+    for page, text in PROSE.items():
+        local = (address for address, _ in LINK.findall(text) if not address.startswith("http"))
+        files |= {((ROOT / page).parent / address).resolve() for address in local if address}
+    for file in sorted(files):
+        name = f"/{file.relative_to(ROOT).as_posix()}"
+        assert any(fnmatch(name, found) or name.startswith(f"{found}/") for found in shipped), name
 
 
 def test_no_sentence_is_written_twice() -> None:
