@@ -141,9 +141,9 @@ def verdict(room: str, mutation: Mutation, source: Path, tests: Path) -> str:
         copied = Path(folder)
         for name in ("genlab", "configs"):
             shutil.copytree(source / name, copied / name)
-        for name in ("tests", "scripts"):
+        for name in ("tests", "scripts", "docs", "examples"):
             shutil.copytree(tests / name, copied / name)
-        for name in ("pyproject.toml", "README.md"):
+        for name in ("pyproject.toml", "README.md", "mkdocs.yml"):
             shutil.copy(tests / name, copied)
         file = copied / mutation.path
         text = file.read_bytes()

@@ -31,7 +31,7 @@ CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 install_import_hook([f"genlab.{room}" for room in MATHEMATICS], CHECKER)
 torch.set_num_threads(1)
 
-LONG = ("test_course", "test_readme", "test_launchers", "test_models", "test_continuous")
+LONG = ("test_course", "test_pages", "test_launchers", "test_models", "test_continuous")
 
 
 @pytest.fixture(autouse=True)

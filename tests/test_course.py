@@ -1,4 +1,4 @@
-"""Every command of the README's course makes the figure that stands beside it."""
+"""Every command of the course makes the figure that stands beside it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from readme import COURSE, SECTIONS, glance, run
+from pages import COURSE, PAGES, glance, run
 
 __all__ = ["glance"]
 
@@ -21,7 +21,7 @@ def rows() -> Iterator[object]:
 
 
 def test_the_course_is_whole() -> None:
-    assert len(COURSE) == SECTIONS["The course, as commands"].count("`genlab ") >= 15
+    assert len(COURSE) == PAGES["docs/course/index.md"].count("`genlab ") >= 15
 
 
 @pytest.mark.parametrize(("command", "figure"), [*rows()])

@@ -132,8 +132,8 @@ def test_every_room_has_a_floor() -> None:
     assert {room_of(path) for path in MODULES} <= {*FLOOR, *GROUND, *DOOR}
 
 
-def test_the_readme_names_the_floors() -> None:
-    text = (PACKAGE.parent / "README.md").read_text().partition("stand on floors")[2]
+def test_the_house_names_its_floors() -> None:
+    text = (PACKAGE.parent / "docs" / "house.md").read_text().partition("stand on floors")[2]
     sentence = text.partition(": ")[2].partition(".")[0]
     named = tuple(tuple(re.findall(r"`(\w+)`", floor)) for floor in sentence.split(";"))
     assert named == FLOORS

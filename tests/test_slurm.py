@@ -23,7 +23,7 @@ import torch
 from forks import in_environment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
-from readme import BLOCK, SECTIONS, commands
+from pages import BLOCK, PAGES, commands
 from small import SOLVE, TABLE, write_table
 
 from genlab import slurm
@@ -412,11 +412,11 @@ SHORT = (
 
 
 @pytest.mark.slow
-def test_the_job_script_of_the_readme(
+def test_the_job_script_of_the_guide(
     asked: Callable[[], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked to go back, then ended with two seconds to save, and twice gone on with."""
-    ((_, script),) = BLOCK.findall(SECTIONS["On a cluster"])
+    ((_, script),) = BLOCK.findall(PAGES["docs/guides/cluster.md"])
     Path("job.sh").write_text(script)
     genlab = f'{sys.executable} -m genlab "$@" {shlex.join(SHORT)}'
     programs = {"srun": 'exec "$@"', "genlab": f"exec {genlab}"}

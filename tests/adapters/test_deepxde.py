@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from readme import SECTIONS, named_block
+from pages import ROOT
 
 from genlab.errors import UserError
 from genlab.models import GMM
@@ -160,8 +160,8 @@ def test_a_domain_of_another_dimension_is_refused() -> None:
         train(sine(), AdaptiveAnchors(sampler))
 
 
-def test_the_example_of_the_readme() -> None:
-    text = named_block(SECTIONS["From another PINN library"], "peak_deepxde.py")
+def test_the_example() -> None:
+    text = (ROOT / "examples" / "peak_deepxde.py").read_text()
     found: dict[str, object] = {}
     exec(text.replace("2000", "12").replace("refresh=300", "refresh=8"), found)
     assert found["das"].round == 2

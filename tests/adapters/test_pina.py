@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from readme import SECTIONS, named_block
+from pages import ROOT
 
 from genlab.errors import UserError
 from genlab.models import GMM
@@ -160,9 +160,9 @@ def test_a_domain_of_another_dimension_is_refused() -> None:
         train(solver(), AdaptiveRefinement(sampler, condition="pde"), 1)
 
 
-def test_the_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # where Lightning leaves its logs
-    text = named_block(SECTIONS["From another PINN library"], "peak_pina.py")
+    text = (ROOT / "examples" / "peak_pina.py").read_text()
     found: dict[str, object] = {}
     exec(text.replace("2000", "12").replace("refresh=300", "refresh=8"), found)
     assert found["das"].round == 2

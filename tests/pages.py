@@ -1,4 +1,4 @@
-"""What the README says, as commands that run with fewer steps."""
+"""What the README and the pages of docs/ say, as commands that run with fewer steps."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from genlab.evaluation.figures.paths import paths_figure
 from genlab.models import ContinuousFlow
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text()
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# Title and text of each section.
-SECTIONS = {
-    title: text for title, _, text in (part.partition("\n") for part in TEXT.split("\n## "))
+# Each page's text, by its path.
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 }
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COURSE = re.findall(
-    r"^\|[^|]*\| `genlab ([^`]+)` \| `(\w+)`[^|]*\|$",
-    SECTIONS["The course, as commands"],
+    r"^\|[^|]*\| `genlab ([^`]+)` \| `(\w+)`[^|]*\|[^|]*\|$",
+    PAGES["docs/course/index.md"],
     re.MULTILINE,
 )
 FEW = [*RUN, "trainer.max_steps=6", "trainer.val_every=3"]
@@ -58,12 +58,6 @@ def commands(block: str) -> list[list[str]]:
     lines = block.replace("scripts/genlab", "genlab").splitlines()
     found = (re.search(r"genlab (.*?)\)?\"?$", line) for line in lines)
     return [shlex.split(match[1]) for match in found if match]
-
-
-def named_block(text: str, name: str) -> str:
-    """The block of a section that is the file of this name."""
-    (found,) = (block for _, block in BLOCK.findall(text) if block.startswith(f"# {name}\n"))
-    return str(found)
 
 
 @pytest.fixture(autouse=True, scope="module")
