@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from pages import ROOT
 
 from genlab.errors import UserError
 from genlab.models import GMM
@@ -161,7 +162,7 @@ def test_a_domain_of_another_dimension_is_refused() -> None:
 
 
 def test_the_example() -> None:
-    text = (ROOT / "examples" / "peak_deepxde.py").read_text()
+    text = (Path(__file__).parents[2] / "examples" / "peak_deepxde.py").read_text()
     found: dict[str, object] = {}
     exec(text.replace("2000", "12").replace("refresh=300", "refresh=8"), found)
     assert found["das"].round == 2

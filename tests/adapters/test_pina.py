@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from pages import ROOT
 
 from genlab.errors import UserError
 from genlab.models import GMM
@@ -162,7 +161,7 @@ def test_a_domain_of_another_dimension_is_refused() -> None:
 
 def test_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # where Lightning leaves its logs
-    text = (ROOT / "examples" / "peak_pina.py").read_text()
+    text = (Path(__file__).parents[2] / "examples" / "peak_pina.py").read_text()
     found: dict[str, object] = {}
     exec(text.replace("2000", "12").replace("refresh=300", "refresh=8"), found)
     assert found["das"].round == 2
