@@ -110,9 +110,7 @@ class Argmax(Bijection):
         """The logarithms of the frequencies, which sum to 1 in any type of numbers."""
         return self.log_frequency.log_softmax(0)
 
-    def _normals(
-        self, winner: Int[Tensor, " n"], r: Float[Tensor, "n d"]
-    ) -> Float[Tensor, "n d"]:
+    def _normals(self, winner: Int[Tensor, " n"], r: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         if self.categories == 2:
             f = self.log_share.exp()
             low, high = f[0] * r, f[1] * (1 - r)
@@ -127,7 +125,9 @@ class Argmax(Bijection):
         first = exponential[:, :1]
         frequency = self.log_share.exp()[order]
         # f_i t_i, of which the winner's is its share of the time.
-        age = torch.cat((first * frequency[:, :1], exponential[:, 1:] + first * frequency[:, 1:]), 1)
+        age = torch.cat(
+            (first * frequency[:, :1], exponential[:, 1:] + first * frequency[:, 1:]), 1
+        )
         least = torch.finfo(r.dtype).eps ** 4
         age = age.clamp(least, -math.log(least))
         early = age < math.log(2)
