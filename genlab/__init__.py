@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from genlab import bijections, densities, models, nn, objectives, paths, samplers, targets
     from genlab.arrays import fit, score
     from genlab.assembly import experiment, load
+    from genlab.data.column_transforms import columns
 
 __all__ = [
     "__version__",
     "bijections",
+    "columns",
     "densities",
     "experiment",
     "fit",
@@ -39,7 +41,13 @@ __all__ = [
 __version__ = "0.1.0"
 
 # Where the functions live; the other names are rooms.
-HOMES = {"experiment": "assembly", "load": "assembly", "fit": "arrays", "score": "arrays"}
+HOMES = {
+    "columns": "data.column_transforms",
+    "experiment": "assembly",
+    "fit": "arrays",
+    "load": "assembly",
+    "score": "arrays",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,14 +11,18 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bijections import Standardise
+from genlab.bijections import Compose, Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
-from genlab.data.table_checks import negative_weights
+from genlab.data.column_points import log_masses, onto_lines, redrawn
+from genlab.data.column_points import points as points_of
+from genlab.data.column_transforms import ColumnTransforms
+from genlab.data.table_checks import refuse_negative
 from genlab.densities import Density
 from genlab.densities.inference import inference, log_probs, private_randomness
 from genlab.descent import cosine_descent
 from genlab.errors import RunError, UserError
 from genlab.objectives import Objective, own_objective, take_passes
+from genlab.randomness import generator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +41,7 @@ def fit(
     context: ArrayLike | Tensor | None = None,
     *,
     weight: ArrayLike | Tensor | None = None,
+    columns: ColumnTransforms | None = None,
     objective: Objective[Any] | None = None,
     steps: PositiveInt = 2000,
     batch_size: PositiveInt = 256,
@@ -61,7 +66,10 @@ def fit(
         model: A density, such as ``genlab.models.NSF(2)``.
         x: Data, ``[n, *event]`` (``[n]`` for single numbers): an array, a DataFrame or a tensor.
         context: What each row is conditioned on: vectors ``[n, c]`` or integer labels ``[n]``.
-        weight: How much each row counts, ``[n]``.
+        weight: How much each row counts, ``[n]``; some less than nothing, where the objective is a
+            likelihood.
+        columns: What the columns of x can hold (`genlab.columns`): x has the columns of a table,
+            the model ``columns.dim`` coordinates.
         objective: What it learns by; None for its family's own: EM for a mixture, the ELBO for a
             VAE, regression on velocities for flow matching, and maximum likelihood for the others,
             of a CNF with a small price on its paths.
@@ -86,13 +94,17 @@ def fit(
     objective.adopt(model)
     if objective.learns_from == "energy":
         raise UserError(f"objective: {type(objective).__name__} learns from an energy, not rows")
-    rows = Batch(_data(model, x), _conditions(context), _weights(weight)).cast(
-        model.device, model.dtype
-    )
+    points = _data(model, x) if columns is None else _points(model, x, columns, seed)
+    weights = _weights(weight, signed=objective.signed)
+    rows = Batch(points, _conditions(context), weights).cast(model.device, model.dtype)
     with private_randomness(model.device, seed), torch.enable_grad():
-        if standardise and not model.masses and model.preprocessing is None:
-            units = Standardise(model.event_shape, untouched=model.circular)
-            model.preprocessing = units.to(model.device, model.dtype)
+        if model.preprocessing is None and not model.masses:
+            ways = [] if columns is None else [onto_lines(columns)]
+            if standardise:
+                ways.append(Standardise(model.event_shape, untouched=model.circular))
+            if found := [way for way in ways if way is not None]:
+                way = found[0] if len(found) == 1 else Compose(found)
+                model.preprocessing = way.to(model.device, model.dtype)
         model.initialise(rows.x, rows.context)
         model.train()
         if objective.learns_from == "passes":
@@ -100,7 +112,8 @@ def fit(
             passes.start(rows)
             loss = take_passes(passes, rows, steps)
         else:
-            loss = _descend(model, objective, rows, steps, batch_size, lr, progress)
+            noisy = () if columns is None else columns.noisy
+            loss = _descend(model, objective, rows, steps, batch_size, lr, progress, noisy)
     model.eval()
     if not loss.isfinite():
         raise RunError(f"fit: the loss became {loss.item():g}\ntry a smaller lr than {lr:g}")
@@ -108,7 +121,11 @@ def fit(
 
 
 def score(
-    model: Density, x: ArrayLike | Tensor, context: ArrayLike | Tensor | None = None
+    model: Density,
+    x: ArrayLike | Tensor,
+    context: ArrayLike | Tensor | None = None,
+    *,
+    columns: ColumnTransforms | None = None,
 ) -> NDArray[np.float64]:
     """The log-density of each row, in nats: arrays in, an array ``[n]`` out.
 
@@ -123,10 +140,15 @@ def score(
         model: A density.
         x: Points in data units, ``[n, *event]``: an array, a DataFrame or a tensor.
         context: One row or n rows, as in `Density.log_prob`.
+        columns: What the columns of x can hold, as in `fit`: log-densities are those of its rows,
+            masses in what is discrete, of which they are a lower bound by a few points of each row.
     """
     _refuse_other("model", model, Density, "genlab.models.RealNVP(2)")
     with inference(model):
-        log_p = log_probs(model, _data(model, x), _conditions(context))
+        if columns is None:
+            log_p = log_probs(model, _data(model, x), _conditions(context))
+        else:
+            log_p = log_masses(model, columns, columns.read(x), _conditions(context))
     return log_p.numpy()
 
 
@@ -138,13 +160,18 @@ def _descend(
     batch_size: int,
     lr: float,
     progress: bool,
+    noisy: tuple[int, ...],
 ) -> Float[Tensor, ""]:
     objective.start(model, rows)
     shown = max(1, steps // 10)
 
     def loss(step: int) -> Float[Tensor, ""]:
         some = torch.randint(len(rows.x), (batch_size,)).to(rows.x.device)
-        value: Tensor = objective.loss(model, rows.rows(some))
+        batch = rows.rows(some)
+        if noisy:
+            noise = torch.rand(batch_size, len(noisy)).to(batch.x.device)
+            batch = batch._replace(x=redrawn(batch.x, noisy, noise))
+        value: Tensor = objective.loss(model, batch)
         if progress and step % shown == 0:
             print(f"step {step} of {steps}: loss {value.item():.4g}")
         return value
@@ -166,6 +193,25 @@ def _data(model: Density, x: ArrayLike | Tensor) -> Float[Tensor, "n *event"]:
     return rows
 
 
+def _points(
+    model: Density, x: ArrayLike | Tensor, columns: ColumnTransforms, seed: int
+) -> Float[Tensor, "n dim"]:
+    """The points that the rows of a table are, with noise of a seed."""
+    _refuse_other("columns", columns, ColumnTransforms, "genlab.columns(x, log=[...])")
+    if model.event_shape != (columns.dim,) or set(model.circular) != set(columns.angles):
+        raise UserError(
+            f"columns: expected a model of {columns.dim} coordinates (`columns.dim`) with "
+            f"circular={list(columns.angles)} (`columns.angles`); got {list(model.event_shape)} "
+            f"with circular={list(model.circular)}"
+        )
+    if model.preprocessing is not None and onto_lines(columns) is not None:
+        raise UserError(f"columns: this {type(model).__name__} lives in a box of its own")
+    values = columns.read(x)
+    source = generator(seed, "noise")
+    noise = torch.rand(len(values), len(columns.noisy), generator=source, dtype=torch.float64)
+    return points_of(columns, values, noise, model.dtype)
+
+
 def _conditions(context: ArrayLike | Tensor | None) -> Tensor | None:
     """Integers are labels."""
     if context is None:
@@ -174,12 +220,12 @@ def _conditions(context: ArrayLike | Tensor | None) -> Tensor | None:
     return rows if rows.is_floating_point() else rows.long()
 
 
-def _weights(weight: ArrayLike | Tensor | None) -> Tensor | None:
+def _weights(weight: ArrayLike | Tensor | None, *, signed: bool) -> Tensor | None:
     if weight is None:
         return None
     values = _numbers("weight", weight)
-    if message := negative_weights(values.cpu()):
-        raise UserError(f"weight: {message}")
+    if not signed:
+        refuse_negative(values.cpu())
     return values
 
 

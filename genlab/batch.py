@@ -31,7 +31,8 @@ class Batch(NamedTuple):
         x: Samples in data units, ``[n, *event]``; ``[n, 0]`` where a target has no samples, and a
             batch only says how many of its own a model is to draw.
         context: A vector ``[n, c]`` or an integer label ``[n]`` for each sample, or None.
-        weight: Non-negative importance weights ``[n]``, or None where all count the same.
+        weight: Importance weights ``[n]``, or None where all count the same; not negative, unless
+            an objective bears them so.
     """
 
     x: Float[Tensor, "n *event"]

@@ -15,6 +15,7 @@ from genlab.config.prune import OPTIONAL
 from genlab.config.targets import locate
 from genlab.data.preceding import precede
 from genlab.data.roles import find_columns
+from genlab.data.table_checks import refuse_negative
 from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.evaluation import evaluate
@@ -87,6 +88,9 @@ class Training(Run):
     def initialise(self) -> None:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
+        rows = self.data.training_set
+        if rows is not None and rows.weight is not None and not self.objective.signed:
+            refuse_negative(rows.weight)
         self.module.start(self.data.first_rows())
         start_from(self.model, self.settings.warm_start)
         # The other run may be of another precision.

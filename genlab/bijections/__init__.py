@@ -1,8 +1,10 @@
 """Invertible maps with known Jacobian determinants."""
 
+from genlab.bijections.argmax import Argmax, n_coordinates
 from genlab.bijections.autoregressive import Autoregressive, Elementwise
 from genlab.bijections.bijection import Bijection, Compose, Inverse
 from genlab.bijections.cdf_layer import CDFLayer
+from genlab.bijections.coordinates import OnCoordinates
 from genlab.bijections.coupling import (
     AlternatingCouplings,
     CheckerboardSplit,
@@ -15,6 +17,7 @@ from genlab.bijections.coupling import (
 )
 from genlab.bijections.domains import Logit, LogitTransform, Probit, Quantile, UnitBox
 from genlab.bijections.elementwise_affine import ActNorm, Scaling, Standardise
+from genlab.bijections.half_line import HalfLine
 from genlab.bijections.lu_linear import LUConv, LULinear
 from genlab.bijections.ode import ODE, DivergenceMethod, ODEGradient, PathCosts
 from genlab.bijections.periodic_convolution import Hartley, PeriodicConvolution
@@ -39,6 +42,7 @@ __all__ = [
     "AdaptiveSolver",
     "Affine",
     "AlternatingCouplings",
+    "Argmax",
     "Autoregressive",
     "Bijection",
     "BoundedAffine",
@@ -53,6 +57,7 @@ __all__ = [
     "Flatten",
     "Freeze",
     "HalfFreeCoupling",
+    "HalfLine",
     "HalfSplit",
     "Hartley",
     "ImageShape",
@@ -64,6 +69,7 @@ __all__ = [
     "Mixed",
     "ODEGradient",
     "ODESolver",
+    "OnCoordinates",
     "PathCosts",
     "PeriodicConvolution",
     "Permutation",
@@ -85,4 +91,5 @@ __all__ = [
     "WholeSplit",
     "Wrap",
     "multi_scale",
+    "n_coordinates",
 ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from genlab.runs.files import atomic_path
 if TYPE_CHECKING:
     from genlab.data import DataModule
 
-__all__ = ["PointTable", "column_names", "read_points", "read_rows", "write_table"]
+__all__ = ["PointTable", "column_names", "read_points", "read_rows", "write_columns", "write_table"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class PointTable:
     """Points of a user's file.
 
     Attributes:
-        x: ``[n, *event]``, float64.
+        x: ``[n, *event]``, float64; categories by their numbers.
         columns: Names of the flat columns, from the file's header or made up.
     """
 
@@ -71,16 +72,23 @@ def read_rows(path: Path, data: DataModule) -> PointTable:
         data: What the run was trained on.
 
     Raises:
-        UserError: The file is missing or unreadable, or a column is missing or not all numbers.
+        UserError: The file is missing or unreadable, or a column is missing, or holds what it
+            cannot.
     """
     from genlab.data.table_file import TableFile
 
-    columns = (*(data.columns or ()), *data.context_columns)
+    columns = (*(data.file_columns or data.columns or ()), *data.context_columns)
     file = TableFile(path, "-i", header=data.header, expected=columns)
     orders: tuple[Sequence[str], ...] = (columns, data.names)
     if file.checksum() in data.checksums:
         orders = (data.names,)
-    return PointTable(file.read(columns, *orders).finite(file.where), columns)
+    known = data.transforms
+    table = file.read(columns, *orders, by_level=() if known is None else tuple(known.levels))
+    x = table.finite(file.where)
+    if known is not None:
+        x = known.levelled(file.where, table)
+        known.refuse_outside(file.where, x)
+    return PointTable(x, columns)
 
 
 def column_names(size: int) -> tuple[str, ...]:
@@ -100,3 +108,33 @@ def write_table(path: Path, columns: Sequence[str], rows: NDArray[np.floating]) 
         np.savetxt(
             temporary, rows, "%s", ",", header=header.getvalue(), comments="", encoding="utf-8"
         )
+
+
+def write_columns(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write columns of the same length, each in the type that it has, as the file's name says.
+
+    A CSV has just the digits that give the same numbers back; an NPZ has an array for each column.
+
+    Args:
+        path: It ends in .csv, .parquet or .npz.
+        columns: The columns by name.
+
+    Raises:
+        UserError: Parquet is asked for, and its package is missing.
+        RunError: The disk refused the write.
+    """
+    with atomic_path(path) as temporary:
+        if path.suffix == ".parquet":
+            import pandas as pd
+
+            pd.DataFrame(dict(columns)).to_parquet(temporary, index=False)
+        elif path.suffix == ".npz":
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for name, column in columns.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                        np.lib.format.write_array(file, column, allow_pickle=False)
+        else:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(columns)
+                writer.writerows(zip(*(one.astype(str) for one in columns.values()), strict=True))

@@ -1,32 +1,32 @@
-"""A file of numpy as a table without names."""
+"""A file of numpy as a table: rows without names, or an array for each column."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genlab.data.columns import Columns
+from genlab.data.columns import Columns, numbered
 from genlab.errors import UserError
 
 __all__ = ["ArrayFile"]
 
 
 class ArrayFile:
-    """An array of numbers, a row for each entry of its first axis.
+    """An array of numbers, a row for each entry of its first axis; or an array for each column.
 
     Args:
-        path: NPY, or NPZ with an array x or a single one.
+        path: NPY, or NPZ with an array x, a single one, or one for each column.
         where: The same in words, for messages.
         expected: Names of its columns, where they are known: then rows may have any shape, and an
             array of as many numbers is one row.
     """
 
-    names: tuple[str, ...] | None = None
     index: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -36,13 +36,51 @@ class ArrayFile:
         self.expected = expected
 
     @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names of columns that have an array each; None where there is one of rows."""
+        return None if self._apart is None else tuple(self._apart)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Types of numbers by the names of columns."""
+        found = self._apart or {}
+        return {name: one.dtype.name for name, one in found.items() if one.dtype.kind in "iuf"}
+
+    @property
     def width(self) -> int:
         """The number of columns."""
-        return int(self._rows.shape[1])
+        return int(self._rows.shape[1]) if self._apart is None else len(self._apart)
 
-    def columns(self, places: Sequence[int], names: Sequence[str]) -> Columns:
+    def columns(
+        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] = ()
+    ) -> Columns:
         """Some columns, by their places from 0."""
-        return Columns(np.asarray(self._rows[:, places], dtype=np.float64), {})
+        values: list[np.ndarray] = []
+        text: dict[str, str] = {}
+        levels: dict[str, list[Any]] = {}
+        apart = None if self._apart is None else list(self._apart.values())
+        for place, name in zip(places, names, strict=True):
+            column = self._rows[:, place] if apart is None else apart[place]
+            if name in by_level:
+                column, levels[name] = numbered(np.asarray(column))
+            elif column.dtype.kind not in "fiub":
+                text[name] = str(column[0])
+                column = np.full(len(column), np.nan)
+            values.append(np.asarray(column, dtype=np.float64))
+        return Columns(np.stack(values, 1), text, levels)
+
+    @cached_property
+    def _apart(self) -> dict[str, np.ndarray] | None:
+        """The columns of an NPZ that has an array for each."""
+        if self.path.suffix.lower() != ".npz":
+            return None
+        with self._opened() as arrays:
+            if "x" in arrays.files or len(arrays.files) < 2:
+                return None
+            columns = dict(arrays)
+        first, *others = (one.shape for one in columns.values())
+        even = len(first) == 1 and first[0] > 0 and all(shape == first for shape in others)
+        return columns if even else None
 
     @cached_property
     def _rows(self) -> Any:
@@ -60,13 +98,22 @@ class ArrayFile:
         return array.reshape(len(array), -1)
 
     def _array(self) -> Any:
+        with self._opened() as arrays:
+            if isinstance(arrays, np.ndarray):
+                return arrays
+            found = arrays.files
+            if "x" in found or len(found) == 1:
+                return arrays["x" if "x" in found else found[0]]
+        raise UserError(f"{self.where}: expected an array named x, found {', '.join(found)}")
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The array of an NPY, or the archive of an NPZ."""
         try:
             if self.path.suffix.lower() == ".npy":
-                return np.load(self.path, mmap_mode="r", allow_pickle=False)
+                yield np.load(self.path, mmap_mode="r", allow_pickle=False)
+                return
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                found = arrays.files
-                if "x" in found or len(found) == 1:
-                    return arrays["x" if "x" in found else found[0]]
+                yield arrays
         except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.where}: not an array that numpy can read") from error
-        raise UserError(f"{self.where}: expected an array named x, found {', '.join(found)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,10 @@ from jaxtyping import Float
 
 from genlab.errors import UserError
 
-__all__ = ["Columns", "columns_of", "marked"]
+__all__ = ["Columns", "columns_of", "marked", "numbered"]
+
+# What a level of a category may be; all else is told by its text.
+PLAIN = bool | int | float | str
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,13 @@ class Columns:
     Attributes:
         values: Their numbers, NaN where a cell is empty or holds text.
         text: For each column with cells that are no numbers, the first such cell.
+        levels: For each column that was read by its different values, these, in order: its numbers
+            count them.
     """
 
     values: Float[np.ndarray, "n c"]
     text: dict[str, str]
+    levels: dict[str, list[Any]] = field(default_factory=dict)
 
     def finite(self, where: str) -> Float[np.ndarray, "n c"]:
         """The numbers, all of them.
@@ -43,14 +49,24 @@ class Columns:
         return self.values
 
 
-def columns_of(frame: Any, names: Sequence[str]) -> Columns:
-    """The columns of a frame of pandas; times and durations are text, for they have no one unit."""
+def columns_of(frame: Any, names: Sequence[str], by_level: Sequence[str] = ()) -> Columns:
+    """The columns of a frame of pandas; times and durations are text, for they have no one unit.
+
+    Args:
+        frame: The frame.
+        names: Names of its columns.
+        by_level: Those that are read by their different values, whatever these are.
+    """
     import pandas as pd
 
     values = np.empty((len(frame), len(names)))
     text: dict[str, str] = {}
+    levels: dict[str, list[Any]] = {}
     for place, name in enumerate(names):
         column = frame.iloc[:, place]
+        if name in by_level:
+            values[:, place], levels[name] = numbered(column)
+            continue
         if pd.api.types.is_numeric_dtype(column):
             values[:, place] = column.to_numpy(dtype=np.float64, na_value=np.nan)
             continue
@@ -60,7 +76,28 @@ def columns_of(frame: Any, names: Sequence[str]) -> Columns:
         strange = column[numbers.isna() & column.notna()]
         if len(strange):
             text[name] = str(strange.iloc[0])
-    return Columns(values, text)
+    return Columns(values, text, levels)
+
+
+def numbered(column: Any) -> tuple[Float[np.ndarray, " n"], list[Any]]:
+    """The place of each cell among the different ones, in their order; NaN where it is empty.
+
+    >>> numbered(np.array([2.0, 7.0, 2.0]))
+    (array([0., 1., 0.]), [2, 7])
+    """
+    import pandas as pd
+
+    codes, found = pd.factorize(column)
+    levels = [one.item() if isinstance(one, np.generic) else one for one in found]
+    if all(isinstance(one, float) and one.is_integer() for one in levels):
+        levels = [int(one) for one in levels]  # as an empty cell among integers makes them floats
+    if len({*map(type, levels)}) > 1 or not isinstance(levels[0] if levels else "", PLAIN):
+        levels = [str(one) for one in levels]
+    order = sorted(range(len(levels)), key=levels.__getitem__)
+    # The last one is for -1, which stands for an empty cell.
+    place = np.full(len(levels) + 1, np.nan)
+    place[order] = np.arange(len(levels))
+    return place[codes], [levels[one] for one in order]
 
 
 def marked(frame: Any, mark: str) -> list[str]:

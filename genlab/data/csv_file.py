@@ -79,11 +79,18 @@ class CSVFile:
         return self.layout.width
 
     @property
+    def types(self) -> dict[str, str]:
+        """Text has no types of numbers."""
+        return {}
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What was decided about the layout that the user may want to decide otherwise."""
         return self.layout.remarks
 
-    def columns(self, places: Sequence[int], names: Sequence[str]) -> Columns:
+    def columns(
+        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] = ()
+    ) -> Columns:
         """Some columns, by their places from 0.
 
         Raises:
@@ -91,18 +98,19 @@ class CSVFile:
                 mean two things.
         """
         layout, wanted = self.layout, list(places)
+        numbers = [place for place, name in zip(places, names, strict=True) if name not in by_level]
         with self._naming_the_file():
             frame = self._frame(".")
             # A row that is too short lacks its last cells.
             short = frame[layout.width - 1].isna().any() and not self._is_full(len(frame))
             if short or frame.iloc[:, layout.width :].notna().any(axis=None):
                 self._check_widths()
-            if commas := marked(frame[wanted], ","):
+            if commas := marked(frame[numbers], ","):
                 layout.check_commas(commas)
                 frame = self._frame(",")
-                if points := marked(frame[wanted], "."):
+                if points := marked(frame[numbers], "."):
                     layout.refuse_point(points[0])
-        return columns_of(frame[wanted], names)
+        return columns_of(frame[wanted], names, by_level)
 
     def _frame(self, decimal: str) -> Any:
         import pandas as pd

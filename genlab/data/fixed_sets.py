@@ -84,7 +84,7 @@ class FixedSets(DataModule):
             return None
         x, _, weight = self.training_set
         eps, x = torch.finfo(x.dtype).eps, x.double()
-        share = (x.new_ones(len(x)) if weight is None else weight.double()).to(x)
+        share = (x.new_ones(len(x)) if weight is None else weight.double().abs()).to(x)
         share = rowwise(share / share.sum(), x)
         std = (share * (x - (share * x).sum(0)).square()).sum(0).sqrt()
         std = std.where(std > eps * (x.abs() * (share > 0)).amax(0), 1.0)

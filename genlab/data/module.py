@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,7 +17,10 @@ from torch import Tensor
 from genlab.batch import Batch, Chunk
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.elementwise_affine import Standardise
+from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.streams import Stream
+from genlab.densities.density import Density
+from genlab.densities.inference import log_probs
 from genlab.errors import first_few
 from genlab.fields.statistics import Quantity
 from genlab.targets.target import Target
@@ -54,6 +58,9 @@ class DataModule(pl.LightningDataModule, ABC):
         masses: Whether data are black and white, so that a model has to give masses, not densities.
         angles: Coordinates of a sample that are angles, in radians, from -pi to pi.
         columns: Names of the coordinates of a sample; None where they have none.
+        file_columns: Names of the columns of a user's files that a sample stands for; None where
+            these are its coordinates.
+        transforms: What the columns of a user's table can hold; None for data that are no table.
         degrees: Whether the user's files, and figures, have angles in degrees.
         context_columns: Names of the coordinates of a context vector; none without one.
         label_names: Names of the classes that a model is conditioned on; none without names.
@@ -69,6 +76,8 @@ class DataModule(pl.LightningDataModule, ABC):
     masses: bool = False
     angles: tuple[int, ...] = ()
     columns: tuple[str, ...] | None = None
+    file_columns: tuple[str, ...] | None = None
+    transforms: ColumnTransforms | None = None
     degrees: bool = False
     context_columns: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
@@ -108,6 +117,11 @@ class DataModule(pl.LightningDataModule, ABC):
     @abstractmethod
     def stream(self) -> Stream:
         """What the training steps see."""
+
+    @property
+    def pass_stream(self) -> Stream:
+        """What passes over all rows see: the same numbers in each pass."""
+        return self.stream
 
     @property
     def training_set(self) -> Batch | None:
@@ -153,6 +167,24 @@ class DataModule(pl.LightningDataModule, ABC):
     def in_data_units(self, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
         """The same the other way round."""
         return self._angles_times(math.pi / 180, rows)
+
+    def log_prob(
+        self, model: Density, rows: Float[np.ndarray, "n *event"], context: Tensor | None
+    ) -> Float[Tensor, " n"]:
+        """The log-density, in nats, of rows as the user's files have them, in float64.
+
+        Args:
+            model: What was trained on these data; the caller has put it under `inference`.
+            rows: The rows, without their context.
+            context: One row or n rows, as in `Density.log_prob`.
+        """
+        return log_probs(model, self.in_data_units(torch.from_numpy(rows)), context)
+
+    def typed(self, rows: Float[np.ndarray, "n c"]) -> dict[str, np.ndarray] | None:
+        """Rows in file units by the names of their columns, each of its own type; None where all
+        are numbers of one type.
+        """
+        return None
 
     def _angles_times(self, factor: float, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
         if not self.degrees:
@@ -231,7 +263,7 @@ class WholePasses:
         rows = size if whole is None else len(whole.x)
         for start in range(step * rows, (step + 1) * rows, size):
             stop = min(start + size, (step + 1) * rows)
-            yield self.data.stream.rows(start, stop).rows(self.own)
+            yield self.data.pass_stream.rows(start, stop).rows(self.own)
 
 
 class EvaluationBatches:

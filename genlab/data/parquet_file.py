@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genlab.data.columns import Columns, columns_of
 from genlab.errors import UserError
 
@@ -38,18 +40,29 @@ class ParquetFile:
         stored = (self._schema.pandas_metadata or {}).get("index_columns", ())
         return tuple(name for name in stored if isinstance(name, str))
 
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """Types of numbers by the names of columns."""
+        from pyarrow.types import is_floating, is_integer
+
+        kinds = ((one.name, one.type) for one in self._schema)
+        return {name: np.dtype(kind.to_pandas_dtype()).name for name, kind in kinds
+                if is_floating(kind) or is_integer(kind)}  # fmt: skip
+
     @property
     def width(self) -> int:
         """The number of columns."""
         return len(self.names)
 
-    def columns(self, places: Sequence[int], names: Sequence[str]) -> Columns:
+    def columns(
+        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] = ()
+    ) -> Columns:
         """Some columns, by their places from 0."""
         from pyarrow.parquet import ParquetFile as Reader
 
         # Without the metadata of pandas an index is a column like the others.
         table = Reader(self.path).read([self.names[place] for place in places])
-        return columns_of(table.to_pandas(ignore_metadata=True)[list(names)], names)
+        return columns_of(table.to_pandas(ignore_metadata=True)[list(names)], names, by_level)
 
     @cached_property
     def _schema(self) -> Any:

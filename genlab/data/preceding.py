@@ -31,6 +31,11 @@ def precede(model: Density, data: DataModule) -> None:
         model.context_encoder.standardise = True
     # A model that lives in a box has its own way to data units.
     if model.preprocessing is not None:
+        if data.transforms is not None and not data.transforms.plain:
+            raise UserError(
+                f"`bounded`: this {type(model).__name__} lives in a box of its own, and columns "
+                "have transforms; `bounded=None` leaves the bounds to these"
+            )
         return
     model.preprocessing = data.preprocessing(model.circular)
     source = getattr(model, "base", None)

@@ -22,6 +22,7 @@ __all__ = [
     "refuse_coarse",
     "refuse_columns",
     "refuse_dependent",
+    "refuse_negative",
     "refuse_no_angles",
 ]
 
@@ -41,6 +42,8 @@ def refuse_columns(
     *,
     text: dict[str, str],
     dropped: Sequence[str | int],
+    learned: Sequence[str] = (),
+    categories: Sequence[str | int] = (),
 ) -> None:
     """Refuse columns that have no density: all of them at once, with what leaves them out.
 
@@ -50,6 +53,8 @@ def refuse_columns(
         values: Their numbers, NaN where a cell is empty or holds text.
         text: For each column with text, its first cell that is no number.
         dropped: What the user leaves out already.
+        learned: Columns that may hold categories.
+        categories: Those that the user calls so already.
 
     Raises:
         UserError: A column holds text, is empty, or is constant.
@@ -65,9 +70,11 @@ def refuse_columns(
             faults[name] = f"is constant ({known[0]:g})"
     if faults:
         told = "; ".join(f"column {name!r} {fault}" for name, fault in faults.items())
+        words = [name for name in text if name in learned]
+        way = f"; to learn as categories: `categories={[*categories, *words]}`" if words else ""
         if set(names) <= set(faults):
-            raise UserError(f"{where}: {told}; no column is left to learn")
-        raise UserError(f"{where}: {told}\nTo leave out: `drop={[*dropped, *faults]}`")
+            raise UserError(f"{where}: {told}; no column is left to learn{way}")
+        raise UserError(f"{where}: {told}\nTo leave out: `drop={[*dropped, *faults]}`{way}")
 
 
 def refuse_no_angles(
@@ -111,6 +118,16 @@ def negative_weights(weight: ArrayLike) -> str | None:
         "likelihood has no maximum\n"
         "make them positive by cell resampling first (Andersen, Maier 2021, arXiv:2109.07851)"
     )
+
+
+def refuse_negative(weight: ArrayLike) -> None:
+    """Refuse negative weights, for an objective that does not bear them.
+
+    Raises:
+        UserError: There are some.
+    """
+    if message := negative_weights(weight):
+        raise UserError(f"weight: {message}, or let a flow learn by `MaximumLikelihood`")
 
 
 def numbers_rows(names: Sequence[str], values: Float[np.ndarray, "n c"]) -> list[str]:

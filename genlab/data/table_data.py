@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +14,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.batch import Batch
+from genlab.bijections.bijection import Bijection, Compose
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
+from genlab.data.column_points import Redrawn, log_masses, onto_lines, points
+from genlab.data.column_transforms import Bounds, ColumnTransforms
 from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.roles import find_columns
+from genlab.data.streams import ShuffledSet, Stream
 from genlab.data.table_checks import (
     discrete_columns,
     grid_width,
@@ -24,11 +30,15 @@ from genlab.data.table_checks import (
     refuse_no_angles,
 )
 from genlab.data.table_rows import TableRows, look_at_table, table_facts, table_files
+from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.nn.angles import wrap
 from genlab.randomness import generator
 
 __all__ = ["TableData"]
+
+LARGE_INTEGER = 2**20
+"""From here on float32 tells less than sixteen values between two integers."""
 
 
 class TableData(FixedSets):
@@ -44,10 +54,23 @@ class TableData(FixedSets):
         drop: Those to leave out.
         condition: Those to condition on: the context of each row.
         weight: The one with importance weights.
+        log: Those to learn that are positive: the model sees their logarithm. This and the next
+            four go through bijections (`genlab.data.column_points.onto_lines`), so that densities
+            are in the units of the file, and 0 outside of what a column can hold.
+        bounds: Those within an interval, ``{name: [low, high]}``, its ends included; None for an
+            open side.
+        integer: Those of whole numbers, which get uniform noise on [0, 1) whenever they are seen:
+            the density of noisy rows bounds the mass of integers from below, as that of images
+            does the mass of levels (Theis, van den Oord, Bethge, see below).
+        categories: Those whose values have no order, words, numbers or truth values: each is as
+            many coordinates, of which the largest wins (`genlab.bijections.Argmax`); two values
+            are one coordinate. Their masses are bounded alike.
         circular: Those to learn that are angles, taken to ``[-pi, pi)`` as they are read.
         degrees: Whether the file has them in degrees, not radians; rows and densities are in
             radians all the same.
-        missing: What empty cells do: an ``error``, or ``drop`` the rows that hold them.
+        missing: What empty cells do: an ``error``, ``drop`` the rows that hold them, or
+            ``impute_median``: hold the median of their column over the training rows, the most
+            frequent value of a category.
         dequantise: Discrete columns that get uniform noise on ``[0, w)``, w the gap between their
             neighbouring values. With density p of the noisy rows, ``E[-log p] - sum log w`` bounds
             the code length of the discrete values from above (Theis, van den Oord, Bethge, "A note
@@ -59,8 +82,11 @@ class TableData(FixedSets):
         split_seed: Shuffles the rows before they are split; None to keep their order, so that the
             last ones test and those before them validate.
         train_size: Number of training rows; None for all.
-        event_shape: Shape of one sample: the number of columns that are learned.
+        event_shape: Shape of one sample: the number of coordinates that are learned.
         context_dim: The number of columns that are conditioned on.
+        angles: The coordinates that are angles.
+        levels: The values of each category, in order.
+        types: Types of numbers of columns that have their own.
         index: The columns that only number or name the rows: left out, unless another choice names
             them.
         checksums: Of the files, in the order above, so that a run notices when they change.
@@ -74,6 +100,8 @@ class TableData(FixedSets):
     """
 
     columns: tuple[str, ...]
+    file_columns: tuple[str, ...]
+    transforms: ColumnTransforms
     standardise_context = True
 
     def __init__(
@@ -85,10 +113,14 @@ class TableData(FixedSets):
         drop: Sequence[str | int],
         condition: Sequence[str | int],
         weight: str | int | None,
+        log: Sequence[str | int] = (),
+        bounds: Bounds | None = None,
+        integer: Sequence[str | int] = (),
+        categories: Sequence[str | int] = (),
         circular: Sequence[str | int] = (),
         degrees: bool = False,
         header: bool | None = None,
-        missing: Literal["error", "drop"],
+        missing: Literal["error", "drop", "impute_median"],
         dequantise: Sequence[str | int],
         val_path: str | None,
         test_path: str | None,
@@ -99,6 +131,8 @@ class TableData(FixedSets):
         event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
         angles: Sequence[NonNegativeInt] = (),
+        levels: Mapping[str, Sequence[Any]] | None = None,
+        types: Mapping[str, str] | None = None,
         index: Sequence[str] | None = None,
         checksums: Sequence[str],
         batch_size: PositiveInt,
@@ -116,6 +150,15 @@ class TableData(FixedSets):
             drop=drop,
             condition=condition,
             weight=weight,
+            log=log,
+            bounds=bounds,
+            integer=integer,
+            categories=categories,
+            circular=circular,
+            degrees=degrees,
+            levels=levels,
+            types=types,
+            dequantise=dequantise,
             index=index,
             missing=missing,
             val_path=val_path,
@@ -125,16 +168,16 @@ class TableData(FixedSets):
             train_size=train_size,
         )
         self.names, self.roles = tuple(names), self.reading.roles
-        self.columns, self.context_columns, _ = self.roles
-        self.circular = find_columns("circular", circular, self.columns)
+        self.file_columns, self.context_columns, _ = self.roles
+        self.transforms = self.reading.transforms
+        self.columns, self.angles = self.transforms.coordinates, self.transforms.angles
         self.degrees = degrees
-        self.angles = tuple(map(self.columns.index, self.circular))
         self._check_width("angles", angles, list(self.angles))
-        self._check_width("event_shape", event_shape, [len(self.columns)])
+        self._check_width("event_shape", event_shape, [self.transforms.dim])
         self._check_width("context_dim", context_dim, len(self.context_columns))
         others = {*self.roles.used, *find_columns("drop", drop, names)}
         self.index = tuple(name for name in index or () if name not in others)
-        self.dequantised = find_columns("dequantise", dequantise, self.columns)
+        self.dequantised = find_columns("dequantise", dequantise, self.file_columns)
         self.paths = {"path": path, "val_path": val_path, "test_path": test_path}
         self.checksums = list(checksums)
         self.drop = tuple(drop)
@@ -158,7 +201,7 @@ class TableData(FixedSets):
         if self.index:
             self._remarks.append(
                 f"{', '.join(self.index)}: the table's index, left out; "
-                f"`columns={[*self.index, *self.columns]}` learns it"
+                f"`columns={[*self.index, *self.file_columns]}` learns it"
             )
         for file, known in zip(files.values(), self.checksums, strict=True):
             if file.checksum() != known:
@@ -168,25 +211,34 @@ class TableData(FixedSets):
                 )
         rows = {key: self.reading.numbers(file) for key, file in files.items()}
         self._remarks += [remark for _, remark in rows.values() if remark]
-        tables = {
-            key: self._on_circle(files[key].where, values) for key, (values, _) in rows.items()
-        }
+        tables = {key: values for key, (values, _) in rows.items()}
         self.reading.refuse_numbering(files["path"].where, tables["path"])
-        parts = self._split(tables)
+        tables = {key: self._on_circle(files[key].where, rows) for key, rows in tables.items()}
+        parts = self._imputed(self._split(tables))
         for key, part in parts.items():
             self.reading.check_weights(part, some=key == "train")
+        if self.roles.weight is not None and (parts["train"][:, -1] < 0).any():
+            weight = parts["train"][:, -1]
+            rows_left = weight.sum() ** 2 / np.square(weight).sum()
+            self._remarks.append(
+                f"weight={self.roles.weight}: {(weight < 0).sum()} of {len(weight)} weights are "
+                f"negative, as good as {rows_left:.0f} rows: likelihood has a maximum over their "
+                "law, not over rows; trust `val/nll`, and no long training"
+            )
         self._check(files["path"].where, parts)
         parts = self._dequantise(parts)
         scale = 1.0
         if self.roles.weight is not None:
             scale = parts["train"][:, -1].mean()
-        train, validation, test = (self._batch(parts[key], scale) for key in parts)
+        train, validation, test = (self._batch(key, parts[key], scale) for key in parts)
         return Sets(train, validation, test if len(test.x) else None)
 
     def _on_circle(self, where: str, values: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
         """The rows with their angles in radians, in one turn."""
-        found = values[:, self.angles]
-        refuse_no_angles(where, self.circular, found, degrees=self.degrees)
+        circular = self.transforms.circular
+        places = [self.file_columns.index(name) for name in circular]
+        found = values[:, places]
+        refuse_no_angles(where, circular, found, degrees=self.degrees)
         farthest = float(np.abs(found).max(initial=0))
         if self.degrees and found.size and farthest <= 2 * math.pi:
             self._remarks.append(
@@ -195,8 +247,30 @@ class TableData(FixedSets):
             )
         values = values.copy()
         found = np.radians(found) if self.degrees else found
-        values[:, self.angles] = wrap(torch.from_numpy(found)).numpy()
+        values[:, places] = wrap(torch.from_numpy(found)).numpy()
         return values
+
+    def _imputed(
+        self, parts: dict[str, Float[np.ndarray, "_ c"]]
+    ) -> dict[str, Float[np.ndarray, "_ c"]]:
+        """The parts without empty cells, and a remark on what stands in their place."""
+        empty = {key: np.isnan(rows) for key, rows in parts.items()}
+        if not any(cells.any() for cells in empty.values()):
+            return parts
+        medians = self.reading.medians(parts["train"])
+        lacking = np.any([cells.any(0) for cells in empty.values()], 0)
+        used = self.roles.used
+        stand_ins = {used[i]: medians[i] for i in np.flatnonzero(lacking)}
+        levels = self.transforms.levels
+        told = ", ".join(
+            f"{name} {levels[name][int(value)] if name in levels else f'{value:.6g}'}"
+            for name, value in stand_ins.items()
+        )
+        self._remarks.append(
+            f"`missing='impute_median'`: empty cells count as if measured, as the median of the "
+            f"training rows: {told}"
+        )
+        return {key: np.where(empty[key], medians, rows) for key, rows in parts.items()}
 
     def _split(
         self, tables: dict[str, Float[np.ndarray, "_ c"]]
@@ -221,33 +295,54 @@ class TableData(FixedSets):
         values = parts["train"]
         if self.roles.weight is not None:
             values = values[:, :-1]
-        names = (*self.columns, *self.context_columns)
+        names = (*self.file_columns, *self.context_columns)
         refuse_columns(where, names, values, text={}, dropped=self.drop)
         refuse_dependent(where, names, values)
         if self.dtype == torch.float32:
             refuse_coarse(where, names, values)
-        discrete = discrete_columns(values[:, : len(self.columns)])
-        left = {self.columns[i]: what for i, what in discrete.items()}
-        for name in self.dequantised:
+            self._refuse_large(where, values)
+        self._remark_on_edges(values)
+        discrete = discrete_columns(values[:, : len(self.file_columns)])
+        left = {self.file_columns[i]: what for i, what in discrete.items()}
+        for name in (*self.dequantised, *self.transforms.discrete):
             left.pop(name, None)
         if left:
             found = ", ".join(f"{name} ({what})" for name, what in left.items())
             ways = []
             if even := [name for name in left if self._width(name, parts) is not None]:
                 ways.append(f"; `dequantise={[*self.dequantised, *even]}` adds noise")
-            if len(left) < len(self.columns):
+            if len(left) < len(self.file_columns):
                 ways.append(f"; {self._conditioned(*left)} takes them as given")
             self._remarks.append(
                 f"values repeat in {found}: a density can grow without bound there, and nats lose "
                 f"their meaning{''.join(ways)}"
             )
 
+    def _refuse_large(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
+        for name in self.transforms.integer:
+            largest = np.abs(values[:, self.file_columns.index(name)]).max()
+            if largest >= LARGE_INTEGER:
+                raise UserError(
+                    f"{where}: column {name!r} of `integer` reaches {largest:.0f}, where float32 "
+                    "leaves no room for noise; use `precision='64-true'`"
+                )
+
+    def _remark_on_edges(self, values: Float[np.ndarray, "n c"]) -> None:
+        for name, ends in self.transforms.bounds.items():
+            if name in self.transforms.integer:
+                continue
+            count = int(np.isin(values[:, self.file_columns.index(name)], ends).sum())
+            if count:
+                self._remarks.append(
+                    f"{name}: {count} rows lie on an end of its `bounds`, and count as just inside"
+                )
+
     def _conditioned(self, *names: str) -> str:
         return f"`condition={[*self.context_columns, *names]}`"
 
     def _width(self, name: str, parts: dict[str, Float[np.ndarray, "_ c"]]) -> float | None:
         """The width of a column's grid in all parts."""
-        place = self.columns.index(name)
+        place = self.file_columns.index(name)
         return grid_width(np.concatenate([rows[:, place] for rows in parts.values()]))
 
     def _dequantise(
@@ -255,7 +350,7 @@ class TableData(FixedSets):
     ) -> dict[str, Float[np.ndarray, "_ c"]]:
         widths = {}
         for name in self.dequantised:
-            place = self.columns.index(name)
+            place = self.file_columns.index(name)
             width = self._width(name, parts)
             if width is None:
                 raise UserError(
@@ -277,15 +372,54 @@ class TableData(FixedSets):
             )
         return parts
 
-    def _batch(self, values: Float[np.ndarray, "n c"], scale: float) -> Batch:
-        dim, known = len(self.columns), len(self.context_columns)
+    def _batch(self, key: str, values: Float[np.ndarray, "n c"], scale: float) -> Batch:
+        dim, known = len(self.file_columns), len(self.context_columns)
+        noise = torch.rand(
+            len(values),
+            len(self.transforms.noisy),
+            generator=generator(self.split_seed or 0, f"noise {key}"),
+            dtype=torch.float64,
+        )
+        # Angles are in radians by now.
+        x = points(replace(self.transforms, degrees=False), values[:, :dim], noise, self.dtype)
+        context = torch.from_numpy(values[:, dim : dim + known]).to(self.dtype).contiguous()
         weight = None
         if self.roles.weight is not None:
             weight = torch.from_numpy(values[:, -1] / scale).to(self.dtype)
-        rows = torch.from_numpy(values[:, : dim + known]).to(self.dtype)
-        return Batch(
-            rows[:, :dim].contiguous(), rows[:, dim:].contiguous() if known else None, weight
-        )
+        return Batch(x, context if known else None, weight)
+
+    @cached_property
+    def stream(self) -> Stream:
+        if not self.transforms.noisy:
+            return self.pass_stream
+        return Redrawn(self.pass_stream, self.transforms.noisy, seed=self.seed)
+
+    @cached_property
+    def pass_stream(self) -> Stream:
+        return ShuffledSet(self.training_set, seed=self.seed)
+
+    def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
+        first, then = onto_lines(self.transforms), super().preprocessing(circular)
+        if first is None or then is None:
+            return first or then
+        return Compose([first, then])
+
+    def in_file_units(self, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        dim = self.transforms.dim
+        found = torch.from_numpy(self.transforms.rows(rows[:, :dim].numpy()))
+        return torch.cat((found, rows[:, dim:]), 1)
+
+    def log_prob(
+        self, model: Density, rows: Float[np.ndarray, "n c"], context: Tensor | None
+    ) -> Float[Tensor, " n"]:
+        return log_masses(model, self.transforms, rows, context)
+
+    def typed(self, rows: Float[np.ndarray, "n c"]) -> dict[str, np.ndarray] | None:
+        if self.transforms.plain and not self.transforms.types:
+            return None
+        dim = len(self.file_columns)
+        known = zip(self.context_columns, rows[:, dim:].T, strict=True)
+        return self.transforms.typed(rows[:, :dim]) | dict(known)
 
     @staticmethod
     def _check_width(key: str, got: object, found: object) -> None:

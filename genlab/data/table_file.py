@@ -87,13 +87,21 @@ class TableFile:
         """Tells whether the file is the same as before: the start of its SHA-256."""
         return checksum(self.path)
 
-    def read(self, wanted: Sequence[str], *orders: Sequence[str]) -> Columns:
+    @property
+    def types(self) -> dict[str, str]:
+        """Types of numbers by the names of columns, where the file has one for each."""
+        return self._reader.types
+
+    def read(
+        self, wanted: Sequence[str], *orders: Sequence[str], by_level: Sequence[str] = ()
+    ) -> Columns:
         """Some columns, by the names in the header, or else by their place among all.
 
         Args:
             wanted: The columns to read, in the order to return them.
             orders: What all columns of a file without a header may be called; the first that names
                 as many as there are counts.
+            by_level: The columns that are read by their different values.
 
         Raises:
             UserError: A column is missing, or the file is damaged.
@@ -107,4 +115,4 @@ class TableFile:
         missing = [name for name in wanted if name not in own]
         if missing:
             raise UserError(f"{self.where}: no column {missing[0]!r}; {nearest(missing[0], own)}")
-        return self._reader.columns([own.index(name) for name in wanted], wanted)
+        return self._reader.columns([own.index(name) for name in wanted], wanted, by_level)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from genlab.data.column_transforms import ColumnTransforms, check_levels
 from genlab.data.parts import part_sizes
 from genlab.data.roles import Roles, assign_roles, find_columns
 from genlab.data.table_checks import (
@@ -38,7 +39,9 @@ class TableRows:
         roles: What each is for.
         drop: Those that the user leaves out.
         chosen: Whether the user has named those to learn.
-        missing: What empty cells do: an ``error``, or ``drop`` the rows that hold them.
+        transforms: What those to learn can hold.
+        missing: What empty cells do: an ``error``, ``drop`` the rows that hold them, or
+            ``impute_median``, which leaves them to `imputed`.
         fractions: Of the rows, to validate and to test on.
         train_size: Number of training rows; None for all.
     """
@@ -47,6 +50,7 @@ class TableRows:
     roles: Roles
     drop: Sequence[str | int]
     chosen: bool
+    transforms: ColumnTransforms
     missing: str
     fractions: tuple[float, float]
     train_size: int | None
@@ -60,9 +64,17 @@ class TableRows:
         """
         choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
         val, test = float(node["val_fraction"]), float(node["test_fraction"])
+        roles = assign_roles(node["names"], **choices, index=node["index"] or ())
+        transforms = _transforms(roles, node)
+        for name in find_columns("dequantise", node["dequantise"], roles.event):
+            if name in transforms.discrete or name in transforms.bounds:
+                key = "integer" if name in transforms.integer else "bounds"
+                key = "categories" if name in transforms.levels else key
+                raise UserError(f"dequantise: {name!r} is in `{key}` already")
         return cls(
             names=tuple(node["names"]),
-            roles=assign_roles(node["names"], **choices, index=node["index"] or ()),
+            roles=roles,
+            transforms=transforms,
             drop=tuple(node["drop"]),
             chosen=node["columns"] is not None,
             missing=node["missing"],
@@ -73,13 +85,25 @@ class TableRows:
     def numbers(self, file: TableFile) -> tuple[Float[np.ndarray, "n c"], str | None]:
         """The columns that are used, without the rows that lack some; and a remark on these.
 
+        Categories are told by the numbers of their levels.
+
         Raises:
-            UserError: A column holds text, is constant or infinite, or cells are empty.
+            UserError: A column holds text, is constant or infinite, or what it cannot hold, or
+                cells are empty.
         """
-        used = self.roles.used
-        table = file.read(used, self.names)
-        values, remark = table.values, None
-        refuse_columns(file.where, used, values, text=table.text, dropped=self.drop)
+        used, transforms = self.roles.used, self.transforms
+        table = file.read(used, self.names, by_level=tuple(transforms.levels))
+        refuse_columns(
+            file.where,
+            used,
+            table.values,
+            text=table.text,
+            dropped=self.drop,
+            learned=self.roles.event,
+            categories=tuple(transforms.levels),
+        )
+        values, remark = transforms.levelled(file.where, table), None
+        transforms.refuse_outside(file.where, values)
         empty = np.isnan(values)
         lacking = empty.any(1)
         if lacking.any():
@@ -92,13 +116,41 @@ class TableRows:
                     f"{file.where}: {what}; the first is row {first}); "
                     "`missing='drop'` leaves these rows out"
                 )
-            remark = f"{file.path}: {what}), and are left out"
-            values = values[~lacking]
-        infinite = ~np.isfinite(values).all(0)
+            if self.missing == "drop":
+                remark = f"{file.path}: {what}), and are left out"
+                values = values[~lacking]
+            else:
+                self._refuse_without_median(file.where, empty.any(0))
+                remark = f"{file.path}: {what})"
+        infinite = np.isinf(values).any(0)
         if infinite.any():
             name = used[int(infinite.argmax())]
             raise UserError(f"{file.where}: column {name!r} holds infinite values")
         return values, remark
+
+    def _refuse_without_median(self, where: str, lacking: Bool[np.ndarray, " c"]) -> None:
+        of_no_median = dict.fromkeys(self.transforms.circular, "an angle")
+        if self.roles.weight is not None:
+            of_no_median[self.roles.weight] = "a weight"
+        for name in np.array(self.roles.used)[lacking]:
+            if what := of_no_median.get(name):
+                raise UserError(
+                    f"{where}: column {str(name)!r} lacks numbers, and {what} has no median; "
+                    "`missing='drop'` leaves its rows out"
+                )
+
+    def medians(self, values: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
+        """What stands for an empty cell of each column: its median over rows, the lower one of two;
+        of categories the most frequent one.
+        """
+        found = np.full(values.shape[1], np.nan)
+        for place, (name, column) in enumerate(zip(self.roles.used, values.T, strict=True)):
+            known = column[~np.isnan(column)]
+            if name in self.transforms.levels:
+                found[place] = np.bincount(known.astype(np.int64)).argmax()
+            elif len(known):
+                found[place] = np.percentile(known, 50, method="lower")
+        return found
 
     def refuse_numbering(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
         """Refuse a column that numbers the rows, unless the user has named it.
@@ -133,21 +185,37 @@ class TableRows:
         return n_train, n_val
 
     def check_weights(self, values: Float[np.ndarray, "n c"], *, some: bool) -> None:
-        """Refuse what cannot weigh rows.
+        """Refuse what cannot weigh rows; of negative weights an objective decides.
 
         Raises:
-            UserError: A weight is negative, or ``some`` are to be positive and none is.
+            UserError: The weights sum to less than 0, or to 0 where ``some`` are to count.
         """
         if self.roles.weight is None or not len(values):
             return
         name, weight = self.roles.weight, values[:, -1]
-        if message := negative_weights(weight):
+        if some and not weight.any():
+            raise UserError(f"weight={name}: expected some weights above 0, got none")
+        if (weight < 0).any() and not weight.sum() > 0:
             raise UserError(
-                f"weight={name}: {message}, or leave them out: `weight=None` "
+                f"weight={name}: {negative_weights(weight)}, or leave them out: `weight=None` "
                 f"`drop={[*self.drop, name]}`"
             )
-        if some and weight.max() == 0:
-            raise UserError(f"weight={name}: expected some weights above 0, got none")
+
+
+def _transforms(roles: Roles, node: Mapping[str, Any]) -> ColumnTransforms:
+    """What the options of `genlab.data.TableData` say of the columns to learn."""
+    levels = node.get("levels") or {}
+    known = find_columns("categories", node.get("categories") or (), roles.event)
+    return ColumnTransforms.of(
+        roles.event,
+        log=node.get("log") or (),
+        bounds=node.get("bounds"),
+        circular=node.get("circular") or (),
+        degrees=node.get("degrees") or False,
+        integer=node.get("integer") or (),
+        levels={name: levels.get(name, ("0", "1")) for name in known},
+        types=node.get("types"),
+    )
 
 
 def table_files(paths: Mapping[str, str | None], header: bool | None) -> dict[str, TableFile]:
@@ -175,14 +243,20 @@ def table_facts(**node: Any) -> dict[str, Any]:
     choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
     index = [str(name) for name in node.get("index") or files["path"].index]
     roles = assign_roles(names, **choices, index=index)
+    known = _transforms(roles, node)
+    levels = node.get("levels") or {}
+    if known.levels and not levels:
+        levels = files["path"].read([*known.levels], names, by_level=[*known.levels]).levels
+    check_levels(files["path"].where, levels)
+    types = {name: kind for name, kind in files["path"].types.items() if name in roles.event}
+    transforms = _transforms(roles, {**node, "levels": levels, "types": types})
     return {
         "names": list(names),
-        "event_shape": [len(roles.event)],
+        "event_shape": [transforms.dim],
         "context_dim": len(roles.context),
-        "angles": [
-            roles.event.index(name)
-            for name in find_columns("circular", node.get("circular") or (), roles.event)
-        ],
+        "angles": list(transforms.angles),
+        "levels": levels,
+        "types": types,
         "index": index,
         "checksums": [file.checksum() for file in files.values()],
     }
@@ -198,15 +272,16 @@ def look_at_table(**node: Any) -> None:
         UserError: It is such a table, or an option does not fit it.
     """
     rows = TableRows.of(**node)
-    find_columns("dequantise", node["dequantise"], rows.roles.event)
     files = table_files({key: node[key] for key in PATHS}, node["header"])
     if any(file.path.stat().st_size > LARGE for file in files.values()):
         return
     tables = {key: rows.numbers(file)[0] for key, file in files.items()}
+    medians = rows.medians(tables["path"])
+    tables = {key: np.where(np.isnan(table), medians, table) for key, table in tables.items()}
     where, values = files["path"].where, tables["path"]
     rows.refuse_numbering(where, values)
     rows.sizes(len(values), validated="val_path" in tables)
-    circular = find_columns("circular", node.get("circular") or (), rows.roles.event)
+    circular = rows.transforms.circular
     if node.get("degrees") and not circular:
         raise UserError("degrees=true: no column is an angle; `circular` names those that are")
     places = [rows.roles.used.index(name) for name in circular]

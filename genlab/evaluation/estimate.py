@@ -38,14 +38,15 @@ def estimate_mean(
     With Kish's effective sample size ``n_eff = (sum w)^2 / sum w^2`` (Kish, "Survey sampling",
     1965), ``se^2 = sum w (v - m)^2 / sum w / (n_eff - 1)``: without weights this is the usual
     ``s^2 / n``. Weights are taken as independent of the values. Samples of weight 0 do not count,
-    whatever their value; an infinite mean has an infinite error.
+    whatever their value; an infinite mean has an infinite error. Where some weights are negative,
+    ``se^2 = sum w^2 (v - m)^2 / (sum w)^2``.
 
     Args:
         values: One value for each sample, ``[n]``.
-        weight: Non-negative weights ``[n]``, or None where all count the same.
+        weight: Weights ``[n]``, of a positive sum, or None where all count the same.
 
     Raises:
-        ValueError: No sample has a positive weight.
+        ValueError: No sample has a positive weight, or their sum is not.
     """
     values = values.detach().cpu().double()
     w = values.new_ones(len(values)) if weight is None else weight.detach().cpu().double()
@@ -57,6 +58,9 @@ def estimate_mean(
     value = mean.item()
     if math.isinf(value):
         return Estimate(value, math.inf)
+    if (w < 0).any():
+        spread = (w * (values - mean)).square().sum().sqrt() / total
+        return Estimate(value, spread.item())
     variance = (w * (values - mean).square()).sum() / total
     freedom = (total.square() / w.square().sum()).item() - 1
     return Estimate(value, math.sqrt(variance.item() / freedom) if freedom > 1e-9 else math.nan)

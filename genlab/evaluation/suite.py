@@ -290,7 +290,8 @@ def _truth(
     if target is not None and target.has_samples and snapshots == 1:
         x = target.sample(2 * n, generator=spawn(generator, device_of(target)))
         return _Truth(x[:n], x[n:])
-    if test is None:
+    # No samples stand for a law by signed weights.
+    if test is None or (test.weight is not None and bool((test.weight < 0).any())):
         return None
     starts = snapshots * torch.randperm(len(test.x) // snapshots, generator=generator)
     order = (starts[:, None] + torch.arange(snapshots)).flatten().to(test.x.device)

@@ -32,6 +32,7 @@ class MixtureDescent(MaximumLikelihood[GMM]):
     """
 
     joint: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
     stackable: ClassVar[bool] = False
     teaches = GMM
 

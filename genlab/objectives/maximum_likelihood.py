@@ -36,6 +36,7 @@ class MaximumLikelihood(Objective[M]):
     0.9189
     """
 
+    signed: ClassVar[bool] = True
     stackable: ClassVar[bool] = True
 
     @property
@@ -86,6 +87,7 @@ class RegularisedLikelihood(Objective[ContinuousFlow]):
     jacobian: NonNegative = 0.0
     val_rows: PositiveInt = 2000
 
+    signed: ClassVar[bool] = True
     teaches = ContinuousFlow
 
     @property

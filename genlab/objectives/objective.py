@@ -36,6 +36,8 @@ class Objective(Checked, ABC, Generic[M]):
             batch only says how many samples to draw.
         teaches: The families it is made for.
         by_gradients: What teaches the same by gradient steps, where this takes none.
+        signed: Whether rows may have negative weights: the loss is linear in them, and nothing but
+            their sum over many rows has to be positive.
         stackable: Whether the loss is a function of weights and batch alone, without random numbers
             of its own, so that several models can take their steps together.
     """
@@ -43,6 +45,7 @@ class Objective(Checked, ABC, Generic[M]):
     learns_from: ClassVar[Literal["batches", "passes", "energy"]] = "batches"
     teaches: ClassVar[type[Any]] = Density
     by_gradients: ClassVar[str] = ""
+    signed: ClassVar[bool] = False
     stackable: ClassVar[bool] = False
 
     @property

@@ -159,7 +159,8 @@ def test_text_constants_and_empty_columns_are_told_at_once(path: Path, frame: pd
         _ = table(path, drop=["w"]).training_set
     assert str(caught.value) == (
         f"path={path}: column 'city' holds text ('Rome'); column 'unit' is constant (7.5); "
-        "column 'gap' is empty\nTo leave out: `drop=['w', 'city', 'unit', 'gap']`"
+        "column 'gap' is empty\nTo leave out: `drop=['w', 'city', 'unit', 'gap']`; to learn as "
+        "categories: `categories=['city']`"
     )
     data = table(path, drop=["city", "unit", "gap"])
     assert len(data.training_set.x) == 140

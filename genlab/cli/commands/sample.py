@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser, check_output, positive, seed
 from genlab.cli.condition import HELP, read_condition
@@ -11,6 +12,9 @@ from genlab.cli.run_argument import SavedRun
 from genlab.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from genlab.data import DataModule
@@ -28,7 +32,8 @@ EXAMPLES = """\
   genlab sample latest --condition "a=1.5,b=2"        given values of a table's columns
   genlab sample latest --condition rows.csv -n 10     10 for each row of a file
 
-A CSV has the columns of the table that was learned, in its units, those of the condition last.
+A CSV or Parquet file has the columns of the table that was learned, in its units and of its types,
+those of the condition last. So has an NPZ of a table of several types, an array for each column.
 Torsion angles are in degrees."""
 
 SHOWN = 10
@@ -40,12 +45,16 @@ def run(words: list[str]) -> int:
     parser.add_argument("-n", type=positive, metavar="N",
                         help="number of samples (1000); 1 for each row of a file")  # fmt: skip
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE",
-                        help=".npz, .csv, .npy or .png")  # fmt: skip
+                        help=".npz, .csv, .parquet, .npy or .png")  # fmt: skip
     parser.add_argument("--condition", metavar="C", help=HELP)
     parser.add_argument("--seed", type=seed, metavar="S", help="for the same samples again")
     arguments = parser.parse(words)
     if arguments.output is not None:
-        check_output(arguments.output, (".npz", ".csv", ".npy", ".png"))
+        check_output(arguments.output, (".npz", ".csv", ".parquet", ".npy", ".png"))
+        if arguments.output.suffix == ".parquet" and find_spec("pyarrow") is None:
+            raise UserError(
+                f"-o {arguments.output}: Parquet takes the package pyarrow; pip install pyarrow"
+            )
     saved = SavedRun(arguments.run)
     experiment = saved.load()
     model = experiment.density
@@ -63,14 +72,16 @@ def run(words: list[str]) -> int:
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
     data = experiment.data
     rows = data.in_file_units(_rows(x, context if data.context_columns else None))
-    names = _names(data, x)
+    names, typed = _names(data, x), data.typed(rows.numpy())
+    columns = dict(zip(names, rows.numpy().T, strict=True)) if typed is None else typed
     if arguments.output is None:
-        _show(rows, names)
+        _show(columns)
         return 0
-    if arguments.output.suffix == ".csv":
-        from genlab.cli.point_files import write_table
+    suffix = arguments.output.suffix
+    if suffix in (".csv", ".parquet") or (suffix == ".npz" and typed is not None):
+        from genlab.cli.point_files import write_columns
 
-        write_table(arguments.output, names, rows.numpy())
+        write_columns(arguments.output, columns)
     else:
         shown = x if model.image else rows[:, : x[0].numel()]
         _write(arguments.output, shown, x if data.columns is None else rows, data)
@@ -114,15 +125,17 @@ def _rows(x: Tensor, context: Tensor | None) -> Tensor:
 def _names(data: DataModule, x: Tensor) -> tuple[str, ...]:
     from genlab.cli.point_files import column_names
 
-    return (*(data.columns or column_names(x[0].numel())), *data.context_columns)
+    own = data.file_columns or data.columns or column_names(x[0].numel())
+    return (*own, *data.context_columns)
 
 
-def _show(rows: Tensor, names: tuple[str, ...]) -> None:
-    print(",".join(names))
-    for row in rows[:SHOWN].tolist():
-        print(",".join(f"{value:.6g}" for value in row))
-    if len(rows) > SHOWN:
-        print(f"... {len(rows) - SHOWN} more; -o FILE keeps all")
+def _show(columns: Mapping[str, NDArray[Any]]) -> None:
+    print(",".join(columns))
+    first = (column[:SHOWN].tolist() for column in columns.values())
+    for row in zip(*first, strict=True):
+        print(",".join(f"{one:.6g}" if isinstance(one, float) else str(one) for one in row))
+    if (more := len(next(iter(columns.values()))) - SHOWN) > 0:
+        print(f"... {more} more; -o FILE keeps all")
 
 
 def _write(path: Path, x: Tensor, rows: Tensor, data: DataModule) -> None:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from genlab.densities.density import Density
-
 __all__ = ["run"]
 
 EXAMPLES = """\
@@ -23,7 +21,8 @@ EXAMPLES = """\
 
 POINTS holds one point a row: CSV with or without a header, NPY, NPZ with an array x, or Parquet.
 For a run on a table, columns are taken by name; a file without names holds all of the table's, or
-just those that were learned, then those of the condition.
+just those that were learned, then those of the condition. Where some columns are integers or
+categories, log p is of their masses, a lower bound by a few points of each row.
 A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone.
 Of a solve it is u with its slopes, a column each: u, u_x, u_y; NaN outside the domain. Before them
 stand the points in both kinds of file, and behind them log_prob of the density that has learned."""
@@ -52,8 +51,8 @@ def run(words: list[str]) -> int:
     import numpy as np
     import torch
 
-    from genlab.cli.point_files import read_points, read_rows
-    from genlab.densities.inference import inference, log_probs
+    from genlab.cli.point_files import read_points, read_rows, write_columns
+    from genlab.densities.inference import inference
 
     data, context = experiment.data, None
     if data.columns is None:
@@ -61,16 +60,24 @@ def run(words: list[str]) -> int:
         x = points.x
     else:
         points = read_rows(arguments.input, data)
-        x = points.x[:, : len(data.columns)]
+        learned = len(points.columns) - len(data.context_columns)
+        x = points.x[:, :learned]
         if data.context_columns:
-            context = torch.from_numpy(points.x[:, len(data.columns) :])
+            context = torch.from_numpy(points.x[:, learned:])
     with experiment.keys.telling(), inference(model):
-        log_p = log_probs(model, data.in_data_units(torch.from_numpy(x)), context).numpy()
+        log_p = data.log_prob(model, x, context).numpy()
     print(saved.title)
-    _print_density(log_p, model)
+    masses = data.transforms is not None and bool(data.transforms.discrete)
+    _print_density(log_p, "lower_bound" if masses else model.likelihood)
     if arguments.output is not None:
-        table = np.column_stack([points.x.reshape(len(log_p), -1), log_p])
-        _write(arguments.output, (*points.columns, "log_prob"), table, log_p)
+        rows = points.x.reshape(len(log_p), -1)
+        typed = data.typed(rows)
+        if typed is not None and arguments.output.suffix == ".csv":
+            write_columns(arguments.output, {**typed, "log_prob": log_p})
+            print(f"wrote {arguments.output}")
+        else:
+            table = np.column_stack([rows, log_p])
+            _write(arguments.output, (*points.columns, "log_prob"), table, log_p)
     return 0
 
 
@@ -98,15 +105,15 @@ def _score_solution(title: str, solve: Any, points_file: Path, output: Path | No
         told = f"{name} at {len(x)} points: {_summary(values[inside])}"
         print(told + (f"  ({int((~inside).sum())} outside the domain)" if not inside.all() else ""))
     if "log_prob" in columns:
-        _print_density(columns["log_prob"].numpy(), solve.density)
+        _print_density(columns["log_prob"].numpy(), solve.density.likelihood)
     if output is not None:
         table = np.column_stack([points.x, *(column.numpy() for column in columns.values())])
         _write(output, (*points.columns, *columns), table, table)
     return 0
 
 
-def _print_density(log_p: NDArray[np.float64], model: Density) -> None:
-    label = LABELS[model.likelihood]
+def _print_density(log_p: NDArray[np.float64], likelihood: str) -> None:
+    label = LABELS[likelihood]
     print(f"log p of {len(log_p)} points in nats ({label}): {_summary(log_p)}")
 
 
