@@ -17,7 +17,7 @@ from genlab.evaluation.figures.plane import (
     target_density,
 )
 from genlab.evaluation.figures.style import Window, panels, window_of
-from genlab.learning.tensorboard import figure_to_image
+from genlab.evaluation.figures.pixels import encode_png, figure_to_image
 from genlab.models import VAE
 from genlab.targets import Target
 

@@ -1,0 +1,119 @@
+"""The console program ends at once, and leaves nothing undone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Whether Python took itself apart: only then is this object freed.
+PROGRAM = """
+import atexit, sys, threading, time
+import genlab.cli.program as console
+
+class Kept:
+    def __del__(self, write=__import__("os").write):
+        write(1, b"freed\\n")
+
+def main():
+{body}
+
+console.main = main
+sys.argv = ["genlab"]
+kept = sys.kept = Kept()
+sys.exit(console.program())
+"""
+
+
+def run(
+    body: str, *options: str, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The console program in a process, with other insides."""
+    code = PROGRAM.format(body="\n".join(f"    {line}" for line in body.splitlines()))
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 130, 143])
+def test_the_status_is_kept_and_nothing_is_freed(status: int) -> None:
+    answer = run(f"print('all'); print('told', file=sys.stderr)\nreturn {status}")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (status, "all\n", "told\n")
+
+
+def test_what_is_printed_is_whole() -> None:
+    answer = run("sys.stdout.write('x' * 3_000_000)\nreturn 0")
+    assert (answer.returncode, len(answer.stdout)) == (0, 3_000_000)
+
+
+def test_whoever_runs_at_the_end_runs() -> None:
+    body = "atexit.register(print, 'second')\natexit.register(print, 'first')\nreturn 0"
+    assert run(body).stdout == "first\nsecond\n"
+
+
+def test_threads_and_children_are_waited_for() -> None:
+    body = """
+import multiprocessing, os
+threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()
+multiprocessing.get_context('fork').Process(target=lambda: (time.sleep(0.3), print('child', flush=True))).start()
+return 0"""
+    answer = run(body.strip())
+    assert answer.returncode == 0
+    assert sorted(answer.stdout.split()) == ["child", "thread"]
+
+
+def test_files_that_were_left_open_are_written(tmp_path: Path) -> None:
+    body = "sys.held = open('kept.txt', 'w')\nsys.held.write('all')\nreturn 0"
+    assert run(body, folder=tmp_path).returncode == 0
+    assert (tmp_path / "kept.txt").read_text() == "all"
+
+
+def test_logs_are_written(tmp_path: Path) -> None:
+    body = """
+import logging, logging.handlers
+file = logging.FileHandler('run.log')
+logging.getLogger().addHandler(logging.handlers.MemoryHandler(100, target=file))
+logging.getLogger().warning('last')
+return 0"""
+    assert run(body.strip(), folder=tmp_path).returncode == 0
+    assert (tmp_path / "run.log").read_text() == "last\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sys.setprofile(lambda *_: None)\nreturn 0",
+        "sys.settrace(lambda *_: None)\nreturn 0",
+        "raise SystemExit(0)",
+    ],
+)
+def test_python_ends_as_ever_where_somebody_watches(body: str) -> None:
+    answer = run(body)
+    assert (answer.returncode, answer.stdout) == (0, "freed\n")
+
+
+def test_a_stream_that_takes_no_more_is_told_by_python() -> None:
+    with open("/dev/full", "w") as full:
+        code = PROGRAM.format(body="    print('lost')\n    return 0")
+        answer = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=-1, timeout=60)
+    assert answer.returncode == 120
+
+
+def test_a_child_that_python_forked_ends_by_itself() -> None:
+    body = "import os\nif os.fork() == 0:\n    sys.exit(7)\nprint(os.waitstatus_to_exitcode(os.wait()[1]))\nreturn 3"
+    answer = run(body)
+    assert (answer.returncode, answer.stdout.split()[-1]) == (3, "7")
+
+
+def test_main_by_itself_leaves_python_running() -> None:
+    code = "from genlab.cli.main import main; print(main(['--version'])); print('goes on')"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout.splitlines()[1:] == ["0", "goes on"]
+
+
+def test_both_commands_are_the_program() -> None:
+    for command in ([str(Path(sys.executable).parent / "genlab")], [sys.executable, "-m", "genlab"]):
+        answer = subprocess.run([*command, "trian"], capture_output=True, text=True)
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert "did you mean 'train'" in answer.stderr

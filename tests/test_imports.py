@@ -1,0 +1,90 @@
+"""Imports that leave out what nobody uses, and give it to whoever does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from genlab.imports import import_part
+
+
+def printed(code: str) -> str:
+    """What a fresh Python prints."""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.strip()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package whose ``__init__`` imports a part that costs, ``parcel.dear``."""
+    folder = tmp_path / "parcel"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from . import cheap, dear\nfrom .cheap import value\n")
+    (folder / "cheap.py").write_text("from .beside import value\n")
+    (folder / "beside.py").write_text("value = object()\n")
+    (folder / "dear.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "parcel"]:
+        del sys.modules[name]
+
+
+def test_a_part_comes_without_the_rest(package) -> None:
+    part = import_part("parcel.cheap")
+    assert "parcel.dear" not in sys.modules
+    assert "parcel" not in sys.modules
+    import parcel
+
+    assert parcel.dear.__name__ == "parcel.dear"
+    assert parcel.cheap is part
+    assert parcel.value is part.value
+    assert import_part("parcel.cheap") is part
+
+
+@pytest.mark.parametrize("name", ["no_such_package.part", "json.no_such_part"])
+def test_what_is_missing_is_told_as_python_does(name: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such"):
+        import_part(name)
+
+
+def test_pot_is_whole_behind_its_solver() -> None:
+    code = """
+import sys
+import numpy as np
+from genlab.imports import import_part
+solver = import_part("ot.lp")
+print(solver.emd2([0.5, 0.5], [0.5, 0.5], np.array([[3.0, 1], [1, 3]])))
+print(*sorted({"sklearn", "networkx"} & set(sys.modules)))
+import ot
+print(ot.lp is solver, ot.emd2 is solver.emd2)
+"""
+    assert printed(code).splitlines() == ["1.0", "", "True True"]
+
+
+def test_signal_is_there_for_whoever_uses_it() -> None:
+    code = """
+import sys
+from genlab.imports import without_signal
+with without_signal():
+    import scipy.signal
+    print(hasattr(scipy.signal, "hamming"), any(name.startswith("scipy.signal.") for name in sys.modules))
+    signal = scipy.signal
+import scipy.signal
+print(scipy.signal is signal, scipy.signal.windows.hann(3)[1], signal.windows is scipy.signal.windows)
+"""
+    assert printed(code).splitlines() == ["True False", "False 1.0 True"]
+
+
+def test_signal_is_there_for_whoever_uses_it_meanwhile() -> None:
+    code = """
+from genlab.imports import without_signal
+with without_signal():
+    from scipy.signal import windows
+    from scipy.signal.windows import hann
+import scipy.signal
+print(windows is scipy.signal.windows, hann(3)[1])
+"""
+    assert printed(code) == "True 1.0"
