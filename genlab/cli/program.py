@@ -8,7 +8,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from contextlib import suppress
 
 from genlab.cli.main import main
 
@@ -48,13 +48,11 @@ class _End:
     def __call__(self) -> None:
         if self.status is None or os.getpid() != self._process or _is_watched():
             return
+        logging.shutdown()
         try:
-            # Those of the console among them.
-            for file in _open_files():
-                file.flush()
+            _flush_all()
         except OSError:
             return  # Python itself tells what could not be written
-        logging.shutdown()
         os._exit(self.status)
 
 
@@ -67,9 +65,14 @@ def _is_watched() -> bool:
     return watched or bool(sys.flags.inspect) or sys.flags.interactive > 0
 
 
-def _open_files() -> Iterator[io.TextIOWrapper | io.BufferedWriter | io.BufferedRandom]:
-    """Files that are open for writing, also those that somebody forgot to close."""
+def _flush_all() -> None:
+    """Write what files still hold, those of the console and those that nobody has closed.
+
+    Raises:
+        OSError: One of them takes no more.
+    """
     for held in gc.get_objects():
         # The type tells without asking the object, which may be a stand-in for something.
-        if issubclass(type(held), FILES) and not held.closed and held.writable():
-            yield held
+        if issubclass(type(held), FILES):
+            with suppress(ValueError):  # it is closed
+                held.flush()

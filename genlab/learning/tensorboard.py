@@ -32,15 +32,17 @@ WRAPPED = 12
 
 def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:
     """Log each figure as the image of its name; they are laid out anew for it."""
-    boards = [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
-    if not boards:
-        return
-    for name, figure in figures.items():
+    from torch.utils.tensorboard import SummaryWriter
+
+    boards = (logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger))
+    # Of processes that train together, the others have a stand-in for it.
+    writers = [board for board in boards if isinstance(board, SummaryWriter)]
+    for name, figure in figures.items() if writers else ():
         lay_out_as_card(figure)
         summary = _image(name, figure_to_image(figure))
-        for board in boards:
+        for writer in writers:
             # Its `add_image` would turn the pixels into floats and back, and pack them slowly.
-            board.experiment._get_file_writer().add_summary(summary, step)
+            writer._get_file_writer().add_summary(summary, step)
 
 
 def _image(name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> Any:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 # Whether Python took itself apart: only then is this object freed.
 PROGRAM = """
-import atexit, sys, threading, time
+import atexit, os, sys, threading, time
 import genlab.cli.program as console
 
 class Kept:
-    def __del__(self, write=__import__("os").write):
+    def __del__(self, write=os.write):
         write(1, b"freed\\n")
 
 def main():
@@ -22,18 +23,17 @@ def main():
 
 console.main = main
 sys.argv = ["genlab"]
-kept = sys.kept = Kept()
+kept = Kept()
 sys.exit(console.program())
 """
 
 
-def run(
-    body: str, *options: str, folder: Path | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(body: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The console program in a process, with other insides."""
-    code = PROGRAM.format(body="\n".join(f"    {line}" for line in body.splitlines()))
-    command = [sys.executable, *options, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+    code = PROGRAM.format(body=indent(body, "    "))
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=folder
+    )
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 130, 143])
@@ -54,9 +54,12 @@ def test_whoever_runs_at_the_end_runs() -> None:
 
 def test_threads_and_children_are_waited_for() -> None:
     body = """
-import multiprocessing, os
-threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()
-multiprocessing.get_context('fork').Process(target=lambda: (time.sleep(0.3), print('child', flush=True))).start()
+from multiprocessing import get_context
+def work(name):
+    time.sleep(0.2)
+    print(name, flush=True)
+get_context('fork').Process(target=work, args=('child',)).start()
+threading.Thread(target=work, args=('thread',)).start()
 return 0"""
     answer = run(body.strip())
     assert answer.returncode == 0
@@ -101,8 +104,12 @@ def test_a_stream_that_takes_no_more_is_told_by_python() -> None:
 
 
 def test_a_child_that_python_forked_ends_by_itself() -> None:
-    body = "import os\nif os.fork() == 0:\n    sys.exit(7)\nprint(os.waitstatus_to_exitcode(os.wait()[1]))\nreturn 3"
-    answer = run(body)
+    body = """
+if os.fork() == 0:
+    sys.exit(7)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+return 3"""
+    answer = run(body.strip())
     assert (answer.returncode, answer.stdout.split()[-1]) == (3, "7")
 
 
@@ -113,7 +120,8 @@ def test_main_by_itself_leaves_python_running() -> None:
 
 
 def test_both_commands_are_the_program() -> None:
-    for command in ([str(Path(sys.executable).parent / "genlab")], [sys.executable, "-m", "genlab"]):
+    program = str(Path(sys.executable).parent / "genlab")
+    for command in ([program], [sys.executable, "-m", "genlab"]):
         answer = subprocess.run([*command, "trian"], capture_output=True, text=True)
         assert (answer.returncode, answer.stdout) == (2, "")
         assert "did you mean 'train'" in answer.stderr
