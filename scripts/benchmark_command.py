@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--against", type=Path, help="another checkout, such as a git worktree")
     parser.add_argument(
-        "-n", type=int, default=5, help="turns that count, behind one that does not"
+        "-n", type=int, default=5, help="turns, behind one that does not count"
     )
     parser.add_argument("--sweep", action="store_true", help="16 seeds of 500 steps instead")
     parser.add_argument("words", nargs="*", help="the command behind `genlab`")

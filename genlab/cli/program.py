@@ -57,7 +57,7 @@ class _End:
 
 
 def _is_watched() -> bool:
-    """Whether a debugger, a profiler or a measure of coverage is at work, which ends with Python."""
+    """Whether a debugger, a profiler or a measure of coverage looks on until Python's own end."""
     watched = sys.gettrace() is not None or sys.getprofile() is not None
     monitoring = getattr(sys, "monitoring", None)
     if monitoring is not None:
