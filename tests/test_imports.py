@@ -78,7 +78,8 @@ with without_signal():
     print(hasattr(scipy.signal, "hamming"), "scipy.signal.windows" in sys.modules)
     signal = scipy.signal
 import scipy.signal
-print(scipy.signal is signal, scipy.signal.windows.hann(3)[1], signal.windows is scipy.signal.windows)
+from scipy.signal import windows
+print(scipy.signal is signal, windows.hann(3)[1], signal.windows is windows)
 """
     assert printed(code).splitlines() == ["True False", "False 1.0 True"]
 

@@ -97,7 +97,7 @@ def test_python_ends_as_ever_where_somebody_watches(body: str) -> None:
 
 
 def test_a_stream_that_takes_no_more_is_told_by_python() -> None:
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         code = PROGRAM.format(body="    print('lost')\n    return 0")
         answer = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=-1, timeout=60)
     assert answer.returncode == 120
