@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["import_part", "without_signal"]
+__all__ = ["import_part", "uncollected", "without_signal"]
 
 SIGNAL = "scipy.signal"
 
@@ -63,6 +64,25 @@ def without_signal() -> Iterator[None]:
     finally:
         if sys.modules.get(SIGNAL) is stand_in:
             del sys.modules[SIGNAL]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Import torch inside without looking for garbage, which modules are none of.
+
+    What is there at the end is never looked at again: that saves time later too, and so it is for
+    programs of genlab's own, whose every object may stay. Where torch is there already, nothing
+    is saved, and nothing done.
+    """
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _SignalLater(ModuleType):

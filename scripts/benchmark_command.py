@@ -71,9 +71,7 @@ def main() -> None:
     """Time the commands in turns, and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--against", type=Path, help="another checkout, such as a git worktree")
-    parser.add_argument(
-        "-n", type=int, default=5, help="turns, behind one that does not count"
-    )
+    parser.add_argument("-n", type=int, default=5, help="turns, behind one that does not count")
     parser.add_argument("--sweep", action="store_true", help="16 seeds of 500 steps instead")
     parser.add_argument("words", nargs="*", help="the command behind `genlab`")
     options = parser.parse_args()

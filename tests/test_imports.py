@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
-from genlab.imports import import_part
+from genlab.imports import import_part, uncollected
 
 
 def printed(code: str) -> str:
@@ -67,6 +69,29 @@ import ot
 print(ot.lp is solver, ot.emd2 is solver.emd2)
 """
     assert printed(code).splitlines() == ["1.0", "", "True True"]
+
+
+def test_what_is_imported_is_not_looked_at_again(monkeypatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    try:
+        with uncollected():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_garbage_is_looked_for_as_ever_where_nothing_is_saved(there: bool, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    if not there:
+        monkeypatch.delitem(sys.modules, "torch")
+        monkeypatch.setattr(gc, "isenabled", lambda: False)
+    before = gc.get_freeze_count()
+    with uncollected():
+        pass
+    assert gc.get_freeze_count() == before
 
 
 def test_signal_is_there_for_whoever_uses_it() -> None:

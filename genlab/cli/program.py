@@ -71,6 +71,7 @@ def _flush_all() -> None:
     Raises:
         OSError: One of them takes no more.
     """
+    gc.unfreeze()  # what was set aside is among them
     for held in gc.get_objects():
         # The type tells without asking the object, which may be a stand-in for something.
         if issubclass(type(held), FILES):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from genlab.errors import UserError
-from genlab.imports import without_signal
+from genlab.imports import uncollected, without_signal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
@@ -66,7 +66,7 @@ def loading() -> Iterator[None]:
     if told:
         print("loading torch and Lightning ...", end="\r", file=sys.stderr, flush=True)
     try:
-        with without_signal():
+        with uncollected(), without_signal():
             yield
     finally:
         if told:

@@ -72,6 +72,14 @@ def test_files_that_were_left_open_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "kept.txt").read_text() == "all"
 
 
+def test_files_that_were_set_aside_are_written(tmp_path: Path) -> None:
+    body = (
+        "import gc\nsys.held = open('kept.txt', 'w')\ngc.freeze()\nsys.held.write('all')\nreturn 0"
+    )
+    assert run(body, folder=tmp_path).returncode == 0
+    assert (tmp_path / "kept.txt").read_text() == "all"
+
+
 def test_logs_are_written(tmp_path: Path) -> None:
     body = """
 import logging, logging.handlers
