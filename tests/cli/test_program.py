@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import pytest
 
@@ -28,12 +30,14 @@ sys.exit(console.program())
 """
 
 
-def run(body: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(body: str, folder: Path | None = None, **streams: Any) -> subprocess.CompletedProcess[str]:
     """The console program in a process, with other insides."""
+    # Streams that hold back what they are given.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     code = PROGRAM.format(body=indent(body, "    "))
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=folder
-    )
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, text=True, cwd=folder, env=environment, **streams)
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 130, 143])
@@ -106,9 +110,9 @@ def test_python_ends_as_ever_where_somebody_watches(body: str) -> None:
 
 def test_a_stream_that_takes_no_more_is_told_by_python() -> None:
     with Path("/dev/full").open("w") as full:
-        code = PROGRAM.format(body="    print('lost')\n    return 0")
-        answer = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=-1, timeout=60)
+        answer = run("print('lost')\nreturn 0", stdout=full)
     assert answer.returncode == 120
+    assert "No space left" in answer.stderr
 
 
 def test_a_child_that_python_forked_ends_by_itself() -> None:
