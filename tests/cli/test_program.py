@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 # Whether Python took itself apart: only then is this object freed.
 PROGRAM = """
@@ -137,3 +141,29 @@ def test_both_commands_are_the_program() -> None:
         answer = subprocess.run([*command, "trian"], capture_output=True, text=True)
         assert (answer.returncode, answer.stdout) == (2, "")
         assert "did you mean 'train'" in answer.stderr
+
+
+@pytest.mark.slow
+def test_a_run_is_whole_when_its_command_ends(tmp_path: Path) -> None:
+    words = ["model=realnvp", "data=moons", "trainer.max_steps=1", "hydra.run.dir=run"]
+    answer = subprocess.run(
+        [sys.executable, "-m", "genlab", "train", *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[-1].startswith("time/steps_per_second")
+    assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "done"
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    events = EventAccumulator(str(tmp_path / "run/tensorboard"))
+    events.Reload()
+    for tag in ("test/kl", "test/w2", "model/parameters"):
+        assert events.Scalars(tag)[-1].value == pytest.approx(metrics[tag], rel=1e-6)
+    drawn = {path.stem for path in (tmp_path / "run/figures").iterdir()}
+    assert drawn == {"density", "samples", "latent", "deformation"}
+    assert drawn <= set(events.Tags()["images"])
+    for name in drawn:
+        (shown,) = events.Images(name)
+        with Image.open(BytesIO(shown.encoded_image_string)) as image:
+            assert image.size == (shown.width, shown.height)
