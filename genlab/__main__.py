@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from genlab.cli.main import main
+from genlab.cli.program import program
 
 __all__: list[str] = []
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

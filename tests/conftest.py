@@ -51,6 +51,8 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
         patch.setattr(Figure, "savefig", coarsely(Figure.savefig))
+        if "genlab.evaluation.figures.gallery" in sys.modules:
+            patch.setattr("genlab.evaluation.figures.gallery.DPI", 40)
         if "genlab.assembly.training" in sys.modules:
             from genlab.evaluation import evaluate, samples_per_second
 

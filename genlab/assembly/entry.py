@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from omegaconf import DictConfig
 
 from genlab.assembly.run import Run
-from genlab.assembly.solve import Solve
 from genlab.assembly.training import Training
 from genlab.config import split
 from genlab.config.check import check
@@ -23,9 +22,12 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
+if TYPE_CHECKING:
+    from genlab.assembly.solve import Solve
+
 __all__ = ["experiment", "from_config", "load"]
 
-KINDS: dict[str, type[Training] | type[Solve]] = {"train": Training, "solve": Solve}
+KINDS = ("train", "solve")
 
 
 @overload
@@ -80,7 +82,12 @@ def from_config(config: DictConfig, directory: RunDirectory | None = None) -> Tr
     Raises:
         UserError: The configuration cannot be built.
     """
-    return KINDS[config.command](config, directory)
+    if config.command == "train":
+        return Training(config, directory)
+    # A training needs no problems, networks and samplers of solves.
+    from genlab.assembly.solve import Solve
+
+    return Solve(config, directory)
 
 
 def load(run: str | Path) -> Training | Solve:

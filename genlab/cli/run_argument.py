@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from genlab.errors import UserError
+from genlab.imports import uncollected, without_signal
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
@@ -61,11 +62,12 @@ class SavedRun:
 @contextmanager
 def loading() -> Iterator[None]:
     """Say that torch and Lightning, which take seconds, are being loaded; nothing to a file."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    print("loading torch and Lightning ...", end="\r", file=sys.stderr, flush=True)
+    told = sys.stderr.isatty()
+    if told:
+        print("loading torch and Lightning ...", end="\r", file=sys.stderr, flush=True)
     try:
-        yield
+        with uncollected(), without_signal():
+            yield
     finally:
-        print(ERASE_LINE, end="", file=sys.stderr, flush=True)
+        if told:
+            print(ERASE_LINE, end="", file=sys.stderr, flush=True)

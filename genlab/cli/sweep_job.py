@@ -7,11 +7,13 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.cli.fit import redirected
 from genlab.cli.run import checked, run_config
+from genlab.cli.run_argument import loading
 from genlab.errors import GenlabError, Interrupted
 from genlab.processes import is_first
 from genlab.runs.sweep import SweepDirectory
@@ -109,6 +111,8 @@ class SweepJob:
             config = checked(self.command, [*words, *self.searchpath], composed)
             if composed.hydra.job.chdir:
                 os.chdir(there)
+            with loading():
+                import_module("genlab.assembly")
             run_config(config, run, ours=self.ours, begun=True)
         # A process that helps another one keeps nothing.
         if self.ours and not is_first(config.trainer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from sklearn.datasets import load_digits
 
 from genlab.data.images import Images, ImageSource, Splits
 from genlab.randomness import generator
@@ -21,6 +20,9 @@ class Digits(ImageSource):
     """
 
     def read(self) -> Splits:
+        # scikit-learn takes seconds to import: only who needs it waits.
+        from sklearn.datasets import load_digits
+
         bunch = load_digits()
         levels = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]
         order = torch.randperm(len(levels), generator=generator(0, "digits"))

@@ -12,6 +12,7 @@ from torch import Tensor
 from genlab.batch import squared_distances
 from genlab.densities.inference import batches
 from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.imports import import_part
 from genlab.nn.angles import AngleFeatures, squared_turns
 
 __all__ = [
@@ -176,9 +177,7 @@ def transport(
         raise ValueError(
             f"y: expected as many points as x, at least one, got {list(x.shape)}, {list(y.shape)}"
         )
-    # POT takes seconds to import: only who needs it waits.
-    import ot
-
+    solver = import_part("ot.lp")
     x, y = (points.detach().cpu().double().flatten(1) for points in (x, y))
     if not (x.isfinite().all() and y.isfinite().all()):
         return Estimate(math.inf, math.inf)
@@ -189,7 +188,7 @@ def transport(
         else torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
     )
     margins = [_shares(len(x), weights) for weights in (weight, other)]
-    squared, found = ot.emd2(
+    squared, found = solver.emd2(
         *(p.numpy() for p in margins), cost.numpy(), numItermax=MAX_ITERATIONS, log=True
     )
     value = math.sqrt(max(float(squared), 0.0))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from genlab.evaluation.figures.pixels import encode_png, figure_to_image
 from genlab.evaluation.figures.style import CARD
 from genlab.runs.settings import spell
 
-__all__ = ["figure_to_image", "lay_out_as_card", "log_figures", "log_results"]
+__all__ = ["lay_out_as_card", "log_figures", "log_results"]
 
 # Tags that have been curves all along: a last point of another meaning would spoil them.
 CURVES = ("train/", "val/", "time/steps_per_second")
@@ -29,21 +30,29 @@ WRAPPED = 12
 """Panels that are still seen below each other."""
 
 
-def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
-    """Render a figure at its own resolution: RGB rows from the top, for TensorBoard ("HWC")."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-    return np.array(pixels)[..., :3]
-
-
 def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:
     """Log each figure as the image of its name; they are laid out anew for it."""
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            for name, figure in figures.items():
-                lay_out_as_card(figure)
-                logger.experiment.add_image(name, figure_to_image(figure), step, dataformats="HWC")
+    from torch.utils.tensorboard import SummaryWriter
+
+    boards = (logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger))
+    # Of processes that train together, the others have a stand-in for it.
+    writers = [board for board in boards if isinstance(board, SummaryWriter)]
+    for name, figure in figures.items() if writers else ():
+        lay_out_as_card(figure)
+        summary = _image(name, figure_to_image(figure))
+        for writer in writers:
+            # Its `add_image` would turn the pixels into floats and back, and pack them slowly.
+            writer._get_file_writer().add_summary(summary, step)
+
+
+def _image(name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    height, width, _ = pixels.shape
+    image = Summary.Image(
+        height=height, width=width, colorspace=3, encoded_image_string=encode_png(pixels, dpi=DPI)
+    )
+    return Summary(value=[Summary.Value(tag=name, image=image)])
 
 
 def lay_out_as_card(figure: Figure) -> None:
@@ -97,6 +106,8 @@ def log_results(
         logger.save()
         if isinstance(logger, TensorBoardLogger):
             _write_session(Path(logger.log_dir), hyperparameters)
+            # The Trainer has closed it behind the training, and each of these has opened it anew.
+            logger.experiment.close()
 
 
 def _write_session(folder: Path, hyperparameters: Mapping[str, object]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from genlab.batch import squared_distances
 from genlab.bounds import Positive, PositiveInt
 from genlab.constructor import Checked
+from genlab.imports import import_part
 from genlab.nn.angles import squared_turns
 
 __all__ = ["Independent", "OptimalTransport", "Pairing", "Sinkhorn"]
@@ -168,12 +169,9 @@ class OptimalTransport(PlannedPairing):
     rows: PositiveInt
 
     def _plan(self, mass: Float[Tensor, " n"], cost: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
-        # POT takes seconds to import: only who needs it waits.
-        import ot
-
         margin = mass.cpu().double()
         even = torch.full_like(margin, 1 / len(margin))
-        plan = ot.emd(
+        plan = import_part("ot.lp").emd(
             (margin / margin.sum()).numpy(),
             even.numpy(),
             cost.cpu().double().numpy(),

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from genlab.errors import nearest
@@ -176,6 +175,9 @@ def _bundled(picture: str) -> NDArray[np.float64]:
             f"picture={picture}: no such picture; {nearest(picture, PICTURES)}, "
             "or give a file as path"
         )
+    # scikit-learn takes seconds to import: only who needs it waits.
+    from sklearn.datasets import load_sample_image
+
     return _grey(Image.fromarray(load_sample_image(f"{picture}.jpg")))
 
 

@@ -2,22 +2,24 @@ from __future__ import annotations
 
 import math
 import time
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from genlab.densities import Bernoulli, GaussianObservation, StandardNormal
 from genlab.errors import UserError
-from genlab.evaluation.figures import density_panel, draw, draws, gallery
+from genlab.evaluation.figures import density_panel, draw, draws, gallery, save_figures
+from genlab.evaluation.figures.pixels import encode_png, figure_to_image
 from genlab.evaluation.figures.plane import (
     density_figure,
     model_density,
     sample_density,
     target_density,
 )
-from genlab.evaluation.figures.style import Window, panels, window_of
-from genlab.learning.tensorboard import figure_to_image
+from genlab.evaluation.figures.style import Window, add_colourbar, panels, window_of
 from genlab.models import VAE
 from genlab.targets import Target
 
@@ -26,6 +28,30 @@ MEAN, SCALE = [1.5, -2.0], [0.5, 0.3]
 
 def titles(figure):
     return [axis.get_title() for axis in figure.axes if axis.get_title()]
+
+
+@pytest.mark.parametrize("dpi", [40, 150])
+def test_a_file_has_the_pixels_that_matplotlib_saves(dpi, tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "DPI", dpi)
+
+    def drawn():
+        figure, (left, right) = panels(1, 2, side=2.0)
+        add_colourbar(left.imshow(np.arange(12.0).reshape(3, 4)), left)
+        right.scatter([0, 1], [1, 20_000])
+        right.set_title("both")
+        return figure
+
+    save_figures({"ours": drawn()}, tmp_path)
+    drawn().savefig(tmp_path / "theirs.png", dpi=dpi)
+    with Image.open(tmp_path / "ours.png") as ours, Image.open(tmp_path / "theirs.png") as theirs:
+        assert np.array_equal(np.asarray(ours), np.asarray(theirs.convert("RGB")))
+        assert ours.info["dpi"] == pytest.approx((dpi, dpi), rel=1e-3)
+
+
+def test_packed_pixels_are_the_same():
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    with Image.open(BytesIO(encode_png(pixels))) as image:
+        assert np.array_equal(np.asarray(image), pixels)
 
 
 def is_drawn(figure):

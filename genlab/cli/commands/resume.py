@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
+from genlab.cli.run_argument import loading
 from genlab.config.stored import plain, read_config
 from genlab.errors import UserError
 from genlab.processes import is_first
@@ -70,7 +71,9 @@ def run(words: list[str]) -> int:
         return 0
 
     from genlab.cli.fit import fit
-    from genlab.learning.checkpoint_io import load_checkpoint
+
+    with loading():
+        from genlab.learning.checkpoint_io import load_checkpoint
 
     # A damaged checkpoint is noticed before the run's own files are touched.
     reached = load_checkpoint(directory.last)["step"]

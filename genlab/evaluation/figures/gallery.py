@@ -37,6 +37,7 @@ from genlab.evaluation.figures.images import (
     super_resolution_figure,
 )
 from genlab.evaluation.figures.paths import paths_figure
+from genlab.evaluation.figures.pixels import encode_png, figure_to_image
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
 from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
 from genlab.evaluation.figures.turns import TURN, mark_turns, with_turns
@@ -49,6 +50,9 @@ __all__ = ["Scene", "draw", "draws", "save_figures", "save_samples"]
 
 FIELDS = 500
 """Of each sort, behind the curves of a figure: a model that follows an ODE draws some a second."""
+
+DPI = 150
+"""Pixels an inch of a file."""
 
 CELLS, ANGLE_CELLS = 200, 180
 """Grid points a side of a density; of angles one every two degrees, as tables have them."""
@@ -377,8 +381,9 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     """Write each figure as the PNG file of its name, and return the paths."""
     paths = [folder / f"{name}.png" for name in figures]
     for path, figure in zip(paths, figures.values(), strict=True):
+        figure.set_dpi(DPI)
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=150)
+            temporary.write_bytes(encode_png(figure_to_image(figure), dpi=DPI))
     return paths
 
 
