@@ -1,0 +1,247 @@
+"""Steps that are compiled whole take the steps that torch's own operations take."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small import small_experiment
+from torch import Tensor, nn
+
+from genlab.assembly import Training
+from genlab.batch import Batch, weighted_mean
+from genlab.compilation import (
+    AdamRule,
+    CodeCache,
+    CompiledStep,
+    CompilerProcess,
+    FlatRows,
+    StepRecipe,
+    UnkeyableError,
+    key_of,
+)
+from genlab.compilation.recipe import parts_of
+from genlab.descent import gradient_step
+from genlab.errors import RunError, UserError
+from genlab.learning.checkpoint_io import load_checkpoint
+from genlab.learning.ema import EMA
+from genlab.models import NICE, NSF, KRnet, RealNVP
+from genlab.models.flow import Flow
+from genlab.objectives import MaximumLikelihood
+
+WIDE = {"hidden": [16], "activation": "silu"}
+MODELS: dict[str, Callable[[], Flow]] = {
+    "nice": lambda: NICE(3, layers=2, **WIDE),
+    "realnvp": lambda: RealNVP(2, layers=4, **WIDE),
+    "actnorm": lambda: RealNVP(3, layers=2, actnorm=True, mixing="lu", **WIDE),
+    "krnet": lambda: KRnet(3),
+    "nsf": lambda: NSF(2, layers=2, bins=4, **WIDE),
+    "conditional": lambda: NSF(2, layers=1, bins=4, free_half=False, context_dim=2, **WIDE),
+    "image": lambda: RealNVP((1, 4, 4), layers=2, network="conv", hidden=[4]),
+}
+
+
+def a_batch(model: Flow, n: int = 32, *, weighted: bool = False) -> Batch:
+    dim = model.context_encoder.dim
+    return Batch(
+        torch.randn(n, *model.event_shape, dtype=model.dtype),
+        torch.randn(n, dim, dtype=model.dtype) if dim else None,
+        torch.rand(n, dtype=model.dtype) if weighted else None,
+    )
+
+
+def a_recipe(model: Flow, batch: Batch, optimizer: torch.optim.Optimizer, **how: Any) -> StepRecipe:
+    rule = AdamRule.of(optimizer)
+    assert rule is not None
+    settings = {"gradient_clip": 1.0, "averaged": True, "threads": 1} | how
+    objective = MaximumLikelihood()
+    return StepRecipe(
+        model=model, objective=objective, rule=rule, batch=parts_of(batch), **settings
+    )
+
+
+def steps_apart(
+    model: Flow, batches: list[Batch], optimizer: torch.optim.Optimizer, ema: EMA | None, clip: Any
+) -> list[Tensor]:
+    """The losses of steps by torch's own operations."""
+    losses = []
+    for batch in batches:
+        parameters = list(model.parameters())
+        losses.append(
+            gradient_step(
+                lambda batch=batch: -weighted_mean(
+                    model.log_prob(batch.x, batch.context), batch.weight
+                ),
+                optimizer,
+                clip=clip and (lambda: nn.utils.clip_grad_norm_(parameters, clip)),
+            ).loss
+        )
+        if ema is not None:
+            ema.update()
+    return losses
+
+
+class Interpreted(CompiledStep):
+    """The program of a step, run operation by operation: all but the compiler."""
+
+    def __init__(self, recipe: StepRecipe, rows: FlatRows) -> None:
+        graph, _ = recipe.traced()
+
+        class Runner:
+            def __init__(self, *_: Any) -> None:
+                pass
+
+            def run(self, inputs: list[Tensor]) -> Any:
+                with torch.no_grad():
+                    return graph(*inputs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch._C._aoti, "AOTIModelContainerRunnerCpu", Runner)
+            super().__init__(Path(), recipe, rows)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_whole_step_is_the_step(name: str, dtype: torch.dtype) -> None:
+    model = MODELS[name]().to(dtype)
+    weighted = name == "realnvp"
+    batches = [a_batch(model, weighted=weighted) for _ in range(3)]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    other = copy.deepcopy(model)
+    kind = torch.optim.AdamW if name == "nsf" else torch.optim.Adam
+    make = lambda model: kind(model.parameters(), lr=1e-2, weight_decay=0.1, fused=True)
+    ema, own_ema, optimizer = EMA(model, decay=0.9), EMA(other, decay=0.9), make(other)
+    expected = steps_apart(model, batches, make(model), ema, 1.0)
+    recipe = a_recipe(other, batches[0], optimizer)
+    rows = FlatRows(recipe.trained, optimizer, own_ema.average)
+    step = Interpreted(recipe, rows)
+    tolerance = {"rtol": 1e-10, "atol": 1e-12} if dtype == torch.float64 else {}
+    if dtype == torch.float32:
+        tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    for batch, loss in zip(batches, expected, strict=True):
+        assert step.fits(batch)
+        taken = step(batch, lr=1e-2, average=own_ema.advance())
+        torch.testing.assert_close(taken.loss, loss, rtol=tolerance["rtol"] / 10, atol=1e-6)
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[key], value, msg=key, **tolerance)
+    for key, value in ema.average.items():
+        torch.testing.assert_close(own_ema.average[key], value, msg=key, **tolerance)
+    assert not step.fits(a_batch(model, 31))
+
+
+def test_rows_leave_checkpoints_as_they_are() -> None:
+    """One tensor a parameter, in model, optimiser and average, and their steps go on."""
+    model = RealNVP(2, layers=2, hidden=[4])
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    steps_apart(model, [a_batch(model)], optimizer, None, None)
+    weights, state = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict())
+    ema = EMA(model, decay=0.5)
+    rows = FlatRows(dict(model.named_parameters()), optimizer, ema.average)
+    assert rows.steps == 1
+    torch.testing.assert_close(dict(model.state_dict()), dict(weights), rtol=0, atol=0)
+    torch.testing.assert_close(optimizer.state_dict(), state, rtol=0, atol=0)
+    rows.count()
+    assert all(float(own["step"]) == 2 for own in optimizer.state_dict()["state"].values())
+    # Torch's own step goes on from there, each of its counts by itself.
+    steps_apart(model, [a_batch(model)], optimizer, None, None)
+    assert all(float(own["step"]) == 3 for own in optimizer.state_dict()["state"].values())
+
+
+def test_a_key_tells_what_is_computed_and_no_numbers() -> None:
+    def key(**how: Any) -> str:
+        options = {"layers": 2, "hidden": [4], **how}
+        model = RealNVP(2, **options)
+        return key_of(a_recipe(model, a_batch(model), torch.optim.Adam(model.parameters())))
+
+    first = key()
+    assert key() == first
+    assert len({first, key(layers=3), key(hidden=[5]), key(activation="tanh"), key(actnorm=True)}) == 5
+    model = RealNVP(2, layers=2, hidden=[4])
+    adam = torch.optim.Adam(model.parameters())
+    scale = [layer.scalar_map for layer in model.layers.steps() if hasattr(layer, "scalar_map")]
+    scale[-1].max_log_scale = 1.0
+    assert key_of(a_recipe(model, a_batch(model), adam)) != first
+    scale[-1].max_log_scale = 2.0
+    assert key_of(a_recipe(model, a_batch(model), adam)) == first
+    assert key_of(a_recipe(model, a_batch(model, 31), adam)) != first
+    assert key_of(a_recipe(model, a_batch(model), adam, gradient_clip=None)) != first
+    scale[-1].max_log_scale = lambda: 2.0
+    with pytest.raises(UnkeyableError, match="no name of its own"):
+        key_of(a_recipe(model, a_batch(model), adam))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: torch.optim.SGD(p),
+        lambda p: torch.optim.Adam(p, amsgrad=True),
+        lambda p: torch.optim.Adam([{"params": list(p)[:1]}, {"params": list(p)[1:]}]),
+        lambda p: torch.optim.Adam(p, lr=torch.tensor(1e-3)),
+    ],
+)
+def test_other_optimisers_are_left_alone(optimizer: Any) -> None:
+    parameters = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(3))]
+    assert AdamRule.of(optimizer(iter(parameters))) is None
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CodeCache:
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Training, "_draw", lambda *_: {})
+    return CodeCache()
+
+
+def test_without_a_compiler_auto_says_so_in_a_line(
+    cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
+    run = small_experiment(tmp_path, "trainer.compile=auto")
+    run.fit()
+    assert "no C++ compiler (no-such-compiler)" in caplog.text
+    run = small_experiment(tmp_path, "trainer.compile=true")
+    with pytest.raises(UserError, match="trainer.compile=true: there is no C"):
+        run.fit()
+
+
+def test_auto_compiles_nothing_that_does_not_repay_it(
+    cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", None)
+    small_experiment(tmp_path, "trainer.compile=auto").fit()
+
+
+@pytest.mark.slow
+def test_compiled_runs(cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``false``, ``true``, a number and ``auto``, fresh and resumed, by one library."""
+
+    def weights(run: Training) -> dict[str, Tensor]:
+        assert run.directory is not None
+        return load_checkpoint(run.directory.last)["state_dict"]
+
+    def fitted(*words: str) -> Training:
+        run = small_experiment(tmp_path, "trainer.ema=0.9", "trainer.gradient_clip=0.5", *words)
+        run.fit()
+        return run
+
+    plain, whole = fitted("trainer.compile=false"), fitted("trainer.compile=true")
+    assert cache.contents().steps == 1
+    assert whole.module.whole_steps.since == 0
+    for name, value in weights(plain).items():
+        torch.testing.assert_close(weights(whole)[name], value, rtol=1e-3, atol=1e-4)
+    again = fitted("trainer.compile=true")
+    torch.testing.assert_close(weights(again), weights(whole), rtol=0, atol=0)
+    # The code is there: `auto` begins with it.
+    torch.testing.assert_close(weights(fitted("trainer.compile=auto")), weights(whole), rtol=0, atol=0)
+    late = fitted("trainer.compile=25")
+    assert late.module.whole_steps.since == 25
+    assert any((weights(late)[name] != value).any() for name, value in weights(whole).items())
