@@ -45,10 +45,11 @@ class AdamRule(NamedTuple):
         if type(optimizer) not in (Adam, AdamW) or len(optimizer.param_groups) != 1:
             return None
         group = optimizer.param_groups[0]
-        if any(group[name] for name in VARIANTS) or not isinstance(group["lr"], float):
+        if any(group[name] for name in VARIANTS) or not isinstance(group["lr"], float | int):
             return None
         decoupled = type(optimizer) is AdamW or bool(group.get("decoupled_weight_decay"))
-        return cls(*group["betas"], group["eps"], group["weight_decay"], decoupled)
+        decays = map(float, (*group["betas"], group["eps"], group["weight_decay"]))
+        return cls(*decays, decoupled)
 
     def numbers(self, *, lr: float, step: int) -> tuple[float, float, float]:
         """What changes from step to step: rate, root of the second moments' correction, decay.

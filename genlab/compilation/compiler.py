@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from genlab.compilation.cache import CodeCache
+from genlab.runs.code_cache import CodeCache
 from genlab.compilation.recipe import StepRecipe
 
 __all__ = ["compile_step", "main"]
@@ -25,6 +25,8 @@ OPTIONS = {
     "aot_inductor.precompile_headers": False,
     "aot_inductor.enable_line_tables": False,
     "aot_inductor.enable_frame_pointer": False,
+    # The processor says what it can: six small programs need not be compiled to find out.
+    "cpp.vec_isa_ok": True,
 }
 
 
@@ -37,7 +39,15 @@ def compile_step(recipe: StepRecipe, folder: Path) -> Path:
     """
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
     import torch._inductor
+    from torch._inductor import cpu_vec_isa
 
+    # Of no use to what is no half precision, and each looked for by a compile.
+    plain = [
+        isa
+        for isa in cpu_vec_isa.supported_vec_isa_list
+        if not isinstance(isa, cpu_vec_isa.VecAVX512VNNI)
+    ]
+    cpu_vec_isa.supported_vec_isa_list[:] = plain
     torch.set_num_threads(recipe.threads)
     graph, inputs = recipe.traced()
     return Path(torch._inductor.aot_compile(graph, tuple(inputs), options=OPTIONS))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from genlab.compilation.cache import CodeCache
+from genlab.runs.code_cache import CodeCache
 from genlab.compilation.recipe import StepRecipe
 
 __all__ = ["CompilerProcess", "missing_compiler"]

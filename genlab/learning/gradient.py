@@ -209,14 +209,6 @@ class ObjectiveLearner(GradientLearner):
         super().on_fit_end()
         self.whole_steps.close()
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["compiled_from"] = self.whole_steps.since
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_load_checkpoint(checkpoint)
-        self.whole_steps.since = checkpoint.get("compiled_from")
-
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         return self.objective.loss(self.model, batch)
 

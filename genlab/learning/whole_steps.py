@@ -12,7 +12,6 @@ import torch
 from genlab.batch import Batch
 from genlab.compilation import (
     AdamRule,
-    CodeCache,
     CompiledStep,
     CompilerProcess,
     FlatRows,
@@ -23,6 +22,7 @@ from genlab.compilation import (
 )
 from genlab.compilation.recipe import parts_of
 from genlab.errors import RunError, UserError
+from genlab.runs.code_cache import CodeCache
 
 if TYPE_CHECKING:
     from genlab.learning.gradient import ObjectiveLearner
@@ -48,15 +48,11 @@ class WholeSteps:
 
     Args:
         learner: Whose steps.
-
-    Attributes:
-        since: The first compiled step, of this run or before a resume; None as long as none is.
     """
 
     def __init__(self, learner: ObjectiveLearner) -> None:
         self.learner = learner
         self.mode = learner.settings.compile
-        self.since: int | None = None
         self._code: CompiledStep | None = None
         self._process: CompilerProcess | None = None
         self._recipe: StepRecipe | None = None
@@ -98,8 +94,8 @@ class WholeSteps:
     @property
     def _first(self) -> int | None:
         """The step that must be compiled, or None where that is left open."""
-        if self.since is not None:
-            return self.since
+        if self.learner.compiled_from is not None:
+            return self.learner.compiled_from
         if self.mode is True:
             return 0
         return None if self.mode == "auto" else int(self.mode)
@@ -129,14 +125,14 @@ class WholeSteps:
         return False
 
     def _described(self, batch: Batch) -> StepRecipe:
-        learner = self.learner
+        learner, clip = self.learner, self.learner.settings.gradient_clip
         rule = AdamRule.of(learner.optimizer.optimizer)
         assert rule is not None
         return StepRecipe(
             model=learner.model,
             objective=learner.objective,
             rule=rule,
-            gradient_clip=learner.settings.gradient_clip,
+            gradient_clip=None if clip is None else float(clip),
             averaged=learner.ema is not None,
             batch=parts_of(batch),
             threads=torch.get_num_threads(),
@@ -151,7 +147,7 @@ class WholeSteps:
                 self._process.wait()
         if reason := self._failure():
             raise RunError(
-                f"trainer.compile={str(self.mode).lower()}: {reason}; use trainer.compile=false"
+                f"compile={str(self.mode).lower()}: {reason}; use `compile=False`"
             )
         self._switch()
 
@@ -185,10 +181,10 @@ class WholeSteps:
     def _start(self, *, aside: bool) -> None:
         assert self._recipe is not None
         if missing := missing_compiler():
-            if self.mode != "auto" or self.since is not None:
+            if self.mode != "auto" or self.learner.compiled_from is not None:
                 raise UserError(
-                    f"trainer.compile={str(self.mode).lower()}: there is no C++ compiler "
-                    f"({missing}); install one, or use trainer.compile=false"
+                    f"compile={str(self.mode).lower()}: there is no C++ compiler ({missing}); "
+                    "install one, or use `compile=False`"
                 )
             notes.warning(
                 "note: trainer.compile=auto: there is no C++ compiler (%s); steps are not compiled",
@@ -224,6 +220,6 @@ class WholeSteps:
         )
         self._code = CompiledStep(CodeCache().library(self._key), self._recipe, rows)
         self.close()
-        if self.since is None:
-            self.since = learner.step
+        if learner.compiled_from is None:
+            learner.compiled_from = learner.step
             log.info("steps are compiled from step %d on", learner.step)

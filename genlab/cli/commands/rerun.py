@@ -17,8 +17,8 @@ EXAMPLES = """\
   genlab rerun latest seed=1
   genlab rerun latest model=nsf trainer.max_steps=20000
 
-Without changes the run's own `config.yaml` is trained; with changes its choices are composed again,
-and what was set for it stays set."""
+Without changes the run's own `config.yaml` is trained, with compiled steps from the same step on;
+with changes its choices are composed again, and what was set for it stays set."""
 
 
 def run(words: list[str]) -> int:
@@ -27,7 +27,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what is to differ")
     arguments = parser.parse(words)
     directory = resolve(arguments.run)
-    read_manifest(directory)
+    manifest = read_manifest(directory)
     from genlab.config.check import check
     from genlab.config.keys import Keys
     from genlab.config.look import look_at
@@ -36,6 +36,10 @@ def run(words: list[str]) -> int:
     config = read_config(directory)
     if arguments.overrides:
         config = recompose(config, arguments.overrides)
+    elif config.trainer.get("compile") == "auto":
+        # It shall switch to compiled steps where that run did, whatever is compiled by now.
+        switch = manifest.get("compiled_from")
+        config.trainer.compile = False if switch is None else switch or True
     check(config)
     look_at(config)
     with Keys(config).telling():
