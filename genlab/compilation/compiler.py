@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from genlab.runs.code_cache import CodeCache
 from genlab.compilation.recipe import StepRecipe
+from genlab.runs.code_cache import CodeCache
 
 __all__ = ["compile_step", "main"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from genlab.runs.code_cache import CodeCache
 from genlab.compilation.recipe import StepRecipe
+from genlab.runs.code_cache import CodeCache
 
 __all__ = ["CompilerProcess", "missing_compiler"]
 

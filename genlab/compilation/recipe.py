@@ -14,6 +14,7 @@ from torch.fx import GraphModule
 
 from genlab.batch import Batch
 from genlab.compilation.adam import AdamRule
+from genlab.compilation.fusible import DECOMPOSITIONS
 from genlab.densities.density import Density
 from genlab.objectives import Objective
 
@@ -127,7 +128,8 @@ class StepRecipe:
         from torch.fx.experimental.proxy_tensor import make_fx
 
         inputs = self.inputs()
-        return make_fx(self.step, tracing_mode="fake")(*inputs), inputs
+        graph = make_fx(self.step, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*inputs)
+        return graph, inputs
 
 
 class _Loss(nn.Module):

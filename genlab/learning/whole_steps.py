@@ -146,9 +146,7 @@ class WholeSteps:
             if self._process is not None:
                 self._process.wait()
         if reason := self._failure():
-            raise RunError(
-                f"compile={str(self.mode).lower()}: {reason}; use `compile=False`"
-            )
+            raise RunError(f"compile={str(self.mode).lower()}: {reason}; use `compile=False`")
         self._switch()
 
     def _look_aside(self, first: int | None) -> None:

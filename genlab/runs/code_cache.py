@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import statistics
-from contextlib import contextmanager, suppress
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 

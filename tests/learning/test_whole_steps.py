@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +14,19 @@ from small import small_experiment
 from torch import Tensor, nn
 
 from genlab.assembly import Training
-from genlab.batch import Batch, weighted_mean
+from genlab.batch import Batch
 from genlab.compilation import (
     AdamRule,
     CompiledStep,
-    CompilerProcess,
     FlatRows,
     StepRecipe,
     UnkeyableError,
     key_of,
 )
+from genlab.compilation.fusible import add_to_table, narrow_product, table_entries
 from genlab.compilation.recipe import parts_of
 from genlab.descent import gradient_step
-from genlab.errors import RunError, UserError
+from genlab.errors import UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.ema import EMA
 from genlab.models import NICE, NSF, KRnet, RealNVP
@@ -71,18 +69,11 @@ def steps_apart(
     model: Flow, batches: list[Batch], optimizer: torch.optim.Optimizer, ema: EMA | None, clip: Any
 ) -> list[Tensor]:
     """The losses of steps by torch's own operations."""
-    losses = []
+    parameters, losses = list(model.parameters()), []
+    shorten = clip and partial(nn.utils.clip_grad_norm_, parameters, clip)
     for batch in batches:
-        parameters = list(model.parameters())
-        losses.append(
-            gradient_step(
-                lambda batch=batch: -weighted_mean(
-                    model.log_prob(batch.x, batch.context), batch.weight
-                ),
-                optimizer,
-                clip=clip and (lambda: nn.utils.clip_grad_norm_(parameters, clip)),
-            ).loss
-        )
+        loss = partial(MaximumLikelihood().loss, model, batch)
+        losses.append(gradient_step(loss, optimizer, clip=shorten).loss)
         if ema is not None:
             ema.update()
     return losses
@@ -168,7 +159,9 @@ def test_a_key_tells_what_is_computed_and_no_numbers() -> None:
 
     first = key()
     assert key() == first
-    assert len({first, key(layers=3), key(hidden=[5]), key(activation="tanh"), key(actnorm=True)}) == 5
+    assert (
+        len({first, key(layers=3), key(hidden=[5]), key(activation="tanh"), key(actnorm=True)}) == 5
+    )
     model = RealNVP(2, layers=2, hidden=[4])
     adam = torch.optim.Adam(model.parameters())
     scale = [layer.scalar_map for layer in model.layers.steps() if hasattr(layer, "scalar_map")]
@@ -213,7 +206,7 @@ def test_without_a_compiler_auto_says_so_in_a_line(
     run.fit()
     assert "no C++ compiler (no-such-compiler)" in caplog.text
     run = small_experiment(tmp_path, "trainer.compile=true")
-    with pytest.raises(UserError, match="trainer.compile=true: there is no C"):
+    with pytest.raises(UserError, match=r"trainer\.compile=true: there is no C"):
         run.fit()
 
 
@@ -245,7 +238,21 @@ def test_compiled_runs(cache: CodeCache, tmp_path: Path, monkeypatch: pytest.Mon
     again = fitted("trainer.compile=true")
     torch.testing.assert_close(weights(again), weights(whole), rtol=0, atol=0)
     # The code is there: `auto` begins with it.
-    torch.testing.assert_close(weights(fitted("trainer.compile=auto")), weights(whole), rtol=0, atol=0)
+    torch.testing.assert_close(
+        weights(fitted("trainer.compile=auto")), weights(whole), rtol=0, atol=0
+    )
     late = fitted("trainer.compile=25")
     assert late.module.compiled_from == 25
     assert any((weights(late)[name] != value).any() for name, value in weights(whole).items())
+
+
+def test_short_tables_are_gathered_from_and_added_to_as_torch_does() -> None:
+    table, index = torch.randn(9, 2, 5), torch.randint(9, (2, 2, 5))
+    assert torch.equal(table_entries(table, 0, index), table.gather(0, index))
+    values = torch.randn(2, 2, 5)
+    expected = table.scatter_add(0, index, values)
+    torch.testing.assert_close(add_to_table(table, 0, index, values), expected)
+    assert table_entries(table, 1, index) is NotImplemented
+    a, b = torch.randn(4, 2), torch.randn(2, 3)
+    torch.testing.assert_close(narrow_product(a, b), a @ b)
+    assert narrow_product(b, torch.randn(3, 4)) is NotImplemented
