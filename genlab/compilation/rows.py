@@ -51,7 +51,7 @@ class FlatRows:
         self._shapes = [parameter.shape for parameter in parameters]
         self.weights = self._row(parameters)
         for parameter, part in zip(parameters, self._parts(self.weights), strict=True):
-            parameter.data = part
+            parameter.data, parameter.grad = part, None
         self._counts = torch.full((len(parameters),), float(self.steps))
         for state, count in zip(states, self._counts.unbind(), strict=True):
             state["step"] = count

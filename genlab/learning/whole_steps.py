@@ -142,6 +142,10 @@ class WholeSteps:
         """Have the code, whatever it takes."""
         if not CodeCache().library(self._key).exists():
             if self._process is None:
+                notes.warning(
+                    "note: compiling the training step, which takes about %.0f s",
+                    CodeCache().expected_seconds(),
+                )
                 self._start(aside=False)
             if self._process is not None:
                 self._process.wait()

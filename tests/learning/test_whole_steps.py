@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from small import small_experiment
+from stops import Stop
 from torch import Tensor, nn
 
 from genlab.assembly import Training
 from genlab.batch import Batch
+from genlab.cli.commands.rerun import as_before
 from genlab.compilation import (
     AdamRule,
     CompiledStep,
@@ -26,13 +29,15 @@ from genlab.compilation import (
 from genlab.compilation.fusible import add_to_table, narrow_product, table_entries
 from genlab.compilation.recipe import parts_of
 from genlab.descent import gradient_step
-from genlab.errors import UserError
+from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.ema import EMA
+from genlab.learning.whole_steps import WholeSteps
 from genlab.models import NICE, NSF, KRnet, RealNVP
 from genlab.models.flow import Flow
 from genlab.objectives import MaximumLikelihood
 from genlab.runs.code_cache import CodeCache
+from genlab.runs.files import read_json
 
 WIDE = {"hidden": [16], "activation": "silu"}
 MODELS: dict[str, Callable[[], Flow]] = {
@@ -82,7 +87,7 @@ def steps_apart(
 class Interpreted(CompiledStep):
     """The program of a step, run operation by operation: all but the compiler."""
 
-    def __init__(self, recipe: StepRecipe, rows: FlatRows) -> None:
+    def __init__(self, library: Path, recipe: StepRecipe, rows: FlatRows) -> None:
         graph, _ = recipe.traced()
 
         class Runner:
@@ -95,7 +100,31 @@ class Interpreted(CompiledStep):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch._C._aoti, "AOTIModelContainerRunnerCpu", Runner)
-            super().__init__(Path(), recipe, rows)
+            super().__init__(library, recipe, rows)
+
+
+class Compiler:
+    """In the place of a process that compiles: it is done when it has been asked twice."""
+
+    def __init__(self, recipe: StepRecipe, key: str, *, aside: bool) -> None:
+        self.key, self.asked = key, 0
+
+    @property
+    def done(self) -> bool:
+        self.asked += 1
+        if self.asked == 2:
+            self.wait()
+        return self.asked >= 2
+
+    def wait(self) -> None:
+        CodeCache().make()
+        CodeCache().library(self.key).touch()
+
+    def failure(self) -> str | None:
+        return None
+
+    def close(self) -> None:
+        pass
 
 
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
@@ -117,7 +146,7 @@ def test_a_whole_step_is_the_step(name: str, dtype: torch.dtype, tolerance: floa
     optimizer, own = kind(model.parameters(), **options), kind(other.parameters(), **options)
     ema, own_ema = EMA(model, decay=0.9), EMA(other, decay=0.9)
     recipe = a_recipe(other, batches[0], own)
-    step = Interpreted(recipe, FlatRows(recipe.trained, own, own_ema.average))
+    step = Interpreted(Path(), recipe, FlatRows(recipe.trained, own, own_ema.average))
     for batch in batches:
         (loss,) = steps_apart(model, [batch], optimizer, ema, 1.0)
         assert step.fits(batch)
@@ -192,9 +221,97 @@ def test_other_optimisers_are_left_alone(optimizer: Any) -> None:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CodeCache:
+    """An empty cache; no test metrics and no figures, which take longer than these runs."""
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(Training, "_draw", lambda *_: {})
+    for name in ("_evaluate", "_draw"):
+        monkeypatch.setattr(Training, name, lambda *_: {})
     return CodeCache()
+
+
+@pytest.fixture
+def interpreted(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> CodeCache:
+    """The same, and no compiler: the programs of steps are interpreted."""
+    monkeypatch.setattr("genlab.learning.whole_steps.CompiledStep", Interpreted)
+    monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", Compiler)
+    return cache
+
+
+def fitted(folder: Path, compiled: str, *words: str) -> Training:
+    settings = ("trainer.ema=0.9", "trainer.gradient_clip=0.5", f"trainer.compile={compiled}")
+    run = small_experiment(folder, *settings, *words)
+    run.fit()
+    return run
+
+
+def weights(run: Training) -> dict[str, Tensor]:
+    assert run.directory is not None
+    state = load_checkpoint(run.directory.last)
+    moments = state["optimizer_states"][0]["state"]
+    parts = (state["state_dict"], state["ema"]["average"], *moments.values())
+    return {f"{number} {name}": v for number, part in enumerate(parts) for name, v in part.items()}
+
+
+def same(a: Training, b: Training) -> bool:
+    one, other = weights(a), weights(b)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_which_steps_are_compiled(interpreted: CodeCache, tmp_path: Path) -> None:
+    plain, late, whole = (fitted(tmp_path, how) for how in ("false", "25", "true"))
+    assert [run.module.compiled_from for run in (plain, late, whole)] == [None, 25, 0]
+    assert weights(plain).keys() == weights(whole).keys()
+    for name, value in weights(plain).items():
+        torch.testing.assert_close(weights(whole)[name], value, rtol=1e-2, atol=1e-4)
+        torch.testing.assert_close(weights(late)[name], value, rtol=1e-2, atol=1e-4)
+    assert not same(late, whole)
+    # The code is there: `auto` begins with it.
+    assert same(fitted(tmp_path, "auto"), whole)
+    assert late.directory is not None
+    assert read_json(late.directory.manifest)["compiled_from"] == 25
+
+
+def test_what_is_compiled_beside_changes_no_draw(
+    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
+    drawn: list[Tensor] = []
+    look = WholeSteps.code_for
+
+    def spied(steps: WholeSteps, batch: Batch) -> Any:
+        drawn.append(torch.cat((batch.x.flatten()[:8], torch.get_rng_state()[:64].float())))
+        return look(steps, batch)
+
+    monkeypatch.setattr(WholeSteps, "code_for", spied)
+    words = ("trainer.max_steps=200", "trainer.val_every=100")
+    runs = [fitted(tmp_path, how, *words) for how in ("auto", "false")]
+    # Begun at the second look, done at the fourth.
+    assert [run.module.compiled_from for run in runs] == [150, None]
+    assert torch.equal(torch.stack(drawn[:200]), torch.stack(drawn[200:]))
+
+
+def test_a_resumed_run_ends_like_one_that_was_not_stopped(
+    interpreted: CodeCache, tmp_path: Path
+) -> None:
+    whole = fitted(tmp_path, "25")
+    run = small_experiment(
+        tmp_path, "trainer.ema=0.9", "trainer.gradient_clip=0.5", "trainer.compile=25"
+    )
+    with pytest.raises(Interrupted):
+        run.fit(callbacks=[Stop(33)])
+    assert run.directory is not None
+    assert load_checkpoint(run.directory.last)["compiled_from"] == 25
+    config = OmegaConf.load(run.directory.config)
+    # Whatever is asked for now, it has begun to compile there.
+    config.trainer.compile = "auto"
+    resumed = Training(config, run.directory)
+    resumed.fit(resume=True)
+    assert same(resumed, whole)
+
+
+@pytest.mark.parametrize(("noted", "compiled"), [({}, False), ({"compiled_from": 0}, True)])
+def test_a_rerun_begins_where_the_run_did(noted: dict[str, int], compiled: bool) -> None:
+    assert as_before(noted) is compiled
+    assert as_before({"compiled_from": 25}) == 25
 
 
 def test_without_a_compiler_auto_says_so_in_a_line(
@@ -204,6 +321,7 @@ def test_without_a_compiler_auto_says_so_in_a_line(
     monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
     run = small_experiment(tmp_path, "trainer.compile=auto")
     run.fit()
+    assert run.module.compiled_from is None
     assert "no C++ compiler (no-such-compiler)" in caplog.text
     run = small_experiment(tmp_path, "trainer.compile=true")
     with pytest.raises(UserError, match=r"trainer\.compile=true: there is no C"):
@@ -218,32 +336,14 @@ def test_auto_compiles_nothing_that_does_not_repay_it(
 
 
 @pytest.mark.slow
-def test_compiled_runs(cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``false``, ``true``, a number and ``auto``, fresh and resumed, by one library."""
-
-    def weights(run: Training) -> dict[str, Tensor]:
-        assert run.directory is not None
-        return load_checkpoint(run.directory.last)["state_dict"]
-
-    def fitted(*words: str) -> Training:
-        run = small_experiment(tmp_path, "trainer.ema=0.9", "trainer.gradient_clip=0.5", *words)
-        run.fit()
-        return run
-
-    plain, whole = fitted("trainer.compile=false"), fitted("trainer.compile=true")
+def test_compiled_code_takes_the_steps(cache: CodeCache, tmp_path: Path) -> None:
+    """By a real compiler, and again from the cache."""
+    plain, whole = fitted(tmp_path, "false"), fitted(tmp_path, "true")
     assert cache.contents().steps == 1
-    assert whole.module.compiled_from == 0
     for name, value in weights(plain).items():
-        torch.testing.assert_close(weights(whole)[name], value, rtol=1e-3, atol=1e-4)
-    again = fitted("trainer.compile=true")
-    torch.testing.assert_close(weights(again), weights(whole), rtol=0, atol=0)
-    # The code is there: `auto` begins with it.
-    torch.testing.assert_close(
-        weights(fitted("trainer.compile=auto")), weights(whole), rtol=0, atol=0
-    )
-    late = fitted("trainer.compile=25")
-    assert late.module.compiled_from == 25
-    assert any((weights(late)[name] != value).any() for name, value in weights(whole).items())
+        torch.testing.assert_close(weights(whole)[name], value, rtol=1e-2, atol=1e-4)
+    assert same(fitted(tmp_path, "true"), whole)
+    assert same(fitted(tmp_path, "auto"), whole)
 
 
 def test_short_tables_are_gathered_from_and_added_to_as_torch_does() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from genlab.cli.arguments import Parser
 from genlab.cli.run import begun_before, run_config
 from genlab.cli.run_argument import loading
@@ -10,7 +13,7 @@ from genlab.processes import check_device
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
-__all__ = ["run"]
+__all__ = ["as_before", "run"]
 
 EXAMPLES = """\
   genlab rerun latest                        the same numbers again, on the same machine
@@ -37,9 +40,7 @@ def run(words: list[str]) -> int:
     if arguments.overrides:
         config = recompose(config, arguments.overrides)
     elif config.trainer.get("compile") == "auto":
-        # It shall switch to compiled steps where that run did, whatever is compiled by now.
-        switch = manifest.get("compiled_from")
-        config.trainer.compile = False if switch is None else switch or True
+        config.trainer.compile = as_before(manifest)
     check(config)
     look_at(config)
     with Keys(config).telling():
@@ -49,3 +50,13 @@ def run(words: list[str]) -> int:
     begun = begun_before(config)
     run_config(config, begun or new_directory(config), ours=True, begun=begun is not None)
     return 0
+
+
+def as_before(manifest: Mapping[str, Any]) -> bool | int:
+    """What ``trainer.compile`` is, so that compiled steps begin where those of a run by auto did.
+
+    Args:
+        manifest: The run's ``run.json``.
+    """
+    step: int | None = manifest.get("compiled_from")
+    return False if step is None else step or True
