@@ -233,6 +233,7 @@ def interpreted(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> CodeCache:
     """The same, and no compiler: the programs of steps are interpreted."""
     monkeypatch.setattr("genlab.learning.whole_steps.CompiledStep", Interpreted)
     monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", Compiler)
+    monkeypatch.setattr("genlab.learning.whole_steps.missing_compiler", lambda: None)
     return cache
 
 
