@@ -73,19 +73,20 @@ def apart(family: str, dim: int, batch: Batch, *, compiled: bool = False) -> Ste
     return step
 
 
-def whole(family: str, dim: int, batch: Batch) -> tuple[Step, dict[str, float]]:
-    """A step that is compiled whole, and the seconds to compile it and to load it."""
-    model = MODELS[family](dim)
+def whole(
+    model: Any, batch: Batch, *, clip: float | None, averaged: bool
+) -> tuple[Step, dict[str, float]]:
+    """A step of a model that is compiled whole, and the seconds to compile it and to load it."""
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
-    ema = EMA(model, decay=DECAY)
+    ema = EMA(model, decay=DECAY) if averaged else None
     rule = AdamRule.of(optimizer)
     assert rule is not None
     recipe = StepRecipe(
         model=model,
         objective=MaximumLikelihood(),
         rule=rule,
-        gradient_clip=CLIP,
-        averaged=True,
+        gradient_clip=clip,
+        averaged=averaged,
         batch=parts_of(batch),
         threads=torch.get_num_threads(),
     )
@@ -96,16 +97,18 @@ def whole(family: str, dim: int, batch: Batch) -> tuple[Step, dict[str, float]]:
         process = CompilerProcess(recipe, key, aside=False)
         process.wait()
         if reason := process.failure():
-            raise SystemExit(f"{family} dim {dim}: {reason}")
+            raise SystemExit(f"{type(model).__name__}: {reason}")
         process.close()
         seconds["compile"] = time.perf_counter() - start
     start = time.perf_counter()
-    key = key_of(recipe)
-    rows = FlatRows(recipe.trained, optimizer, ema.average)
-    code = CompiledStep(CodeCache().library(key), recipe, rows)
-    code(batch, lr=LR, average=ema.advance())
-    seconds["load"] = time.perf_counter() - start
-    return lambda: code(batch, lr=LR, average=ema.advance()), seconds
+    rows = FlatRows(recipe.trained, optimizer, None if ema is None else ema.average)
+    code = CompiledStep(CodeCache().library(key_of(recipe)), recipe, rows)
+
+    def step() -> None:
+        code(batch, lr=LR, average=0.0 if ema is None else ema.advance())
+
+    step()
+    return step, {**seconds, "load": time.perf_counter() - start}
 
 
 def products(family: str, dim: int) -> Step:
@@ -133,7 +136,7 @@ def microseconds(step: Step, steps: int) -> float:
 
 def compare(family: str, dim: int, arguments: argparse.Namespace) -> dict[str, float]:
     batch = Batch(torch.randn(BATCH, dim))
-    step, seconds = whole(family, dim, batch)
+    step, seconds = whole(MODELS[family](dim), batch, clip=CLIP, averaged=True)
     contestants = {"eager": apart(family, dim, batch), "whole": step}
     contestants["products"] = products(family, dim)
     if arguments.loss:
@@ -150,7 +153,9 @@ def compare(family: str, dim: int, arguments: argparse.Namespace) -> dict[str, f
 def memory(kind: str, family: str, dim: int) -> float:
     """MB that a step needs at a large batch; of this process, which has done nothing before."""
     batch = Batch(torch.randn(LARGE, dim))
-    step = whole(family, dim, batch)[0] if kind == "whole" else apart(family, dim, batch)
+    step = apart(family, dim, batch)
+    if kind == "whole":
+        step, _ = whole(MODELS[family](dim), batch, clip=CLIP, averaged=True)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(3):
         step()
