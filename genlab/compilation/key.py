@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import inspect
 import platform
 import sys
 import types
@@ -50,11 +49,12 @@ def _words(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[str]:
     if isinstance(value, ATOMS):
         yield repr(value)
         return
-    if id(value) in seen:
-        yield f"again {seen[id(value)][0]}"
-        return
-    # Held, so that nothing else gets its number.
-    seen[id(value)] = len(seen), value
+    # Whether equal tuples are one is chance.
+    if not isinstance(value, tuple):
+        known = id(value) in seen
+        yield _number(value, seen)
+        if known:
+            return
     yield type(value).__qualname__
     if isinstance(value, Tensor):
         yield from _like(value)
@@ -71,6 +71,11 @@ def _words(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[str]:
         yield from _of_code(value)
     else:
         yield from _of_object(value, seen)
+
+
+def _number(value: Any, seen: dict[int, tuple[int, Any]]) -> str:
+    """Which of all things met it is, by the order; held, so that nothing else gets its place."""
+    return str(seen.setdefault(id(value), (len(seen), value))[0])
 
 
 def _all(parts: Sequence[Any], seen: dict[int, tuple[int, Any]]) -> Iterator[str]:
@@ -91,7 +96,8 @@ def _of_object(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[str]:
         # Their numbers are inputs; what else is a tensor would be a constant of the code.
         for name in ("_parameters", "_buffers"):
             for key, tensor in attributes.pop(name).items():
-                yield f"{name}.{key}"
+                # Two layers may share one.
+                yield f"{name}.{key} {_number(tensor, seen)}"
                 yield from _like(tensor)
     yield from _words(attributes, seen)
 
@@ -114,8 +120,9 @@ def _of_code(value: Any) -> Iterator[str]:
     yield f"{value.__module__}.{value.__qualname__}"
     for kind in value.__mro__ if isinstance(value, type) else (value,):
         if kind.__module__.partition(".")[0] not in ("genlab", *sys.stdlib_module_names, "torch"):
-            source = inspect.getsourcefile(kind)
-            if source is None:
+            module = sys.modules.get(kind.__module__)
+            source = getattr(module, "__file__", None)
+            if source is None or not source.endswith(".py"):
                 raise UnkeyableError(f"{kind.__qualname__}: its source is not to be found")
             yield hashlib.sha256(Path(source).read_bytes()).hexdigest()
 

@@ -200,6 +200,10 @@ def test_a_key_tells_what_is_computed_and_no_numbers() -> None:
     assert key_of(a_recipe(model, a_batch(model), adam)) == first
     assert key_of(a_recipe(model, a_batch(model, 31), adam)) != first
     assert key_of(a_recipe(model, a_batch(model), adam, gradient_clip=None)) != first
+    # A layer that is another one's is not a layer that is like it.
+    one, other = model.layers.steps()
+    one.conditioner[2] = other.conditioner[2]
+    assert key_of(a_recipe(model, a_batch(model), adam)) != first
     scale[-1].max_log_scale = lambda: 2.0
     with pytest.raises(UnkeyableError, match="no name of its own"):
         key_of(a_recipe(model, a_batch(model), adam))
