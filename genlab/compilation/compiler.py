@@ -28,6 +28,7 @@ OPTIONS = {
     # The processor says what it can: six small programs need not be compiled to find out.
     "cpp.vec_isa_ok": True,
 }
+HALF_PRECISION = ("VecAMX", "VecAVX512VNNI")
 
 
 def compile_step(recipe: StepRecipe, folder: Path) -> Path:
@@ -42,15 +43,13 @@ def compile_step(recipe: StepRecipe, folder: Path) -> Path:
     from torch._inductor import cpu_vec_isa
 
     # Of no use to what is no half precision, and each looked for by a compile.
-    plain = [
-        isa
-        for isa in cpu_vec_isa.supported_vec_isa_list
-        if not isinstance(isa, cpu_vec_isa.VecAVX512VNNI)
-    ]
-    cpu_vec_isa.supported_vec_isa_list[:] = plain
+    sets = cpu_vec_isa.supported_vec_isa_list
+    sets[:] = [one for one in sets if type(one).__name__ not in HALF_PRECISION]
+    known = torch._inductor.list_options()
+    options = {name: value for name, value in OPTIONS.items() if name in known}
     torch.set_num_threads(recipe.threads)
     graph, inputs = recipe.traced()
-    return Path(torch._inductor.aot_compile(graph, tuple(inputs), options=OPTIONS))
+    return Path(torch._inductor.aot_compile(graph, tuple(inputs), options=options))
 
 
 def main(words: list[str]) -> int:
