@@ -188,10 +188,7 @@ class WholeSteps:
                     f"compile={str(self.mode).lower()}: there is no C++ compiler ({missing}); "
                     "install one, or use `compile=False`"
                 )
-            notes.warning(
-                "note: trainer.compile=auto: there is no C++ compiler (%s); steps are not compiled",
-                missing,
-            )
+            notes.warning("note: no C++ compiler (%s): training steps stay uncompiled", missing)
             self._given_up = True
             return
         try:
