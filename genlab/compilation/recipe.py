@@ -115,7 +115,8 @@ class StepRecipe:
         names = [f"model.{name}" for name in (*trained, *self.held)]
         own = dict(zip(names, (*parts, *held), strict=True))
         with torch.enable_grad():
-            loss = functional_call(_Loss(self), own, (batch,))
+            # Names are unique; tied again, what two layers share would not be given back.
+            loss = functional_call(_Loss(self), own, (batch,), tie_weights=False)
             gradients = torch.autograd.grad(loss, parts)
         return loss.detach(), torch.cat([gradient.reshape(-1) for gradient in gradients])
 

@@ -33,7 +33,7 @@ from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.ema import EMA
 from genlab.learning.whole_steps import WholeSteps
-from genlab.models import NICE, NSF, KRnet, RealNVP
+from genlab.models import NICE, NSF, KRNet, RealNVP
 from genlab.models.flow import Flow
 from genlab.objectives import MaximumLikelihood
 from genlab.runs.code_cache import CodeCache
@@ -44,7 +44,7 @@ MODELS: dict[str, Callable[[], Flow]] = {
     "nice": lambda: NICE(3, layers=2, **WIDE),
     "realnvp": lambda: RealNVP(2, layers=4, **WIDE),
     "actnorm": lambda: RealNVP(3, layers=2, actnorm=True, mixing="lu", **WIDE),
-    "krnet": lambda: KRnet(3),
+    "krnet": lambda: KRNet(3),
     "nsf": lambda: NSF(2, layers=2, bins=4, **WIDE),
     "conditional": lambda: NSF(2, layers=1, bins=4, free_half=False, context_dim=2, **WIDE),
     "image": lambda: RealNVP((1, 4, 4), layers=2, network="conv", hidden=[4]),
