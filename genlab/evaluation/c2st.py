@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,10 +14,7 @@ from genlab.nn.angles import AngleFeatures
 
 __all__ = ["c2st"]
 
-HIDDEN = (64, 64)
-EPOCHS = 30
-BATCH = 200
-LEARNING_RATE = 1e-3
+TREES, LEAVES = 60, 15
 
 
 def c2st(
@@ -33,10 +29,10 @@ def c2st(
 ) -> Estimate:
     """Accuracy of a classifier on held-out points of two clouds: 1/2 where it cannot tell them.
 
-    By scikit-learn's network of two layers of 64, cross-validated (Lopez-Paz, Oquab, "Revisiting
-    classifier two-sample tests", 2017, arXiv:1610.06545). The accuracy t of the best classifier is
-    ``1/2 + TV/2`` of the total variation distance TV of the two laws: this one bounds it from
-    below. It sees what MMD and W2 hardly do, such as a thin bridge between two clusters.
+    By scikit-learn's boosted trees, cross-validated (Lopez-Paz, Oquab, "Revisiting classifier
+    two-sample tests", 2017, arXiv:1610.06545). The accuracy of the best classifier is
+    ``1/2 + TV/2`` of the total variation distance TV of the two laws, which that of this one
+    bounds from below. About 0.3 s at 2,000 points of the plane, 1 s at fifty numbers each.
 
     ``x_i`` and ``y_i`` are a pair, under one context where there is one, which the classifier is
     shown, and in one fold: of a pair that is torn apart the half that was learned would give away
@@ -49,7 +45,7 @@ def c2st(
         context: What each pair was drawn under, encoded.
         circular: Coordinates that are angles, of which it sees the cosine and the sine.
         folds: Parts, each of which is judged by a classifier trained on the others.
-        generator: Source of the folds and of the classifier's start.
+        generator: Source of the folds.
 
     Returns:
         The accuracy; NaN where a point is not finite.
@@ -71,7 +67,8 @@ def c2st(
     if not (x.isfinite().all() and y.isfinite().all()):
         return Estimate(math.nan, math.nan)
     # scikit-learn takes a second to import: only who needs it waits.
-    from sklearn.neural_network import MLPClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     if circular:
         on_circles = AngleFeatures([i in circular for i in range(x.shape[1])])
@@ -80,21 +77,20 @@ def c2st(
         given = context.detach().cpu().double()
         x, y = torch.cat([x, given], 1), torch.cat([y, given], 1)
     both = torch.stack([x, y])
-    std, mean = torch.std_mean(both, dim=(0, 1), correction=0)
-    both = ((both - mean) / std.masked_fill(std == 0, 1.0)).float()
-    labels = torch.tensor([0, 1])[:, None].expand(2, n)
-    counts = 2 * n * shares(n, weight).expand(2, n) / 2
+    labels = torch.tensor([[0], [1]]).expand(2, n)
+    counts = n * shares(n, weight).expand(2, n)
     fold = torch.randperm(n, generator=generator) % folds
-    seed = int(torch.randint(2**31, (), generator=generator))
+    trees = HistGradientBoostingClassifier(
+        max_iter=TREES, max_leaf_nodes=LEAVES, early_stopping=False, random_state=0
+    )
     right = torch.empty(2, n)
-    for held in range(folds):
-        inside = fold == held
-        classifier = MLPClassifier(
-            HIDDEN, batch_size=BATCH, learning_rate_init=LEARNING_RATE, max_iter=EPOCHS, tol=0,
-            n_iter_no_change=EPOCHS, random_state=seed,
-        )  # fmt: skip
-        learned, judged = (both[:, rows].flatten(0, 1).numpy() for rows in (~inside, inside))
-        classifier.fit(learned, labels[:, ~inside].flatten(), counts[:, ~inside].flatten())
-        told = torch.from_numpy(np.asarray(classifier.predict(judged)))
-        right[:, inside] = (told == labels[:, inside].flatten()).float().view(2, -1)
+    # Sums of several threads are rounded by their number.
+    with threadpool_limits(1, "openmp"):
+        for held in range(folds):
+            learned, judged = (
+                [part[:, rows].flatten(0, 1).numpy() for part in (both, labels, counts)]
+                for rows in (fold != held, fold == held)
+            )
+            told = trees.fit(*learned).predict(judged[0])
+            right[:, fold == held] = torch.from_numpy(told == judged[1]).float().view(2, -1)
     return estimate_mean(right.mean(0), weight)

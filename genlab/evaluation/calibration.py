@@ -248,26 +248,30 @@ def distance_ranks(
 def reference_points(
     truth: Float[Tensor, "n d"], context: Float[Tensor, "n c"], *, generator: torch.Generator
 ) -> Float[Tensor, "n d"]:
-    """A point for each row: the truth of another one, moved by a random linear map of the context.
+    """A point for each row: the truth of another one, moved with the context of this one.
 
-    The points lie where truths do. Were they not moved with the context, a model that ignores it
-    would pass, as its draws and the truths are of one law then (Lemos et al., 2023, section 3.3,
-    arXiv:2302.03026). Along one way through all rows each is the next one's reference, so that the
-    ranks of a right model are independent but for the last of them.
+    It is moved by what a linear regression on half of the rows predicts for the other half. The
+    points lie where truths do. Were they not moved, a model that ignores its context would pass,
+    as its draws and the truths have one law then. Along one way through all rows each is the next
+    one's reference, so that ranks of a right model are as independent as rows are, but for what
+    regressions share.
 
     Args:
         truth: The true samples.
         context: Their encoded contexts.
-        generator: Source of the order and of the map.
+        generator: Source of the order of the rows.
     """
-    n, d = truth.shape
+    n = len(truth)
     way = torch.randperm(n, generator=generator)
-    reference = torch.empty_like(truth)
-    reference[way] = truth[way.roll(1)]
-    onto = torch.randn(context.shape[1], d, generator=generator)
-    moved = context.double() @ onto.double()
-    moved = (moved - moved.mean(0)) / _scale(moved)
-    return reference + (moved * _scale(truth).double()).to(truth.dtype)
+    centred = truth.double() - truth.double().mean(0)
+    given = context.double() - context.double().mean(0)
+    reference = torch.empty_like(centred)
+    reference[way] = truth[way.roll(1)].double()
+    halves = way[: n // 2], way[n // 2 :]
+    for learned, moved in (halves, halves[::-1]):
+        # Of one-hot rows the columns depend on each other.
+        reference[moved] += given[moved] @ (torch.linalg.pinv(given[learned]) @ centred[learned])
+    return reference.to(truth.dtype)
 
 
 def calibration_scores(

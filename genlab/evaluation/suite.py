@@ -45,6 +45,8 @@ NUMBERS = 2**26
 """Numbers of the samples of a model that are weighted: 256 MB."""
 CLASSIFIED = 100
 """Numbers of a sample up to which ``test/c2st`` is asked for: its time grows with them."""
+PAIRS = 100
+"""Fewer teach a classifier nothing."""
 IMAGES_AT_ONCE = 256
 """Of images a network makes many channels: fewer fit into memory, and are as fast each."""
 
@@ -162,7 +164,7 @@ def evaluate(
                 y, places, truth.other, quantity, snapshots=snapshots, generator=source
             )
         scores |= _distances(y, truth, scale, model.circular)
-        if math.prod(model.event_shape) <= CLASSIFIED:
+        if math.prod(model.event_shape) <= CLASSIFIED and len(y) >= PAIRS:
             # Under contexts alike: what tells the two apart then may depend on these.
             scores["test/c2st"] = _told_apart(model, y, truth, for_folds)
     if places is not None and bijection_of(model) is not None:
