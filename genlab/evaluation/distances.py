@@ -87,7 +87,6 @@ def mmd(
         h = kernel(x[rows], x) + kernel(y[rows], y) - kernel(x[rows], y) - kernel(y[rows], x)
         h[torch.arange(len(h)), torch.arange(rows.start, rows.stop)] = 0.0
         sums.append(torch.stack([h @ p, h @ p.square(), h.square_() @ p.square()]))
-    first, second, squares = torch.cat(sums, 1)
     return estimate_of_pairs(p, *torch.cat(sums, 1))
 
 

@@ -1,4 +1,4 @@
-"""Ranks of true samples under the exact posterior of a linear Gaussian simulator, and wrong ones."""
+"""Ranks of true samples under the exact posterior of a linear simulator, and wrong ones."""
 
 from __future__ import annotations
 
