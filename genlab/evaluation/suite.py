@@ -165,7 +165,6 @@ def evaluate(
             )
         scores |= _distances(y, truth, scale, model.circular)
         if math.prod(model.event_shape) <= CLASSIFIED and len(y) >= PAIRS:
-            # Under contexts alike: what tells the two apart then may depend on these.
             scores["test/c2st"] = _told_apart(model, y, truth, for_folds)
     if places is not None and bijection_of(model) is not None:
         scores["test/inverse_error"] = inverse_error(
@@ -248,6 +247,7 @@ def _distances(
 def _told_apart(
     model: Density, y: Float[Tensor, "n *event"], truth: _Truth, generator: torch.Generator
 ) -> Estimate:
+    """How often a classifier tells the model's samples from true ones under the same contexts."""
     context = truth.context
     if context is not None:
         context = model.context_encoder(context.to(model.device), len(y), model.dtype)

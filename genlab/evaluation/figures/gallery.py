@@ -185,9 +185,8 @@ def draw(
     ``paths`` of a continuous model. An autoencoder has ``latent``,
     ``reconstruction``, ``traversal`` and ``latent_kl``, of images too. A conditional model has
     the figures of samples and latent, under the contexts that the true samples came with, and of
-    vectors ``calibration`` (`calibration_figure`). Where
-    there are no true samples, the model's own stand for them, resampled by their weights under the
-    target, and ``latent`` is left out.
+    vectors ``calibration`` (`calibration_figure`). Where there are no true samples, the model's own
+    stand for them, resampled by their weights under the target, and ``latent`` is left out.
 
     Args:
         model: The density to show.
@@ -226,7 +225,7 @@ def draw(
         x,
         None if context is None else context[:n].to(model.device),
         generator,
-        weight=None if weight is None else weight[:n],
+        weight=None if weight is None else weight[:n].to(model.device),
         window=window,
         everything=samples,
         names=names,
