@@ -33,7 +33,7 @@ def test_it_is_shown_the_context(generator):
     x = context + 0.1 * torch.randn(300, 1, generator=generator)
     right = context + 0.1 * torch.randn(300, 1, generator=generator)
     blind = 1.005 * torch.randn(300, 1, generator=generator)
-    assert c2st(x, blind, context=context, generator=generator).value > 0.9
+    assert c2st(x, blind, context=context, generator=generator).value > 0.8
     # A pair torn apart would give itself away: less than a half would be right.
     found = c2st(x, right, context=context, generator=generator)
     assert abs(found.value - 0.5) < 3.5 * found.se
@@ -51,11 +51,11 @@ def test_pairs_count_by_their_weight(generator):
 
 
 def test_angles_are_known_up_to_turns(generator):
-    x = torch.rand(200, 2, generator=generator) * 2 * math.pi
-    y = x.roll(1, 0) + torch.tensor([2 * math.pi, 0.0])
+    x, y = 2 * math.pi * torch.rand(2, 200, 2, generator=generator)
+    y[:, 0] += 2 * math.pi
     assert c2st(x, y, generator=generator).value > 0.9
     found = c2st(x, y, circular=[0], generator=generator)
-    assert abs(found.value - 0.5) < 5 * found.se
+    assert abs(found.value - 0.5) < 3.5 * found.se
 
 
 def test_what_cannot_be_compared(generator):

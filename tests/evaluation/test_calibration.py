@@ -59,7 +59,7 @@ def test_the_exact_posterior_is_calibrated(generator, global_state):
         errors = np.array([getattr(one, name).se for one in every])
         assert abs(values.mean()) < 3.5 * values.std(ddof=1) / math.sqrt(60), name
         # That of pairs is too large where all is right.
-        assert 0.85 < np.sqrt((errors**2).mean()) / values.std(ddof=1) < 1.6, name
+        assert 0.75 < np.sqrt((errors**2).mean()) / values.std(ddof=1) < 1.6, name
     # Under a chance of one in a thousand: the p-values of TARP are uniform.
     assert scipy.stats.kstest([one.tarp_p_value for one in every], "uniform").pvalue > 1e-3
     assert np.mean([one.sbc_p_value < 0.1 for one in every]) < 0.25
@@ -85,7 +85,7 @@ def test_what_is_wrong_is_seen(wrong, sign, seen, generator):
         assert result.sbc_p_value > 1e-3
     if "tarp" in seen:
         assert sign * result.tarp.value > 3 * result.tarp.se
-        assert result.tarp_p_value < 1e-4
+        assert result.tarp_p_value < 1e-3
 
 
 @pytest.mark.slow
@@ -152,13 +152,13 @@ def test_rows_count_by_their_weight(generator):
 
 def test_a_law_that_weights_make_is_the_truth(generator):
     """Rows of a wide prior, weighted to N(0, I), whose posterior the model is."""
-    x = 1.5 * torch.randn(4000, 2, generator=generator)
+    x = 2 * torch.randn(4000, 2, generator=generator)
     context = x @ RESPONSE.T + NOISE * torch.randn(4000, 3, generator=generator)
-    weight = (-0.5 * x.square().sum(1) * (1 - 1 / 1.5**2)).exp()
+    weight = (-0.5 * x.square().sum(1) * (1 - 1 / 2**2)).exp()
     result = calibrate(Posterior(), Batch(x, context, weight), generator=generator)
     assert abs(result.sbc.value) < 3 * result.sbc.se
     assert abs(result.tarp.value) < 3 * result.tarp.se
-    assert 400 < result.rows < 990
+    assert 300 < result.rows < 600
     plain = calibrate(Posterior(), Batch(x, context), generator=generator)
     assert plain.sbc_p_value < 1e-3
 
