@@ -63,6 +63,8 @@ def main(steps: int = 1500) -> dict[str, Density]:
     x = simulate(theta, generator)
     exact = exact_posterior(x)
 
+    folder = Path("outputs/examples")
+    folder.mkdir(parents=True, exist_ok=True)
     flows = {}
     for simulations in (20_000, 200):
         flow = flows[f"{simulations} simulations"] = learn(simulations, steps, generator)
@@ -74,7 +76,6 @@ def main(steps: int = 1500) -> dict[str, Density]:
         print(f"  TARP  {found.tarp.value:+.3f} +- {found.tarp.se:.3f}, "
               f"p = {found.tarp_p_value:.2g}")  # fmt: skip
         print(f"  nats from the exact posterior: {excess:.3f}")
-        folder = Path("outputs/examples")
         save_figures({f"calibration-{simulations}": calibration_figure(found)}, folder)
 
     observed = torch.tensor([[0.8, -0.4, 1.0]])
