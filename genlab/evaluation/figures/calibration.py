@@ -42,8 +42,8 @@ def calibration_figure(
     """
     figure, (left, right) = panels(1, 2, side=4.0, height=4.6)
     k, rows = found.bins, max(1, round(found.rows))
-    low, high = (k * bound / rows for bound in binomial_band(rows, torch.tensor([1 / k])))
-    left.axhspan(low.item(), high.item(), color=TRUTH, alpha=0.18, linewidth=0)
+    few, many = (k * bound.item() / rows for bound in binomial_band(rows, torch.tensor([1 / k])))
+    left.axhspan(few, many, color=TRUTH, alpha=0.18, linewidth=0)
     left.axhline(1, color=TRUTH, linewidth=1)
     places = list(range(found.coordinates.shape[1]) if shown is None else shown)[:SHOWN]
     heights = k * found.histogram().numpy()
@@ -59,10 +59,11 @@ def calibration_figure(
     left.legend(fontsize=11, frameon=False, ncols=min(3, len(places)), loc="upper center")
 
     levels, covered = found.coverage()
-    low, high = (bound / rows for bound in binomial_band(rows, levels))
-    right.fill_between(levels, low, high, color=TRUTH, alpha=0.18, linewidth=0, label="right ones")
+    low, high = (bound.numpy() / rows for bound in binomial_band(rows, levels))
+    x = levels.numpy()
+    right.fill_between(x, low, high, color=TRUTH, alpha=0.18, linewidth=0, label="right ones")
     right.plot([0, 1], [0, 1], color=TRUTH, linewidth=1)
-    right.plot(levels, covered, color=MODEL, linewidth=2, label="model")
+    right.plot(x, covered.numpy(), color=MODEL, linewidth=2, label="model")
     right.set_xlim(0, 1)
     right.set_ylim(0, 1)
     right.set_title("Coverage (TARP)", fontsize=14)
