@@ -61,7 +61,7 @@ def calibration_figure(
     levels, covered = found.coverage()
     low, high = (bound.numpy() / rows for bound in binomial_band(rows, levels))
     x = levels.numpy()
-    right.fill_between(x, low, high, color=TRUTH, alpha=0.18, linewidth=0, label="right ones")
+    right.fill_between(x, low, high, color=TRUTH, alpha=0.18, linewidth=0, label="calibrated")
     right.plot([0, 1], [0, 1], color=TRUTH, linewidth=1)
     right.plot(x, covered.numpy(), color=MODEL, linewidth=2, label="model")
     right.set_xlim(0, 1)
