@@ -81,7 +81,7 @@ def main(steps: int = 1500) -> dict[str, Density]:
     observed = torch.tensor([[0.8, -0.4, 1.0]])
     draws = flows["20000 simulations"].sample(10_000, observed, generator=generator)
     right = exact_posterior(observed)
-    print(f"\nthe posterior of x = {observed[0].tolist()}")
+    print(f"\nthe posterior of x = {observed[0].numpy()}")
     print(f"  learned  {draws.mean(0).numpy().round(2)} +- {draws.std(0).numpy().round(2)}")
     print(f"  exact    {right.mean[0].numpy().round(2)} +- {right.stddev[0].numpy().round(2)}")
     return flows

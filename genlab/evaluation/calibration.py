@@ -142,7 +142,8 @@ class Calibration:
         k = self.bins
         statistic = self.rows * k * (self._shares(ranks) - 1 / k).square().sum(1)
         freedom = torch.full_like(statistic, (k - 1) / 2)
-        return torch.special.gammaincc(freedom, statistic / 2)
+        p_values: Tensor = torch.special.gammaincc(freedom, statistic / 2)
+        return p_values
 
 
 def calibrate(
