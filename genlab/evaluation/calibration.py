@@ -97,7 +97,7 @@ class Calibration:
 
     @property
     def tarp(self) -> Estimate:
-        """How much more often than claimed credible regions hold the truth, on average.
+        """Excess of the share of truths in credible regions over what these claim, on average.
 
         The region of credibility c is what lies between the draws of ranks ``(1 - c) / 2`` and
         ``(1 + c) / 2`` in distance from the reference point; its excess of coverage over c is

@@ -247,7 +247,7 @@ def _distances(
 def _told_apart(
     model: Density, y: Float[Tensor, "n *event"], truth: _Truth, generator: torch.Generator
 ) -> Estimate:
-    """How often a classifier tells the model's samples from true ones under the same contexts."""
+    """Accuracy of a classifier of model samples and true ones under the same contexts."""
     context = truth.context
     if context is not None:
         context = model.context_encoder(context.to(model.device), len(y), model.dtype)

@@ -299,7 +299,7 @@ def _samples(scene: Scene) -> Figure | Mapping[str, Figure] | None:
 
 @draws("calibration")
 def _calibration(scene: Scene) -> Figure | None:
-    """How sure the model is beside how sure it may be."""
+    """The figure of how sure the model is and may be."""
     if not scene.vectors or scene.context is None:
         return None
     test = Batch(scene.x, scene.context, scene.weight)
