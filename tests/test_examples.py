@@ -26,8 +26,8 @@ def test_a_bijection_of_ones_own_has_the_jacobian_that_it_says(example: Any) -> 
 
 @pytest.mark.slow
 def test_own_bijection(example: Any) -> None:
-    lacking = example("own_bijection")["main"](steps=600)
-    assert abs(lacking["Bent"]) < 0.01
+    lacking = example("own_bijection")["main"]()
+    assert abs(lacking["Bent"]) < 0.02
     assert lacking["GMM"] > 0.1
 
 
