@@ -152,6 +152,7 @@ class Training(Run):
             target=self.data.target,
             samples=None if test is None else test.x,
             context=None if test is None else test.context,
+            weight=None if test is None else test.weight,
             training=None if training is None else training.x,
             enlarges=self.data.reduction is not None,
             quantity=self.data.quantity,

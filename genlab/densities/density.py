@@ -106,7 +106,7 @@ class Density(Outlined, Constants, Checked, ABC):
     knows_angles: ClassVar[bool] = False
     masses: bool = False
     test_samples: int = 100_000
-    figures: ClassVar[tuple[str, ...]] = ("density", "samples", "super_resolution")
+    figures: ClassVar[tuple[str, ...]] = ("density", "samples", "calibration", "super_resolution")
 
     def __init__(
         self,

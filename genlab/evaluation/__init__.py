@@ -1,5 +1,7 @@
 """Metrics of a model, with standard errors. Figures are in `genlab.evaluation.figures`."""
 
+from genlab.evaluation.c2st import c2st
+from genlab.evaluation.calibration import Calibration, calibrate
 from genlab.evaluation.distances import mmd, wasserstein2
 from genlab.evaluation.ensembles import crps, spread_skill
 from genlab.evaluation.estimate import Estimate, estimate_mean, estimate_of_means
@@ -15,7 +17,10 @@ from genlab.evaluation.sampling import inverse_error, samples_per_second
 from genlab.evaluation.suite import evaluate
 
 __all__ = [
+    "Calibration",
     "Estimate",
+    "c2st",
+    "calibrate",
     "crps",
     "effective_sample_size",
     "estimate_mean",

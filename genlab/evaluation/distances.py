@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genlab.batch import squared_distances
 from genlab.densities.inference import batches
-from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.estimate import Estimate, estimate_mean, estimate_of_pairs, shares
 from genlab.imports import import_part
 from genlab.nn.angles import AngleFeatures, squared_turns
 
@@ -42,16 +42,8 @@ def mmd(
     With ``H_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i)`` it is the mean of H over
     ``i != j`` (Gretton et al., "A kernel two-sample test", JMLR 13, 2012, lemma 6; a preprint of
     another title is arXiv:0805.2368): 0 in the mean for two samples of one density, so slightly
-    negative values occur. Under weights it is ``sum_{i != j} w_i w_j H_ij / sum_{i != j} w_i w_j``:
-    a row that counts twice is no pair with itself.
-
-    The standard error is that of a U-statistic of degree 2, ``se^2 = (4 (m - 2) zeta_1 + 2 zeta_2)
-    / m(m - 1)``, of Kish's effective number of rows ``m = (sum w)^2 / sum w^2``, from plug-in
-    estimates of ``zeta_1 = Var E[H | i]`` and ``zeta_2 = Var H`` in which rows count by ``w^2``, as
-    in the error of a weighted mean (Serfling, "Approximation theorems of mathematical statistics",
-    1980, section 5.2.1, doi:10.1002/9780470316481). As ``zeta_1`` is kept from falling below 0, the
-    error of two samples of one density is on average some 40 % too large. Of at most four
-    effective rows it is unknown.
+    negative values occur. Weights and the standard error are those of `estimate_of_pairs`; of two
+    samples of one density this error is on average some 40 % too large.
 
     Args:
         x: First cloud, ``[n, *event]``.
@@ -85,7 +77,7 @@ def mmd(
         on_circles = AngleFeatures([i in circular for i in range(x.shape[1])])
         x, y = on_circles(x), on_circles(y)
     width = median_distance(torch.cat([x, y])) if bandwidth is None else bandwidth
-    p = _shares(n, weight)
+    p = shares(n, weight)
 
     def kernel(a: Float[Tensor, "m d"], b: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
         return squared_distances(a, b).mul_(-0.5 / width**2).exp_()
@@ -96,19 +88,7 @@ def mmd(
         h = kernel(x[rows], x) + kernel(y[rows], y) - kernel(x[rows], y) - kernel(y[rows], x)
         h[torch.arange(len(h)), torch.arange(rows.start, rows.stop)] = 0.0
         sums.append(torch.stack([h @ p, h @ p.square(), h.square_() @ p.square()]))
-    first, second, squares = torch.cat(sums, 1)
-    value = ((p @ first) / (1 - p @ p)).item()
-    q, m = p.square(), 1 / (p @ p).item()
-    if m <= 4:
-        return Estimate(value, math.nan)
-    others = q.sum() - q
-    deviations = squares - 2 * value * second + value**2 * others
-    zeta_2 = ((q @ deviations) / (q @ others)).item()
-    # The mean of the rows' variance is (m - 2) (zeta_2 + (m - 4) zeta_1) / (m - 1)^2.
-    of_rows = (q @ ((first / (1 - p) - value) / (1 - p)).square()).item() * (m - 1)
-    zeta_1 = max((of_rows * (m - 1) ** 2 / (m - 2) - zeta_2) / (m - 4), 0.0)
-    se = math.sqrt((4 * (m - 2) * zeta_1 + 2 * zeta_2) / (m * (m - 1)))
-    return Estimate(value, se)
+    return estimate_of_pairs(p, *torch.cat(sums, 1))
 
 
 def median_distance(points: Float[Tensor, "n d"], *, most: int = 2000) -> float:
@@ -187,7 +167,7 @@ def transport(
         if circular
         else torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
     )
-    margins = [_shares(len(x), weights) for weights in (weight, other)]
+    margins = [shares(len(x), weights) for weights in (weight, other)]
     squared, found = solver.emd2(
         *(p.numpy() for p in margins), cost.numpy(), numItermax=MAX_ITERATIONS, log=True
     )
@@ -230,14 +210,6 @@ def wasserstein1(x: Float[Tensor, "n m"], y: Float[Tensor, "k _"]) -> Estimate:
     ]
     first, second = map(estimate_mean, means)
     return Estimate(first.value - second.value, math.hypot(first.se, second.se))
-
-
-def _shares(n: int, weight: Float[Tensor, " n"] | None) -> Float[Tensor, " n"]:
-    """The share of the weight that each of n points has, in float64 on the CPU."""
-    if weight is None:
-        return torch.full((n,), 1 / n, dtype=torch.float64)
-    weight = weight.detach().cpu().double()
-    return weight / weight.sum()
 
 
 def _variance_of_mean(values: Float[Tensor, " n"], p: Float[Tensor, " n"]) -> float:

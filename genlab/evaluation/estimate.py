@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Estimate", "estimate_mean", "estimate_of_means"]
+__all__ = ["Estimate", "estimate_mean", "estimate_of_means", "estimate_of_pairs", "shares"]
 
 
 @dataclass(frozen=True)
@@ -93,3 +93,58 @@ def estimate_of_means(
         n = len(rows)
         square += along.square().sum().item() / (n * (n - 1)) if n > 1 else math.nan
     return Estimate(function(*means).item(), math.sqrt(square))
+
+
+def estimate_of_pairs(
+    p: Float[Tensor, " n"],
+    first: Float[Tensor, " n"],
+    second: Float[Tensor, " n"],
+    squares: Float[Tensor, " n"],
+) -> Estimate:
+    """A mean over pairs of different rows, ``sum_{i != j} p_i p_j H_ij / sum_{i != j} p_i p_j``.
+
+    A row that counts twice is no pair with itself. The standard error is that of a U-statistic of
+    degree 2, ``se^2 = (4 (m - 2) zeta_1 + 2 zeta_2) / m(m - 1)``, of Kish's effective number of
+    rows ``m = 1 / sum p^2``, from plug-in estimates of ``zeta_1 = Var E[H | i]`` and
+    ``zeta_2 = Var H`` in which rows count by ``p^2``, as in the error of a weighted mean (Serfling,
+    "Approximation theorems of mathematical statistics", 1980, section 5.2.1,
+    doi:10.1002/9780470316481). As ``zeta_1`` is kept from falling below 0, the error is too large
+    where H has the mean 0 for each row. Of at most four effective rows it is unknown.
+
+    Args:
+        p: The share of the weight that each row has (`shares`).
+        first: ``sum_j p_j H_ij`` over ``j != i`` of each row.
+        second: ``sum_j p_j^2 H_ij`` alike.
+        squares: ``sum_j p_j^2 H_ij^2`` alike.
+
+    >>> import torch
+    >>> h = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]], dtype=torch.float64)
+    >>> p = shares(3, None)
+    >>> round(estimate_of_pairs(p, h @ p, h @ p**2, h**2 @ p**2).value, 12)
+    2.0
+    """
+    value = ((p @ first) / (1 - p @ p)).item()
+    q, m = p.square(), 1 / (p @ p).item()
+    if m <= 4:
+        return Estimate(value, math.nan)
+    others = q.sum() - q
+    deviations = squares - 2 * value * second + value**2 * others
+    zeta_2 = ((q @ deviations) / (q @ others)).item()
+    # The mean of the rows' variance is (m - 2) (zeta_2 + (m - 4) zeta_1) / (m - 1)^2.
+    of_rows = (q @ ((first / (1 - p) - value) / (1 - p)).square()).item() * (m - 1)
+    zeta_1 = max((of_rows * (m - 1) ** 2 / (m - 2) - zeta_2) / (m - 4), 0.0)
+    se = math.sqrt((4 * (m - 2) * zeta_1 + 2 * zeta_2) / (m * (m - 1)))
+    return Estimate(value, se)
+
+
+def shares(n: int, weight: Float[Tensor, " n"] | None) -> Float[Tensor, " n"]:
+    """The share of the weight that each of n rows has, in float64 on the CPU.
+
+    >>> import torch
+    >>> shares(2, torch.tensor([1.0, 3.0]))
+    tensor([0.2500, 0.7500], dtype=torch.float64)
+    """
+    if weight is None:
+        return torch.full((n,), 1 / n, dtype=torch.float64)
+    weight = weight.detach().cpu().double()
+    return weight / weight.sum()

@@ -13,6 +13,8 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, device_of, draw_samples, inference, spawn
+from genlab.evaluation.c2st import c2st
+from genlab.evaluation.calibration import calibration_scores
 from genlab.evaluation.distances import mmd, transport
 from genlab.evaluation.ensembles import conditional_scores
 from genlab.evaluation.estimate import Estimate, estimate_mean
@@ -41,6 +43,10 @@ FIELDS = 10_000
 """Samples of many numbers that ``test/kl`` takes: they cost more, and tell more each."""
 NUMBERS = 2**26
 """Numbers of the samples of a model that are weighted: 256 MB."""
+CLASSIFIED = 100
+"""Numbers of a sample up to which ``test/c2st`` is asked for: its time grows with them."""
+PAIRS = 100
+"""Fewer teach a classifier nothing."""
 IMAGES_AT_ONCE = 256
 """Of images a network makes many channels: fewer fit into memory, and are as fast each."""
 
@@ -63,6 +69,7 @@ def evaluate(
     w2_points: int = 2000,
     kl_samples: int | None = None,
     weighted: int = 20_000,
+    calibration_rows: int = 1000,
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, float]:
     """Every metric that applies, as tag and value; standard errors under ``.../se``.
@@ -81,6 +88,9 @@ def evaluate(
     - ``test/w2``: 2-Wasserstein distance of model samples and true ones, and
       ``test/w2/reference``: the same of two sets of true ones; of angles by the shorter way round.
     - ``test/mmd``: squared MMD on the same samples.
+    - ``test/c2st``: how often a classifier tells the two apart (`c2st`), given the context too.
+    - ``test/sbc``, ``test/tarp``: of a conditional model of vectors, whether it is as sure as it
+      may be (`Calibration`), and ``.../p_value`` of each.
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own.
     - ``test/standardised``: 1 where these distances are in the units of ``scale``.
     - ``test/accuracy``: of a label-conditional model as a classifier (`bayes_accuracy`).
@@ -108,9 +118,11 @@ def evaluate(
         scale: The unit of each coordinate in ``test/w2``, ``test/mmd`` and ``test/inverse_error``;
             None for data units.
         quantity: What the numbers of a field are; None for data that are no fields.
-        w2_points: Points of each cloud in ``test/w2``, ``test/mmd`` and scores of fields.
+        w2_points: Points of each cloud in ``test/w2``, ``test/mmd``, ``test/c2st`` and scores of
+            fields.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
         weighted: Samples of the model in ``test/ess`` and ``test/log_z``.
+        calibration_rows: Test rows in ``test/sbc`` and ``test/tarp``, of ODEs fewer (`calibrate`).
         batch_size: Samples that pass through the model at once.
     """
     if model.image:
@@ -119,6 +131,7 @@ def evaluate(
     for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_own, for_labels = (
         spawn(generator) for _ in range(8)
     )
+    for_folds, for_ranks = (spawn(generator) for _ in range(2))
     row = None if test is None or test.context is None else test.context[:1]
     scores: Scores = {"model/parameters": sum(p.numel() for p in model.parameters())}
     if test is not None:
@@ -151,12 +164,18 @@ def evaluate(
                 y, places, truth.other, quantity, snapshots=snapshots, generator=source
             )
         scores |= _distances(y, truth, scale, model.circular)
+        if math.prod(model.event_shape) <= CLASSIFIED and len(y) >= PAIRS:
+            scores["test/c2st"] = _told_apart(model, y, truth, for_folds)
     if places is not None and bijection_of(model) is not None:
         scores["test/inverse_error"] = inverse_error(
             model, places, context, scale=scale, batch_size=batch_size
         )
     if places is not None and scale is not None:
         scores["test/standardised"] = 1.0
+    if test is not None and row is not None and len(model.event_shape) == 1:
+        scores |= calibration_scores(
+            model, test, generator=for_ranks, rows=calibration_rows, batch_size=batch_size
+        )
     if test is not None and labelled is not None:
         scores |= _of_classes(model, labelled, test, for_labels, batch_size)
     if test is not None and quantity is not None and model.context_encoder.context_dim:
@@ -223,6 +242,18 @@ def _distances(
         "test/w2/reference": transport(x, other, v, w, circular=circular),
         "test/mmd": mmd(x, y, v, circular=circular),
     }
+
+
+def _told_apart(
+    model: Density, y: Float[Tensor, "n *event"], truth: _Truth, generator: torch.Generator
+) -> Estimate:
+    """Accuracy of a classifier of model samples and true ones under the same contexts."""
+    context = truth.context
+    if context is not None:
+        context = model.context_encoder(context.to(model.device), len(y), model.dtype)
+    return c2st(
+        truth.x, y, truth.weight, context=context, circular=model.circular, generator=generator
+    )
 
 
 def _of_classes(

@@ -60,6 +60,7 @@ class Flow(Density):
     figures: ClassVar[tuple[str, ...]] = (
         "density",
         "samples",
+        "calibration",
         "interpolation",
         "super_resolution",
         "latent",

@@ -99,7 +99,14 @@ class VAE(Density):
 
     likelihood = "lower_bound"
     knows_angles: ClassVar[bool] = True
-    figures = ("density", "samples", "interpolation", "super_resolution", "autoencoder")
+    figures = (
+        "density",
+        "samples",
+        "calibration",
+        "interpolation",
+        "super_resolution",
+        "autoencoder",
+    )
 
     def __init__(
         self,

@@ -201,7 +201,7 @@ def test_a_conditional_model_is_shown_by_its_samples(affine_flow, generator):
     labels = torch.randint(2, (300,))
     samples = torch.eye(2)[labels] + 0.1 * torch.randn(300, 2)
     figures = draw(flow, target=None, samples=samples, generator=generator, context=labels)
-    assert list(figures) == ["samples", "latent"]
+    assert list(figures) == ["samples", "calibration", "latent"]
     assert all(is_drawn(figure) for figure in figures.values())
 
 
@@ -282,7 +282,7 @@ def test_a_conditional_autoencoder(generator, event_shape):
     model, labels = autoencoder(event_shape, 2, labels=3), torch.randint(3, (40,))
     samples = torch.rand(40, *event_shape)
     figures = draw(model, target=None, samples=samples, generator=generator, context=labels)
-    between = ["interpolation"] if len(event_shape) == 3 else []
+    between = ["interpolation" if len(event_shape) == 3 else "calibration"]
     assert list(figures) == ["samples", *between, *AUTOENCODER]
     assert all(is_drawn(figure) for figure in figures.values())
 

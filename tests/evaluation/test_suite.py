@@ -28,6 +28,8 @@ def test_every_metric_of_a_flow_on_a_known_target(
         "model/parameters",
         "target/entropy",
         "target/log_z",
+        "test/c2st",
+        "test/c2st/se",
         "test/ess",
         "test/ess/pareto_k",
         "test/ess/se",
@@ -54,6 +56,7 @@ def test_every_metric_of_a_flow_on_a_known_target(
     assert 0 < metrics["test/w2/reference"] < 1
     assert metrics["test/w2"] < 2 * metrics["test/w2/reference"]
     assert metrics["test/inverse_error"] < 1e-5
+    assert abs(metrics["test/c2st"] - 0.5) < 4 * metrics["test/c2st/se"]
     assert flow.training
     assert not any(training or grad for _, training, grad in flow.seen)
 
@@ -109,6 +112,7 @@ def test_weights_of_the_test_set_choose_the_true_samples(affine_flow, generator)
 @pytest.fixture
 def untimed_samples(monkeypatch):
     monkeypatch.setattr("genlab.evaluation.suite.samples_per_second", lambda *_, **__: 1.0)
+    monkeypatch.setattr("genlab.evaluation.suite.CLASSIFIED", 0)
 
 
 def test_weighted_rows_are_no_pair_with_themselves_and_in_one_half_alone(

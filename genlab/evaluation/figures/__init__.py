@@ -1,5 +1,6 @@
 """Figures of a model, drawn without a display; one layout for every family."""
 
+from genlab.evaluation.figures.calibration import calibration_figure
 from genlab.evaluation.figures.fields import animate_fields, field_panel
 from genlab.evaluation.figures.gallery import (
     Scene,
@@ -16,6 +17,7 @@ __all__ = [
     "Scene",
     "animate_fields",
     "animate_paths",
+    "calibration_figure",
     "comparison_figure",
     "density_panel",
     "draw",

@@ -16,10 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from torch import Tensor
 
+from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference, spawn
 from genlab.errors import UserError, nearest
+from genlab.evaluation.calibration import calibrate
 from genlab.evaluation.figures.autoencoder import autoencoder_figures
+from genlab.evaluation.figures.calibration import calibration_figure
 from genlab.evaluation.figures.corner import corner_figure
 from genlab.evaluation.figures.deformation import deformation_figure
 from genlab.evaluation.figures.field_statistics import statistics_figures
@@ -75,6 +78,7 @@ class Scene:
         x: A cloud of true samples in data units, on the model's device.
         context: The context of each of them, for a conditional model.
         generator: Source of randomness.
+        weight: How much each of them counts; None where all count the same.
         window: What to show of data in the plane; None for other data.
         everything: All true samples; None where ``x`` is the model's own, resampled.
         names: Names of the coordinates.
@@ -90,6 +94,7 @@ class Scene:
     x: Float[Tensor, "n *event"]
     context: Shaped[Tensor, "n ..."] | None
     generator: torch.Generator
+    weight: Float[Tensor, " n"] | None = None
     window: Window | None = None
     everything: Float[Tensor, "k *event"] | None = None
     names: Sequence[str] | None = None
@@ -164,6 +169,7 @@ def draw(
     generator: torch.Generator,
     bound: float | None = None,
     context: Shaped[Tensor, "k ..."] | None = None,
+    weight: Float[Tensor, " k"] | None = None,
     names: Sequence[str] | None = None,
     shown: Sequence[int] | None = None,
     degrees: bool = False,
@@ -182,9 +188,9 @@ def draw(
     ``densities`` and of a flow ``flux``, true ones beside the model's, ``super_resolution``, and
     ``paths`` of a continuous model. An autoencoder has ``latent``,
     ``reconstruction``, ``traversal`` and ``latent_kl``, of images too. A conditional model has
-    the figures of samples and latent, under the contexts that the true samples came with. Where
-    there are no true samples, the model's own stand for them, resampled by their weights under the
-    target, and ``latent`` is left out.
+    the figures of samples and latent, under the contexts that the true samples came with, and of
+    vectors ``calibration`` (`calibration_figure`). Where there are no true samples, the model's own
+    stand for them, resampled by their weights under the target, and ``latent`` is left out.
 
     Args:
         model: The density to show.
@@ -194,6 +200,7 @@ def draw(
         bound: Half the side of the square shown in the plane; the target's if None, and without a
             target the window follows the samples.
         context: The context of each true sample, for a conditional model.
+        weight: How much each true sample counts in ``calibration``; None where all count the same.
         names: Names of the coordinates in corner plots.
         shown: Which coordinates of a sample these show, from 0; the first five if None, of angles
             the first seven.
@@ -222,6 +229,7 @@ def draw(
         x,
         None if context is None else context[:n].to(model.device),
         generator,
+        weight=None if weight is None else weight[:n].to(model.device),
         window=window,
         everything=samples,
         names=names,
@@ -291,6 +299,18 @@ def _samples(scene: Scene) -> Figure | Mapping[str, Figure] | None:
         angles=model.circular,
         degrees=scene.degrees,
     )
+
+
+@draws("calibration")
+def _calibration(scene: Scene) -> Figure | None:
+    """The figure of how sure the model is and may be."""
+    if not scene.vectors or scene.context is None:
+        return None
+    test = Batch(scene.x, scene.context, scene.weight)
+    found = calibrate(scene.model, test, generator=scene.generator)
+    if found is None:
+        return None
+    return calibration_figure(found, names=scene.names, shown=scene.shown)
 
 
 @draws("interpolation")
