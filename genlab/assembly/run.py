@@ -25,7 +25,9 @@ from genlab.assembly.recording import (
 )
 from genlab.config.build import build
 from genlab.config.keys import Keys
-from genlab.config.stored import names
+from genlab.config.look import look_at_loggers
+from genlab.config.stored import names, plain
+from genlab.config.targets import locate
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest
 from genlab.evaluation.figures import save_figures
@@ -33,6 +35,7 @@ from genlab.learning.callbacks import Checkpoints, Curves, Patience, StopOnSigna
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
+from genlab.learning.loggers import ending
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_of, make_trainer
@@ -40,7 +43,9 @@ from genlab.learning.weights import holds_weights, load_weights
 from genlab.processes import is_first, rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
+from genlab.runs.settings import flatten
 from genlab.runs.status import effective_state
+from genlab.signature import signature
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -134,6 +139,7 @@ class Run(ABC):
             raise UserError("fit(resume=True): no run to go on with; fit() starts one")
         if self.directory is not None:
             check_fit(self.directory, self.config, resume=resume)
+        look_at_loggers(self.config)
         interruption, checkpoints = Interruption(), Checkpoints()
         with self.keys.telling():
             if resume:
@@ -160,6 +166,7 @@ class Run(ABC):
         with (
             rank_zero_if_alone(self.settings),
             recorded(run, self.config, self.likelihood, self.module, resume=resume),
+            ending(trainer.loggers),
             interruption.handled(),
             self.keys.telling(),
         ):
@@ -271,14 +278,28 @@ class Run(ABC):
             return self._draw(columns)
 
     def loggers(self, run: RunDirectory, *, resume: bool = False) -> list[Any]:
-        """The loggers of the configuration."""
-        if self.config.logger is None:
-            return []
-        place = {"save_dir": str(run.path), "name": "", "version": run.tensorboard.name}
-        if resume and self.config.logger._target_.endswith("TensorBoardLogger"):
+        """The loggers of the configuration, each told what it takes of the run."""
+        nodes = self.config.logger or {}
+        outputs = Path(self.config.outputs).expanduser().absolute()
+        inside = run.path.absolute().is_relative_to(outputs)
+        told = {
+            "save_dir": str(run.path),
+            "name": "",
+            "version": run.tensorboard.name,
+            "title": str(run.path.absolute().relative_to(outputs)) if inside else run.path.name,
+            "settings": flatten(plain(self.config)),
             # What was logged behind the checkpoint is about to be logged again.
-            place["purge_step"] = load_checkpoint(run.last)["step"] + 1
-        return [build(self.config, "logger", **place)]
+            "purge_step": load_checkpoint(run.last)["step"] + 1 if resume else None,
+        }
+        takes = {
+            name: signature(locate(f"logger.{name}", node._target_))
+            for name, node in nodes.items()
+            if node is not None
+        }
+        return [
+            build(nodes, name, **{key: told[key] for key in told.keys() & taken.parameters.keys()})
+            for name, taken in takes.items()
+        ]
 
     def callbacks(self) -> list[Any]:
         """The callbacks of the configuration."""

@@ -1,4 +1,4 @@
-"""What a finished run adds to TensorBoard: its figures, and one row of hyperparameters."""
+"""What a finished run adds to its loggers: figures, results, and TensorBoard's row of a run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from genlab.evaluation.figures.style import CARD
+from genlab.learning.loggers.run_logger import RunLogger
 from genlab.runs.settings import spell
 
 __all__ = ["figure_to_image", "lay_out_as_card", "log_figures", "log_results"]
@@ -30,7 +31,7 @@ WRAPPED = 12
 
 
 def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
-    """Render a figure at its own resolution: RGB rows from the top, for TensorBoard ("HWC")."""
+    """Render a figure at its own resolution: RGB rows from the top."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
@@ -39,11 +40,15 @@ def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
 
 def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: int) -> None:
     """Log each figure as the image of its name; they are laid out anew for it."""
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            for name, figure in figures.items():
-                lay_out_as_card(figure)
-                logger.experiment.add_image(name, figure_to_image(figure), step, dataformats="HWC")
+    shown = [one for one in loggers if isinstance(one, TensorBoardLogger | RunLogger)]
+    for name, figure in figures.items() if shown else ():
+        lay_out_as_card(figure)
+        pixels = figure_to_image(figure)
+        for logger in shown:
+            if isinstance(logger, RunLogger):
+                logger.log_figure(name, pixels, step)
+            else:
+                logger.experiment.add_image(name, pixels, step, dataformats="HWC")
 
 
 def lay_out_as_card(figure: Figure) -> None:

@@ -119,9 +119,10 @@ def read_manifest(run: RunDirectory) -> dict[str, Any]:
             f"{manifest.get('format', 'unknown')}; this is genlab {genlab.__version__}, which "
             f"reads format {FORMAT}"
         )
-    stored = manifest.get("config", {})
-    config = current_settings(stored)
-    return manifest if config == stored else manifest | _describe(config, manifest.get("files"))
+    if "config" not in manifest:
+        return manifest
+    config = current_settings(manifest["config"])
+    return manifest | _describe(config, manifest.get("files"))
 
 
 def made_by(run: RunDirectory) -> str:

@@ -81,7 +81,7 @@ def _rows(saved: SavedRun, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     started = datetime.fromisoformat(status["started"])
     yield "started", f"{started.astimezone():%Y-%m-%d %H:%M:%S} on {status['host']}{_took(status)}"
     choices = {k.removeprefix(CHOICE): v for k, v in config.items() if k.startswith(CHOICE)}
-    yield "choices", " ".join(f"{group}={option}" for group, option in sorted(choices.items()))
+    yield "choices", " ".join(f"{group}={spell(option)}" for group, option in sorted(choices.items()))
     yield "seed", str(config["seed"])
     commit, threads = manifest["git_commit"], manifest["threads"]
     yield (
