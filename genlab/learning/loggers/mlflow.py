@@ -53,9 +53,9 @@ class MLflow(RunLogger):
         # It would report its use over the network.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from mlflow import MlflowClient
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Metric, Param
 
-        self._metric, self._tag = Metric, RunTag
+        self._metric = Metric
         self._client = MlflowClient(self.tracking_uri)
         experiment = self._experiment_id()
         found = self._client.search_runs(

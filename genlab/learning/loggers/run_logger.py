@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, NotRequired, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 from jaxtyping import UInt8
@@ -27,7 +27,7 @@ class Told(TypedDict):
     save_dir: str
     title: str
     settings: Mapping[str, Any]
-    purge_step: NotRequired[int | None]
+    purge_step: int | None
 
 
 class RunLogger(Logger):
@@ -40,7 +40,7 @@ class RunLogger(Logger):
         save_dir: The run's folder.
         title: What people call the run.
         settings: Its flat configuration.
-        purge_step: Of a run that goes on: the first step that is logged again.
+        purge_step: The first step that is logged again; None where a run begins.
 
     Attributes:
         requires: The package that it needs; None where that is always there.
@@ -54,7 +54,7 @@ class RunLogger(Logger):
         save_dir: str,
         title: str,
         settings: Mapping[str, Any],
-        purge_step: int | None = None,
+        purge_step: int | None,
     ) -> None:
         super().__init__()
         self.run = RunDirectory(Path(save_dir))
