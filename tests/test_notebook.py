@@ -80,6 +80,7 @@ CELLS = (
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_notebook_is_run_and_read(tmp_path: Path) -> None:
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")

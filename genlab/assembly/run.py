@@ -231,9 +231,15 @@ class Run(ABC):
         show(page_table(rows), "\n".join(aligned(rows)))
 
     def tell_remarks(self) -> None:
-        """Tell `remarks` to whoever fits: on standard error, unless logging is set up otherwise."""
+        """Tell `remarks` to whoever fits: on standard error, unless logging is set up otherwise.
+
+        In a notebook they stand below the cell.
+        """
         for remark in self.remarks:
-            notes.warning("note: %s", remark)
+            if in_notebook():
+                show(page_table([("note", remark)]), f"note: {remark}")
+            else:
+                notes.warning("note: %s", remark)
 
     def log_remarks(self) -> None:
         """Log `remarks`, so that the record keeps them."""

@@ -155,7 +155,8 @@ def test_a_run_with_a_table(tmp_path: Path) -> None:
     assert float(rows[-1]["test/kl"]) == metrics["test/kl"]
 
 
-def test_mlflow_reads_back(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_reads_back(make: Make, tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     told = {"tracking_uri": f"sqlite:///{tmp_path}/runs.db", "tags": {"for": "paper"}}
     log_all(make(MLflow, **told))
@@ -196,6 +197,7 @@ def records(path: Path) -> Iterator[Any]:
             part = b""
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_wandb_keeps_all_on_this_machine(make: Make, tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     log_all(make(WandB, tags=["paper"]))
@@ -220,6 +222,7 @@ def test_wandb_keeps_all_on_this_machine(make: Make, tmp_path: Path) -> None:
     assert image.stat().st_size > 0
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_trackio_reads_back(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if "trackio" not in sys.modules:
         monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))

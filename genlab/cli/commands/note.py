@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from genlab.cli.arguments import Parser, positive
+from genlab.errors import one_line
 from genlab.runs.find import resolve
 from genlab.runs.labels import Labels, add_note, read_labels, remove_note
 
@@ -42,4 +43,4 @@ def note_lines(labels: Labels) -> Iterator[str]:
     """The notes, numbered, with the day that each was written on."""
     for number, note in enumerate(labels.notes, 1):
         day = datetime.fromisoformat(note.written).astimezone()
-        yield f"{number}. {note.text} ({day:%Y-%m-%d %H:%M})"
+        yield f"{number}. {one_line(note.text)} ({day:%Y-%m-%d %H:%M})"
