@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
@@ -43,6 +44,9 @@ class WandB(RunLogger):
         self.tags = tuple(tags)
 
     def _begin(self) -> None:
+        if self.mode == "offline":
+            # It would report its own errors over the network.
+            os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
         self._image = wandb.Image
