@@ -87,7 +87,7 @@ def test_a_notebook_is_run_and_read(tmp_path: Path) -> None:
     cells = [nbformat.v4.new_code_cell(text) for text in CELLS]
     notebook = nbformat.v4.new_notebook(cells=cells)
     place = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(notebook, timeout=300, resources=place).execute()
+    nbclient.NotebookClient(notebook, timeout=None, resources=place).execute()
     _, fitted, figures, loaded, told = (outputs(cell) for cell in notebook.cells)
     texts = [output["data"]["text/plain"] for output in fitted if "data" in output]
     header, bar = texts

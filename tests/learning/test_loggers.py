@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import struct
 import subprocess
 import sys
@@ -207,7 +208,7 @@ def test_wandb_keeps_all_on_this_machine(make: Make, tmp_path: Path) -> None:
     assert (run.project, run.display_name) == ("genlab", "day/run")
     assert [*run.tags] == ["nsf", "paper"]
     config = {item.key or ".".join(item.nested_key): item.value_json for item in run.config.update}
-    assert config["model.hidden"] == "[64, 64]"
+    assert json.loads(config["model.hidden"]) == [64, 64]
     rows = [
         {item.key or ".".join(item.nested_key): item.value_json for item in record.history.item}
         for record in found
