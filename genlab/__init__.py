@@ -2,8 +2,8 @@
 
 ``genlab.experiment("model=realnvp", "data=moons")`` builds a run, ``genlab.load(run_dir)`` reads
 one back; ``genlab.fit(model, x)`` trains a model on an array without a run, and
-``genlab.score(model, x)`` gives its log-densities. All is imported on first use: ``import genlab``
-costs no torch.
+``genlab.score(model, x)`` gives its log-densities; ``genlab.runs()`` is the table of all runs. All
+is imported on first use: ``import genlab`` costs no torch.
 
 >>> import genlab
 >>> genlab.models.NSF(2).sample(5).shape
@@ -16,7 +16,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genlab import bijections, densities, models, nn, objectives, paths, samplers, targets
+    from genlab import (
+        bijections,
+        densities,
+        models,
+        nn,
+        objectives,
+        paths,
+        runs,
+        samplers,
+        targets,
+    )
     from genlab.arrays import fit, score
     from genlab.assembly import experiment, load
     from genlab.data.column_transforms import columns
@@ -33,6 +43,7 @@ __all__ = [
     "nn",
     "objectives",
     "paths",
+    "runs",
     "samplers",
     "score",
     "targets",

@@ -61,6 +61,7 @@ UNPUBLISHED = {
     "genlab.pinn.Collocation": "data without samples",
     "genlab.pinn.StageImages": "logs images",
     "genlab.evaluation.Estimate": "holds numbers",
+    "genlab.evaluation.figures.Figures": "holds figures",
     "genlab.evaluation.figures.Scene": "holds what is drawn",
 }
 

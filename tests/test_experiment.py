@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import matplotlib.image
@@ -148,7 +149,13 @@ def test_the_latest_run_is_loaded_by_that_word(
 
 def test_a_run_says_what_it_is_and_where_it_is_kept(run: Training, tmp_path: Path) -> None:
     assert run.directory is not None
-    assert repr(run) == f"Training of realnvp on moons, seed 0: done in {run.directory.path}"
+    first = f"Training of realnvp on moons, seed 0: done in {run.directory.path}, test/kl "
+    assert repr(run).startswith(first)
+    assert re.search(r" \+- [\d.]+, test/nll [\d.]+ \+- [\d.]+$", repr(run))
+    page = run._repr_html_()
+    assert "exact" in page
+    assert str(run.directory.path) in page
+    assert "test/w2" in page
     assert repr(small_experiment(tmp_path)) == "Training of realnvp on moons, seed 0: not fitted"
     shown = "TargetData(event_shape=[2], batch_size=64, target=Moons)"
     assert str(run.data) == repr(run.data) == shown

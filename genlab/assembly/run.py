@@ -25,22 +25,30 @@ from genlab.assembly.recording import (
 )
 from genlab.config.build import build
 from genlab.config.keys import Keys
-from genlab.config.stored import names
+from genlab.config.look import look_at_loggers
+from genlab.config.stored import names, plain
+from genlab.config.targets import locate
 from genlab.densities.density import Density
 from genlab.errors import UserError, nearest
-from genlab.evaluation.figures import save_figures
+from genlab.evaluation.figures import Figures, save_figures
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, StopOnSignal
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
+from genlab.learning.loggers import ending
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
-from genlab.learning.trainer import device_of, make_trainer
+from genlab.learning.trainer import device_name, device_of, make_trainer
 from genlab.learning.weights import holds_weights, load_weights
+from genlab.notebook import in_notebook, page_table, show
 from genlab.processes import is_first, rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
+from genlab.runs.settings import flatten
 from genlab.runs.status import effective_state
+from genlab.runs.summary import config_rows, metric_rows
+from genlab.runs.text import aligned
+from genlab.signature import signature
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -48,6 +56,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Run"]
+
+# How many metrics the line of a run has.
+TOLD = 2
 
 log = logging.getLogger(__name__)
 notes = logging.getLogger("genlab.notes")
@@ -103,11 +114,31 @@ class Run(ABC):
 
     def __repr__(self) -> str:
         what, source = names(self.config.choices)
+        label = f"{type(self).__name__} of {what} on {source}, seed {self.config.seed}"
+        rows = metric_rows(self.metrics, self.likelihood)[:TOLD]
+        numbers = [f"{r.key} {r.value}{f' +- {r.error}' if r.error else ''}" for r in rows]
+        return f"{label}: {', '.join([self._kept(), *numbers])}"
+
+    def _repr_html_(self) -> str:
+        """The same in a notebook, with the likelihood and all metrics of the test."""
+        what, source = names(self.config.choices)
+        rows = [
+            (type(self).__name__.lower(), f"{what} on {source}"),
+            ("likelihood", self.likelihood),
+            ("seed", str(self.config.seed)),
+            ("run", self._kept()),
+        ]
+        numbers = [
+            (row.key, f"{row.value}{f' ± {row.error}' if row.error else ''}", row.remark)
+            for row in metric_rows(self.metrics, self.likelihood)
+        ]
+        return page_table(rows) + (page_table(numbers) if numbers else "")
+
+    def _kept(self) -> str:
         run = self.directory
-        kept = "not fitted"
-        if run is not None and run.status.exists():
-            kept = f"{effective_state(run)} in {run.path}"
-        return f"{type(self).__name__} of {what} on {source}, seed {self.config.seed}: {kept}"
+        if run is None or not run.status.exists():
+            return "not fitted"
+        return f"{effective_state(run)} in {run.path}"
 
     def fit(
         self, *, resume: bool = False, callbacks: Sequence[Callback] = ()
@@ -134,6 +165,7 @@ class Run(ABC):
             raise UserError("fit(resume=True): no run to go on with; fit() starts one")
         if self.directory is not None:
             check_fit(self.directory, self.config, resume=resume)
+        look_at_loggers(self.config)
         interruption, checkpoints = Interruption(), Checkpoints()
         with self.keys.telling():
             if resume:
@@ -142,6 +174,8 @@ class Run(ABC):
                 self.initialise()
             run = self.directory = self.directory or new_directory(self.config)
             if is_first(self.settings):
+                if in_notebook():
+                    self.show_header()
                 self.tell_remarks()
             trainer = make_trainer(
                 self.settings,
@@ -160,6 +194,7 @@ class Run(ABC):
         with (
             rank_zero_if_alone(self.settings),
             recorded(run, self.config, self.likelihood, self.module, resume=resume),
+            ending(trainer.loggers),
             interruption.handled(),
             self.keys.telling(),
         ):
@@ -173,10 +208,38 @@ class Run(ABC):
                 return {}
             return self.conclude(trainer, checkpoints)
 
+    def header(self, place: Path, config: DictConfig | None = None) -> list[tuple[str, str]]:
+        """What is about to be trained, name and text.
+
+        Args:
+            place: Where it is kept.
+            config: That of several runs together, if this is the first of them.
+        """
+        model = self.module.model
+        return config_rows(
+            plain(self.config if config is None else config),
+            parameters=sum(tensor.numel() for tensor in model.parameters()),
+            growing=any(getattr(part, "growing", False) for part in model.modules()),
+            device=device_name(self.config.trainer.accelerator),
+            run=place,
+        )
+
+    def show_header(self) -> None:
+        """Show `header` below the cell of a notebook."""
+        assert self.directory is not None
+        rows = self.header(self.directory.path)
+        show(page_table(rows), "\n".join(aligned(rows)))
+
     def tell_remarks(self) -> None:
-        """Tell `remarks` to whoever fits: on standard error, unless logging is set up otherwise."""
+        """Tell `remarks` to whoever fits: on standard error, unless logging is set up otherwise.
+
+        In a notebook they stand below the cell.
+        """
         for remark in self.remarks:
-            notes.warning("note: %s", remark)
+            if in_notebook():
+                show(page_table([("note", remark)]), f"note: {remark}")
+            else:
+                notes.warning("note: %s", remark)
 
     def log_remarks(self) -> None:
         """Log `remarks`, so that the record keeps them."""
@@ -249,9 +312,9 @@ class Run(ABC):
         return self._measured
 
     @property
-    def figures(self) -> dict[str, Figure]:
+    def figures(self) -> Figures:
         """Figures of the present weights, by name; each use of the word draws them again."""
-        return self.draw()
+        return Figures(self.draw())
 
     def draw(self, columns: Sequence[str | int] = ()) -> dict[str, Figure]:
         """Draw the figures of the present weights.
@@ -271,14 +334,28 @@ class Run(ABC):
             return self._draw(columns)
 
     def loggers(self, run: RunDirectory, *, resume: bool = False) -> list[Any]:
-        """The loggers of the configuration."""
-        if self.config.logger is None:
-            return []
-        place = {"save_dir": str(run.path), "name": "", "version": run.tensorboard.name}
-        if resume and self.config.logger._target_.endswith("TensorBoardLogger"):
+        """The loggers of the configuration, each told what it takes of the run."""
+        nodes = self.config.logger or {}
+        outputs = Path(self.config.outputs).expanduser().absolute()
+        inside = run.path.absolute().is_relative_to(outputs)
+        told = {
+            "save_dir": str(run.path),
+            "name": "",
+            "version": run.tensorboard.name,
+            "title": str(run.path.absolute().relative_to(outputs)) if inside else run.path.name,
+            "settings": flatten(plain(self.config)),
             # What was logged behind the checkpoint is about to be logged again.
-            place["purge_step"] = load_checkpoint(run.last)["step"] + 1
-        return [build(self.config, "logger", **place)]
+            "purge_step": load_checkpoint(run.last)["step"] + 1 if resume else None,
+        }
+        takes = {
+            name: signature(locate(f"logger.{name}", node._target_))
+            for name, node in nodes.items()
+            if node is not None
+        }
+        return [
+            build(nodes, name, **{key: told[key] for key in told.keys() & taken.parameters.keys()})
+            for name, taken in takes.items()
+        ]
 
     def callbacks(self) -> list[Any]:
         """The callbacks of the configuration."""

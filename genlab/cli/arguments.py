@@ -35,6 +35,16 @@ class Parser(ArgumentParser):
         """The run that the subcommand works on."""
         self.add_argument("run", metavar="RUN", help="a path, a run's name, or `latest`")
 
+    def add_where(self) -> None:
+        """Conditions that runs are chosen by."""
+        self.add_argument(
+            "--where",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE[,VALUE]",
+            help="only runs of this setting, state or tag; may be repeated",
+        )
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog.removeprefix('genlab ')}: {message}; see `{self.prog} --help`")
 

@@ -178,16 +178,7 @@ def print_start(config: DictConfig, experiment: Run, place: Path) -> None:
         experiment: What came of it; of replicas, the first.
         place: Where it is kept.
     """
-    from genlab.learning.trainer import device_name
-
-    model = experiment.module.model
-    print_config(
-        plain(config),
-        parameters=sum(tensor.numel() for tensor in model.parameters()),
-        growing=any(getattr(part, "growing", False) for part in model.modules()),
-        device=device_name(config.trainer.accelerator),
-        run=relative(place),
-    )
+    print_config(experiment.header(relative(place), config))
 
 
 @contextmanager

@@ -2,71 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from genlab.errors import GenlabError, UserError
-from genlab.runs.comparison.subjects import Subject, named, subject_of
-from genlab.runs.directory import RunDirectory
-from genlab.runs.files import read_json
-from genlab.runs.find import OUTPUTS, find_runs
-from genlab.runs.manifest import read_manifest
+from genlab.errors import UserError
+from genlab.runs.comparison.plain import plain_runs
+from genlab.runs.comparison.records import Record, matching, read_records
+from genlab.runs.files import json_text
+from genlab.runs.find import OUTPUTS
 from genlab.runs.metrics import SIGN
 from genlab.runs.metrics import headline as headline_of
-from genlab.runs.status import effective_state
 from genlab.runs.text import aligned, rounded
 
 __all__ = ["headline", "print_runs"]
 
-HEADER = ("started", "state", "model", "data", "metric", "value", "run")
-DATA = HEADER.index("data")
+HEADER = ("started", "state", "model", "data", "metric", "value")
 
 
-def print_runs(folder: Path | None = None) -> None:
+def print_runs(
+    folder: Path | None = None, where: Sequence[str] = (), *, json: bool = False
+) -> None:
     """Print the runs below ``folder``, the last one at the end.
 
     Args:
         folder: Where to look; ``outputs``, which need not be there yet, if None.
+        where: Conditions, as ``KEY=VALUE``.
+        json: Whether all that is known is printed as JSON.
 
     Raises:
-        UserError: There is no such folder.
+        UserError: There is no such folder, or a condition names what no run has.
     """
-    if folder is None:
-        folder = OUTPUTS
-    elif not folder.is_dir():
+    if folder is not None and not folder.is_dir():
         raise UserError(f"list runs {folder}: no such folder")
-    rows: list[tuple[datetime, list[str]]] = []
-    subjects: list[Subject] = []
-    unreadable: list[str] = []
-    for found in find_runs(folder):
-        try:
-            manifest = read_manifest(found)
-            rows.append(_row(found, manifest))
-            subjects.append(subject_of(manifest))
-        except GenlabError as error:
-            unreadable.append(f"unreadable: {error}")
-    if not rows and not unreadable:
-        print(f"no runs below {folder}; `genlab train model=realnvp data=moons` makes one")
+    places = [folder or OUTPUTS]
+    records, unreadable = read_records([place for place in places if place.is_dir()])
+    for condition in where:
+        records = matching(records, condition)
+    notes = [f"unreadable: {line}" for line in unreadable]
+    if json:
+        print(json_text(plain_runs(records, notes)), end="")
         return
-    for (_, row), name in zip(rows, named(subjects), strict=True):
-        row[DATA] = name
-    table = aligned([HEADER, *(row for _, row in sorted(rows))])
-    print("".join(f"{line}\n" for line in (*table, *unreadable)), end="")
+    if not records and not notes:
+        print(f"no runs below {places[0]}; `genlab train model=realnvp data=moons` makes one")
+        return
+    tagged = any(record.labels.tags for record in records)
+    header = (*HEADER, *(["tags"] if tagged else []), "run")
+    lines = aligned([header, *(_row(record, tagged=tagged) for record in records)])
+    print("".join(f"{line}\n" for line in (*lines, *notes)), end="")
 
 
-def _row(found: RunDirectory, manifest: dict[str, Any]) -> tuple[datetime, list[str]]:
-    """When a run was started, by which the table is sorted, and its line."""
-    metrics = read_json(found.metrics) if found.metrics.exists() else {}
-    created = datetime.fromisoformat(manifest["created"]).astimezone()
-    return created, [
+def _row(record: Record, *, tagged: bool) -> tuple[str, ...]:
+    created = datetime.fromisoformat(record.manifest["created"]).astimezone()
+    return (
         f"{created:%Y-%m-%d %H:%M:%S}",
-        effective_state(found),
-        manifest["model"],
-        manifest["data"],
-        *headline(metrics, manifest["likelihood"]),
-        str(found.path),
-    ]
+        record.state,
+        record.reads("model"),
+        record.reads("data"),
+        *headline(dict(record.metrics), record.manifest["likelihood"]),
+        *([" ".join(record.labels.tags)] if tagged else []),
+        str(record.run.path),
+    )
 
 
 def headline(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:

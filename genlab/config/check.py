@@ -28,7 +28,7 @@ SUPPLIED = {
     "data": frozenset({"pinn"}),
     "objective": frozenset({"target"}),
     "optimizer": frozenset({"params"}),
-    "logger": frozenset({"save_dir", "name", "version"}),
+    "logger": frozenset({"save_dir", "name", "version", "title", "settings", "purge_step"}),
     "pinn": frozenset({"problem"}),
     "sampler": frozenset({"domain", "n_points", "seed", "model", "objective"}),
 }

@@ -75,6 +75,9 @@ def complete(config: DictConfig, command: str, overrides: Sequence[str]) -> Dict
             for group, option in runtime.choices.items()
             if option is not None and group not in OF_SEVERAL and not is_hidden(group)
         }
+        if "logger" not in config.choices and config.get("logger"):
+            # Of several options of a group Hydra notes none; each of these stands by its name.
+            config.choices.logger = [*config.logger]
     _make_absolute(config)
     _fill_facts(config)
     drop_replaced(config, runtime, overrides)

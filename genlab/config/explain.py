@@ -31,10 +31,14 @@ OWN = (*COMPOSITION, GenlabError, MarkedYAMLError, ValueError)
 FEW = 5
 # Keys that were, and what is written instead.
 INSTEAD = {
+    "logger.flush_secs": "logger.tensorboard.flush_secs",
     "coupling": "pairing=OPTION",
     "model.fit": "objective=em or objective=mixture_descent",
     "objective.coupling": "objective.pairing",
 }
+
+# Groups of which several options may be chosen at once.
+SEVERAL = ("logger",)
 
 
 @contextmanager
@@ -191,7 +195,7 @@ def _not_a_default(found: re.Match[str], command: str, overrides: Sequence[str])
 
 def _ambiguous(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
     key, value = split(found[1])
-    is_list = "(" not in value and not _options(key)
+    is_list = "(" not in value and (key in SEVERAL or not _options(key))
     as_list = f", or write {key}=[{value}] for a list" if is_list else ""
     return f"{found[1]}: several values; add -m to run each{as_list}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config import config_dir
@@ -13,7 +15,7 @@ from genlab.runs.find import resolve
 from genlab.runs.settings import RUNS
 from genlab.userfile import glance
 
-__all__ = ["look_at"]
+__all__ = ["look_at", "look_at_loggers"]
 
 # Sections that a Python file of the user's may define, by their argument `file`.
 PYTHON = ("data", "problem")
@@ -47,7 +49,25 @@ def look_at(config: DictConfig) -> None:
         if look := described(section, node.pop("_target_")).attribute("look"):
             with keys.telling(section):
                 look(**node)
+    look_at_loggers(config)
     _look_at_source(config)
+
+
+def look_at_loggers(config: DictConfig) -> None:
+    """Refuse a logger whose library is not installed.
+
+    Raises:
+        UserError: There is one, and the message names the extra that brings the library; or a
+            logger does not stand by its name.
+    """
+    nodes = plain(config)["logger"] or {}
+    if "_target_" in nodes:
+        where = f"logger._target_={nodes['_target_']}"
+        raise UserError(f"{where}: there may be several; write logger.NAME._target_")
+    for name, node in nodes.items():
+        package = node and described(f"logger.{name}", node["_target_"]).attribute("requires")
+        if package is not None and find_spec(package) is None:
+            raise UserError(f"logger={name}: not installed; pip install 'genlab[{package}]'")
 
 
 def _look_at_source(config: DictConfig) -> None:

@@ -85,11 +85,11 @@ def recipe(
 
 def _choices(stored: DictConfig, searchpath: Sequence[str] = ()) -> list[str]:
     """The fewest options that lead to the choices of a run."""
-    taken = cast(dict[str, str], OmegaConf.to_container(stored.choices))
+    taken = cast(dict[str, Any], OmegaConf.to_container(stored.choices))
     words = [f"{group}={taken[group]}" for group in LEADING if group in taken]
     followed = compose(stored.command, [*searchpath, *words]).choices
     return words + [
-        f"{group}={option}"
+        f"{group}={option if isinstance(option, str) else spelt(group, option)}"
         for group, option in taken.items()
         if group not in LEADING and followed.get(group) != option and not is_hidden(group)
     ]

@@ -1,4 +1,4 @@
-"""What a finished run adds to TensorBoard: its figures, and one row of hyperparameters."""
+"""What a finished run adds to its loggers: figures, results, and TensorBoard's row of a run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from genlab.evaluation.figures.pixels import encode_png, figure_to_image
 from genlab.evaluation.figures.style import CARD
+from genlab.learning.loggers.run_logger import RunLogger
 from genlab.runs.settings import spell
 
 __all__ = ["lay_out_as_card", "log_figures", "log_results"]
@@ -34,12 +35,17 @@ def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: 
     """Log each figure as the image of its name; they are laid out anew for it."""
     from torch.utils.tensorboard import SummaryWriter
 
-    boards = (logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger))
+    shown = list(loggers)
+    others = [logger for logger in shown if isinstance(logger, RunLogger)]
+    boards = (logger.experiment for logger in shown if isinstance(logger, TensorBoardLogger))
     # Of processes that train together, the others have a stand-in for it.
     writers = [board for board in boards if isinstance(board, SummaryWriter)]
-    for name, figure in figures.items() if writers else ():
+    for name, figure in figures.items() if writers or others else ():
         lay_out_as_card(figure)
-        summary = _image(name, figure_to_image(figure))
+        pixels = figure_to_image(figure)
+        for logger in others:
+            logger.log_figure(name, pixels, step)
+        summary = _image(name, pixels) if writers else None
         for writer in writers:
             # Its `add_image` would turn the pixels into floats and back, and pack them slowly.
             writer._get_file_writer().add_summary(summary, step)

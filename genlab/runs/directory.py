@@ -70,7 +70,8 @@ class RunDirectory:
 
     def clear(self) -> None:
         """Remove what a run has left that cannot go on; its ``console.log`` stays."""
-        for path in (self.config, self.manifest, self.status, self.metrics, self.curves, self.log):
+        kept = (self.config, self.manifest, self.status, self.metrics, self.curves, self.scalars)
+        for path in (*kept, self.changes, self.log):
             path.unlink(missing_ok=True)
         for folder in (self.checkpoints, self.tensorboard, self.figures, self.stages):
             shutil.rmtree(folder, ignore_errors=True)
@@ -99,6 +100,21 @@ class RunDirectory:
     def curves(self) -> Path:
         """The learning curves, a value a validation."""
         return self.path / "curves.json"
+
+    @property
+    def scalars(self) -> Path:
+        """Every scalar that was logged, as a table."""
+        return self.path / "scalars.csv"
+
+    @property
+    def labels(self) -> Path:
+        """Tags and notes, which are nothing of what was run."""
+        return self.path / "labels.json"
+
+    @property
+    def changes(self) -> Path:
+        """What the user's repository held beyond its commit."""
+        return self.path / "changes.patch"
 
     @property
     def checkpoints(self) -> Path:

@@ -12,8 +12,9 @@ from typing import Any
 import genlab
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import create_json, read_json, write_json
+from genlab.runs.files import atomic_path, create_json, read_json, write_json
 from genlab.runs.renamed import current_settings
+from genlab.runs.repository import Repository, repository_of
 from genlab.runs.settings import checksums, flatten, hash_of
 
 __all__ = [
@@ -55,6 +56,9 @@ def write_manifest(
 ) -> None:
     """Write ``run.json``, which no run has had before: it makes the directory this run's own.
 
+    Of the repository that the working folder is in, it names the commit, and what is not committed
+    is kept as ``changes.patch``.
+
     Args:
         run: The run.
         config: The resolved configuration in plain containers.
@@ -67,6 +71,7 @@ def write_manifest(
         UserError: The directory holds a run already, such as one that was started at the same time.
     """
     flat = flatten(config)
+    repository = repository_of(Path.cwd())
     made = create_json(
         run.manifest,
         {
@@ -78,11 +83,15 @@ def write_manifest(
             "likelihood": likelihood,
             "threads": threads,
             **_provenance(),
+            "repository": None if repository is None else _summary(repository),
             **_describe(flat, checksums(flat)),
         },
     )
     if not made:
         raise run.taken()
+    if repository is not None and repository.patch:
+        with atomic_path(run.changes) as temporary:
+            temporary.write_bytes(repository.patch)
 
 
 def update_config(run: RunDirectory, config: Mapping[str, Any]) -> None:
@@ -129,9 +138,10 @@ def read_manifest(run: RunDirectory) -> dict[str, Any]:
             f"{manifest.get('format', 'unknown')}; this is genlab {genlab.__version__}, which "
             f"reads format {FORMAT}"
         )
-    stored = manifest.get("config", {})
-    config = current_settings(stored)
-    return manifest if config == stored else manifest | _describe(config, manifest.get("files"))
+    if "config" not in manifest:
+        return manifest
+    config = current_settings(manifest["config"])
+    return manifest | _describe(config, manifest.get("files"))
 
 
 def made_by(run: RunDirectory) -> str:
@@ -167,6 +177,13 @@ def _provenance() -> dict[str, Any]:
         "packages": dict(_versions()),
         "git_commit": git_commit(CHECKOUT),
     }
+
+
+def _summary(repository: Repository) -> dict[str, Any]:
+    """What ``run.json`` says of a repository; of its changes whether there are any, and kept."""
+    patch = repository.patch
+    changes = "too many to keep" if patch is None else "kept" if patch else "none"
+    return {"root": repository.root, "commit": repository.commit, "changes": changes}
 
 
 def _versions() -> Iterator[tuple[str, str]]:

@@ -114,6 +114,8 @@ ROWS = (
     # A coupling is a layer; source and data are paired.
     Row({"choices.coupling": ...}, move={"choices.coupling": "choices.pairing"}),
     Row({"objective.coupling._target_": ...}, move={"objective.coupling": "objective.pairing"}),
+    # Loggers stand by their names, as there may be several.
+    Row({"logger._target_": ...}, move={"logger": "logger.tensorboard"}),
 )
 
 TARGETS = {

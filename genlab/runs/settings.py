@@ -38,7 +38,7 @@ SILENT = re.compile(r"(outputs|command|logger|kind)\b.*")
 # Keys that follow from what a choice or another key says.
 LATE = re.compile(r"callbacks\b.*|.*\b_(target|partial)_")
 # Where a run is stored and what it is shown with does not change what it computes.
-OUTSIDE_HASH = re.compile(r"(outputs|logger)(\..*)?")
+OUTSIDE_HASH = re.compile(r"(outputs|(choices\.)?logger)(\..*)?")
 
 # Keys that name files, those of a table first; those that name another run, whose weights are read.
 TABLES = ("data.path", "data.val_path", "data.test_path")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from genlab.cli.report import config_rows, metric_rows, print_config, print_metrics
+from genlab.cli.report import print_config, print_metrics
+from genlab.runs.summary import config_rows, metric_rows
 
 METRICS: dict[str, float | None] = {
     "time/fit_seconds": 31.234,
@@ -158,7 +159,7 @@ def test_a_table_on_a_terminal(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
     print_metrics(METRICS, "realnvp on moons")
-    print_config(CONFIG, **RUN)
+    print_config(config_rows(CONFIG, **RUN))
     shown = capsys.readouterr().out
     assert "nats above the optimum" in shown
     assert "hidden=[64,64]" in shown, "square brackets are no markup"
@@ -174,7 +175,7 @@ def test_the_summary_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> N
         "device": "cpu, 1 thread",
         "run": "outputs/a",
     }
-    print_config(CONFIG, **RUN)
+    print_config(config_rows(CONFIG, **RUN))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(maxsplit=1) == ["model", rows["model"]]
     assert len(lines) == len(rows)

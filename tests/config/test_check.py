@@ -101,7 +101,7 @@ MISTAKES = {
     "++model.finall=1": "model.finall=1: Cosine takes no 'finall'; did you mean 'final'?",
     "optimizer.lr=fast": "optimizer.lr=fast: expected a number",
     "+optimizer.params=1": "optimizer.params=1: set by genlab itself",
-    "+logger.save_dir=x": "logger.save_dir=x: set by genlab itself",
+    "+logger.tensorboard.save_dir=x": "logger.tensorboard.save_dir=x: set by genlab itself",
     "trainer.max_steps=1e4": "trainer.max_steps=10000.0: expected an integer, at least 1; "
     "did you mean 10000?",
     "trainer.ema=1": "trainer.ema=1: expected a number, at least 0 and less than 1, or null",
@@ -142,7 +142,8 @@ def test_mistakes_in_a_whole_configuration(
         "seed=4294967295",
         "+model._convert_=all",
         "+optimizer.amsgrad=true",
-        "+logger.log_graph=false",
+        "+logger.tensorboard.log_graph=false",
+        "logger=[tensorboard,csv]",
         "callbacks.divergence=null",
         "logger=none",
         "callbacks=none",

@@ -23,7 +23,7 @@ MISTAKES = {
     "data=moon": "data: no 'moon'; did you mean 'moons'?",
     "schedule=cosin": "schedule: no 'cosin'; did you mean 'cosine'?",
     "model=3": "model: no '3'; choose from: ",
-    "logger=null": "logger: no 'null'; choose from: none, tensorboard",
+    "logger=null": "logger: no 'null'; choose from: csv, mlflow, none, tensorboard, trackio, wandb",
     "model.fnal=1": "model.fnal=1: no 'fnal' in model; did you mean 'final'?",
     "modle=nice": "modle=nice: no 'modle'; did you mean 'model'?",
     "final=1": "final=1: no such key; did you mean 'model.final'?",

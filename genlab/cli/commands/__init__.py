@@ -19,6 +19,8 @@ COMMANDS = {
     "compare": "many runs in one table, page or figure",
     "board": "look at all runs in TensorBoard",
     "list": "what there is to choose from; `genlab list runs`: your runs",
+    "tag": "words that runs are found by, as in `--where tag=paper`",
+    "note": "sentences on a run, which stay with it",
     "clean": "remove the directories of failed runs",
     "doctor": "check this machine and this installation",
     "completion": "tab completion for bash, zsh and fish",

@@ -20,6 +20,7 @@ from genlab.runs.comparison.formats import (
     shown,
 )
 from genlab.runs.comparison.groups import Group, differing, grouped
+from genlab.runs.comparison.plain import plain_groups, plain_runs
 from genlab.runs.comparison.records import Record, matching, read_records, without_repeats
 from genlab.runs.comparison.tables import (
     Table,
@@ -29,6 +30,7 @@ from genlab.runs.comparison.tables import (
     pivot,
     sorted_by,
 )
+from genlab.runs.files import json_text
 from genlab.runs.find import OUTPUTS
 
 __all__ = ["run"]
@@ -38,6 +40,7 @@ EXAMPLES = """\
   genlab compare outputs/2026-01-31 --where model=nsf,realnvp --sort test/kl
   genlab compare --rows model --cols data --value test/kl --markdown
   genlab compare --html compare.html                   table, curves and figures in one page
+  genlab compare --where tag=paper --json              numbers for other programs
   genlab compare --figure compare.png                  the densities, a row a target
   genlab compare --where command=solve --figure c.png  the errors of solves by their costs
 
@@ -47,6 +50,7 @@ same data marked. Columns are what differs; what follows from the columns before
 FIGURES = (".png", ".pdf", ".svg")
 FORMATS = {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}
 EACH = ("all",)
+JSON = "json"
 
 
 def run(words: list[str]) -> int:
@@ -57,7 +61,7 @@ def run(words: list[str]) -> int:
     done = [record for record in records if record.state == "done"]
     counted = without_repeats(done)
     notes = [*_notes(records, done, counted), *(f"unreadable: {line}" for line in unreadable)]
-    if not counted:
+    if not counted and arguments.format != JSON:
         places = ", ".join(map(str, arguments.paths)) or str(OUTPUTS)
         print(f"no finished runs below {places}; `genlab train model=realnvp data=moons` makes one")
         print("".join(f"{note}\n" for note in notes), end="")
@@ -69,6 +73,8 @@ def run(words: list[str]) -> int:
     if arguments.figure is not None:
         return draw(arguments.figure, groups, keys)
     known = metrics_of(groups)
+    if arguments.format == JSON and not arguments.metrics:
+        arguments.metrics = EACH
     every = arguments.metrics == EACH
     tags = known if every else check_metrics(arguments.metrics, known, "--metrics")
     if arguments.html is not None:
@@ -76,6 +82,10 @@ def run(words: list[str]) -> int:
 
         write_page(arguments.html, listing(groups, keys, tags), groups, notes)
         print(arguments.html)
+        return 0
+    if arguments.format == JSON:
+        rows = plain_groups(groups, keys, tags)
+        print(json_text({**plain_runs(counted, notes), "rows": rows}), end="")
         return 0
     table = _pivot(arguments, groups, keys) if arguments.value else listing(groups, keys, tags)
     _print(table, notes, arguments.format)
@@ -85,13 +95,7 @@ def run(words: list[str]) -> int:
 def _parse(words: list[str]) -> Namespace:
     parser = Parser("compare", EXAMPLES)
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="runs, or folders")
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE[,VALUE]",
-        help="only runs of this setting; may be repeated",
-    )
+    parser.add_where()
     parser.add_argument(
         "--metrics", type=_names, default=(), metavar="TAG[,TAG]", help="what to show, or `all`"
     )
@@ -101,7 +105,7 @@ def _parse(words: list[str]) -> Namespace:
     parser.add_argument("--cols", type=_names, metavar="KEY[,KEY]", help="and the columns")
     parser.add_argument("--value", metavar="TAG", help="a pivot of this metric")
     kind = parser.add_mutually_exclusive_group()
-    for name in FORMATS:
+    for name in (*FORMATS, JSON):
         kind.add_argument(
             f"--{name}", dest="format", action="store_const", const=name, help=f"print {name}"
         )
@@ -115,8 +119,8 @@ def _parse(words: list[str]) -> Namespace:
     arguments = parser.parse(words)
     if (arguments.rows or arguments.cols) and not arguments.value:
         parser.error("--rows and --cols go with --value TAG")
-    if arguments.value and (arguments.html or arguments.figure):
-        parser.error("--value goes with a table, not with --html or --figure")
+    if arguments.value and (arguments.html or arguments.figure or arguments.format == JSON):
+        parser.error("--value goes with a table, not with --html, --figure or --json")
     if arguments.html is not None:
         check_output(arguments.html, (".html",), option="--html")
     if arguments.figure is not None:
@@ -143,6 +147,11 @@ def _notes(
             yield one_line(f"{record.state}: {record.run.path}{reason}")
     if len(done) > len(counted):
         yield f"{len(done) - len(counted)} repeated runs: of one configuration the last counts"
+    for record in counted:
+        if record.labels.tags:
+            yield f"tagged {' '.join(record.labels.tags)}: {record.run.path}"
+        for note in record.labels.notes:
+            yield one_line(f"note on {record.run.path}: {note.text}")
     for package in ("genlab", "torch"):
         versions = Counter(_version(record, package) for record in counted)
         if len(versions) > 1:

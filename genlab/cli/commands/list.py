@@ -19,7 +19,8 @@ EXAMPLES = """\
   genlab list models          what `model=` can be
   genlab list metrics         what each number of a run is
   genlab list runs            the runs below outputs/
-  genlab list runs old/       the runs below another folder"""
+  genlab list runs old/       the runs below another folder
+  genlab list runs --where tag=paper --json"""
 
 
 def run(words: list[str]) -> int:
@@ -28,12 +29,16 @@ def run(words: list[str]) -> int:
         "group", nargs="?", metavar="GROUP", help="a group of choices, `metrics` or `runs`"
     )
     parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="with `runs`: where")
+    parser.add_where()
+    parser.add_argument("--json", action="store_true", help="with `runs`: all that is known")
     arguments = parser.parse(words)
     if arguments.group in ("run", "runs"):
         from genlab.cli.run_table import print_runs
 
-        print_runs(arguments.folder)
+        print_runs(arguments.folder, arguments.where, json=arguments.json)
         return 0
+    if arguments.where or arguments.json:
+        parser.error("--where and --json go with `runs`")
     if arguments.folder is not None:
         parser.error(f"unexpected {str(arguments.folder)!r}")
     if arguments.group in ("metric", "metrics"):

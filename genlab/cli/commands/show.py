@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from genlab.cli.arguments import Parser
+from genlab.cli.commands.note import note_lines
 from genlab.cli.report import print_metrics
 from genlab.cli.run_argument import SavedRun
 from genlab.errors import one_line
+from genlab.runs.comparison.plain import plain_runs
+from genlab.runs.comparison.records import read_record
 from genlab.runs.directory import RunDirectory
-from genlab.runs.files import read_json
+from genlab.runs.files import json_text, read_json
 from genlab.runs.find import find_runs
+from genlab.runs.labels import read_labels
 from genlab.runs.settings import CHOICE, spell
 from genlab.runs.status import effective_state, read_status
 
@@ -25,6 +29,7 @@ __all__ = ["run"]
 EXAMPLES = """\
   genlab show latest
   genlab show latest --config                every key and its value
+  genlab show latest --json                  all that is known, for other programs
   genlab show fields.hdf5                    what is in a file, and how to learn it"""
 
 # What a file of data may end in: told without the imports of those that read it.
@@ -42,6 +47,7 @@ def run(words: list[str]) -> int:
         help="a path, a run's name, or `latest`; or data: a file, a folder",
     )
     parser.add_argument("--config", action="store_true", help="print every key and its value")
+    parser.add_argument("--json", action="store_true", help="print all that is known of a run")
     arguments = parser.parse(words)
     if holds_data(Path(arguments.run)):
         from genlab.cli.data_view import data_rows
@@ -51,6 +57,9 @@ def run(words: list[str]) -> int:
         return 0
     saved = SavedRun(arguments.run)
     config = saved.manifest["config"]
+    if arguments.json:
+        print(json_text(plain_runs([read_record(saved.directory)], ())), end="")
+        return 0
     if arguments.config:
         print("".join(f"{key}={spell(value)}\n" for key, value in sorted(config.items())), end="")
         return 0
@@ -81,7 +90,8 @@ def _rows(saved: SavedRun, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     started = datetime.fromisoformat(status["started"])
     yield "started", f"{started.astimezone():%Y-%m-%d %H:%M:%S} on {status['host']}{_took(status)}"
     choices = {k.removeprefix(CHOICE): v for k, v in config.items() if k.startswith(CHOICE)}
-    yield "choices", " ".join(f"{group}={option}" for group, option in sorted(choices.items()))
+    words = (f"{group}={spell(option)}" for group, option in sorted(choices.items()))
+    yield "choices", " ".join(words)
     yield "seed", str(config["seed"])
     commit, threads = manifest["git_commit"], manifest["threads"]
     yield (
@@ -90,6 +100,16 @@ def _rows(saved: SavedRun, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"torch {manifest['packages']['torch']}, Python {manifest['python']}, "
         f"{threads} thread{'s' if threads > 1 else ''}",
     )
+    if repository := manifest.get("repository"):
+        changes = {"kept": f", with {run.changes}", "none": ""}.get(
+            repository["changes"], ", with more changes than are kept"
+        )
+        yield "repository", f"{repository['root']} at {repository['commit']}{changes}"
+    labels = read_labels(run)
+    if labels.tags:
+        yield "tags", " ".join(labels.tags)
+    for line in note_lines(labels):
+        yield "note", line
     if figures := sorted(run.figures.glob("[!.]*.png")):
         yield "figures", f"{run.figures}: {', '.join(path.stem for path in figures)}"
     if state in ("interrupted", "killed") and run.last.exists():

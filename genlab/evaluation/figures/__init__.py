@@ -12,8 +12,10 @@ from genlab.evaluation.figures.gallery import (
 from genlab.evaluation.figures.images import image_panel
 from genlab.evaluation.figures.paths import animate_paths
 from genlab.evaluation.figures.plane import comparison_figure, density_panel
+from genlab.evaluation.figures.shown import Figures
 
 __all__ = [
+    "Figures",
     "Scene",
     "animate_fields",
     "animate_paths",

@@ -1,4 +1,4 @@
-"""How far a run is: a live bar where a person looks, a plain line a validation elsewhere."""
+"""How far a run is: a bar where a person looks, a plain line a validation elsewhere."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
 from genlab.learning.callbacks.callback import LearnerCallback
+from genlab.learning.callbacks.notebook_bar import NotebookBar
+from genlab.notebook import in_notebook
 from genlab.processes import is_first
 from genlab.runs.text import rounded
 
@@ -20,17 +22,22 @@ __all__ = ["ProgressBar"]
 
 
 class ProgressBar(LearnerCallback):
-    """Shows step, loss, speed and time left on standard error."""
+    """Shows step, loss, speed and time left on standard error, or below the cell of a notebook."""
 
     def __init__(self) -> None:
-        self.bar: LiveBar | None = None
+        self.bar: LiveBar | NotebookBar | None = None
         self.loss: float | None = None  # none before the first step has ended
         self.validation = ""
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self.first_step, self.first_time = self.learner.step, time.monotonic()
         console = Console(stderr=True)
-        if is_first(self.learner.settings) and console.is_terminal:
+        if not is_first(self.learner.settings):
+            return
+        if in_notebook():
+            self.bar = NotebookBar(self.learner.settings.max_steps, self.told)
+            self.bar.start()
+        elif console.is_terminal:
             self.bar = LiveBar(self, console)
             self.bar.start()
 
@@ -38,6 +45,8 @@ class ProgressBar(LearnerCallback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         self.loss = self.learner.losses.mean().item()
+        if isinstance(self.bar, NotebookBar):
+            self.bar.step()
 
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         settings = self.learner.settings
@@ -45,13 +54,8 @@ class ProgressBar(LearnerCallback):
         self.validation = f"{settings.monitor} {rounded(value)[0]}"
         if self.bar is not None or not is_first(settings):
             return
-        print(
-            f"step {self.learner.step}/{settings.max_steps}  train/loss {rounded(self.loss)[0]}  "
-            f"{self.validation}  "
-            f"{self.speed():.0f} steps/s  {self.time_left()} left",
-            file=sys.stderr,
-            flush=True,
-        )
+        step, said = self.told()
+        print(f"step {step}/{settings.max_steps}  {said}", file=sys.stderr, flush=True)
 
     def on_train_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self._close()
@@ -60,6 +64,14 @@ class ProgressBar(LearnerCallback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, exception: BaseException
     ) -> None:
         self._close()
+
+    def told(self) -> tuple[int, str]:
+        """The present step, and the rest in a line."""
+        said = (
+            f"train/loss {rounded(self.loss)[0]}  {self.validation}  {self.speed():.0f} steps/s  "
+            f"{self.time_left()} left"
+        )
+        return self.learner.step, said
 
     def speed(self) -> float:
         """Steps a second since the start or the resume."""

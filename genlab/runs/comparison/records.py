@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ from genlab.runs.comparison.subjects import Subject, named, subject_of
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.find import find_runs
+from genlab.runs.labels import Labels, read_labels
 from genlab.runs.manifest import read_manifest
 from genlab.runs.settings import CHOICE, spell
 from genlab.runs.status import effective_state, read_status
 
 __all__ = ["Record", "matching", "read_record", "read_records", "without_repeats"]
+
+TAG = "tag"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Record:
         settings: The flat configuration as text; a group by its own name, as on the command line.
         metrics: Metrics by tag; None for what was not finite.
         subject: What these are about.
+        labels: Its tags and notes.
     """
 
     run: RunDirectory
@@ -40,6 +44,7 @@ class Record:
     settings: Mapping[str, str]
     metrics: Mapping[str, float | None]
     subject: Subject
+    labels: Labels = field(default_factory=Labels)
 
     @property
     def seed(self) -> int:
@@ -51,7 +56,9 @@ class Record:
         return self.state if key == "state" else self.settings.get(key, "")
 
     def answers(self, key: str) -> set[str]:
-        """What a condition on a setting may say."""
+        """What a condition on a setting, or on the tags, may say."""
+        if key == TAG:
+            return set(self.labels.tags)
         return {self.reads(key), self.subject.name} if key == "data" else {self.reads(key)}
 
 
@@ -108,6 +115,7 @@ def read_record(run: RunDirectory) -> Record:
         | {key: manifest[key] for key in ("model", "data")},
         read_json(run.metrics) if run.metrics.exists() else {},
         subject_of(manifest),
+        read_labels(run),
     )
 
 
@@ -117,7 +125,7 @@ def without_repeats(records: Iterable[Record]) -> list[Record]:
 
 
 def matching(records: Sequence[Record], condition: str) -> list[Record]:
-    """The runs that meet ``KEY=VALUE`` or ``KEY=VALUE,VALUE``.
+    """The runs that meet ``KEY=VALUE`` or ``KEY=VALUE,VALUE``; ``tag`` is a key, too.
 
     Raises:
         UserError: No run has this key, or none this value.
@@ -125,13 +133,17 @@ def matching(records: Sequence[Record], condition: str) -> list[Record]:
     key, equals, text = condition.partition("=")
     if not equals:
         raise UserError(f"--where {condition}: expected KEY=VALUE")
-    known = {"state"}.union(*(record.settings for record in records))
+    known = {"state", TAG}.union(*(record.settings for record in records))
     if key not in known:
         raise UserError(f"--where {condition}: no run has this key; {nearest(key, known)}")
     # Data of files go by their kind as well, all of them.
     values = {value for record in records for value in record.answers(key)}
     # A list is one value, whatever commas it holds.
     wanted = [text] if text in values else text.split(",")
+    if not values:
+        raise UserError(
+            f"--where {condition}: no run has a tag yet; `genlab tag RUN WORD` gives one"
+        )
     for value in wanted:
         if value not in values:
             raise UserError(f"--where {condition}: no run has {value!r}; {nearest(value, values)}")

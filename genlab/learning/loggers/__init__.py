@@ -1,0 +1,14 @@
+"""Where the scalars, figures and settings of a run go besides TensorBoard.
+
+A logger of any of these takes part in a run as one of Lightning's does, and is told what
+`RunLogger` names: the run's folder, its title, its settings, and the step that it goes on from.
+Their libraries are imported when the first value is written, not before.
+"""
+
+from genlab.learning.loggers.csv_table import CSV
+from genlab.learning.loggers.mlflow import MLflow
+from genlab.learning.loggers.run_logger import RunLogger, ending
+from genlab.learning.loggers.trackio import Trackio
+from genlab.learning.loggers.wandb import WandB
+
+__all__ = ["CSV", "MLflow", "RunLogger", "Trackio", "WandB", "ending"]

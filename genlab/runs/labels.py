@@ -1,0 +1,115 @@
+"""``labels.json``: what people say of a run, which is nothing of what it computed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from genlab.errors import UserError, nearest
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json, write_json
+
+__all__ = ["Labels", "Note", "add_note", "add_tags", "read_labels", "remove_note", "remove_tags"]
+
+TAG = re.compile(r"\w[\w.-]*")
+
+
+class Note(NamedTuple):
+    """A sentence on a run, and when it was written, in ISO format."""
+
+    text: str
+    written: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a run.
+
+    Attributes:
+        tags: Words that runs are found by, in the order of the alphabet.
+        notes: Sentences, the first one first.
+    """
+
+    tags: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def read_labels(run: RunDirectory) -> Labels:
+    """The labels of a run; none where nobody has given any.
+
+    Raises:
+        UserError: The file is torn.
+    """
+    if not run.labels.exists():
+        return Labels()
+    found = read_json(run.labels)
+    return Labels(
+        tuple(found.get("tags", ())),
+        tuple(Note(note["text"], note["written"]) for note in found.get("notes", ())),
+    )
+
+
+def add_tags(run: RunDirectory, words: list[str]) -> Labels:
+    """Give a run tags; those that it has stay.
+
+    Raises:
+        UserError: A word is none that a condition could name.
+    """
+    for word in words:
+        if not TAG.fullmatch(word):
+            raise UserError(f"tag {word!r}: expected a word of letters, digits, and any of . - _")
+    labels = read_labels(run)
+    return _write(run, Labels(tuple(sorted({*labels.tags, *words})), labels.notes))
+
+
+def remove_tags(run: RunDirectory, words: list[str]) -> Labels:
+    """Take tags away from a run.
+
+    Raises:
+        UserError: It does not have one of them.
+    """
+    labels = read_labels(run)
+    for word in words:
+        if word not in labels.tags:
+            hint = nearest(word, labels.tags) if labels.tags else "it has none"
+            raise UserError(f"tag {word!r}: {run.path} has no such tag; {hint}")
+    return _write(run, Labels(tuple(t for t in labels.tags if t not in words), labels.notes))
+
+
+def add_note(run: RunDirectory, text: str) -> Labels:
+    """Add a note to a run.
+
+    Raises:
+        UserError: It says nothing.
+    """
+    if not text.strip():
+        raise UserError("note: expected text")
+    labels = read_labels(run)
+    note = Note(text.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
+    return _write(run, Labels(labels.tags, (*labels.notes, note)))
+
+
+def remove_note(run: RunDirectory, number: int) -> Labels:
+    """Take a note away from a run.
+
+    Args:
+        run: The run.
+        number: Which one, from 1.
+
+    Raises:
+        UserError: It has not so many.
+    """
+    labels = read_labels(run)
+    count = len(labels.notes)
+    if number > count:
+        raise UserError(f"note {number}: {run.path} has {count} note{'s' * (count != 1)}")
+    notes = (note for place, note in enumerate(labels.notes, 1) if place != number)
+    return _write(run, Labels(labels.tags, tuple(notes)))
+
+
+def _write(run: RunDirectory, labels: Labels) -> Labels:
+    notes = [note._asdict() for note in labels.notes]
+    write_json(run.labels, {"tags": labels.tags, "notes": notes})
+    return labels
