@@ -120,7 +120,8 @@ def read(folder: Path) -> None:
         off = []
         for inputs, answer in tried:
             again = program(*inputs)
-            assert again.shape == answer.shape and again.dtype == answer.dtype
+            assert again.shape == answer.shape
+            assert again.dtype == answer.dtype
             off.append((again - answer).abs().max().item() if answer.numel() else 0.0)
         other = torch.float64 if answer.dtype == torch.float32 else torch.float32
         try:

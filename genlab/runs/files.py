@@ -72,7 +72,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         inside = error.filename is not None and str(error.filename).startswith(str(temporary))
         if not inside and not is_refused(error):
             raise
-        raise RunError(f"{path}: cannot be written ({error.strerror}); nothing is changed") from error
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); nothing is changed"
+        ) from error
     finally:
         for left in (temporary, old):
             shutil.rmtree(left, ignore_errors=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from genlab.errors import first_few
 from genlab.runs.metrics import metric_of, rank, remark
@@ -136,7 +136,9 @@ def _load(config: Mapping[str, Any]) -> str:
 
 
 def _programs(programs: Mapping[str, Any]) -> str:
-    lines = ["They run in plain torch, for any number n of rows. Rows of noise make rows of samples.\n"]
+    lines = [
+        "They run in plain torch, for any number n of rows. Rows of noise make rows of samples.\n"
+    ]
     for name in ("log_prob", "sample"):
         if name not in programs:
             continue
@@ -168,7 +170,9 @@ def _computed(told: Mapping[str, Any]) -> str:
     """What a program does in its own way, and the number that this leaves."""
     said = []
     if "solver" in told:
-        said.append(f"the ODE by {told['solver']['steps']} equal steps of {told['solver']['method']}")
+        said.append(
+            f"the ODE by {told['solver']['steps']} equal steps of {told['solver']['method']}"
+        )
     if "inverse" in told:
         said.append(f"each block's inverse by {told['inverse']['steps']} steps of Newton's method")
     if told.get("log_det") == "exact" or told.get("divergence") == "exact":

@@ -158,7 +158,7 @@ def _refuse_foreign(text: str, config: Mapping[str, Any]) -> None:
             )
         if not ours:
             raise UserError(
-                f"{text}: names {target}, which is no model of genlab; download it, look at it, and "
+                f"{text}: names {target}, which is no model of genlab; download it, look at it and "
                 "load the folder if you trust it"
             )
 

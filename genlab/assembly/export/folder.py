@@ -190,7 +190,9 @@ def _read_back(folder: Path, model: Density, points: Batch) -> None:
             return log_probs(density, few.x, few.context)
 
     if not torch.equal(scores(model).nan_to_num(), scores(again).nan_to_num()):
-        raise RunError("export: what was written gives another model than the run's; nothing is kept")
+        raise RunError(
+            "export: what was written gives another model than the run's; nothing is kept"
+        )
 
 
 def told(config: Mapping[str, Any]) -> list[str]:

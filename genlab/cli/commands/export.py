@@ -13,8 +13,8 @@ from genlab.errors import UserError
 __all__ = ["run"]
 
 EXAMPLES = """\
-  genlab export latest -o moons                      weights, configuration and model card
-  genlab export latest -o moons --program            log_prob.pt2 and sample.pt2 for plain torch, too
+  genlab export latest -o moons                      weights, settings and model card
+  genlab export latest -o moons --program            programs for plain torch, too
   genlab export latest -o moons --program --dtype float64 --force
   genlab export latest -o moons --program --onnx     and as ONNX, where the converter bears it
   genlab export latest -o moons --license mit        what a model hub shows
