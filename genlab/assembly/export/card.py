@@ -96,7 +96,7 @@ def _learned(config: Mapping[str, Any]) -> str:
         f"model of {config['parameters']:,} parameters in {config['precision']}. "
         f"{LIKELIHOOD[config['likelihood']]}, in nats and in the units of the data. "
         f"It was trained{steps} with seed {made['seed']} by "
-        f"[genlab](https://pypi.org/project/genlab) {config['genlab']}.\n"
+        f"genlab {config['genlab']}.\n"
     )
 
 
