@@ -41,7 +41,9 @@ def row(family: str, folder: Path) -> tuple[str, list[str]]:
         told = config["programs"][name]
         cells.append("yes" if "file" in told else "no")
         notes += [f"{family} {name}: {told['reason']}"] if "reason" in told else []
-        notes += [f"{family} {name}: {key} {told[key]}" for key in ("solver", "inverse") if key in told]
+        notes += [
+            f"{family} {name}: {key} {told[key]}" for key in ("solver", "inverse") if key in told
+        ]
         if "max_difference" in told:
             notes.append(f"{family} {name}: {told['max_difference']:.1e} nats from genlab score")
     for name in ("log_prob", "sample"):

@@ -24,6 +24,7 @@ CONTEXTS: dict[str, dict[str, int]] = {
     "vector": {"context_dim": 3},
     "label": {"labels": 4},
 }
+ODES = ("cnf", "flow-matching")
 TYPES = {"f32": torch.float32, "f64": torch.float64}
 
 
@@ -43,15 +44,16 @@ def write(folder: Path, cases: list[str]) -> None:
     from genlab.assembly.export.noise import UnexportableError, sample_from
     from genlab.assembly.export.programs import log_prob_program, sample_program, save
     from genlab.batch import Batch
-    from genlab.bijections import Standardise
+    from genlab.bijections import FixedStepSolver, Standardise
     from genlab.nn import wrap_columns
 
+    few = {"solver": FixedStepSolver(method="rk4", steps=4)}
     kept: dict[str, Any] = {}
     for case in cases:
         name, context, kind = case.rsplit("-", 2)
         dtype = TYPES[kind]
         torch.manual_seed(0)
-        model = MODELS[name](2, **CONTEXTS[context])
+        model = MODELS[name](2, **CONTEXTS[context], **(few if name.endswith(ODES) else {}))
         if model.preprocessing is None:
             model.preprocessing = Standardise(model.event_shape, untouched=model.circular)
         x = wrap_columns(2 * torch.randn(1000, 2) + 1, model.circular)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -31,11 +31,14 @@ SAMPLES = 1e-6
 FEWEST, MOST = 4, 512
 """Steps that are tried, each time twice as many."""
 
+LARGEST = 64
+"""Numbers of a sample up to which a divergence that is an estimate elsewhere is taken exactly."""
+
 # Log-densities by ODEs cost seconds a thousand.
 ROWS = 256
 
 
-class Fixed(nn.Module):
+class Fixed(NamedTuple):
     """A model whose operations depend on no number.
 
     Attributes:
@@ -43,10 +46,8 @@ class Fixed(nn.Module):
         said: How it is computed, by what it replaces.
     """
 
-    def __init__(self, model: Density, said: dict[str, Any]) -> None:
-        super().__init__()
-        self.model = model
-        self.said = said
+    model: Density
+    said: dict[str, Any]
 
 
 def fixed_log_prob(model: Density, points: Batch) -> Fixed:
@@ -60,8 +61,10 @@ def fixed_log_prob(model: Density, points: Batch) -> Fixed:
         points: Where the two are compared.
 
     Raises:
-        UnexportableError: No number of steps that is tried is enough.
+        UnexportableError: No number of steps that is tried is enough, or what is an estimate in the
+            model costs too much to be exact.
     """
+    _refuse_dear(model)
     exact = _exact(model)
     blocks, odes = _parts(exact, ResidualBlocks), _parts(exact, ODE)
     said: dict[str, Any] = {}
@@ -123,6 +126,16 @@ def fixed_sample(model: Density, points: Batch) -> tuple[Fixed, tuple[Noise, ...
         else {"solver": {"method": "rk4", "steps": steps}}
     )
     return Fixed(remade(exact, steps), said), noise
+
+
+def _refuse_dear(model: Density) -> None:
+    dim = math.prod(model.event_shape)
+    estimated = any(ode.divergence != "exact" for ode in _parts(model, ODE))
+    if estimated and dim > LARGEST:
+        raise UnexportableError(
+            f"its divergence is an estimate by random probes, and the exact one of {dim} numbers "
+            f"takes {dim} passes of its network"
+        )
 
 
 def _exact(model: Density) -> Density:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,8 +31,8 @@ from genlab.runs.manifest import read_manifest
 
 __all__ = ["export", "told"]
 
-# Test points that a program is compared with its model at.
-POINTS = 1000
+# Test points that a program is compared with its model at, and fewer of them in many dimensions.
+POINTS, NUMBERS, FEWEST = 1000, 2**17, 16
 
 
 def export(
@@ -170,10 +171,11 @@ def _written(program: Program, path: Path) -> dict[str, str]:
 def _points(run: Training) -> Batch:
     """Points to compare at: the first of the test set, or samples where there is none."""
     test: Batch | None = run.data.test
+    n = max(FEWEST, min(POINTS, NUMBERS // math.prod(run.model.event_shape)))
     if test is not None and len(test.x):
-        return test.rows(slice(POINTS)).cast(torch.device("cpu"), run.model.dtype)
+        return test.rows(slice(n)).cast(torch.device("cpu"), run.model.dtype)
     with inference(run.model):
-        return Batch(draw_samples(run.model, POINTS, generator=torch.Generator().manual_seed(0)))
+        return Batch(draw_samples(run.model, n, generator=torch.Generator().manual_seed(0)))
 
 
 def _read_back(folder: Path, model: Density, points: Batch) -> None:

@@ -26,7 +26,7 @@ from genlab.densities.inference import inference, log_probs
 
 __all__ = ["LogProb", "Program", "Sample", "log_prob_program", "sample_program", "save"]
 
-# Of the rows of an example: no number that stands anywhere else.
+# Rows of an example: any number that torch does not take for a constant, as 0 and 1.
 EXAMPLE = 7
 RAISED = re.compile(r'File ".*?(genlab/[^"]+)", line (\d+), in')
 
