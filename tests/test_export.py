@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from contextlib import suppress
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import huggingface_hub

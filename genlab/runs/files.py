@@ -67,8 +67,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         _flush(path.parent)
     except OSError as error:
-        if old.exists() and not path.exists():
-            old.replace(path)
         inside = error.filename is not None and str(error.filename).startswith(str(temporary))
         if not inside and not is_refused(error):
             raise
@@ -76,6 +74,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             f"{path}: cannot be written ({error.strerror}); nothing is changed"
         ) from error
     finally:
+        if old.exists() and not path.exists():
+            old.replace(path)
         for left in (temporary, old):
             shutil.rmtree(left, ignore_errors=True)
 

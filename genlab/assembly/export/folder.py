@@ -72,7 +72,7 @@ def export(
     model = run.model.cpu().eval()
     points = _points(run)
     config = _config(run)
-    with atomic_folder(folder) as draft:
+    with atomic_folder(folder.absolute()) as draft:
         _write_weights(model, draft / WEIGHTS)
         figures = _copy_figures(run.directory.figures, draft)
         if programs:
