@@ -18,7 +18,6 @@ LIKELIHOOD = {
     "lower_bound": "Its log-density is a lower bound",
     "estimate": "Its log-density is an estimate",
 }
-COLUMN = "log_prob"
 
 
 def card(config: Mapping[str, Any], *, license: str, figures: Sequence[str]) -> str:
@@ -152,11 +151,11 @@ def _programs(programs: Mapping[str, Any]) -> str:
             for one in told["inputs"]
         )
         lines.append(f"- `{told['file']}`: {inputs}.{_computed(told)}{_onnx(told)}")
-    if "inputs" in programs.get(COLUMN, {}):
+    if "inputs" in programs.get("log_prob", {}):
         given = ", ".join(
             f"torch.zeros({', '.join(['1000', *map(str, one['shape'][1:])])}"
             f", dtype=torch.{one['dtype']})"
-            for one in programs[COLUMN]["inputs"]
+            for one in programs["log_prob"]["inputs"]
         )
         lines.append(
             "\n```python\nimport torch\n\n"

@@ -100,7 +100,9 @@ def log_prob_program(model: Density, points: Batch, dtype: torch.dtype) -> Progr
         UnexportableError: There is none, with the reason.
     """
     fixed = fixed_log_prob(model, points)
-    inputs = [{"name": "x", "shape": ["n", *model.event_shape], "dtype": _word(dtype)}]
+    inputs: list[dict[str, Any]] = [
+        {"name": "x", "shape": ["n", *model.event_shape], "dtype": _word(dtype)}
+    ]
     x, context = points.x.to(dtype), _cast(points.context, dtype)
     program = _exported(LogProb(fixed.model.to(dtype)), _given(x, context))
     exact = copy.deepcopy(model).cpu().double()
