@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -41,10 +41,10 @@ def prepare(place: Path, run: str) -> None:
     torch.save(kept, place / "answers.pt")
 
 
-def check(place: Path) -> None:
+def check(place: Path, words: Sequence[str]) -> None:
     """Compare the programs, as they are and compiled ahead of time, with what was kept."""
     answers = torch.load(place / "answers.pt")
-    for word in TYPES:
+    for word in words:
         for name in ("log_prob", "sample"):
             program = torch.export.load(place / word / f"{name}.pt2")
             package = torch._inductor.aoti_compile_and_package(
@@ -61,7 +61,7 @@ def check(place: Path) -> None:
                     assert found.shape == answer.shape, (found.shape, answer.shape)
                     off[n] = (found - answer).abs().max().item() if n else 0.0
                 told = ", ".join(f"{n} rows {value:.1e}" for n, value in off.items())
-                print(f"{name:8} {word} {kind:8}  off by {told}")
+                print(f"{name:8} {word} {kind:8}  off by {told}", flush=True)
                 assert max(off.values()) < BOUNDS[word]
 
 
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("place", type=Path)
     parser.add_argument("--run", default="latest")
     parser.add_argument("--kind", choices=("eager", "program", "compiled"), default="eager")
+    parser.add_argument("--types", nargs="+", choices=TYPES, default=TYPES)
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=1.0)
     arguments = parser.parse_args()
@@ -104,7 +105,7 @@ def main() -> None:
     if arguments.part == "prepare":
         prepare(arguments.place, arguments.run)
     elif arguments.part == "check":
-        check(arguments.place)
+        check(arguments.place, arguments.types)
     else:
         clock(arguments.place, arguments.kind, arguments.rows, arguments.seconds)
 

@@ -17,7 +17,8 @@ from genlab.assembly.export.exported import CONFIG, FORMAT, WEIGHTS, read_export
 from genlab.assembly.export.noise import UnexportableError
 from genlab.assembly.export.onnx import write_onnx
 from genlab.assembly.export.preprocessing import described
-from genlab.assembly.export.programs import Program, log_prob_program, sample_program, save
+from genlab.assembly.export.programs import Program, log_prob_program, sample_program
+from genlab.assembly.export.programs import save as save_program
 from genlab.assembly.run import Run
 from genlab.assembly.training import Training
 from genlab.batch import Batch
@@ -126,11 +127,12 @@ def _config(run: Training) -> dict[str, Any]:
 
 
 def _write_weights(model: Density, path: Path) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     # Two names for one tensor are written as two: what is shared once may be another's later.
     weights = {name: value.clone().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, path, metadata={"format": "pt", "library": "genlab"})
+    # Its own writer makes files that nobody else can read.
+    path.write_bytes(save(weights, metadata={"format": "pt", "library": "genlab"}))
 
 
 def _copy_figures(figures: Path, folder: Path) -> list[str]:
@@ -153,7 +155,7 @@ def _write_programs(
         except UnexportableError as error:
             told[name] = {"reason": str(error)}
             continue
-        save(program, folder)
+        save_program(program, folder)
         told[name] = {"file": f"{name}.pt2", "inputs": program.inputs, **program.said}
         if onnx:
             told[name]["onnx"] = _written(program, folder / f"{name}.onnx")
