@@ -89,7 +89,7 @@ def _learned(config: Mapping[str, Any]) -> str:
         names = context["columns"]
         given = f", given {context['dim']} numbers"
         given += f" ({first_few(names)})" if names else ""
-    steps = f" in {made['steps']:,} steps" if made["steps"] else ""
+    steps = f" in {int(made['steps']):,} steps" if made["steps"] else ""
     return (
         f"A density of {sample}{given}, learned from {learned['data']} by {learned['model']}, a "
         f"model of {config['parameters']:,} parameters in {config['precision']}. "
