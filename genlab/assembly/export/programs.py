@@ -233,7 +233,7 @@ def _context_inputs(model: Density, context: Tensor | None) -> list[dict[str, An
 
 
 def _error(values: Float[Tensor, " n"]) -> float:
-    return (values.std() / len(values) ** 0.5).item()
+    return float(values.std()) / len(values) ** 0.5
 
 
 def _word(dtype: torch.dtype) -> str:
