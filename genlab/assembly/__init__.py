@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.assembly.description import describe
 from genlab.assembly.entry import experiment, from_config, load
+from genlab.assembly.export import Exported
 from genlab.assembly.images import DensityImages
 from genlab.assembly.replicas import Replicas, alone, replica_directory
 from genlab.assembly.run import Run
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DensityImages",
+    "Exported",
     "Replicas",
     "Run",
     "Solve",

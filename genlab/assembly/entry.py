@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from omegaconf import DictConfig
 
+from genlab.assembly.export.exported import HUB, Exported, is_exported, read_exported
 from genlab.assembly.run import Run
 from genlab.assembly.training import Training
 from genlab.config import split
@@ -90,18 +91,27 @@ def from_config(config: DictConfig, directory: RunDirectory | None = None) -> Tr
     return Solve(config, directory)
 
 
-def load(run: str | Path) -> Training | Solve:
-    """A run that was made before, with its best weights, in evaluation mode.
+def load(run: str | Path) -> Training | Solve | Exported:
+    """A run that was made before, or a model that left one, in evaluation mode.
 
-    A run that was stopped before its first validation has no best weights: its last are loaded.
+    A run has its best weights. One that was stopped before its first validation has none: its last
+    are loaded.
 
     Args:
-        run: Its folder, its name below ``outputs``, or ``latest``.
+        run: The run's folder, its name below ``outputs``, or ``latest``; or the folder of
+            ``genlab export``, or ``hf://user/name[@revision]`` of a model hub.
 
     Raises:
         UserError: There is no run, or one of another version.
         RunError: The checkpoint is missing or damaged.
     """
+    if str(run).startswith(HUB) or is_exported(Path(run)):
+        return read_exported(str(run))
+    return load_run(run)
+
+
+def load_run(run: str | Path) -> Training | Solve:
+    """A run that was made before, as `load` gives it."""
     directory = resolve(str(run))
     read_manifest(directory)
     config = read_config(directory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError, first_few
@@ -76,7 +76,7 @@ def _densities(groups: Sequence[Group], keys: Sequence[str]) -> tuple[dict[str, 
     others: list[str] = []
     for group in groups:
         first = group.records[0]
-        experiment = load(first.run.path)
+        experiment: Any = load(first.run.path)
         target = experiment.data.target
         if target is None or experiment.density.event_shape != (2,):
             others.append(str(first.run.path))

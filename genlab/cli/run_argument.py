@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from genlab.errors import UserError
 from genlab.imports import uncollected, without_signal
@@ -56,7 +56,7 @@ class SavedRun:
         with loading():
             from genlab import assembly
 
-            return assembly.load(run.path)
+            return cast("Run", assembly.load(run.path))
 
 
 @contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from genlab.bijections.bijection import Inverse
+from genlab.bijections.bijection import Bijection, Inverse
 from genlab.data.module import DataModule
 from genlab.data.target_density import TargetDensity
 from genlab.densities.density import Density
 from genlab.errors import UserError
 
-__all__ = ["precede"]
+__all__ = ["precede", "stand_before"]
 
 # What makes families that have densities of angles.
 OF_ANGLES = ("CNF", "FlowMatching", "GMM", "NICE", "neural_spline_flow", "VAE")
@@ -37,11 +37,16 @@ def precede(model: Density, data: DataModule) -> None:
                 "have transforms; `bounded=None` leaves the bounds to these"
             )
         return
-    model.preprocessing = data.preprocessing(model.circular)
+    stand_before(model, data.preprocessing(model.circular))
+
+
+def stand_before(model: Density, preprocessing: Bijection | None) -> None:
+    """Make a bijection the way from the units of data to a model's own."""
+    model.preprocessing = preprocessing
     source = getattr(model, "base", None)
-    if model.preprocessing is not None and isinstance(source, TargetDensity):
+    if preprocessing is not None and isinstance(source, TargetDensity):
         # A source has the units of its own data, the model works in preprocessed ones.
-        source.preprocessing = Inverse(model.preprocessing)
+        source.preprocessing = Inverse(preprocessing)
 
 
 def _refuse_other_angles(model: Density, data: DataModule) -> None:

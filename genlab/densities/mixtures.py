@@ -124,7 +124,7 @@ class Mixtures(NamedTuple):
         if z.shape[1] ** 2 > GATHERED // 16:
             return self._complete_each(rows, which, factors, given)
         parts = []
-        for some in torch.arange(len(z)).split(max(1, GATHERED // z.shape[1] ** 2)):
+        for some in at_once(len(z), z.shape[1] ** 2):
             k, a = which[some], known[some]
             b = z[some, :, None]
             if given:
@@ -158,6 +158,17 @@ class Mixtures(NamedTuple):
         covariances = self.covariances[:, : self.roots.shape[1]]
         kept = precision_root(covariances[..., index[:, None], index])
         return Mixtures(self.log_weights, self.means[..., index], kept)
+
+
+def at_once(n: int, numbers: int) -> list[slice]:
+    """Parts of n rows for which matrices of so many numbers may be gathered.
+
+    A compiler does not know how many rows there are: all of them are one part to it.
+    """
+    if torch.compiler.is_compiling():
+        return [slice(None)]
+    size = max(1, GATHERED // numbers)
+    return [slice(start, start + size) for start in range(0, n, size)]
 
 
 def precision_root(covariance: Float[Tensor, "*b d d"]) -> Float[Tensor, "*b d d"]:
@@ -269,7 +280,7 @@ class LowRankMixtures(NamedTuple):
         stretched = (u * ((1 + s.square()).sqrt() - 1)[:, None]).to(rows)
         u = u.to(rows)
         parts = []
-        for some in torch.arange(len(rows)).split(max(1, GATHERED // self.factors[0, 0].numel())):
+        for some in at_once(len(rows), self.factors[0, 0].numel()):
             k, a, e = which[some], rows[some, :given], rows[some, given:, None]
             y = project[k] @ (a - means[k, :given])[..., None]
             e = e + stretched[k] @ (u[k].mT @ e)

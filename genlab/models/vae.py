@@ -304,4 +304,6 @@ class VAE(Density):
 
     def _chunk(self, n: int) -> int:
         """Importance samples of n points that are decoded at once."""
+        if torch.compiler.is_compiling():
+            return self.importance_samples  # how many points there are is not known then
         return max(1, WORKING_SET // max(1, n * self.decoder.width))

@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from numbers import Integral, Real
@@ -15,6 +16,7 @@ from typing import Any
 from genlab.errors import RunError, UserError
 
 __all__ = [
+    "atomic_folder",
     "atomic_path",
     "create_json",
     "is_refused",
@@ -42,6 +44,41 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that takes its place when the block ends well.
+
+    A folder that is there goes when the new one is whole, and stays where that fails.
+
+    Raises:
+        RunError: The disk refused the write (full, read-only, folder gone).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    old = temporary.with_name(f"{temporary.name}.old")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in (*temporary.rglob("*"), temporary):
+            _flush(file)
+        # No system call exchanges two folders everywhere: for an instant there is none.
+        if path.exists():
+            path.replace(old)
+        temporary.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        inside = error.filename is not None and str(error.filename).startswith(str(temporary))
+        if not inside and not is_refused(error):
+            raise
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); nothing is changed"
+        ) from error
+    finally:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def is_refused(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": "test a run again and print its metrics",
     "score": "log-density of your own points",
     "sample": "draw from a run's model",
+    "export": "a run's model as a folder of its own, and as programs without genlab",
     "plot": "draw a run's figures again",
     "show": "what a run is, how it stands, and what came out; or what is in a file of data",
     "diff": "in what two runs differ",
