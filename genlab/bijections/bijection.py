@@ -16,6 +16,8 @@ from genlab.nn.precision import full_precision
 __all__ = ["Bijection", "Compose", "Inverse"]
 
 
+Interval = tuple[Tensor | float, Tensor | float]
+
 MAPS = ("forward", "inverse", "generate", "encode", "initialise")
 
 
@@ -78,6 +80,11 @@ class Bijection(Outlined, Constants, ABC):
     def steps(self) -> list[Bijection]:
         """The layers that the map consists of, from data to latent, to look at one by one."""
         return [self]
+
+    @property
+    def interval(self) -> Interval | None:
+        """What each number of x lies between, low and high; None for the whole line."""
+        return None
 
 
 class Compose(Bijection):
@@ -152,6 +159,11 @@ class Compose(Bijection):
 
     def steps(self) -> list[Bijection]:
         return [step for layer in self for step in layer.steps()]
+
+    @property
+    def interval(self) -> Interval | None:
+        # A layer that takes only what lies in an interval sees the data first.
+        return next((found for layer in self if (found := layer.interval) is not None), None)
 
 
 class Inverse(Bijection):
