@@ -1,8 +1,8 @@
 """Train generative models on any target, and compare each run with the exact answer.
 
 ``genlab.experiment("model=realnvp", "data=moons")`` builds a run, ``genlab.load(run_dir)`` reads
-one back; ``genlab.fit(model, x)`` trains a model on an array without a run, and
-``genlab.score(model, x)`` gives its log-densities. All is imported on first use: ``import genlab``
+one back; ``genlab.fit(model, x)`` trains a model on an array without a run,
+``genlab.score(model, x)`` gives its log-densities, ``genlab.sample(model, n)`` its samples. All is imported on first use: ``import genlab``
 costs no torch.
 
 >>> import genlab
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genlab import bijections, densities, models, nn, objectives, paths, samplers, targets
-    from genlab.arrays import fit, score
+    from genlab.arrays import fit, sample, score
     from genlab.assembly import experiment, load
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "nn",
     "objectives",
     "paths",
+    "sample",
     "samplers",
     "score",
     "targets",
@@ -39,7 +40,10 @@ __all__ = [
 __version__ = "0.1.0"
 
 # Where the functions live; the other names are rooms.
-HOMES = {"experiment": "assembly", "load": "assembly", "fit": "arrays", "score": "arrays"}
+HOMES = {
+    **dict.fromkeys(("experiment", "load"), "assembly"),
+    **dict.fromkeys(("fit", "sample", "score"), "arrays"),
+}
 
 
 def __getattr__(name: str) -> Any:

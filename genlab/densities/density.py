@@ -16,7 +16,7 @@ from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.wrapping import Wrap
 from genlab.constructor import Checked
-from genlab.densities.event import Circular, EventShape, angles_of, shape_of
+from genlab.densities.event import Circular, EventShape, Names, angles_of, shape_of
 from genlab.errors import UserError
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
@@ -66,8 +66,9 @@ class Density(Outlined, Constants, Checked, ABC):
         masses: Whether it gives masses of data in {0, 1}, not densities.
         interval: What each number of a sample lies between, in the units that the density itself
             works in, low and high; None for the whole line.
-        stackable: Whether `log_prob` is the same operations whatever the numbers are, without
-            random ones, so that many models can be evaluated by one pass.
+        stackable: Whether `log_prob` is the same operations whatever the numbers are, none random,
+            so that many models can be evaluated by one pass.
+        names: What its coordinates are called, where it was fitted to a frame.
         clusters: Whether it has parts whose places a search over rows chooses, before gradients.
         test_samples: Log-densities that a number or a figure of an evaluation may cost: fewer
             where each is slow.
@@ -82,6 +83,7 @@ class Density(Outlined, Constants, Checked, ABC):
     knows_angles: ClassVar[bool] = False
     masses: bool = False
     interval: tuple[float, float] | None = None
+    names: Names = Names()
     test_samples: int = 100_000
     figures: ClassVar[tuple[str, ...]] = ("density", "samples", "super_resolution")
 
@@ -233,7 +235,7 @@ class Density(Outlined, Constants, Checked, ABC):
     def distribution(
         self, context: Shaped[Tensor, "..."] | None = None, *, validate_args: bool | None = None
     ) -> Distribution:
-        """The density as a `torch.distributions.Distribution`.
+        """The density as a distribution of torch, and of Pyro where that is imported.
 
         >>> import genlab
         >>> p = genlab.models.NSF(2).distribution()
@@ -241,13 +243,12 @@ class Density(Outlined, Constants, Checked, ABC):
         torch.Size([4, 5])
 
         Args:
-            context: Vectors ``[*batch, c]`` or integer labels ``[*batch]``, of any batch shape.
+            context: Vectors ``[*batch, c]`` or integer labels ``[*batch]``.
             validate_args: Whether points outside the support are refused; None for torch's default.
 
         Raises:
             ValueError: The context does not fit the density.
         """
-        # What it becomes is known above it: that is made of a density.
         from genlab.densities.distribution import distribution_of
 
         return distribution_of(self, context, validate_args=validate_args)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import cache
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Shaped
@@ -100,7 +101,8 @@ class DensityDistribution(Distribution):
             ValueError: A shape or the type does not fit, or, where arguments are validated, a point
                 lies outside the support.
         """
-        if self._validate_args:
+        # The constraints of torch cannot be asked about no points.
+        if self._validate_args and value.numel():
             self._validate_sample(value)
         event = self.event_shape
         given = value.shape[: value.ndim - len(event)]
@@ -162,12 +164,15 @@ def distribution_of(
     return kind(density, context, validate_args=validate_args)
 
 
+@cache
 def _of_pyro() -> type[DensityDistribution]:
     """`DensityDistribution` with what Pyro asks of one besides torch: `mask`, `to_event`, ..."""
     from pyro.distributions.torch_distribution import TorchDistributionMixin
 
-    mixed: Any = TorchDistributionMixin
-    return type(mixed)("DensityDistribution", (DensityDistribution, mixed), {})
+    class PyroDistribution(DensityDistribution, TorchDistributionMixin):
+        pass
+
+    return PyroDistribution
 
 
 def support_of(density: Density) -> Constraint:

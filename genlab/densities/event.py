@@ -1,20 +1,36 @@
-"""What one sample is: its shape, and which of its coordinates are angles."""
+"""What one sample is: its shape, which of its coordinates are angles, what they are called."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from genlab.bounds import NonNegativeInt, PositiveInt
 
-__all__ = ["Circular", "EventShape", "angles_of", "shape_of"]
+__all__ = ["Circular", "EventShape", "Names", "angles_of", "shape_of"]
 
 EventShape = PositiveInt | Sequence[PositiveInt]
 """Shape of one sample; a number is the length of a vector."""
 
 Circular = Literal["all"] | Sequence[NonNegativeInt]
 """Coordinates that are angles, by number; those of an array are counted row by row."""
+
+
+class Names(NamedTuple):
+    """What the numbers of samples and contexts are called where they come from.
+
+    Attributes:
+        columns: The coordinates of a sample; None where they have no names.
+        context: The coordinates of a context vector.
+        label: The column of classes; None where it has no name.
+        classes: What the classes are called, in the order of their numbers; none for numbers.
+    """
+
+    columns: tuple[str, ...] | None = None
+    context: tuple[str, ...] = ()
+    label: str | None = None
+    classes: tuple[str, ...] = ()
 
 
 def shape_of(event_shape: EventShape) -> tuple[int, ...]:
