@@ -2,10 +2,9 @@
 
 ``genlab.experiment("model=realnvp", "data=moons")`` builds a run, ``genlab.load(run_dir)`` reads
 one back; ``genlab.fit(model, x)`` trains a model on an array without a run,
-``genlab.score(model, x)`` gives its log-densities, ``genlab.sample(model, n)`` its samples. All is imported on first use: ``import genlab``
-costs no torch.
+``genlab.score(model, x)`` gives its log-densities, ``genlab.sample(model, n)`` its samples. All is
+imported on first use: ``import genlab`` costs no torch.
 
->>> import genlab
 >>> genlab.models.NSF(2).sample(5).shape
 torch.Size([5, 2])
 """

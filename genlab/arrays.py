@@ -100,9 +100,7 @@ def fit(
     if objective.learns_from == "energy":
         raise UserError(f"objective: {type(objective).__name__} learns from an energy, not rows")
     names = names_of(x, context, model.context_encoder)
-    known = (
-        context_rows(context, None, names, model.context_encoder) if context is not None else None
-    )
+    known = context_rows(context, None, names, model.context_encoder)
     rows = Batch(_data(model, x), known, _weights(weight)).cast(model.device, model.dtype)
     with private_randomness(model.device, seed), torch.enable_grad():
         if standardise and not model.masses and model.preprocessing is None:

@@ -103,9 +103,9 @@ def context_rows(
     if encoder.labels:
         return _labels(context, frame, names, encoder.labels)
     if context is None:
-        wanted = names.context or ("context",)
         if not (is_frame(frame) and names.context):
-            raise UserError(f"context: missing; expected {', '.join(wanted)}")
+            told = ", ".join(names.context) or f"vectors of length {encoder.context_dim}"
+            raise UserError(f"context: missing; expected {told}")
         context = frame
     if isinstance(context, Mapping):
         context = _as_table(context)

@@ -141,7 +141,7 @@ class DensityDistribution(Distribution):
 
     def __repr__(self) -> str:
         shapes = f"batch_shape={list(self.batch_shape)}, event_shape={list(self.event_shape)}"
-        return f"{type(self).__name__}({type(self.density).__name__}, {shapes})"
+        return f"DensityDistribution({type(self.density).__name__}, {shapes})"
 
     def _drawn_shape(self, sample_shape: Sequence[int]) -> torch.Size:
         return torch.Size(sample_shape) + self.batch_shape

@@ -42,7 +42,7 @@ def proposal() -> torch.Tensor:
 
 @pytest.mark.parametrize("guide", [None, proposal], ids=["prior", "proposal"])
 def test_importance_sampling_finds_the_evidence_and_the_posterior(guide) -> None:  # type: ignore[no-untyped-def]
-    posterior = infer.Importance(program, guide=guide, num_samples=2000).run()
+    posterior = infer.Importance(program, guide=guide, num_samples=1000).run()
     assert posterior.get_log_normalizer().item() == pytest.approx(LOG_EVIDENCE, abs=0.12)
     mean = infer.EmpiricalMarginal(posterior, "z").mean
     torch.testing.assert_close(mean, torch.full((2,), MEAN), atol=0.15, rtol=0)
@@ -76,10 +76,11 @@ def test_a_plate_widens_a_prior() -> None:
 
 
 @pytest.mark.slow
-def test_metropolis_hastings_and_nuts_find_the_posterior() -> None:
-    for kernel in (infer.RandomWalkKernel(program), infer.NUTS(program)):
-        n = 3000 if isinstance(kernel, infer.RandomWalkKernel) else 200
-        chain = infer.MCMC(kernel, num_samples=n, warmup_steps=100, disable_progbar=True)
-        chain.run()
-        mean = chain.get_samples()["z"].mean(0)
-        torch.testing.assert_close(mean, torch.full((2,), MEAN), atol=0.25, rtol=0)
+@pytest.mark.parametrize(
+    ("kernel", "n"), [(infer.RandomWalkKernel, 2000), (infer.NUTS, 100)], ids=["walk", "nuts"]
+)
+def test_chains_find_the_posterior(kernel, n: int) -> None:  # type: ignore[no-untyped-def]
+    chain = infer.MCMC(kernel(program), num_samples=n, warmup_steps=50, disable_progbar=True)
+    chain.run()
+    mean = chain.get_samples()["z"].mean(0)
+    torch.testing.assert_close(mean, torch.full((2,), MEAN), atol=0.3, rtol=0)
