@@ -14,7 +14,15 @@ from typing import Any
 
 from genlab.errors import RunError, UserError
 
-__all__ = ["atomic_path", "create_json", "is_refused", "make_folder", "read_json", "write_json"]
+__all__ = [
+    "atomic_path",
+    "create_json",
+    "is_refused",
+    "json_text",
+    "make_folder",
+    "read_json",
+    "write_json",
+]
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -58,7 +66,7 @@ def make_folder(path: Path) -> None:
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write ``data`` atomically, keys sorted; non-finite floats become null, as JSON has none."""
     with atomic_path(path) as temporary:
-        temporary.write_text(_text(data), encoding="utf-8")
+        temporary.write_text(json_text(data), encoding="utf-8")
 
 
 def create_json(path: Path, data: Mapping[str, Any]) -> bool:
@@ -71,7 +79,7 @@ def create_json(path: Path, data: Mapping[str, Any]) -> bool:
         RunError: As in `atomic_path`.
     """
     with _draft(path) as temporary:
-        temporary.write_text(_text(data), encoding="utf-8")
+        temporary.write_text(json_text(data), encoding="utf-8")
         _flush(temporary)
         made = _appear(temporary, path)
         _flush(path.parent)
@@ -95,7 +103,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _text(data: Mapping[str, Any]) -> str:
+def json_text(data: Mapping[str, Any]) -> str:
+    """``data`` as JSON, keys sorted, in lines; non-finite floats become null.
+
+    >>> json_text({"test/kl": float("nan")})
+    '{\\n  "test/kl": null\\n}\\n'
+    """
     return json.dumps(_plain(data), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
