@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError
+from genlab.runs.comparison.cells import Cell
 from genlab.runs.comparison.records import Record, matching, read_record, read_records
 from genlab.runs.comparison.subjects import Subject
 from genlab.runs.comparison.tables import Table
 from genlab.runs.directory import RunDirectory
 from genlab.runs.find import resolve
 from genlab.runs.metrics import SIGN
-from genlab.runs.text import rounded
 
 if TYPE_CHECKING:
     from genlab.batch import Batch
 
-__all__ = ["compare_rows", "paired_records", "paired_table"]
+__all__ = ["compare_rows", "paired_columns", "paired_records", "paired_table"]
 
-COLUMNS = ("run", "nll", "difference", "won", "verdict")
+NUMBERS = ("nll", "difference", "won")
 NOTE = (
     "difference: mean of log p over that of the first run, nats a row; won: share of rows; both ± "
     "standard error over the test rows, which another seed of a run would add to"
@@ -111,19 +113,36 @@ def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def paired_table(found: Mapping[str, Any]) -> Table:
-    """What `compare_rows` found, a row a run, numbers with their errors."""
+    """What `compare_rows` found, a row a run: numbers ± their standard errors."""
     rows = []
     for place, row in enumerate(found["rows"]):
-        sign = SIGN[row["likelihood"]]
-        cells = [f"{sign}{_number(row, 'nll')}"]
-        cells += [_number(row, name) if place else "" for name in ("difference", "won")]
-        rows.append((row["run"], *cells, row["verdict"] or "the first"))
-    return Table(COLUMNS, 1, tuple(rows))
+        cells = [_cell(row, name) for name in NUMBERS]
+        nll = replace(cells[0], sign=SIGN[row["likelihood"]])
+        rows.append((row["run"], nll, *(cells[1:] if place else (None, None)), _told(row)))
+    return Table(("run", *NUMBERS, "verdict"), 1, tuple(rows))
 
 
-def _number(row: Mapping[str, Any], name: str) -> str:
-    value, error = rounded(row[name], row[f"{name}/se"])
-    return f"{value} ± {error}" if error else value
+def paired_columns(found: Mapping[str, Any]) -> Table:
+    """The same with the standard errors in columns of their own, for another program."""
+    names = [column for name in NUMBERS for column in (name, f"{name}/se")]
+    rows = (
+        (row["run"], *(Cell(_finite(row[name])) for name in names), _told(row))
+        for row in found["rows"]
+    )
+    return Table(("run", *names, "verdict"), 1, tuple(rows))
+
+
+def _cell(row: Mapping[str, Any], name: str) -> Cell:
+    # Where a table of several seeds has their deviation.
+    return Cell(_finite(row[name]), deviation=_finite(row[f"{name}/se"]))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    return str(row["verdict"] or "the first")
 
 
 def _notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from genlab.cli.arguments import Parser, check_output
 from genlab.cli.comparison_figures import draw
-from genlab.cli.paired import compare_rows, paired_records, paired_table
+from genlab.cli.paired import compare_rows, paired_columns, paired_records, paired_table
 from genlab.errors import UserError, nearest, one_line
 from genlab.runs.comparison.formats import (
     as_csv,
@@ -144,7 +144,8 @@ def _compare_rows(arguments: Namespace) -> int:
         print(json_text(found), end="")
     else:
         notes = [f"{found['test_rows']} test rows", *found["notes"]]
-        _print(paired_table(found), notes, arguments.format)
+        table = paired_columns(found) if arguments.format == "csv" else paired_table(found)
+        _print(table, notes, arguments.format)
     return 0
 
 
