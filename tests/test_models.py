@@ -425,7 +425,7 @@ def test_the_contract_of_torch_distributions(name: str, context: str) -> None:
     else:
         wide = p.expand((5, 3))
         torch.testing.assert_close(wide.log_prob(x[:1, 0]), log_prob[:1, 0].expand(5, 3))
-    assert (wide.sample().shape, wide.sample((0,)).shape[0]) == (wide.batch_shape + (2,), 0)
+    assert (wide.sample().shape, wide.sample((0,)).shape[0]) == ((*wide.batch_shape, 2), 0)
     if p.has_rsample:
         assert p.rsample((4,)).requires_grad
     else:
