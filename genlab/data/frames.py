@@ -39,16 +39,17 @@ def names_of(x: Any, context: Any, encoder: ContextEncoder) -> Names:
     the order of these.
 
     Args:
-        x: The data; a frame has names.
-        context: What they are conditioned on: a frame, or a Series with a name.
+        x: The data; a frame has names, and a Series may.
+        context: What they are conditioned on.
         encoder: What reads it.
 
     Raises:
         UserError: There are more words than the model has classes.
     """
-    columns = _words(x.columns) if is_frame(x) else ()
-    given = context.to_frame() if is_column(context) else context
-    of_context = _words(given.columns) if is_frame(given) else ()
+    columns, of_context = (
+        _words(given.columns) if is_frame(given) else ()
+        for given in (one.to_frame() if is_column(one) else one for one in (x, context))
+    )
     if not encoder.labels:
         return Names(columns or None, of_context)
     classes = tuple(sorted(set(_text(context))))
@@ -78,7 +79,7 @@ def event_rows(
         UserError: A column is missing, or holds what is no finite number.
     """
     size = math.prod(event_shape)
-    wanted = names.columns or tuple(f"x{number + 1}" for number in range(size))
+    wanted = names.columns or _numbered("x", size)
     return _numbers(frame, wanted, where, ordered=names.columns is None).reshape(-1, *event_shape)
 
 
@@ -112,7 +113,7 @@ def context_rows(
     elif is_column(context):
         context = context.to_frame()
     if is_frame(context):
-        wanted = names.context or tuple(f"c{k + 1}" for k in range(encoder.context_dim))
+        wanted = names.context or _numbered("c", encoder.context_dim)
         ordered = not names.context
         return torch.from_numpy(_numbers(context, wanted, "context", ordered=ordered))
     array = np.array(context)
@@ -154,7 +155,8 @@ def as_frame(
     """
     import pandas as pd
 
-    columns = [*(names.columns or ()), *names.context]
+    own = names.columns or ()
+    columns = [*own, *(names.context or _numbered("c", rows.shape[1] - len(own)))]
     frame = pd.DataFrame(rows.cpu().numpy(), columns=columns)
     if labels is not None:
         numbers = labels.tolist()
@@ -219,6 +221,11 @@ def _as_table(given: Mapping[str, Any]) -> Any:
     return pd.DataFrame(dict(zip(given, columns, strict=True)))
 
 
+def _numbered(letter: str, size: int) -> tuple[str, ...]:
+    """``x1, x2, ...``"""
+    return tuple(f"{letter}{number + 1}" for number in range(size))
+
+
 def _words(columns: Any) -> tuple[str, ...]:
     """The names of columns, or none where one is no word."""
     return tuple(columns) if all(isinstance(name, str) for name in columns) else ()
@@ -235,8 +242,8 @@ def _text(context: Any) -> list[str]:
     found = np.array(context).reshape(-1)
     if found.dtype.kind in "biuf":
         return []
-    words = found.tolist()
-    empty = [row for row, word in enumerate(words, 1) if word is None or word != word]
-    if empty:
-        raise UserError(f"context: row {empty[0]} has no class")
-    return [str(word) for word in words]
+    import pandas as pd
+
+    if (empty := pd.isna(found)).any():
+        raise UserError(f"context: row {int(empty.argmax()) + 1} has no class")
+    return [*map(str, found)]
