@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,7 +16,6 @@ from genlab.nn.outline import Outlined
 from genlab.nn.precision import full_precision
 
 __all__ = ["Bijection", "Compose", "Inverse"]
-
 
 Interval = tuple[Tensor | float, Tensor | float]
 
@@ -162,8 +163,12 @@ class Compose(Bijection):
 
     @property
     def interval(self) -> Interval | None:
-        # A layer that takes only what lies in an interval sees the data first.
-        return next((found for layer in self if (found := layer.interval) is not None), None)
+        # Each such layer is the first one to touch the numbers that it takes an interval of.
+        known = [found for layer in self if (found := layer.interval) is not None]
+        if len(known) < 2:
+            return known[0] if known else None
+        lows, highs = (map(torch.as_tensor, edges) for edges in zip(*known, strict=True))
+        return reduce(torch.maximum, lows), reduce(torch.minimum, highs)
 
 
 class Inverse(Bijection):

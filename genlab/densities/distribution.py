@@ -190,31 +190,38 @@ def support_of(density: Density) -> Constraint:
     Args:
         density: The density.
     """
-    axes = len(density.event_shape)
+    axes, angles = len(density.event_shape), density.circular
     if density.masses:
         return constraints.independent(constraints.boolean, axes)
     before = density.preprocessing
-    interval = density.interval if before is None else before.interval
-    angles = density.circular
+    low, high = (density.interval if before is None else before.interval) or LINE
     if len(angles) == math.prod(density.event_shape):
-        interval = TURN
-    elif angles:
-        return _with_angles(density, LINE if interval is None else interval)
-    return constraints.independent(_between(*(interval or LINE)), axes)
+        low, high = TURN
+    elif angles or _differ(low, high):
+        return _of_each(density, low, high)
+    return constraints.independent(_between(low, high), axes)
+
+
+def _differ(low: Tensor | float, high: Tensor | float) -> bool:
+    """Whether some coordinates end where others do not."""
+    return any(isinstance(edge, Tensor) and bool(edge.isinf().any()) for edge in (low, high))
 
 
 def _between(low: Tensor | float, high: Tensor | float) -> Constraint:
-    line = (low, high) == LINE if isinstance(low, float) else False
-    return constraints.real if line else constraints.interval(low, high)
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        return constraints.interval(low, high)
+    if high == math.inf:
+        return constraints.real if low == -math.inf else constraints.greater_than(low)
+    return constraints.less_than(high) if low == -math.inf else constraints.interval(low, high)
 
 
-def _with_angles(density: Density, interval: tuple[Tensor | float, Tensor | float]) -> Constraint:
-    """Some coordinates are angles, and the others something else."""
+def _of_each(density: Density, low: Tensor | float, high: Tensor | float) -> Constraint:
+    """The constraint of numbers of several kinds."""
     shape = density.event_shape
-    low, high = (torch.as_tensor(edge).expand(shape).flatten().tolist() for edge in interval)
+    lows, highs = (torch.as_tensor(edge).expand(shape).flatten().tolist() for edge in (low, high))
     for place in density.circular:
-        low[place], high[place] = TURN
+        lows[place], highs[place] = TURN
     if len(shape) == 1:
-        return constraints.stack([*map(_between, low, high)], -1)
-    edges = (torch.tensor(edge, dtype=density.dtype).view(shape) for edge in (low, high))
+        return constraints.stack([*map(_between, lows, highs)], -1)
+    edges = (torch.tensor(edge, dtype=density.dtype).view(shape) for edge in (lows, highs))
     return constraints.independent(constraints.interval(*edges), len(shape))

@@ -15,7 +15,7 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from genlab.bijections import Compose, LogitTransform, Standardise
+from genlab.bijections import Compose, Logit, LogitTransform, Standardise, UnitBox
 from genlab.densities import (
     Bernoulli,
     Cylinder,
@@ -105,6 +105,20 @@ def behind_a_logit() -> Density:
     return model
 
 
+class Positive(Logit):
+    """One coordinate above 0, the other below 3."""
+
+    @property
+    def interval(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.tensor([0.0, -math.inf]), torch.tensor([math.inf, 3.0])
+
+
+def half_lines() -> Density:
+    model = StandardNormal((2,))
+    model.preprocessing = Compose([Positive(), UnitBox([0.0, 5.0], 2)])
+    return model
+
+
 def turned_image() -> Density:
     return Cylinder((1, 1, 2), [True, False])
 
@@ -146,6 +160,17 @@ def test_there_is_a_way_from_the_whole_space_into_the_support(model: Density) ->
     way, z = biject_to(support), torch.randn(50, 2)
     assert support.check(way(z)).all()
     torch.testing.assert_close(way.inv(way(z)), z, atol=1e-3, rtol=1e-3)
+
+
+def test_intervals_of_several_layers_meet() -> None:
+    support = half_lines().distribution().support
+    x = torch.tensor([[0.1, 2.9], [4.9, 0.1], [-0.1, 1.0], [1.0, 3.1], [5.1, 1.0]])
+    assert support.check(x).tolist() == [True, True, False, False, False]
+    model = StandardNormal((2,))
+    model.preprocessing = Positive()
+    kinds = model.distribution().support.cseq
+    assert [str(kind) for kind in kinds] == ["GreaterThan(lower_bound=0.0)",
+                                             "LessThan(upper_bound=3.0)"]  # fmt: skip
 
 
 def test_the_integral_over_the_support_is_one() -> None:
