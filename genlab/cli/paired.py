@@ -19,6 +19,8 @@ from genlab.runs.find import resolve
 from genlab.runs.metrics import SIGN
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from genlab.batch import Batch
 
 __all__ = ["compare_rows", "paired_columns", "paired_records", "paired_table"]
@@ -85,7 +87,8 @@ def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
         from genlab.evaluation.estimate import estimate_mean
         from genlab.evaluation.paired import paired
     test: Batch | None = None
-    first, rows = None, []
+    first: Tensor | None = None
+    rows: list[dict[str, Any]] = []
     for record in records:
         run = load(record.run.path)
         own: Batch | None = run.data.test
@@ -114,7 +117,7 @@ def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
 
 def paired_table(found: Mapping[str, Any]) -> Table:
     """What `compare_rows` found, a row a run: numbers ± their standard errors."""
-    rows = []
+    rows: list[tuple[str | Cell | None, ...]] = []
     for place, row in enumerate(found["rows"]):
         cells = [_cell(row, name) for name in NUMBERS]
         nll = replace(cells[0], sign=SIGN[row["likelihood"]])
@@ -125,10 +128,10 @@ def paired_table(found: Mapping[str, Any]) -> Table:
 def paired_columns(found: Mapping[str, Any]) -> Table:
     """The same with the standard errors in columns of their own, for another program."""
     names = [column for name in NUMBERS for column in (name, f"{name}/se")]
-    rows = (
-        (row["run"], *(Cell(_finite(row[name])) for name in names), _told(row))
+    rows: list[tuple[str | Cell | None, ...]] = [
+        (row["run"], *[Cell(_finite(row[name])) for name in names], _told(row))
         for row in found["rows"]
-    )
+    ]
     return Table(("run", *names, "verdict"), 1, tuple(rows))
 
 
@@ -173,4 +176,4 @@ def _unlike(subject: Subject, first: Subject) -> str:
     ours, theirs = dict(subject.settings), dict(first.settings)
     keys = sorted({*ours, *theirs})
     key = next(key for key in keys if ours.get(key) != theirs.get(key))
-    return f"{key}={ours.get(key)}, not {theirs.get(key)}"
+    return f"{key}={ours.get(key, 'unset')}, not {theirs.get(key, 'unset')}"

@@ -86,7 +86,7 @@ class DensityDistribution(Distribution):
         parts = self.density.modules()
         return all(part.reparametrised for part in parts if isinstance(part, Density))
 
-    @constraints.dependent_property
+    @property
     def support(self) -> Constraint:
         """Where the density may be above 0; see `support_of`."""
         return support_of(self.density)
@@ -169,7 +169,7 @@ def _of_pyro() -> type[DensityDistribution]:
     """`DensityDistribution` with what Pyro asks of one besides torch: `mask`, `to_event`, ..."""
     from pyro.distributions.torch_distribution import TorchDistributionMixin
 
-    class PyroDistribution(DensityDistribution, TorchDistributionMixin):
+    class PyroDistribution(DensityDistribution, TorchDistributionMixin):  # type: ignore[misc]
         pass
 
     return PyroDistribution
