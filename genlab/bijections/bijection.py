@@ -84,7 +84,7 @@ class Bijection(Outlined, Constants, ABC):
 
     @property
     def interval(self) -> Interval | None:
-        """What each number of x lies between, low and high; None for the whole line."""
+        """The ends that each number of x lies between; None for the whole line."""
         return None
 
 

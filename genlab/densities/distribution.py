@@ -88,7 +88,7 @@ class DensityDistribution(Distribution):
 
     @property
     def support(self) -> Constraint:
-        """Where the density may be above 0; see `support_of`."""
+        """The points at which the density may be above 0; see `support_of`."""
         return support_of(self.density)
 
     def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -1,4 +1,4 @@
-"""What one sample is: its shape, which of its coordinates are angles, what they are called."""
+"""The form of one sample: its shape, its coordinates that are angles, and their names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Circular = Literal["all"] | Sequence[NonNegativeInt]
 
 
 class Names(NamedTuple):
-    """What the numbers of samples and contexts are called where they come from.
+    """Names of the numbers of samples and contexts, as a frame or a file has them.
 
     Attributes:
         columns: The coordinates of a sample; None where they have no names.

@@ -19,7 +19,7 @@ ERRORS = 2
 
 
 class Paired(NamedTuple):
-    """How a model compares with another on the same rows.
+    """A comparison of a model with another on the same rows.
 
     Attributes:
         difference: Mean of ``log p - log p_other``, nats a row.
@@ -31,7 +31,7 @@ class Paired(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """What the difference says.
+        """The difference in words.
 
         >>> Paired(Estimate(0.3, 0.2), Estimate(0.6, 0.05)).verdict
         'not told apart'
