@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["compare_rows", "paired_columns", "paired_records", "paired_table"]
 
 NUMBERS = ("nll", "difference", "won")
+FRESH = "test rows: the fresh samples of the target that the first run was tested on"
 NOTE = (
     "difference: mean of log p over that of the first run, nats a row; won: share of rows; both ± "
     "standard error over the test rows, which another seed of a run would add to"
@@ -70,6 +71,8 @@ def paired_records(paths: Sequence[Path], conditions: Sequence[str]) -> list[Rec
 def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
     """Score the same test rows by all runs, each against the first one.
 
+    Where rows are samples of a target, each seed has others, and all are scored on the first run's.
+
     Args:
         records: The runs, tested on the same rows.
 
@@ -88,6 +91,7 @@ def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
         from genlab.evaluation.paired import paired
     test: Batch | None = None
     first: Tensor | None = None
+    fresh = False
     rows: list[dict[str, Any]] = []
     for record in records:
         run = load(record.run.path)
@@ -96,6 +100,9 @@ def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
             raise UserError(f"--paired: {record.run.path} has kept no rows to test on")
         if test is None:
             test = own
+        elif run.data.target is not None:
+            # Of a target each seed has fresh samples: those of the first are as fresh for the next.
+            fresh = fresh or not _same(own, test)
         elif not _same(own, test):
             raise UserError(
                 f"--paired: the test rows of {record.run.path} are others than those of "
@@ -112,7 +119,8 @@ def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
         verdict = None if record is records[0] else found.verdict
         rows.append({**told, "verdict": verdict, "likelihood": str(record.manifest["likelihood"])})
     assert test is not None
-    return {"rows": rows, "test_rows": len(test.x), "notes": [*_notes(rows)]}
+    notes = [NOTE, *([FRESH] if fresh else []), *_notes(rows)]
+    return {"rows": rows, "test_rows": len(test.x), "notes": notes}
 
 
 def paired_table(found: Mapping[str, Any]) -> Table:
@@ -149,7 +157,6 @@ def _told(row: Mapping[str, Any]) -> str:
 
 
 def _notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield NOTE
     for row in rows:
         if row["likelihood"] != "exact":
             kind = row["likelihood"].replace("_", " ")

@@ -132,12 +132,13 @@ class DensityDistribution(Distribution):
         """The same density for a larger batch, without a copy of its context."""
         shape = torch.Size(batch_shape)
         torch.empty(self.batch_shape).expand(shape)  # which tells where that is impossible
-        new: DensityDistribution = self._get_checked_instance(DensityDistribution, _instance)
+        new = self._get_checked_instance(DensityDistribution, _instance)  # type: ignore[no-untyped-call]
         new.density, context = self.density, self.context
         new.context = None if context is None else context.expand(shape + self._row)
         Distribution.__init__(new, shape, self.event_shape, validate_args=False)
         new._validate_args = self._validate_args
-        return new
+        made: DensityDistribution = new
+        return made
 
     def __repr__(self) -> str:
         shapes = f"batch_shape={list(self.batch_shape)}, event_shape={list(self.event_shape)}"
@@ -169,7 +170,7 @@ def _of_pyro() -> type[DensityDistribution]:
     """`DensityDistribution` with what Pyro asks of one besides torch: `mask`, `to_event`, ..."""
     from pyro.distributions.torch_distribution import TorchDistributionMixin
 
-    class PyroDistribution(DensityDistribution, TorchDistributionMixin):  # type: ignore[misc]
+    class PyroDistribution(DensityDistribution, TorchDistributionMixin):  # type: ignore[misc, override]
         pass
 
     return PyroDistribution
@@ -183,9 +184,9 @@ def support_of(density: Density) -> Constraint:
     all others on the line. ``torch.distributions.biject_to`` knows the way there from the whole
     space.
 
-    >>> import genlab
-    >>> support_of(genlab.models.NICE(2, circular="all"))
-    Independent(Interval(lower_bound=-3.141592653589793, upper_bound=3.141592653589793), 1)
+    >>> import genlab, torch
+    >>> support_of(genlab.models.NICE(2, circular="all")).check(torch.tensor([[3, 1], [4, 1]]))
+    tensor([ True, False])
 
     Args:
         density: The density.
