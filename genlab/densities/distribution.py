@@ -132,13 +132,13 @@ class DensityDistribution(Distribution):
         """The same density for a larger batch, without a copy of its context."""
         shape = torch.Size(batch_shape)
         torch.empty(self.batch_shape).expand(shape)  # which tells where that is impossible
+        new: DensityDistribution
         new = self._get_checked_instance(DensityDistribution, _instance)  # type: ignore[no-untyped-call]
         new.density, context = self.density, self.context
         new.context = None if context is None else context.expand(shape + self._row)
         Distribution.__init__(new, shape, self.event_shape, validate_args=False)
         new._validate_args = self._validate_args
-        made: DensityDistribution = new
-        return made
+        return new
 
     def __repr__(self) -> str:
         shapes = f"batch_shape={list(self.batch_shape)}, event_shape={list(self.event_shape)}"
