@@ -1,11 +1,11 @@
 """Train generative models on any target, and compare each run with the exact answer.
 
 ``genlab.experiment("model=realnvp", "data=moons")`` builds a run, ``genlab.load(run_dir)`` reads
-one back; ``genlab.fit(model, x)`` trains a model on an array without a run, and
-``genlab.score(model, x)`` gives its log-densities; ``genlab.runs()`` is the table of all runs. All
-is imported on first use: ``import genlab`` costs no torch.
+one back; ``genlab.fit(model, x)`` trains a model on an array without a run,
+``genlab.score(model, x)`` gives its log-densities, ``genlab.sample(model, n)`` its samples;
+``genlab.runs()`` is the table of all runs. All is imported on first use: ``import genlab`` costs no
+torch.
 
->>> import genlab
 >>> genlab.models.NSF(2).sample(5).shape
 torch.Size([5, 2])
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         samplers,
         targets,
     )
-    from genlab.arrays import fit, score
+    from genlab.arrays import fit, sample, score
     from genlab.assembly import experiment, load
     from genlab.data.column_transforms import columns
 
@@ -44,6 +44,7 @@ __all__ = [
     "objectives",
     "paths",
     "runs",
+    "sample",
     "samplers",
     "score",
     "targets",
@@ -54,10 +55,8 @@ __version__ = "0.1.0"
 # Where the functions live; the other names are rooms.
 HOMES = {
     "columns": "data.column_transforms",
-    "experiment": "assembly",
-    "fit": "arrays",
-    "load": "assembly",
-    "score": "arrays",
+    **dict.fromkeys(("experiment", "load"), "assembly"),
+    **dict.fromkeys(("fit", "sample", "score"), "arrays"),
 }
 
 

@@ -1,7 +1,8 @@
-"""A model of one's own and an array of data, without a run: fit the one to the other, and score."""
+"""A model of one's own and an array of data, without a run: fit one to the other, score, sample."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
@@ -16,9 +17,17 @@ from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.data.column_points import log_masses, onto_lines, redrawn
 from genlab.data.column_points import points as points_of
 from genlab.data.column_transforms import ColumnTransforms
+from genlab.data.frames import as_frame, context_rows, event_rows, is_frame, names_of
 from genlab.data.table_checks import refuse_negative
 from genlab.densities import Density
-from genlab.densities.inference import inference, log_probs, private_randomness
+from genlab.densities.event import Names
+from genlab.densities.inference import (
+    draw_samples,
+    inference,
+    log_probs,
+    private_randomness,
+    spawn,
+)
 from genlab.descent import cosine_descent
 from genlab.errors import RunError, UserError
 from genlab.objectives import Objective, own_objective, take_passes
@@ -27,9 +36,11 @@ from genlab.randomness import generator
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["fit", "score"]
+__all__ = ["fit", "sample", "sample_named", "score", "score_named"]
 
 M = TypeVar("M", bound=Density)
+
+Units = Callable[[Tensor], Tensor]
 
 CLIP = 5.0
 """Largest norm of a step's gradient."""
@@ -54,7 +65,8 @@ def fit(
 
     Steps of Adam at a rate that falls to 0 along a cosine; each sees rows drawn at random. A
     mixture takes passes over all rows instead, until EM has converged. The same call gives the same
-    weights, and leaves torch's global random numbers as they were.
+    weights, and leaves torch's global random numbers as they were. Of a DataFrame the model
+    remembers what the columns are called, and `score` and `sample` go by these names.
 
     >>> import genlab, torch
     >>> x = torch.randn(500, 2).numpy()
@@ -65,7 +77,8 @@ def fit(
     Args:
         model: A density, such as ``genlab.models.NSF(2)``.
         x: Data, ``[n, *event]`` (``[n]`` for single numbers): an array, a DataFrame or a tensor.
-        context: What each row is conditioned on: vectors ``[n, c]`` or integer labels ``[n]``.
+        context: What each row is conditioned on: vectors ``[n, c]``, or classes ``[n]``, integers
+            or words.
         weight: How much each row counts, ``[n]``; some less than nothing, where the objective is a
             likelihood.
         columns: What the columns of x can hold (`genlab.columns`): x has the columns of a table,
@@ -94,9 +107,11 @@ def fit(
     objective.adopt(model)
     if objective.learns_from == "energy":
         raise UserError(f"objective: {type(objective).__name__} learns from an energy, not rows")
+    names = names_of(x if columns is None else None, context, model.context_encoder)
+    known = context_rows(context, None, names, model.context_encoder)
     points = _data(model, x) if columns is None else _points(model, x, columns, seed)
     weights = _weights(weight, signed=objective.signed)
-    rows = Batch(points, _conditions(context), weights).cast(model.device, model.dtype)
+    rows = Batch(points, known, weights).cast(model.device, model.dtype)
     with private_randomness(model.device, seed), torch.enable_grad():
         if model.preprocessing is None and not model.masses:
             ways = [] if columns is None else [onto_lines(columns)]
@@ -115,6 +130,7 @@ def fit(
             noisy = () if columns is None else columns.noisy
             loss = _descend(model, objective, rows, steps, batch_size, lr, progress, noisy)
     model.eval()
+    model.names = names
     if not loss.isfinite():
         raise RunError(f"fit: the loss became {loss.item():g}\ntry a smaller lr than {lr:g}")
     return model
@@ -138,18 +154,115 @@ def score(
 
     Args:
         model: A density.
-        x: Points in data units, ``[n, *event]``: an array, a DataFrame or a tensor.
-        context: One row or n rows, as in `Density.log_prob`.
+        x: Points in data units, ``[n, *event]``: an array, a tensor, or a DataFrame, whose columns
+            are taken by name where the model was fitted to one.
+        context: One row or n rows: an array as in `Density.log_prob`, a DataFrame, or classes by
+            their words; None where the model has none, or where the DataFrame x has its columns.
         columns: What the columns of x can hold, as in `fit`: log-densities are those of its rows,
             masses in what is discrete, of which they are a lower bound by a few points of each row.
+
+    Raises:
+        UserError: A column is missing, or there is no such class.
     """
     _refuse_other("model", model, Density, "genlab.models.RealNVP(2)")
+    if columns is None:
+        return score_named(model, x, context, model.names)
+    given = context_rows(context, x, model.names, model.context_encoder)
     with inference(model):
-        if columns is None:
-            log_p = log_probs(model, _data(model, x), _conditions(context))
-        else:
-            log_p = log_masses(model, columns, columns.read(x), _conditions(context))
-    return log_p.numpy()
+        return log_masses(model, columns, columns.read(x), given).numpy()
+
+
+def sample(
+    model: Density,
+    n: PositiveInt,
+    context: ArrayLike | Tensor | None = None,
+    *,
+    seed: NonNegativeInt | None = None,
+) -> Any:
+    """Draw samples in data units: an array ``[n, *event]``, or a DataFrame as the model knows.
+
+    They are drawn as an evaluation does, in batches that any memory holds.
+
+    >>> import genlab
+    >>> genlab.sample(genlab.densities.StandardNormal((2,)), 3, seed=1).shape
+    (3, 2)
+
+    Args:
+        model: A density.
+        n: Number of samples, of each row of the context where it has several.
+        context: One row or several: an array as in `Density.sample`, a DataFrame, a mapping of its
+            columns to values, or classes by their words.
+        seed: For the same samples again; torch's global random numbers if None.
+
+    Returns:
+        A DataFrame has the columns of the context behind those of the samples.
+
+    Raises:
+        UserError: A column of the context is missing, or there is no such class.
+    """
+    _refuse_other("model", model, Density, "genlab.models.RealNVP(2)")
+    return sample_named(model, n, context, model.names, seed=seed)
+
+
+def score_named(
+    model: Density,
+    x: ArrayLike | Tensor,
+    context: ArrayLike | Tensor | None,
+    names: Names,
+    *,
+    units: Units = lambda rows: rows,
+) -> NDArray[np.float64]:
+    """`score`, where the columns of frames have other names or units than those of a model.
+
+    Args:
+        model: A density.
+        x: Points, as in `score`.
+        context: As in `score`.
+        names: What their columns are called.
+        units: From the units of x to those of the model's data.
+    """
+    given = context_rows(context, x, names, model.context_encoder)
+    rows = _data(model, event_rows(x, names, model.event_shape) if is_frame(x) else x)
+    with inference(model):
+        return log_probs(model, units(rows), given).numpy()
+
+
+def sample_named(
+    model: Density,
+    n: PositiveInt,
+    context: ArrayLike | Tensor | None,
+    names: Names,
+    *,
+    seed: NonNegativeInt | None,
+    units: Units = lambda rows: rows,
+) -> Any:
+    """`sample`, where the columns of frames have other names or units than those of a model.
+
+    Args:
+        model: A density.
+        n: As in `sample`.
+        context: As in `sample`.
+        names: What the columns are called.
+        seed: As in `sample`.
+        units: From flat samples, before the vector of each, to the units of the frame.
+    """
+    _refuse_out_of_bounds(n=n)
+    given = context_rows(context, None, names, model.context_encoder)
+    if given is not None:
+        labelled = bool(model.context_encoder.labels)
+        given = given.reshape(-1) if labelled else torch.atleast_2d(given)
+        if len(given) > 1:
+            given = given.repeat_interleave(n, 0)
+            n = len(given)
+    source = spawn(torch.default_generator) if seed is None else torch.Generator().manual_seed(seed)
+    with inference(model, source):
+        x = draw_samples(model, n, given, generator=source).cpu()
+    if names.columns is None:
+        return x.numpy()
+    if given is None or given.ndim == 1:
+        labels = None if given is None else given.expand(n)
+        return as_frame(units(x.flatten(1)), names, labels)
+    return as_frame(units(torch.cat((x.flatten(1), given.to(x).expand(n, -1)), 1)), names)
 
 
 def _descend(
@@ -210,14 +323,6 @@ def _points(
     source = generator(seed, "noise")
     noise = torch.rand(len(values), len(columns.noisy), generator=source, dtype=torch.float64)
     return points_of(columns, values, noise, model.dtype)
-
-
-def _conditions(context: ArrayLike | Tensor | None) -> Tensor | None:
-    """Integers are labels."""
-    if context is None:
-        return None
-    rows = _numbers("context", context)
-    return rows if rows.is_floating_point() else rows.long()
 
 
 def _weights(weight: ArrayLike | Tensor | None, *, signed: bool) -> Tensor | None:

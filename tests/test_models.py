@@ -397,6 +397,49 @@ def test_the_gradient_of_a_mean_over_samples_is_that_of_finite_differences(name:
         torch.testing.assert_close(slope, truth, atol=tolerance, rtol=tolerance)
 
 
+# One of each family, and of each kind of support.
+AS_DISTRIBUTIONS = [
+    pytest.param(name, context, id=f"{name}-{context}")
+    for name in (*FAMILIES, "krnet-box", "torus-nsf", "torus-gmm")
+    for context in CONTEXTS
+    # Where an ODE is solved for each answer, one context stands for all.
+    if context == "vector" or name not in ("cnf", "flow-matching")
+]
+
+
+@pytest.mark.parametrize(("name", "context"), AS_DISTRIBUTIONS)
+def test_the_contract_of_torch_distributions(name: str, context: str) -> None:
+    """Shapes, broadcasting, `expand`, the support; arguments validated, and nothing warned of."""
+    model, c = make(name, 2, context=context), rows(3, context)
+    p = model.distribution(c, validate_args=True)
+    batch = torch.Size([] if c is None else [3])
+    assert (p.batch_shape, p.event_shape, p.has_rsample) == (batch, (2,), model.reparametrised)
+    x = p.sample((4, 2))
+    assert x.shape == (4, 2, *batch, 2)
+    assert not x.requires_grad
+    assert p.support.event_dim == 1
+    assert p.support.check(x).all()
+    log_prob = p.log_prob(x)
+    assert log_prob.shape == (4, 2, *batch)
+    many = None if c is None else c.expand(8, *c.shape).flatten(0, 1)
+    if name not in ESTIMATES:
+        torch.testing.assert_close(log_prob.flatten(), model.log_prob(x.flatten(0, -2), many))
+    if c is None:
+        wide = p.expand((5,))
+        torch.testing.assert_close(wide.log_prob(x[0, 0]), log_prob[0, 0].expand(5))
+    else:
+        wide = p.expand((5, 3))
+        torch.testing.assert_close(wide.log_prob(x[:1, 0]), log_prob[:1, 0].expand(5, 3))
+    assert (wide.sample().shape, wide.sample((0,)).shape[0]) == ((*wide.batch_shape, 2), 0)
+    if p.has_rsample:
+        assert p.rsample((4,)).requires_grad
+    else:
+        with pytest.raises(NotImplementedError, match="has no rsample"):
+            p.rsample()
+    with pytest.raises(NotImplementedError):
+        p.entropy()
+
+
 def test_a_model_shows_its_parts_a_line_each(name: str) -> None:
     model = MODELS[name](2, labels=3)
     head, *parts = repr(model).splitlines()

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.fabric.utilities.seed import seed_everything
 
+from genlab.arrays import sample_named, score_named
 from genlab.assembly.description import asked_for, describe
 from genlab.assembly.run import Run
+from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.config.build import build
 from genlab.config.prune import OPTIONAL
 from genlab.config.targets import locate
@@ -17,6 +19,7 @@ from genlab.data.preceding import precede
 from genlab.data.roles import find_columns
 from genlab.data.table_checks import refuse_negative
 from genlab.densities.density import Density
+from genlab.densities.event import Names
 from genlab.errors import UserError
 from genlab.evaluation import evaluate
 from genlab.evaluation.figures import animate_fields, animate_paths, draw
@@ -28,7 +31,10 @@ from genlab.randomness import generator
 from genlab.runs.files import atomic_path
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
+    from torch import Tensor
 
     from genlab.targets.target import Target
 
@@ -107,6 +113,55 @@ class Training(Run):
     @property
     def likelihood(self) -> str:
         return self.density.likelihood
+
+    def log_prob(
+        self, x: ArrayLike | Tensor, context: ArrayLike | Tensor | None = None
+    ) -> NDArray[np.float64]:
+        """The log-density of rows under the present weights, ``[n]`` in nats.
+
+        Args:
+            x: Rows in the units of the user's files: a DataFrame, whose columns are taken by name,
+                or an array of the learned ones, ``[n, *event]``.
+            context: As in `genlab.score`; None where there is none, or x is a DataFrame with its
+                columns.
+
+        Raises:
+            UserError: A column is missing, or there is no such class.
+        """
+        self._place()
+        with self.keys.telling():
+            return score_named(self.model, x, context, self._names, units=self.data.in_data_units)
+
+    def sample(
+        self,
+        n: PositiveInt,
+        context: ArrayLike | Tensor | None = None,
+        *,
+        seed: NonNegativeInt | None = None,
+    ) -> Any:
+        """Draw from the present weights, in the units of the user's files.
+
+        Args:
+            n: Number of samples, of each row of the context where it has several.
+            context: As in `genlab.sample`: a DataFrame, a mapping of columns to values, words.
+            seed: For the same samples again; torch's global random numbers if None.
+
+        Returns:
+            A DataFrame where columns have names, an array ``[n, *event]`` elsewhere.
+
+        Raises:
+            UserError: A column of the context is missing, or there is no such class.
+        """
+        self._place()
+        with self.keys.telling():
+            return sample_named(
+                self.model, n, context, self._names, seed=seed, units=self.data.in_file_units
+            )
+
+    @property
+    def _names(self) -> Names:
+        data = self.data
+        return Names(data.columns, data.context_columns, data.label_column, data.label_names)
 
     def animate(self, folder: Path) -> Path:
         """Write how the model carries its base to the data as ``paths.gif``, and return its path.

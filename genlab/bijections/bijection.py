@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ from genlab.nn.precision import full_precision
 
 __all__ = ["Bijection", "Compose", "Inverse"]
 
+Interval = tuple[Tensor | float, Tensor | float]
 
 MAPS = ("forward", "inverse", "generate", "encode", "initialise")
 
@@ -78,6 +81,11 @@ class Bijection(Outlined, Constants, ABC):
     def steps(self) -> list[Bijection]:
         """The layers that the map consists of, from data to latent, to look at one by one."""
         return [self]
+
+    @property
+    def interval(self) -> Interval | None:
+        """The ends that each number of x lies between; None for the whole line."""
+        return None
 
 
 class Compose(Bijection):
@@ -152,6 +160,15 @@ class Compose(Bijection):
 
     def steps(self) -> list[Bijection]:
         return [step for layer in self for step in layer.steps()]
+
+    @property
+    def interval(self) -> Interval | None:
+        # Each such layer is the first one to touch the numbers that it takes an interval of.
+        known = [found for layer in self if (found := layer.interval) is not None]
+        if len(known) < 2:
+            return known[0] if known else None
+        lows, highs = (map(torch.as_tensor, edges) for edges in zip(*known, strict=True))
+        return reduce(torch.maximum, lows), reduce(torch.minimum, highs)
 
 
 class Inverse(Bijection):

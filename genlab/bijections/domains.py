@@ -107,6 +107,10 @@ class UnitBox(Bijection):
         from_high = self.high + (self.high_rest - side * _apart(rest))
         return self._inside(torch.where(u < rest, from_low, from_high))
 
+    @property
+    def interval(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+        return self.low, self.high
+
     def contains(self, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         """A mask of the points in the closed box."""
         return ((x >= self.low) & (x <= self.high)).all(1)
@@ -192,6 +196,10 @@ class Quantile(Bijection):
         if self.box is None:
             return _open(u), log_det
         return self.box.between(u, rest), log_det + self.box.log_volume
+
+    @property
+    def interval(self) -> tuple[Tensor | float, Tensor | float]:
+        return (0.0, 1.0) if self.box is None else self.box.interval
 
     def initialise(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
@@ -325,6 +333,11 @@ class LogitTransform(Bijection):
         # From the nearer side, where the sigmoid keeps its digits.
         from_side = (torch.sigmoid(-z.abs()) - self.alpha) / (1 - 2 * self.alpha)
         return torch.where(z < 0, from_side, 1 - from_side)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        beyond = self.alpha / (1 - 2 * self.alpha)
+        return -beyond, 1 + beyond
 
     def _sides(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``s`` and ``1 - s``."""

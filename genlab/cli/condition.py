@@ -52,13 +52,9 @@ def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor
 def _label(text: str | None, labels: int, names: Sequence[str]) -> Tensor:
     import torch
 
-    if text in names:
-        return torch.tensor([names.index(text)])
-    if text is None or not text.isdecimal() or int(text) >= labels:
-        got = "missing" if text is None else f"got {text!r}"
-        wanted = f"one of {', '.join(names)}" if names else f"a label from 0 to {labels - 1}"
-        raise UserError(f"--condition: expected {wanted}; {got}")
-    return torch.tensor([int(text)])
+    from genlab.data.frames import label_number
+
+    return torch.tensor([label_number(text, names, labels, where="--condition")])
 
 
 def _vectors(text: str | None, names: Sequence[str], data: DataModule) -> Tensor:

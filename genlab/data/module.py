@@ -64,6 +64,7 @@ class DataModule(pl.LightningDataModule, ABC):
         degrees: Whether the user's files, and figures, have angles in degrees.
         context_columns: Names of the coordinates of a context vector; none without one.
         label_names: Names of the classes that a model is conditioned on; none without names.
+        label_column: The column of a table that they are in; None without one.
         header: Whether the first line of a user's table holds names; None for what it shows.
         names: Names of all columns of a user's table.
         checksums: Of the user's files.
@@ -81,6 +82,7 @@ class DataModule(pl.LightningDataModule, ABC):
     degrees: bool = False
     context_columns: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
+    label_column: str | None = None
     header: bool | None = None
     names: Sequence[str] = ()
     checksums: Sequence[str] = ()

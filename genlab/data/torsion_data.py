@@ -80,7 +80,7 @@ class TorsionData(FixedSets):
         self.columns = tuple(columns)
         self.angles = tuple(range(len(columns)) if angles == "all" else angles)
         self.residue = residue
-        self.label_names = tuple(kinds) if condition else ()
+        self.label_names, self.label_column = (tuple(kinds) if condition else ()), condition
         self.split_by = split_by
         self.fractions = (val_fraction, test_fraction)
         self.split_seed = split_seed

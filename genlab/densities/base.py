@@ -133,6 +133,7 @@ class StandardUniform(Parameterless):
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__(event_shape)
         self.bound = math.sqrt(3)
+        self.interval = (-self.bound, self.bound)
         self.log_volume = math.prod(event_shape) * math.log(2 * self.bound)
 
     def _log_prob(

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
+from torch.distributions import Distribution
 
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.wrapping import Wrap
-from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.constructor import Checked
+from genlab.densities.event import Circular, EventShape, Names, angles_of, shape_of
 from genlab.errors import UserError
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder
@@ -26,33 +27,6 @@ from genlab.randomness import scrambled_sobol
 __all__ = ["Circular", "Density", "EventShape", "Likelihood", "angles_of", "shape_of"]
 
 Likelihood = Literal["exact", "lower_bound", "estimate"]
-
-EventShape = PositiveInt | Sequence[PositiveInt]
-"""Shape of one sample; a number is the length of a vector."""
-
-Circular = Literal["all"] | Sequence[NonNegativeInt]
-"""Coordinates that are angles, by number; those of an array are counted row by row."""
-
-
-def shape_of(event_shape: EventShape) -> tuple[int, ...]:
-    """The shape as a tuple."""
-    return (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
-
-
-def angles_of(circular: Circular, event_shape: EventShape) -> tuple[int, ...]:
-    """The numbers of the coordinates that are angles.
-
-    >>> angles_of("all", 3)
-    (0, 1, 2)
-
-    Raises:
-        ValueError: One is no coordinate, or named twice.
-    """
-    dim = math.prod(shape_of(event_shape))
-    found = tuple(range(dim) if circular == "all" else circular)
-    if any(i >= dim for i in found) or len(set(found)) < len(found):
-        raise ValueError(f"circular: expected some of 0 .. {dim - 1}, got {list(found)}")
-    return found
 
 
 class Density(Outlined, Constants, Checked, ABC):
@@ -90,8 +64,11 @@ class Density(Outlined, Constants, Checked, ABC):
         knows_angles: Whether the family has a density of angles.
         door: What takes angles to one turn, before all preprocessing, or None without angles.
         masses: Whether it gives masses of data in {0, 1}, not densities.
-        stackable: Whether `log_prob` is the same operations whatever the numbers are, without
-            random ones, so that many models can be evaluated by one pass.
+        interval: What each number of a sample lies between, in the units that the density itself
+            works in, low and high; None for the whole line.
+        stackable: Whether `log_prob` is the same operations whatever the numbers are, none random,
+            so that many models can be evaluated by one pass.
+        names: What its coordinates are called, where it was fitted to a frame.
         clusters: Whether it has parts whose places a search over rows chooses, before gradients.
         test_samples: Log-densities that a number or a figure of an evaluation may cost: fewer
             where each is slow.
@@ -105,6 +82,8 @@ class Density(Outlined, Constants, Checked, ABC):
     clusters: ClassVar[bool] = False
     knows_angles: ClassVar[bool] = False
     masses: bool = False
+    interval: tuple[float, float] | None = None
+    names: Names = Names()
     test_samples: int = 100_000
     figures: ClassVar[tuple[str, ...]] = ("density", "samples", "calibration", "super_resolution")
 
@@ -252,6 +231,27 @@ class Density(Outlined, Constants, Checked, ABC):
                 "f(x) * log_prob(x); or a flow, such as RealNVP"
             )
         return self._drawn(n, context, generator)
+
+    def distribution(
+        self, context: Shaped[Tensor, "..."] | None = None, *, validate_args: bool | None = None
+    ) -> Distribution:
+        """The density as a distribution of torch, and of Pyro where that is imported.
+
+        >>> import genlab
+        >>> p = genlab.models.NSF(2).distribution()
+        >>> p.log_prob(p.sample((4, 5))).shape
+        torch.Size([4, 5])
+
+        Args:
+            context: Vectors ``[*batch, c]`` or integer labels ``[*batch]``.
+            validate_args: Whether points outside the support are refused; None for torch's default.
+
+        Raises:
+            ValueError: The context does not fit the density.
+        """
+        from genlab.densities.distribution import distribution_of
+
+        return distribution_of(self, context, validate_args=validate_args)
 
     @property
     def noise(self) -> int | None:

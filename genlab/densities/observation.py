@@ -38,7 +38,12 @@ class Observation(Constants, ABC):
 
     Args:
         n_parameters: P, how many parameters each number of x has.
+
+    Attributes:
+        interval: What each number of x lies between, low and high; None for the whole line.
     """
+
+    interval: tuple[float, float] | None = None
 
     def __init__(self, n_parameters: int) -> None:
         super().__init__()
@@ -185,6 +190,8 @@ class DiscretisedLogistic(Observation):
     Args:
         levels: L, the number of values that x takes.
     """
+
+    interval = (0.0, 1.0)
 
     def __init__(self, *, levels: Annotated[int, Bound(2.0)]) -> None:
         super().__init__(2)

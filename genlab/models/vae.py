@@ -131,6 +131,7 @@ class VAE(Density):
         self.importance_samples = importance_samples
         self.observation = observation = self._observing(observation)
         self.masses = isinstance(observation, Bernoulli)
+        self.interval = observation.interval
         if network == "auto":
             network = "conv" if self.image else "mlp"
         make_encoder, make_decoder = NETWORKS[network]

@@ -76,6 +76,22 @@ def test_a_label_that_there_is_not_is_answered(capsys: pytest.CaptureFixture[str
     assert "got 'GLN2'" in told
 
 
+def test_a_loaded_run_takes_and_gives_degrees_and_residues() -> None:
+    run = load("latest")
+    drawn = run.sample(50, ["GLY", "ALA"], seed=3)
+    assert list(drawn.columns) == ["phi", "psi", "residue"]
+    assert drawn["residue"].value_counts().to_dict() == {"GLY": 50, "ALA": 50}
+    angles = drawn[["phi", "psi"]]
+    assert 100 < angles.abs().max().max() <= 180.001
+    numbers = drawn["residue"].map(run.data.label_names.index)
+    expected = run.model.log_prob(
+        torch.deg2rad(torch.tensor(angles.to_numpy())), torch.tensor(numbers.to_numpy())
+    )
+    found = run.log_prob(drawn[["residue", "psi", "phi"]])
+    np.testing.assert_allclose(found, expected.detach(), atol=1e-3)
+    np.testing.assert_allclose(run.log_prob(angles, drawn["residue"]), found)
+
+
 def test_figures_show_whole_turns() -> None:
     shutil.copy(ADK, "adk.pdb.gz")
     run = load("latest")

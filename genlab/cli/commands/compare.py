@@ -10,6 +10,7 @@ from pathlib import Path
 
 from genlab.cli.arguments import Parser, check_output
 from genlab.cli.comparison_figures import draw
+from genlab.cli.paired import compare_rows, paired_columns, paired_records, paired_table
 from genlab.errors import UserError, nearest, one_line
 from genlab.runs.comparison.formats import (
     as_csv,
@@ -43,6 +44,7 @@ EXAMPLES = """\
   genlab compare --where tag=paper --json              numbers for other programs
   genlab compare --figure compare.png                  the densities, a row a target
   genlab compare --where command=solve --figure c.png  the errors of solves by their costs
+  genlab compare RUN OTHER --paired                    whether a difference is more than chance
 
 A row holds the runs that differ in their seeds only: mean ± standard deviation, the best on the
 same data marked. Columns are what differs; what follows from the columns before is left out."""
@@ -55,6 +57,8 @@ JSON = "json"
 
 def run(words: list[str]) -> int:
     arguments = _parse(words)
+    if arguments.paired:
+        return _compare_rows(arguments)
     records, unreadable = read_records(_places(arguments.paths))
     for condition in arguments.where:
         records = matching(records, condition)
@@ -104,6 +108,9 @@ def _parse(words: list[str]) -> Namespace:
     parser.add_argument("--rows", type=_names, metavar="KEY[,KEY]", help="with --value: the rows")
     parser.add_argument("--cols", type=_names, metavar="KEY[,KEY]", help="and the columns")
     parser.add_argument("--value", metavar="TAG", help="a pivot of this metric")
+    parser.add_argument(
+        "--paired", action="store_true", help="the same test rows, against the first run"
+    )
     kind = parser.add_mutually_exclusive_group()
     for name in (*FORMATS, JSON):
         kind.add_argument(
@@ -121,11 +128,25 @@ def _parse(words: list[str]) -> Namespace:
         parser.error("--rows and --cols go with --value TAG")
     if arguments.value and (arguments.html or arguments.figure or arguments.format == JSON):
         parser.error("--value goes with a table, not with --html, --figure or --json")
+    table_alone = (arguments.html, arguments.figure, arguments.value, arguments.sort)
+    if arguments.paired and (any(table_alone) or arguments.metrics):
+        parser.error("--paired goes with runs, --where and a format alone")
     if arguments.html is not None:
         check_output(arguments.html, (".html",), option="--html")
     if arguments.figure is not None:
         check_output(arguments.figure, FIGURES, option="--figure")
     return arguments
+
+
+def _compare_rows(arguments: Namespace) -> int:
+    found = compare_rows(paired_records(_places(arguments.paths), arguments.where))
+    if arguments.format == JSON:
+        print(json_text(found), end="")
+    else:
+        notes = [f"{found['test_rows']} test rows", *found["notes"]]
+        table = paired_columns(found) if arguments.format == "csv" else paired_table(found)
+        _print(table, notes, arguments.format)
+    return 0
 
 
 def _names(text: str) -> tuple[str, ...]:
