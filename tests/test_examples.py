@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The names that an example's file defines, to be called where nothing of anybody's lies."""
     monkeypatch.chdir(tmp_path)
-    return lambda name: runpy.run_path(str(EXAMPLES / f"{name}.py"))
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return lambda name: vars(importlib.import_module(name))
 
 
 def test_a_bijection_of_ones_own_has_the_jacobian_that_it_says(example: Any) -> None:
