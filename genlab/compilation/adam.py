@@ -48,8 +48,13 @@ class AdamRule(NamedTuple):
         if any(group[name] for name in VARIANTS) or not isinstance(group["lr"], float | int):
             return None
         decoupled = type(optimizer) is AdamW or bool(group.get("decoupled_weight_decay"))
-        decays = map(float, (*group["betas"], group["eps"], group["weight_decay"]))
-        return cls(*decays, decoupled)
+        return cls(
+            beta1=float(group["betas"][0]),
+            beta2=float(group["betas"][1]),
+            eps=float(group["eps"]),
+            weight_decay=float(group["weight_decay"]),
+            decoupled=decoupled,
+        )
 
     def numbers(self, *, lr: float, step: int) -> tuple[float, float, float]:
         """What changes from step to step: rate, root of the second moments' correction, decay.

@@ -49,7 +49,7 @@ def compile_step(recipe: StepRecipe, folder: Path) -> Path:
     options = {name: value for name, value in OPTIONS.items() if name in known}
     torch.set_num_threads(recipe.threads)
     graph, inputs = recipe.traced()
-    return Path(torch._inductor.aot_compile(graph, tuple(inputs), options=options))
+    return Path(str(torch._inductor.aot_compile(graph, tuple(inputs), options=options)))
 
 
 def main(words: list[str]) -> int:

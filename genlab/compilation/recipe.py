@@ -89,7 +89,7 @@ class StepRecipe:
         numbers = rest.pop(0)
         batch = Batch(*(None if part is None else rest.pop(0) for part in self.batch))  # type: ignore[arg-type]
         loss, gradient = self._gradient(weights, batch, rest)
-        outputs = (loss,)
+        outputs: tuple[Tensor, ...] = (loss,)
         if self.gradient_clip is not None:
             norm = torch.linalg.vector_norm(gradient)
             gradient = gradient * (self.gradient_clip / (norm + 1e-6)).clamp_max(1.0)
