@@ -101,7 +101,8 @@ def formula(match: re.Match[str]) -> str:
     text = convert(match[1] or match[2], display="block" if block else "inline")
     text = text.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em" />')
     text = re.sub(r"[*_]", lambda sign: f"&#{ord(sign[0])};", text)
-    return f"\n\n<div>{text}</div>\n\n" if block else text
+    # Markdown would take a formula at the start of a line for a paragraph of its own.
+    return f"\n\n<div>{text}</div>\n\n" if block else f"<span>{text}</span>"
 
 
 class Doctests(Extension):

@@ -289,19 +289,15 @@ class PINNLearner(Learner):
 class GradientPINNLearner(PINNLearner, GradientLearner):
     """One step is one gradient step on the loss at the present points.
 
+    Takes what a `PINNLearner` takes, an ``optimizer``, which makes one of parameters, and a
+    ``schedule``, the factor on its rate.
+
     References: arXiv:2112.14038.
 
     >>> import genlab
     >>> solve = genlab.experiment(problem="peak", optimizer="adam", command="solve")
     >>> type(solve.module).__name__, solve.settings.precision
     ('GradientPINNLearner', '32-true')
-
-    Args:
-        network: ``u``.
-        settings: How long, where and how carefully.
-        optimizer: Makes the optimiser of some parameters.
-        schedule: Factor on the learning rate.
-        points: What a `PINNLearner` takes.
     """
 
     def update(self, batch: Any) -> Float[Tensor, ""]:
