@@ -17,7 +17,7 @@ from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.data.column_points import log_masses, onto_lines, redrawn
 from genlab.data.column_points import points as points_of
 from genlab.data.column_transforms import ColumnTransforms
-from genlab.data.frames import as_frame, context_rows, event_rows, is_frame, names_of
+from genlab.data.frames import Typed, as_frame, context_rows, event_rows, is_frame, names_of
 from genlab.data.table_checks import refuse_negative
 from genlab.densities import Density
 from genlab.densities.event import Names
@@ -36,7 +36,7 @@ from genlab.randomness import generator
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["fit", "sample", "sample_named", "score", "score_named"]
+__all__ = ["event_points", "fit", "sample", "sample_named", "score"]
 
 M = TypeVar("M", bound=Density)
 
@@ -165,11 +165,12 @@ def score(
         UserError: A column is missing, or there is no such class.
     """
     _refuse_other("model", model, Density, "genlab.models.RealNVP(2)")
-    if columns is None:
-        return score_named(model, x, context, model.names)
     given = context_rows(context, x, model.names, model.context_encoder)
+    rows = event_points(model, x, model.names) if columns is None else None
     with inference(model):
-        return log_masses(model, columns, columns.read(x), given).numpy()
+        if rows is None:
+            return log_masses(model, columns, columns.read(x), given).numpy()
+        return log_probs(model, rows, given).numpy()
 
 
 def sample(
@@ -204,27 +205,18 @@ def sample(
     return sample_named(model, n, context, model.names, seed=seed)
 
 
-def score_named(
-    model: Density,
-    x: ArrayLike | Tensor,
-    context: ArrayLike | Tensor | None,
-    names: Names,
-    *,
-    units: Units = lambda rows: rows,
-) -> NDArray[np.float64]:
-    """`score`, where the columns of frames have other names or units than those of a model.
+def event_points(model: Density, x: ArrayLike | Tensor, names: Names) -> Float[Tensor, "n *event"]:
+    """Rows of the model's shape: those of an array, or the columns of a frame by their names.
 
     Args:
         model: A density.
-        x: Points, as in `score`.
-        context: As in `score`.
-        names: What their columns are called.
-        units: From the units of x to those of the model's data.
+        x: The points, as in `score`.
+        names: What the columns of a frame are called.
+
+    Raises:
+        UserError: A column is missing, or an array has another shape.
     """
-    given = context_rows(context, x, names, model.context_encoder)
-    rows = _data(model, event_rows(x, names, model.event_shape) if is_frame(x) else x)
-    with inference(model):
-        return log_probs(model, units(rows), given).numpy()
+    return _data(model, event_rows(x, names, model.event_shape) if is_frame(x) else x)
 
 
 def sample_named(
@@ -235,6 +227,7 @@ def sample_named(
     *,
     seed: NonNegativeInt | None,
     units: Units = lambda rows: rows,
+    typed: Typed = lambda rows: None,
 ) -> Any:
     """`sample`, where the columns of frames have other names or units than those of a model.
 
@@ -245,6 +238,7 @@ def sample_named(
         names: What the columns are called.
         seed: As in `sample`.
         units: From flat samples, before the vector of each, to the units of the frame.
+        typed: From rows in these units to columns of their own types, where they have some.
     """
     _refuse_out_of_bounds(n=n)
     given = context_rows(context, None, names, model.context_encoder)
@@ -261,8 +255,9 @@ def sample_named(
         return x.numpy()
     if given is None or given.ndim == 1:
         labels = None if given is None else given.expand(n)
-        return as_frame(units(x.flatten(1)), names, labels)
-    return as_frame(units(torch.cat((x.flatten(1), given.to(x).expand(n, -1)), 1)), names)
+        return as_frame(units(x.flatten(1)), names, labels, typed=typed)
+    rows = torch.cat((x.flatten(1), given.to(x).expand(n, -1)), 1)
+    return as_frame(units(rows), names, typed=typed)
 
 
 def _descend(

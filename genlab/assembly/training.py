@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.fabric.utilities.seed import seed_everything
 
-from genlab.arrays import sample_named, score_named
+from genlab.arrays import event_points, sample_named
 from genlab.assembly.description import asked_for, describe
 from genlab.assembly.run import Run
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.config.build import build
 from genlab.config.prune import OPTIONAL
 from genlab.config.targets import locate
+from genlab.data.frames import context_rows
 from genlab.data.preceding import precede
 from genlab.data.roles import find_columns
 from genlab.data.table_checks import refuse_negative
 from genlab.densities.density import Density
 from genlab.densities.event import Names
+from genlab.densities.inference import inference
 from genlab.errors import UserError
 from genlab.evaluation import evaluate
 from genlab.evaluation.figures import animate_fields, animate_paths, draw
@@ -129,8 +131,15 @@ class Training(Run):
             UserError: A column is missing, or there is no such class.
         """
         self._place()
+        data, model, names = self.data, self.model, self._names
         with self.keys.telling():
-            return score_named(self.model, x, context, self._names, units=self.data.in_data_units)
+            given = context_rows(context, x, names, model.context_encoder)
+            if data.transforms is None:
+                rows = event_points(model, x, names).double().cpu().numpy()
+            else:
+                rows = data.transforms.read(x)
+            with inference(model):
+                return data.log_prob(model, rows, given).numpy()
 
     def sample(
         self,
@@ -155,13 +164,20 @@ class Training(Run):
         self._place()
         with self.keys.telling():
             return sample_named(
-                self.model, n, context, self._names, seed=seed, units=self.data.in_file_units
+                self.model,
+                n,
+                context,
+                self._names,
+                seed=seed,
+                units=self.data.in_file_units,
+                typed=self.data.typed,
             )
 
     @property
     def _names(self) -> Names:
         data = self.data
-        return Names(data.columns, data.context_columns, data.label_column, data.label_names)
+        columns = data.file_columns or data.columns
+        return Names(columns, data.context_columns, data.label_column, data.label_names)
 
     def animate(self, folder: Path) -> Path:
         """Write how the model carries its base to the data as ``paths.gif``, and return its path.

@@ -75,6 +75,16 @@ class OnCoordinates(Bijection):
     ) -> Float[Tensor, "n d"]:
         return self._beside(self.inner.initialise(x[:, self.chosen], context), x)
 
+    @property
+    def interval(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]] | None:
+        if self.inner.interval is None:
+            return None
+        low, high = (torch.as_tensor(edges) for edges in self.inner.interval)
+        line = low.new_full((self.dim,), torch.inf)
+        lows, highs = -line, line.clone()
+        lows[self.chosen], highs[self.chosen] = low, high
+        return lows, highs
+
     def _beside(self, part: Float[Tensor, "n i"], whole: Float[Tensor, "n d"]) -> Tensor:
         return torch.cat((part, whole[:, self.others]), 1)[:, self.order]
 

@@ -110,6 +110,11 @@ class HalfLine(Bijection):
             self.log_scale.copy_(mean.where(mean > 0, 1.0).log())
         return self.forward(x)[0]
 
+    @property
+    def interval(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+        end = self.edge.new_full((), torch.inf)
+        return self.edge.where(self.side > 0, -end), self.edge.where(self.side < 0, end)
+
     def extra_repr(self) -> str:
         sides = zip(self.edges, self.upward, strict=True)
         shown = ", ".join(f"{'>' if up else '<'} {edge:g}" for edge, up in sides)

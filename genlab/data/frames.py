@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,17 @@ from genlab.densities.event import Names
 from genlab.errors import UserError, nearest
 from genlab.nn.context import ContextEncoder
 
-__all__ = ["as_frame", "context_rows", "event_rows", "is_frame", "label_number", "names_of"]
+__all__ = [
+    "Typed",
+    "as_frame",
+    "context_rows",
+    "event_rows",
+    "is_frame",
+    "label_number",
+    "names_of",
+]
+
+Typed = Callable[[np.ndarray], dict[str, np.ndarray] | None]
 
 
 def is_frame(value: object) -> bool:
@@ -144,7 +154,11 @@ def label_number(word: object, classes: Sequence[str], labels: int, *, where: st
 
 
 def as_frame(
-    rows: Float[Tensor, "n c"], names: Names, labels: Shaped[Tensor, " n"] | None = None
+    rows: Float[Tensor, "n c"],
+    names: Names,
+    labels: Shaped[Tensor, " n"] | None = None,
+    *,
+    typed: Typed = lambda rows: None,
 ) -> Any:
     """Flat samples, before the vector of each that they were drawn under, as a frame.
 
@@ -152,12 +166,15 @@ def as_frame(
         rows: The numbers.
         names: What they are called.
         labels: The class of each row, which gets a column of its own; None for none.
+        typed: The columns in types of their own; None where all are numbers of one type.
     """
     import pandas as pd
 
+    values = rows.cpu().numpy()
     own = names.columns or ()
-    columns = [*own, *(names.context or _numbered("c", rows.shape[1] - len(own)))]
-    frame = pd.DataFrame(rows.cpu().numpy(), columns=columns)
+    columns = [*own, *(names.context or _numbered("c", values.shape[1] - len(own)))]
+    found = typed(values)
+    frame = pd.DataFrame(values, columns=columns) if found is None else pd.DataFrame(found)
     if labels is not None:
         numbers = labels.tolist()
         told = [names.classes[k] for k in numbers] if names.classes else numbers

@@ -139,9 +139,10 @@ def _parse(words: list[str]) -> Namespace:
 
 
 def _compare_rows(arguments: Namespace) -> int:
-    found = compare_rows(paired_records(_places(arguments.paths), arguments.where))
+    records = paired_records(_places(arguments.paths), arguments.where)
+    found = compare_rows(records)
     if arguments.format == JSON:
-        print(json_text(found), end="")
+        print(json_text({**plain_runs(records, found["notes"]), **found}), end="")
     else:
         notes = [f"{found['test_rows']} test rows", *found["notes"]]
         table = paired_columns(found) if arguments.format == "csv" else paired_table(found)
