@@ -185,8 +185,8 @@ def _computed(told: Mapping[str, Any]) -> str:
     if "mean_difference" in told:
         text += (
             f" At {told['points']} test points its mean log-density differs from that of `genlab "
-            f"score`, an estimate, by {told['mean_difference']:.1e} +- "
-            f"{told['mean_difference_se']:.1e} nats."
+            f"score` by {told['mean_difference']:.1e} +- {told['mean_difference_se']:.1e} nats, "
+            "as both are made of draws."
         )
     return text
 

@@ -209,6 +209,9 @@ def told(config: Mapping[str, Any]) -> list[str]:
         off = ""
         if "max_difference" in program:
             off = f", within {program['max_difference']:.1e} nats of genlab score"
+        if "mean_difference" in program:
+            mean, error = program["mean_difference"], program["mean_difference_se"]
+            off = f", its mean {mean:.1e} +- {error:.1e} nats from that of genlab score"
         onnx = program.get("onnx", {})
         also = f", {onnx['file']}" if "file" in onnx else ""
         lines.append(f"{name}: {program['file']}{also}, {program['inputs'][0]['dtype']}{off}")
