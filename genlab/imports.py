@@ -20,7 +20,7 @@ def import_part(name: str) -> Any:
     """Import a part of a package without the package's own ``__init__``, which imports all parts.
 
     Whoever imports the package later gets the whole of it, with this very part. Of POT, ``ot.lp``
-    alone costs .1 s, the whole of it, which imports scikit-learn and networkx, .5 s.
+    alone costs a fifth of the whole, which imports scikit-learn and networkx.
 
     >>> part = import_part("json.decoder")
     >>> import json
@@ -48,7 +48,7 @@ def import_part(name: str) -> Any:
 
 @contextmanager
 def without_signal() -> Iterator[None]:
-    """Import Lightning inside without ``scipy.signal``, .6 s of its 4.4.
+    """Import Lightning inside without ``scipy.signal``, a sixth of its time.
 
     Lightning imports torchmetrics, which imports ``scipy.signal`` to give it back the ``hamming``
     that it had before scipy 1.1. What stands in for it has one already, and becomes the module

@@ -52,7 +52,7 @@ def log_figures(loggers: Iterable[Logger], figures: Mapping[str, Figure], step: 
 
 
 def _image(name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> Any:
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 
     height, width, _ = pixels.shape
     image = Summary.Image(

@@ -12,7 +12,7 @@ from PIL import Image
 
 __all__ = ["encode_png", "figure_to_image"]
 
-# Of zlib: a third of the time of its own default, for a fifth more bytes.
+# Of zlib: the fastest that packs at all.
 LEVEL = 1
 
 
