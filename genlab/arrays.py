@@ -68,8 +68,8 @@ def fit(
         context: What each row is conditioned on: vectors ``[n, c]`` or integer labels ``[n]``.
         weight: How much each row counts, ``[n]``; some less than nothing, where the objective is a
             likelihood.
-        columns: What the columns of x can hold (`genlab.columns`): x has the columns of a table, the
-            model ``columns.dim`` coordinates.
+        columns: What the columns of x can hold (`genlab.columns`): x has the columns of a table,
+            the model ``columns.dim`` coordinates.
         objective: What it learns by; None for its family's own: EM for a mixture, the ELBO for a
             VAE, regression on velocities for flow matching, and maximum likelihood for the others,
             of a CNF with a small price on its paths.
@@ -103,7 +103,8 @@ def fit(
             if standardise:
                 ways.append(Standardise(model.event_shape, untouched=model.circular))
             if found := [way for way in ways if way is not None]:
-                model.preprocessing = Compose(found).to(model.device, model.dtype)
+                way = found[0] if len(found) == 1 else Compose(found)
+                model.preprocessing = way.to(model.device, model.dtype)
         model.initialise(rows.x, rows.context)
         model.train()
         if objective.learns_from == "passes":

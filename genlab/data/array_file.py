@@ -18,7 +18,7 @@ __all__ = ["ArrayFile"]
 
 
 class ArrayFile:
-    """An array of numbers, a row for each entry of its first axis; or columns as long as each other.
+    """An array of numbers, a row for each entry of its first axis; or an array for each column.
 
     Args:
         path: NPY, or NPZ with an array x, a single one, or one for each column.

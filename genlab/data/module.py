@@ -164,6 +164,10 @@ class DataModule(pl.LightningDataModule, ABC):
         """Samples, before the context of each, as the user's files have them."""
         return self._angles_times(180 / math.pi, rows)
 
+    def in_data_units(self, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        """The same the other way round."""
+        return self._angles_times(math.pi / 180, rows)
+
     def log_prob(
         self, model: Density, rows: Float[np.ndarray, "n *event"], context: Tensor | None
     ) -> Float[Tensor, " n"]:
@@ -174,10 +178,7 @@ class DataModule(pl.LightningDataModule, ABC):
             rows: The rows, without their context.
             context: One row or n rows, as in `Density.log_prob`.
         """
-        x = torch.from_numpy(rows)
-        if self.degrees:
-            x = self._angles_times(math.pi / 180, x)
-        return log_probs(model, x, context)
+        return log_probs(model, self.in_data_units(torch.from_numpy(rows)), context)
 
     def typed(self, rows: Float[np.ndarray, "n c"]) -> dict[str, np.ndarray] | None:
         """Rows in file units by the names of their columns, each of its own type; None where all

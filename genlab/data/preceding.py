@@ -33,8 +33,8 @@ def precede(model: Density, data: DataModule) -> None:
     if model.preprocessing is not None:
         if data.transforms is not None and not data.transforms.plain:
             raise UserError(
-                f"`bounded`: this {type(model).__name__} lives in a box of its own, and columns have "
-                "transforms; `bounded=None` leaves the bounds to these"
+                f"`bounded`: this {type(model).__name__} lives in a box of its own, and columns "
+                "have transforms; `bounded=None` leaves the bounds to these"
             )
         return
     model.preprocessing = data.preprocessing(model.circular)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -31,9 +32,13 @@ from genlab.data.table_checks import (
 from genlab.data.table_rows import TableRows, look_at_table, table_facts, table_files
 from genlab.densities.density import Density
 from genlab.errors import UserError
+from genlab.nn.angles import wrap
 from genlab.randomness import generator
 
 __all__ = ["TableData"]
+
+LARGE_INTEGER = 2**20
+"""From here on float32 tells less than sixteen values between two integers."""
 
 
 class TableData(FixedSets):
@@ -208,8 +213,7 @@ class TableData(FixedSets):
         self._remarks += [remark for _, remark in rows.values() if remark]
         tables = {key: values for key, (values, _) in rows.items()}
         self.reading.refuse_numbering(files["path"].where, tables["path"])
-        for key, values in tables.items():
-            self._check_angles(files[key].where, values)
+        tables = {key: self._on_circle(files[key].where, rows) for key, rows in tables.items()}
         parts = self._imputed(self._split(tables))
         for key, part in parts.items():
             self.reading.check_weights(part, some=key == "train")
@@ -229,9 +233,11 @@ class TableData(FixedSets):
         train, validation, test = (self._batch(key, parts[key], scale) for key in parts)
         return Sets(train, validation, test if len(test.x) else None)
 
-    def _check_angles(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
+    def _on_circle(self, where: str, values: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
+        """The rows with their angles in radians, in one turn."""
         circular = self.transforms.circular
-        found = values[:, [self.file_columns.index(name) for name in circular]]
+        places = [self.file_columns.index(name) for name in circular]
+        found = values[:, places]
         refuse_no_angles(where, circular, found, degrees=self.degrees)
         farthest = float(np.abs(found).max(initial=0))
         if self.degrees and found.size and farthest <= 2 * math.pi:
@@ -239,6 +245,10 @@ class TableData(FixedSets):
                 f"{where}: no angle is larger than {farthest:.3g} in size, as if in radians; "
                 "`degrees=False` reads these"
             )
+        values = values.copy()
+        found = np.radians(found) if self.degrees else found
+        values[:, places] = wrap(torch.from_numpy(found)).numpy()
+        return values
 
     def _imputed(
         self, parts: dict[str, Float[np.ndarray, "_ c"]]
@@ -290,6 +300,8 @@ class TableData(FixedSets):
         refuse_dependent(where, names, values)
         if self.dtype == torch.float32:
             refuse_coarse(where, names, values)
+            self._refuse_large(where, values)
+        self._remark_on_edges(values)
         discrete = discrete_columns(values[:, : len(self.file_columns)])
         left = {self.file_columns[i]: what for i, what in discrete.items()}
         for name in (*self.dequantised, *self.transforms.discrete):
@@ -305,6 +317,25 @@ class TableData(FixedSets):
                 f"values repeat in {found}: a density can grow without bound there, and nats lose "
                 f"their meaning{''.join(ways)}"
             )
+
+    def _refuse_large(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
+        for name in self.transforms.integer:
+            largest = np.abs(values[:, self.file_columns.index(name)]).max()
+            if largest >= LARGE_INTEGER:
+                raise UserError(
+                    f"{where}: column {name!r} of `integer` reaches {largest:.0f}, where float32 "
+                    "leaves no room for noise; use `precision='64-true'`"
+                )
+
+    def _remark_on_edges(self, values: Float[np.ndarray, "n c"]) -> None:
+        for name, ends in self.transforms.bounds.items():
+            if name in self.transforms.integer:
+                continue
+            count = int(np.isin(values[:, self.file_columns.index(name)], ends).sum())
+            if count:
+                self._remarks.append(
+                    f"{name}: {count} rows lie on an end of its `bounds`, and count as just inside"
+                )
 
     def _conditioned(self, *names: str) -> str:
         return f"`condition={[*self.context_columns, *names]}`"
@@ -349,7 +380,8 @@ class TableData(FixedSets):
             generator=generator(self.split_seed or 0, f"noise {key}"),
             dtype=torch.float64,
         )
-        x = points(self.transforms, values[:, :dim], noise, self.dtype)
+        # Angles are in radians by now.
+        x = points(replace(self.transforms, degrees=False), values[:, :dim], noise, self.dtype)
         context = torch.from_numpy(values[:, dim : dim + known]).to(self.dtype).contiguous()
         weight = None
         if self.roles.weight is not None:

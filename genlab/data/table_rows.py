@@ -121,7 +121,7 @@ class TableRows:
                 values = values[~lacking]
             else:
                 self._refuse_without_median(file.where, empty.any(0))
-                remark = f"{file.path}: {what}); each such cell is the median of its column"
+                remark = f"{file.path}: {what})"
         infinite = np.isinf(values).any(0)
         if infinite.any():
             name = used[int(infinite.argmax())]
@@ -129,7 +129,7 @@ class TableRows:
         return values, remark
 
     def _refuse_without_median(self, where: str, lacking: Bool[np.ndarray, " c"]) -> None:
-        of_no_median = {name: "an angle" for name in self.transforms.circular}
+        of_no_median = dict.fromkeys(self.transforms.circular, "an angle")
         if self.roles.weight is not None:
             of_no_median[self.roles.weight] = "a weight"
         for name in np.array(self.roles.used)[lacking]:

@@ -18,7 +18,7 @@ SECTIONS = ("data.", "problem.")
 # How rows are learned from, how they are handed to a model, and what follows from other keys.
 INDIFFERENT = re.compile(
     r"data\.(batch_size|train_size|val_size|val_fraction|standardise|alpha|precision|missing"
-    r"|resample|event_shape|context_dim|labels|classes|_target_|(source\.)?(root|mirrors))"
+    r"|log|bounds\..*|resample|event_shape|context_dim|labels|classes|_target_|(source\.)?(root|mirrors))"
     r"|problem\.n_points|(.+\.)?seed"
 )
 # What else decides which rows are validated on.
@@ -73,8 +73,10 @@ def subject_of(manifest: Mapping[str, Any]) -> Subject:
         and not (INDIFFERENT.fullmatch(key) or PART.sub("", key) in OF_FILES)
         and value not in (*NOISE, *UNSET)
     } | files
-    # Weights are scaled, and steps of a grid are found, by the rows to learn from too.
-    whole = config.get("data.weight") is not None or config.get("data.dequantise")
+    # Weights are scaled, and steps of a grid are found, by the rows to learn from too; the seed of
+    # the split draws the noise of what is discrete.
+    scaled = ("data.dequantise", "data.integer", "data.categories")
+    whole = config.get("data.weight") is not None or any(map(config.get, scaled))
     if "data.test_path" in files and not whole:
         for key in SPLIT:
             told.pop(key, None)
