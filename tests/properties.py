@@ -126,6 +126,9 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "probit": lambda *_: b.Probit(),
     "box-logit": lambda dim, _: b.Logit(b.UnitBox([-1.0, 3.0], dim)),
     "box-probit": lambda dim, _: b.Probit(b.UnitBox([-1.0, 3.0], dim)),
+    "half-line": lambda dim, _: b.HalfLine([-1.0] * dim),
+    "half-line-log": lambda dim, _: b.HalfLine([3.0] * dim, upward=[False] * dim, tail="log"),
+    "coordinates": lambda dim, _: b.OnCoordinates(b.HalfLine([-1.0]), [dim // 2], dim),
     "spline": lambda dim, c: splines(dim, c).elementwise(),
     "coupling-spline": lambda dim, c: splines(dim, c).coupling(flip=False),
     "half-free": lambda dim, c: splines(dim, c).half_free(flip=False),
@@ -226,7 +229,9 @@ BIJECTIONS |= {
 CIRCULAR = {name for name in BIJECTIONS if name.startswith(("circular", "cylinder"))}
 # The interval that each coordinate of x lies in, where it is not the line.
 DOMAINS = {"unit_box": (-1.0, 3.0), "logit": (0.0, 1.0), "probit": (0.0, 1.0)}
-DOMAINS |= {"box-logit": (-1.0, 3.0), "box-probit": (-1.0, 3.0)}
+DOMAINS |= dict.fromkeys(
+    ("box-logit", "box-probit", "half-line", "half-line-log", "coordinates"), (-1.0, 3.0)
+)
 
 Event = int | tuple[int, ...]
 SMALL: dict[str, Any] = {"layers": 4, "hidden": [16, 16], "activation": "tanh"}
