@@ -93,7 +93,7 @@ def test_units_are_those_of_the_data_with_standardisation_and_without() -> None:
 def test_negative_weights_are_refused_with_a_way_out() -> None:
     x = np.zeros((3, 2))
     with pytest.raises(UserError, match=r"weight: 1 of 3 weights are negative.*\n.*resampling"):
-        genlab.fit(genlab.models.NICE(2), x, weight=[1.0, -0.5, 1.0])
+        genlab.fit(genlab.models.GMM(2), x, weight=[1.0, -0.5, 1.0])
 
 
 def test_weights_and_labels_count() -> None:

@@ -84,7 +84,11 @@ class Keys:
         keys = [key for key in self.flat if f".{key}".endswith(f".{name}")]
         if keys:
             return min(keys, key=lambda key: self._rank(key, section))
-        return name if (config_dir() / name).is_dir() else None
+        if (config_dir() / name).is_dir():
+            return name
+        # A mapping, of which only its own keys are in the list.
+        whole = f"{section}.{name}"
+        return whole if any(key.startswith(f"{whole}.") for key in self.flat) else None
 
     def _rank(self, key: str, section: str) -> tuple[bool, bool, int]:
         follows = isinstance(self.flat[key], str) and self.flat[key].startswith("${")

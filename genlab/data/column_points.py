@@ -90,16 +90,17 @@ def redrawn(
     noise: Float[Tensor, "n noisy"],
     dtype: torch.dtype | None = None,
 ) -> Float[Tensor, "n dim"]:
-    """The same rows with other noise, none of which is rounded up to the next cell."""
+    """The same rows with other noise, none of which is rounded to an edge of its cell: that may be
+    the edge of a support, where a density is 0.
+    """
     if not noisy:
         return x if dtype is None else x.to(dtype)
     places = list(noisy)
     cells = x[:, places].floor()
     x = x.to(dtype or x.dtype, copy=True)
-    # The edge of a cell may be that of a support, where a density is 0.
+    low, high = cells.to(x.dtype), (cells + 1).to(x.dtype)
     inside = (cells.double() + noise.double().clamp_min(2.0**-24)).to(x.dtype)
-    last = (cells + 1).to(x.dtype).nextafter(cells.to(x.dtype))
-    x[:, places] = inside.minimum(last)
+    x[:, places] = inside.clamp(low.nextafter(high), high.nextafter(low))
     return x
 
 

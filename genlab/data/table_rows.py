@@ -68,7 +68,7 @@ class TableRows:
         transforms = _transforms(roles, node)
         for name in find_columns("dequantise", node["dequantise"], roles.event):
             if name in transforms.discrete or name in transforms.bounds:
-                key = "bounds" if name in transforms.bounds else "integer"
+                key = "integer" if name in transforms.integer else "bounds"
                 key = "categories" if name in transforms.levels else key
                 raise UserError(f"dequantise: {name!r} is in `{key}` already")
         return cls(

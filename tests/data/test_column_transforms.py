@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from collisions import CHANNELS, TRANSFORMS, collisions
+from omegaconf import DictConfig
 from scipy import stats
 
 import genlab
@@ -19,7 +19,6 @@ from genlab.batch import Batch
 from genlab.cli.point_files import read_rows, write_columns
 from genlab.config.check import check
 from genlab.config.compose import compose
-from genlab.config.keys import Keys
 from genlab.config.look import look_at
 from genlab.config.stored import plain
 from genlab.data import TableData
@@ -31,17 +30,17 @@ from genlab.densities.inference import inference
 from genlab.errors import UserError
 from genlab.evaluation import estimate_mean
 from genlab.objectives import EM, MaximumLikelihood
+from genlab.runs.comparison.subjects import tells
 
 N = 400
-WORDS = [
-    "data=table",
-    "data.log=[pt]",
-    "data.bounds={eta:[-2.5,2.5],jets:[0,null]}",
-    "data.circular=[phi]",
-    "data.integer=[jets]",
-    "data.categories=[tagged,channel]",
-    "data.weight=weight",
-]
+KEYS = {
+    "log": "[pt]",
+    "bounds": "{eta:[-2.5,2.5],jets:[0,null]}",
+    "circular": "[phi]",
+    "integer": "[jets]",
+    "categories": "[tagged,channel]",
+    "weight": "weight",
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +54,13 @@ def path(tmp_path: Path, events: pd.DataFrame) -> Path:
     return tmp_path / "events.csv"
 
 
-def table(path: Path, *words: str) -> TableData:
-    config = compose("train", [*WORDS, f"data.path={path}", *words])
+def composed(path: Path, **keys: str) -> DictConfig:
+    words = [f"data.{key}={value}" for key, value in (KEYS | keys).items()]
+    return compose("train", ["data=table", f"data.path={path}", *words])
+
+
+def table(path: Path, **keys: str) -> TableData:
+    config = composed(path, **keys)
     check(config)
     look_at(config)
     return TableData(**{k: v for k, v in plain(config)["data"].items() if k != "_target_"})
@@ -131,12 +135,12 @@ def test_masses_of_a_flow_sum_to_one_and_are_its_samples_shares() -> None:
         parameter.data.add_(0.3 * torch.randn_like(parameter))
     model.preprocessing = onto_lines(columns)
     n, kind = (part.flatten() for part in np.meshgrid(range(5), range(3), indexing="ij"))
-    rows = np.repeat(np.stack([n, kind], 1).astype(float), 400, 0)
+    rows = np.repeat(np.stack([n, kind], 1).astype(float), 2000, 0)
     x = torch.zeros(len(rows), columns.dim)
     x[:, [0, 1]] = torch.from_numpy(rows).float()
     x = redrawn(x, columns.noisy, torch.rand(len(x), 4))
     with inference(model):
-        masses = model.log_prob(x).exp().view(15, 400).double().mean(1)
+        masses = model.log_prob(x).exp().view(15, 2000).double().mean(1)
         found = columns.rows(model.sample(4000).numpy())
     shares = np.bincount((3 * found[:, 0] + found[:, 1]).astype(int), minlength=15) / 4000
     assert masses.sum().item() == pytest.approx(1, abs=0.05)
@@ -208,15 +212,15 @@ def test_a_table_with_such_a_value_is_refused_as_it_is_composed(
     with pytest.raises(UserError, match=r"^data.path=.*: column 'eta', row .* `?data.bounds`? exp"):
         table(path)
     with pytest.raises(UserError, match=r"'jets' is in `?data.integer`? already"):
-        table(path, "data.dequantise=[jets]")
+        table(path, dequantise="[jets]")
     with pytest.raises(UserError, match=r"column 'pt' of .*categories.* holds 400 different"):
-        compose("train", [*WORDS[:1], f"data.path={path}", "data.categories=[pt]"])
+        composed(path, log="[]", categories="[pt]")
 
 
 def test_a_run_knows_the_columns_and_gives_rows_back_as_they_were(
     events: pd.DataFrame, path: Path
 ) -> None:
-    data = table(path, "data.split_seed=null")
+    data = table(path, split_seed="null")
     assert data.event_shape == (8,)
     assert data.columns == ("pt", "eta", "phi", "jets", "tagged", *_names("channel"))
     assert data.transforms.levels == {"tagged": (False, True), "channel": CHANNELS}
@@ -238,7 +242,7 @@ def _names(category: str) -> tuple[str, ...]:
 def test_noise_is_fresh_for_gradients_and_the_same_for_passes(path: Path) -> None:
     data = table(path)
     n = len(data.training_set.x)
-    order = [data.stream.order.rows(turn * n, turn * n + n) for turn in (0, 1)]
+    order = [data.pass_stream.order.rows(turn * n, turn * n + n) for turn in (0, 1)]
     first, second = (data.stream.rows(turn * n, turn * n + n).x for turn in (0, 1))
     one, two = first[order[0].argsort()], second[order[1].argsort()]
     noisy = list(data.transforms.noisy)
@@ -256,12 +260,10 @@ def test_types_and_units_are_those_of_the_file(
 ) -> None:
     typed = events.astype({"pt": np.float32, "jets": np.uint8}).drop(columns="weight")
     path = tmp_path / f"events{suffix}"
-    write_columns(path, {name: typed[name].to_numpy() for name in typed})
-    if suffix != ".csv":
-        data = table(path, "data.weight=null")
-        assert data.transforms.types["jets"] == "uint8"
-    else:
-        data = table(path, "data.weight=null")
+    columns = {name: typed[name].to_numpy() for name in typed}
+    write_columns(path, columns | {"channel": np.array(typed["channel"].tolist())})
+    data = table(path, weight="null")
+    assert data.transforms.types.get("jets") == (None if suffix == ".csv" else "uint8")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = genlab.models.CircularNSF(8, circular=[2], layers=1, hidden=[8])
@@ -285,7 +287,7 @@ def test_empty_cells_hold_medians_and_the_notes_say_so(events: pd.DataFrame, pat
     other.to_csv(path, index=False)
     with pytest.raises(UserError, match="2 of 400 rows lack a number"):
         table(path)
-    data = table(path, "data.missing=impute_median", "data.split_seed=null")
+    data = table(path, missing="impute_median", split_seed="null")
     x = data.in_file_units(data.training_set.x).numpy()
     train = other.iloc[: len(x)]
     assert x[3, 0] == pytest.approx(np.percentile(train["pt"].dropna(), 50, method="lower"))
@@ -297,7 +299,7 @@ def test_empty_cells_hold_medians_and_the_notes_say_so(events: pd.DataFrame, pat
     other.loc[3, "phi"] = np.nan
     other.to_csv(path, index=False)
     with pytest.raises(UserError, match=r"'phi' lacks numbers, and an angle has no median"):
-        table(path, "data.missing=impute_median")
+        table(path, missing="impute_median")
 
 
 def test_signed_weights_are_for_likelihood_and_noted(events: pd.DataFrame, path: Path) -> None:
@@ -319,17 +321,17 @@ def test_a_signed_mean_is_that_of_the_law_and_has_its_error() -> None:
     sign = torch.where(torch.arange(30_000) % 3 == 0, -1.0, 1.0)
     values = torch.randn(30_000, generator=draw) + torch.where(sign < 0, 3.0, 1.0)
     found = estimate_mean(values, sign)
-    assert abs(found.value + 1) < 4 * found.se < 0.2
+    assert abs(found.value + 1) < 4 * found.se < 0.25
     x = torch.randn(2000, 1, generator=draw)
     weight = torch.where(torch.arange(2000) % 4 == 0, -0.5, 1.0)
     loss = MaximumLikelihood().loss(StandardNormal((1,)), Batch(x, None, weight))
-    truth = (weight * stats.norm.logpdf(x[:, 0])).sum() / weight.sum()
-    assert loss.item() == pytest.approx(-truth.item(), rel=1e-4)
+    truth = np.average(stats.norm.logpdf(x[:, 0].numpy()), weights=weight.numpy())
+    assert loss.item() == pytest.approx(-truth, rel=1e-4)
 
 
 def test_a_box_of_the_model_and_transforms_are_not_both(path: Path) -> None:
     model = genlab.models.KRNet(8, layers=2, bounded=[-9.0, 99.0])
-    data = table(path, "data.circular=[]")
+    data = table(path, circular="[]")
     with pytest.raises(UserError, match="lives in a box of its own"):
         precede(model, data)
 
@@ -354,11 +356,7 @@ def test_a_frame_is_fitted_scored_and_sampled_by_name(events: pd.DataFrame) -> N
         genlab.fit(genlab.models.GMM(1), np.eye(3)[:, 0], weight=[1.0, 1.0, -0.5])
 
 
-def test_runs_with_transforms_and_without_are_about_one_subject(path: Path) -> None:
-    from genlab.runs.comparison.subjects import tells
-
+def test_runs_with_transforms_and_without_are_about_one_subject() -> None:
     assert not tells("data.log")
     assert not tells("data.bounds.eta")
     assert tells("data.integer")
-    config = compose("train", [*WORDS, f"data.path={path}"])
-    json.dumps(Keys(config).flat)
