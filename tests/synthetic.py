@@ -16,8 +16,17 @@ __all__ = ["plain_data", "synthetic_run"]
 
 def plain_data(**known: Any) -> SimpleNamespace:
     """What commands ask of data whose files have the units of their samples."""
-    same = {name: lambda rows: rows for name in ("in_file_units", "in_data_units")}
+
+    def log_prob(model: Any, rows: Any, context: Any) -> Any:
+        import torch
+
+        from genlab.densities.inference import log_probs
+
+        return log_probs(model, torch.from_numpy(rows), context)
+
+    same = {"in_file_units": lambda rows: rows, "typed": lambda rows: None, "log_prob": log_prob}
     rest = {"columns": None, "context_columns": (), "label_names": (), "quantity": None}
+    rest |= {"file_columns": None, "transforms": None}
     return SimpleNamespace(**rest | same | known)
 
 
