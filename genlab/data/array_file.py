@@ -55,7 +55,9 @@ class ArrayFile:
         self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] = ()
     ) -> Columns:
         """Some columns, by their places from 0."""
-        values, text, levels = [], {}, {}
+        values: list[np.ndarray] = []
+        text: dict[str, str] = {}
+        levels: dict[str, list[Any]] = {}
         apart = None if self._apart is None else list(self._apart.values())
         for place, name in zip(places, names, strict=True):
             column = self._rows[:, place] if apart is None else apart[place]
@@ -76,8 +78,8 @@ class ArrayFile:
             if "x" in arrays.files or len(arrays.files) < 2:
                 return None
             columns = dict(arrays)
-        lengths = {one.shape for one in columns.values()}
-        even = len(lengths) == 1 and len(*lengths) == 1 and all(map(len, columns.values()))
+        first, *others = (one.shape for one in columns.values())
+        even = len(first) == 1 and first[0] > 0 and all(shape == first for shape in others)
         return columns if even else None
 
     @cached_property

@@ -132,7 +132,7 @@ def test_masses_of_a_flow_sum_to_one_and_are_its_samples_shares() -> None:
         torch.manual_seed(2)
         model = genlab.models.NSF(columns.dim, layers=2, hidden=[8])
     for parameter in model.parameters():
-        parameter.data.add_(0.3 * torch.randn_like(parameter))
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
     model.preprocessing = onto_lines(columns)
     n, kind = (part.flatten() for part in np.meshgrid(range(5), range(3), indexing="ij"))
     rows = np.repeat(np.stack([n, kind], 1).astype(float), 2000, 0)
