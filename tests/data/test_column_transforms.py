@@ -12,6 +12,7 @@ import pytest
 import torch
 from collisions import CHANNELS, TRANSFORMS, collisions
 from omegaconf import DictConfig
+from properties import FAMILIES, MODELS
 from scipy import stats
 
 import genlab
@@ -327,6 +328,18 @@ def test_a_signed_mean_is_that_of_the_law_and_has_its_error() -> None:
     loss = MaximumLikelihood().loss(StandardNormal((1,)), Batch(x, None, weight))
     truth = np.average(stats.norm.logpdf(x[:, 0].numpy()), weights=weight.numpy())
     assert loss.item() == pytest.approx(-truth, rel=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_takes_such_a_table(family: str, path: Path) -> None:
+    data = table(path, circular="[]", weight="null", drop="[phi,weight]")
+    model = MODELS[family](data.transforms.dim)
+    precede(model, data)
+    model.initialise(data.first_rows().x)
+    with inference(model):
+        rows = data.in_file_units(model.sample(40)).numpy().astype(np.float64)
+        data.transforms.refuse_outside("samples", rows)
+        assert data.log_prob(model, rows[:5], None).isfinite().all()
 
 
 def test_a_box_of_the_model_and_transforms_are_not_both(path: Path) -> None:
