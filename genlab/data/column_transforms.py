@@ -363,7 +363,7 @@ def check_levels(where: str, levels: Mapping[str, Sequence[Any]]) -> None:
 def _interval(name: str, pair: Sequence[float | None], *, whole: bool) -> tuple[float, float]:
     """The two ends, infinite on an open side."""
     given = f"bounds={{{name}: {pair}}}"
-    if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise UserError(f"{given}: expected [low, high], with null for an open side")
     low, high = (
         -math.inf if pair[0] is None else pair[0],
