@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from scipy import special, stats
 __all__ = ["CHANNELS", "TRANSFORMS", "collisions", "log_prob"]
 
 CHANNELS = ("ee", "emu", "mumu")
-TRANSFORMS = {
+TRANSFORMS: dict[str, Any] = {
     "log": ["pt"],
     "bounds": {"eta": [-2.5, 2.5], "jets": [0, None]},
     "circular": ["phi"],

@@ -34,7 +34,8 @@ def compare(n: int, steps: int, family: str) -> dict[str, tuple[float, float, fl
         "with": (events, test, TRANSFORMS),
     }
     if family == "realnvp":  # it knows no angles
-        ways["with"] = (events, test, {k: v for k, v in TRANSFORMS.items() if k != "circular"})
+        bounds = {**TRANSFORMS["bounds"], "phi": [-np.pi, np.pi]}
+        ways["with"] = (events, test, {**TRANSFORMS, "circular": [], "bounds": bounds})
     exact, found = log_prob(test), {}
     for name, (train, held, transforms) in ways.items():
         columns = genlab.columns(train.drop(columns="weight"), **transforms)
