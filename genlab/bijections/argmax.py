@@ -14,7 +14,7 @@ __all__ = ["Argmax", "n_coordinates"]
 
 
 def n_coordinates(categories: int) -> int:
-    """How many numbers stand for one of so many categories; two are told by one number.
+    """The number of coordinates that stand for one of so many categories; two are told by one.
 
     >>> [n_coordinates(k) for k in (2, 3, 4)]
     [1, 3, 4]

@@ -107,7 +107,7 @@ class ColumnTransforms:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """How many coordinates of a point each column has."""
+        """Number of coordinates of a point that each column has."""
         return tuple(_width(len(self.levels.get(name, ()))) for name in self.names)
 
     @property
