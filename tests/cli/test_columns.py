@@ -68,7 +68,7 @@ def test_samples_are_the_tables_and_scores_know_it(
         ("data.log=[pq]", "data.log: no column 'pq'; "),
         ("data.log=[eta]", "data.bounds: 'eta' is in data.log already"),
         ("data.integer=[eta]", "data.bounds={eta: [-2.5, 2.5]}: expected integers"),
-        ("data.bounds={pt:[5,1]}", "data.bounds={pt: [5, 1]}: expected low < high; did you mean"),
+        ("data.bounds={eta:[5,1]}", "data.bounds={eta: [5, 1]}: expected low < high; did you mean"),
         ("data.categories=[tagged]", "data.path=HERE/events.csv: column 'channel' holds text"),
         ("data.missing=median", "data.missing=median: expected error, drop or impute_median"),
     ],
