@@ -90,7 +90,7 @@ class Training(Run):
         seed_everything(self.config.seed, verbose=False)
         weights = self.data.weights
         if weights is not None and not self.objective.signed:
-            refuse_negative(weights)
+            refuse_negative(weights, "`weight`")
         self.module.start(self.data.first_rows())
         start_from(self.model, self.settings.warm_start)
         # The other run may be of another precision.
