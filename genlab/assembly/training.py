@@ -96,9 +96,9 @@ class Training(Run):
     def initialise(self) -> None:
         """Give the model its data-dependent start, or the weights of another run."""
         seed_everything(self.config.seed, verbose=False)
-        rows = self.data.training_set
-        if rows is not None and rows.weight is not None and not self.objective.signed:
-            refuse_negative(rows.weight)
+        weights = self.data.weights
+        if weights is not None and not self.objective.signed:
+            refuse_negative(weights, "`weight`")
         self.module.start(self.data.first_rows())
         start_from(self.model, self.settings.warm_start)
         # The other run may be of another precision.

@@ -67,6 +67,10 @@ class FixedSets(DataModule):
         return self.sets.train
 
     @property
+    def weights(self) -> Float[Tensor, " n"] | None:
+        return self.training_set.weight
+
+    @property
     def validation(self) -> Batch:
         return self.sets.validation
 

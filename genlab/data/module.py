@@ -131,6 +131,11 @@ class DataModule(pl.LightningDataModule, ABC):
         return None
 
     @property
+    def weights(self) -> Float[Tensor, " n"] | None:
+        """How much each row of the training set counts; None where all count the same."""
+        return None
+
+    @property
     @abstractmethod
     def validation(self) -> Batch:
         """The fixed set that ``best`` is chosen on."""

@@ -120,14 +120,18 @@ def negative_weights(weight: ArrayLike) -> str | None:
     )
 
 
-def refuse_negative(weight: ArrayLike) -> None:
+def refuse_negative(weight: ArrayLike, name: str = "weight") -> None:
     """Refuse negative weights, for an objective that does not bear them.
+
+    Args:
+        weight: The weights.
+        name: What the user calls them.
 
     Raises:
         UserError: There are some.
     """
     if message := negative_weights(weight):
-        raise UserError(f"weight: {message}, or let a flow learn by `MaximumLikelihood`")
+        raise UserError(f"{name}: {message}, or let a flow learn by `MaximumLikelihood`")
 
 
 def numbers_rows(names: Sequence[str], values: Float[np.ndarray, "n c"]) -> list[str]:

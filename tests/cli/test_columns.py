@@ -82,3 +82,18 @@ def test_mistakes_are_answered(
     told = capsys.readouterr().err
     assert told.startswith(f"genlab: {answer.replace('HERE', str(tmp_path))}")
     assert len(told.splitlines()) <= 2
+
+
+def test_signed_weights_are_noted_or_refused(
+    events: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events["weight"] = np.where(np.arange(len(events)) % 6, 1.0, -1.0)
+    events[["pt", "eta", "weight"]].to_csv("signed.csv", index=False)
+    words = ("data=table", "data.path=signed.csv", "data.log=[pt]", "data.weight=weight")
+    assert main(["train", *RUN, *words]) == 0
+    assert "weights are negative, as good as" in capsys.readouterr().err
+    em = ("model=gmm", "model.components=2", "callbacks=minimal", "logger=none")
+    assert main(["train", *em, *words]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("genlab: data.weight: ")
+    assert "let a flow learn by objective=maximum_likelihood" in told

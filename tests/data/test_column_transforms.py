@@ -372,4 +372,5 @@ def test_a_frame_is_fitted_scored_and_sampled_by_name(events: pd.DataFrame) -> N
 def test_runs_with_transforms_and_without_are_about_one_subject() -> None:
     assert not tells("data.log")
     assert not tells("data.bounds.eta")
+    assert not tells("data.types.pt")
     assert tells("data.integer")

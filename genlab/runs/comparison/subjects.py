@@ -18,7 +18,8 @@ SECTIONS = ("data.", "problem.")
 # How rows are learned from, how they are handed to a model, and what follows from other keys.
 INDIFFERENT = re.compile(
     r"data\.(batch_size|train_size|val_size|val_fraction|standardise|alpha|precision|missing"
-    r"|log|bounds\..*|resample|event_shape|context_dim|labels|classes|_target_|(source\.)?(root|mirrors))"
+    r"|log|(bounds|levels|types)\..*|resample|event_shape|context_dim|labels|classes|_target_"
+    r"|(source\.)?(root|mirrors))"
     r"|problem\.n_points|(.+\.)?seed"
 )
 # What else decides which rows are validated on.
