@@ -24,6 +24,7 @@ FLOORS = (
     ("densities",),
     ("models", "targets"),
     ("objectives", "data", "evaluation"),
+    ("compilation",),
     ("arrays", "learning", "samplers"),
     ("adapters", "pinn"),
     ("config",),

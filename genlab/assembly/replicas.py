@@ -33,6 +33,7 @@ from genlab.learning.interruption import Interruption
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.processes import rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
+from genlab.runs.settings import spell
 
 __all__ = ["Replica", "Replicas", "Stack", "alone", "replica_directory"]
 
@@ -326,12 +327,13 @@ def _check_settings(config: DictConfig) -> None:
         raise UserError(f"{replicas}: goes with `genlab train`; sweep a solve by -m seed=...")
     if settings.strategy != "auto" or settings.devices != 1 or settings.num_nodes != 1:
         raise UserError(f"{replicas}: replicas share one device; use trainer=default")
-    for key, value, instead in (
-        ("precision", "bf16-mixed", "choose from: 32-true, 64-true"),
-        ("compile", True, "use trainer.compile=false"),
-    ):
-        if getattr(settings, key) == value:
-            raise UserError(f"trainer.{key}={str(value).lower()}: not with {replicas}; {instead}")
+    for key, allowed in (("precision", ("32-true", "64-true")), ("compile", (False, "auto"))):
+        value = getattr(settings, key)
+        if value not in allowed:
+            raise UserError(
+                f"trainer.{key}={spell(value)}: not with {replicas}; "
+                f"choose from: {', '.join(map(spell, allowed))}"
+            )
 
 
 def _check_step(one: Training, replicas: int) -> None:

@@ -71,12 +71,16 @@ class EMA(KeptWeights):
         self.decay = decay
         self.updates = 0
 
+    def advance(self) -> float:
+        """Count an update, and return which part of the way to the weights it goes."""
+        self.updates += 1
+        return 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+
     @torch.no_grad()
     def update(self) -> None:
         """Move the average towards the present weights."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+        part = self.advance()
+        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), part)
 
     def state_dict(self) -> dict[str, Any]:
         """The average by parameter name, and the number of updates."""

@@ -22,6 +22,7 @@ from genlab.learning.ema import EMA
 from genlab.learning.learner import Learner
 from genlab.learning.schedules import Schedule
 from genlab.learning.settings import TrainerSettings
+from genlab.learning.whole_steps import WholeSteps
 from genlab.objectives import Objective
 
 __all__ = ["GradientLearner", "ObjectiveLearner"]
@@ -53,7 +54,7 @@ class GradientLearner(Learner):
         self.trained = [parameter for _, parameter in named]
         self.ema: EMA | None = None
         self._ema_state: dict[str, Any] | None = None
-        self.compiled_loss = torch.compile(self.loss) if settings.compile else self.loss
+        self.compiled_loss = self.loss
         self.gradient_norm: Tensor | None = None
 
     @abstractmethod
@@ -84,6 +85,15 @@ class GradientLearner(Learner):
             self.ema = EMA(self.model, decay=self.settings.ema)
             if self._ema_state is not None:
                 self.ema.load_state_dict(self._ema_state)
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        if self.settings.compile not in (False, "auto") and not self.compiles_whole():
+            self.compiled_loss = torch.compile(self.loss)
+
+    def compiles_whole(self) -> bool:
+        """Whether not only the loss of a step is compiled, but all of it."""
+        return False
 
     def update(self, batch: Any) -> Float[Tensor, ""]:
         optimizer, limit = self.optimizer, self.settings.gradient_clip
@@ -169,6 +179,7 @@ class ObjectiveLearner(GradientLearner):
         self.objective = objective
         super().__init__(model, settings, optimizer=optimizer, schedule=schedule)
         self.reports = objective.reports
+        self.whole_steps = WholeSteps(self)
 
     def initialise(self, rows: Batch) -> None:
         super().initialise(rows)
@@ -181,7 +192,22 @@ class ObjectiveLearner(GradientLearner):
             max_steps=self.settings.max_steps,
             draw=self.step * self.trainer.world_size + self.trainer.global_rank,
         )
-        return super().update(batch)
+        code = self.whole_steps.code_for(batch)
+        if code is None:
+            return super().update(batch)
+        optimizer = self.optimizer
+        self.set_rate(optimizer)
+        average = 0.0 if self.ema is None else self.ema.advance()
+        lr = optimizer.param_groups[0]["lr"]
+        loss, self.gradient_norm = code(batch, lr=lr, average=average)
+        return loss
+
+    def compiles_whole(self) -> bool:
+        return self.whole_steps.possible()
+
+    def on_fit_end(self) -> None:
+        super().on_fit_end()
+        self.whole_steps.close()
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         return self.objective.loss(self.model, batch)

@@ -49,6 +49,7 @@ class Learner(pl.LightningModule):
         undo: Restores the state before what goes on, where that may take long: a signal need not
             wait for its end. None where a signal has to wait.
         owes_validation: Whether the validation after the last step is yet to come.
+        compiled_from: The first step that was compiled whole; None as long as none was.
     """
 
     losses: Float[Tensor, " steps"]
@@ -65,6 +66,7 @@ class Learner(pl.LightningModule):
         self.finished = False
         self.undo: Callable[[], None] | None = None
         self.owes_validation = False
+        self.compiled_from: int | None = None
         self.losses = torch.zeros(0)
         self._seconds_before = 0.0
         self._started: float | None = None
@@ -222,12 +224,14 @@ class Learner(pl.LightningModule):
         checkpoint["seconds"] = self.seconds
         checkpoint["rng"] = rng_state()
         checkpoint["owes_validation"] = self.owes_validation
+        checkpoint["compiled_from"] = self.compiled_from
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.step = checkpoint["step"]
         self._seconds_before = checkpoint["seconds"]
         self._rng = checkpoint["rng"]
         self.owes_validation = checkpoint.get("owes_validation", False)
+        self.compiled_from = checkpoint.get("compiled_from")
         check_weights(self, checkpoint["state_dict"], Path(str(self.trainer.ckpt_path)))
 
     def on_train_start(self) -> None:

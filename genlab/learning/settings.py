@@ -39,7 +39,8 @@ class TrainerSettings:
         monitor: The validation metric that chooses the best checkpoint, the smaller the better.
         patience: Stop after so many validations without improvement; None to go on.
         warm_start: Folder of a run whose best weights to start from.
-        compile: Compile the training step with ``torch.compile``.
+        compile: Compile the training steps: all, none, from a step on, or, by ``auto``, from when
+            code for them is there, which another process makes where it pays.
         replicas: Number of runs that are trained together, of seeds one after the other.
         deterministic: Refuse operations whose result depends on the order of execution.
     """
@@ -59,7 +60,7 @@ class TrainerSettings:
     monitor: str
     patience: PositiveInt | None
     warm_start: str | None
-    compile: bool
+    compile: bool | Literal["auto"] | PositiveInt
     replicas: PositiveInt
     deterministic: bool
 

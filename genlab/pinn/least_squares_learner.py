@@ -77,7 +77,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         super().__init__(network, settings, **points)
         self.method = optimizer
         for key in ("gradient_clip", "ema", "compile"):
-            if value := getattr(settings, key):
+            if (value := getattr(settings, key)) and value != "auto":
                 raise UserError(
                     f"{key}={value}: {type(optimizer).__name__} takes no gradient steps; "
                     "`optimizer=adam` does"

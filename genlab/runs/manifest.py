@@ -21,6 +21,7 @@ __all__ = [
     "git_commit",
     "is_configured",
     "made_by",
+    "note_compiled",
     "read_manifest",
     "this_version",
     "update_config",
@@ -94,6 +95,15 @@ def update_config(run: RunDirectory, config: Mapping[str, Any]) -> None:
     """
     manifest = read_manifest(run)
     write_json(run.manifest, {**manifest, **_describe(flatten(config), manifest.get("files"))})
+
+
+def note_compiled(run: RunDirectory, step: int) -> None:
+    """Write into ``run.json`` that steps are compiled whole from one on, as ``compiled_from``.
+
+    Raises:
+        UserError: ``run.json`` is missing or torn.
+    """
+    write_json(run.manifest, {**read_json(run.manifest), "compiled_from": step})
 
 
 def is_configured(run: RunDirectory, config: Mapping[str, Any]) -> bool:

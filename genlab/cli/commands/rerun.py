@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from genlab.cli.arguments import Parser
 from genlab.cli.run import begun_before, run_config
 from genlab.cli.run_argument import loading
@@ -10,15 +13,15 @@ from genlab.processes import check_device
 from genlab.runs.find import resolve
 from genlab.runs.manifest import read_manifest
 
-__all__ = ["run"]
+__all__ = ["as_before", "run"]
 
 EXAMPLES = """\
   genlab rerun latest                        the same numbers again, on the same machine
   genlab rerun latest seed=1
   genlab rerun latest model=nsf trainer.max_steps=20000
 
-Without changes the run's own `config.yaml` is trained; with changes its choices are composed again,
-and what was set for it stays set."""
+Without changes the run's own `config.yaml` is trained, with compiled steps from the same step on;
+with changes its choices are composed again, and what was set for it stays set."""
 
 
 def run(words: list[str]) -> int:
@@ -27,7 +30,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what is to differ")
     arguments = parser.parse(words)
     directory = resolve(arguments.run)
-    read_manifest(directory)
+    manifest = read_manifest(directory)
     from genlab.config.check import check
     from genlab.config.keys import Keys
     from genlab.config.look import look_at
@@ -36,6 +39,8 @@ def run(words: list[str]) -> int:
     config = read_config(directory)
     if arguments.overrides:
         config = recompose(config, arguments.overrides)
+    elif config.trainer.get("compile") == "auto":
+        config.trainer.compile = as_before(manifest)
     check(config)
     look_at(config)
     with Keys(config).telling():
@@ -45,3 +50,13 @@ def run(words: list[str]) -> int:
     begun = begun_before(config)
     run_config(config, begun or new_directory(config), ours=True, begun=begun is not None)
     return 0
+
+
+def as_before(manifest: Mapping[str, Any]) -> bool | int:
+    """What ``trainer.compile`` is, so that compiled steps begin where those of a run by auto did.
+
+    Args:
+        manifest: The run's ``run.json``.
+    """
+    step: int | None = manifest.get("compiled_from")
+    return False if step is None else step or True

@@ -11,20 +11,33 @@ import lightning.pytorch as pl
 from genlab.learning.callbacks.callback import LearnerCallback
 from genlab.processes import is_first
 from genlab.runs.files import write_json
+from genlab.runs.manifest import note_compiled
 
 __all__ = ["Checkpoints", "Curves", "Scalars"]
 
 
 class Checkpoints(LearnerCallback):
-    """Saves ``last.ckpt`` at the start and at each validation, ``best.ckpt`` when it improves."""
+    """Saves ``last.ckpt`` at the start and at each validation, ``best.ckpt`` when it improves.
+
+    The run's record learns at once from which step on steps are compiled, as checkpoints do.
+    """
 
     def __init__(self) -> None:
         self.best: float | None = None
+        self._noted: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         # From here on there is always something to resume from.
         if self.learner.step == 0:
             trainer.save_checkpoint(self.run.last)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        step = self.learner.compiled_from
+        if step is not None and step != self._noted:
+            note_compiled(self.run, step)
+            self._noted = step
 
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         run = self.run

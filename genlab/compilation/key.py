@@ -1,0 +1,148 @@
+"""A name for the code of a training step, by all that decides what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import platform
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genlab.compilation.recipe import StepRecipe
+
+__all__ = ["UnkeyableError", "key_of"]
+
+PACKAGE = Path(__file__).parents[1]
+ATOMS = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, slice, range)
+
+
+class UnkeyableError(Exception):
+    """A part of a step cannot be told from others like it, such as a function made on the spot."""
+
+
+def key_of(recipe: StepRecipe) -> str:
+    """Thirty-two hexadecimal digits that two steps share when their code is the same.
+
+    Counted are the structure of model and objective, attribute by attribute, shapes and types of
+    all tensors but not the numbers of the weights, the sources of genlab and of what is not its
+    own, and the versions and the processor that code is made for.
+
+    Raises:
+        UnkeyableError: Some part has no name.
+    """
+    digest = hashlib.sha256()
+    for word in _words(recipe, {}):
+        digest.update(word.encode() + b"\0")
+    digest.update(_surroundings())
+    return digest.hexdigest()[:32]
+
+
+def _words(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[str]:
+    """What a value is, word by word; what was met before is named by its number."""
+    if isinstance(value, ATOMS):
+        yield repr(value)
+        return
+    # Whether equal tuples are one is chance.
+    if not isinstance(value, tuple):
+        known = id(value) in seen
+        yield _number(value, seen)
+        if known:
+            return
+    yield type(value).__qualname__
+    if isinstance(value, Tensor):
+        yield from _like(value)
+        yield hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+    elif isinstance(value, Mapping):
+        yield from _all([part for item in value.items() for part in item], seen)
+    elif isinstance(value, Set):
+        yield from sorted(repr(part) for part in value)
+    elif isinstance(value, list | tuple):
+        yield from _all(value, seen)
+    elif isinstance(value, functools.partial):
+        yield from _all((value.func, value.args, value.keywords), seen)
+    elif isinstance(value, type | types.FunctionType):
+        yield from _of_code(value)
+    else:
+        yield from _of_object(value, seen)
+
+
+def _number(value: Any, seen: dict[int, tuple[int, Any]]) -> str:
+    """Which of all things met it is, by the order; held, so that nothing else gets its place."""
+    return str(seen.setdefault(id(value), (len(seen), value))[0])
+
+
+def _all(parts: Sequence[Any], seen: dict[int, tuple[int, Any]]) -> Iterator[str]:
+    for part in parts:
+        yield from _words(part, seen)
+    yield "end"
+
+
+def _of_object(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[str]:
+    yield from _of_code(type(value))
+    if dataclasses.is_dataclass(value):
+        attributes = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    elif hasattr(value, "__dict__"):
+        attributes = dict(vars(value))
+    else:
+        raise UnkeyableError(f"{type(value).__qualname__}: it has no attributes to be known by")
+    if isinstance(value, nn.Module):
+        # Their numbers are inputs; what else is a tensor would be a constant of the code.
+        for name in ("_parameters", "_buffers"):
+            for key, tensor in attributes.pop(name).items():
+                # Two layers may share one.
+                yield f"{name}.{key} {_number(tensor, seen)}"
+                yield from _like(tensor)
+    yield from _words(attributes, seen)
+
+
+def _like(tensor: Tensor | None) -> Iterator[str]:
+    if tensor is not None:
+        yield f"{tuple(tensor.shape)} {tensor.dtype} {tensor.device} {tensor.requires_grad}"
+
+
+def _of_code(value: Any) -> Iterator[str]:
+    """The name of a class or function, and its source where that is neither genlab's nor torch's.
+
+    Raises:
+        UnkeyableError: Its name does not tell it from others.
+    """
+    if getattr(value, "__closure__", None):
+        raise UnkeyableError(f"{value.__qualname__}: holds more than its name says")
+    if "<" in value.__qualname__:
+        raise UnkeyableError(f"{value.__qualname__}: has no name of its own")
+    yield f"{value.__module__}.{value.__qualname__}"
+    for kind in value.__mro__ if isinstance(value, type) else (value,):
+        if kind.__module__.partition(".")[0] not in ("genlab", *sys.stdlib_module_names, "torch"):
+            module = sys.modules.get(kind.__module__)
+            source = getattr(module, "__file__", None)
+            if source is None or not source.endswith(".py"):
+                raise UnkeyableError(f"{kind.__qualname__}: its source is not to be found")
+            yield hashlib.sha256(Path(source).read_bytes()).hexdigest()
+
+
+@functools.cache
+def _surroundings() -> bytes:
+    """Sources, versions and processor, in a few bytes."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
+    versions = (torch.__version__, platform.python_version(), platform.machine(), _processor())
+    digest.update(repr(versions).encode())
+    return digest.digest()
+
+
+def _processor() -> str:
+    """What tells one processor from another: code for one may not run on another."""
+    facts = Path("/proc/cpuinfo")
+    if not facts.exists():
+        return f"{platform.processor()} {torch.backends.cpu.get_cpu_capability()}"
+    wanted = ("model name", "flags", "Features")
+    lines = facts.read_text().splitlines()
+    return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))

@@ -1,0 +1,145 @@
+"""All that decides what a training step computes, and the step as one program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.fx import GraphModule
+
+from genlab.batch import Batch
+from genlab.compilation.adam import AdamRule
+from genlab.compilation.fusible import DECOMPOSITIONS
+from genlab.densities.density import Density
+from genlab.objectives import Objective
+
+__all__ = ["Part", "StepRecipe", "parts_of"]
+
+Part = tuple[tuple[int, ...], torch.dtype]
+"""Shape and type of a part of a batch."""
+
+
+def parts_of(batch: Batch) -> tuple[Part | None, ...]:
+    """Shape and type of rows, context and weights, None for what a batch lacks."""
+    return tuple(None if part is None else (tuple(part.shape), part.dtype) for part in batch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecipe:
+    """A step: the gradient of a loss, clipped; Adam; and the average of the weights.
+
+    It holds what is computed, not the numbers: those of the weights do not matter.
+
+    Attributes:
+        model: What learns, in training mode.
+        objective: What it learns by: a function of weights and batch alone.
+        rule: How the weights move.
+        gradient_clip: Largest norm of the gradient; None for no clipping.
+        averaged: Whether an exponential moving average follows the weights.
+        batch: Shapes and types of the batch.
+        threads: Threads that the code is to use.
+    """
+
+    model: Density
+    objective: Objective[Any]
+    rule: AdamRule
+    gradient_clip: float | None
+    averaged: bool
+    batch: tuple[Part | None, ...]
+    threads: int
+
+    @property
+    def trained(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name: the parts of the flat row of weights, in order."""
+        named = self.model.named_parameters()
+        return {name: parameter for name, parameter in named if parameter.requires_grad}
+
+    @property
+    def held(self) -> dict[str, Tensor]:
+        """What the model computes with besides, by name."""
+        frozen = {n: p.detach() for n, p in self.model.named_parameters() if not p.requires_grad}
+        return frozen | dict(self.model.named_buffers())
+
+    def inputs(self) -> list[Tensor]:
+        """Tensors like those that `step` takes, in order; of no particular values."""
+        trained = list(self.trained.values())
+        like = trained[0].detach()
+        size = sum(parameter.numel() for parameter in trained)
+        rows = [like.new_zeros(size) for _ in range(3 + self.averaged)]
+        batch = [torch.zeros(part[0], dtype=part[1]) for part in self.batch if part is not None]
+        return [*rows, like.new_zeros(4), *batch, *self.held.values()]
+
+    def step(self, *inputs: Tensor) -> tuple[Float[Tensor, ""], ...]:
+        """Take a step, in place, and return the loss before it and the gradient's norm.
+
+        The norm is left out where nothing is clipped.
+
+        Args:
+            *inputs: The flat rows of weights, of both moments and, where there is one, of the
+                average; the numbers of `AdamRule.numbers`, and how far the average moves; the parts
+                of the batch; and `held`.
+        """
+        weights, first, second, *rest = inputs
+        average = rest.pop(0) if self.averaged else None
+        numbers = rest.pop(0)
+        batch = Batch(*(None if part is None else rest.pop(0) for part in self.batch))  # type: ignore[arg-type]
+        loss, gradient = self._gradient(weights, batch, rest)
+        outputs: tuple[Tensor, ...] = (loss,)
+        if self.gradient_clip is not None:
+            norm = torch.linalg.vector_norm(gradient)
+            gradient = gradient * (self.gradient_clip / (norm + 1e-6)).clamp_max(1.0)
+            outputs = (loss, norm)
+        moved, mean, square = self.rule.moved(weights, gradient, first, second, numbers)
+        if average is not None:
+            average.copy_(average + (moved - average) * numbers[3])
+        weights.copy_(moved)
+        first.copy_(mean)
+        second.copy_(square)
+        return outputs
+
+    def _gradient(
+        self, weights: Tensor, batch: Batch, held: Sequence[Tensor]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " P"]]:
+        """The loss, and its gradient as one row."""
+        trained = self.trained
+        pieces = weights.split([parameter.numel() for parameter in trained.values()])
+        parts = [
+            piece.view(parameter.shape).detach().requires_grad_()
+            for piece, parameter in zip(pieces, trained.values(), strict=True)
+        ]
+        names = [f"model.{name}" for name in (*trained, *self.held)]
+        own = dict(zip(names, (*parts, *held), strict=True))
+        with torch.enable_grad():
+            # Names are unique; tied again, what two layers share would not be given back.
+            loss = functional_call(_Loss(self), own, (batch,), tie_weights=False)
+            gradients = torch.autograd.grad(loss, parts)
+        return loss.detach(), torch.cat([gradient.reshape(-1) for gradient in gradients])
+
+    def traced(self) -> tuple[GraphModule, list[Tensor]]:
+        """The step as a graph of torch's basic operations, and inputs of it.
+
+        No number is computed. What depends on the values of tensors, or on tensors that are none of
+        the inputs, cannot be traced: torch raises an error of its own.
+        """
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        inputs = self.inputs()
+        graph = make_fx(self.step, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*inputs)
+        return graph, inputs
+
+
+class _Loss(nn.Module):
+    """The loss as a module, so that it can be called with other weights than the model's."""
+
+    def __init__(self, recipe: StepRecipe) -> None:
+        super().__init__()
+        self.model = recipe.model
+        self.objective = recipe.objective
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        return self.objective.loss(self.model, batch)
