@@ -10,6 +10,7 @@ import pytest
 import genlab
 from genlab.cli.commands import doctor
 from genlab.cli.main import main
+from genlab.runs.code_cache import CodeCache
 
 Capture = pytest.CaptureFixture[str]
 
@@ -56,3 +57,21 @@ def test_a_check_that_breaks_does_not_hide_the_others(
     shown = capsys.readouterr().out
     assert "FAIL  configs" in shown
     assert "outputs" in shown
+
+
+def test_compiled_steps_are_counted_and_forgotten(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(doctor, "NEEDED", ())
+    cache = CodeCache()
+    cache.make()
+    (tmp_path / "code.so").write_bytes(bytes(2_000_000))
+    cache.keep("one", tmp_path / "code.so", seconds=7.0)
+    cache.refuse("other", "InductorError: no")
+    assert (cache.expected_seconds(), cache.refusal("other")) == (7.0, "InductorError: no")
+    main(["doctor"])
+    assert "1 compiled training steps (2.0 MB) and 1 that cannot be" in capsys.readouterr().out
+    assert main(["doctor", "--forget"]) == 0
+    assert "removed 1 compiled training steps" in capsys.readouterr().out
+    assert list(cache.folder.iterdir()) == []

@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 from genlab import __version__
 from genlab.cli.arguments import Parser
+from genlab.runs.code_cache import CodeCache, Contents
 from genlab.runs.find import OUTPUTS
 
 __all__ = ["Finding", "run"]
 
 EXAMPLES = """\
-  genlab doctor      exit status 1 if something is missing that genlab needs"""
+  genlab doctor             exit status 1 if something is missing that genlab needs
+  genlab doctor --forget    remove compiled training steps, which are kept between runs"""
 
 NEEDED = ("torch", "lightning", "hydra", "omegaconf", "tensorboard", "matplotlib", "scipy", "rich")
 LITTLE_SPACE = 1e9
@@ -40,9 +42,14 @@ class Finding(NamedTuple):
 
 
 def run(words: list[str]) -> int:
-    Parser("doctor", EXAMPLES).parse(words)
+    parser = Parser("doctor", EXAMPLES)
+    parser.add_argument("--forget", action="store_true", help="remove compiled training steps")
+    if parser.parse(words).forget:
+        removed = CodeCache().clear()
+        print(f"removed {_steps(removed)} from {CodeCache().folder}")
+        return 0
     failed = False
-    for check in (_python, _packages, _configs, _computing, _compiler, _outputs):
+    for check in (_python, _packages, _configs, _computing, _compiler, _code, _outputs):
         for finding in _findings(check):
             print(f"{finding.mark:4}  {finding.name:12}  {finding.text}", flush=True)
             failed |= finding.mark == "FAIL"
@@ -103,9 +110,21 @@ def _compiler() -> Iterator[Finding]:
     name = os.environ.get("CXX", "g++")
     found = shutil.which(name)
     if found is None:
-        yield Finding("note", "compiler", f"no {name}: trainer.compile=true will not work")
+        yield Finding("note", "compiler", f"no {name}: trainer.compile compiles nothing new")
     else:
-        yield Finding("ok", "compiler", f"{found}, for trainer.compile=true")
+        yield Finding("ok", "compiler", f"{found}, for trainer.compile")
+
+
+def _code() -> Iterator[Finding]:
+    cache = CodeCache()
+    kept = cache.contents()
+    text = f"{_steps(kept)} in {cache.folder}; genlab doctor --forget removes them"
+    yield Finding("ok", "compiled", text if sum(kept) else f"no training steps in {cache.folder}")
+
+
+def _steps(kept: Contents) -> str:
+    refused = f" and {kept.refused} that cannot be compiled" if kept.refused else ""
+    return f"{kept.steps} compiled training steps ({kept.size / 1e6:.1f} MB){refused}"
 
 
 def _outputs() -> Iterator[Finding]:
