@@ -243,6 +243,21 @@ def interpreted(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> CodeCache:
     return cache
 
 
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """Part of each step's batch, and of the state of torch's generator before it."""
+    monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
+    steps: list[Tensor] = []
+    look = WholeSteps.code_for
+
+    def spied(whole: WholeSteps, batch: Batch) -> Any:
+        steps.append(torch.cat((batch.x.flatten()[:8], torch.get_rng_state()[:64].float())))
+        return look(whole, batch)
+
+    monkeypatch.setattr(WholeSteps, "code_for", spied)
+    return steps
+
+
 def fitted(folder: Path, compiled: str, *words: str) -> Training:
     settings = ("trainer.ema=0.9", "trainer.gradient_clip=0.5", f"trainer.compile={compiled}")
     run = small_experiment(folder, *settings, *words)
@@ -278,22 +293,13 @@ def test_which_steps_are_compiled(interpreted: CodeCache, tmp_path: Path) -> Non
 
 
 def test_what_is_compiled_beside_changes_no_draw(
-    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    interpreted: CodeCache, drawn: list[Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
-    drawn: list[Tensor] = []
-    look = WholeSteps.code_for
-
-    def spied(steps: WholeSteps, batch: Batch) -> Any:
-        drawn.append(torch.cat((batch.x.flatten()[:8], torch.get_rng_state()[:64].float())))
-        return look(steps, batch)
-
-    monkeypatch.setattr(WholeSteps, "code_for", spied)
-    words = ("trainer.max_steps=200", "trainer.val_every=100")
-    runs = [fitted(tmp_path, how, *words) for how in ("auto", "false")]
+    monkeypatch.setattr("genlab.learning.whole_steps.LOOK_EVERY", 10)
+    runs = [fitted(tmp_path, how) for how in ("auto", "false")]
     # Begun at the second look, done at the fourth.
-    assert [run.module.compiled_from for run in runs] == [150, None]
-    assert torch.equal(torch.stack(drawn[:200]), torch.stack(drawn[200:]))
+    assert [run.module.compiled_from for run in runs] == [30, None]
+    assert torch.equal(torch.stack(drawn[:60]), torch.stack(drawn[60:]))
 
 
 def test_a_resumed_run_ends_like_one_that_was_not_stopped(
@@ -340,6 +346,18 @@ def test_auto_compiles_nothing_that_does_not_repay_it(
 ) -> None:
     monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", None)
     small_experiment(tmp_path, "trainer.compile=auto").fit()
+
+
+@pytest.mark.slow
+def test_a_compiler_beside_500_steps_changes_no_draw(
+    cache: CodeCache, drawn: list[Tensor], tmp_path: Path
+) -> None:
+    """A real one, which goes on until the run ends it."""
+    words = ("trainer.max_steps=500", "trainer.val_every=500")
+    for how in ("auto", "false"):
+        fitted(tmp_path, how, *words)
+    assert torch.equal(torch.stack(drawn[:500]), torch.stack(drawn[500:]))
+    assert drawn[0].tolist() != drawn[1].tolist()
 
 
 @pytest.mark.slow
