@@ -6,6 +6,7 @@ one back; ``genlab.fit(model, x)`` trains a model on an array without a run,
 ``genlab.runs()`` is the table of all runs. All is imported on first use: ``import genlab`` costs no
 torch.
 
+>>> import genlab
 >>> genlab.models.NSF(2).sample(5).shape
 torch.Size([5, 2])
 """

@@ -23,7 +23,19 @@ from genlab.assembly.export.card import card
 from genlab.assembly.export.folder import export
 from genlab.assembly.export.noise import Given, UnexportableError, noise_of, sample_from
 from genlab.assembly.export.preprocessing import described, made
-from genlab.bijections import Compose, LogitTransform, LULinear, SpectralStandardise, Standardise
+from genlab.bijections import (
+    Argmax,
+    Bijection,
+    Compose,
+    HalfLine,
+    LogitTransform,
+    LULinear,
+    OnCoordinates,
+    Probit,
+    SpectralStandardise,
+    Standardise,
+    UnitBox,
+)
 from genlab.cli.main import main
 from genlab.densities import Density
 from genlab.errors import RunError, UserError
@@ -42,6 +54,7 @@ LONG = [
 # What a program may be off: rounding, and what equal steps leave.
 ROUNDING = {"f32": 2e-5, "f64": 1e-10}
 STEPS = 1e-4
+EVENTS = {SpectralStandardise: (1, 5, 5), LogitTransform: (1, 4, 4)}
 
 
 @pytest.fixture(scope="module")
@@ -223,16 +236,20 @@ def test_damaged_folders_are_refused(folder: Path, tmp_path: Path) -> None:
         Standardise((3,), untouched=[1]),
         SpectralStandardise(torch.rand(1, 5, 5) + 1, alike="modes"),
         LogitTransform(0.05),
-        Compose([LogitTransform(0.1), Standardise((1, 4, 4))]),
+        Compose([LogitTransform(0.1), Standardise((3,))]),
+        HalfLine([-1.0, 0.0, 2.0], upward=[True, True, False]),
+        Probit(UnitBox((-1.0, 2.0), 3)),
+        Probit(),
+        Compose([OnCoordinates(HalfLine([0.0], tail="log"), [2], 3), Standardise((3,))]),
+        OnCoordinates(Argmax(3), [0, 1, 2], 3),
     ],
 )
-def test_preprocessing_is_made_again(layer: Standardise) -> None:
+def test_preprocessing_is_made_again(layer: Bijection) -> None:
     node = json.loads(json.dumps(described(layer)))
     again = made(node)
     assert again is not None
     again.load_state_dict(layer.state_dict())
-    x = torch.rand(7, *{"standardise": (3,), "spectral_standardise": (1, 5, 5)}.get(
-        node["kind"], (1, 4, 4)))  # fmt: skip
+    x = torch.rand(7, *EVENTS.get(type(layer), (3,)))
     assert torch.equal(layer(x)[0], again(x)[0])
 
 

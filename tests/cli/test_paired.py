@@ -114,8 +114,6 @@ def test_what_cannot_be_compared_is_refused(loaded: dict[str, Any], capsys: Capt
     ):
         assert main(["compare", *words, "--paired"]) == 2
         assert message in capsys.readouterr().err
-    assert main(["compare", "--json"]) == 2
-    assert "--json goes with --paired" in capsys.readouterr().err
 
 
 def test_rows_that_have_changed_are_noticed(loaded: dict[str, Any], capsys: Capture) -> None:

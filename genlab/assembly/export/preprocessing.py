@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 
 import torch
 
+from genlab.bijections.argmax import Argmax
 from genlab.bijections.bijection import Bijection, Compose
-from genlab.bijections.domains import LogitTransform
+from genlab.bijections.coordinates import OnCoordinates
+from genlab.bijections.domains import LogitTransform, Probit, UnitBox
 from genlab.bijections.elementwise_affine import Standardise
+from genlab.bijections.half_line import HalfLine
 from genlab.bijections.spectral import SpectralStandardise
 from genlab.errors import UserError, nearest
 
@@ -42,11 +45,41 @@ KINDS: dict[str, tuple[type[Bijection], Kind]] = {
         LogitTransform,
         Kind(lambda layer: {"alpha": layer.alpha}, lambda alpha: LogitTransform(alpha)),
     ),
+    "half_line": (
+        HalfLine,
+        Kind(
+            lambda layer: {
+                "edges": list(layer.edges),
+                "upward": list(layer.upward),
+                "tail": layer.tail,
+            },
+            HalfLine,
+        ),
+    ),
+    "probit": (
+        Probit,
+        Kind(
+            lambda layer: {"box": layer.box and [list(ends) for ends in layer.box.intervals]},
+            lambda box: Probit(box and UnitBox(box, len(box))),
+        ),
+    ),
+    "argmax": (Argmax, Kind(lambda layer: {"categories": layer.categories}, Argmax)),
+    "on_coordinates": (
+        OnCoordinates,
+        Kind(
+            lambda layer: {
+                "inner": described(layer.inner),
+                "places": list(layer.places),
+                "dim": layer.dim,
+            },
+            lambda inner, places, dim: OnCoordinates(_made(inner), places, dim),
+        ),
+    ),
     "compose": (
         Compose,
         Kind(
             lambda layer: {"layers": [described(part) for part in layer]},
-            lambda layers: Compose(filter(None, map(made, layers))),
+            lambda layers: Compose(map(_made, layers)),
         ),
     ),
 }
@@ -78,8 +111,10 @@ def made(node: Mapping[str, Any] | None) -> Bijection | None:
     Raises:
         UserError: The description is of no known kind.
     """
-    if node is None:
-        return None
+    return None if node is None else _made(node)
+
+
+def _made(node: Mapping[str, Any]) -> Bijection:
     settings = dict(node)
     name = settings.pop("kind", None)
     if name not in KINDS:
