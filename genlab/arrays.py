@@ -166,11 +166,12 @@ def score(
     """
     _refuse_other("model", model, Density, "genlab.models.RealNVP(2)")
     given = context_rows(context, x, model.names, model.context_encoder)
-    rows = event_points(model, x, model.names) if columns is None else None
+    if columns is None:
+        rows = event_points(model, x, model.names)
+        with inference(model):
+            return log_probs(model, rows, given).numpy()
     with inference(model):
-        if rows is None:
-            return log_masses(model, columns, columns.read(x), given).numpy()
-        return log_probs(model, rows, given).numpy()
+        return log_masses(model, columns, columns.read(x), given).numpy()
 
 
 def sample(

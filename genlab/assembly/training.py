@@ -139,7 +139,8 @@ class Training(Run):
             else:
                 rows = data.transforms.read(x)
             with inference(model):
-                return data.log_prob(model, rows, given).numpy()
+                log_p: NDArray[np.float64] = data.log_prob(model, rows, given).numpy()
+            return log_p
 
     def sample(
         self,

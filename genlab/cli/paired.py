@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError
@@ -21,6 +21,7 @@ from genlab.runs.metrics import SIGN
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genlab.assembly import Training
     from genlab.batch import Batch
 
 __all__ = ["compare_rows", "paired_columns", "paired_records", "paired_table"]
@@ -94,7 +95,7 @@ def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
     fresh = False
     rows: list[dict[str, Any]] = []
     for record in records:
-        run = load(record.run.path)
+        run = cast("Training", load(record.run.path))
         own: Batch | None = run.data.test
         if own is None:
             raise UserError(f"--paired: {record.run.path} has kept no rows to test on")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import math
 import re
 import sys
 import warnings
@@ -234,7 +235,7 @@ def _context_inputs(model: Density, context: Tensor | None) -> list[dict[str, An
 
 
 def _error(values: Float[Tensor, " n"]) -> float:
-    return float(values.std()) / len(values) ** 0.5
+    return values.std().item() / math.sqrt(len(values))
 
 
 def _word(dtype: torch.dtype) -> str:
