@@ -3,7 +3,7 @@
 One process, one thread, batch 256, networks of 64-64, the same Adam, in dimensions 2 and 43.
 Rounds of all contestants alternate, so that a change of the machine's speed meets all of them; the
 ratio is the median over the rounds of genlab's time by that of the faster peer in the same round.
-"compiled" is genlab with ``trainer.compile=true``.
+"compiled" is genlab with ``trainer.compile=true``, the whole step as one piece of code.
 
 Shapes are equal. nice and realnvp: 8 couplings. nsf: 4 layers of splines with 8 bins on [-5, 5],
 each of which maps every coordinate: one half by a network of the other, the other by constants;
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -28,7 +27,9 @@ import nflows.flows
 import nflows.transforms
 import torch
 import zuko
+from benchmark_compile import microseconds, whole
 
+from genlab.batch import Batch
 from genlab.models import NICE, NSF, RealNVP
 from genlab.nn import MLP
 
@@ -86,19 +87,15 @@ def zuko_model(family: str, dim: int) -> tuple[torch.nn.Module, Loss]:
     return model, lambda x: -model().log_prob(x).mean()
 
 
-def timer(model: torch.nn.Module, loss: Loss, dim: int, steps: int) -> Callable[[], float]:
+def steps_of(model: torch.nn.Module, loss: Loss, x: torch.Tensor) -> Callable[[], object]:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    x = torch.randn(BATCH, dim)
 
-    def microseconds() -> float:
-        start = time.perf_counter()
-        for _ in range(steps):
-            optimizer.zero_grad()
-            loss(x).backward()
-            optimizer.step()
-        return (time.perf_counter() - start) / steps * 1e6
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(x).backward()
+        optimizer.step()
 
-    return microseconds
+    return step
 
 
 def main() -> None:
@@ -112,14 +109,18 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="Inputs to the softmax")
     for family in arguments.families or LAYERS:
         for dim in (2, 43):
-            contestants = {"genlab": genlab_model(family, dim), "nflows": nflows_model(family, dim)}
-            model, loss = genlab_model(family, dim)
-            contestants["compiled"] = model, torch.compile(loss)
+            x = torch.randn(BATCH, dim)
+            contestants = {
+                "genlab": steps_of(*genlab_model(family, dim), x),
+                "nflows": steps_of(*nflows_model(family, dim), x),
+            }
+            model, _ = genlab_model(family, dim)
+            contestants["compiled"], _ = whole(model, Batch(x), clip=None, averaged=False)
             if family in ZUKO:
-                contestants["zuko"] = zuko_model(family, dim)
+                contestants["zuko"] = steps_of(*zuko_model(family, dim), x)
             timers = {
-                name: timer(model, loss, dim, arguments.steps)
-                for name, (model, loss) in contestants.items()
+                name: partial(microseconds, step, arguments.steps)
+                for name, step in contestants.items()
             }
             for measure in timers.values():
                 measure()
