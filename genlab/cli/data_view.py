@@ -20,8 +20,8 @@ from genlab.data.field_files import (
 from genlab.data.field_files.channels import learnable
 from genlab.data.field_files.opened import format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed
-from genlab.data.structure_files import StructureFiles, is_structure, list_structures
 from genlab.data.table_file import TableFile
+from genlab.data.torsions.structure_files import StructureFiles, is_structure, list_structures
 from genlab.errors import UserError, first_few
 
 __all__ = ["data_rows"]

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from genlab.data.simulated_fields import MovedSet, SimulatedFields
     from genlab.data.stored_fields import StoredFields
     from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
-    from genlab.data.structure_files import StructureFiles
     from genlab.data.table_data import TableData
     from genlab.data.table_file import TableFile
     from genlab.data.target_data import TargetData
     from genlab.data.target_density import TargetDensity
-    from genlab.data.torsion_data import TorsionData
-    from genlab.data.torsion_table import TorsionTable
+    from genlab.data.torsions.data import TorsionData
+    from genlab.data.torsions.structure_files import StructureFiles
+    from genlab.data.torsions.table import TorsionTable
 
 # Where each is defined.
 HOMES = {
@@ -49,13 +49,13 @@ HOMES = {
     "shuffled_pools": ("ShuffledPools",),
     "stored_fields": ("StoredFields",),
     "streams": ("FreshSamples", "NoSamples", "ShuffledSet", "Stream"),
-    "structure_files": ("StructureFiles",),
     "table_data": ("TableData",),
     "table_file": ("TableFile",),
     "target_data": ("TargetData",),
     "target_density": ("TargetDensity",),
-    "torsion_data": ("TorsionData",),
-    "torsion_table": ("TorsionTable",),
+    "torsions.data": ("TorsionData",),
+    "torsions.structure_files": ("StructureFiles",),
+    "torsions.table": ("TorsionTable",),
 }
 MODULES = {name: module for module, names in HOMES.items() for name in names}
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from data.structures import ADK, HERE, LINES, marked, moved, of_residues, write
 
-from genlab.data import structure_files
-from genlab.data.structure_files import StructureFiles
-from genlab.data.torsion_angles import ANGLES
-from genlab.data.torsions import Torsions
+from genlab.data.torsions import structure_files
+from genlab.data.torsions.angles import ANGLES
+from genlab.data.torsions.rows import Torsions
+from genlab.data.torsions.structure_files import StructureFiles
 from genlab.errors import UserError
 
 BACKBONE = ["phi", "psi"]

@@ -18,7 +18,7 @@ from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.config.look import look_at
 from genlab.data import TorsionData
-from genlab.data.structure_files import StructureFiles
+from genlab.data.torsions.structure_files import StructureFiles
 from genlab.errors import UserError
 
 DATA = Path(os.environ.get("GENLAB_DATA", "data"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from genlab.data.downloads import obtain
-from genlab.data.torsions import Torsions, TorsionSource
+from genlab.data.torsions.rows import Torsions, TorsionSource
 from genlab.errors import UserError
 
 __all__ = ["TorsionTable"]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from genlab.data.torsion_angles import ANGLES, atoms_of
-from genlab.data.torsions import Torsions, TorsionSource
+from genlab.data.torsions.angles import ANGLES, atoms_of
+from genlab.data.torsions.rows import Torsions, TorsionSource
 from genlab.errors import UserError, first_few
 from genlab.runs.settings import checksum
 

@@ -15,8 +15,8 @@ from genlab.batch import Batch
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
 from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.parts import part_sizes
-from genlab.data.torsion_facts import look_at_torsions, torsion_facts
-from genlab.data.torsions import Torsions, TorsionSource
+from genlab.data.torsions.facts import look_at_torsions, torsion_facts
+from genlab.data.torsions.rows import Torsions, TorsionSource
 from genlab.densities.density import Circular
 from genlab.errors import UserError
 from genlab.nn.angles import wrap

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from genlab.data.parts import part_sizes
-from genlab.data.structure_files import StructureFiles
-from genlab.data.torsion_angles import check_angles
-from genlab.data.torsion_table import TorsionTable
-from genlab.data.torsions import Torsions, TorsionSource
+from genlab.data.torsions.angles import check_angles
+from genlab.data.torsions.rows import Torsions, TorsionSource
+from genlab.data.torsions.structure_files import StructureFiles
+from genlab.data.torsions.table import TorsionTable
 from genlab.errors import UserError
 
 __all__ = ["look_at_torsions", "torsion_facts"]

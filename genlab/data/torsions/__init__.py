@@ -1,0 +1,1 @@
+"""Torsion angles of proteins and nucleic acids, in tables and in structures."""
