@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 import torch
 from jaxtyping import Float
@@ -50,6 +51,13 @@ class Spectrum(Checked, ABC):
     def parts(self) -> list[tuple[float, Spectrum]]:
         """The spectra that a field may have, with the probability of each."""
         return [(1.0, self)]
+
+
+class RadialScale(TypedDict, total=False):
+    """Options of a spectrum that go to `RadialSpectrum`, where their defaults stand."""
+
+    rms: Positive
+    mean_mode: Positive
 
 
 class RadialSpectrum(Spectrum):
@@ -104,8 +112,7 @@ class PowerLaw(RadialSpectrum):
         slope: Power of k beyond the shoulder.
         shoulder: Wavenumber from which on it falls.
         floor: What is left at high wavenumbers, as a share of the largest variance.
-        rms: Root of the mean square of a field's values.
-        mean_mode: ``lambda_0`` as a multiple of the variance of ``|k| = 1``.
+        **scale: Those of `RadialSpectrum`.
     """
 
     def __init__(
@@ -114,10 +121,9 @@ class PowerLaw(RadialSpectrum):
         slope: Positive = 4.0,
         shoulder: Positive = 4.0,
         floor: NonNegative = 0.01,
-        rms: Positive = 1.0,
-        mean_mode: Positive = 1.0,
+        **scale: Unpack[RadialScale],
     ) -> None:
-        super().__init__(rms=rms, mean_mode=mean_mode)
+        super().__init__(**scale)
         self.slope = slope
         self.shoulder = shoulder
         self.floor = floor
@@ -145,8 +151,7 @@ class Matern(RadialSpectrum):
     Args:
         smoothness: ``nu``.
         length: ``l``, of a square with sides of length ``2 pi``.
-        rms: Root of the mean square of a field's values.
-        mean_mode: ``lambda_0`` as a multiple of the variance of ``|k| = 1``.
+        **scale: Those of `RadialSpectrum`.
     """
 
     def __init__(
@@ -154,10 +159,9 @@ class Matern(RadialSpectrum):
         *,
         smoothness: Positive = 1.5,
         length: Positive = 1.0,
-        rms: Positive = 1.0,
-        mean_mode: Positive = 1.0,
+        **scale: Unpack[RadialScale],
     ) -> None:
-        super().__init__(rms=rms, mean_mode=mean_mode)
+        super().__init__(**scale)
         self.smoothness = smoothness
         self.length = length
 
@@ -182,14 +186,11 @@ class Kraichnan(RadialSpectrum):
 
     Args:
         shoulder: Wavenumber below which modes share the energy, and beyond it the enstrophy.
-        rms: Root of the mean square of a field's values.
-        mean_mode: ``lambda_0`` as a multiple of the variance of ``|k| = 1``.
+        **scale: Those of `RadialSpectrum`.
     """
 
-    def __init__(
-        self, *, shoulder: Positive = 4.0, rms: Positive = 1.0, mean_mode: Positive = 1.0
-    ) -> None:
-        super().__init__(rms=rms, mean_mode=mean_mode)
+    def __init__(self, *, shoulder: Positive = 4.0, **scale: Unpack[RadialScale]) -> None:
+        super().__init__(**scale)
         self.shoulder = shoulder
 
     def _profile(self, k: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genlab.bounds import PositiveInt
+from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.nn.velocity import TimeEmbedding, Velocity
 
-__all__ = ["ImageVelocity", "resized"]
+__all__ = ["ImageVelocity", "ImageVelocityOptions", "resized"]
+
+
+class ImageVelocityOptions(TypedDict, total=False):
+    """Options of a velocity of images that go to `ImageVelocity`, where their defaults stand."""
+
+    frequencies: PositiveInt
+    condition_shape: Sequence[PositiveInt]
+    context_dim: NonNegativeInt
 
 
 class ImageVelocity(Velocity):
@@ -45,10 +54,10 @@ class ImageVelocity(Velocity):
         self,
         event_shape: Sequence[PositiveInt],
         *,
-        embedding: int,
-        frequencies: int,
-        condition_shape: Sequence[PositiveInt],
-        context_dim: int,
+        embedding: PositiveInt,
+        frequencies: PositiveInt = 8,
+        condition_shape: Sequence[PositiveInt] = (),
+        context_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.shape = self._image_shape("event_shape", event_shape)

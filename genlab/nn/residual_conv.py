@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.bounds import PositiveInt
 from genlab.nn.conv import convolution, last_convolution
-from genlab.nn.image_velocity import ImageVelocity
+from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions
 from genlab.nn.padding import Padding
 
 __all__ = ["Level", "ResidualConvNet", "norm"]
@@ -38,10 +39,7 @@ class ResidualConvNet(ImageVelocity):
         blocks: Residual blocks, of two convolutions each.
         padding: What lies around an image: ``zeros``, or ``circular``, itself again.
         embedding: Width of the embedding of time and context.
-        frequencies: Number of frequencies that time is told by.
-        condition_shape: Shape of an image that the first numbers of the context are, which is
-            brought to full size and laid beside the channels; empty where the context is no image.
-        context_dim: Width of the context; 0 for none.
+        **options: Those of `ImageVelocity`.
     """
 
     def __init__(
@@ -52,17 +50,9 @@ class ResidualConvNet(ImageVelocity):
         blocks: PositiveInt = 3,
         padding: Padding = "circular",
         embedding: PositiveInt = 64,
-        frequencies: PositiveInt = 8,
-        condition_shape: Sequence[PositiveInt] = (),
-        context_dim: NonNegativeInt = 0,
+        **options: Unpack[ImageVelocityOptions],
     ) -> None:
-        super().__init__(
-            event_shape,
-            embedding=embedding,
-            frequencies=frequencies,
-            condition_shape=condition_shape,
-            context_dim=context_dim,
-        )
+        super().__init__(event_shape, embedding=embedding, **options)
         self.first = convolution(self.channels_in, width, padding)
         self.level = Level(width, width, blocks, embedding, padding)
         self.norm = norm(width)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.nn.image_velocity import ImageVelocity
+from genlab.bounds import PositiveInt
+from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions
 from genlab.nn.smooth import SMOOTH, SmoothActivation, value_and_slope
 from genlab.nn.velocity import CHUNK
 from genlab.nn.waves import SpectralFilter, Waves, highest_mode
@@ -54,10 +54,7 @@ class SpectralNet(ImageVelocity):
             has where that is fewer.
         activation: ``s``.
         embedding: Width of the embedding of time and context.
-        frequencies: Number of frequencies that time is told by.
-        condition_shape: Shape of an image that the first numbers of the context are, which is
-            brought to full size and laid beside the channels; empty where the context is no image.
-        context_dim: Width of the context; 0 for none.
+        **options: Those of `ImageVelocity`.
 
     Raises:
         ValueError: The field is not square, or the context is too short.
@@ -72,17 +69,9 @@ class SpectralNet(ImageVelocity):
         modes: PositiveInt = 8,
         activation: SpectralActivation = "product",
         embedding: PositiveInt = 64,
-        frequencies: PositiveInt = 8,
-        condition_shape: Sequence[PositiveInt] = (),
-        context_dim: NonNegativeInt = 0,
+        **options: Unpack[ImageVelocityOptions],
     ) -> None:
-        super().__init__(
-            event_shape,
-            embedding=embedding,
-            frequencies=frequencies,
-            condition_shape=condition_shape,
-            context_dim=context_dim,
-        )
+        super().__init__(event_shape, embedding=embedding, **options)
         depth, height, side = self.shape
         if height != side:
             raise ValueError(

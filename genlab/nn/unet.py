@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.bounds import PositiveInt
 from genlab.nn.conv import convolution, last_convolution
-from genlab.nn.image_velocity import ImageVelocity, resized
+from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions, resized
 from genlab.nn.padding import Padding
 from genlab.nn.residual_conv import Level, norm
 from genlab.nn.waves import SpectralResize
@@ -45,10 +46,7 @@ class UNet(ImageVelocity):
         blocks: Residual blocks at each resolution, on either way.
         padding: What lies around an image: ``zeros``, or ``circular``, itself again.
         embedding: Width of the embedding of time and context.
-        frequencies: Number of frequencies that time is told by.
-        condition_shape: Shape of an image that the first numbers of the context are, which is
-            brought to full size and laid beside the channels; empty where the context is no image.
-        context_dim: Width of the context; 0 for none.
+        **options: Those of `ImageVelocity`.
 
     Raises:
         ValueError: The shapes are not those of images, or the context is too short for one.
@@ -62,17 +60,9 @@ class UNet(ImageVelocity):
         blocks: PositiveInt = 1,
         padding: Padding = "zeros",
         embedding: PositiveInt = 128,
-        frequencies: PositiveInt = 8,
-        condition_shape: Sequence[PositiveInt] = (),
-        context_dim: NonNegativeInt = 0,
+        **options: Unpack[ImageVelocityOptions],
     ) -> None:
-        super().__init__(
-            event_shape,
-            embedding=embedding,
-            frequencies=frequencies,
-            condition_shape=condition_shape,
-            context_dim=context_dim,
-        )
+        super().__init__(event_shape, embedding=embedding, **options)
         if not channels:
             raise ValueError("channels: expected at least one resolution")
         self.first = convolution(self.channels_in, channels[0], padding)
