@@ -221,7 +221,7 @@ class LeastSquaresPINNLearner(PINNLearner):
         taken, n = self.taken, len(self.points.x)
         self._rows = self._rows_at(taken, self._conditions, self._frame)
         # Asked for all points, which steps may come to take.
-        others = self._rows.sizes[0] // len(taken.x) * (n - len(taken.x))
+        others = self._rows.rows_a_point * (n - len(taken.x))
         rows, weights = len(self._rows) + others, len(self._rows.theta)
         need, free = self.method.memory(rows, weights), free_memory(self.network.scale.device)
         if free is not None and need > free:

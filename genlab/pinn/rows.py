@@ -73,6 +73,17 @@ class Rows(LeastSquares):
             zeros = ((term, zero_jets(term.frame.x, components)) for term in self.terms)
             return [term.value(term.frame, zero).numel() for term, zero in zeros]
 
+    @property
+    def rows_a_point(self) -> int:
+        """Rows of the residual at each point, one for each equation."""
+        return self.sizes[0] // len(self.terms[0].weight)
+
+    @cached_property
+    def _passes(self) -> list[Term]:
+        """The terms, and of the residual as many points as are taken through the layers at once."""
+        residual, *conditions = self.terms
+        return [*residual.split(AT_ONCE), *conditions]
+
     @torch.no_grad()
     def rows(self, theta: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
         """``R(theta)``."""
@@ -87,13 +98,10 @@ class Rows(LeastSquares):
         if self._jacobian is None:
             self._jacobian = theta.new_empty(len(self), len(theta))
         inside, *blocks = self._jacobian.split(self.sizes)
-        residual, *conditions = self.terms
-        each = self.sizes[0] // len(residual.weight)
-        terms = [*residual.split(AT_ONCE), *conditions]
-        blocks = [*inside.split(each * AT_ONCE), *blocks]
+        blocks = [*inside.split(self.rows_a_point * AT_ONCE), *blocks]
         parts = [
             self.network.linearise(term.frame, term.weighted, out=block)[0]
-            for term, block in zip(terms, blocks, strict=True)
+            for term, block in zip(self._passes, blocks, strict=True)
         ]
         return torch.cat(parts), self._jacobian
 
