@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.nn.padding import image_shape
 from genlab.nn.velocity import TimeEmbedding, Velocity
 
 __all__ = ["ImageVelocity", "ImageVelocityOptions", "resized"]
@@ -60,10 +61,8 @@ class ImageVelocity(Velocity):
         context_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
-        self.shape = self._image_shape("event_shape", event_shape)
-        self.condition = (
-            self._image_shape("condition_shape", condition_shape) if condition_shape else ()
-        )
+        self.shape = _shape("event_shape", event_shape)
+        self.condition = _shape("condition_shape", condition_shape) if condition_shape else ()
         self.pixels = math.prod(self.condition) if self.condition else 0
         if self.pixels > context_dim:
             raise ValueError(
@@ -96,15 +95,10 @@ class ImageVelocity(Velocity):
             image = torch.cat((image, resized(given, image.shape[-2:])), 1)
         return image, self.embed(u)
 
-    @classmethod
-    def _image_shape(cls, key: str, shape: Sequence[int]) -> tuple[int, ...]:
-        if len(shape) not in (2, 3):
-            kind = "a U-Net" if cls.__name__ == "UNet" else f"a {cls.__name__}"
-            raise ValueError(
-                f"{key}: {kind} works on images, [channels, height, width], not on "
-                f"{list(shape)}; for points take `ResidualMLP`"
-            )
-        return tuple(shape) if len(shape) == 3 else (1, *shape)
+
+def _shape(key: str, shape: Sequence[int]) -> tuple[int, int, int]:
+    """Channels, height and width; of a grey image one channel."""
+    return image_shape(key, (1, *shape) if len(shape) == 2 else tuple(shape), "`ResidualMLP`")
 
 
 def resized(h: Float[Tensor, "n c h w"], size: Sequence[int]) -> Float[Tensor, "n c _ _"]:

@@ -182,7 +182,7 @@ def test_mistakes_of_the_user(tmp_path: Path, words: tuple[str, ...], message: s
     if message is None and "network=unet" not in words:
         experiment(*overrides, *network, f"outputs={tmp_path}", *FLOW_MATCHING, *words)
         return
-    message = message or r"model\.event_shape: a U-Net works on images"
+    message = message or r"model\.event_shape: expected samples of shape"
     with pytest.raises(UserError, match=message):
         experiment(*overrides, *network, f"outputs={tmp_path}", *FLOW_MATCHING, *words)
 

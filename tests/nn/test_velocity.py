@@ -163,10 +163,13 @@ def test_a_unet_sees_the_conditioning_image_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"event_shape": (2,)}, r"event_shape: a U-Net works on images.*`ResidualMLP`"),
+        (
+            {"event_shape": (2,)},
+            r"event_shape: expected samples of shape .* got \[2\]; use `ResidualMLP`",
+        ),
         ({"channels": []}, "channels: expected at least one"),
         ({"condition_shape": [1, 7, 7]}, r"condition_shape=\[1, 7, 7\]: 49 numbers, but .* has 0"),
-        ({"condition_shape": [7]}, "condition_shape: a U-Net works on images"),
+        ({"condition_shape": [7]}, r"condition_shape: expected .* got \[7\]"),
     ],
 )
 def test_a_unet_names_what_does_not_fit(options: dict[str, object], message: str) -> None:
