@@ -11,7 +11,7 @@ from genlab.fields.grid import (
     wavenumbers,
 )
 from genlab.fields.navier_stokes import NavierStokes
-from genlab.fields.observation import block_means, block_spectrum, spread_over_blocks
+from genlab.fields.observation import block_means, block_spectrum
 from genlab.fields.spectra import (
     Kraichnan,
     Matern,
@@ -65,7 +65,6 @@ __all__ = [
     "power",
     "runge_kutta",
     "spectrum",
-    "spread_over_blocks",
     "squared_wavenumber",
     "stable_steps",
     "structure_functions",

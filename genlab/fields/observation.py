@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["block_means", "block_spectrum", "spread_over_blocks"]
+__all__ = ["block_means", "block_spectrum"]
 
 
 def block_means(w: Float[Tensor, "*n h h"], factor: int) -> Float[Tensor, "*n m m"]:
@@ -23,19 +23,6 @@ def block_means(w: Float[Tensor, "*n h h"], factor: int) -> Float[Tensor, "*n m 
     """
     means: Tensor = w.unflatten(-1, (-1, factor)).unflatten(-3, (-1, factor)).mean((-3, -1))
     return means
-
-
-def spread_over_blocks(y: Float[Tensor, "*n m m"], factor: int) -> Float[Tensor, "*n h h"]:
-    """``A' y``, the transpose of `block_means`: each point takes its block's number over the
-    points in it.
-
-    >>> y = torch.tensor([[[4.0]]])
-    >>> spread_over_blocks(y, 2)
-    tensor([[[1., 1.],
-             [1., 1.]]])
-    """
-    fine: Tensor = y.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
-    return fine / factor**2
 
 
 def block_spectrum(variances: Float[Tensor, "*j h h"], factor: int) -> Float[Tensor, "*j m m"]:

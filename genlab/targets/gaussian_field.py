@@ -20,7 +20,6 @@ from genlab.fields import (
     filtered,
     gaussian_entropy,
     gaussian_log_prob,
-    spread_over_blocks,
 )
 from genlab.targets.exact import ExactTarget
 
@@ -141,20 +140,6 @@ class GaussianField(ExactTarget):
             return None
         return lambda x: block_means(self._gaussian(x)[0], self.factor).flatten(1).to(x)
 
-    def sample_given(
-        self, context: Float[Tensor, "n c"], *, generator: torch.Generator | None = None
-    ) -> Float[Tensor, "n 1 h h"]:
-        """A sample of the posterior for each y, flattened: a field of the prior, corrected by what
-        it lacks of y (Matheron's rule).
-        """
-        y = context.double().unflatten(1, self.coarse_variances.shape[1:])
-        posterior = self._log_parts(y - self.mean, self.coarse_variances).softmax(1)
-        which = torch.multinomial(posterior, 1, generator=generator)[:, 0]
-        g, _ = self._fields(len(y), generator, which)
-        lacking = filtered(y - self._observe(g, generator), 1 / self.coarse_variances[which])
-        g = g + filtered(spread_over_blocks(lacking, self.factor), self.variances[which])
-        return self._units(g).float()
-
     def log_prob(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, " n"]:
@@ -206,11 +191,10 @@ class GaussianField(ExactTarget):
         return g, torch.where(inside, -g.sum((1, 2)), -math.inf)
 
     def _fields(
-        self, n: int, generator: torch.Generator | None, which: Tensor | None = None
+        self, n: int, generator: torch.Generator | None
     ) -> tuple[Float[Tensor, "n h h"], Tensor]:
-        """Fields g, and which spectrum each has: drawn, if None."""
-        if which is None:
-            which = torch.multinomial(self.weights, max(n, 1), True, generator=generator)[:n]
+        """Fields g, and which spectrum each has."""
+        which = torch.multinomial(self.weights, max(n, 1), True, generator=generator)[:n]
         noise = torch.randn(
             n, *self.event_shape[1:], dtype=torch.float64, device=self.device, generator=generator
         )

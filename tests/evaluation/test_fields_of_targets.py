@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from fields.dense import sample_given
 
 from genlab.bijections import SpectralStandardise
 from genlab.densities import Density, StandardNormal
@@ -32,7 +33,7 @@ class Truth(Density):
     def _sample(self, n, context, generator):
         if context is None:
             return self._hidden[0].sample(n, generator=generator)
-        return self._hidden[0].sample_given(context, generator=generator)
+        return sample_given(self._hidden[0], context, generator)
 
 
 def measured(model, target, **options):

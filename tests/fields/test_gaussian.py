@@ -18,7 +18,6 @@ from genlab.fields import (
     gaussian_entropy,
     gaussian_log_prob,
     mode_classes,
-    spread_over_blocks,
 )
 
 sizes = pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6])
@@ -60,8 +59,6 @@ def test_means_of_blocks_are_a_stationary_field(n: int, factor: int) -> None:
     torch.testing.assert_close(
         toeplitz(block_spectrum(variances, factor)), a @ toeplitz(variances) @ a.T
     )
-    y = torch.randn(3, n // factor, n // factor, dtype=torch.float64)
-    torch.testing.assert_close(spread_over_blocks(y, factor).flatten(1), y.flatten(1) @ a)
     w = torch.randn(3, n, n, dtype=torch.float64)
     first = w[:, :factor, :factor].mean((1, 2))
     torch.testing.assert_close(block_means(w, factor)[:, 0, 0], first)
