@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
-from genlab.nn.angles import wrap
+from genlab.nn.angles import angle_mask, wrap
 
 __all__ = ["Wrap"]
 
@@ -40,9 +40,7 @@ class Wrap(Bijection):
         self.set_constants()
 
     def constant_tensors(self) -> dict[str, Tensor]:
-        angle = torch.zeros(self.event_shape, dtype=torch.bool)
-        angle.view(-1)[list(self.circular)] = True
-        return {"angle": angle}
+        return {"angle": angle_mask(self.event_shape, self.circular)}
 
     def forward(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None

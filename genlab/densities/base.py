@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from genlab.densities.density import Circular, Density
+from genlab.nn.angles import angle_mask
 
 __all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "StandardUniform"]
 
@@ -162,28 +162,26 @@ class Cylinder(Parameterless):
     References: arXiv:2002.02428.
 
     >>> import genlab
-    >>> density = genlab.densities.Cylinder((2,), [True, False])
+    >>> density = genlab.densities.Cylinder((2,), circular=[0])
     >>> density.sample(5).shape
     torch.Size([5, 2])
 
     Args:
         event_shape: Shape of one sample.
-        is_angle: Whether each coordinate is an angle, an array's row by row.
+        circular: Coordinates that are angles; those of arrays are counted row by row.
     """
 
     angle: Bool[Tensor, "*event"]
 
-    def __init__(self, event_shape: tuple[int, ...], is_angle: Sequence[bool]) -> None:
-        # Before the constants are made, which need it.
-        self.is_angle = tuple(is_angle)
-        super().__init__(event_shape, circular=[i for i, yes in enumerate(is_angle) if yes])
+    def __init__(self, event_shape: tuple[int, ...], *, circular: Circular = "all") -> None:
+        super().__init__(event_shape, circular=circular)
         # Its draws lie in one turn, and its density is the same in all.
         self.door = None
-        angles = sum(is_angle)
-        self.log_normaliser = (angles + (len(is_angle) - angles) / 2) * math.log(2 * math.pi)
+        angles, dim = len(self.circular), math.prod(self.event_shape)
+        self.log_normaliser = (angles + (dim - angles) / 2) * math.log(2 * math.pi)
 
     def constant_tensors(self) -> dict[str, Tensor]:
-        angle = torch.tensor(self.is_angle).view(self.event_shape)
+        angle = angle_mask(self.event_shape, self.circular)
         return super().constant_tensors() | {"angle": angle}
 
     def _log_prob(

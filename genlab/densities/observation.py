@@ -17,7 +17,7 @@ from genlab.densities.density import Circular, angles_of
 from genlab.densities.von_mises import log_von_mises, sample_von_mises
 from genlab.densities.wrapped_normal import normal_log_prob
 from genlab.errors import UserError
-from genlab.nn.angles import wrap
+from genlab.nn.angles import angle_mask, wrap
 from genlab.nn.constants import Constants
 
 __all__ = ["Bernoulli", "DiscretisedLogistic", "GaussianObservation", "Observation", "VonMises"]
@@ -283,9 +283,7 @@ class VonMises(Observation):
         self.set_constants()
 
     def constant_tensors(self) -> dict[str, Tensor]:
-        angle = torch.zeros(self.event_shape, dtype=torch.bool)
-        angle.view(-1)[list(self.circular)] = True
-        return {"angle": angle}
+        return {"angle": angle_mask(self.event_shape, self.circular)}
 
     def log_prob(
         self, x: Float[Tensor, "n *event"], parameters: Float[Tensor, "..."]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from genlab.densities.density import Density
-from genlab.nn.angles import wrap
+from genlab.densities.density import Circular, Density
+from genlab.nn.angles import angle_mask, wrap
 
 __all__ = ["WINDINGS", "WrappedNormal", "normal_log_prob", "wound"]
 
@@ -63,13 +62,13 @@ class WrappedNormal(Density):
     References: doi:10.1002/9780470316979.
 
     >>> import genlab
-    >>> density = genlab.densities.WrappedNormal((2,), [True, False])
+    >>> density = genlab.densities.WrappedNormal((2,), circular=[0])
     >>> density.sample(5).shape
     torch.Size([5, 2])
 
     Args:
         event_shape: Shape of one sample.
-        is_angle: Whether each coordinate is an angle, an array's row by row.
+        circular: Coordinates that are angles; those of arrays are counted row by row.
         trainable: Whether the deviations are trained; else they stay 1.
 
     Attributes:
@@ -80,16 +79,19 @@ class WrappedNormal(Density):
     angle: Bool[Tensor, "*event"]
 
     def __init__(
-        self, event_shape: tuple[int, ...], is_angle: Sequence[bool], *, trainable: bool = True
+        self,
+        event_shape: tuple[int, ...],
+        *,
+        circular: Circular = "all",
+        trainable: bool = True,
     ) -> None:
-        super().__init__(event_shape, circular=[i for i, yes in enumerate(is_angle) if yes])
-        self.is_angle = tuple(is_angle)
+        super().__init__(event_shape, circular=circular)
         self.set_constants()
         start = -math.log(math.pi - 1) * self.angle.to(torch.get_default_dtype())
         self.raw = nn.Parameter(start, requires_grad=trainable)
 
     def constant_tensors(self) -> dict[str, Tensor]:
-        return {"angle": torch.tensor(self.is_angle).view(self.event_shape)}
+        return {"angle": angle_mask(self.event_shape, self.circular)}
 
     @property
     def deviation(self) -> Float[Tensor, "*event"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal
 
 import torch
@@ -79,8 +78,7 @@ class Flow(Density):
         super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
         self.base: Density = StandardNormal(self.event_shape)
         if circular:
-            dim = math.prod(self.event_shape)
-            self.base = Cylinder(self.event_shape, [i in self.circular for i in range(dim)])
+            self.base = Cylinder(self.event_shape, circular=self.circular)
         self.confined = False
 
     def confine(self, box: Intervals, *, base: Base) -> None:

@@ -176,7 +176,7 @@ def _source(source: str | Density, shape: tuple[int, ...], angles: tuple[int, ..
             raise ValueError(f"source={source}: expected {' or '.join(named)}, or a density")
         # Angles are uniform, whatever the others are.
         if len(angles) == math.prod(shape) or (angles and source == "gaussian"):
-            return Cylinder(shape, [i in angles for i in range(math.prod(shape))])
+            return Cylinder(shape, circular=angles)
         if angles:
             raise ValueError(f"source={source}: beside angles, expected gaussian, or a density")
         return named[source](shape)

@@ -101,7 +101,6 @@ class NICE(Flow):
         )
         couplings = alternating_halves(dim, Shift, make, layers=layers)
         if self.circular:
-            angles = [i in self.circular for i in range(dim)]
-            self.base = WrappedNormal(self.event_shape, angles, trainable=scaling)
+            self.base = WrappedNormal(self.event_shape, circular=self.circular, trainable=scaling)
         last = [Scaling(dim)] if scaling and not self.circular else []
         self.layers = of_vectors(self.event_shape, [AlternatingCouplings(couplings), *last])

@@ -7,13 +7,21 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from genlab.nn.constants import Constants
 from genlab.nn.masked_mlp import MaskedMLP
 
-__all__ = ["AngleFeatures", "Periodic", "periodic", "squared_turns", "wrap", "wrap_columns"]
+__all__ = [
+    "AngleFeatures",
+    "Periodic",
+    "angle_mask",
+    "periodic",
+    "squared_turns",
+    "wrap",
+    "wrap_columns",
+]
 
 
 def wrap(angle: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -26,6 +34,22 @@ def wrap(angle: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     # Rounding may reach the end that does not belong to the turn.
     turned = torch.where(turned < math.pi, turned, turned - 2 * math.pi)
     return torch.where(angle.abs() < math.pi, angle, turned)
+
+
+def angle_mask(event_shape: Sequence[int], circular: Sequence[int]) -> Bool[Tensor, "*event"]:
+    """Whether each number of a sample is an angle.
+
+    >>> angle_mask((2, 2), [1])
+    tensor([[False,  True],
+            [False, False]])
+
+    Args:
+        event_shape: Shape of one sample.
+        circular: Coordinates that are angles; those of arrays are counted row by row.
+    """
+    angle = torch.zeros(tuple(event_shape), dtype=torch.bool)
+    angle.view(-1)[list(circular)] = True
+    return angle
 
 
 def wrap_columns(x: Float[Tensor, "*n d"], circular: Sequence[int]) -> Float[Tensor, "*n d"]:
@@ -75,7 +99,7 @@ class AngleFeatures(Constants):
     torch.Size([5, 3])
 
     Args:
-        circular: Whether each coordinate is an angle.
+        is_angle: Whether each coordinate is an angle.
 
     Attributes:
         sources: The coordinate that each feature is made of.
@@ -84,10 +108,10 @@ class AngleFeatures(Constants):
     plain: Int[Tensor, " k"]
     angles: Int[Tensor, " m"]
 
-    def __init__(self, circular: Sequence[bool]) -> None:
+    def __init__(self, is_angle: Sequence[bool]) -> None:
         super().__init__()
-        plain = [i for i, is_angle in enumerate(circular) if not is_angle]
-        angles = [i for i, is_angle in enumerate(circular) if is_angle]
+        plain = [i for i, yes in enumerate(is_angle) if not yes]
+        angles = [i for i, yes in enumerate(is_angle) if yes]
         self.sources = [*plain, *angles, *angles]
         self._columns = {"plain": plain, "angles": angles}
         self.set_constants()

@@ -43,7 +43,7 @@ def test_von_mises_is_scipys(concentration: float) -> None:
 
 
 def test_the_base_of_wrapped_normals_is_scaled_by_its_parameters() -> None:
-    density = WrappedNormal((3,), [True, False, True]).double()
+    density = WrappedNormal((3,), circular=[0, 2]).double()
     torch.testing.assert_close(density.deviation, torch.ones(3).double())
     torch.nn.init.normal_(density.raw)
     x, s = torch.randn(40, 3).double(), density.deviation.tolist()

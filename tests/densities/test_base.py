@@ -25,7 +25,7 @@ BASES: dict[str, tuple[Density, list[Any], float]] = {
     "normal": (StandardNormal((3,)), 3 * [stats.norm], 1e6),
     "logistic": (StandardLogistic((3,)), 3 * [stats.logistic], 1e6),
     "uniform": (StandardUniform((3,)), 3 * [CUBE], 1.7),
-    "cylinder": (Cylinder((3,), (True, False, True)), [ANGLE, stats.norm, ANGLE], 3.1),
+    "cylinder": (Cylinder((3,), circular=[0, 2]), [ANGLE, stats.norm, ANGLE], 3.1),
 }
 
 

@@ -120,7 +120,7 @@ def half_lines() -> Density:
 
 
 def turned_image() -> Density:
-    return Cylinder((1, 1, 2), [True, False])
+    return Cylinder((1, 1, 2), circular=[0])
 
 
 @pytest.mark.parametrize(

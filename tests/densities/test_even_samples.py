@@ -42,7 +42,7 @@ DENSITIES: dict[str, Callable[[], Density]] = {
     "normal": lambda: StandardNormal((2,)),
     "logistic": lambda: StandardLogistic((2,)),
     "uniform": lambda: StandardUniform((2,)),
-    "cylinder": lambda: Cylinder((2,), [True, False]),
+    "cylinder": lambda: Cylinder((2,), circular=[0]),
     "mixture": mixture,
     "flow": flow,
 }

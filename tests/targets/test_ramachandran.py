@@ -21,7 +21,7 @@ TURN = 2 * math.pi
 @pytest.mark.parametrize("residue", TITLES)
 def test_a_model_that_knows_nothing_is_as_far_off_as_the_entropy_says(residue: str) -> None:
     target = Ramachandran(residue)
-    uniform = Cylinder((2,), [True, True])
+    uniform = Cylinder((2,))
     found = kl(uniform, target, generator=torch.Generator().manual_seed(0))
     assert target.entropy is not None
     assert found.value == pytest.approx(2 * math.log(TURN) - target.entropy, abs=1e-6)
