@@ -10,7 +10,7 @@ from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.estimate import Estimate, estimate_mean, estimate_of_means
-from genlab.evaluation.images import Reduction
+from genlab.evaluation.images import Reduction, consistency
 
 __all__ = ["conditional_scores", "crps", "ensemble", "spread_skill"]
 
@@ -108,8 +108,8 @@ def conditional_scores(
     - ``test/crps``: `crps`, and ``test/crps/reference`` that of true samples that came with other
       contexts: what is reached without looking at them; of at least three rows.
     - ``test/spread_skill``: `spread_skill`.
-    - ``test/consistency``: root mean square of ``A x - c``, where the context is an observation of
-      the sample, and ``test/consistency/reference`` that of the true ones: the noise in it.
+    - ``test/consistency``: `consistency`, where the context is an observation of the sample, and
+      ``test/consistency/reference`` that of the true ones: the noise in it.
 
     Args:
         model: A density given a vector.
@@ -133,6 +133,5 @@ def conditional_scores(
         scores["test/crps/reference"] = crps(others, rows.x)
     if reduction is not None:
         for tag, x in (("test/consistency", drawn[0]), ("test/consistency/reference", rows.x)):
-            off = (reduction(x) - rows.context).double().square().mean(1)
-            scores[tag] = estimate_of_means(lambda mean: mean.sqrt(), off)
+            scores[tag] = consistency(x, rows.context, reduction)
     return scores

@@ -15,9 +15,9 @@ from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference
 from genlab.evaluation.classifier import classifier_of
 from genlab.evaluation.distances import frechet_distance, precision_and_recall
-from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.estimate import Estimate, estimate_mean, estimate_of_means
 
-__all__ = ["Reduction", "enlarged", "restoration", "sample_quality"]
+__all__ = ["Reduction", "consistency", "enlarged", "restoration", "sample_quality"]
 
 Reduction = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n _"]]
 """From images to the small ones that a model is given, flattened."""
@@ -88,7 +88,7 @@ def restoration(
 
     - ``test/psnr``: mean of ``-10 log10 MSE`` over images, one sample each, in decibels, and
       ``test/psnr/reference`` that of the small images with their pixels repeated.
-    - ``test/consistency``: root mean square difference of the reduced sample and what was given.
+    - ``test/consistency``: `consistency` of the samples with the small ones.
 
     Args:
         model: A density of images given small ones.
@@ -103,12 +103,29 @@ def restoration(
     with inference(model, generator):
         drawn = draw_samples(model, len(rows.x), given, generator=generator, batch_size=batch_size)
     drawn = drawn.to(rows.x).clamp(0, 1)
-    difference = (reduction(drawn) - given).square().mean(1).sqrt()
     return {
         "test/psnr": estimate_mean(_psnr(drawn, rows.x)),
         "test/psnr/reference": estimate_mean(_psnr(enlarged(given, model.event_shape), rows.x)),
-        "test/consistency": estimate_mean(difference),
+        "test/consistency": consistency(drawn, given, reduction),
     }
+
+
+def consistency(
+    x: Float[Tensor, "n *event"], given: Float[Tensor, "n k"], reduction: Reduction
+) -> Estimate:
+    """Root mean square of ``A x - c``: how far samples are from what was seen of them.
+
+    Args:
+        x: Samples.
+        given: ``c``, what each was made of.
+        reduction: ``A``.
+
+    >>> x = torch.tensor([[[[1.0, 3.0]]], [[[2.0, 2.0]]]])
+    >>> consistency(x, torch.tensor([[1.0], [1.0]]), lambda x: x.mean((1, 2, 3))[:, None]).value
+    1.0
+    """
+    off = (reduction(x) - given).double().square().mean(1)
+    return estimate_of_means(lambda mean: mean.sqrt(), off)
 
 
 def enlarged(
