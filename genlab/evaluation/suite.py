@@ -204,7 +204,7 @@ def _divergence(
     divergence = kl(model, target, n=n, generator=generator, batch_size=batch_size)
     scores: Scores = {"test/kl": divergence}
     if target.negentropy is not None:
-        captured = negentropy_captured(divergence, *target.negentropy)
+        captured = negentropy_captured(divergence, target.negentropy, target.negentropy_se)
         scores["test/negentropy_captured"] = captured
     return scores
 

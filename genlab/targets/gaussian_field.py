@@ -268,11 +268,15 @@ class GaussianField(ExactTarget):
         return self._entropy[1]
 
     @property
-    def negentropy(self) -> tuple[float, float] | None:  # type: ignore[override]
+    def negentropy(self) -> float | None:  # type: ignore[override]
         """Of log-normal fields and mixtures of spectra; a field given y has none that is known."""
         if self.condition is not None or not (self.log_normal or len(self.weights) > 1):
             return None
-        return float(gaussian_entropy(self.second_moments)) - self.entropy, self.entropy_se
+        return float(gaussian_entropy(self.second_moments)) - self.entropy
+
+    @property
+    def negentropy_se(self) -> float:  # type: ignore[override]
+        return self.entropy_se
 
     @property
     def second_moments(self) -> Float[Tensor, "h h"]:

@@ -37,8 +37,9 @@ class Target(nn.Module, Checked):
         entropy: Differential entropy in nats, or None where it is unknown; the mean over the
             contexts where samples come with one.
         entropy_se: Standard error of the entropy; 0 where that is exact.
-        negentropy: What the Gaussian of the same mean and covariance has more of entropy, in nats,
-            with its standard error; None where it is unknown, or 0.
+        negentropy: What the Gaussian of the same mean and covariance has more of entropy, in nats;
+            None where it is unknown, or 0.
+        negentropy_se: Standard error of that; 0 where it is exact.
         quantity: What the numbers of a field are; None for what is no field.
         snapshots: Rows beside each other that are of one trajectory, and hang together.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
@@ -53,7 +54,8 @@ class Target(nn.Module, Checked):
     context_dim: int = 0
     entropy: float | None = None
     entropy_se: float = 0.0
-    negentropy: tuple[float, float] | None = None
+    negentropy: float | None = None
+    negentropy_se: float = 0.0
     quantity: Quantity | None = None
     snapshots: int = 1
     log_z: float | None = 0.0

@@ -142,27 +142,33 @@ class Turbulence(SimulatedTarget):
         least = stable_steps(self.flow, w, self.time)
         return choose_steps(error, least=least, tolerance=self.tolerance)
 
-    @cached_property
-    def negentropy(self) -> tuple[float, float] | None:  # type: ignore[override]
+    @property
+    def negentropy(self) -> float | None:  # type: ignore[override]
         """Of T, from fields of its own; given the time, its mean over those that are judged.
 
         None at T = 0, and at times so small that the estimate is not above 0.
         """
+        return self._negentropy[0] or None
+
+    @property
+    def negentropy_se(self) -> float:  # type: ignore[override]
+        return self._negentropy[1]
+
+    @cached_property
+    def _negentropy(self) -> tuple[float, float]:
+        """With its standard error; both are 0 where there is none above 0."""
         if self.context_dim:
-            values, errors = zip(
-                *(self._at(share * self.time).negentropy or (0.0, 0.0) for share in JUDGED),
-                strict=True,
-            )
-            value, se = sum(values) / len(JUDGED), math.hypot(*errors) / len(JUDGED)
-            return (value, se) if value > 0 else None
+            times = (share * self.time for share in JUDGED)
+            values, errors = zip(*(self._at(time)._negentropy for time in times), strict=True)
+            return sum(values) / len(JUDGED), math.hypot(*errors) / len(JUDGED)
         if self.time == 0:
-            return self.initial.negentropy
+            return self.initial.negentropy or 0.0, self.initial.negentropy_se
         own_power = power(self.kept("moments", MOMENTS, seed=0).x[:, 0].double())
         variances = averaged(own_power.mean(0), mode_classes(self.flow.size))
         # What a field adds to the entropy of the Gaussian with these variances.
         share = 0.5 * (own_power / variances).sum((1, 2))
         value = float(gaussian_entropy(variances)) - self.entropy
-        return (value, float(share.std()) / MOMENTS**0.5) if value > 0 else None
+        return (value, float(share.std()) / MOMENTS**0.5) if value > 0 else (0.0, 0.0)
 
     def sample(
         self, n: int, *, generator: torch.Generator | None = None

@@ -191,7 +191,7 @@ def test_the_negentropy_is_what_the_best_gaussian_lacks(monkeypatch: pytest.Monk
     monkeypatch.setattr(turbulence_room, "MOMENTS", 1000)
     target = Turbulence(9, spectrum=SPECTRUM, time=2.0, tolerance=0.01)
     assert target.negentropy is not None
-    value, se = target.negentropy
+    value, se = target.negentropy, target.negentropy_se
     batch, log_p = target.draw_with_log_prob(500, generator=generator(8))
     w = target.kept("moments", 1000, seed=0).x[:, 0].double()
     variances = torch.fft.fft2(w, norm="ortho").abs().square().mean(0)
