@@ -127,15 +127,11 @@ def evaluate(
     """
     if model.image:
         batch_size = min(batch_size, IMAGES_AT_ONCE)
-    # Each metric has a stream of its own, so that none depends on which others apply.
-    for_nll, for_kl, for_truth, for_model, for_speed, for_weights, for_own, for_labels = (
-        spawn(generator) for _ in range(8)
-    )
-    for_folds, for_ranks = (spawn(generator) for _ in range(2))
+    streams = _Streams(*(spawn(generator) for _ in _Streams._fields))
     row = None if test is None or test.context is None else test.context[:1]
     scores: Scores = {"model/parameters": sum(p.numel() for p in model.parameters())}
     if test is not None:
-        nll = negative_log_likelihood(model, test, generator=for_nll, batch_size=batch_size)
+        nll = negative_log_likelihood(model, test, generator=streams.nll, batch_size=batch_size)
         scores["test/nll"] = nll
         if levels is not None:
             scores["test/bits_per_dim"] = bits_per_dim(nll, model.event_shape, levels)
@@ -144,52 +140,33 @@ def evaluate(
         scores["target/entropy"] = Estimate(entropy, se) if se else entropy
     # Of a conditional model, unless it tells the law under each context itself.
     if target is not None and (row is None or target.context_dim):
-        scores |= _divergence(model, target, kl_samples, for_kl, batch_size)
+        scores |= _divergence(model, target, kl_samples, streams.kl, batch_size)
     # All else compares clouds of one law.
     target = target if row is None else None
     places: Float[Tensor, "n *event"] | None = None
     if target is not None and target.has_energy and model.likelihood == "exact":
-        proposals, own = _weighted(model, target, weighted, for_weights, batch_size)
+        proposals, own = _weighted(model, target, weighted, streams.weights, batch_size)
         scores, places = scores | own, proposals[:w2_points]
-    truth, context = _truth(test, target, w2_points, for_truth), None
+    truth, context = _truth(test, target, w2_points, streams.truth), None
     if truth is not None:
         places, context = truth.x, truth.context
-        with inference(model, for_model):
-            y = draw_samples(
-                model, len(places), context, generator=for_model, batch_size=batch_size
-            )
-        if quantity is not None:
-            source, snapshots = spawn(for_labels), truth.snapshots
-            scores |= field_scores(
-                y, places, truth.other, quantity, snapshots=snapshots, generator=source
-            )
-        scores |= _distances(y, truth, scale, model.circular)
-        if math.prod(model.event_shape) <= CLASSIFIED and len(y) >= PAIRS:
-            scores["test/c2st"] = _told_apart(model, y, truth, for_folds)
+        scores |= _of_clouds(model, truth, scale, quantity, streams, batch_size)
     if places is not None and bijection_of(model) is not None:
         scores["test/inverse_error"] = inverse_error(
             model, places, context, scale=scale, batch_size=batch_size
         )
     if places is not None and scale is not None:
         scores["test/standardised"] = 1.0
-    if test is not None and row is not None and len(model.event_shape) == 1:
-        scores |= calibration_scores(
-            model, test, generator=for_ranks, rows=calibration_rows, batch_size=batch_size
+    if test is not None:
+        scores |= _of_contexts(
+            model, test, labelled, reduction, quantity, calibration_rows, streams, batch_size
         )
-    if test is not None and labelled is not None:
-        scores |= _of_classes(model, labelled, test, for_labels, batch_size)
-    if test is not None and quantity is not None and model.context_encoder.context_dim:
-        scores |= conditional_scores(
-            model, test, reduction, generator=for_labels, batch_size=batch_size
-        )
-    elif test is not None and reduction is not None:
-        scores |= restoration(model, test, reduction, generator=for_labels, batch_size=batch_size)
     # Before the family's own numbers, which may solve an ODE more finely.
     scores |= model.diagnostics()
     judged = test if test is not None or places is None else Batch(places, context)
-    scores |= _of_family(model, judged, training, for_own)
+    scores |= _of_family(model, judged, training, streams.own)
     scores["time/samples_per_second"] = samples_per_second(
-        model, row, generator=for_speed, batch_size=batch_size
+        model, row, generator=streams.speed, batch_size=batch_size
     )
     return _flat(scores)
 
@@ -227,6 +204,30 @@ def _weighted(
     return x, scores
 
 
+def _of_clouds(
+    model: Density,
+    truth: _Truth,
+    scale: Float[Tensor, "*event"] | None,
+    quantity: Quantity | None,
+    streams: _Streams,
+    batch_size: int,
+) -> Scores:
+    """How samples of the model differ from true ones, under the same contexts."""
+    n, context = len(truth.x), truth.context
+    with inference(model, streams.model):
+        y = draw_samples(model, n, context, generator=streams.model, batch_size=batch_size)
+    scores: Scores = {}
+    if quantity is not None:
+        source, snapshots = spawn(streams.labels), truth.snapshots
+        scores |= field_scores(
+            y, truth.x, truth.other, quantity, snapshots=snapshots, generator=source
+        )
+    scores |= _distances(y, truth, scale, model.circular)
+    if math.prod(model.event_shape) <= CLASSIFIED and n >= PAIRS:
+        scores["test/c2st"] = _told_apart(model, y, truth, streams.folds)
+    return scores
+
+
 def _distances(
     y: Float[Tensor, "n *event"],
     truth: _Truth,
@@ -254,6 +255,35 @@ def _told_apart(
     return c2st(
         truth.x, y, truth.weight, context=context, circular=model.circular, generator=generator
     )
+
+
+def _of_contexts(
+    model: Density,
+    test: Batch,
+    labelled: Batch | None,
+    reduction: Reduction | None,
+    quantity: Quantity | None,
+    calibration_rows: int,
+    streams: _Streams,
+    batch_size: int,
+) -> Scores:
+    """What a model makes of the vectors, classes or small images that it is given."""
+    scores: Scores = {}
+    if test.context is not None and len(model.event_shape) == 1:
+        scores |= calibration_scores(
+            model, test, generator=streams.ranks, rows=calibration_rows, batch_size=batch_size
+        )
+    if labelled is not None:
+        scores |= _of_classes(model, labelled, test, streams.labels, batch_size)
+    if quantity is not None and model.context_encoder.context_dim:
+        scores |= conditional_scores(
+            model, test, reduction, generator=streams.labels, batch_size=batch_size
+        )
+    elif reduction is not None:
+        scores |= restoration(
+            model, test, reduction, generator=streams.labels, batch_size=batch_size
+        )
+    return scores
 
 
 def _of_classes(
@@ -295,6 +325,21 @@ def _flat(scores: Scores) -> dict[str, float]:
         else:
             metrics[tag] = float(score)
     return metrics
+
+
+class _Streams(NamedTuple):
+    """A stream of randomness for each metric, so that none depends on which others apply."""
+
+    nll: torch.Generator
+    kl: torch.Generator
+    truth: torch.Generator
+    model: torch.Generator
+    speed: torch.Generator
+    weights: torch.Generator
+    own: torch.Generator
+    labels: torch.Generator
+    folds: torch.Generator
+    ranks: torch.Generator
 
 
 class _Truth(NamedTuple):
