@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from genlab.evaluation.distances import clouds
 from genlab.evaluation.estimate import Estimate, estimate_mean, shares
-from genlab.nn.angles import AngleFeatures
 
 __all__ = ["c2st"]
 
@@ -57,22 +57,15 @@ def c2st(
     >>> c2st(x, x + 9, generator=torch.Generator()).value
     1.0
     """
-    n = len(x)
-    if x.shape != y.shape or n < folds:
-        raise ValueError(
-            f"y: expected as many points as x, at least {folds}, got {list(x.shape)}, "
-            f"{list(y.shape)}"
-        )
-    x, y = (points.detach().cpu().double().flatten(1) for points in (x, y))
-    if not (x.isfinite().all() and y.isfinite().all()):
+    compared = clouds(x, y, least=folds, circular=circular)
+    if compared is None:
         return Estimate(math.nan, math.nan)
+    x, y = compared
+    n = len(x)
     # scikit-learn takes a second to import: only who needs it waits.
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
-    if circular:
-        on_circles = AngleFeatures([i in circular for i in range(x.shape[1])])
-        x, y = on_circles(x), on_circles(y)
     if context is not None:
         given = context.detach().cpu().double()
         x, y = torch.cat([x, given], 1), torch.cat([y, given], 1)

@@ -16,6 +16,7 @@ from genlab.imports import import_part
 from genlab.nn.angles import AngleFeatures, squared_turns
 
 __all__ = [
+    "clouds",
     "frechet_distance",
     "median_distance",
     "mmd",
@@ -26,6 +27,38 @@ __all__ = [
 ]
 
 MAX_ITERATIONS = 10_000_000
+
+
+def clouds(
+    x: Float[Tensor, "n *event"],
+    y: Float[Tensor, "m *event"],
+    *,
+    least: int,
+    circular: Sequence[int] = (),
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]] | None:
+    """Two clouds of as many points, as vectors in float64 on the CPU; None if not all is finite.
+
+    Args:
+        x: Points.
+        y: As many of them.
+        least: How many there have to be.
+        circular: Coordinates to replace by their cosine and sine.
+
+    Raises:
+        ValueError: The clouds differ in shape, or have fewer points.
+    """
+    if x.shape != y.shape or len(x) < least:
+        raise ValueError(
+            f"y: expected as many points as x, at least {least}, got {list(x.shape)}, "
+            f"{list(y.shape)}"
+        )
+    x, y = (points.detach().cpu().double().flatten(1) for points in (x, y))
+    if not (x.isfinite().all() and y.isfinite().all()):
+        return None
+    if circular:
+        on_circles = AngleFeatures([i in circular for i in range(x.shape[1])])
+        x, y = on_circles(x), on_circles(y)
+    return x, y
 
 
 def mmd(
@@ -65,17 +98,11 @@ def mmd(
     >>> round(mmd(x, x + 1).value, 2)
     0.98
     """
-    n = len(x)
-    if x.shape != y.shape or n < 5:
-        raise ValueError(
-            f"y: expected as many points as x, at least 5, got {list(x.shape)}, {list(y.shape)}"
-        )
-    x, y = (points.detach().cpu().double().flatten(1) for points in (x, y))
-    if not (x.isfinite().all() and y.isfinite().all()):
+    compared = clouds(x, y, least=5, circular=circular)
+    if compared is None:
         return Estimate(math.nan, math.nan)
-    if circular:
-        on_circles = AngleFeatures([i in circular for i in range(x.shape[1])])
-        x, y = on_circles(x), on_circles(y)
+    x, y = compared
+    n = len(x)
     width = median_distance(torch.cat([x, y])) if bandwidth is None else bandwidth
     p = shares(n, weight)
 
@@ -153,14 +180,11 @@ def transport(
     Raises:
         ValueError: The clouds differ in shape, or are empty.
     """
-    if x.shape != y.shape or not len(x):
-        raise ValueError(
-            f"y: expected as many points as x, at least one, got {list(x.shape)}, {list(y.shape)}"
-        )
-    solver = import_part("ot.lp")
-    x, y = (points.detach().cpu().double().flatten(1) for points in (x, y))
-    if not (x.isfinite().all() and y.isfinite().all()):
+    compared = clouds(x, y, least=1)
+    if compared is None:
         return Estimate(math.inf, math.inf)
+    x, y = compared
+    solver = import_part("ot.lp")
     # |x|^2 + |y|^2 - 2xy would cancel where the distance is small beside the norms.
     cost = (
         squared_turns(x, y, circular)
