@@ -156,7 +156,7 @@ class ResidualBlocks(Bijection):
         self, functions: LipschitzFunctions, blocks: range, z: Float[Tensor, "n *event"]
     ) -> Float[Tensor, "n *event"]:
         """Latent to data through some consecutive blocks."""
-        bounds = self.network.lipschitz(certain=True).tolist()
+        bounds = self._bounds()
         for norm in self._norms_behind(blocks):
             z = norm.generate(z)
         for index in reversed(blocks):
@@ -164,6 +164,11 @@ class ResidualBlocks(Bijection):
             for norm in self._norms(index):
                 z = norm.generate(z)
         return z
+
+    def _bounds(self) -> list[float]:
+        """A bound on the Lipschitz constant of each block, for certain."""
+        bounds: list[float] = self.network.lipschitz(certain=True).tolist()
+        return bounds
 
     def _solved(
         self, functions: LipschitzFunctions, index: int, bound: float, z: Tensor

@@ -58,16 +58,8 @@ class FixedBlocks(ResidualBlocks):
         self.network = FrozenNetwork(blocks.network)
         self.iterations = steps
 
-    def back(
-        self, functions: LipschitzFunctions, blocks: range, z: Float[Tensor, "n *event"]
-    ) -> Float[Tensor, "n *event"]:
-        for norm in self._norms_behind(blocks):
-            z = norm.generate(z)
-        for index in reversed(blocks):
-            z = self._solved(functions, index, self.bounds[index], z)
-            for norm in self._norms(index):
-                z = norm.generate(z)
-        return z
+    def _bounds(self) -> list[float]:
+        return self.bounds
 
     def _solved(
         self, functions: LipschitzFunctions, index: int, bound: float, z: Tensor
