@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import TypedDict, Unpack
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,13 @@ __all__ = ["Condition", "Dirichlet", "Initial", "Measured", "Neumann", "Periodic
 
 Function = Callable[[Float[Tensor, "n d"]], Float[Tensor, "n *k"]]
 """Of points to numbers: ``[n]`` for one component, ``[n, k]`` for several."""
+
+
+class ConditionOptions(TypedDict, total=False):
+    """Options of a condition that go to `Condition`, where their defaults stand."""
+
+    components: Sequence[str] | None
+    weight: NonNegative
 
 
 class Condition(Checked, ABC):
@@ -110,11 +118,9 @@ class _Prescribed(Condition):
         self,
         where: Boundary,
         value: Function,
-        *,
-        components: Sequence[str] | None = None,
-        weight: NonNegative = 1.0,
+        **options: Unpack[ConditionOptions],
     ) -> None:
-        super().__init__(components=components, weight=weight)
+        super().__init__(**options)
         self.where, self.value = where, value
 
     def sample(
@@ -143,8 +149,7 @@ class Robin(_Prescribed):
         value: ``g``.
         a: Of the value.
         b: Of the normal derivative.
-        components: Names of the components that it tells of; all if None.
-        weight: Of its mean square, beside that of all conditions.
+        **options: Those of `Condition`.
     """
 
     order: Order = "gradient"
@@ -156,10 +161,9 @@ class Robin(_Prescribed):
         *,
         a: float,
         b: float,
-        components: Sequence[str] | None = None,
-        weight: NonNegative = 1.0,
+        **options: Unpack[ConditionOptions],
     ) -> None:
-        super().__init__(where, value, components=components, weight=weight)
+        super().__init__(where, value, **options)
         self.a, self.b = a, b
 
     def normals(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
@@ -191,19 +195,16 @@ class Neumann(Robin):
     Args:
         where: The boundary.
         value: ``g``.
-        components: Names of the components that it tells of; all if None.
-        weight: Of its mean square, beside that of all conditions.
+        **options: Those of `Condition`.
     """
 
     def __init__(
         self,
         where: Boundary,
         value: Function,
-        *,
-        components: Sequence[str] | None = None,
-        weight: NonNegative = 1.0,
+        **options: Unpack[ConditionOptions],
     ) -> None:
-        super().__init__(where, value, a=0.0, b=1.0, components=components, weight=weight)
+        super().__init__(where, value, a=0.0, b=1.0, **options)
 
 
 class Dirichlet(_Prescribed):
@@ -218,8 +219,7 @@ class Dirichlet(_Prescribed):
     Args:
         where: The boundary.
         value: ``g``.
-        components: Names of the components that it tells of; all if None.
-        weight: Of its mean square, beside that of all conditions.
+        **options: Those of `Condition`.
     """
 
     def rows(
@@ -247,8 +247,7 @@ class Initial(_Prescribed):
         where: The points at which time begins.
         value: ``g``.
         rate: ``h``; None for an equation of first order in time.
-        components: Names of the components that it tells of; all if None.
-        weight: Of its mean square, beside that of all conditions.
+        **options: Those of `Condition`.
     """
 
     def __init__(
@@ -256,11 +255,9 @@ class Initial(_Prescribed):
         where: Boundary,
         value: Function,
         rate: Function | None = None,
-        *,
-        components: Sequence[str] | None = None,
-        weight: NonNegative = 1.0,
+        **options: Unpack[ConditionOptions],
     ) -> None:
-        super().__init__(where, value, components=components, weight=weight)
+        super().__init__(where, value, **options)
         self.rate = rate
         self.order = "value" if rate is None else "gradient"
 
@@ -295,8 +292,7 @@ class Periodic(Condition):
     Args:
         box: The box.
         coordinate: That of the two sides.
-        components: Names of the components that it tells of; all if None.
-        weight: Of its mean square, beside that of all conditions.
+        **options: Those of `Condition`.
 
     Raises:
         UserError: The box has no such coordinate.
@@ -308,11 +304,9 @@ class Periodic(Condition):
         self,
         box: Box,
         coordinate: int,
-        *,
-        components: Sequence[str] | None = None,
-        weight: NonNegative = 1.0,
+        **options: Unpack[ConditionOptions],
     ) -> None:
-        super().__init__(components=components, weight=weight)
+        super().__init__(**options)
         if not 0 <= coordinate < box.dim:
             raise UserError(f"coordinate={coordinate}: expected one of 0 to {box.dim - 1}")
         self.box, self.coordinate = box, coordinate
