@@ -41,5 +41,5 @@ def test_squares_are_multiplied_out_only_where_that_loses_nothing() -> None:
     x = 50 + 3 * torch.randn(200, 3).double()
     wide, narrow = mixtures("full", 3), mixtures("full", 3, scale=1e-5)
     assert isinstance(expectation_of(wide, x), ProductExpectation)
-    for parameters, rows in ((narrow, x), (wide, x.float()), (wide, 1e6 * x), (wide, x * math.nan)):
+    for parameters, rows in ((narrow, x), (wide, 1e6 * x), (wide, x * math.nan)):
         assert isinstance(expectation_of(parameters, rows), Expectation)
