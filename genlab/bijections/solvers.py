@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genlab.bijections.by_torchdiffeq import Field, explained, follow, worst_row
 from genlab.bounds import Positive, PositiveInt
+from genlab.errors import UserError
 
 __all__ = ["AdaptiveSolver", "FixedStepSolver", "ODESolver"]
 
@@ -117,12 +118,21 @@ TABLEAUS = {
 }
 
 
+# Adams and Bashforth's weights of the last slopes, the latest first: the integral of the polynomial
+# through them (Hairer, Norsett, Wanner, section III.1).
+ADAMS = {2: (3 / 2, -1 / 2), 3: (23 / 12, -4 / 3, 5 / 12)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FixedStepSolver(ODESolver):
-    """Equal steps of an explicit Runge-Kutta method.
+    """Equal steps of an explicit method: of Runge and Kutta's, or of Adams and Bashforth's.
 
     The rates take no part in the stages: they are integrated by the method's own quadrature.
     Nothing waits for the device between two steps.
+
+    ``adams`` extrapolates the slopes of the last three steps, ``x + h (23 k_n - 16 k_{n-1} +
+    5 k_{n-2}) / 12``: one evaluation a step, and one more, since the first is a step of the
+    midpoint method, and the second one of two slopes.
 
     References: doi:10.1007/978-3-540-78862-1.
 
@@ -133,11 +143,11 @@ class FixedStepSolver(ODESolver):
     0.3679
 
     Attributes:
-        method: Of order 1, 2 or 4, with as many evaluations a step.
+        method: Of order 1, 2 or 4, with as many evaluations a step; ``adams`` of order 3, with one.
         steps: Number of steps.
     """
 
-    method: Literal["euler", "midpoint", "rk4"]
+    method: Literal["euler", "midpoint", "rk4", "adams"]
     steps: PositiveInt
 
     def _solve(
@@ -150,6 +160,10 @@ class FixedStepSolver(ODESolver):
         adjoint: Sequence[Tensor] | None,
     ) -> tuple[Tensor, ...]:
         if adjoint is not None:
+            if self.method == "adams":
+                raise UserError(
+                    "solver=adams: has no adjoint ODE; expected gradient=backprop, or solver=rk4"
+                )
             result: tuple[Tensor, ...] = follow(
                 field,
                 x,
@@ -161,23 +175,59 @@ class FixedStepSolver(ODESolver):
                 options=lambda end: {"grid_constructor": self._grid},
             )
             return result
-        tableau, h = TABLEAUS[self.method], (end - start) / self.steps
+        h = (end - start) / self.steps
         integrals = [x.new_zeros(len(x)) for _ in range(rates)]
+        past: list[tuple[Tensor, ...]] = []
         for step in range(self.steps):
-            slopes: list[Tensor] = []
-            present = x
-            stages = zip(tableau.nodes, tableau.stages, tableau.weights, strict=True)
-            for node, combination, weight in stages:
-                t = torch.full((), start + (step + node) * h, dtype=x.dtype, device=x.device)
-                slope, *values = field(t, _combine(present, slopes, combination, h))
-                slopes.append(slope)
-                for index, value in enumerate(values):
-                    integrals[index] = integrals[index].add(value, alpha=weight * h)
-            x = _combine(present, slopes, tableau.weights, h)
+            t = start + step * h
+            if self.method == "adams":
+                past = [field(_time(t, x), x), *past[:2]]
+            if len(past) < 2:
+                first = past[0] if past else None
+                x = self._runge_kutta(field, x, t, h, integrals, first)
+                continue
+            weights = ADAMS[len(past)]
+            x = _combine(x, [slope for slope, *_ in past], weights, h)
+            for (_, *values), weight in zip(past, weights, strict=True):
+                _integrate(integrals, values, weight * h)
         return x, *integrals
 
+    def _runge_kutta(
+        self,
+        field: Field,
+        x: Float[Tensor, "n *event"],
+        start: float,
+        h: float,
+        integrals: list[Tensor],
+        first: tuple[Tensor, ...] | None,
+    ) -> Float[Tensor, "n *event"]:
+        """One step; what it adds to the integrals is put in their place.
+
+        Args:
+            field: The velocity and the rates.
+            x: Where the points are.
+            start: When.
+            h: How long the step is.
+            integrals: Those of the rates so far.
+            first: The field there and then, where it is known.
+        """
+        tableau = TABLEAUS["midpoint" if self.method == "adams" else self.method]
+        slopes: list[Tensor] = []
+        stages = zip(tableau.nodes, tableau.stages, tableau.weights, strict=True)
+        for node, combination, weight in stages:
+            if slopes or first is None:
+                t = _time(start + node * h, x)
+                slope, *values = field(t, _combine(x, slopes, combination, h))
+            else:
+                slope, *values = first
+            slopes.append(slope)
+            _integrate(integrals, values, weight * h)
+        return _combine(x, slopes, tableau.weights, h)
+
     def part(self, share: float) -> FixedStepSolver:
-        return replace(self, steps=max(1, round(share * self.steps)))
+        # Of few steps, what starts Adams's method is all there is.
+        method = "midpoint" if self.method == "adams" else self.method
+        return replace(self, method=method, steps=max(1, round(share * self.steps)))
 
     def finer(self) -> FixedStepSolver:
         """Ten times as many steps."""
@@ -284,6 +334,15 @@ class _Followed:
 
 def _finite(values: Float[Tensor, "n *event"]) -> Bool[Tensor, " n"]:
     return values.reshape(len(values), -1).isfinite().all(1)
+
+
+def _time(t: float, x: Tensor) -> Float[Tensor, ""]:
+    return torch.full((), t, dtype=x.dtype, device=x.device)
+
+
+def _integrate(integrals: list[Tensor], values: Sequence[Tensor], weight: float) -> None:
+    for index, value in enumerate(values):
+        integrals[index] = integrals[index].add(value, alpha=weight)
 
 
 def _combine(x: Tensor, slopes: Sequence[Tensor], weights: Sequence[float], h: float) -> Tensor:

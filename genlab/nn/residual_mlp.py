@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
-from genlab.nn.smooth import SMOOTH, SmoothActivation, soft_clamp, value_and_slope
+from genlab.nn.plain import forward_mode
+from genlab.nn.smooth import IN_PLACE, SMOOTH, SmoothActivation, soft_clamp, value_and_slope
 from genlab.nn.velocity import TimeEmbedding, Velocity
 
 __all__ = ["FourierFeatures", "ResidualMLP"]
@@ -19,6 +20,8 @@ __all__ = ["FourierFeatures", "ResidualMLP"]
 
 # R: how many standard deviations the waves go out.
 REACH = 10.0
+# Rows that pass all layers at once, where no gradient is needed: they stay in a CPU's cache.
+PIECE = 512
 
 
 class FourierFeatures(nn.Module):
@@ -118,13 +121,38 @@ class ResidualMLP(Velocity):
         t: Float[Tensor, ""] | Float[Tensor, " n"],
         context: Float[Tensor, "n c"] | None = None,
     ) -> Float[Tensor, "n *event"]:
+        shifts = self._shifts(t, context)
+        rows = x.flatten(1)
+        # A compiler does not know how many rows there are, and a derivative needs what was there.
+        recorded = torch.is_grad_enabled() or forward_mode() or torch.compiler.is_compiling()
+        if recorded or x.is_cuda:
+            return self._through(rows, shifts).view_as(x)
+        each = (shift.expand(len(rows), -1).split(PIECE) for shift in shifts)
+        pieces = zip(rows.split(PIECE), *each, strict=True)
+        return torch.cat([self._in_place(piece, own) for piece, *own in pieces]).view_as(x)
+
+    def _through(
+        self, rows: Float[Tensor, "n d"], shifts: Sequence[Float[Tensor, "m h"]]
+    ) -> Float[Tensor, "n d"]:
         activate = SMOOTH[self.activation]
-        shift, *shifts = self._shifts(t, context)
-        h = activate(self.first(self.features(x.flatten(1))) + shift)
-        for block, shift in zip(self.blocks, shifts, strict=True):
+        shift, *others = shifts
+        h = activate(self.first(self.features(rows)) + shift)
+        for block, shift in zip(self.blocks, others, strict=True):
             h = h + activate(block(h) + shift)
         v: Tensor = self.last(h)
-        return v.view_as(x)
+        return v
+
+    def _in_place(
+        self, rows: Float[Tensor, "n d"], shifts: Sequence[Float[Tensor, "n h"]]
+    ) -> Float[Tensor, "n d"]:
+        """The same, on one piece of memory, of sums that the products are added to."""
+        activate = IN_PLACE[self.activation]
+        shift, *others = shifts
+        h = activate(torch.addmm(shift, self.features(rows), self.first.weight.T))
+        for block, shift in zip(self.blocks, others, strict=True):
+            h.add_(activate(torch.addmm(shift, h, block.weight.T)))
+        v: Tensor = self.last(h)
+        return v
 
     def with_tangents(
         self,

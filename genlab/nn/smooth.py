@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -11,7 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["SMOOTH", "SmoothActivation", "soft_clamp", "three_derivatives", "value_and_slope"]
+__all__ = [
+    "IN_PLACE",
+    "SMOOTH",
+    "SmoothActivation",
+    "soft_clamp",
+    "three_derivatives",
+    "value_and_slope",
+]
 
 
 def soft_clamp(x: Float[Tensor, "*shape"], bound: float) -> Float[Tensor, "*shape"]:
@@ -27,6 +35,13 @@ SMOOTH: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": F.softplus,
     "gelu": F.gelu,
 }
+
+IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
+    **SMOOTH,
+    "silu": partial(F.silu, inplace=True),
+    "tanh": torch.tanh_,
+}
+"""The same, where numbers may be overwritten that nothing else needs."""
 
 
 def value_and_slope(

@@ -16,7 +16,7 @@ from torch.nn.functional import threshold
 
 from genlab.densities.mixtures import Mixtures, wide
 
-__all__ = ["Expectation", "Statistics"]
+__all__ = ["BITS", "Expectation", "Statistics", "shares"]
 
 BITS = math.log2(math.e)
 
@@ -63,6 +63,30 @@ class Statistics(NamedTuple):
         return self.mass.square() / self.square_mass.where(self.mass > 0, 1.0)
 
 
+def shares(
+    joint: Float[Tensor, "g k n"], weight: Float[Tensor, "#g n"]
+) -> tuple[Float[Tensor, "g k n"], Float[Tensor, "3 g"]]:
+    """Weighted responsibilities, in the place of ``log2 p(x, k)``, and sums over the rows.
+
+    The sums are those of ``v log p(x)`` in nats, of ``v`` and of ``v^2``.
+
+    Args:
+        joint: ``log2 p(x, k)`` of rows that stand last; overwritten.
+        weight: Non-negative weights v of the rows, for all mixtures or for each.
+    """
+    # In place: a piece is as large as the cache, and each copy would leave it.
+    highest = joint.amax(1, keepdim=True)
+    # Far from a component: 0 at once, not by way of the denormals, which CPUs are slow on.
+    negligible = 0.7 * math.log2(torch.finfo(joint.dtype).tiny)
+    r = threshold(joint.sub_(highest), negligible, -math.inf, inplace=True).exp2_()
+    total = r.sum(1, keepdim=True)
+    log_p = (total.log2() + highest)[:, 0] / BITS
+    r.mul_(weight[:, None] / total)
+    weight = weight.expand(len(r), -1)
+    likelihood = torch.linalg.vecdot(weight, log_p)
+    return r, torch.stack((likelihood, weight.sum(1), torch.linalg.vecdot(weight, weight)))
+
+
 class Expectation:
     """The E-step under given parameters: adds up its statistics, a piece of the data at a time.
 
@@ -80,10 +104,14 @@ class Expectation:
     Args:
         mixtures: The parameters.
         like: A tensor of the type and on the device of the rows.
+
+    Attributes:
+        numbers: Numbers that a row makes.
     """
 
     @torch.no_grad()
     def __init__(self, mixtures: Mixtures, like: Tensor) -> None:
+        self.numbers = mixtures.means.numel()
         centre = mixtures.means.mean((0, 1))
         self.shift = mixtures.means - centre
         about = mixtures._replace(means=self.shift)
@@ -116,19 +144,9 @@ class Expectation:
         square = z.square()
         # In place from here on: a piece is as large as the cache, and each copy would leave it.
         distance = square.sum(1).view(*self.counts.shape, -1)
-        r = torch.add(self.constant, distance, alpha=-0.5 * BITS, out=distance)
-        highest = r.amax(1, keepdim=True)
-        # Far from a component: 0 at once, not by way of the denormals, which CPUs are slow on.
-        negligible = 0.7 * math.log2(torch.finfo(x.dtype).tiny)
-        r = threshold(r.sub_(highest), negligible, -math.inf, inplace=True).exp2_()
-        total = r.sum(1, keepdim=True)
-        log_p = (total.log2() + highest)[:, 0] / BITS
-        r.mul_(weight[:, None] / total)
-        weight = weight.expand(len(r), -1)
-        likelihood = torch.linalg.vecdot(weight, log_p)
-        self.of_rows += torch.stack(
-            (likelihood, weight.sum(1), torch.linalg.vecdot(weight, weight))
-        )
+        joint = torch.add(self.constant, distance, alpha=-0.5 * BITS, out=distance)
+        r, of_rows = shares(joint, weight)
+        self.of_rows += of_rows
         self.counts += r.sum(2)
         if self.diagonal:
             each = r.view(len(z), -1, 1)

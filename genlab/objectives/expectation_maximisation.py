@@ -26,6 +26,7 @@ from genlab.densities.mixtures import (
     wide,
 )
 from genlab.objectives.expectation import Expectation, Statistics
+from genlab.objectives.expectation_by_products import ProductExpectation, expectation_of
 from genlab.objectives.wrapped_expectation import DiagonalWrappedExpectation, WrappedExpectation
 
 __all__ = ["Expectation", "FactorSums", "Statistics", "collapsed", "maximisation", "sweep"]
@@ -61,10 +62,8 @@ def sweep(
         return Statistics(*sums.sums()), None
     outer = _expectation(mixtures, x, angles)
     nested = None if inner is None else _expectation(inner, x, angles)
-    numbers = mixtures.means.numel() + (0 if inner is None else inner.means.numel())
-    # Each mixture is a step of its own where Gaussians are wound: longer pieces.
-    least = 4096 if angles else 256
-    rows = max(least, (GPU_WORKING_SET if x.is_cuda else WORKING_SET) // numbers)
+    numbers = outer.numbers + (0 if nested is None else nested.numbers)
+    rows = max(128, (GPU_WORKING_SET if x.is_cuda else WORKING_SET) // numbers)
     for some in (slice(start, start + rows) for start in range(0, len(x), rows)):
         r = outer.add(x[some], weight[:, some])
         if nested is not None:
@@ -73,13 +72,13 @@ def sweep(
 
 
 def _expectation(
-    mixtures: Mixtures, like: Tensor, angles: Sequence[int]
-) -> Expectation | WrappedExpectation | DiagonalWrappedExpectation:
+    mixtures: Mixtures, x: Float[Tensor, "n d"], angles: Sequence[int]
+) -> Expectation | ProductExpectation | WrappedExpectation | DiagonalWrappedExpectation:
     if not angles:
-        return Expectation(mixtures, like)
+        return expectation_of(mixtures, x)
     if mixtures.roots.ndim == 3:
-        return DiagonalWrappedExpectation(mixtures, like, angles)
-    return WrappedExpectation(mixtures, like, angles)
+        return DiagonalWrappedExpectation(mixtures, x, angles)
+    return WrappedExpectation(mixtures, x, angles)
 
 
 @torch.no_grad()

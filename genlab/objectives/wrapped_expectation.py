@@ -11,11 +11,15 @@ from torch import Tensor
 
 from genlab.densities.mixtures import Mixtures, wide
 from genlab.densities.wrapped_mixtures import copies
-from genlab.densities.wrapped_normal import normal_log_prob, wound
-from genlab.nn.angles import wrap, wrap_columns
-from genlab.objectives.expectation import Expectation, Statistics
+from genlab.densities.wrapped_normal import WINDINGS
+from genlab.nn.angles import wrap_columns
+from genlab.objectives.expectation import BITS, Statistics, shares
+from genlab.objectives.expectation_by_products import expectation_of
 
 __all__ = ["DiagonalWrappedExpectation", "WrappedExpectation"]
+
+# Angles whose sums over turns are multiplied before a logarithm is taken.
+FACTORS = 32
 
 
 class WrappedExpectation:
@@ -36,15 +40,20 @@ class WrappedExpectation:
 
     Args:
         mixtures: The parameters.
-        like: A tensor of the type and on the device of the rows.
+        like: All rows, or some that are as far out.
         angles: Coordinates that are angles.
+
+    Attributes:
+        numbers: Numbers that a row makes at once.
     """
 
     def __init__(self, mixtures: Mixtures, like: Tensor, angles: Sequence[int]) -> None:
         self.angles, self.components = angles, mixtures.log_weights.shape[1]
         groups = zip(*(part.split(1) for part in mixtures), strict=True)
         turned = [copies(Mixtures(*parts), angles) for parts in groups]
-        self.parts = [(Expectation(one, like), parent) for one, parent in turned]
+        rows = wrap_columns(like, angles)
+        self.parts = [(expectation_of(one, rows), parent) for one, parent in turned]
+        self.numbers = max(part.numbers for part, _ in self.parts)
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
@@ -76,8 +85,11 @@ class WrappedExpectation:
 class DiagonalWrappedExpectation:
     """The E-step with diagonal covariances, any number of angles: turns are independent in each.
 
-    Given the component, turn n of angle i has the share ``q_n = N(a_i + 2 pi n) / sum N``: sums of
-    ``r E_q[z]`` and ``r E_q[z^2]`` are all that the M-step needs.
+    Given the component, turn n of angle i has the share ``q_n ~ N(a + 2 pi n; 0, s^2)``: sums of
+    ``r E_q[z]`` and ``r E_q[z^2]`` are all that the M-step needs. With ``Q = exp(-2 pi^2 / s^2)``,
+    the turn n towards the mean's other side has ``e^n Q^(n (n - 1))`` times the density of the
+    nearest, ``e = exp(-2 pi (pi - |a|) / s^2)``, and n away from it ``f^n Q^(n (n - 1))`` times,
+    ``f = Q^2 / e``: one exponential makes all of them.
 
     References: IEEE Transactions on Audio, Speech, and Language Processing 17, 775 (2009).
 
@@ -90,49 +102,103 @@ class DiagonalWrappedExpectation:
         mixtures: The parameters.
         like: A tensor of the type and on the device of the rows.
         angles: Coordinates that are angles.
+
+    Attributes:
+        numbers: Numbers that a row makes.
     """
 
+    @torch.no_grad()
     def __init__(self, mixtures: Mixtures, like: Tensor, angles: Sequence[int]) -> None:
-        self.log_weights, self.means, roots = (part.to(like) for part in mixtures)
-        self.deviations, self.angles = roots.reciprocal(), angles
-        self.of_rows = wide(like.new_zeros(3, len(roots)))
-        self.counts = wide(torch.zeros_like(self.log_weights))
-        self.moments = wide(like.new_zeros(2, *roots.shape))
+        log_weights, means, roots = map(wide, mixtures)
+        dim = means.shape[-1]
+        constant = log_weights + roots.log().sum(-1) - 0.5 * dim * math.log(2 * math.pi)
+        self.constant = (constant * BITS)[..., None].to(like)
+        # Coordinates first, rows last.
+        self.means, self.roots = (
+            part.movedim(-1, 0)[..., None].to(like) for part in (means, roots)
+        )
+        self.angles = set(angles)
+        log_q = -2 * (math.pi * self.roots).square()
+        self.q_square = (2 * log_q).exp()
+        self.reaches = [_reach(float(widest), like.dtype) for widest in log_q.flatten(1).amax(1)]
+        self.numbers = 2 * means.numel()
+        self.of_rows = wide(like.new_zeros(3, len(means)))
+        self.counts = wide(torch.zeros_like(constant))
+        self.moments = wide(like.new_zeros(2, *means.shape))
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
         """Add some rows; returns their responsibilities times their weights."""
-        joint = self.log_weights[..., None].expand(-1, -1, len(x))
-        first, second = [], []
+        shape = (len(self.means), *self.counts.shape, len(x))
+        moments = x.new_empty(2, *shape)
+        joint = self.constant.expand(shape[1:]).clone()
+        sums = torch.ones_like(joint)
         for i, column in enumerate(x.unbind(1)):
-            off, s = column - self.means[..., i, None], self.deviations[..., i, None]
+            off, (first, second) = column - self.means[i], moments[:, i]
             if i in self.angles:
-                log_turns = wound(off, s)
-                log_p = log_turns.logsumexp(0)
-                share = (log_turns - log_p).exp()
-                # z^2 of each turn is in its log-density.
-                square = -2 * (log_turns + s.log() + 0.5 * math.log(2 * math.pi))
-                turns = 2 * math.pi * torch.arange(len(share)).sub(len(share) // 2).to(x)
-                shift = torch.einsum("wgkn,w->gkn", share, turns)
-                first.append((wrap(off) + shift) / s)
-                second.append((share * square).sum(0))
-            else:
-                log_p = normal_log_prob(off, s)
-                first.append(off / s)
-                second.append((off / s).square())
-            joint = joint + log_p
-        log_p = joint.logsumexp(1)
-        r = (joint - log_p[:, None]).exp() * weight[:, None]
-        weight = weight.expand(len(r), -1)
-        of_rows = [torch.linalg.vecdot(weight, log_p), weight.sum(1), weight.square().sum(1)]
-        self.of_rows += torch.stack(of_rows)
+                off.sub_((off / (2 * math.pi)).round_(), alpha=2 * math.pi)
+            torch.mul(off, self.roots[i], out=first)
+            torch.mul(first, first, out=second)
+            joint.sub_(second, alpha=0.5 * BITS)
+            if i in self.angles:
+                sums.mul_(self._wind(i, off, first, second))
+            # A sum is below 3: so many of them do not overflow in any type.
+            if i % FACTORS == FACTORS - 1:
+                joint.add_(sums.log2())
+                sums.fill_(1)
+        r, of_rows = shares(joint.add_(sums.log2_()), weight)
+        self.of_rows += of_rows
         self.counts += r.sum(2)
-        for place, found in enumerate((first, second)):
-            self.moments[place] += torch.stack([(r * one).sum(2) for one in found], -1)
+        self.moments += torch.einsum("mdgkn,gkn->mgkd", moments, r)
         return r
+
+    def _wind(
+        self,
+        i: int,
+        off: Float[Tensor, "g k n"],
+        first: Float[Tensor, "g k n"],
+        second: Float[Tensor, "g k n"],
+    ) -> Float[Tensor, "g k n"]:
+        """Take z and z^2 to their means over all turns; returns the turns' density in the nearest.
+
+        Args:
+            i: The angle.
+            off: ``a``, from the mean, in the nearest turn; overwritten.
+            first: ``z = a / s``.
+            second: ``z^2``.
+        """
+        steep, q_square = 2 * math.pi * self.roots[i].square(), self.q_square[i]
+        toward = off.abs().sub_(math.pi).mul_(steep).exp_()
+        away = q_square / toward.clamp(min=torch.finfo(off.dtype).tiny)
+        near, far = toward, away
+        whole = near + far
+        # sum q n, towards the other side, and sum q n^2.
+        turns, squares = near - far, whole.clone()
+        factor = q_square
+        for n in range(2, self.reaches[i] + 1):
+            near, far = near * toward * factor, far * away * factor
+            both = near + far
+            whole += both
+            turns.add_(near - far, alpha=n)
+            squares.add_(both, alpha=n * n)
+            factor = factor * q_square
+        whole += 1
+        # The other side is where the sign of a turns.
+        turns.copysign_(off).div_(whole).neg_()
+        width = 2 * math.pi * self.roots[i]
+        shift = turns.mul_(width)
+        second.addcmul_(first, shift, value=2).add_(squares.div_(whole).mul_(width.square()))
+        first.add_(shift)
+        return whole
 
     def statistics(self) -> Statistics:
         """Those of all rows so far."""
         likelihood, mass, square = wide(self.of_rows)
         first, second = wide(self.moments)
         return Statistics(likelihood, mass, square, wide(self.counts), first, second)
+
+
+def _reach(log_q: float, dtype: torch.dtype) -> int:
+    """Turns to each side whose density is not lost beside the nearest two: ``Q^(n (n - 1))``."""
+    smallest = math.log(torch.finfo(dtype).eps / 2)
+    return max(n for n in range(1, WINDINGS + 1) if n == 1 or n * (n - 1) * log_q > smallest)

@@ -10,7 +10,7 @@ import torch
 import torchdiffeq
 
 from genlab.bijections import AdaptiveSolver, FixedStepSolver
-from genlab.errors import RunError
+from genlab.errors import RunError, UserError
 
 ROTATION = torch.tensor([[0.3, -1.2], [0.8, -0.5]], dtype=torch.float64)
 SPANS = [(0.0, 1.0), (1.0, 0.0), (0.25, 0.75)]
@@ -33,7 +33,9 @@ def error(solver, start, end):
 
 
 @pytest.mark.parametrize("span", SPANS)
-@pytest.mark.parametrize(("method", "order"), [("euler", 1), ("midpoint", 2), ("rk4", 4)])
+@pytest.mark.parametrize(
+    ("method", "order"), [("euler", 1), ("midpoint", 2), ("rk4", 4), ("adams", 3)]
+)
 def test_fixed_steps_converge_at_their_order(method, order, span):
     coarse, fine = (error(FixedStepSolver(method=method, steps=n), *span) for n in (20, 40))
     assert coarse / fine == pytest.approx(2**order, rel=0.2)
@@ -179,7 +181,7 @@ def test_a_finer_solver_is_at_least_ten_times_as_exact():
         assert error(solver.finer(), 0.0, 1.0) < 0.11 * error(solver, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("method", ["euler", "midpoint", "rk4"])
+@pytest.mark.parametrize("method", ["euler", "midpoint", "rk4", "adams"])
 def test_the_memory_of_a_solve_does_not_grow_with_its_steps(method):
     """At no time are there more states alive than the stages of one step."""
     seen, most = [], []
@@ -199,9 +201,30 @@ def test_the_memory_of_a_solve_does_not_grow_with_its_steps(method):
         assert end.grad_fn is None
 
 
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_adams_evaluates_once_a_step_and_once_more(steps):
+    """And its first steps are good enough for the order of the others."""
+    calls = []
+
+    def field(t, x):
+        calls.append(t.item())
+        return torch.full_like(x, 2 * t.item() - 1), t.square().expand(len(x))
+
+    solver = FixedStepSolver(method="adams", steps=steps)
+    x = torch.zeros(2, 3, dtype=torch.float64)
+    end, integral = solver.solve(field, x, start=0.0, end=1.0, rates=1)
+    assert len(calls) == steps + 1
+    torch.testing.assert_close(end, x)
+    assert (integral - 1 / 3).abs().max() < 1 / steps**3
+    with pytest.raises(UserError, match="solver=adams: has no adjoint ODE; expected gradient=back"):
+        solver.solve(field, x, start=0.0, end=1.0, rates=1, adjoint=[])
+
+
 def test_a_share_of_the_time_takes_its_share_of_the_steps():
     solver = FixedStepSolver(method="rk4", steps=8)
     assert solver.part(0.25).steps == 2
     assert solver.part(0.01).steps == 1
+    # Of one step or two, Adams's method would be of order one.
+    assert FixedStepSolver(method="adams", steps=8).part(0.25).method == "midpoint"
     adaptive = AdaptiveSolver(method="dopri5", rtol=1e-3, atol=1e-3)
     assert adaptive.part(0.25) == adaptive

@@ -181,3 +181,17 @@ def test_a_unet_names_what_does_not_fit(options: dict[str, object], message: str
 def test_an_mlp_needs_a_hidden_layer() -> None:
     with pytest.raises(ValueError, match="hidden: expected at least one"):
         ConcatSquashMLP((2,), hidden=[], activation="silu", frequencies=2)
+
+
+@pytest.mark.parametrize("activation", ["silu", "tanh", "softplus", "gelu"])
+def test_without_gradients_a_residual_network_says_the_same(activation: str) -> None:
+    """There its rows pass in pieces, in place."""
+    network = ResidualMLP((2,), width=16, blocks=2, activation=activation, context_dim=1)
+    disturb(network)
+    x, context = torch.randn(1100, 2), torch.randn(1100, 1)
+    before = x.clone()
+    for t in (torch.tensor(0.3), torch.rand(1100)):
+        with torch.no_grad():
+            found = network(x, t, context)
+        torch.testing.assert_close(found, network(x, t, context), rtol=1e-5, atol=1e-5)
+    assert torch.equal(x, before)
