@@ -111,7 +111,8 @@ def _cells(device: str) -> Iterator[Cell]:
             if family != "gmm":  # whose steps are passes of EM
                 yield Cell("train", family, device, 2, BATCH)
         for family in ("realnvp", "nsf"):
-            yield Cell("replicas", family, device, 2, BATCH, 8)
+            for batch, layers in ((64, 4), (BATCH, 8)):
+                yield Cell("replicas", family, device, 2, batch, layers)
 
 
 def contestants(cell: Cell) -> tuple[str, ...]:

@@ -80,7 +80,13 @@ class BareLoop(Callback):
 
 def _replicas(cell: Cell, folder: Path, *, rounds: int) -> Found:
     """Sixteen trainings without tests and figures, in turns; the processor's time of one thread."""
-    size = (f"model={cell.family}", f"model.layers={cell.layers}", "model.hidden=[64,64]")
+    assert cell.layers is not None
+    width = 8 * cell.layers
+    size = (
+        f"model={cell.family}",
+        f"model.layers={cell.layers}",
+        f"model.hidden=[{width},{width}]",
+    )
     words = [*REPLICAS, *size, f"data.batch_size={cell.batch}", f"outputs={folder}"]
     seeds = count()
 
