@@ -8,7 +8,7 @@ import torch
 import zuko
 
 from benchmarks.cells import Cell
-from benchmarks.ours import BINS, COMPONENTS, HIDDEN
+from benchmarks.ours import BINS, COMPONENTS, ERROR, HIDDEN, largest_error
 from benchmarks.work import Work, adam_step, evaluation
 
 __all__ = ["build"]
@@ -32,4 +32,10 @@ def build(cell: Cell, contestant: str) -> Work:
         return adam_step(model, lambda: -model().log_prob(x).mean())
     if cell.subject == "sample":
         return evaluation(lambda: model().sample((cell.batch,)))
-    return evaluation(lambda: model().log_prob(x))
+    work = evaluation(lambda: model().log_prob(x))
+    if cell.family == "cnf":
+        fine = zuko.flows.CNF(cell.dim, hidden_features=HIDDEN, atol=1e-11, rtol=1e-10).double()
+        fine.load_state_dict(model.state_dict())
+        work.notes[ERROR] = largest_error(model.double()().log_prob, fine().log_prob, x)
+        model.float()
+    return work

@@ -129,8 +129,12 @@ def take_turns(
         if number >= LEAST_ROUNDS and time.perf_counter() - start > seconds:
             break
         for name in order:
-            found[name]["us"].append(running[name].round())
-        order = [*order[1:], *order[:1]]
+            try:
+                found[name]["us"].append(running[name].round())
+            except RuntimeError as error:
+                found[name] = {"error": str(error)}
+                del running[name]
+        order = [name for name in (*order[1:], *order[:1]) if name in running]
 
 
 def _core() -> int | None:
