@@ -1,0 +1,1 @@
+"""The parts of `scripts/benchmark.py` and `scripts/league.py`, an idea a file."""

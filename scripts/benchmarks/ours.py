@@ -1,0 +1,155 @@
+"""genlab's side: its models in the sizes of a cell, by torch's operations or compiled whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.cells import Cell
+from benchmarks.work import Work, adam_step, evaluation
+from genlab.batch import Batch
+from genlab.bijections import AdaptiveSolver, FixedStepSolver
+from genlab.compilation import AdamRule, CompiledStep, CompilerProcess, FlatRows, StepRecipe, key_of
+from genlab.compilation.recipe import parts_of
+from genlab.models import CNF, GMM, NICE, NSF, VAE, FlowMatching, KRNet, RealNVP, ResFlow
+from genlab.nn import ConcatSquashMLP
+from genlab.objectives import ELBO, MaximumLikelihood, Objective, VelocityRegression
+from genlab.runs.code_cache import CodeCache
+
+__all__ = ["BINS", "BOUND", "COMPONENTS", "ERROR", "HIDDEN", "build", "largest_error", "model_of"]
+
+LogProb = Callable[[torch.Tensor], torch.Tensor]
+ERROR = "error of log p"
+
+HIDDEN, BINS, BOUND, COMPONENTS = (64, 64), 8, 5.0, 16
+COUPLINGS: dict[str, Any] = {"hidden": HIDDEN, "activation": "relu"}
+CHECKED = 64
+
+
+def model_of(cell: Cell) -> Any:
+    """A model in the shape that its peers have, too; what no peer has is as by default."""
+    return MAKERS[cell.family](cell).to(cell.device)
+
+
+def _couplings(make: Callable[..., Any], **options: Any) -> Callable[[Cell], Any]:
+    return lambda cell: make(cell.dim, layers=cell.layers, **COUPLINGS, **options)
+
+
+def _resflow(cell: Cell) -> ResFlow:
+    if cell.terms is None:
+        return ResFlow(cell.dim, layers=cell.layers, hidden=HIDDEN)
+    series = {"log_det": "power_series", "terms": cell.terms}
+    return ResFlow(cell.dim, layers=cell.layers, hidden=HIDDEN, **series)
+
+
+def _cnf(cell: Cell, tolerance: float = 1e-5) -> CNF:
+    network = partial(ConcatSquashMLP, hidden=HIDDEN, activation="silu", frequencies=3)
+    dopri5 = AdaptiveSolver(method="dopri5", rtol=tolerance, atol=tolerance / 10)
+    model = CNF(cell.dim, network=network, solver=dopri5, evaluation=dopri5)
+    # Not from the zero velocity that it starts with, which would take no steps.
+    nn.init.kaiming_uniform_(model.ode.velocity.last.weight, a=5**0.5)
+    return model
+
+
+def _flow_matching(cell: Cell) -> FlowMatching:
+    solver = FixedStepSolver(method="midpoint", steps=cell.steps or 20)
+    return FlowMatching(cell.dim, solver=solver)
+
+
+MAKERS: dict[str, Callable[[Cell], Any]] = {
+    "nice": _couplings(NICE),
+    "realnvp": _couplings(RealNVP),
+    "nsf": _couplings(NSF, bins=BINS, bound=BOUND),
+    "krnet": lambda cell: KRNet(cell.dim, layers=cell.layers),
+    "resflow": _resflow,
+    "gmm": lambda cell: GMM(cell.dim, components=COMPONENTS),
+    "vae": lambda cell: VAE(cell.dim),
+    "cnf": _cnf,
+    "flow-matching": _flow_matching,
+    "torus": lambda cell: FlowMatching(cell.dim, circular="all"),
+}
+OBJECTIVES: dict[str, Callable[[], Objective[Any]]] = {
+    "vae": partial(ELBO, importance_samples=1),
+    "flow-matching": VelocityRegression,
+    "torus": VelocityRegression,
+}
+
+
+def build(cell: Cell, contestant: str) -> Work:
+    """The work of a cell: a training step, log-densities or samples."""
+    model = model_of(cell)
+    if contestant == "direct":
+        model = ResFlow(
+            cell.dim,
+            layers=cell.layers,
+            hidden=HIDDEN,
+            log_det="power_series",
+            terms=cell.terms,
+            gradient="direct",
+        ).to(cell.device)
+    x = torch.randn(cell.batch, cell.dim)
+    model.initialise(x)
+    if cell.subject == "step":
+        objective = OBJECTIVES.get(cell.family, MaximumLikelihood)()
+        if contestant == "compiled":
+            return compiled(model, objective, Batch(x))
+        loss = partial(objective.loss, model, Batch(x))
+        return adam_step(model, loss, fused=contestant == "shipped")
+    model.eval()
+    if cell.subject == "sample":
+        return evaluation(lambda: model.sample(cell.batch))
+    work = evaluation(lambda: model.log_prob(x))
+    if cell.family == "cnf":
+        fine = _cnf(cell, tolerance=1e-10).double().eval()
+        fine.load_state_dict(model.state_dict())
+        work.notes[ERROR] = largest_error(model.double().log_prob, fine.log_prob, x)
+        model.float()
+    return work
+
+
+def largest_error(found: LogProb, fine: LogProb, x: torch.Tensor) -> float:
+    """How far log-densities are from those of a finer solver, so that speed is not bought by it."""
+    rows = x[:CHECKED].double()
+    with torch.no_grad():
+        return (found(rows) - fine(rows)).abs().max().item()
+
+
+def compiled(model: Any, objective: Objective[Any], batch: Batch) -> Work:
+    """A step of a model that is compiled whole; its notes are the seconds to compile and to load.
+
+    Raises:
+        RuntimeError: It cannot be compiled.
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    rule = AdamRule.of(optimizer)
+    assert rule is not None
+    recipe = StepRecipe(
+        model=model,
+        objective=objective,
+        rule=rule,
+        gradient_clip=None,
+        averaged=False,
+        batch=parts_of(batch),
+        threads=torch.get_num_threads(),
+    )
+    notes = {}
+    start = time.perf_counter()
+    key = key_of(recipe)
+    if not CodeCache().library(key).exists():
+        process = CompilerProcess(recipe, key, aside=False)
+        process.wait()
+        if reason := process.failure():
+            raise RuntimeError(reason)
+        process.close()
+        notes["seconds to compile"] = time.perf_counter() - start
+    start = time.perf_counter()
+    rows = FlatRows(recipe.trained, optimizer, None)
+    code = CompiledStep(CodeCache().library(key), recipe, rows)
+    code(batch, lr=1e-3, average=0.0)
+    notes["seconds to load"] = time.perf_counter() - start
+    return Work(lambda: code(batch, lr=1e-3, average=0.0), notes=notes)

@@ -1,0 +1,154 @@
+"""The benchmark and the league: cells, what rounds say, and that both go on where they stopped."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+MOONS = "realnvp:moons:seed0"
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, str(SCRIPTS)])
+
+
+def part(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+def test_every_contestant_is_built_somewhere() -> None:
+    cells, worker = part("benchmarks.cells"), part("benchmarks.worker")
+    for device in ("cpu", "cuda"):
+        for name, cell in cells.all_cells(device).items():
+            assert name.split(":")[:3] == [cell.subject, cell.family, device]
+            for who in cells.contestants(cell):
+                module = worker.OWN_SUBJECTS.get(cell.subject) or worker.MODULES[who]
+                assert (SCRIPTS / "benchmarks" / f"{module}.py").exists()
+
+
+def test_cells_are_chosen_by_their_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = part("benchmarks.store").chosen
+    names = ["step:nsf:dim2", "step:nsf:dim43", "sample:nsf:dim2"]
+    assert chosen(names, []) == names
+    assert chosen(names, ["dim2:step", "sample"]) == ["step:nsf:dim2", "sample:nsf:dim2"]
+    for word, told in (("dim4", "no cell has 'dim4'; try 'dim43'"), ("sample:dim43", "all of")):
+        with pytest.raises(SystemExit) as ended:
+            chosen(names, [word])
+        assert ended.value.code == 2
+        assert told in capsys.readouterr().err
+
+
+def test_what_rounds_say() -> None:
+    measures = part("benchmarks.measures")
+    record = {
+        "genlab": {"us": [1.0, 2.0, 4.0]},
+        "zuko": {"us": [2.0, 8.0, 4.0]},
+        "nflows": {"us": [3.0, 9.0, 9.0]},
+        "flowjax": {"error": "no such device"},
+    }
+    assert measures.median(record, "zuko") == 4
+    assert measures.median(record, "flowjax") is None
+    assert measures.spread(record, "genlab") == pytest.approx((3.0 - 1.5) / 2 / 2)
+    # Of the rounds, not of the medians; against the faster peer.
+    assert measures.ratios(record) == {"genlab / zuko": 0.5}
+
+
+def test_exponents_are_those_of_a_least_squares_fit() -> None:
+    sizes = np.array([64, 256, 1024, 4096, 16384])
+    values = 3 * sizes**0.8 * np.exp([0.1, -0.2, 0.05, 0.2, -0.1])
+    slope, error = part("benchmarks.measures").exponent(list(sizes), list(values))
+    fit, covariance = np.polyfit(np.log(sizes), np.log(values), 1, cov=True)
+    assert slope == pytest.approx(fit[0], rel=1e-12)
+    assert error == pytest.approx(covariance[0, 0] ** 0.5, rel=1e-10)
+
+
+def timed(us: float) -> dict[str, Any]:
+    return {"us": [us, us], "megabytes": us / 1e3, "notes": {"seconds to load": 0.1}}
+
+
+def test_the_benchmark_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark, measured = part("benchmark"), []
+
+    def contest(cell: Any, names: list[str], **_: Any) -> dict[str, Any]:
+        measured.append(cell.name)
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        return {"genlab": timed(10.0 * cell.batch), "zuko": {"error": "out of memory"}}
+
+    monkeypatch.setattr(benchmark, "contest", contest)
+    words = ["benchmark", "--only", "step:nsf:dim43:layers4", "-o", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(KeyboardInterrupt):
+        benchmark.main()
+    assert len(json.loads((tmp_path / "benchmark.json").read_text())) == 2
+    benchmark.main()
+    assert len(measured) == len(set(measured)) + 1
+    benchmark.main()
+    assert len(measured) == len(set(measured)) + 1
+    table = (tmp_path / "table.md").read_text()
+    assert "| nsf, batch, cpu | genlab | time | 1.00 ± 0.00 |" in table
+    assert "failed (out of memory)" in table
+    assert (tmp_path / "benchmark.png").stat().st_size > 10_000
+    assert "step:nsf:cpu:dim43:batch64:layers4: genlab 640 us ± 0 %" in capsys.readouterr().out
+
+
+def test_the_league_shows_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    league, ran = part("league"), []
+
+    def run(name: str, *_: Any) -> dict[str, Any]:
+        ran.append(name)
+        if "gmm" in name:
+            return {"words": [], "error": "genlab: the loss is lost"}
+        curves = {"seconds": [0.5, 2.0, 5.0], "val/nll": [2.9, 2.5, 2.6]}
+        return {"words": [], "metrics": {"test/kl": 0.1}, "curves": curves}
+
+    monkeypatch.setattr(league, "run", run)
+    cells = [MOONS, "realnvp:moons:seed1", "gmm:rings:seed0"]
+    words = ["league", "--seconds", "5", "-o", str(tmp_path), "--only"]
+    monkeypatch.setattr(sys, "argv", [*words, cells[0]])
+    league.main()
+    monkeypatch.setattr(sys, "argv", [*words, *cells])
+    league.main()
+    assert sorted(ran) == sorted(cells)
+    lines = (tmp_path / "league-5s.md").read_text().splitlines()
+    rows = {line.split("|")[1].strip(): line.split("|")[2:5] for line in lines if "|" in line}
+    assert rows["`model=`"] == [" moons ", " circles ", " rings "]
+    assert rows["realnvp"] == [" 0.1 ± 0 [2] ", "  ", "  "]
+    assert rows["gmm"] == ["  ", "  ", " failed "]
+    assert (tmp_path / "league-5s.png").exists()
+    assert f"{MOONS}:5s: test/kl 0.1" in capsys.readouterr().out
+
+
+def test_a_curve_ends_at_what_the_test_says() -> None:
+    record = {
+        "metrics": {"test/kl": 0.03},
+        "curves": {"seconds": [1.0, 2.0, 3.0], "val/nll": [2.5, None, 2.44]},
+    }
+    seconds, nats = part("benchmarks.standings").curve(record, "moons")
+    assert seconds == [1.0, 3.0]
+    assert nats == pytest.approx([0.09, 0.03])
+
+
+@pytest.mark.slow
+def test_contestants_take_turns(tmp_path: Path) -> None:
+    words = ["--only", "divergence:periodic", "--seconds", "0.1", "--rounds", "3"]
+    command = [sys.executable, str(SCRIPTS / "benchmark.py"), *words, "-o", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    (record,) = json.loads((tmp_path / "benchmark.json").read_text()).values()
+    assert list(record["contestants"]) == ["genlab", "forward mode", "reverse mode"]
+    for side in record["contestants"].values():
+        assert len(side["us"]) == 3
+        assert min(side["us"]) > 0
