@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,12 @@ __all__ = ["LARGEST", "Repository", "repository_of"]
 LARGEST = 1_000_000
 """Bytes of a patch that a run keeps."""
 
+# Plain, whatever the user's configuration says, and without what no patch can bring back.
+DIFF = (
+    *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--unified=3"),
+    *("--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=dirty"),
+)
+
 
 class Repository(NamedTuple):
     """A repository of git.
@@ -19,8 +26,8 @@ class Repository(NamedTuple):
     Attributes:
         root: Its folder.
         commit: What is checked out.
-        patch: What its tracked files differ in from that, binary ones by their names alone; None
-            where that takes more than `LARGEST`.
+        patch: What its tracked files differ in from that, for ``git apply``; first, in words, the
+            names of binary ones. None where that takes more than `LARGEST`.
     """
 
     root: str
@@ -36,10 +43,23 @@ def repository_of(folder: Path) -> Repository | None:
     if found is None:
         return None
     root, commit = found.decode(errors="replace").split("\n")[:2]
-    difference = _git(Path(root), "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
+    difference = _git(Path(root), *DIFF, "HEAD")
     if difference is None:
         return None
-    return Repository(root, commit, difference if len(difference) <= LARGEST else None)
+    patch = _appliable(difference) if len(difference) <= LARGEST else None
+    return Repository(root, commit, patch)
+
+
+def _appliable(difference: bytes) -> bytes:
+    """The changes of text, below a line on each binary file: git applies all of a patch or none."""
+    binary, text = [], []
+    for part in re.split(rb"^(?=diff --git )", difference, flags=re.MULTILINE):
+        told = re.search(rb"^Binary files .*\n", part, flags=re.MULTILINE)
+        if told is None:
+            text.append(part)
+        else:
+            binary.append(told[0])
+    return b"".join((*binary, *text))
 
 
 def _git(folder: Path, *words: str) -> bytes | None:

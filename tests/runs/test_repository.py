@@ -47,10 +47,28 @@ def test_what_is_not_committed_is_kept_as_a_patch(
     assert "-layers = 1\n+layers = 2\n" in patch
     assert "Binary files a/data.bin and b/data.bin differ" in patch
     assert run.changes.stat().st_size < 500
-    subprocess.run(["git", "checkout", "-q", "model.py", "data.bin"], cwd=checkout, check=True)
-    text = patch[patch.index("diff --git a/model.py") :]
-    subprocess.run(["git", "apply", "-"], cwd=checkout, input=text, text=True, check=True)
+    _apply(run, checkout)
     assert (checkout / "model.py").read_text() == "layers = 2\n"
+
+
+def test_a_patch_applies_whatever_git_is_told_of_differences(
+    checkout: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    told = {"diff.noprefix": "true", "diff.context": "0", "color.ui": "always"}
+    for key, value in told.items():
+        subprocess.run(["git", "config", key, value], cwd=checkout, check=True)
+    (checkout / "model.py").write_text("layers = 3\n")
+    run = make_run(tmp_path / "run")
+    for key in told:
+        subprocess.run(["git", "config", "--unset", key], cwd=checkout, check=True)
+    _apply(run, checkout)
+    assert (checkout / "model.py").read_text() == "layers = 3\n"
+
+
+def _apply(run: RunDirectory, checkout: Path) -> None:
+    """As the guide has it, to the commit."""
+    subprocess.run(["git", "checkout", "-q", "."], cwd=checkout, check=True)
+    subprocess.run(["git", "apply", run.changes], cwd=checkout, check=True)
 
 
 def test_a_patch_that_is_too_large_is_left_out(
