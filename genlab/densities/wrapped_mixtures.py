@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.densities.mixtures import Mixtures
-from genlab.densities.wrapped_normal import WINDINGS, normal_log_prob, wound
+from genlab.densities.wrapped_normal import WINDINGS, normal_log_prob, wound_log_prob
 from genlab.nn.angles import wrap_columns
 
 __all__ = ["WrappedMixtures", "copies"]
@@ -73,7 +73,7 @@ class WrappedMixtures:
         for i, column in enumerate(x.unbind(1)):
             off, s = column - self.mixtures.means[..., i, None], deviations[..., i, None]
             around = i in self.angles
-            found.append(wound(off, s).logsumexp(0) if around else normal_log_prob(off, s))
+            found.append((wound_log_prob if around else normal_log_prob)(off, s))
         return found
 
     def _log_normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "g k n"]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genlab.densities.density import Circular, Density
 from genlab.nn.angles import angle_mask, wrap
 
-__all__ = ["WINDINGS", "WrappedNormal", "normal_log_prob", "wound"]
+__all__ = ["WINDINGS", "WrappedNormal", "normal_log_prob", "wound_log_prob"]
 
 WINDINGS = 3
 """Turns to each side that are summed: all but 4e-11 of a deviation of pi, the largest there is."""
@@ -33,24 +33,35 @@ def normal_log_prob(
     return -0.5 * (off / deviation).square() - deviation.log() - 0.5 * math.log(2 * math.pi)
 
 
-def wound(
+def wound_log_prob(
     turn: Float[Tensor, "*shape"], deviation: Float[Tensor, "*#shape"]
-) -> Float[Tensor, "w *shape"]:
-    """``log N(wrap(a) + 2 pi n; 0, s^2)`` for each n: the density is the sum of the exponentials.
+) -> Float[Tensor, "*shape"]:
+    """``log sum_n N(wrap(a) + 2 pi n; 0, s^2)``, the log-density of the angle a.
 
-    (Mardia, Jupp, "Directional statistics", 1999, section 3.5.)
+    (Mardia, Jupp, "Directional statistics", 1999, section 3.5.) Beside the nearest turn, the one
+    on the mean's other side has the share ``e = exp(-2 pi (pi - |a|) / s^2)``, that on this side
+    ``f = exp(-2 pi (pi + |a|) / s^2)``, and those n turns away ``e^n`` and ``f^n`` times
+    ``exp(-2 pi^2 n (n - 1) / s^2)``: two exponentials make all of them.
 
     References: doi:10.1002/9780470316979.
 
-    >>> wound(torch.zeros(()), torch.tensor(torch.pi)).logsumexp(0).exp() * 2 * torch.pi
+    >>> wound_log_prob(torch.zeros(()), torch.tensor(torch.pi)).exp() * 2 * torch.pi
     tensor(1.0144)
 
     Args:
         turn: Angles from the mean, in radians, known up to full turns.
         deviation: ``s``, at most pi.
     """
-    turns = 2 * math.pi * torch.arange(-WINDINGS, WINDINGS + 1).to(turn)
-    return normal_log_prob(wrap(turn) + turns.view(-1, *[1] * turn.ndim), deviation)
+    off = wrap(turn)
+    rate, distance = 2 * math.pi / deviation.square(), off.abs()
+    toward, away = ((distance - math.pi) * rate).exp(), (-(distance + math.pi) * rate).exp()
+    pair = (-2 * math.pi * rate).exp()
+    near, far = toward, away
+    others = near + far
+    for n in range(1, WINDINGS):
+        near, far = near * toward * pair**n, far * away * pair**n
+        others = others + near + far
+    return normal_log_prob(off, deviation) + others.log1p()
 
 
 class WrappedNormal(Density):
@@ -106,7 +117,7 @@ class WrappedNormal(Density):
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, " n"]:
         s = self.deviation
-        log_p = torch.where(self.angle, wound(x, s).logsumexp(0), normal_log_prob(x, s))
+        log_p = torch.where(self.angle, wound_log_prob(x, s), normal_log_prob(x, s))
         return log_p.flatten(1).sum(1)
 
     def _sample(
