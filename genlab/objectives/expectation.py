@@ -16,7 +16,7 @@ from torch.nn.functional import threshold
 
 from genlab.densities.mixtures import Mixtures, wide
 
-__all__ = ["BITS", "Expectation", "Statistics", "shares"]
+__all__ = ["BITS", "Expectation", "Statistics", "accumulator", "shares"]
 
 BITS = math.log2(math.e)
 
@@ -87,6 +87,12 @@ def shares(
     return r, torch.stack((likelihood, weight.sum(1), torch.linalg.vecdot(weight, weight)))
 
 
+def accumulator(like: Tensor) -> Float[Tensor, ""]:
+    """A zero that sums of pieces are added to: in float64, where the device has it."""
+    zero = like.new_zeros(())
+    return zero if like.device.type == "mps" else zero.double()
+
+
 class Expectation:
     """The E-step under given parameters: adds up its statistics, a piece of the data at a time.
 
@@ -122,7 +128,7 @@ class Expectation:
         self.centre, self.constant = centre.to(like), constant[..., None].to(like)
         self.about = Mixtures(*(part.to(like) for part in about))
         self.diagonal = mixtures.roots.ndim == 3
-        exact = like.new_zeros(()) if like.device.type == "mps" else like.new_zeros(()).double()
+        exact = accumulator(like)
         groups, components = mixtures.log_weights.shape
         self.of_rows = exact.new_zeros(3, groups)
         self.counts = exact.new_zeros(groups, components)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.densities.mixtures import Mixtures, wide
-from genlab.objectives.expectation import BITS, Expectation, Statistics, shares
+from genlab.objectives.expectation import BITS, Expectation, Statistics, accumulator, shares
 
 __all__ = ["ProductExpectation", "expectation_of"]
 
@@ -73,7 +73,7 @@ class ProductExpectation:
         # In bits: exp2 takes half the time of exp.
         self.theta = (torch.cat(parts, -1) * BITS).flatten(0, 1).to(like)
         self.numbers = sum(self.theta.shape)
-        exact = wide(like.new_zeros(()))
+        exact = accumulator(like)
         self.of_rows = exact.new_zeros(3, shape[0])
         self.moments = exact.new_zeros(self.theta.shape)
 

@@ -13,7 +13,7 @@ from genlab.densities.mixtures import Mixtures, wide
 from genlab.densities.wrapped_mixtures import copies
 from genlab.densities.wrapped_normal import WINDINGS
 from genlab.nn.angles import wrap_columns
-from genlab.objectives.expectation import BITS, Statistics, shares
+from genlab.objectives.expectation import BITS, Statistics, accumulator, shares
 from genlab.objectives.expectation_by_products import expectation_of
 
 __all__ = ["DiagonalWrappedExpectation", "WrappedExpectation"]
@@ -120,11 +120,13 @@ class DiagonalWrappedExpectation:
         self.angles = set(angles)
         log_q = -2 * (math.pi * self.roots).square()
         self.q_square = (2 * log_q).exp()
-        self.reaches = [_reach(float(widest), like.dtype) for widest in log_q.flatten(1).amax(1)]
+        widest = log_q.flatten(1).amax(1).tolist()
+        self.reaches = [_reach(one, like.dtype) for one in widest]
         self.numbers = 2 * means.numel()
-        self.of_rows = wide(like.new_zeros(3, len(means)))
-        self.counts = wide(torch.zeros_like(constant))
-        self.moments = wide(like.new_zeros(2, *means.shape))
+        exact = accumulator(like)
+        self.of_rows = exact.new_zeros(3, len(means))
+        self.counts = exact.new_zeros(constant.shape)
+        self.moments = exact.new_zeros(2, *means.shape)
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
@@ -163,7 +165,7 @@ class DiagonalWrappedExpectation:
 
         Args:
             i: The angle.
-            off: ``a``, from the mean, in the nearest turn; overwritten.
+            off: ``a``, from the mean, in the nearest turn.
             first: ``z = a / s``.
             second: ``z^2``.
         """
