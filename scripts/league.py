@@ -2,7 +2,7 @@
 
 Each cell is a run of `genlab train` of its own. Its curve is what its density is above the optimum
 (`test/kl`; of a table, `test/nll`) against the seconds of fitting: the validations' `val/nll`,
-shifted so that the best of them is the test's value. What is finished stays in a file: the same
+shifted to meet the test's value. What is finished stays in a file: the same
 command goes on where it was stopped. A cell that nobody has run is empty.
 
     python scripts/league.py --list

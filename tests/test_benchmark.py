@@ -112,7 +112,8 @@ def test_the_league_shows_what_is_missing(
         ran.append(name)
         if "gmm" in name:
             return {"words": [], "error": "genlab: the loss is lost"}
-        curves = {"seconds": [0.5, 2.0, 5.0], "val/nll": [2.9, 2.5, 2.6]}
+        nats = [2.9, 2.5, 2.6]
+        curves = {"seconds": [0.5, 2.0, 5.0], "val/nll": nats, "val/loss": nats}
         return {"words": [], "metrics": {"test/kl": 0.1}, "curves": curves}
 
     monkeypatch.setattr(league, "run", run)
@@ -132,14 +133,12 @@ def test_the_league_shows_what_is_missing(
     assert f"{MOONS}:5s: test/kl 0.1" in capsys.readouterr().out
 
 
-def test_a_curve_ends_at_what_the_test_says() -> None:
-    record = {
-        "metrics": {"test/kl": 0.03},
-        "curves": {"seconds": [1.0, 2.0, 3.0], "val/nll": [2.5, None, 2.44]},
-    }
+def test_a_curve_meets_the_test_where_the_tested_weights_are() -> None:
+    curves = {"seconds": [1, 2, 3, 4], "val/nll": [2.5, None, 2.44, 2.41]}
+    record = {"metrics": {"test/kl": 0.03}, "curves": {**curves, "val/loss": [0.9, 0.8, 0.6, 0.7]}}
     seconds, nats = part("benchmarks.standings").curve(record, "moons")
-    assert seconds == [1.0, 3.0]
-    assert nats == pytest.approx([0.09, 0.03])
+    assert seconds == [1, 3, 4]
+    assert nats == pytest.approx([0.09, 0.03, 0.0])
 
 
 @pytest.mark.slow

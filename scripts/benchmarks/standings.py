@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -92,18 +91,16 @@ def _cell(records: Records, family: str, target: str) -> str:
 
 
 def curve(record: Mapping[str, Any], target: str) -> tuple[list[float], list[float]]:
-    """Seconds of fitting, and the measure by then: the best validation is the test's value.
+    """Seconds of fitting, and the measure by then: `val/nll`, shifted to meet the test's value.
 
-    Validation rows are the same at each validation, so that differences are those of the model.
+    They meet at the checkpoint that is tested, that of the least `val/loss`. Validation rows are
+    the same at each validation, so that differences are those of the model.
     """
     final, curves = record["metrics"][measure(target)], record["curves"]
-    points = [
-        (seconds, value)
-        for seconds, value in zip(curves["seconds"], curves["val/nll"], strict=True)
-        if value is not None and math.isfinite(value)
-    ]
-    best = min(value for _, value in points)
-    return [s for s, _ in points], [value - best + final for _, value in points]
+    columns = (curves[key] for key in ("seconds", "val/nll", "val/loss"))
+    points = [point for point in zip(*columns, strict=True) if None not in point]
+    tested = min(points, key=lambda point: point[2])[1]
+    return [s for s, *_ in points], [nats - tested + final for _, nats, _ in points]
 
 
 def draw(records: Records, targets: Sequence[str], path: Path) -> None:

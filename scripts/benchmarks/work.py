@@ -17,8 +17,10 @@ __all__ = ["Work", "adam_step", "evaluation", "microseconds", "peak_megabytes", 
 PEAK = Path("/proc/self/clear_refs")
 
 
-def nothing() -> None:
-    """All is done when the call is back."""
+def settled() -> None:
+    """Wait until the GPU, where there is one at work, has done all that torch has asked it for."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Work:
     """
 
     run: Callable[[], Any]
-    wait: Callable[[], object] = nothing
+    wait: Callable[[], object] = settled
     notes: dict[str, float] = field(default_factory=dict)
 
 

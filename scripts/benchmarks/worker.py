@@ -12,9 +12,8 @@ import json
 import os
 import sys
 import warnings
-from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 sys.path[0] = str(Path(__file__).parent.parent)  # `benchmarks` as the program beside it sees it
 
@@ -62,29 +61,19 @@ def main() -> None:
     rounds(module.build(cell, contestant), job, answers)
 
 
-def rounds(work: object, job: dict[str, object], answers: TextIO) -> None:
+def rounds(work: Any, job: dict[str, Any], answers: TextIO) -> None:
     """Tell what the work is, and do a round of it whenever asked."""
-    import torch
+    from benchmarks.work import microseconds, peak_megabytes, steps_for
 
-    from benchmarks.work import Work, microseconds, peak_megabytes, steps_for
-
-    assert isinstance(work, Work)
-    device = job["cell"]["device"]  # type: ignore[index]
-    if device == "cuda":
-        work.wait = partial(_both, work.wait, torch.cuda.synchronize)
-    repeats = steps_for(work, job["seconds"])  # type: ignore[arg-type]
+    device = job["cell"]["device"]
+    repeats = steps_for(work, job["seconds"])
     megabytes = peak_megabytes(work, device)
     say(answers, {"repeats": repeats, "megabytes": megabytes, "notes": work.notes})
     for _ in sys.stdin:
         say(answers, {"us": microseconds(work, repeats)})
 
 
-def _both(first: object, second: object) -> None:
-    first()  # type: ignore[operator]
-    second()  # type: ignore[operator]
-
-
-def say(answers: TextIO, answer: dict[str, object]) -> None:
+def say(answers: TextIO, answer: dict[str, Any]) -> None:
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
 
