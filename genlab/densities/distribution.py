@@ -71,7 +71,7 @@ class DensityDistribution(Distribution):
     def _row(self) -> torch.Size:
         """Shape of the context of one sample: a label is a single number."""
         assert self.context is not None
-        vector = self.context.is_floating_point() and self.context.ndim > 0
+        vector = not self.density.context_encoder.labels and self.context.ndim > 0
         return self.context.shape[-1:] if vector else torch.Size()
 
     def _rows(self, shape: torch.Size) -> Shaped[Tensor, "..."] | None:

@@ -37,6 +37,8 @@ LABELS = {"labels": 4}
         (VECTORS, torch.zeros(3), ()),
         (VECTORS, torch.zeros(1, 3), (1,)),
         (VECTORS, torch.randn(2, 5, 3), (2, 5)),
+        (VECTORS, torch.tensor([1, 2, 3]), ()),
+        (VECTORS, torch.tensor([[1, 2, 3]]), (1,)),
         (LABELS, torch.tensor(2), ()),
         (LABELS, torch.tensor([2]), (1,)),
         (LABELS, torch.randint(4, (2, 5)), (2, 5)),
