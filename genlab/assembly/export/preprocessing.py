@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 
 import torch
 
+from genlab.bijections.argmax import Argmax
 from genlab.bijections.bijection import Bijection, Compose
-from genlab.bijections.domains import LogitTransform
+from genlab.bijections.coordinates import OnCoordinates
+from genlab.bijections.domains import LogitTransform, Probit, UnitBox
 from genlab.bijections.elementwise_affine import Standardise
+from genlab.bijections.half_line import HalfLine
 from genlab.bijections.spectral import SpectralStandardise
 from genlab.errors import UserError, nearest
 
@@ -42,11 +45,46 @@ KINDS: dict[str, tuple[type[Bijection], Kind]] = {
         LogitTransform,
         Kind(lambda layer: {"alpha": layer.alpha}, lambda alpha: LogitTransform(alpha)),
     ),
+    "on_coordinates": (
+        OnCoordinates,
+        Kind(
+            lambda layer: {
+                "inner": described(layer.inner),
+                "places": list(layer.places),
+                "dim": layer.dim,
+            },
+            lambda inner, places, dim: OnCoordinates(_whole(inner), places, dim),
+        ),
+    ),
+    "half_line": (
+        HalfLine,
+        Kind(
+            lambda layer: {
+                "edges": list(layer.edges),
+                "upward": list(layer.upward),
+                "tail": layer.tail,
+            },
+            lambda edges, upward, tail: HalfLine(edges, upward=upward, tail=tail),
+        ),
+    ),
+    "probit": (
+        Probit,
+        Kind(
+            lambda layer: {
+                "box": None if layer.box is None else [list(ends) for ends in layer.box.intervals]
+            },
+            lambda box: Probit(None if box is None else UnitBox(box, len(box))),
+        ),
+    ),
+    "argmax": (
+        Argmax,
+        Kind(lambda layer: {"categories": layer.categories}, lambda categories: Argmax(categories)),
+    ),
     "compose": (
         Compose,
         Kind(
             lambda layer: {"layers": [described(part) for part in layer]},
-            lambda layers: Compose(filter(None, map(made, layers))),
+            lambda layers: Compose(map(_whole, layers)),
         ),
     ),
 }
@@ -85,3 +123,9 @@ def made(node: Mapping[str, Any] | None) -> Bijection | None:
     if name not in KINDS:
         raise UserError(f"config.json: preprocessing.kind={name}; {nearest(str(name), KINDS)}")
     return KINDS[name][1].make(**settings)
+
+
+def _whole(node: Mapping[str, Any]) -> Bijection:
+    part = made(node)
+    assert part is not None
+    return part
