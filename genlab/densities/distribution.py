@@ -224,5 +224,8 @@ def _of_each(density: Density, low: Tensor | float, high: Tensor | float) -> Con
         lows[place], highs[place] = TURN
     if len(shape) == 1:
         return constraints.stack([*map(_between, lows, highs)], -1)
-    edges = (torch.tensor(edge, dtype=density.dtype).view(shape) for edge in (lows, highs))
+    edges = (
+        torch.tensor(edge, dtype=density.dtype, device=density.device).view(shape)
+        for edge in (lows, highs)
+    )
     return constraints.independent(constraints.interval(*edges), len(shape))
