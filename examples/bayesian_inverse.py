@@ -6,6 +6,8 @@ error bars are right is seen without knowing any posterior, from simulations alo
 true parameters among posterior draws (SBC, arXiv:1804.06788), and by how often credible regions
 hold the truth (TARP, arXiv:2302.03026).
 
+The posterior then leaves for a program that has no genlab: as a file that plain torch runs.
+
 The simulator here is linear and Gaussian, so that the exact posterior is there to compare with.
 Replace `simulate` and `prior` by your own: nothing else knows them.
 
@@ -14,12 +16,14 @@ Replace `simulate` and `prior` by your own: nothing else knows them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 import genlab
+from genlab.assembly.export.programs import sample_program, save
 from genlab.batch import Batch
 from genlab.densities import Density
 from genlab.evaluation import calibrate
@@ -28,6 +32,8 @@ from genlab.evaluation.figures import calibration_figure, save_figures
 # What three detectors see of two parameters, and their noise.
 RESPONSE = torch.tensor([[1.0, 0.5], [0.0, 1.0], [0.5, -1.0]])
 NOISE = 0.5
+OBSERVED = torch.tensor([[0.8, -0.4, 1.0]])
+FOLDER = Path("outputs/examples")
 
 
 def prior(n: int, generator: torch.Generator) -> Tensor:
@@ -63,8 +69,7 @@ def main(steps: int = 1500) -> dict[str, Density]:
     x = simulate(theta, generator)
     exact = exact_posterior(x)
 
-    folder = Path("outputs/examples")
-    folder.mkdir(parents=True, exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     flows = {}
     for simulations in (20_000, 200):
         flow = flows[f"{simulations} simulations"] = learn(simulations, steps, generator)
@@ -76,16 +81,26 @@ def main(steps: int = 1500) -> dict[str, Density]:
         print(f"  TARP  {found.tarp.value:+.3f} +- {found.tarp.se:.3f}, "
               f"p = {found.tarp_p_value:.2g}")  # fmt: skip
         print(f"  nats from the exact posterior: {excess:.3f}")
-        save_figures({f"calibration-{simulations}": calibration_figure(found)}, folder)
+        save_figures({f"calibration-{simulations}": calibration_figure(found)}, FOLDER)
 
-    observed = torch.tensor([[0.8, -0.4, 1.0]])
-    draws = flows["20000 simulations"].sample(10_000, observed, generator=generator)
-    right = exact_posterior(observed)
-    print(f"\nthe posterior of x = {observed[0].numpy()}")
+    draws = flows["20000 simulations"].sample(10_000, OBSERVED, generator=generator)
+    right = exact_posterior(OBSERVED)
+    print(f"\nthe posterior of x = {OBSERVED[0].numpy()}")
     print(f"  learned  {draws.mean(0).numpy().round(2)} +- {draws.std(0).numpy().round(2)}")
     print(f"  exact    {right.mean[0].numpy().round(2)} +- {right.stddev[0].numpy().round(2)}")
     return flows
 
 
+def exported(flow: Density, folder: Path) -> Callable[[Tensor, Tensor], Tensor]:
+    """The flow as a program, ``(noise [n, 2], x [n, 3]) -> theta [n, 2]``, read from its file."""
+    generator = torch.Generator().manual_seed(1)
+    theta = prior(100, generator)
+    save(sample_program(flow, Batch(theta, simulate(theta, generator)), torch.float32), folder)
+    # All that another program needs is this line, and torch.
+    return torch.export.load(folder / "sample.pt2").module()
+
+
 if __name__ == "__main__":
-    main()
+    posterior = exported(main()["20000 simulations"], FOLDER)
+    draws = posterior(torch.randn(10_000, 2), OBSERVED.expand(10_000, 3))
+    print(f"  exported {draws.mean(0).numpy().round(2)} +- {draws.std(0).numpy().round(2)}")

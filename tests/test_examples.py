@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +57,27 @@ def test_bayesian_inverse(example: Any, capsys: pytest.CaptureFixture[str]) -> N
     draws = flows["20000 simulations"].sample(5000, observed)
     assert (draws.mean(0) - exact.mean[0]).abs().max() < 0.1
     assert (draws.std(0) / exact.stddev[0] - 1).abs().max() < 0.15
+
+
+@pytest.mark.slow
+def test_an_exported_posterior(tmp_path: Path) -> None:
+    # In a process of its own: the tests' checks of shapes fail for the symbols of an export.
+    code = """
+import pathlib, torch, bayesian_inverse as own
+flow = own.learn(500, 20, torch.Generator().manual_seed(0))
+program = own.exported(flow, pathlib.Path())
+torch.manual_seed(3)
+noise = torch.randn(50, 2)
+torch.manual_seed(3)
+drawn = flow.sample(50, own.OBSERVED)
+torch.testing.assert_close(program(noise, own.OBSERVED.expand(50, 3)), drawn, atol=1e-4, rtol=1e-4)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLES), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

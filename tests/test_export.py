@@ -10,22 +10,24 @@ from contextlib import suppress
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
+import pandas as pd
 import pytest
 import safetensors.torch
 import torch
 from exported import SIZES, answers
 from properties import MODELS
-from small import SMALL, small_experiment
+from small import SMALL, TABLE, small_experiment
 
 import genlab
 from genlab.assembly import Exported, Training
 from genlab.assembly.export.card import card
-from genlab.assembly.export.folder import export
+from genlab.assembly.export.fixed import apart
+from genlab.assembly.export.folder import _points, export
 from genlab.assembly.export.noise import Given, UnexportableError, noise_of, sample_from
 from genlab.assembly.export.preprocessing import described, made
 from genlab.bijections import (
     Argmax,
-    Bijection,
     Compose,
     HalfLine,
     LogitTransform,
@@ -54,7 +56,6 @@ LONG = [
 # What a program may be off: rounding, and what equal steps leave.
 ROUNDING = {"f32": 2e-5, "f64": 1e-10}
 STEPS = 1e-4
-EVENTS = {SpectralStandardise: (1, 5, 5), LogitTransform: (1, 4, 4)}
 
 
 @pytest.fixture(scope="module")
@@ -216,12 +217,100 @@ def test_a_hub_s_model_runs_no_code_of_its_own(
         genlab.load("hf://me/moons")
 
 
+def test_a_hub_s_settings_are_no_questions(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Resolved, it is a node that names code.
+    theirs = shutil.copytree(folder, tmp_path / "theirs")
+    config = read_json(theirs / "config.json")
+    config["model"]["layers"] = "${oc.create:{_target_: builtins.exit}}"
+    write_json(theirs / "config.json", config)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(theirs))
+    with pytest.raises(UserError, match="ask for values of this machine"):
+        genlab.load("hf://me/moons")
+
+
+def test_what_reading_lacks_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="cannot be fetched"):
+        genlab.load("hf://me/what is this")
+    monkeypatch.setattr("genlab.assembly.export.exported.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="needs safetensors; pip install"):
+        genlab.load(folder)
+
+
+def test_only_exports_are_replaced(run: Training, folder: Path, tmp_path: Path) -> None:
+    clone = shutil.copytree(folder, tmp_path / "clone")
+    (clone / ".git").mkdir()
+    with pytest.raises(UserError, match=r"would remove .git, which no export has written"):
+        export(run, clone, force=True)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="and this is none"):
+        export(run, other, force=True)
+    assert (clone / ".git").is_dir()
+    assert (other / "config.json").is_file()
+
+
+def test_a_number_that_is_none_is_far_from_any() -> None:
+    found, truth = torch.tensor([[1, 2, 0, 0], [3, 2, -1, 0]]).float()
+    found[2:], truth[3] = torch.tensor([torch.nan, -torch.inf]), -torch.inf
+    assert apart(found, truth).tolist() == [2, 0, torch.inf, 0]
+
+
+def test_a_table_s_columns_leave_with_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    kinds = {"n": rng.integers(0, 5, 200), "kind": rng.choice(["a", "b", "c"], 200)}
+    table = pd.DataFrame({"pt": rng.exponential(size=200) + 0.01, "f": rng.uniform(size=200)})
+    table = table.assign(c=rng.normal(size=200), **kinds)
+    table.to_csv("points.csv", index=False)
+    settings = ("data.log=[pt]", "data.bounds={f: [0, 1], n: [0, null]}", "data.integer=[n]")
+    words = ("data.categories=[kind]", "data.condition=[c]", *settings, *TABLE)
+    run = genlab.experiment(*words)
+    run.fit()
+    export(run, tmp_path / "out")
+    exported = genlab.load(tmp_path / "out")
+    assert isinstance(exported, Exported)
+    rows, columns = table.iloc[:20, ::-1], exported.transforms
+    found = genlab.score(exported.model, rows, columns=columns)
+    np.testing.assert_array_equal(found, run.log_prob(rows))
+    assert columns is not None
+    drawn = columns.frame(exported.model.sample(9, torch.zeros(1)))
+    assert drawn.dtypes.to_dict()["n"] == np.int64
+    assert set(drawn["kind"]) <= {"a", "b", "c"}
+
+
+def test_a_frame_s_columns_are_taken_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 3)), columns=["a", "b", "c"])
+    table.to_csv("points.csv", index=False)
+    run = genlab.experiment("data.condition=[c]", *TABLE)
+    run.fit()
+    export(run, tmp_path / "out")
+    model = genlab.load(tmp_path / "out").model
+    mixed = table[["c", "b", "a"]]
+    np.testing.assert_array_equal(genlab.score(model, mixed), run.log_prob(table))
+    # Without a test set there are samples, under conditions that data have.
+    monkeypatch.setattr(type(run.data), "test", None)
+    points = _points(run)
+    assert points.context is not None
+    assert points.context.shape == (len(points.x), 1)
+
+
 def test_damaged_folders_are_refused(folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(RunError, match="damaged"):
         genlab.load(broken)
     config = read_json(folder / "config.json")
+    write_json(broken / "config.json", {k: v for k, v in config.items() if k != "precision"})
+    with pytest.raises(RunError, match="damaged, it has no precision"):
+        genlab.load(broken)
     write_json(broken / "config.json", config | {"format": 99})
     with pytest.raises(UserError, match="format 99 of genlab"):
         genlab.load(broken)
@@ -236,20 +325,20 @@ def test_damaged_folders_are_refused(folder: Path, tmp_path: Path) -> None:
         Standardise((3,), untouched=[1]),
         SpectralStandardise(torch.rand(1, 5, 5) + 1, alike="modes"),
         LogitTransform(0.05),
-        Compose([LogitTransform(0.1), Standardise((3,))]),
-        HalfLine([-1.0, 0.0, 2.0], upward=[True, True, False]),
-        Probit(UnitBox((-1.0, 2.0), 3)),
-        Probit(),
-        Compose([OnCoordinates(HalfLine([0.0], tail="log"), [2], 3), Standardise((3,))]),
-        OnCoordinates(Argmax(3), [0, 1, 2], 3),
+        Compose([LogitTransform(0.1), Standardise((1, 4, 4))]),
+        OnCoordinates(HalfLine([0.0, 2.0], upward=[True, False]), [2, 0], 3),
+        OnCoordinates(Probit(UnitBox([[0.0, 1.0], [-1.0, 3.0]], 2)), [0, 1], 3),
+        Compose([OnCoordinates(Argmax(3), [0, 1, 2], 3), OnCoordinates(Probit(), [1], 3)]),
     ],
 )
-def test_preprocessing_is_made_again(layer: Bijection) -> None:
+def test_preprocessing_is_made_again(layer: Standardise) -> None:
     node = json.loads(json.dumps(described(layer)))
     again = made(node)
     assert again is not None
     again.load_state_dict(layer.state_dict())
-    x = torch.rand(7, *EVENTS.get(type(layer), (3,)))
+    images = {"spectral_standardise": (1, 5, 5), "logit": (1, 4, 4), "compose": (1, 4, 4)}
+    flat = "places" in str(node) or node["kind"] == "standardise"
+    x = torch.rand(7, *((3,) if flat else images[node["kind"]]))
     assert torch.equal(layer(x)[0], again(x)[0])
 
 

@@ -106,6 +106,13 @@ class Argmax(Bijection):
         return self.forward(x)[0]
 
     @property
+    def interval(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+        low = self.log_frequency.new_zeros(n_coordinates(self.categories))
+        high = torch.ones_like(low)
+        high[0] = self.categories
+        return low, high
+
+    @property
     def log_share(self) -> Float[Tensor, " K"]:
         """The logarithms of the frequencies, which sum to 1 in any type of numbers."""
         return self.log_frequency.log_softmax(0)

@@ -105,6 +105,30 @@ class ColumnTransforms:
             types=dict(types or {}),
         )
 
+    def plainly(self) -> dict[str, Any]:
+        """What `of` takes to make it again, in containers that JSON has.
+
+        >>> columns = ColumnTransforms.of(["n"], integer=["n"], bounds={"n": [0, None]})
+        >>> ColumnTransforms.of(**columns.plainly()) == columns
+        True
+        """
+        return {
+            "names": list(self.names),
+            "log": list(self.log),
+            "bounds": {
+                name: [end if math.isfinite(end) else None for end in ends]
+                for name, ends in self.bounds.items()
+            },
+            "circular": list(self.circular),
+            "degrees": self.degrees,
+            "integer": list(self.integer),
+            "levels": {
+                name: [getattr(value, "item", lambda value=value: value)() for value in values]
+                for name, values in self.levels.items()
+            },
+            "types": dict(self.types),
+        }
+
     @property
     def widths(self) -> tuple[int, ...]:
         """Number of coordinates of a point that each column has."""

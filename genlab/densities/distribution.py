@@ -71,7 +71,7 @@ class DensityDistribution(Distribution):
     def _row(self) -> torch.Size:
         """Shape of the context of one sample: a label is a single number."""
         assert self.context is not None
-        vector = self.context.is_floating_point() and self.context.ndim > 0
+        vector = not self.density.context_encoder.labels and self.context.ndim > 0
         return self.context.shape[-1:] if vector else torch.Size()
 
     def _rows(self, shape: torch.Size) -> Shaped[Tensor, "..."] | None:
@@ -224,5 +224,8 @@ def _of_each(density: Density, low: Tensor | float, high: Tensor | float) -> Con
         lows[place], highs[place] = TURN
     if len(shape) == 1:
         return constraints.stack([*map(_between, lows, highs)], -1)
-    edges = (torch.tensor(edge, dtype=density.dtype).view(shape) for edge in (lows, highs))
+    edges = (
+        torch.tensor(edge, dtype=density.dtype, device=density.device).view(shape)
+        for edge in (lows, highs)
+    )
     return constraints.independent(constraints.interval(*edges), len(shape))

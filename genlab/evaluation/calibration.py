@@ -157,6 +157,8 @@ def calibrate(
 ) -> Calibration | None:
     """Rank test rows among draws under their contexts; None where there are fewer than `FEWEST`.
 
+    There is none where some weights are negative either: no rows stand for a law by these.
+
     Of models whose samples are slow fewer rows are judged, ``model.test_samples // draws``: 256 of
     those that solve an ODE. So it is of long vectors.
 
@@ -175,7 +177,10 @@ def calibrate(
         raise ValueError("model: expected a density of vectors that is given a context")
     places = torch.arange(len(test.x))
     if test.weight is not None:
-        places = places[test.weight.cpu() > 0]
+        weight = test.weight.cpu()
+        if (weight < 0).any():
+            return None
+        places = places[weight > 0]
     most = min(rows, model.test_samples // draws, NUMBERS // (draws * model.event_shape[0]))
     count = min(len(places), max(most, FEWEST))
     if count < FEWEST:

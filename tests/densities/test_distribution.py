@@ -15,7 +15,15 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from genlab.bijections import Compose, Logit, LogitTransform, Standardise, UnitBox
+from genlab.bijections import (
+    Argmax,
+    Compose,
+    Logit,
+    LogitTransform,
+    OnCoordinates,
+    Standardise,
+    UnitBox,
+)
 from genlab.densities import (
     Bernoulli,
     Cylinder,
@@ -37,6 +45,8 @@ LABELS = {"labels": 4}
         (VECTORS, torch.zeros(3), ()),
         (VECTORS, torch.zeros(1, 3), (1,)),
         (VECTORS, torch.randn(2, 5, 3), (2, 5)),
+        (VECTORS, torch.tensor([1, 2, 3]), ()),
+        (VECTORS, torch.tensor([[1, 2, 3]]), (1,)),
         (LABELS, torch.tensor(2), ()),
         (LABELS, torch.tensor([2]), (1,)),
         (LABELS, torch.randint(4, (2, 5)), (2, 5)),
@@ -119,6 +129,12 @@ def half_lines() -> Density:
     return model
 
 
+def three_categories() -> Density:
+    model = StandardNormal((4,))
+    model.preprocessing = OnCoordinates(Argmax(3), [1, 2, 3], 4)
+    return model
+
+
 def turned_image() -> Density:
     return Cylinder((1, 1, 2), circular=[0])
 
@@ -137,6 +153,8 @@ def turned_image() -> Density:
         (levels, 1.0, -0.1),
         (behind_a_logit, 1.05, 1.06),
         (turned_image, [3.1, 1e9], [3.2, 0.0]),
+        (three_categories, [1e9, 2.9, 0.1, 0.9], [0.0, 3.1, 0.1, 0.9]),
+        (three_categories, [0.0, 0.9, 0.1, 0.9], [0.0, 2.9, 1.1, 0.9]),
     ],
 )
 def test_the_support_is_where_the_density_is(make, inside, outside) -> None:  # type: ignore[no-untyped-def]

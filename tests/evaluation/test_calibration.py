@@ -150,6 +150,13 @@ def test_rows_count_by_their_weight(generator):
     assert weighted.coverage()[1].numpy() == pytest.approx(alone.coverage()[1].numpy())
 
 
+def test_rows_that_count_less_than_nothing_are_no_law(generator):
+    test = simulated(200, generator)
+    weight = torch.ones(200)
+    weight[3] = -1
+    assert calibrate(Posterior(), test._replace(weight=weight), generator=generator) is None
+
+
 def test_a_law_that_weights_make_is_the_truth(generator):
     """Rows of a wide prior, weighted to N(0, I), whose posterior the model is."""
     x = 2 * torch.randn(4000, 2, generator=generator)

@@ -19,6 +19,9 @@ LIKELIHOOD = {
     "estimate": "Its log-density is an estimate",
 }
 
+# What of columns makes other numbers of them than a table has.
+KINDS = ("degrees", "integer", "levels")
+
 
 def card(config: Mapping[str, Any], *, license: str, figures: Sequence[str]) -> str:
     """The text of a folder's ``README.md``.
@@ -125,12 +128,20 @@ def _load(config: Mapping[str, Any]) -> str:
     elif context["dim"]:
         argument = f", torch.zeros({context['dim']})"
     imports = "import genlab\n" + ("import torch\n" if argument else "")
+    of_table = config.get("transforms")
+    rows = (
+        "Samples are points that stand for rows of a table. With "
+        '`columns = genlab.load(".").transforms`, `columns.frame(x)` makes rows of them, and '
+        "`genlab.score(model, rows, columns=columns)` gives the log-densities of rows.\n"
+        if of_table and any(of_table[kind] for kind in KINDS)
+        else ""
+    )
     return (
         "With genlab, from this folder or, with `hf://USER/NAME`, from the hub:\n\n"
         f"```python\n{imports}\n"
         'model = genlab.load(".").model\n'
         f"x = model.sample(5{argument})\n"
-        f"log_p = model.log_prob(x{argument})\n```\n"
+        f"log_p = model.log_prob(x{argument})\n```\n{rows}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,18 +16,21 @@ import genlab
 from genlab.assembly.export.preprocessing import made
 from genlab.config.build import build
 from genlab.config.targets import locate
+from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.preceding import stand_before
 from genlab.densities.density import Density
+from genlab.densities.event import Names
 from genlab.errors import RunError, UserError
 from genlab.learning.checkpoint_io import check_weights
 from genlab.learning.rng import rng_state, set_rng_state
+from genlab.runs.exported import CONFIG, WEIGHTS, is_exported
 from genlab.runs.files import read_json
 
-__all__ = ["CONFIG", "FORMAT", "HUB", "WEIGHTS", "Exported", "is_exported", "read_exported"]
+__all__ = ["FORMAT", "HUB", "Exported", "is_exported", "read_exported"]
 
 FORMAT = 1
 HUB = "hf://"
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+NEEDED = ("columns", "context", "learned", "metrics", "model", "precision", "preprocessing")
 
 # What a folder of a stranger may name: rooms of mathematics, and no reader of a user's own files.
 ROOMS = ("bijections", "densities", "models", "nn", "paths", "targets")
@@ -64,14 +68,18 @@ class Exported:
         names = self.config["columns"]
         return None if names is None else tuple(names)
 
+    @property
+    def transforms(self) -> ColumnTransforms | None:
+        """What the columns of the table hold, as `genlab.score` takes it; None of other data.
+
+        Its `frame` makes rows of samples, in the types and units of the table.
+        """
+        said = self.config.get("transforms")
+        return None if said is None else ColumnTransforms.of(**said)
+
     def __repr__(self) -> str:
         learned = self.config["learned"]
         return f"Exported {learned['model']} on {learned['data']}: {self.path}"
-
-
-def is_exported(path: Path) -> bool:
-    """Whether a folder holds an exported model."""
-    return (path / CONFIG).is_file() and (path / WEIGHTS).is_file()
 
 
 def read_exported(text: str) -> Exported:
@@ -79,7 +87,7 @@ def read_exported(text: str) -> Exported:
 
     Raises:
         UserError: There is no such model, or one of another version.
-        RunError: Its weights are damaged, or those of another model.
+        RunError: Its weights or its settings are damaged, or those of another model.
     """
     hub = text.startswith(HUB)
     path = _downloaded(text) if hub else Path(text)
@@ -92,9 +100,28 @@ def read_exported(text: str) -> Exported:
             f"{config.get('library', 'another library')}; this is genlab {genlab.__version__}, "
             f"which reads format {FORMAT}"
         )
+    missing = [name for name in NEEDED if name not in config]
+    if missing:
+        raise RunError(f"{path / CONFIG}: damaged, it has no {missing[0]}")
     if hub:
         _refuse_foreign(text, config)
-    return Exported(path, config, _model(path, config))
+    if find_spec("safetensors") is None:
+        raise UserError(f"{text}: needs safetensors; pip install 'genlab[export]'")
+    exported = Exported(path, config, _model(path, config))
+    exported.model.names = _names(exported)
+    return exported
+
+
+def _names(exported: Exported) -> Names:
+    """What frames call the numbers that the model takes, where these are the columns' own."""
+    context, transforms = exported.config["context"], exported.transforms
+    same = transforms is None or not (transforms.discrete or transforms.degrees)
+    return Names(
+        exported.columns if same else None,
+        tuple(context["columns"]),
+        context.get("label_column"),
+        tuple(context["label_names"]),
+    )
 
 
 def _model(path: Path, config: Mapping[str, Any]) -> Density:
@@ -129,13 +156,17 @@ def _downloaded(text: str) -> Path:
     if find_spec("huggingface_hub") is None:
         raise UserError(f"{text}: needs huggingface_hub; pip install 'genlab[export]'")
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         folder = huggingface_hub.snapshot_download(
             name, revision=revision or None, allow_patterns=[CONFIG, WEIGHTS]
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"{text}: cannot be fetched ({reason})") from error
     return Path(folder)
@@ -145,8 +176,10 @@ def _refuse_foreign(text: str, config: Mapping[str, Any]) -> None:
     """Let what comes from a hub name nothing but mathematics of genlab.
 
     Raises:
-        UserError: It names other code, which would run here.
+        UserError: It names other code, which would run here, or hides what it names.
     """
+    if "${" in json.dumps(config["model"]):
+        raise UserError(f"{text}: its settings ask for values of this machine (${{...}}); refused")
     for target in _targets(config["model"]):
         room = target.removeprefix("genlab.").partition(".")[0]
         ours = target.startswith("genlab.") and room in (*ROOMS, "data")

@@ -20,7 +20,7 @@ from genlab.bijections.solvers import FixedStepSolver
 from genlab.densities.density import Density
 from genlab.densities.inference import inference, log_probs
 
-__all__ = ["NATS", "Fixed", "fixed_log_prob", "fixed_sample"]
+__all__ = ["NATS", "Fixed", "apart", "fixed_log_prob", "fixed_sample"]
 
 NATS = 1e-4
 """Largest difference of a log-density from the exact one, in nats."""
@@ -77,9 +77,7 @@ def fixed_log_prob(model: Density, points: Batch) -> Fixed:
     truth = _log_probs(exact, few)
 
     def difference(steps: int) -> float:
-        off = _log_probs(_with_steps(exact, steps), few) - truth
-        # Where both are minus infinity there is no difference.
-        return off.abs().nan_to_num(0, posinf=math.inf).max().item()
+        return apart(_log_probs(_with_steps(exact, steps), few), truth).max().item()
 
     steps = _doubled(difference, NATS / 2, "log-density", "nats")
     said |= {"divergence": "exact", "solver": {"method": "rk4", "steps": steps}}
@@ -126,6 +124,16 @@ def fixed_sample(model: Density, points: Batch) -> tuple[Fixed, tuple[Noise, ...
         else {"solver": {"method": "rk4", "steps": steps}}
     )
     return Fixed(remade(exact, steps), said), noise
+
+
+def apart(found: Float[Tensor, " n"], truth: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """How far log-densities are from true ones: 0 where both are the same infinity.
+
+    >>> apart(torch.tensor([1.0, -torch.inf, torch.nan]), torch.tensor([3.0, -torch.inf, 0.0]))
+    tensor([2., 0., inf])
+    """
+    off = (found - truth).abs().masked_fill(found == truth, 0)
+    return off.nan_to_num(math.inf, posinf=math.inf)
 
 
 def _refuse_dear(model: Density) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import genlab
 from genlab.assembly.export.card import card
-from genlab.assembly.export.exported import CONFIG, FORMAT, WEIGHTS, read_exported
+from genlab.assembly.export.exported import FORMAT, read_exported
 from genlab.assembly.export.noise import UnexportableError
 from genlab.assembly.export.onnx import write_onnx
 from genlab.assembly.export.preprocessing import described
@@ -27,6 +27,7 @@ from genlab.densities.density import Density
 from genlab.densities.inference import draw_samples, inference, log_probs
 from genlab.errors import RunError, UserError
 from genlab.models import Flow
+from genlab.runs.exported import CONFIG, WEIGHTS, check_replaceable
 from genlab.runs.files import atomic_folder, write_json
 from genlab.runs.manifest import read_manifest
 
@@ -61,11 +62,14 @@ def export(
         What ``config.json`` says.
 
     Raises:
-        UserError: The folder is there, or the run has no model that can be written down.
+        UserError: The folder is there, holds what is no export, or the run has no model that can be
+            written down.
         RunError: The disk is full, or what is written does not give the model again.
     """
     if folder.exists() and not force:
         raise UserError(f"-o {folder}: is there already; another folder, or --force to replace it")
+    if folder.exists():
+        check_replaceable(folder)
     if not isinstance(run, Training) or run.directory is None:
         raise UserError(
             "export: takes a run of `genlab train`; of a solve, `genlab score` writes u at points"
@@ -109,9 +113,11 @@ def _config(run: Training) -> dict[str, Any]:
             "dim": encoder.context_dim,
             "labels": encoder.labels,
             "columns": list(data.context_columns),
+            "label_column": data.label_column,
             "label_names": list(data.label_names),
         },
         "columns": None if data.columns is None else list(data.columns),
+        "transforms": None if data.transforms is None else data.transforms.plainly(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "metrics": dict(run.metrics),
         "made": {
@@ -171,13 +177,21 @@ def _written(program: Program, path: Path) -> dict[str, str]:
 
 
 def _points(run: Training) -> Batch:
-    """Points to compare at: the first of the test set, or samples where there is none."""
+    """Points to compare at: the first of the test set, or samples where there is none.
+
+    The condition of samples is that of training rows.
+    """
     test: Batch | None = run.data.test
     n = max(FEWEST, min(POINTS, NUMBERS // math.prod(run.model.event_shape)))
     if test is not None and len(test.x):
         return test.rows(slice(n)).cast(torch.device("cpu"), run.model.dtype)
+    context = None
+    if run.model.context_encoder.dim:
+        rows = run.data.first_rows(n).cast(torch.device("cpu"), run.model.dtype)
+        n, context = len(rows.x), rows.context
     with inference(run.model):
-        return Batch(draw_samples(run.model, n, generator=torch.Generator().manual_seed(0)))
+        x = draw_samples(run.model, n, context, generator=torch.Generator().manual_seed(0))
+    return Batch(x, context)
 
 
 def _read_back(folder: Path, model: Density, points: Batch) -> None:

@@ -45,25 +45,6 @@ KINDS: dict[str, tuple[type[Bijection], Kind]] = {
         LogitTransform,
         Kind(lambda layer: {"alpha": layer.alpha}, lambda alpha: LogitTransform(alpha)),
     ),
-    "half_line": (
-        HalfLine,
-        Kind(
-            lambda layer: {
-                "edges": list(layer.edges),
-                "upward": list(layer.upward),
-                "tail": layer.tail,
-            },
-            HalfLine,
-        ),
-    ),
-    "probit": (
-        Probit,
-        Kind(
-            lambda layer: {"box": layer.box and [list(ends) for ends in layer.box.intervals]},
-            lambda box: Probit(box and UnitBox(box, len(box))),
-        ),
-    ),
-    "argmax": (Argmax, Kind(lambda layer: {"categories": layer.categories}, Argmax)),
     "on_coordinates": (
         OnCoordinates,
         Kind(
@@ -72,14 +53,38 @@ KINDS: dict[str, tuple[type[Bijection], Kind]] = {
                 "places": list(layer.places),
                 "dim": layer.dim,
             },
-            lambda inner, places, dim: OnCoordinates(_made(inner), places, dim),
+            lambda inner, places, dim: OnCoordinates(_whole(inner), places, dim),
         ),
+    ),
+    "half_line": (
+        HalfLine,
+        Kind(
+            lambda layer: {
+                "edges": list(layer.edges),
+                "upward": list(layer.upward),
+                "tail": layer.tail,
+            },
+            lambda edges, upward, tail: HalfLine(edges, upward=upward, tail=tail),
+        ),
+    ),
+    "probit": (
+        Probit,
+        Kind(
+            lambda layer: {
+                "box": None if layer.box is None else [list(ends) for ends in layer.box.intervals]
+            },
+            lambda box: Probit(None if box is None else UnitBox(box, len(box))),
+        ),
+    ),
+    "argmax": (
+        Argmax,
+        Kind(lambda layer: {"categories": layer.categories}, lambda categories: Argmax(categories)),
     ),
     "compose": (
         Compose,
         Kind(
             lambda layer: {"layers": [described(part) for part in layer]},
-            lambda layers: Compose(map(_made, layers)),
+            lambda layers: Compose(map(_whole, layers)),
         ),
     ),
 }
@@ -111,12 +116,16 @@ def made(node: Mapping[str, Any] | None) -> Bijection | None:
     Raises:
         UserError: The description is of no known kind.
     """
-    return None if node is None else _made(node)
-
-
-def _made(node: Mapping[str, Any]) -> Bijection:
+    if node is None:
+        return None
     settings = dict(node)
     name = settings.pop("kind", None)
     if name not in KINDS:
         raise UserError(f"config.json: preprocessing.kind={name}; {nearest(str(name), KINDS)}")
     return KINDS[name][1].make(**settings)
+
+
+def _whole(node: Mapping[str, Any]) -> Bijection:
+    part = made(node)
+    assert part is not None
+    return part

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from genlab.assembly.export.fixed import fixed_log_prob, fixed_sample
+from genlab.assembly.export.fixed import apart, fixed_log_prob, fixed_sample
 from genlab.assembly.export.noise import Noise, UnexportableError, sample_from
 from genlab.batch import Batch
 from genlab.densities.density import Density
@@ -108,16 +108,17 @@ def log_prob_program(model: Density, points: Batch, dtype: torch.dtype) -> Progr
     program = _exported(LogProb(fixed.model.to(dtype)), _given(x, context))
     exact = copy.deepcopy(model).cpu().double()
     with inference(exact):
-        truth = log_probs(exact, points.x.double(), points.context)
+        # At the points as the program's type has them.
+        truth = log_probs(exact, x.double(), context)
     found = program.module()(*_given(x, context)).double()
-    off = found - truth
     said = fixed.said | {"points": len(x)}
     if model.likelihood != "exact":
         # An estimate is off by its own error, as a bound by draws whose noise the digits of a point
         # seed: of two means the difference tells.
+        off = (found - truth)[truth.isfinite()]
         said |= {"mean_difference": off.mean().item(), "mean_difference_se": _error(off)}
     else:
-        said["max_difference"] = off[truth.isfinite()].abs().max().item()
+        said["max_difference"] = apart(found, truth).max().item()
     return Program("log_prob", program, inputs + _context_inputs(model, context), said)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from genlab.cli.arguments import Parser
 from genlab.cli.run_argument import SavedRun
 from genlab.errors import UserError
+from genlab.runs.exported import check_replaceable
 
 __all__ = ["run"]
 
@@ -75,8 +76,8 @@ def _check(folder: Path, *, force: bool, onnx: bool) -> None:
     """
     if folder.exists() and not force:
         raise UserError(f"-o {folder}: is there already; another folder, or --force to replace it")
-    if folder.exists() and not (folder / "config.json").is_file():
-        raise UserError(f"-o {folder}: --force replaces an exported model, and this is none")
+    if folder.exists():
+        check_replaceable(folder)
     parent = folder.absolute().parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"-o {folder}: the folder {parent} does not exist or cannot be written")
