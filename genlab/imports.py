@@ -91,6 +91,9 @@ class _SignalLater(ModuleType):
     hamming = None
 
     def __getattr__(self, name: str) -> Any:
+        # `inspect` asks all modules for their `__file__`, and uses none.
+        if name.startswith("__"):
+            raise AttributeError(name)
         if sys.modules.get(SIGNAL) is self:
             del sys.modules[SIGNAL]
         return getattr(import_module(SIGNAL), name)

@@ -109,6 +109,18 @@ print(scipy.signal is signal, windows.hann(3)[1], signal.windows is windows)
     assert printed(code).splitlines() == ["True False", "False 1.0 True"]
 
 
+def test_who_looks_through_all_modules_imports_none() -> None:
+    code = """
+import inspect, sys
+from genlab.imports import without_signal
+with without_signal():
+    import scipy.signal
+    inspect.getmodule(compile("1", "<nowhere>", "exec"))
+    print("scipy.signal.windows" in sys.modules)
+"""
+    assert printed(code) == "False"
+
+
 def test_signal_is_there_for_whoever_uses_it_meanwhile() -> None:
     code = """
 from genlab.imports import without_signal

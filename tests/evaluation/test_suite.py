@@ -28,8 +28,6 @@ def test_every_metric_of_a_flow_on_a_known_target(
         "model/parameters",
         "target/entropy",
         "target/log_z",
-        "test/c2st",
-        "test/c2st/se",
         "test/ess",
         "test/ess/pareto_k",
         "test/ess/se",
@@ -56,7 +54,6 @@ def test_every_metric_of_a_flow_on_a_known_target(
     assert 0 < metrics["test/w2/reference"] < 1
     assert metrics["test/w2"] < 2 * metrics["test/w2/reference"]
     assert metrics["test/inverse_error"] < 1e-5
-    assert abs(metrics["test/c2st"] - 0.5) < 4 * metrics["test/c2st/se"]
     assert flow.training
     assert not any(training or grad for _, training, grad in flow.seen)
 
