@@ -29,7 +29,8 @@ __all__ = ["FlowMatching"]
 Output = Literal["free", "stream_function"]
 
 STRAIGHT = LinearPath(sigma_0=0.0)
-MIDPOINT = FixedStepSolver(method="midpoint", steps=20)
+# Eight evaluations for a sample, as good by W2 as the forty of twenty midpoint steps.
+ADAMS = FixedStepSolver(method="adams", steps=7)
 
 
 class FlowMatching(ContinuousFlow):
@@ -90,7 +91,7 @@ class FlowMatching(ContinuousFlow):
         prediction: Prediction = "velocity",
         output: Output = "free",
         source: str | Density = "gaussian",
-        solver: ODESolver = MIDPOINT,
+        solver: ODESolver = ADAMS,
         evaluation: ODESolver = DOPRI8,
         divergence: DivergenceMethod = "exact",
         guidance: NonNegative = 1.0,
