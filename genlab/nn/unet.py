@@ -80,7 +80,7 @@ class UNet(ImageVelocity):
         self.norm = norm(channels[0])
         self.last = last_convolution(channels[0], self.shape[0], padding)
         self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
-        size = self.shape[1:]
+        size: tuple[int, ...] = self.shape[1:]
         for _ in channels[1:] if padding == "circular" else ():
             smaller = tuple(-(-side // 2) | 1 for side in size)
             self.shrink.append(SpectralResize(size, smaller))
