@@ -131,7 +131,7 @@ def _exponents(records: Records) -> Iterator[str]:
 
 def _draw(records: Records, path: Path) -> None:
     """Times of the couplings' steps beside their peers', and the series of batch and depth."""
-    from genlab.evaluation.figures.style import panels
+    from benchmarks.panels import panels
 
     device = next(iter(records)).split(":")[2]
     figure, axes = panels(2, 2, side=4.6)

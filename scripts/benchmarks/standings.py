@@ -107,7 +107,7 @@ def draw(records: Records, targets: Sequence[str], path: Path) -> None:
     """A panel a target that has runs, a colour a family, a line a seed."""
     from matplotlib import colormaps
 
-    from genlab.evaluation.figures.style import panels
+    from benchmarks.panels import panels
 
     shown = [target for target in targets if any(f":{target}:" in name for name in records)]
     rows, columns = -(-len(shown) // COLUMNS), min(len(shown), COLUMNS)
