@@ -381,7 +381,10 @@ def _frame(x: Any, names: Sequence[str] = ()) -> Any:
     import pandas as pd
 
     if isinstance(x, pd.DataFrame):
-        return x.set_axis([str(name) for name in x], axis=1)
+        own = [str(name) for name in x]
+        if twins := sorted({name for name in names or own if own.count(name) > 1}):
+            raise UserError(f"x: several columns are called {twins[0]!r}; give each its own name")
+        return x.set_axis(own, axis=1)
     rows = np.asarray(x)
     if rows.ndim != 2 or (names and rows.shape[1] != len(names)):
         wanted = len(names) or "c"

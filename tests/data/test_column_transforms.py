@@ -440,3 +440,14 @@ def test_categories_are_known_again_in_rows_of_another_type() -> None:
     assert columns.read(np.array([[1.5, 0.0], [1.0, 1.0]])).tolist() == [[2.0, 0.0], [1.0, 1.0]]
     with pytest.raises(UserError, match=r"'dose', row 1: got 2; `categories` knows 0.5, 1.0, 1.5"):
         columns.read(frame.assign(dose=2.0))
+
+
+def test_two_columns_of_one_name_are_not_taken_for_each_other() -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 7.0]})
+    columns = genlab.columns(frame, log=["a"])
+    twins = pd.concat([frame["a"], frame], axis=1)
+    for take in (columns.read, genlab.columns):
+        with pytest.raises(UserError, match="x: several columns are called 'a'"):
+            take(twins)
+    other = frame.assign(c=0.0)[["c", "c", "b", "a"]]
+    assert columns.read(other).tolist() == frame.to_numpy().tolist()
