@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from genlab.batch import Batch
-from genlab.bijections import Compose, Standardise
+from genlab.bijections import Bijection, Compose, Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
-from genlab.data.column_points import log_masses, onto_lines, redrawn
+from genlab.data.column_points import log_masses, onto_lines, redrawn, refuse_no_room
 from genlab.data.column_points import points as points_of
 from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.frames import Typed, as_frame, context_rows, event_rows, is_frame, names_of
@@ -313,12 +313,23 @@ def _points(
             f"circular={list(columns.angles)} (`columns.angles`); got {list(model.event_shape)} "
             f"with circular={list(model.circular)}"
         )
-    if model.preprocessing is not None and onto_lines(columns) is not None:
-        raise UserError(f"columns: this {type(model).__name__} lives in a box of its own")
+    own, way = model.preprocessing, onto_lines(columns)
+    if own is not None and way is not None and not _begins_with(own, way):
+        raise UserError(
+            f"columns: this {type(model).__name__} lives in a box of its own, or has been fitted "
+            "to other columns; make a new one"
+        )
     values = columns.read(x)
+    refuse_no_room("x", columns, values, model.dtype, "`model.double()`")
     source = generator(seed, "noise")
     noise = torch.rand(len(values), len(columns.noisy), generator=source, dtype=torch.float64)
     return points_of(columns, values, noise, model.dtype)
+
+
+def _begins_with(own: Bijection, way: Bijection) -> bool:
+    """Whether a preprocessing has a certain way in front, as that of an earlier fit has."""
+    first = next(iter(own)) if isinstance(own, Compose) else own
+    return repr(way) in (repr(own), repr(first))
 
 
 def _weights(weight: ArrayLike | Tensor | None, *, signed: bool) -> Tensor | None:

@@ -21,10 +21,14 @@ from genlab.data.streams import Blocks, Stream
 from genlab.densities.density import Density
 from genlab.densities.inference import log_probs
 from genlab.densities.seeded_noise import row_shifts, uniform_points
+from genlab.errors import UserError
 from genlab.nn.angles import wrap
 from genlab.randomness import generator
 
-__all__ = ["Redrawn", "log_masses", "onto_lines", "points", "redrawn"]
+__all__ = ["Redrawn", "log_masses", "onto_lines", "points", "redrawn", "refuse_no_room"]
+
+LEAST_VALUES = 8
+"""That a type of numbers has to tell between two integers."""
 
 DRAWS = 16
 """Points of a row whose mean density is its mass."""
@@ -102,6 +106,37 @@ def redrawn(
     inside = (cells.double() + noise.double().clamp_min(2.0**-24)).to(x.dtype)
     x[:, places] = inside.clamp(low.nextafter(high), high.nextafter(low))
     return x
+
+
+def refuse_no_room(
+    where: str,
+    columns: ColumnTransforms,
+    values: Float[np.ndarray, "n c"],
+    dtype: torch.dtype,
+    way: str,
+) -> None:
+    """Refuse integers so large that a type of numbers leaves no room for noise between them.
+
+    Args:
+        where: The rows, as the user named them.
+        columns: What their columns hold.
+        values: The rows.
+        dtype: Of the points.
+        way: What gives them double precision.
+
+    Raises:
+        UserError: There are such integers.
+    """
+    limit = 1 / (LEAST_VALUES * torch.finfo(dtype).eps)
+    for name in columns.integer:
+        largest = np.abs(values[:, columns.names.index(name)]).max(initial=0)
+        if largest >= limit:
+            kind = str(dtype).removeprefix("torch.")
+            way = "subtract a constant from it" if dtype == torch.float64 else f"use {way}"
+            raise UserError(
+                f"{where}: column {name!r} of `integer` reaches {largest:.0f}, where {kind} "
+                f"leaves no room for noise; {way}"
+            )
 
 
 class Redrawn(Blocks, Stream):

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from genlab.data.columns import Columns, columns_of
 from genlab.data.roles import find_columns
+from genlab.data.table_checks import refuse_no_angles
 from genlab.errors import UserError, first_few, nearest
 
 __all__ = ["MOST_LEVELS", "Bounds", "ColumnTransforms", "check_levels", "columns"]
@@ -196,8 +197,8 @@ class ColumnTransforms:
         for place, name in enumerate(self.names):
             if name not in self.levels:
                 continue
-            known = {str(level): code for code, level in enumerate(self.levels[name])}
-            codes = np.array([known.get(str(level), -1) for level in table.levels[name]], float)
+            known = {_spelt(level): code for code, level in enumerate(self.levels[name])}
+            codes = np.array([known.get(_spelt(level), -1) for level in table.levels[name]], float)
             found = values[:, place]
             present = ~np.isnan(found)
             found[present] = codes[found[present].astype(np.int64)]
@@ -227,7 +228,8 @@ class ColumnTransforms:
         return values
 
     def refuse_outside(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
-        """Refuse what a column cannot hold; NaN, for an empty cell, passes.
+        """Refuse what a column cannot hold, angles beyond one turn with it; NaN, for an empty cell,
+        passes.
 
         Args:
             where: The file, as the user named it.
@@ -244,6 +246,9 @@ class ColumnTransforms:
                         f"{where}: column {name!r}, row {row + 1}: got {column[row]:.10g}; "
                         f"{expected}"
                     )
+        angles = values[:, [self.names.index(name) for name in self.circular]]
+        angles[np.isnan(angles)] = 0
+        refuse_no_angles(where, self.circular, angles, degrees=self.degrees)
 
     def _faults(self, name: str, column: Float[np.ndarray, " n"]) -> Iterable[tuple[Any, str]]:
         if name in self.log:
@@ -274,9 +279,29 @@ class ColumnTransforms:
             kind = np.dtype(own or np.int64)
             if kind.kind in "iu":
                 limits = np.iinfo(kind)
-                column = column.clip(limits.min, limits.max)
+                # The largest integers of 64 bits are rounded up to what these do not hold.
+                top = np.float64(limits.max)
+                top = top if int(top) <= limits.max else np.nextafter(top, 0)
+                column = column.astype(np.float64).clip(limits.min, top)
             return column.astype(kind)
-        return column.astype(own) if own is not None and np.dtype(own).kind == "f" else column
+        if own is None or np.dtype(own).kind != "f":
+            return column
+        low, high = self._ends(name, np.dtype(own))
+        return column.astype(np.float64).clip(low, high).astype(own)
+
+    def _ends(self, name: str, kind: np.dtype[Any]) -> tuple[float, float]:
+        """The least and the largest number of a type that a column can hold, which rounding to the
+        type does not go beyond.
+        """
+        limits = np.finfo(kind)
+        if name in self.log:
+            return float(limits.smallest_subnormal), float(limits.max)
+        low, high = self.bounds.get(name, (-math.inf, math.inf))
+        least = kind.type(max(low, float(limits.min)))
+        most = kind.type(min(high, float(limits.max)))
+        least = np.nextafter(least, limits.max) if float(least) < low else least
+        most = np.nextafter(most, limits.min) if float(most) > high else most
+        return float(least), float(most)
 
     def frame(self, points: Any) -> Any:
         """The rows that points stand for, as a DataFrame: each column in its own type and units.
@@ -356,7 +381,10 @@ def _frame(x: Any, names: Sequence[str] = ()) -> Any:
     import pandas as pd
 
     if isinstance(x, pd.DataFrame):
-        return x.set_axis([str(name) for name in x], axis=1)
+        own = [str(name) for name in x]
+        if twins := sorted({name for name in names or own if own.count(name) > 1}):
+            raise UserError(f"x: several columns are called {twins[0]!r}; give each its own name")
+        return x.set_axis(own, axis=1)
     rows = np.asarray(x)
     if rows.ndim != 2 or (names and rows.shape[1] != len(names)):
         wanted = len(names) or "c"
@@ -401,6 +429,14 @@ def _interval(name: str, pair: Sequence[float | None], *, whole: bool) -> tuple[
     if whole and any(math.isfinite(end) and end != math.floor(end) for end in (low, high)):
         raise UserError(f"{given}: expected integers, as `integer` has this column")
     return float(low), float(high)
+
+
+def _spelt(level: Any) -> str:
+    """The value of a category, by which it is known again: 1.0, 1 and true are one, as a column of
+    some rows only may have another type.
+    """
+    whole = isinstance(level, bool | float) and float(level).is_integer()
+    return str(int(level)) if whole else str(level)
 
 
 def _told(low: float, high: float) -> str:

@@ -188,6 +188,8 @@ def _labels(context: Any, frame: Any, names: Names, labels: int) -> Shaped[Tenso
         if not (is_frame(frame) and column):
             raise UserError(f"context: missing; expected {_classes(names, labels)}")
         given = frame
+    if isinstance(given, Mapping):
+        given = _as_table(given)
     if is_frame(given):
         own = [*map(str, given.columns)]
         if column is None and len(own) == 1:
@@ -231,7 +233,7 @@ def _numbers(
 
 
 def _as_table(given: Mapping[str, Any]) -> Any:
-    """A frame of numbers, each for all rows or one a row."""
+    """A frame of values, each for all rows or one a row."""
     import pandas as pd
 
     columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(value)) for value in given.values()))

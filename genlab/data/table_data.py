@@ -16,7 +16,13 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection, Compose
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
-from genlab.data.column_points import Redrawn, log_masses, onto_lines, points
+from genlab.data.column_points import (
+    Redrawn,
+    log_masses,
+    onto_lines,
+    points,
+    refuse_no_room,
+)
 from genlab.data.column_transforms import Bounds, ColumnTransforms
 from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.roles import find_columns
@@ -27,7 +33,6 @@ from genlab.data.table_checks import (
     refuse_coarse,
     refuse_columns,
     refuse_dependent,
-    refuse_no_angles,
 )
 from genlab.data.table_rows import TableRows, look_at_table, table_facts, table_files
 from genlab.densities.density import Density
@@ -36,9 +41,6 @@ from genlab.nn.angles import wrap
 from genlab.randomness import generator
 
 __all__ = ["TableData"]
-
-LARGE_INTEGER = 2**20
-"""From here on float32 tells less than sixteen values between two integers."""
 
 
 class TableData(FixedSets):
@@ -238,7 +240,6 @@ class TableData(FixedSets):
         circular = self.transforms.circular
         places = [self.file_columns.index(name) for name in circular]
         found = values[:, places]
-        refuse_no_angles(where, circular, found, degrees=self.degrees)
         farthest = float(np.abs(found).max(initial=0))
         if self.degrees and found.size and farthest <= 2 * math.pi:
             self._remarks.append(
@@ -260,6 +261,11 @@ class TableData(FixedSets):
         medians = self.reading.medians(parts["train"])
         lacking = np.any([cells.any(0) for cells in empty.values()], 0)
         used = self.roles.used
+        for place in np.flatnonzero(lacking & np.isnan(medians)):
+            raise UserError(
+                f"`missing='impute_median'`: column {used[place]!r} is empty in all "
+                f"{len(parts['train'])} training rows, and has no median; `drop` leaves it out"
+            )
         stand_ins = {used[i]: medians[i] for i in np.flatnonzero(lacking)}
         levels = self.transforms.levels
         told = ", ".join(
@@ -300,7 +306,8 @@ class TableData(FixedSets):
         refuse_dependent(where, names, values)
         if self.dtype == torch.float32:
             refuse_coarse(where, names, values)
-            self._refuse_large(where, values)
+        for rows in parts.values():
+            refuse_no_room(where, self.transforms, rows, self.dtype, "`precision='64-true'`")
         self._remark_on_edges(values)
         discrete = discrete_columns(values[:, : len(self.file_columns)])
         left = {self.file_columns[i]: what for i, what in discrete.items()}
@@ -317,15 +324,6 @@ class TableData(FixedSets):
                 f"values repeat in {found}: a density can grow without bound there, and nats lose "
                 f"their meaning{''.join(ways)}"
             )
-
-    def _refuse_large(self, where: str, values: Float[np.ndarray, "n c"]) -> None:
-        for name in self.transforms.integer:
-            largest = np.abs(values[:, self.file_columns.index(name)]).max()
-            if largest >= LARGE_INTEGER:
-                raise UserError(
-                    f"{where}: column {name!r} of `integer` reaches {largest:.0f}, where float32 "
-                    "leaves no room for noise; use `precision='64-true'`"
-                )
 
     def _remark_on_edges(self, values: Float[np.ndarray, "n c"]) -> None:
         for name, ends in self.transforms.bounds.items():

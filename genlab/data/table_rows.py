@@ -18,7 +18,6 @@ from genlab.data.table_checks import (
     numbers_rows,
     refuse_columns,
     refuse_dependent,
-    refuse_no_angles,
 )
 from genlab.data.table_file import TableFile
 from genlab.errors import UserError
@@ -141,14 +140,16 @@ class TableRows:
 
     def medians(self, values: Float[np.ndarray, "n c"]) -> Float[np.ndarray, " c"]:
         """What stands for an empty cell of each column: its median over rows, the lower one of two;
-        of categories the most frequent one.
+        of categories the most frequent one; NaN for a column that has no other cells.
         """
         found = np.full(values.shape[1], np.nan)
         for place, (name, column) in enumerate(zip(self.roles.used, values.T, strict=True)):
             known = column[~np.isnan(column)]
+            if not len(known):
+                continue
             if name in self.transforms.levels:
                 found[place] = np.bincount(known.astype(np.int64)).argmax()
-            elif len(known):
+            else:
                 found[place] = np.percentile(known, 50, method="lower")
         return found
 
@@ -281,14 +282,8 @@ def look_at_table(**node: Any) -> None:
     where, values = files["path"].where, tables["path"]
     rows.refuse_numbering(where, values)
     rows.sizes(len(values), validated="val_path" in tables)
-    circular = rows.transforms.circular
-    if node.get("degrees") and not circular:
+    if node.get("degrees") and not rows.transforms.circular:
         raise UserError("degrees=true: no column is an angle; `circular` names those that are")
-    places = [rows.roles.used.index(name) for name in circular]
-    for key, table in tables.items():
-        refuse_no_angles(
-            files[key].where, circular, table[:, places], degrees=node.get("degrees") or False
-        )
     for key, table in tables.items():
         rows.check_weights(table, some=key == "path")
     names = (*rows.roles.event, *rows.roles.context)

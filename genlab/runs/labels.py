@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -40,15 +44,18 @@ def read_labels(run: RunDirectory) -> Labels:
     """The labels of a run; none where nobody has given any.
 
     Raises:
-        UserError: The file is torn.
+        UserError: The file is torn, or holds something else.
     """
     if not run.labels.exists():
         return Labels()
     found = read_json(run.labels)
-    return Labels(
-        tuple(found.get("tags", ())),
-        tuple(Note(note["text"], note["written"]) for note in found.get("notes", ())),
-    )
+    tags, notes = found.get("tags", []), found.get("notes", [])
+    if not _are(tags, str) or not _are(notes, dict):
+        raise UserError(f"{run.labels}: expected lists, of words as tags and of objects as notes")
+    for note in notes:
+        if not _are([*map(note.get, Note._fields)], str) or not _is_time(note["written"]):
+            raise UserError(f"{run.labels}: expected notes of a text and an ISO time, got {note}")
+    return Labels(tuple(tags), tuple(Note(note["text"], note["written"]) for note in notes))
 
 
 def add_tags(run: RunDirectory, words: list[str]) -> Labels:
@@ -60,8 +67,9 @@ def add_tags(run: RunDirectory, words: list[str]) -> Labels:
     for word in words:
         if not TAG.fullmatch(word):
             raise UserError(f"tag {word!r}: expected a word of letters, digits, and any of . - _")
-    labels = read_labels(run)
-    return _write(run, Labels(tuple(sorted({*labels.tags, *words})), labels.notes))
+    with _alone(run):
+        labels = read_labels(run)
+        return _write(run, Labels(tuple(sorted({*labels.tags, *words})), labels.notes))
 
 
 def remove_tags(run: RunDirectory, words: list[str]) -> Labels:
@@ -70,12 +78,13 @@ def remove_tags(run: RunDirectory, words: list[str]) -> Labels:
     Raises:
         UserError: It does not have one of them.
     """
-    labels = read_labels(run)
-    for word in words:
-        if word not in labels.tags:
-            hint = nearest(word, labels.tags) if labels.tags else "it has none"
-            raise UserError(f"tag {word!r}: {run.path} has no such tag; {hint}")
-    return _write(run, Labels(tuple(t for t in labels.tags if t not in words), labels.notes))
+    with _alone(run):
+        labels = read_labels(run)
+        for word in words:
+            if word not in labels.tags:
+                hint = nearest(word, labels.tags) if labels.tags else "it has none"
+                raise UserError(f"tag {word!r}: {run.path} has no such tag; {hint}")
+        return _write(run, Labels(tuple(t for t in labels.tags if t not in words), labels.notes))
 
 
 def add_note(run: RunDirectory, text: str) -> Labels:
@@ -86,9 +95,10 @@ def add_note(run: RunDirectory, text: str) -> Labels:
     """
     if not text.strip():
         raise UserError("note: expected text")
-    labels = read_labels(run)
-    note = Note(text.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
-    return _write(run, Labels(labels.tags, (*labels.notes, note)))
+    with _alone(run):
+        labels = read_labels(run)
+        note = Note(text.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
+        return _write(run, Labels(labels.tags, (*labels.notes, note)))
 
 
 def remove_note(run: RunDirectory, number: int) -> Labels:
@@ -101,12 +111,38 @@ def remove_note(run: RunDirectory, number: int) -> Labels:
     Raises:
         UserError: It has not so many.
     """
-    labels = read_labels(run)
-    count = len(labels.notes)
-    if number > count:
-        raise UserError(f"note {number}: {run.path} has {count} note{'s' * (count != 1)}")
-    notes = (note for place, note in enumerate(labels.notes, 1) if place != number)
-    return _write(run, Labels(labels.tags, tuple(notes)))
+    with _alone(run):
+        labels = read_labels(run)
+        count = len(labels.notes)
+        if number > count:
+            raise UserError(f"note {number}: {run.path} has {count} note{'s' * (count != 1)}")
+        notes = (note for place, note in enumerate(labels.notes, 1) if place != number)
+        return _write(run, Labels(labels.tags, tuple(notes)))
+
+
+@contextmanager
+def _alone(run: RunDirectory) -> Iterator[None]:
+    """Of several processes that change the labels of a run, one at a time: none loses another's."""
+    folder = os.open(run.path, os.O_RDONLY)
+    try:
+        # A mounted cloud may have no locks; who is alone there needs none.
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _are(values: object, kind: type) -> bool:
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _write(run: RunDirectory, labels: Labels) -> Labels:

@@ -111,6 +111,15 @@ def test_densities_of_scipy_keep_their_mass_on_the_line() -> None:
         assert np.trapezoid(on_line, z[:, 0].numpy()) == pytest.approx(1, abs=1e-3)
 
 
+def test_a_half_line_is_inverted_to_the_last_digits() -> None:
+    layer = HalfLine([0.0], tail="linear").double()
+    z = torch.linspace(15, 60, 91, dtype=torch.float64)[:, None]
+    x, log_det = layer.inverse(z)
+    back, forward = layer(x)
+    torch.testing.assert_close(back, z, rtol=0, atol=1e-13)
+    torch.testing.assert_close(forward, -log_det, rtol=0, atol=1e-13)
+
+
 def test_coordinates_that_are_not_chosen_pass() -> None:
     layer = OnCoordinates(HalfLine([0.0, 0.0], upward=[True, False], tail="log"), [3, 1], 4)
     x = torch.tensor([[-7.0, -2.0, 5.0, 3.0]])

@@ -68,6 +68,7 @@ def test_classes_are_told_by_their_words(frame: pd.DataFrame, labelled: Density)
         np.testing.assert_array_equal(genlab.score(labelled, frame, context), expected)
     tau = genlab.score(labelled, frame, "tau")
     np.testing.assert_array_equal(tau, genlab.score(labelled, frame, [1]))
+    np.testing.assert_array_equal(tau, genlab.score(labelled, frame, {"kind": "tau"}))
     apart = genlab.sample(labelled, 500, ["mu", "tau"], seed=1).groupby("kind")["energy"].mean()
     assert apart["tau"] - apart["mu"] == pytest.approx(3, abs=2.5)
 

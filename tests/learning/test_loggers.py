@@ -106,6 +106,31 @@ def test_a_logger_ends_as_its_run(make: Make, error: BaseException | None, state
     assert unused.state is None
 
 
+class Away(Ended):
+    """One whose server has gone."""
+
+    def _end(self, state: str) -> None:
+        raise ConnectionError("no server")
+
+
+@pytest.mark.parametrize(("error", "state"), [(None, "done"), (ValueError("lost"), "failed")])
+def test_a_server_that_is_away_keeps_no_other_logger_and_no_reason_back(
+    make: Make, error: Exception | None, state: str
+) -> None:
+    loggers = [make(Ended), make(Away), make(Ended)]
+
+    def go() -> None:
+        with ending(loggers):
+            for logger in loggers:
+                logger.log_metrics({"a": 1.0}, step=1)
+            if error is not None:
+                raise error
+
+    with pytest.raises(ConnectionError if error is None else ValueError):
+        go()
+    assert [logger.state for logger in loggers if type(logger) is Ended] == [state, state]
+
+
 def test_several_are_chosen_at_once_and_kept_when_a_run_is_composed_again() -> None:
     config = compose("train", ["logger=[csv,wandb]", "logger.wandb.project=mine"])
     check(config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,30 @@ def test_notes_are_kept_in_order_and_taken_away_by_number(
     assert main(["note", "run", "--remove", "1"]) == 0
     assert [note.text for note in read_labels(run).notes] == ["halved\nit helps"]
     assert main(["note", "run", " "]) == 2
+
+
+def test_tags_that_are_given_at_the_same_time_are_all_kept(run: RunDirectory) -> None:
+    words = [f"t{number:02}" for number in range(40)]
+    with ThreadPoolExecutor(8) as workers:
+        list(workers.map(lambda word: add_tags(run, [word]), words))
+    assert read_labels(run).tags == tuple(words)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"tags": "paper"},
+        {"tags": [1]},
+        {"notes": ["a sentence"]},
+        {"notes": [{"text": "no time"}]},
+        {"notes": [{"text": "a", "written": "yesterday"}]},
+    ],
+)
+def test_labels_that_somebody_else_wrote_are_refused_in_words(
+    run: RunDirectory, content: dict[str, object], capsys: Capture
+) -> None:
+    run.labels.write_text(json.dumps(content))
+    assert main(["note", "run"]) == 2
+    assert "outputs/run/labels.json: expected" in capsys.readouterr().err
+    assert main(["list", "runs"]) == 0
+    assert "unreadable: outputs/run/labels.json: expected" in capsys.readouterr().out

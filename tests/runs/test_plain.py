@@ -81,10 +81,13 @@ def test_json_of_no_runs_and_with_what_does_not_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for words in (["list", "runs"], ["compare"]):
+    for words in (["list", "runs"], ["compare"], ["list", "runs", "--where", "state=done"]):
         assert main([*words, "--json"]) == 0
         assert strict(capsys.readouterr().out)["runs"] == []
-    assert genlab.runs().empty
+    none = genlab.runs(where="state=done")
+    assert none.empty
+    assert {*none} == OF_A_RUN - {"settings", "metrics"}
+    assert none["created"].dtype.kind == "M"
     assert main(["list", "models", "--json"]) == 2
     assert main(["compare", "--json", "--csv"]) == 2
 

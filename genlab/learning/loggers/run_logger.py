@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
 
@@ -128,14 +128,17 @@ class RunLogger(Logger):
 
 @contextmanager
 def ending(loggers: Iterable[Logger]) -> Iterator[None]:
-    """End the loggers of a run with the block, as the block ends."""
+    """End the loggers of a run with the block, as the block ends, all of them whatever one says."""
     ours = [logger for logger in loggers if isinstance(logger, RunLogger)]
     try:
         yield
     except BaseException as error:
         stopped = isinstance(error, Interrupted | KeyboardInterrupt)
         for logger in ours:
-            logger.end("interrupted" if stopped else "failed")
+            # The user has to read why the run ended, not that a server is away as well.
+            with suppress(Exception):
+                logger.end("interrupted" if stopped else "failed")
         raise
-    for logger in ours:
-        logger.end("done")
+    with ExitStack() as all_of_them:
+        for logger in ours:
+            all_of_them.callback(logger.end, "done")

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["frame_of", "plain_groups", "plain_record", "plain_runs"]
 
+# What a table of no runs has, too, so that a script that reads it needs no case of its own.
+ALWAYS = (
+    *("run", "state", "error", "created", "started", "ended", "step", "model", "data"),
+    *("likelihood", "seed", "tags", "notes"),
+)
+
 
 def plain_runs(records: Iterable[Record], notes: Iterable[str]) -> dict[str, Any]:
     """The one shape of all JSON: ``runs``, as `plain_record` has each, and ``notes`` in words."""
@@ -94,7 +100,7 @@ def frame_of(path: str | Path = OUTPUTS, where: str | Sequence[str] = ()) -> Dat
 
     from pandas import DataFrame, to_datetime
 
-    folder = Path(path)
+    folder = Path(path).expanduser()
     records, unreadable = read_records([folder] if folder != OUTPUTS or folder.is_dir() else [])
     for line in unreadable:
         warnings.warn(f"unreadable: {line}", stacklevel=3)
@@ -105,7 +111,7 @@ def frame_of(path: str | Path = OUTPUTS, where: str | Sequence[str] = ()) -> Dat
         row = plain_record(record)
         settings, metrics = row.pop("settings"), row.pop("metrics")
         rows.append({**row, **{k: v for k, v in settings.items() if k not in row}, **metrics})
-    frame = DataFrame(rows)
+    frame = DataFrame(rows) if rows else DataFrame(columns=list(ALWAYS))
     for column in frame.columns.intersection(["created", "started", "ended"]):
         frame[column] = to_datetime(frame[column], format="ISO8601")
     return frame

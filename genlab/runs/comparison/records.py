@@ -133,6 +133,8 @@ def matching(records: Sequence[Record], condition: str) -> list[Record]:
     key, equals, text = condition.partition("=")
     if not equals:
         raise UserError(f"--where {condition}: expected KEY=VALUE")
+    if not records:
+        return []
     known = {"state", TAG}.union(*(record.settings for record in records))
     if key not in known:
         raise UserError(f"--where {condition}: no run has this key; {nearest(key, known)}")
