@@ -140,6 +140,20 @@ def test_what_cannot_be_given_is_said() -> None:
 
     with pytest.raises(UnexportableError, match="`poisson`"):
         noise_of(Poisson((2,)))
+
+    class Wide(genlab.densities.StandardNormal):
+        def _sample(self, n: int, context: object, generator: object) -> torch.Tensor:
+            return torch.empty(n, 2).uniform_(-1, 1)
+
+    class InPlace(genlab.densities.StandardNormal):
+        def _sample(self, n: int, context: object, generator: object) -> torch.Tensor:
+            x = torch.zeros(n, 2)
+            x.normal_()
+            return x
+
+    for kind in (Wide, InPlace):
+        with pytest.raises(UnexportableError, match="not made of standard normal and uniform"):
+            noise_of(kind((2,)))
     with pytest.raises(UnexportableError, match="draws again what it rejects"):
         noise_of(MODELS["torus-vae"](2))
 
