@@ -10,20 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import huggingface_hub
-import numpy as np
-import pandas as pd
 import pytest
 import safetensors.torch
 import torch
 from exported import SIZES, answers
 from properties import MODELS
-from small import SMALL, TABLE, small_experiment
+from small import SMALL, small_experiment
 
 import genlab
 from genlab.assembly import Exported, Training
 from genlab.assembly.export.card import card
 from genlab.assembly.export.fixed import apart
-from genlab.assembly.export.folder import _points, export
+from genlab.assembly.export.folder import export
 from genlab.assembly.export.noise import Given, UnexportableError, noise_of, sample_from
 from genlab.assembly.export.preprocessing import described, made
 from genlab.bijections import (
@@ -142,6 +140,20 @@ def test_what_cannot_be_given_is_said() -> None:
 
     with pytest.raises(UnexportableError, match="`poisson`"):
         noise_of(Poisson((2,)))
+
+    class Wide(genlab.densities.StandardNormal):
+        def _sample(self, n: int, context: object, generator: object) -> torch.Tensor:
+            return torch.empty(n, 2).uniform_(-1, 1)
+
+    class InPlace(genlab.densities.StandardNormal):
+        def _sample(self, n: int, context: object, generator: object) -> torch.Tensor:
+            x = torch.zeros(n, 2)
+            x.normal_()
+            return x
+
+    for kind in (Wide, InPlace):
+        with pytest.raises(UnexportableError, match="not made of standard normal and uniform"):
+            noise_of(kind((2,)))
     with pytest.raises(UnexportableError, match="draws again what it rejects"):
         noise_of(MODELS["torus-vae"](2))
 
@@ -256,50 +268,6 @@ def test_a_number_that_is_none_is_far_from_any() -> None:
     found, truth = torch.tensor([[1, 2, 0, 0], [3, 2, -1, 0]]).float()
     found[2:], truth[3] = torch.tensor([torch.nan, -torch.inf]), -torch.inf
     assert apart(found, truth).tolist() == [2, 0, torch.inf, 0]
-
-
-def test_a_table_s_columns_leave_with_its_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    kinds = {"n": rng.integers(0, 5, 200), "kind": rng.choice(["a", "b", "c"], 200)}
-    table = pd.DataFrame({"pt": rng.exponential(size=200) + 0.01, "f": rng.uniform(size=200)})
-    table = table.assign(c=rng.normal(size=200), **kinds)
-    table.to_csv("points.csv", index=False)
-    settings = ("data.log=[pt]", "data.bounds={f: [0, 1], n: [0, null]}", "data.integer=[n]")
-    words = ("data.categories=[kind]", "data.condition=[c]", *settings, *TABLE)
-    run = genlab.experiment(*words)
-    run.fit()
-    export(run, tmp_path / "out")
-    exported = genlab.load(tmp_path / "out")
-    assert isinstance(exported, Exported)
-    rows, columns = table.iloc[:20, ::-1], exported.transforms
-    found = genlab.score(exported.model, rows, columns=columns)
-    np.testing.assert_array_equal(found, run.log_prob(rows))
-    assert columns is not None
-    drawn = columns.frame(exported.model.sample(9, torch.zeros(1)))
-    assert drawn.dtypes.to_dict()["n"] == np.int64
-    assert set(drawn["kind"]) <= {"a", "b", "c"}
-
-
-def test_a_frame_s_columns_are_taken_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    table = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 3)), columns=["a", "b", "c"])
-    table.to_csv("points.csv", index=False)
-    run = genlab.experiment("data.condition=[c]", *TABLE)
-    run.fit()
-    export(run, tmp_path / "out")
-    model = genlab.load(tmp_path / "out").model
-    mixed = table[["c", "b", "a"]]
-    np.testing.assert_array_equal(genlab.score(model, mixed), run.log_prob(table))
-    # Without a test set there are samples, under conditions that data have.
-    monkeypatch.setattr(type(run.data), "test", None)
-    points = _points(run)
-    assert points.context is not None
-    assert points.context.shape == (len(points.x), 1)
 
 
 def test_damaged_folders_are_refused(folder: Path, tmp_path: Path) -> None:

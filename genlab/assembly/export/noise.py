@@ -74,12 +74,13 @@ def noise_of(model: Density, context: Tensor | None = None) -> tuple[Noise, ...]
         context: One row, where it has a condition.
 
     Raises:
-        UnexportableError: How many numbers a sample takes is not fixed, or they are of other kinds.
+        UnexportableError: How many numbers a sample takes is not fixed, they are of other kinds, or
+            do not make the samples.
     """
     found = []
     for seed, rows in enumerate(ROWS):
         with _Recorded() as recorded, private_randomness(model.device, seed):
-            model.sample(rows, context)
+            x = model.sample(rows, context)
         found.append(recorded.draws)
     few, many = found
     kinds = [[kind for kind, _ in draws] for draws in found]
@@ -88,6 +89,7 @@ def noise_of(model: Density, context: Tensor | None = None) -> tuple[Noise, ...]
         raise UnexportableError(
             "it draws again what it rejects, so that no fixed number of random ones makes a sample"
         )
+    _refuse_others(model, context, x, recorded)
     names = _names(model, kinds[0])
     return tuple(
         Noise(name, kind, (*shape[:axis], *shape[axis + 1 :]), axis)
@@ -148,6 +150,8 @@ class _Recorded(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.draws: list[tuple[Literal["normal", "uniform"], tuple[int, ...]]] = []
+        self.numbers: list[Tensor] = []
+        self.chooses = False
 
     def __torch_function__(
         self,
@@ -168,7 +172,31 @@ class _Recorded(TorchFunctionMode):
             self.draws.append(("uniform", tuple(out.shape)))
         elif func is torch.multinomial:
             self.draws.append(("uniform", (out.shape[0],)))
+            self.chooses = True
+        if func in NORMAL or func in UNIFORM:
+            self.numbers.append(out.clone())
         return out
+
+
+def _refuse_others(
+    model: Density, context: Tensor | None, x: Float[Tensor, "n *event"], recorded: _Recorded
+) -> None:
+    """Let no program be made of numbers that, given, do not make the samples that they made.
+
+    A draw may have a mean or ends of its own, or fill a tensor in place. Of a choice among parts
+    the uniform number is unknown.
+
+    Raises:
+        UnexportableError: They do not.
+    """
+    if recorded.chooses:
+        return
+    with torch.no_grad(), Given(recorded.numbers):
+        again = model._drawn(len(x), context, None)
+    if not torch.allclose(again, x, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise UnexportableError(
+            "its samples are not made of standard normal and uniform numbers alone"
+        )
 
 
 def _part(weights: Float[Tensor, "*n k"], u: Float[Tensor, " n"]) -> Int[Tensor, "..."]:
