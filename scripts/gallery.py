@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "course" / "index.md"
 PICTURES = Path("../../outputs/gallery/course")
 ROW = re.compile(r"^(\|[^|]*\| `genlab ([^`]+)` \| `(\w+)`[^|]*\|)[^|]*\|$", re.MULTILINE)
 NAMING = ("model", "data", "experiment", "sampler", "path", "indicator")
-WIDTH, COLOURS = 480, 128
+WIDTH, COLOURS = 480, 256
 
 
 def name_of(words: list[str]) -> str:
@@ -36,7 +36,8 @@ def shrink(figure: Path, picture: Path) -> None:
         height = round(image.height * WIDTH / image.width)
         small = image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    small.quantize(COLOURS).save(picture, optimize=True)
+    # By an octree, few points of a colour keep it.
+    small.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(picture, optimize=True)
 
 
 def main() -> None:
