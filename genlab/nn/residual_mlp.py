@@ -150,6 +150,7 @@ class ResidualMLP(Velocity):
         shift, *others = shifts
         h = activate(torch.addmm(shift, self.features(rows), self.first.weight.T))
         for block, shift in zip(self.blocks, others, strict=True):
+            assert isinstance(block, nn.Linear)
             h.add_(activate(torch.addmm(shift, h, block.weight.T)))
         v: Tensor = self.last(h)
         return v
