@@ -29,7 +29,7 @@ __all__ = ["FlowMatching"]
 Output = Literal["free", "stream_function"]
 
 STRAIGHT = LinearPath(sigma_0=0.0)
-# Eight evaluations for a sample: by W2 within the error of what twenty midpoint steps take forty to.
+# Eight evaluations a sample: by W2 within about the error of the forty of twenty midpoint steps.
 ADAMS = FixedStepSolver(method="adams", steps=7)
 
 
