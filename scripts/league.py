@@ -69,7 +69,9 @@ def run(name: str, seconds: float, folder: Path, overrides: list[str]) -> dict[s
     place = folder.resolve() / "runs" / f"{name.replace(':', '-')}-{seconds:g}s"
     data = [f"data={target}"]
     if target in TABLES:
-        data = ["data=table", f"data.path={table(target, folder.resolve() / 'tables')}"]
+        path = table(target, folder.resolve() / "tables")
+        # Of a hundred rows or two, the best weights come soon, and go.
+        data = ["data=table", f"data.path={path}", "trainer.val_every=50"]
     words = [
         f"model={family}",
         *data,

@@ -89,6 +89,7 @@ def test_the_benchmark_goes_on_where_it_stopped(
     monkeypatch.setattr(benchmark, "contest", contest)
     words = ["benchmark", "--only", "step:nsf:dim43:layers4", "-o", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", words)
+    (tmp_path / "alone").mkdir()
     with pytest.raises(KeyboardInterrupt):
         benchmark.main()
     assert len(json.loads((tmp_path / "benchmark.json").read_text())) == 2
@@ -96,6 +97,8 @@ def test_the_benchmark_goes_on_where_it_stopped(
     assert len(measured) == len(set(measured)) + 1
     benchmark.main()
     assert len(measured) == len(set(measured)) + 1
+    alone = {"step:nsf:cpu:dim2:batch256:layers4": {"contestants": {"genlab": timed(1.0)}}}
+    part("benchmarks.report").write(alone, tmp_path / "alone")
     table = (tmp_path / "table.md").read_text()
     assert "| nsf, batch, cpu | genlab | time | 1.00 ± 0.00 |" in table
     assert "failed (out of memory)" in table

@@ -151,10 +151,13 @@ def _draw(records: Records, path: Path) -> None:
                     _plot(axes[3], points, "megabytes", family, style)
     words = ("dimensions, batch 256", "batch, 43 dimensions", "layers, batch 4096")
     for axis, word in zip(axes, (*words, words[2]), strict=True):
-        axis.set(xscale="log", yscale="log", xlabel=word, ylabel="ms a training step")
-    axes[3].set(ylabel="MB of a training step", yscale="linear")
-    if axes[0].lines:
-        axes[0].legend(frameon=False, fontsize=7)
+        if axis.lines:
+            memory = axis is axes[3]
+            label = "MB of a training step" if memory else "ms a training step"
+            axis.set(xscale="log", yscale="linear" if memory else "log", xlabel=word, ylabel=label)
+            axis.legend(frameon=False, fontsize=6)
+        else:
+            axis.set_axis_off()
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
 
