@@ -103,6 +103,11 @@ def test_no_command_is_overlooked() -> None:
     assert BLOCKS.keys() >= LONG
 
 
+def test_quoted_words_are_read() -> None:
+    block = 'eval "$(genlab completion bash)"\ngenlab note latest "two words"'
+    assert commands(block) == [["completion", "bash"], ["note", "latest", "two words"]]
+
+
 def inline() -> Iterator[list[str]]:
     """Commands in the text, without those that have a word to be filled in, such as RUN."""
     found = (match for text in PROSE.values() for match in re.findall(r"`genlab ([^`]+)`", text))
