@@ -104,7 +104,7 @@ def test_no_command_is_overlooked() -> None:
 
 
 def test_quoted_words_are_read() -> None:
-    block = 'eval "$(genlab completion bash)"\ngenlab note latest "two words"'
+    block = 'eval "$(genlab completion bash)"\ngenlab note latest \\\n  "two words"'
     assert commands(block) == [["completion", "bash"], ["note", "latest", "two words"]]
 
 
