@@ -55,7 +55,7 @@ class Served(BaseException):
 
 def commands(block: str) -> list[list[str]]:
     """The words of each genlab command in a block."""
-    lines = block.replace("scripts/genlab", "genlab").splitlines()
+    lines = block.replace("scripts/genlab", "genlab").replace("\\\n", " ").splitlines()
     found = (re.search(r"genlab (.*?)(?:\)\"?)?$", line) for line in lines)
     return [shlex.split(match[1]) for match in found if match]
 

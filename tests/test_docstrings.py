@@ -144,3 +144,11 @@ def test_the_check_finds_faults(text: str, expected: list[str]) -> None:
     (node,) = ast.parse(f'class A:\n    """{text}"""').body
     assert isinstance(node, ast.ClassDef)
     assert faults("genlab.A", node) == expected
+
+
+def test_examples_name_what_genlab_offers() -> None:
+    lines = [line for path in PACKAGE.rglob("*.py") for line in path.read_text().splitlines()]
+    shown = [line for line in lines if re.match(r" *(>>>|\.\.\.) (?!.*import )", line)]
+    named = {name for line in shown for name in re.findall(r"(?<![\w.])genlab\.(\w+)", line)}
+    assert len(shown) > 500
+    assert named <= set(genlab.__all__)

@@ -23,7 +23,13 @@ __all__ = ["glance"]
 BLOCKS = {page: BLOCK.findall(text) for page, text in PAGES.items() if BLOCK.search(text)}
 PROSE = {page: BLOCK.sub("", text) for page, text in PAGES.items()}
 # Those whose commands take long; the others are done with in some seconds.
-LONG = {f"docs/guides/{name}.md" for name in ("settings", "sweeps", "images", "families", "pinns")}
+LONG = {
+    f"docs/guides/{name}.md"
+    for name in (
+        *("calibration", "columns", "compile", "distributions", "export", "families", "images"),
+        *("pinns", "settings", "sweeps"),
+    )
+}
 IN_COURSE = [command.split() for command, _ in COURSE]
 IN_GUIDES = [
     words
@@ -101,6 +107,11 @@ def test_no_command_is_overlooked() -> None:
     assert len(found) >= 50
     assert sum(words in IN_COURSE for words in found) >= 4
     assert BLOCKS.keys() >= LONG
+
+
+def test_quoted_words_are_read() -> None:
+    block = 'eval "$(genlab completion bash)"\ngenlab note latest \\\n  "two words"'
+    assert commands(block) == [["completion", "bash"], ["note", "latest", "two words"]]
 
 
 def inline() -> Iterator[list[str]]:

@@ -50,7 +50,8 @@ class Calibration:
 
     >>> import genlab, torch
     >>> model = genlab.models.RealNVP(2, context_dim=1)
-    >>> test = genlab.batch.Batch(torch.randn(100, 2), torch.randn(100, 1))
+    >>> from genlab.batch import Batch
+    >>> test = Batch(torch.randn(100, 2), torch.randn(100, 1))
     >>> found = calibrate(model, test, generator=torch.Generator())
     >>> found.coordinates.shape, found.draws, found.tarp.value < 1
     (torch.Size([100, 2]), 39, True)
