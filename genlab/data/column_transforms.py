@@ -12,16 +12,13 @@ from jaxtyping import Float
 
 from genlab.data.columns import Columns, columns_of
 from genlab.data.roles import find_columns
-from genlab.data.table_checks import refuse_no_angles
+from genlab.data.table_checks import check_levels, refuse_no_angles
 from genlab.errors import UserError, first_few, nearest
 
-__all__ = ["MOST_LEVELS", "Bounds", "ColumnTransforms", "check_levels", "columns"]
+__all__ = ["Bounds", "ColumnTransforms", "columns"]
 
 Bounds = Mapping[str, Sequence[float | None]]
 """An interval for each of some columns; None for a side that is open."""
-
-MOST_LEVELS = 64
-"""Of a category: a number for each of them stands before the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,26 +387,6 @@ def _frame(x: Any, names: Sequence[str] = ()) -> Any:
         wanted = len(names) or "c"
         raise UserError(f"x: expected a DataFrame or rows [n, {wanted}], got {list(rows.shape)}")
     return pd.DataFrame(rows, columns=list(names or (f"x{i + 1}" for i in range(rows.shape[1]))))
-
-
-def check_levels(where: str, levels: Mapping[str, Sequence[Any]]) -> None:
-    """Refuse columns that are no categories.
-
-    Args:
-        where: The file, as the user named it.
-        levels: The different values of each.
-
-    Raises:
-        UserError: One has a single value, or too many.
-    """
-    for name, found in levels.items():
-        if len(found) < 2:
-            raise UserError(f"{where}: column {name!r} of `categories` holds one value: {found}")
-        if len(found) > MOST_LEVELS:
-            raise UserError(
-                f"{where}: column {name!r} of `categories` holds {len(found)} different values; "
-                f"expected at most {MOST_LEVELS}"
-            )
 
 
 def _interval(name: str, pair: Sequence[float | None], *, whole: bool) -> tuple[float, float]:

@@ -5,7 +5,7 @@ and weights below zero.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from genlab.errors import UserError
 
 __all__ = [
+    "MOST_LEVELS",
+    "check_levels",
     "dependent_columns",
     "discrete_columns",
     "grid_width",
@@ -25,6 +27,9 @@ __all__ = [
     "refuse_negative",
     "refuse_no_angles",
 ]
+
+MOST_LEVELS = 64
+"""Of a category: a number for each of them stands before the model."""
 
 # Eigenvalue of a correlation matrix below which a direction has no variance but rounding.
 FLAT = 1e-10
@@ -75,6 +80,26 @@ def refuse_columns(
         if set(names) <= set(faults):
             raise UserError(f"{where}: {told}; no column is left to learn{way}")
         raise UserError(f"{where}: {told}\nTo leave out: `drop={[*dropped, *faults]}`{way}")
+
+
+def check_levels(where: str, levels: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse columns that are no categories.
+
+    Args:
+        where: The file, as the user named it.
+        levels: The different values of each.
+
+    Raises:
+        UserError: One has a single value, or too many.
+    """
+    for name, found in levels.items():
+        if len(found) < 2:
+            raise UserError(f"{where}: column {name!r} of `categories` holds one value: {found}")
+        if len(found) > MOST_LEVELS:
+            raise UserError(
+                f"{where}: column {name!r} of `categories` holds {len(found)} different values; "
+                f"expected at most {MOST_LEVELS}"
+            )
 
 
 def refuse_no_angles(

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from genlab.data.column_transforms import ColumnTransforms, check_levels
+from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.parts import part_sizes
 from genlab.data.roles import Roles, assign_roles, find_columns
 from genlab.data.table_checks import (
+    check_levels,
     negative_weights,
     numbers_rows,
     refuse_columns,
