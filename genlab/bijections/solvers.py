@@ -162,7 +162,8 @@ class FixedStepSolver(ODESolver):
         if adjoint is not None:
             if self.method == "adams":
                 raise UserError(
-                    "solver=adams: has no adjoint ODE; expected gradient=backprop, or solver=rk4"
+                    "method=adams: has no adjoint ODE; expected `gradient='backprop'`, or "
+                    "`FixedStepSolver(method='rk4')`"
                 )
             result: tuple[Tensor, ...] = follow(
                 field,

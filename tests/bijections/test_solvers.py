@@ -216,7 +216,9 @@ def test_adams_evaluates_once_a_step_and_once_more(steps):
     assert len(calls) == steps + 1
     torch.testing.assert_close(end, x)
     assert (integral - 1 / 3).abs().max() < 1 / steps**3
-    with pytest.raises(UserError, match="solver=adams: has no adjoint ODE; expected gradient=back"):
+    with pytest.raises(
+        UserError, match="method=adams: has no adjoint ODE; expected `gradient='back"
+    ):
         solver.solve(field, x, start=0.0, end=1.0, rates=1, adjoint=[])
 
 
