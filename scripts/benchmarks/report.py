@@ -155,7 +155,7 @@ def _draw(records: Records, path: Path) -> None:
             memory = axis is axes[3]
             label = "MB of a training step" if memory else "ms a training step"
             axis.set(xscale="log", yscale="linear" if memory else "log", xlabel=word, ylabel=label)
-            axis.legend(frameon=False, fontsize=6)
+            axis.legend(frameon=False, fontsize=6, loc="upper left")
         else:
             axis.set_axis_off()
     with atomic_path(path) as temporary:

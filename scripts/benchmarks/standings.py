@@ -127,7 +127,7 @@ def draw(records: Records, targets: Sequence[str], path: Path) -> None:
         if target in TOYS:
             axis.set(yscale="log")
         if told:
-            axis.legend(frameon=False, fontsize=7)
+            axis.legend(frameon=False, fontsize=7, loc="upper right")
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
     figure.savefig(path)
