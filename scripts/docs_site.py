@@ -33,7 +33,6 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, home, content=text))
     for file in [*files]:
         if file.src_uri.endswith(".ipynb"):
-            files.remove(file)
             text = notebook(file, files, config)
             files.append(File.generated(config, paged(file.src_uri), content=text))
     return files
@@ -76,7 +75,7 @@ def paged(uri: str) -> str:
 
 
 def notebook(file: File, files: Files, config: Any) -> str:
-    """A notebook as Markdown; its pictures become files beside the page."""
+    """A notebook as Markdown, with a link to itself; its pictures become files beside the page."""
     parts: list[str] = []
     for place, cell in enumerate(json.loads(file.content_string)["cells"]):
         source = "".join(cell["source"])
@@ -92,6 +91,9 @@ def notebook(file: File, files: Files, config: Any) -> str:
             else:
                 text = "".join(output.get("text", shown.get("text/plain", "")))
                 parts.append(f"```text\n{text.rstrip()}\n```")
+    # As HTML: links of Markdown to a notebook lead to its page.
+    name = posixpath.basename(file.src_uri)
+    parts.append(f'<a href="../{name}" download>This page as a notebook</a>')
     return "\n\n".join(parts) + "\n"
 
 
