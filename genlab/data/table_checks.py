@@ -50,6 +50,7 @@ def refuse_columns(
     dropped: Sequence[str | int],
     learned: Sequence[str] = (),
     categories: Sequence[str | int] = (),
+    numbering: Sequence[str] = (),
 ) -> None:
     """Refuse columns that have no density: all of them at once, with what leaves them out.
 
@@ -61,6 +62,7 @@ def refuse_columns(
         dropped: What the user leaves out already.
         learned: Columns that may hold categories.
         categories: Those that the user calls so already.
+        numbering: Those that number the rows, which are told with the others.
 
     Raises:
         UserError: A column holds text, is empty, or is constant.
@@ -75,6 +77,7 @@ def refuse_columns(
         elif known.min() == known.max():
             faults[name] = f"is constant ({known[0]:g})"
     if faults:
+        faults |= dict.fromkeys(numbering, "numbers the rows")
         told = "; ".join(f"column {name!r} {fault}" for name, fault in faults.items())
         words = [name for name in text if name in learned]
         way = f"; to learn as categories: `categories={[*categories, *words]}`" if words else ""

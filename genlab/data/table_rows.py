@@ -93,6 +93,7 @@ class TableRows:
         """
         used, transforms = self.roles.used, self.transforms
         table = file.read(used, self.names, by_level=tuple(transforms.levels))
+        learned = table.values[:, [used.index(name) for name in self.roles.event]]
         refuse_columns(
             file.where,
             used,
@@ -101,6 +102,7 @@ class TableRows:
             dropped=self.drop,
             learned=self.roles.event,
             categories=tuple(transforms.levels),
+            numbering=self._numbering(learned),
         )
         values, remark = transforms.levelled(file.where, table), None
         transforms.refuse_outside(file.where, values)
@@ -160,14 +162,17 @@ class TableRows:
         Raises:
             UserError: There is one.
         """
-        columns = self.roles.event
-        found = [] if self.chosen else numbers_rows(columns, values)
+        found = self._numbering(values)
         if found:
             raise UserError(
                 f"{where}: column {found[0]!r} numbers the rows\n"
                 f"To leave out: `drop={[*self.drop, *found]}`; to learn it all the "
-                f"same: `columns={list(columns)}`"
+                f"same: `columns={list(self.roles.event)}`"
             )
+
+    def _numbering(self, values: Float[np.ndarray, "n c"]) -> list[str]:
+        """The columns to learn that number the rows, which the user has not named."""
+        return [] if self.chosen else numbers_rows(self.roles.event, values)
 
     def sizes(self, n: int, *, validated: bool) -> tuple[int, int]:
         """Numbers of rows to learn from and to validate on, of so many in all.

@@ -154,15 +154,15 @@ def test_the_split_is_the_seeds_and_loses_no_row(path: Path, frame: pd.DataFrame
 
 
 def test_text_constants_and_empty_columns_are_told_at_once(path: Path, frame: pd.DataFrame) -> None:
-    frame.assign(city="Rome", unit=7.5, gap=np.nan).to_csv(path, index=False)
+    frame.assign(run=range(200), city="Rome", unit=7.5, gap=np.nan).to_csv(path, index=False)
     with pytest.raises(UserError) as caught:
         _ = table(path, drop=["w"]).training_set
     assert str(caught.value) == (
         f"path={path}: column 'city' holds text ('Rome'); column 'unit' is constant (7.5); "
-        "column 'gap' is empty\nTo leave out: `drop=['w', 'city', 'unit', 'gap']`; to learn as "
-        "categories: `categories=['city']`"
+        "column 'gap' is empty; column 'run' numbers the rows\nTo leave out: `drop=['w', 'city', "
+        "'unit', 'gap', 'run']`; to learn as categories: `categories=['city']`"
     )
-    data = table(path, drop=["city", "unit", "gap"])
+    data = table(path, drop=["city", "unit", "gap", "run"])
     assert len(data.training_set.x) == 140
 
 
