@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import signal
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 __all__ = [
     "ArgumentError",
@@ -16,6 +17,7 @@ __all__ = [
     "UserError",
     "first_few",
     "nearest",
+    "no_such_file",
     "one_line",
 ]
 
@@ -102,6 +104,21 @@ def nearest(word: str, choices: Iterable[str]) -> str:
         return f"did you mean {close[0]!r}?"
     rest = [f"... ({len(choices)} in all)"] if len(choices) > MOST else []
     return f"choose from: {', '.join([*choices[:MOST], *rest])}"
+
+
+def no_such_file(path: Path, suffixes: Iterable[str]) -> str:
+    """What to say of a file that is not there: which of the same kind, beside it, may be meant.
+
+    >>> no_such_file(Path("/nowhere/at/all.csv"), [".csv"])
+    'no such file'
+
+    Args:
+        path: Where it was looked for.
+        suffixes: Of the files that would do, such as ``.csv``.
+    """
+    kinds = set(suffixes)
+    names = [other.name for other in path.parent.glob("*") if other.suffix.lower() in kinds]
+    return f"no such file; {nearest(path.name, names)}" if names else "no such file"
 
 
 def one_line(error: object) -> str:

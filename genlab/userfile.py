@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from genlab.bounds import Interval
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, nearest, no_such_file
 from genlab.lines import line_of
 
 if TYPE_CHECKING:
@@ -282,9 +282,7 @@ def refuse_box(box: object, key: str) -> None:
 def _found(path: str, key: str) -> Path:
     place = Path(path)
     if not place.is_file():
-        near = [other.name for other in place.parent.glob("*.py")]
-        hint = f"; {nearest(place.name, near)}" if near else ""
-        raise UserError(f"{key}: no such file{hint}")
+        raise UserError(f"{key}: {no_such_file(place, ['.py'])}")
     return place
 
 

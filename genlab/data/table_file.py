@@ -11,7 +11,7 @@ from genlab.data.array_file import ArrayFile
 from genlab.data.columns import Columns
 from genlab.data.csv_file import CSVFile
 from genlab.data.parquet_file import ParquetFile
-from genlab.errors import UserError, first_few, nearest
+from genlab.errors import UserError, first_few, nearest, no_such_file
 from genlab.runs.settings import checksum
 
 __all__ = ["TableFile"]
@@ -44,7 +44,7 @@ class TableFile:
         if kind not in READ:
             raise UserError(f"{self.where}: expected a file that ends in {' or '.join(READ)}")
         if not path.is_file():
-            raise UserError(f"{self.where}: no such file")
+            raise UserError(f"{self.where}: {no_such_file(path, READ)}")
         self._reader: ArrayFile | CSVFile | ParquetFile
         if kind in ARRAYS:
             self._reader = ArrayFile(path, self.where, expected)

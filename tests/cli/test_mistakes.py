@@ -93,7 +93,7 @@ MISTAKES: dict[str, str] = {
     "train model=flow-matching model.source=moon": "model.source=moon: no such source; did you",
     # files
     "train data=table": "data.path: missing; set it by data.path=VALUE",
-    "train data=table data.path=no.csv": "data.path=HERE/no.csv: no such file",
+    "train data=table data.path=no.csv": "data.path=HERE/no.csv: no such file; ",
     "train data=table data.path=torn.csv": "data.path=HERE/torn.csv: line 3 has 1 cells",
     "train data=table data.path=empty.csv": "data.path=HERE/empty.csv: holds no rows",
     "train data=table data.path=text.csv": "data.path=HERE/text.csv: column 'b' holds text ('x')",

@@ -98,7 +98,7 @@ def test_score_counts_points_without_density(
     ("words", "message"),
     [
         (["-i", "three.csv"], "expected 2 columns"),
-        (["-i", "missing.csv"], "-i missing.csv: no such file"),
+        (["-i", "tree.csv"], "-i tree.csv: no such file; did you mean 'three.csv'?"),
         (["-i", "three.csv", "-o", "x.txt"], "-o x.txt: expected a file that ends in .csv or .npy"),
         (["-i", "three.csv", "-o", "no/x.csv"], "-o no/x.csv: the folder no does not exist"),
     ],

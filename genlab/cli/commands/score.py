@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser, check_output
 from genlab.cli.run_argument import SavedRun
-from genlab.errors import UserError
+from genlab.errors import UserError, no_such_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,8 +39,9 @@ def run(words: list[str]) -> int:
     arguments = parser.parse(words)
     if arguments.output is not None:
         check_output(arguments.output, (".csv", ".npy"))
-    if not arguments.input.is_file():
-        raise UserError(f"-i {arguments.input}: no such file")
+    file = arguments.input
+    if not file.is_file():
+        raise UserError(f"-i {file}: {no_such_file(file, [file.suffix.lower()])}")
     saved = SavedRun(arguments.run)
     # In double precision the score is as exact as the weights, also far out in the tails.
     experiment = saved.load()

@@ -10,7 +10,7 @@ from genlab.data.field_files.arrays import matlab_variables, numpy_variables
 from genlab.data.field_files.gridded import gridded_variables, is_zarr
 from genlab.data.field_files.hdf5 import hdf5_variables, is_hdf5, layout
 from genlab.data.field_files.variable import Variable
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, no_such_file
 
 __all__ = ["READ", "format_of", "parts_of", "variables"]
 
@@ -48,9 +48,7 @@ def variables(path: Path, key: str = "path") -> list[Variable]:
     """
     where = f"{key}={path}" if key else str(path)
     if not path.exists():
-        near = [other.name for other in path.parent.glob("*") if other.suffix in READ]
-        hint = f"; {nearest(path.name, near)}" if near else ""
-        raise UserError(f"{where}: no such file{hint}")
+        raise UserError(f"{where}: {no_such_file(path, READ)}")
     kind = path.suffix.lower()
     if path.is_dir():
         _need(("xarray", "zarr"), where, "zarr")
