@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, suppress
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -112,8 +113,12 @@ def _serve(folder: str, host: str, port: int) -> int:
 
     board = program.TensorBoard()
     board.configure(("tensorboard", "--logdir", folder, "--host", host, "--port", str(port)))
-    status: int = board.main()
-    return status
+    # It advises options that this command does not have.
+    with redirect_stderr(StringIO()):
+        board.launch()
+    with suppress(KeyboardInterrupt):
+        Event().wait()
+    return 0
 
 
 def free_port(host: str, wanted: int | None) -> int:
