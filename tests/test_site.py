@@ -51,7 +51,7 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
-    assert (tmp_path / "reference" / "models" / "index.html").read_text().count(">>>") > 5
+    assert (tmp_path / "reference" / "models" / "index.html").read_text().count("&gt;&gt;&gt;") > 5
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

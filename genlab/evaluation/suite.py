@@ -216,7 +216,7 @@ def _of_clouds(
     *,
     known: bool,
 ) -> Scores:
-    """How samples of the model differ from true ones, under the same contexts."""
+    """Scores of samples of the model beside true ones, under the same contexts."""
     n, context = len(truth.x), truth.context
     with inference(model, streams.model):
         y = draw_samples(model, n, context, generator=streams.model, batch_size=batch_size)
@@ -272,7 +272,7 @@ def _of_contexts(
     streams: _Streams,
     batch_size: int,
 ) -> Scores:
-    """What a model makes of the vectors, classes or small images that it is given."""
+    """Scores of what a model makes of the vectors, classes or small images that it is given."""
     scores: Scores = {}
     if test.context is not None and len(model.event_shape) == 1:
         scores |= calibration_scores(

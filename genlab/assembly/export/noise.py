@@ -32,6 +32,7 @@ OTHERS = (
     *(Tensor.bernoulli, Tensor.bernoulli_, Tensor.cauchy_, Tensor.exponential_),
     *(Tensor.geometric_, Tensor.log_normal_, Tensor.random_),
 )
+UNLIKE = "its samples are not made of standard normal and uniform numbers alone"
 # Two numbers of rows that nothing else is likely to be.
 ROWS = (53, 59)
 
@@ -165,6 +166,9 @@ class _Recorded(TorchFunctionMode):
                 f"it draws by torch's `{func.__name__}`, of which no uniform or normal number "
                 "is made"
             )
+        ends = [*args[1:], *(set(kwargs or {}) - {"generator"})]
+        if func in (Tensor.normal_, Tensor.uniform_) and ends:
+            raise UnexportableError(UNLIKE)
         out = func(*args, **(kwargs or {}))
         if func in NORMAL:
             self.draws.append(("normal", tuple(out.shape)))
@@ -183,7 +187,7 @@ def _refuse_others(
 ) -> None:
     """Let no program be made of numbers that, given, do not make the samples that they made.
 
-    A draw may have a mean or ends of its own, or fill a tensor in place. Of a choice among parts
+    A draw may fill a tensor in place. Of a choice among parts
     the uniform number is unknown.
 
     Raises:
@@ -194,9 +198,7 @@ def _refuse_others(
     with torch.no_grad(), Given(recorded.numbers):
         again = model._drawn(len(x), context, None)
     if not torch.allclose(again, x, rtol=1e-4, atol=1e-6, equal_nan=True):
-        raise UnexportableError(
-            "its samples are not made of standard normal and uniform numbers alone"
-        )
+        raise UnexportableError(UNLIKE)
 
 
 def _part(weights: Float[Tensor, "*n k"], u: Float[Tensor, " n"]) -> Int[Tensor, "..."]:
