@@ -59,7 +59,8 @@ def test_a_whole_run_with_its_figures_and_its_animation(
     assert manifest["likelihood"] == "exact"
     assert metrics["test/kl"] < 3
     assert metrics["ode/nfe"] >= 14
-    assert metrics["ode/nfe_sample"] == 8
+    # Four of Adams's steps, or two of Runge and Kutta's.
+    assert metrics["ode/nfe_sample"] == (5 if family == FLOW_MATCHING else 8)
     assert metrics["ode/straightness"] > 0
     assert 0 < metrics["ode/error"] < 0.05
     assert metrics["test/inverse_error"] < 1
