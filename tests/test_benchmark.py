@@ -150,7 +150,7 @@ def test_contestants_take_turns(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "benchmark.py"), *words, "-o", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
     (record,) = json.loads((tmp_path / "benchmark.json").read_text()).values()
-    assert list(record["contestants"]) == ["genlab", "forward mode", "reverse mode"]
+    assert set(record["contestants"]) == {"genlab", "forward mode", "reverse mode"}
     for side in record["contestants"].values():
         assert len(side["us"]) == 3
         assert min(side["us"]) > 0
