@@ -31,21 +31,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.compiled import compiled
+from benchmarks.work import Work
 from genlab.batch import Batch
-from genlab.compilation import (
-    AdamRule,
-    CompiledStep,
-    CompilerProcess,
-    FlatRows,
-    StepRecipe,
-    key_of,
-)
-from genlab.compilation.recipe import parts_of
 from genlab.descent import gradient_step
 from genlab.learning.ema import EMA
 from genlab.models import NSF, RealNVP
 from genlab.objectives import MaximumLikelihood
-from genlab.runs.code_cache import CodeCache
 
 BATCH, LARGE, LR, CLIP, DECAY = 256, 4096, 1e-3, 5.0, 0.999
 SHAPE: dict[str, Any] = {"hidden": (64, 64), "activation": "relu"}
@@ -56,14 +48,14 @@ MODELS: dict[str, Callable[[int], Any]] = {
 Step = Callable[[], object]
 
 
-def apart(family: str, dim: int, batch: Batch, *, compiled: bool = False) -> Step:
+def apart(family: str, dim: int, batch: Batch, *, faster: bool = False) -> Step:
     """A step by torch's own operations, around a loss that may be compiled."""
     model, objective = MODELS[family](dim), MaximumLikelihood()
     parameters = list(model.parameters())
     optimizer = torch.optim.Adam(parameters, lr=LR, fused=True)
     ema = EMA(model, decay=DECAY)
     loss = partial(objective.loss, model)
-    loss = torch.compile(loss) if compiled else loss
+    loss = torch.compile(loss) if faster else loss
 
     def step() -> None:
         clip = partial(nn.utils.clip_grad_norm_, parameters, CLIP)
@@ -73,42 +65,9 @@ def apart(family: str, dim: int, batch: Batch, *, compiled: bool = False) -> Ste
     return step
 
 
-def whole(
-    model: Any, batch: Batch, *, clip: float | None, averaged: bool
-) -> tuple[Step, dict[str, float]]:
-    """A step of a model that is compiled whole, and the seconds to compile it and to load it."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
-    ema = EMA(model, decay=DECAY) if averaged else None
-    rule = AdamRule.of(optimizer)
-    assert rule is not None
-    recipe = StepRecipe(
-        model=model,
-        objective=MaximumLikelihood(),
-        rule=rule,
-        gradient_clip=clip,
-        averaged=averaged,
-        batch=parts_of(batch),
-        threads=torch.get_num_threads(),
-    )
-    seconds = {}
-    start = time.perf_counter()
-    key = key_of(recipe)
-    if not CodeCache().library(key).exists():
-        process = CompilerProcess(recipe, key, aside=False)
-        process.wait()
-        if reason := process.failure():
-            raise SystemExit(f"{type(model).__name__}: {reason}")
-        process.close()
-        seconds["compile"] = time.perf_counter() - start
-    start = time.perf_counter()
-    rows = FlatRows(recipe.trained, optimizer, None if ema is None else ema.average)
-    code = CompiledStep(CodeCache().library(key_of(recipe)), recipe, rows)
-
-    def step() -> None:
-        code(batch, lr=LR, average=0.0 if ema is None else ema.advance())
-
-    step()
-    return step, {**seconds, "load": time.perf_counter() - start}
+def whole(family: str, dim: int, batch: Batch) -> Work:
+    """The same step, compiled whole."""
+    return compiled(MODELS[family](dim), MaximumLikelihood(), batch, clip=CLIP, decay=DECAY)
 
 
 def products(family: str, dim: int) -> Step:
@@ -136,18 +95,18 @@ def microseconds(step: Step, steps: int) -> float:
 
 def compare(family: str, dim: int, arguments: argparse.Namespace) -> dict[str, float]:
     batch = Batch(torch.randn(BATCH, dim))
-    step, seconds = whole(MODELS[family](dim), batch, clip=CLIP, averaged=True)
-    contestants = {"eager": apart(family, dim, batch), "whole": step}
+    work = whole(family, dim, batch)
+    contestants = {"eager": apart(family, dim, batch), "whole": work.run}
     contestants["products"] = products(family, dim)
     if arguments.loss:
-        contestants["loss"] = apart(family, dim, batch, compiled=True)
+        contestants["loss"] = apart(family, dim, batch, faster=True)
     for step in contestants.values():
         microseconds(step, 20)
     times = dict.fromkeys(contestants, float("inf"))
     for _ in range(arguments.rounds):
         for name, step in contestants.items():
             times[name] = min(times[name], microseconds(step, arguments.steps))
-    return {**times, **seconds}
+    return times | {name.removeprefix("seconds to "): value for name, value in work.notes.items()}
 
 
 def memory(kind: str, family: str, dim: int) -> float:
@@ -155,7 +114,7 @@ def memory(kind: str, family: str, dim: int) -> float:
     batch = Batch(torch.randn(LARGE, dim))
     step = apart(family, dim, batch)
     if kind == "whole":
-        step, _ = whole(MODELS[family](dim), batch, clip=CLIP, averaged=True)
+        step = whole(family, dim, batch).run
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(3):
         step()

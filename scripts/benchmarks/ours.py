@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,15 +10,13 @@ import torch
 from torch import nn
 
 from benchmarks.cells import Cell
+from benchmarks.compiled import compiled
 from benchmarks.work import Work, adam_step, evaluation
 from genlab.batch import Batch
 from genlab.bijections import AdaptiveSolver, FixedStepSolver
-from genlab.compilation import AdamRule, CompiledStep, CompilerProcess, FlatRows, StepRecipe, key_of
-from genlab.compilation.recipe import parts_of
 from genlab.models import CNF, GMM, NICE, NSF, VAE, FlowMatching, KRNet, RealNVP, ResFlow
 from genlab.nn import ConcatSquashMLP
 from genlab.objectives import ELBO, MaximumLikelihood, Objective, VelocityRegression
-from genlab.runs.code_cache import CodeCache
 
 __all__ = ["BINS", "BOUND", "COMPONENTS", "ERROR", "HIDDEN", "build", "largest_error", "model_of"]
 
@@ -117,39 +114,3 @@ def largest_error(found: LogProb, fine: LogProb, x: torch.Tensor) -> float:
     rows = x[:CHECKED].double()
     with torch.no_grad():
         return (found(rows) - fine(rows)).abs().max().item()
-
-
-def compiled(model: Any, objective: Objective[Any], batch: Batch) -> Work:
-    """A step of a model that is compiled whole; its notes are the seconds to compile and to load.
-
-    Raises:
-        RuntimeError: It cannot be compiled.
-    """
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    rule = AdamRule.of(optimizer)
-    assert rule is not None
-    recipe = StepRecipe(
-        model=model,
-        objective=objective,
-        rule=rule,
-        gradient_clip=None,
-        averaged=False,
-        batch=parts_of(batch),
-        threads=torch.get_num_threads(),
-    )
-    notes = {}
-    start = time.perf_counter()
-    key = key_of(recipe)
-    if not CodeCache().library(key).exists():
-        process = CompilerProcess(recipe, key, aside=False)
-        process.wait()
-        if reason := process.failure():
-            raise RuntimeError(reason)
-        process.close()
-        notes["seconds to compile"] = time.perf_counter() - start
-    start = time.perf_counter()
-    rows = FlatRows(recipe.trained, optimizer, None)
-    code = CompiledStep(CodeCache().library(key), recipe, rows)
-    code(batch, lr=1e-3, average=0.0)
-    notes["seconds to load"] = time.perf_counter() - start
-    return Work(lambda: code(batch, lr=1e-3, average=0.0), notes=notes)
