@@ -244,7 +244,7 @@ class PINNLearner(Learner):
         began = time.monotonic()
         rounds = self.rounds if self.points is None and not self.sampler.grows else 0
         self.points = self.sampler.refresh(self.points, self._indicate)
-        while rounds > 0 and not self.sampler.settled:
+        while rounds > 0 and not self.sampler.settled and not self.out_of_time():
             self.points = self.sampler.refresh(self.points, self._indicate)
             rounds -= 1
         self._prepare()

@@ -383,3 +383,11 @@ def test_a_residual_without_a_value_is_told_with_a_remedy(tmp_path: Path) -> Non
     with pytest.raises(RunError, match="the residual has no value there") as told:
         solve(tmp_path, *words, "pinn.last_gain=1").fit()
     assert "as at x = [" in str(told.value)
+
+
+def test_the_looks_before_the_first_step_end_with_the_time(tmp_path: Path) -> None:
+    few = ("problem=linear10", "sampler.candidates=200", "problem.n_points=100")
+    run = solve(tmp_path, *few, "sampler.rounds=8", "trainer.max_seconds=1e-3")
+    run.fit()
+    assert learner(run).step == 1
+    assert learner(run).sampler.round == 1
