@@ -243,8 +243,8 @@ def sample_named(
     """
     _refuse_out_of_bounds(n=n)
     given = context_rows(context, None, names, model.context_encoder)
+    labelled = bool(model.context_encoder.labels)
     if given is not None:
-        labelled = bool(model.context_encoder.labels)
         given = given.reshape(-1) if labelled else torch.atleast_2d(given)
         if len(given) > 1:
             given = given.repeat_interleave(n, 0)
@@ -254,11 +254,10 @@ def sample_named(
         x = draw_samples(model, n, given, generator=source).cpu()
     if names.columns is None:
         return x.numpy()
-    if given is None or given.ndim == 1:
-        labels = None if given is None else given.expand(n)
-        return as_frame(units(x.flatten(1)), names, labels, typed=typed)
-    rows = torch.cat((x.flatten(1), given.to(x).expand(n, -1)), 1)
-    return as_frame(units(rows), names, typed=typed)
+    rows = x.flatten(1)
+    if given is not None:
+        rows = torch.cat((rows, given.to(x).reshape(len(given), -1).expand(n, -1)), 1)
+    return as_frame(units(rows), names, labelled=labelled, typed=typed)
 
 
 def _descend(

@@ -25,8 +25,9 @@ def plain_data(**known: Any) -> SimpleNamespace:
         return log_probs(model, torch.from_numpy(rows), context)
 
     same = {"in_file_units": lambda rows: rows, "typed": lambda rows: None, "log_prob": log_prob}
+    same |= {"likelihood": lambda model: model.likelihood}
     rest = {"columns": None, "context_columns": (), "label_names": (), "quantity": None}
-    rest |= {"file_columns": None, "transforms": None}
+    rest |= {"file_columns": None, "transforms": None, "label_column": None, "categories": {}}
     return SimpleNamespace(**rest | same | known)
 
 

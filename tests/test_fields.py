@@ -34,7 +34,7 @@ def test_a_run_on_turbulence_given_block_means(tmp_path: Path) -> None:
         *SMALL,
     )
     metrics = run.fit()
-    for tag in ("crps", "spread_skill", "consistency", "spectrum", "flatness", "increments"):
+    for tag in ("crps", "spread_skill", "misfit", "spectrum", "flatness", "increments"):
         assert metrics[f"test/{tag}"] is not None
         assert metrics[f"test/{tag}/se"] is not None
     assert "test/kl" not in metrics

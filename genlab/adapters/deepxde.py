@@ -7,16 +7,15 @@ equations" (2021, arXiv:1907.04502).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from genlab.adapters.point_schedule import PointSchedule
+from genlab.adapters.point_schedule import PointSchedule, ScheduleOptions
 from genlab.batch import rowwise
-from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde import Box, Disk, Domain, IndicatorDomain
 from genlab.samplers import Sampler
@@ -96,10 +95,7 @@ class AdaptiveAnchors(dde.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         sampler: Chooses the points; `domain_of` is the domain of a geometry.
-        refresh: Steps between two looks at the residual.
-        redraw: Steps between two draws from the same density; None to keep the points until the
-            next look.
-        weigh: Whether points count by one over their density, where the sampler knows it.
+        **schedule: Options of `PointSchedule`.
 
     Attributes:
         schedule: The sampler's points, and what each counts.
@@ -109,16 +105,9 @@ class AdaptiveAnchors(dde.callbacks.Callback):  # type: ignore[misc]
             number of coordinates than the sampler's domain.
     """
 
-    def __init__(
-        self,
-        sampler: Sampler,
-        *,
-        refresh: PositiveInt = 300,
-        redraw: PositiveInt | None = 10,
-        weigh: bool = True,
-    ) -> None:
+    def __init__(self, sampler: Sampler, **schedule: Unpack[ScheduleOptions]) -> None:
         super().__init__()
-        self.schedule = PointSchedule(sampler, refresh=refresh, redraw=redraw, weigh=weigh)
+        self.schedule = PointSchedule(sampler, **schedule)
 
     def init(self) -> None:
         """Take the PDE of the model that is to be trained."""

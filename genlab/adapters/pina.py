@@ -6,15 +6,14 @@ doi:10.21105/joss.05352).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.adapters.point_schedule import PointSchedule
+from genlab.adapters.point_schedule import PointSchedule, ScheduleOptions
 from genlab.batch import rowwise
-from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.domain import Box
 from genlab.samplers import Sampler
@@ -67,11 +66,7 @@ class AdaptiveRefinement(BaseRefinement):  # type: ignore[misc]
     Args:
         sampler: Chooses the points; `domain_of` is the domain of a Cartesian one.
         condition: Name of the condition whose points they are.
-        refresh: Epochs between two looks at the residual; an epoch is a step unless a batch size is
-            set.
-        redraw: Epochs between two draws from the same density; None to keep the points until the
-            next look.
-        weigh: Whether points count by one over their density, where the sampler knows it.
+        **schedule: Options of `PointSchedule`, in epochs: steps, unless a batch size is set.
 
     Attributes:
         schedule: The sampler's points, and what each counts.
@@ -87,12 +82,11 @@ class AdaptiveRefinement(BaseRefinement):  # type: ignore[misc]
         sampler: Sampler,
         *,
         condition: str,
-        refresh: PositiveInt = 300,
-        redraw: PositiveInt | None = 10,
-        weigh: bool = True,
+        **schedule: Unpack[ScheduleOptions],
     ) -> None:
-        super().__init__(sample_every=refresh, condition_to_update=condition)
-        self.schedule = PointSchedule(sampler, refresh=refresh, redraw=redraw, weigh=weigh)
+        points = PointSchedule(sampler, **schedule)
+        super().__init__(sample_every=points.refresh, condition_to_update=condition)
+        self.schedule = points
         self.condition = condition
         self.input: Any = None
         self.within_step = False

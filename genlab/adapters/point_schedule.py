@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,7 +13,15 @@ from genlab.constructor import Checked
 from genlab.samplers import Indicator, Points, Sampler
 from genlab.samplers.weights import uniform_weights
 
-__all__ = ["PointSchedule"]
+__all__ = ["PointSchedule", "ScheduleOptions"]
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """Options of an adapter that go to `PointSchedule`, where their defaults stand."""
+
+    refresh: PositiveInt
+    redraw: PositiveInt | None
+    weigh: bool
 
 
 class PointSchedule(Checked):

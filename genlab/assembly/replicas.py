@@ -30,7 +30,7 @@ from genlab.errors import UserError
 from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar
 from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
-from genlab.learning.loggers import ending
+from genlab.learning.loggers import logging_to
 from genlab.learning.trainer import device_of, make_trainer
 from genlab.processes import rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
@@ -152,7 +152,7 @@ class Replica:
         one = self.training
         with at_work(self.run):
             self._record.enter_context(recorded(self.run, one.config, one.likelihood, one.module))
-            self._record.enter_context(ending(self.trainer.loggers))
+            self._record.enter_context(logging_to(self.trainer.loggers))
             one.log_remarks()
 
     @contextmanager

@@ -35,7 +35,7 @@ from genlab.learning.callbacks import Checkpoints, Curves, Patience, StopOnSigna
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.interruption import Interruption
 from genlab.learning.learner import Learner
-from genlab.learning.loggers import ending
+from genlab.learning.loggers import logging_to
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.learning.trainer import device_name, device_of, make_trainer
@@ -194,7 +194,7 @@ class Run(ABC):
         with (
             rank_zero_if_alone(self.settings),
             recorded(run, self.config, self.likelihood, self.module, resume=resume),
-            ending(trainer.loggers),
+            logging_to(trainer.loggers),
             interruption.handled(),
             self.keys.telling(),
         ):

@@ -114,7 +114,7 @@ class Training(Run):
 
     @property
     def likelihood(self) -> str:
-        return self.density.likelihood
+        return str(self.data.likelihood(self.density))
 
     def log_prob(
         self, x: ArrayLike | Tensor, context: ArrayLike | Tensor | None = None

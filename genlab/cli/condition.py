@@ -19,7 +19,7 @@ __all__ = ["HELP", "read_condition"]
 
 # As tables hold them.
 TRUTH = {"false": 0.0, "true": 1.0}
-HELP = 'a label such as 7 or GLY, values such as "a=1.5,b=2", or a file of them'
+HELP = 'a class such as 7 or GLY, values such as "a=1.5,b=2", or a file of them'
 
 
 def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor | None:
@@ -31,7 +31,7 @@ def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor
         data: What it was trained on, which names the values.
 
     Returns:
-        A label ``[1]``, or vectors ``[rows, c]`` in double precision; None for a model without a
+        Labels ``[rows]``, or vectors ``[rows, c]`` in double precision; None for a model without a
         context.
 
     Raises:
@@ -44,17 +44,22 @@ def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor
             raise UserError(f"--condition {text}: this model is unconditional")
         return None
     if encoder.labels:
-        return _label(text, encoder.labels, data.label_names)
+        return _labels(text, encoder.labels, data)
     names = data.context_columns or tuple(f"c{k + 1}" for k in range(encoder.context_dim))
     return _vectors(text, names, data)
 
 
-def _label(text: str | None, labels: int, names: Sequence[str]) -> Tensor:
+def _labels(text: str | None, labels: int, data: DataModule) -> Tensor:
+    """One label, by its name or number, alone or behind ``COLUMN=``; or those of a file."""
     import torch
 
     from genlab.data.frames import label_number
 
-    return torch.tensor([label_number(text, names, labels, where="--condition")])
+    column, names = data.label_column, data.label_names
+    if column and text is not None and text not in names and Path(text).is_file():
+        return _from_file(Path(text), [column], data)[:, 0].long()
+    word = None if text is None else text.removeprefix(f"{column}=")
+    return torch.tensor([label_number(word, names, labels, where="--condition")])
 
 
 def _vectors(text: str | None, names: Sequence[str], data: DataModule) -> Tensor:
@@ -85,4 +90,6 @@ def _from_file(path: Path, names: Sequence[str], data: DataModule) -> Tensor:
     from genlab.data.table_file import TableFile
 
     file = TableFile(path, "--condition", header=data.header, expected=names)
-    return torch.from_numpy(file.read(names, names, data.names).finite(file.where))
+    table = file.read(names, names, data.names, by_level=[*data.categories])
+    table.finite(file.where)
+    return torch.from_numpy(table.levelled(file.where, names, data.categories))

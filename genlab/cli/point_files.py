@@ -65,7 +65,8 @@ def read_points(path: Path, event_shape: Sequence[int]) -> PointTable:
 def read_rows(path: Path, data: DataModule) -> PointTable:
     """Read the columns that a run on a table knows, by name.
 
-    A file without names holds just these, those of the condition last, or all of the table's.
+    A file without names holds just these, those of the condition or the classes last, or all of the
+    table's.
 
     Args:
         path: The file.
@@ -77,17 +78,17 @@ def read_rows(path: Path, data: DataModule) -> PointTable:
     """
     from genlab.data.table_file import TableFile
 
-    columns = (*(data.file_columns or data.columns or ()), *data.context_columns)
+    label = () if data.label_column is None else (data.label_column,)
+    columns = (*(data.file_columns or data.columns or ()), *data.context_columns, *label)
     file = TableFile(path, "-i", header=data.header, expected=columns)
     orders: tuple[Sequence[str], ...] = (columns, data.names)
     if file.checksum() in data.checksums:
         orders = (data.names,)
-    known = data.transforms
-    table = file.read(columns, *orders, by_level=() if known is None else tuple(known.levels))
-    x = table.finite(file.where)
-    if known is not None:
-        x = known.levelled(file.where, table)
-        known.refuse_outside(file.where, x)
+    table = file.read(columns, *orders, by_level=[*data.categories])
+    table.finite(file.where)
+    x = table.levelled(file.where, columns, data.categories)
+    if data.transforms is not None:
+        data.transforms.refuse_outside(file.where, x)
     return PointTable(x, columns)
 
 

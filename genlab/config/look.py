@@ -54,20 +54,28 @@ def look_at(config: DictConfig) -> None:
 
 
 def look_at_loggers(config: DictConfig) -> None:
-    """Refuse a logger whose library is not installed.
+    """Refuse a logger whose library is not installed, or whose server does not answer.
 
     Raises:
-        UserError: There is one, and the message names the extra that brings the library; or a
-            logger does not stand by its name.
+        UserError: There is one, and the message names the extra that brings the library, or the
+            server; or a logger does not stand by its name.
     """
     nodes = plain(config)["logger"] or {}
     if "_target_" in nodes:
         where = f"logger._target_={nodes['_target_']}"
         raise UserError(f"{where}: there may be several; write logger.NAME._target_")
+    keys = Keys(config)
     for name, node in nodes.items():
-        package = node and described(f"logger.{name}", node["_target_"]).attribute("requires")
+        if node is None:
+            continue
+        section, options = f"logger.{name}", dict(node)
+        logger = described(section, options.pop("_target_"))
+        package = logger.attribute("requires")
         if package is not None and find_spec(package) is None:
             raise UserError(f"logger={name}: not installed; pip install 'genlab[{package}]'")
+        if look := logger.attribute("look"):
+            with keys.telling(section):
+                look(**options)
 
 
 def _look_at_source(config: DictConfig) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from genlab.data.columns import Columns, columns_of
+from genlab.data.columns import columns_of
 from genlab.data.roles import find_columns
 from genlab.data.table_checks import check_levels, refuse_no_angles
-from genlab.errors import UserError, first_few, nearest
+from genlab.errors import UserError, nearest
 
 __all__ = ["Bounds", "ColumnTransforms", "columns"]
 
@@ -180,34 +180,6 @@ class ColumnTransforms:
         place = self.names.index(name)
         return range(self.starts[place], self.starts[place] + self.widths[place])
 
-    def levelled(self, where: str, table: Columns) -> Float[np.ndarray, "n c"]:
-        """The numbers of columns that were read by level, those of categories as they are known.
-
-        Args:
-            where: The file, as the user named it.
-            table: This object's columns, with any others behind them.
-
-        Raises:
-            UserError: A category has a value that is not known.
-        """
-        values = table.values.copy()
-        for place, name in enumerate(self.names):
-            if name not in self.levels:
-                continue
-            known = {_spelt(level): code for code, level in enumerate(self.levels[name])}
-            codes = np.array([known.get(_spelt(level), -1) for level in table.levels[name]], float)
-            found = values[:, place]
-            present = ~np.isnan(found)
-            found[present] = codes[found[present].astype(np.int64)]
-            if (found == -1).any():
-                row = int((found == -1).argmax())
-                level = table.levels[name][int(table.values[row, place])]
-                raise UserError(
-                    f"{where}: column {name!r}, row {row + 1}: got {level!r}; `categories` knows "
-                    f"{first_few([*map(str, self.levels[name])])}"
-                )
-        return values
-
     def read(self, x: Any) -> Float[np.ndarray, "n c"]:
         """The rows of a DataFrame, by name, or of an array, by place; of categories their numbers.
 
@@ -220,7 +192,7 @@ class ColumnTransforms:
             raise UserError(f"x: no column {missing[0]!r}; {nearest(missing[0], frame)}")
         table = columns_of(frame[list(self.names)], self.names, tuple(self.levels))
         table.finite("x")
-        values = self.levelled("x", table)
+        values = table.levelled("x", self.names, self.levels)
         self.refuse_outside("x", values)
         return values
 
@@ -406,14 +378,6 @@ def _interval(name: str, pair: Sequence[float | None], *, whole: bool) -> tuple[
     if whole and any(math.isfinite(end) and end != math.floor(end) for end in (low, high)):
         raise UserError(f"{given}: expected integers, as `integer` has this column")
     return float(low), float(high)
-
-
-def _spelt(level: Any) -> str:
-    """The value of a category, by which it is known again: 1.0, 1 and true are one, as a column of
-    some rows only may have another type.
-    """
-    whole = isinstance(level, bool | float) and float(level).is_integer()
-    return str(int(level)) if whole else str(level)
 
 
 def _told(low: float, high: float) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from genlab.errors import UserError
+from genlab.errors import UserError, nearest
 
-__all__ = ["Columns", "columns_of", "marked", "numbered"]
+__all__ = ["Columns", "columns_of", "marked", "numbered", "spelt"]
 
 # What a level of a category may be; all else is told by its text.
 PLAIN = bool | int | float | str
@@ -47,6 +47,37 @@ class Columns:
             row, column = bad[0] + 1
             raise UserError(f"{where}: row {row}, column {column} is not a finite number")
         return self.values
+
+    def levelled(
+        self, where: str, names: Sequence[str], known: Mapping[str, Sequence[Any]]
+    ) -> Float[np.ndarray, "n c"]:
+        """The numbers, those of categories as these are known: the places of their values there.
+
+        Args:
+            where: The file, as the user named it.
+            names: What the columns are called.
+            known: The values of each category, in order.
+
+        Raises:
+            UserError: A category has a value that is not known.
+        """
+        values = self.values.copy()
+        for place, name in enumerate(names):
+            if name not in known:
+                continue
+            numbers = {spelt(level): number for number, level in enumerate(known[name])}
+            codes = np.array([numbers.get(spelt(one), -1) for one in self.levels[name]], float)
+            found = values[:, place]
+            present = ~np.isnan(found)
+            found[present] = codes[found[present].astype(np.int64)]
+            if (found == -1).any():
+                row = int((found == -1).argmax())
+                level = self.levels[name][int(self.values[row, place])]
+                raise UserError(
+                    f"{where}: column {name!r}, row {row + 1}: got {level!r}; "
+                    f"{nearest(str(level), map(str, known[name]))}"
+                )
+        return values
 
 
 def columns_of(frame: Any, names: Sequence[str], by_level: Sequence[str] = ()) -> Columns:
@@ -98,6 +129,14 @@ def numbered(column: Any) -> tuple[Float[np.ndarray, " n"], list[Any]]:
     place = np.full(len(levels) + 1, np.nan)
     place[order] = np.arange(len(levels))
     return place[codes], [levels[one] for one in order]
+
+
+def spelt(level: Any) -> str:
+    """The value of a category, by which it is known again: 1.0, 1 and true are one, as a column of
+    some rows only may have another type.
+    """
+    whole = isinstance(level, bool | float) and float(level).is_integer()
+    return str(int(level)) if whole else str(level)
 
 
 def marked(frame: Any, mark: str) -> list[str]:

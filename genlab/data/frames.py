@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from genlab.data.columns import columns_of
+from genlab.data.columns import columns_of, spelt
 from genlab.densities.event import Names
 from genlab.errors import UserError, nearest
 from genlab.nn.context import ContextEncoder
@@ -134,51 +134,57 @@ def context_rows(
     return torch.from_numpy(rows)
 
 
-def label_number(word: object, classes: Sequence[str], labels: int, *, where: str) -> int:
-    """The number of a class that is given by its name or by its number.
+def label_number(word: object, classes: Sequence[Any], labels: int, *, where: str) -> int:
+    """The number of a class that is given by its name, or by its number where names are words.
 
     >>> label_number("GLY", ["ALA", "GLY"], 2, where="context")
+    1
+    >>> label_number("True", [False, True], 2, where="context")
     1
 
     Raises:
         UserError: There is no such class.
     """
-    text = str(word)
-    if text in classes:
-        return list(classes).index(text)
-    if text.isdecimal() and int(text) < labels:
+    text, names = str(word), [*map(str, classes)]
+    for number, one in enumerate(classes):
+        if text in (str(one), spelt(one)):
+            return number
+    if text.isdecimal() and int(text) < labels and all(isinstance(one, str) for one in classes):
         return int(text)
-    wanted = f"one of {', '.join(classes)}" if classes else f"a label from 0 to {labels - 1}"
-    got = "missing" if word is None else f"got {text!r}"
-    raise UserError(f"{where}: expected {wanted}; {got}")
+    wanted = f"one of {', '.join(names)}" if names else f"a label from 0 to {labels - 1}"
+    if word is None:
+        raise UserError(f"{where}: missing; expected {wanted}")
+    hint = nearest(text, names) if names else f"expected {wanted}"
+    raise UserError(f"{where}: got {text!r}; {hint}")
 
 
 def as_frame(
     rows: Float[Tensor, "n c"],
     names: Names,
-    labels: Shaped[Tensor, " n"] | None = None,
     *,
+    labelled: bool = False,
     typed: Typed = lambda rows: None,
 ) -> Any:
-    """Flat samples, before the vector of each that they were drawn under, as a frame.
+    """Flat samples, before the vector or class of each that they were drawn under, as a frame.
 
     Args:
-        rows: The numbers.
+        rows: The numbers, of classes theirs.
         names: What they are called.
-        labels: The class of each row, which gets a column of its own; None for none.
+        labelled: Whether the last one is of a class.
         typed: The columns in types of their own; None where all are numbers of one type.
     """
     import pandas as pd
 
     values = rows.cpu().numpy()
+    if (found := typed(values)) is not None:
+        return pd.DataFrame(found)
     own = names.columns or ()
-    columns = [*own, *(names.context or _numbered("c", values.shape[1] - len(own)))]
-    found = typed(values)
-    frame = pd.DataFrame(values, columns=columns) if found is None else pd.DataFrame(found)
-    if labels is not None:
-        numbers = labels.tolist()
-        told = [names.classes[k] for k in numbers] if names.classes else numbers
-        frame[names.label or "label"] = told
+    given = (names.label or "label",) if labelled else names.context
+    columns = [*own, *(given or _numbered("c", values.shape[1] - len(own)))]
+    frame = pd.DataFrame(values, columns=columns)
+    if labelled:
+        numbers = values[:, -1].astype(np.int64)
+        frame[columns[-1]] = [names.classes[k] for k in numbers] if names.classes else numbers
     return frame
 
 
@@ -208,7 +214,7 @@ def _labels(context: Any, frame: Any, names: Names, labels: int) -> Shaped[Tenso
 
 def _classes(names: Names, labels: int) -> str:
     column = f"a column {names.label!r} of " if names.label else ""
-    told = ", ".join(names.classes) or f"labels from 0 to {labels - 1}"
+    told = ", ".join(map(str, names.classes)) or f"labels from 0 to {labels - 1}"
     return f"{column}{told}"
 
 

@@ -63,7 +63,7 @@ class DataModule(pl.LightningDataModule, ABC):
         transforms: What the columns of a user's table can hold; None for data that are no table.
         degrees: Whether the user's files, and figures, have angles in degrees.
         context_columns: Names of the coordinates of a context vector; none without one.
-        label_names: Names of the classes that a model is conditioned on; none without names.
+        label_names: What the classes that a model is conditioned on are called; none without names.
         label_column: The column of a table that they are in; None without one.
         header: Whether the first line of a user's table holds names; None for what it shows.
         names: Names of all columns of a user's table.
@@ -81,7 +81,7 @@ class DataModule(pl.LightningDataModule, ABC):
     transforms: ColumnTransforms | None = None
     degrees: bool = False
     context_columns: tuple[str, ...] = ()
-    label_names: tuple[str, ...] = ()
+    label_names: tuple[Any, ...] = ()
     label_column: str | None = None
     header: bool | None = None
     names: Sequence[str] = ()
@@ -163,6 +163,12 @@ class DataModule(pl.LightningDataModule, ABC):
         return None
 
     @property
+    def categories(self) -> dict[str, Sequence[Any]]:
+        """The values of each column of the user's files that is a category, in order."""
+        learned = {} if self.transforms is None else self.transforms.levels
+        return {**learned, **({self.label_column: self.label_names} if self.label_column else {})}
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What a user should know of the data before a model is trained on them; may read them."""
         return ()
@@ -187,11 +193,22 @@ class DataModule(pl.LightningDataModule, ABC):
         """
         return log_probs(model, self.in_data_units(torch.from_numpy(rows)), context)
 
+    def likelihood(self, model: Density) -> str:
+        """What `log_prob`, and the mean of it over a set, is: as the model says, but a lower bound
+        where columns have masses, which the density of rows with noise bounds.
+        """
+        discrete = self.transforms is not None and self.transforms.discrete
+        return "lower_bound" if discrete else model.likelihood
+
     def typed(self, rows: Float[np.ndarray, "n c"]) -> dict[str, np.ndarray] | None:
         """Rows in file units by the names of their columns, each of its own type; None where all
-        are numbers of one type.
+        are numbers of one type. The number of a class behind them is told by what that is called.
         """
-        return None
+        if self.label_column is None:
+            return None
+        names, numbers = self.file_columns or self.columns or (), rows[:, -1].astype(np.int64)
+        classes = {self.label_column: np.array(self.label_names)[numbers]}
+        return dict(zip(names, rows.T, strict=False)) | classes
 
     def _angles_times(self, factor: float, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
         if not self.degrees:

@@ -54,7 +54,8 @@ class TableData(FixedSets):
         names: Names of all its columns, in order.
         columns: Those to learn, by name or number from 0; None for all that have no other role.
         drop: Those to leave out.
-        condition: Those to condition on: the context of each row.
+        condition: Those to condition on: the context of each row; or a single one that holds words
+            or is in ``categories``, whose values are classes.
         weight: The one with importance weights.
         log: Those to learn that are positive: the model sees their logarithm. This and the next
             four go through bijections (`genlab.data.column_points.onto_lines`), so that densities
@@ -85,7 +86,8 @@ class TableData(FixedSets):
             last ones test and those before them validate.
         train_size: Number of training rows; None for all.
         event_shape: Shape of one sample: the number of coordinates that are learned.
-        context_dim: The number of columns that are conditioned on.
+        context_dim: The number of columns that are conditioned on, unless it is classes.
+        labels: Number of the classes that are conditioned on; 0 for none.
         angles: The coordinates that are angles.
         levels: The values of each category, in order.
         types: Types of numbers of columns that have their own.
@@ -132,6 +134,7 @@ class TableData(FixedSets):
         train_size: PositiveInt | None,
         event_shape: Sequence[PositiveInt],
         context_dim: NonNegativeInt,
+        labels: NonNegativeInt = 0,
         angles: Sequence[NonNegativeInt] = (),
         levels: Mapping[str, Sequence[Any]] | None = None,
         types: Mapping[str, str] | None = None,
@@ -170,13 +173,16 @@ class TableData(FixedSets):
             train_size=train_size,
         )
         self.names, self.roles = tuple(names), self.reading.roles
-        self.file_columns, self.context_columns, _ = self.roles
+        self.file_columns, self.label_column = self.roles.event, self.reading.label
+        self.context_columns = () if self.label_column else self.roles.context
+        self.label_names = self.reading.classes
         self.transforms = self.reading.transforms
         self.columns, self.angles = self.transforms.coordinates, self.transforms.angles
         self.degrees = degrees
         self._check_width("angles", angles, list(self.angles))
         self._check_width("event_shape", event_shape, [self.transforms.dim])
         self._check_width("context_dim", context_dim, len(self.context_columns))
+        self._check_width("labels", labels, len(self.label_names))
         others = {*self.roles.used, *find_columns("drop", drop, names)}
         self.index = tuple(name for name in index or () if name not in others)
         self.dequantised = find_columns("dequantise", dequantise, self.file_columns)
@@ -267,7 +273,7 @@ class TableData(FixedSets):
                 f"{len(parts['train'])} training rows, and has no median; `drop` leaves it out"
             )
         stand_ins = {used[i]: medians[i] for i in np.flatnonzero(lacking)}
-        levels = self.transforms.levels
+        levels = self.reading.levels
         told = ", ".join(
             f"{name} {levels[name][int(value)] if name in levels else f'{value:.6g}'}"
             for name, value in stand_ins.items()
@@ -301,7 +307,7 @@ class TableData(FixedSets):
         values = parts["train"]
         if self.roles.weight is not None:
             values = values[:, :-1]
-        names = (*self.file_columns, *self.context_columns)
+        names = (*self.file_columns, *self.roles.context)
         refuse_columns(where, names, values, text={}, dropped=self.drop)
         refuse_dependent(where, names, values)
         if self.dtype == torch.float32:
@@ -319,7 +325,7 @@ class TableData(FixedSets):
             if even := [name for name in left if self._width(name, parts) is not None]:
                 ways.append(f"; `dequantise={[*self.dequantised, *even]}` adds noise")
             if len(left) < len(self.file_columns):
-                ways.append(f"; {self._conditioned(*left)} takes them as given")
+                ways.append(f"; {self._without(*left)}")
             self._remarks.append(
                 f"values repeat in {found}: a density can grow without bound there, and nats lose "
                 f"their meaning{''.join(ways)}"
@@ -335,8 +341,11 @@ class TableData(FixedSets):
                     f"{name}: {count} rows lie on an end of its `bounds`, and count as just inside"
                 )
 
-    def _conditioned(self, *names: str) -> str:
-        return f"`condition={[*self.context_columns, *names]}`"
+    def _without(self, *names: str) -> str:
+        """What takes columns out of the density; classes stand alone as a condition."""
+        if self.label_column:
+            return f"`drop={[*self.drop, *names]}` leaves them out"
+        return f"`condition={[*self.context_columns, *names]}` takes them as given"
 
     def _width(self, name: str, parts: dict[str, Float[np.ndarray, "_ c"]]) -> float | None:
         """The width of a column's grid in all parts."""
@@ -353,7 +362,7 @@ class TableData(FixedSets):
             if width is None:
                 raise UserError(
                     f"`dequantise`: the values of {name!r} lie on no grid of equal steps, which "
-                    f"noise could fill; {self._conditioned(name)} takes them as given"
+                    f"noise could fill; {self._without(name)}"
                 )
             widths[name] = width
             for index, key in enumerate(parts):
@@ -371,7 +380,7 @@ class TableData(FixedSets):
         return parts
 
     def _batch(self, key: str, values: Float[np.ndarray, "n c"], scale: float) -> Batch:
-        dim, known = len(self.file_columns), len(self.context_columns)
+        dim, known = len(self.file_columns), len(self.roles.context)
         noise = torch.rand(
             len(values),
             len(self.transforms.noisy),
@@ -381,6 +390,8 @@ class TableData(FixedSets):
         # Angles are in radians by now.
         x = points(replace(self.transforms, degrees=False), values[:, :dim], noise, self.dtype)
         context = torch.from_numpy(values[:, dim : dim + known]).to(self.dtype).contiguous()
+        if self.label_column:
+            context = context[:, 0].long()
         weight = None
         if self.roles.weight is not None:
             weight = torch.from_numpy(values[:, -1] / scale).to(self.dtype)
@@ -413,11 +424,12 @@ class TableData(FixedSets):
         return log_masses(model, self.transforms, rows, context)
 
     def typed(self, rows: Float[np.ndarray, "n c"]) -> dict[str, np.ndarray] | None:
+        found = super().typed(rows)
         if self.transforms.plain and not self.transforms.types:
-            return None
-        dim = len(self.file_columns)
-        known = zip(self.context_columns, rows[:, dim:].T, strict=True)
-        return self.transforms.typed(rows[:, :dim]) | dict(known)
+            return found
+        names = (*self.file_columns, *self.context_columns)
+        found = found or dict(zip(names, rows.T, strict=True))
+        return found | self.transforms.typed(rows[:, : len(self.file_columns)])
 
     @staticmethod
     def _check_width(key: str, got: object, found: object) -> None:

@@ -40,6 +40,8 @@ class TableRows:
         drop: Those that the user leaves out.
         chosen: Whether the user has named those to learn.
         transforms: What those to learn can hold.
+        classes: The values of the only column that is conditioned on, where it is a category, in
+            order; none where it holds numbers.
         missing: What empty cells do: an ``error``, ``drop`` the rows that hold them, or
             ``impute_median``, which leaves them to `imputed`.
         fractions: Of the rows, to validate and to test on.
@@ -51,6 +53,7 @@ class TableRows:
     drop: Sequence[str | int]
     chosen: bool
     transforms: ColumnTransforms
+    classes: tuple[Any, ...]
     missing: str
     fractions: tuple[float, float]
     train_size: int | None
@@ -75,12 +78,24 @@ class TableRows:
             names=tuple(node["names"]),
             roles=roles,
             transforms=transforms,
+            classes=_classes(roles, node.get("levels") or {}),
             drop=tuple(node["drop"]),
             chosen=node["columns"] is not None,
             missing=node["missing"],
             fractions=(0.0 if node["val_path"] else val, 0.0 if node["test_path"] else test),
             train_size=node["train_size"],
         )
+
+    @property
+    def label(self) -> str | None:
+        """The column of classes that rows are conditioned on; None where there is none."""
+        return self.roles.context[0] if self.classes else None
+
+    @property
+    def levels(self) -> Mapping[str, Sequence[Any]]:
+        """The values of each category, learned or conditioned on."""
+        classes = {} if self.label is None else {self.label: self.classes}
+        return {**self.transforms.levels, **classes}
 
     def numbers(self, file: TableFile) -> tuple[Float[np.ndarray, "n c"], str | None]:
         """The columns that are used, without the rows that lack some; and a remark on these.
@@ -91,8 +106,8 @@ class TableRows:
             UserError: A column holds text, is constant or infinite, or what it cannot hold, or
                 cells are empty.
         """
-        used, transforms = self.roles.used, self.transforms
-        table = file.read(used, self.names, by_level=tuple(transforms.levels))
+        used, levels = self.roles.used, self.levels
+        table = file.read(used, self.names, by_level=tuple(levels))
         learned = table.values[:, [used.index(name) for name in self.roles.event]]
         refuse_columns(
             file.where,
@@ -101,11 +116,11 @@ class TableRows:
             text=table.text,
             dropped=self.drop,
             learned=self.roles.event,
-            categories=tuple(transforms.levels),
+            categories=tuple(levels),
             numbering=self._numbering(learned),
         )
-        values, remark = transforms.levelled(file.where, table), None
-        transforms.refuse_outside(file.where, values)
+        values, remark = table.levelled(file.where, used, levels), None
+        self.transforms.refuse_outside(file.where, values)
         empty = np.isnan(values)
         lacking = empty.any(1)
         if lacking.any():
@@ -150,7 +165,7 @@ class TableRows:
             known = column[~np.isnan(column)]
             if not len(known):
                 continue
-            if name in self.transforms.levels:
+            if name in self.levels:
                 found[place] = np.bincount(known.astype(np.int64)).argmax()
             else:
                 found[place] = np.percentile(known, 50, method="lower")
@@ -212,7 +227,7 @@ class TableRows:
 def _transforms(roles: Roles, node: Mapping[str, Any]) -> ColumnTransforms:
     """What the options of `genlab.data.TableData` say of the columns to learn."""
     levels = node.get("levels") or {}
-    known = find_columns("categories", node.get("categories") or (), roles.event)
+    known = [name for name in _categories(roles, node) if name in roles.event]
     return ColumnTransforms.of(
         roles.event,
         log=node.get("log") or (),
@@ -223,6 +238,40 @@ def _transforms(roles: Roles, node: Mapping[str, Any]) -> ColumnTransforms:
         levels={name: levels.get(name, ("0", "1")) for name in known},
         types=node.get("types"),
     )
+
+
+def _categories(roles: Roles, node: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns that the user calls categories."""
+    chosen = node.get("categories") or ()
+    return find_columns("categories", chosen, (*roles.event, *roles.context))
+
+
+def _classes(roles: Roles, levels: Mapping[str, Sequence[Any]]) -> tuple[Any, ...]:
+    """The values of the category that rows are conditioned on.
+
+    Raises:
+        UserError: They are conditioned on other columns, too.
+    """
+    found = [name for name in roles.context if name in levels]
+    if found and len(roles.context) > 1:
+        raise UserError(
+            f"`condition={list(roles.context)}`: {found[0]!r} is a category, which conditions a "
+            "model by itself; beside other columns, write it as a column of 0 and 1 for each value"
+        )
+    return tuple(levels[found[0]]) if found else ()
+
+
+def _levels(
+    file: TableFile, names: Sequence[str], roles: Roles, node: Mapping[str, Any]
+) -> dict[str, list[Any]]:
+    """The values of each category in a file; a condition that holds words alone is one."""
+    wanted = dict.fromkeys(_categories(roles, node))
+    if roles.context:
+        given = file.read(roles.context, names)
+        for name, column in zip(roles.context, given.values.T, strict=True):
+            if name in given.text and np.isnan(column).all():
+                wanted[name] = None
+    return file.read([*wanted], names, by_level=[*wanted]).levels if wanted else {}
 
 
 def table_files(paths: Mapping[str, str | None], header: bool | None) -> dict[str, TableFile]:
@@ -250,17 +299,18 @@ def table_facts(**node: Any) -> dict[str, Any]:
     choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
     index = [str(name) for name in node.get("index") or files["path"].index]
     roles = assign_roles(names, **choices, index=index)
-    known = _transforms(roles, node)
-    levels = node.get("levels") or {}
-    if known.levels and not levels:
-        levels = files["path"].read([*known.levels], names, by_level=[*known.levels]).levels
+    levels = node.get("levels")
+    if levels is None:
+        levels = _levels(files["path"], names, roles, node)
     check_levels(files["path"].where, levels)
     types = {name: kind for name, kind in files["path"].types.items() if name in roles.event}
     transforms = _transforms(roles, {**node, "levels": levels, "types": types})
+    classes = _classes(roles, levels)
     return {
         "names": list(names),
         "event_shape": [transforms.dim],
-        "context_dim": len(roles.context),
+        "context_dim": 0 if classes else len(roles.context),
+        "labels": len(classes),
         "angles": list(transforms.angles),
         "levels": levels,
         "types": types,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from genlab.bounds import NonNegativeInt, PositiveInt
 
@@ -24,13 +24,14 @@ class Names(NamedTuple):
         columns: The coordinates of a sample; None where they have no names.
         context: The coordinates of a context vector.
         label: The column of classes; None where it has no name.
-        classes: What the classes are called, in the order of their numbers; none for numbers.
+        classes: The values of that column, in the order of the classes' numbers, mostly words; none
+            where it holds these numbers.
     """
 
     columns: tuple[str, ...] | None = None
     context: tuple[str, ...] = ()
     label: str | None = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
 
 
 def shape_of(event_shape: EventShape) -> tuple[int, ...]:

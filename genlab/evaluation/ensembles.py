@@ -108,8 +108,8 @@ def conditional_scores(
     - ``test/crps``: `crps`, and ``test/crps/reference`` that of true samples that came with other
       contexts: what is reached without looking at them; of at least three rows.
     - ``test/spread_skill``: `spread_skill`.
-    - ``test/consistency``: `consistency`, where the context is an observation of the sample, and
-      ``test/consistency/reference`` that of the true ones: the noise in it.
+    - ``test/misfit``: `consistency`, where the context is an observation of the sample, and
+      ``test/misfit/reference`` that of the true ones: the noise in it.
 
     Args:
         model: A density given a vector.
@@ -132,6 +132,6 @@ def conditional_scores(
         others = torch.stack([rows.x.roll(turn, 0) for turn in turns])
         scores["test/crps/reference"] = crps(others, rows.x)
     if reduction is not None:
-        for tag, x in (("test/consistency", drawn[0]), ("test/consistency/reference", rows.x)):
+        for tag, x in (("test/misfit", drawn[0]), ("test/misfit/reference", rows.x)):
             scores[tag] = consistency(x, rows.context, reduction)
     return scores

@@ -30,20 +30,7 @@ class ProductExpectation:
     What cancels in the square is lost, ``eps |W|^2 |x|^2`` nats: `expectation_of` says whether it
     may be. On a CPU it is worked on in float64 whatever the type of the rows.
 
-    References: doi:10.1111/j.2517-6161.1977.tb01600.x.
-
-    >>> halves = Mixtures(torch.full((1, 2), 0.5).log(), torch.zeros(1, 2, 1), torch.ones(1, 2, 1))
-    >>> x = torch.tensor([[1.0], [2.0]])
-    >>> ProductExpectation(halves, x).add(x, torch.ones(1, 2))  # each answers for half of each row
-    tensor([[[0.5000, 0.5000],
-             [0.5000, 0.5000]]])
-
-    Args:
-        mixtures: The parameters.
-        like: A tensor of the type and on the device of the rows.
-
-    Attributes:
-        numbers: Numbers that a row makes.
+    It takes, holds and gives what `Expectation` does.
     """
 
     @torch.no_grad()
@@ -79,12 +66,7 @@ class ProductExpectation:
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
-        """Add some rows; returns their responsibilities times their weights.
-
-        Args:
-            x: Rows.
-            weight: Non-negative weights of the rows, for all mixtures or for each.
-        """
+        """As `Expectation.add`."""
         phi = self._monomials(x)
         joint = (self.theta @ phi).view(*self.about.log_weights.shape, -1)
         r, of_rows = shares(joint, weight.to(joint.dtype))

@@ -35,6 +35,8 @@ def test_samples_are_the_tables_and_scores_know_it(
     events: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", *RUN, *COLUMNS]) == 0, capsys.readouterr().err
+    (nll,) = (one for one in capsys.readouterr().out.splitlines() if one.startswith("test/nll"))
+    assert nll.endswith("an upper bound")
     for name in ("new.csv", "new.parquet", "new.npz"):
         assert main(["sample", "latest", "-n", "200", "--seed", "1", "-o", name]) == 0
     frame, other = pd.read_csv("new.csv"), pd.read_parquet("new.parquet")

@@ -177,6 +177,18 @@ def test_a_single_validation_is_a_dot_on_the_axis_of_its_loss(outputs: Path) -> 
     assert (second.count("<polyline"), second.count("<circle")) == (1, 1)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+def test_rows_that_are_not_drawn_are_told(outputs: Path) -> None:
+    shutil.rmtree(outputs)
+    for number in range(14):
+        synthetic_run(outputs / f"{number}", data=f"set{number}", metrics={})
+    assert main(["compare", "--html", "page.html"]) == 0
+    address = Path("page.html").absolute().as_uri()
+    assert '<span id="drawn">12 of 14 rows are drawn below: ' in _dumped(address)
+    assert '<span id="drawn"></span>' in _dumped(f"{address}#filter=set3")
+
+
 def _dumped(address: str) -> str:
     """The page as a browser has it when its script has run."""
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000")

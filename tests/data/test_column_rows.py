@@ -94,7 +94,7 @@ def test_categories_are_known_again_in_rows_of_another_type() -> None:
     columns = genlab.columns(frame, categories=["dose", "on"])
     assert columns.read(frame[3:]).tolist() == [[1.0, 1.0]]
     assert columns.read(np.array([[1.5, 0.0], [1.0, 1.0]])).tolist() == [[2.0, 0.0], [1.0, 1.0]]
-    with pytest.raises(UserError, match=r"'dose', row 1: got 2; `categories` knows 0.5, 1.0, 1.5"):
+    with pytest.raises(UserError, match=r"'dose', row 1: got 2; choose from: 0.5, 1.0, 1.5"):
         columns.read(frame.assign(dose=2.0))
 
 

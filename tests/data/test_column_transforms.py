@@ -187,7 +187,7 @@ def test_what_is_said_of_columns_is_checked(keys: dict[str, Any], message: str) 
         ("eta", 9, 2.75, "column 'eta', row 10: got 2.75; `bounds` expects -2.5 to 2.5"),
         ("jets", 1, -1, "column 'jets', row 2: got -1; `bounds` expects 0 or more"),
         ("jets", 4, 1.5, "column 'jets', row 5: got 1.5; `integer` expects integers"),
-        ("channel", 7, "tau", "column 'channel', row 8: got 'tau'; `categories` knows ee, emu, mu"),
+        ("channel", 7, "tau", "column 'channel', row 8: got 'tau'; choose from: ee, emu, mu"),
         ("pt", 5, np.nan, "row 6, column 1 is not a finite number"),
     ],
 )

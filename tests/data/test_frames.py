@@ -119,8 +119,8 @@ def test_mistakes_are_named(frame: pd.DataFrame, given: Density, labelled: Densi
         with pytest.raises(UserError, match=message):
             genlab.score(given, x, context)
     for context, message in (
-        ("electron", "context: expected one of mu, tau; got 'electron'"),
-        ([0, 2], "context: expected one of mu, tau; got '2'"),
+        ("electron", "context: got 'electron'; choose from: mu, tau"),
+        ([0, 2], "context: got '2'; choose from: mu, tau"),
         (frame[["t"]].assign(q=1), "context: no column 'kind'"),
     ):
         with pytest.raises(UserError, match=message):

@@ -86,8 +86,8 @@ def test_an_exact_posterior_scores_as_its_closed_form() -> None:
         "test/crps": math.sqrt((1 - 1 / 3) / math.pi),
         "test/crps/reference": 1 / math.sqrt(math.pi),
         "test/spread_skill": 1.0,
-        "test/consistency": 0.5,
-        "test/consistency/reference": 0.5,
+        "test/misfit": 0.5,
+        "test/misfit/reference": 0.5,
     }
     assert scores.keys() == expected.keys()
     for tag, value in expected.items():

@@ -154,8 +154,8 @@ def test_a_conditional_model_of_fields_has_its_numbers_and_figures(truth: torch.
     metrics = evaluate(
         model, test=test, target=None, generator=source, reduction=blocks, quantity="scalar"
     )
-    assert metrics["test/consistency"] == pytest.approx(1 / 3, rel=0.2)
-    assert metrics["test/consistency/reference"] < 1e-6
+    assert metrics["test/misfit"] == pytest.approx(1 / 3, rel=0.2)
+    assert metrics["test/misfit/reference"] < 1e-6
     assert metrics["test/crps/reference"] == pytest.approx(3 / math.pi**0.5, rel=0.15)
     assert {"test/spectrum", "test/flatness/se", "test/spread_skill"} <= metrics.keys()
     assert "test/psnr" not in metrics

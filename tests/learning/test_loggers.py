@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import socket
 import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -23,10 +27,11 @@ from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.config.look import look_at_loggers
 from genlab.config.recompose import recompose
-from genlab.errors import Interrupted, UserError
-from genlab.learning.loggers import CSV, MLflow, RunLogger, Trackio, WandB, ending
+from genlab.errors import Interrupted, RunError, UserError
+from genlab.learning.loggers import CSV, MLflow, RunLogger, Trackio, WandB, logging_to
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.runs.directory import RunDirectory
+from genlab.runs.files import read_json
 
 SETTINGS = {"model.hidden": [64, 64], "choices.model": "nsf", "choices.solver@model.evaluation": 1}
 Make = Callable[..., RunLogger]
@@ -47,7 +52,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 def log_all(logger: RunLogger) -> None:
     """Two points of a curve, a figure, the results, the end."""
-    with ending([logger]):
+    with logging_to([logger]):
         for step, loss in ((50, 2.5), (100, 1.5)):
             logger.log_metrics({"train/loss": loss}, step=step)
         log_figures([logger], {"density": Figure((2, 1))}, 100)
@@ -67,7 +72,7 @@ def test_a_table_has_a_row_a_step_and_goes_on_from_the_checkpoint(make: Make) ->
         ("100", "1.5", "0.5"),
     ]
     later = make(CSV, purge_step=51)
-    with ending([later]):
+    with logging_to([later]):
         later.log_metrics({"train/loss": 1.25}, step=100)
     assert [row["train/loss"] for row in table(first.run)] == ["2.5", "1.25"]
 
@@ -89,11 +94,10 @@ class Ended(RunLogger):
     [(None, "done"), (ValueError(), "failed"), (Interrupted(15), "interrupted")],
 )
 def test_a_logger_ends_as_its_run(make: Make, error: BaseException | None, state: str) -> None:
-    logger, unused = make(Ended), make(Ended)
+    logger = make(Ended)
 
     def go() -> None:
-        with ending([logger, unused]):
-            logger.log_metrics({"a": 1.0}, step=1)
+        with logging_to([logger]):
             if error is not None:
                 raise error
 
@@ -103,32 +107,126 @@ def test_a_logger_ends_as_its_run(make: Make, error: BaseException | None, state
         with pytest.raises(type(error)):
             go()
     assert logger.state == state
-    assert unused.state is None
 
 
 class Away(Ended):
-    """One whose server has gone."""
+    """One whose server goes away at a step."""
 
-    def _end(self, state: str) -> None:
-        raise ConnectionError("no server")
+    at = 2
+    told = 0
+
+    def _write_scalars(self, scalars: Any, step: int) -> None:
+        self.told += 1
+        if step >= self.at:
+            raise ConnectionError("no server\nand much more")
 
 
 @pytest.mark.parametrize(("error", "state"), [(None, "done"), (ValueError("lost"), "failed")])
-def test_a_server_that_is_away_keeps_no_other_logger_and_no_reason_back(
-    make: Make, error: Exception | None, state: str
+def test_a_server_that_goes_away_ends_neither_the_run_nor_other_loggers(
+    make: Make, error: Exception | None, state: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loggers = [make(Ended), make(Away), make(Ended)]
+    first, away, last = loggers = [make(Ended), make(Away), make(Ended)]
 
     def go() -> None:
-        with ending(loggers):
-            for logger in loggers:
-                logger.log_metrics({"a": 1.0}, step=1)
+        with logging_to(loggers):
+            for step in (1, 2, 3):
+                for logger in loggers:
+                    logger.log_metrics({"a": 1.0}, step=step)
             if error is not None:
                 raise error
 
-    with pytest.raises(ConnectionError if error is None else ValueError):
+    with nullcontext() if error is None else pytest.raises(ValueError, match="lost"):
         go()
-    assert [logger.state for logger in loggers if type(logger) is Ended] == [state, state]
+    assert (first.state, away.state, last.state) == (state, None, state)
+    assert away.told == 2, "what has failed is told nothing more"
+    assert [record.getMessage() for record in caplog.records] == [
+        "note: logger=away: lost: ConnectionError: no server; the run goes on",
+        f"note: logger=away has what was logged until step 2 at most; all is in {first.run.path}",
+    ]
+
+
+def test_a_disk_that_is_full_ends_the_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RunError("the disk is full")
+
+    monkeypatch.setattr(Ended, "_write_scalars", full)
+    logger = make(Ended)
+    with pytest.raises(RunError, match="the disk is full"), logging_to([logger]):
+        logger.log_metrics({"a": 1.0}, step=1)
+    assert logger.state == "failed"
+
+
+def test_a_logger_that_cannot_begin_is_told_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(logger: RunLogger) -> None:
+        raise ConnectionError("403: not yours")
+
+    monkeypatch.setattr(CSV, "_begin", refused)
+    run = small_experiment(tmp_path, "logger=[csv]", "callbacks=minimal")
+    told = "^logger=csv: cannot begin: ConnectionError: 403: not yours$"
+    with pytest.raises(UserError, match=told):
+        run.fit()
+    assert run.module.step == 0
+
+
+def test_a_run_whose_server_goes_away_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write = CSV._write_scalars
+
+    def until_30(logger: CSV, scalars: Any, step: int) -> None:
+        if step > 30:
+            raise ConnectionError("no server")
+        write(logger, scalars, step)
+
+    monkeypatch.setattr(CSV, "_write_scalars", until_30)
+    run = small_experiment(tmp_path, "logger=[csv]", "callbacks.images=null")
+    metrics = run.fit()
+    assert run.directory is not None
+    assert read_json(run.directory.status)["state"] == "done"
+    assert read_json(run.directory.metrics) == metrics
+    lost = [one.getMessage() for one in caplog.records if "logger=csv" in one.getMessage()]
+    assert len(lost) == 2
+    assert "logger=csv: lost: ConnectionError: no server" in run.directory.log.read_text()
+
+
+@pytest.fixture
+def answering() -> Iterator[str]:
+    """The address of a server that answers all that it has nothing."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_is_asked_before_a_run_begins(
+    answering: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "find_spec", lambda name: name)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        silent = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    no_answer = f"={silent}: no answer: .*Connection refused"
+    with_password = silent.replace("//", "//me:secret@")
+    mlflow = compose("train", ["logger=mlflow", f"logger.mlflow.tracking_uri={with_password}"])
+    with pytest.raises(UserError, match=f"^logger.mlflow.tracking_uri{no_answer}"):
+        look_at_loggers(mlflow)
+    plain = compose("train", ["logger=[csv,mlflow]"])
+    look_at_loggers(plain)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", silent)
+    with pytest.raises(UserError, match=f"^MLFLOW_TRACKING_URI{no_answer}"):
+        look_at_loggers(plain)
+    monkeypatch.setenv("WANDB_BASE_URL", silent)
+    look_at_loggers(compose("train", ["logger=wandb"]))
+    online = compose("train", ["logger=wandb", "logger.wandb.mode=online"])
+    with pytest.raises(UserError, match=f"^logger.wandb.mode=online: WANDB_BASE_URL{no_answer}"):
+        look_at_loggers(online)
+    for name in ("MLFLOW_TRACKING_URI", "WANDB_BASE_URL"):
+        monkeypatch.setenv(name, answering)
+    look_at_loggers(plain)
+    look_at_loggers(online)
 
 
 def test_several_are_chosen_at_once_and_kept_when_a_run_is_composed_again() -> None:
@@ -189,7 +287,7 @@ def test_mlflow_reads_back(make: Make, tmp_path: Path) -> None:
     # A run that goes on is the same one, and a setting that has changed since is a tag.
     again = make(MLflow, **told, purge_step=101)
     again.settings = {**SETTINGS, "choices.model": "nice"}
-    with ending([again]):
+    with logging_to([again]):
         again.log_metrics({"train/loss": 1.0}, step=150)
     client = mlflow.MlflowClient(told["tracking_uri"])
     experiment = client.get_experiment_by_name("genlab")

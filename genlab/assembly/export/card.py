@@ -87,7 +87,7 @@ def _learned(config: Mapping[str, Any]) -> str:
     if context["labels"]:
         names = context["label_names"]
         given = f", given one of {context['labels']} classes"
-        given += f" ({first_few(names)})" if names else ""
+        given += f" ({first_few([*map(str, names)])})" if names else ""
     elif context["dim"]:
         names = context["columns"]
         given = f", given {context['dim']} numbers"

@@ -108,7 +108,7 @@ def _config(run: Training) -> dict[str, Any]:
         "precision": str(model.dtype).removeprefix("torch."),
         "event_shape": list(model.event_shape),
         "circular": list(model.circular),
-        "likelihood": model.likelihood,
+        "likelihood": run.likelihood,
         "context": {
             "dim": encoder.context_dim,
             "labels": encoder.labels,

@@ -30,6 +30,7 @@ EXAMPLES = """\
   genlab sample latest -n 64 -o grid.png              a grid of images or fields
   genlab sample latest --condition 7 -n 64 -o 7.png   of one class
   genlab sample latest --condition "a=1.5,b=2"        given values of a table's columns
+  genlab sample latest --condition species=Adelie     or one of its words
   genlab sample latest --condition rows.csv -n 10     10 for each row of a file
 
 A CSV or Parquet file has the columns of the table that was learned, in its units and of its types,
@@ -71,7 +72,8 @@ def run(words: list[str]) -> int:
     print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
     data = experiment.data
-    rows = data.in_file_units(_rows(x, context if data.context_columns else None))
+    known = data.context_columns or data.label_column
+    rows = data.in_file_units(_rows(x, context if known else None))
     names, typed = _names(data, x), data.typed(rows.numpy())
     columns = dict(zip(names, rows.numpy().T, strict=True)) if typed is None else typed
     if arguments.output is None:
@@ -84,6 +86,8 @@ def run(words: list[str]) -> int:
         write_columns(arguments.output, columns)
     else:
         shown = x if model.image else rows[:, : x[0].numel()]
+        # An array has no place for words.
+        rows = rows[:, :-1] if data.label_column else rows
         _write(arguments.output, shown, x if data.columns is None else rows, data)
     print(f"wrote {arguments.output}")
     return 0
@@ -114,12 +118,13 @@ def _check_shown(model: Density) -> None:
 
 
 def _rows(x: Tensor, context: Tensor | None) -> Tensor:
-    """Flat samples, each before the vector that it was drawn under."""
+    """Flat samples, each before the vector, or the class, that it was drawn under."""
     import torch
 
     if context is None:
         return x.flatten(1)
-    return torch.cat((x.flatten(1), context.to(x).expand(len(x), -1)), 1)
+    given = context.to(x).reshape(len(context), -1)
+    return torch.cat((x.flatten(1), given.expand(len(x), -1)), 1)
 
 
 def _names(data: DataModule, x: Tensor) -> tuple[str, ...]:

@@ -61,15 +61,16 @@ def run(words: list[str]) -> int:
         x = points.x
     else:
         points = read_rows(arguments.input, data)
-        learned = len(points.columns) - len(data.context_columns)
-        x = points.x[:, :learned]
-        if data.context_columns:
-            context = torch.from_numpy(points.x[:, learned:])
+        learned = len(data.file_columns or data.columns)
+        x, given = points.x[:, :learned], torch.from_numpy(points.x[:, learned:])
+        if data.label_column is not None:
+            context = given[:, 0].long()
+        elif data.context_columns:
+            context = given
     with experiment.keys.telling(), inference(model):
         log_p = data.log_prob(model, x, context).numpy()
     print(saved.title)
-    masses = data.transforms is not None and bool(data.transforms.discrete)
-    _print_density(log_p, "lower_bound" if masses else model.likelihood)
+    _print_density(log_p, data.likelihood(model))
     if arguments.output is not None:
         rows = points.x.reshape(len(log_p), -1)
         typed = data.typed(rows)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
 from genlab.learning.loggers.run_logger import RunLogger, Told
+from genlab.runs.servers import look_at_mlflow
 from genlab.runs.settings import spell
 
 __all__ = ["MLflow"]
@@ -36,6 +37,7 @@ class MLflow(RunLogger):
     """
 
     requires = "mlflow"
+    look = staticmethod(look_at_mlflow)
 
     def __init__(
         self,
@@ -52,6 +54,8 @@ class MLflow(RunLogger):
     def _begin(self) -> None:
         # It would report its use over the network.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # By itself it would hold a run up for four minutes before a server counts as gone.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param
 

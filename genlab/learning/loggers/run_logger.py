@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
@@ -14,11 +15,13 @@ from jaxtyping import UInt8
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import Logger
 
-from genlab.errors import Interrupted
+from genlab.errors import GenlabError, Interrupted, UserError
 from genlab.runs.directory import RunDirectory
 from genlab.runs.manifest import read_manifest
 
-__all__ = ["RunLogger", "Told", "ending"]
+__all__ = ["RunLogger", "Told", "logging_to"]
+
+notes = logging.getLogger("genlab.notes")
 
 
 class Told(TypedDict):
@@ -33,8 +36,9 @@ class Told(TypedDict):
 class RunLogger(Logger):
     """A logger that shows one run, in the first of several processes alone.
 
-    It begins with the first value, when the run has a record, and outlives the training: the test
-    and its figures come after it. `ending` ends it.
+    `logging_to` begins it when the run has a record, and ends it behind the test and its figures. A
+    library that fails to begin keeps the run from starting. One that fails later, as when a server
+    goes away, is told nothing more, and the run goes on.
 
     Args:
         save_dir: The run's folder.
@@ -44,6 +48,10 @@ class RunLogger(Logger):
 
     Attributes:
         requires: The package that it needs; None where that is always there.
+        lost: Whether its library has failed since it began.
+
+    A class whose runs are on a server has a static method ``look(**node)``, which is given the
+    logger's section of the configuration, and refuses a server that does not answer.
     """
 
     requires: ClassVar[str | None] = None
@@ -59,7 +67,8 @@ class RunLogger(Logger):
         super().__init__()
         self.run = RunDirectory(Path(save_dir))
         self.title, self.settings, self.purge_step = title, settings, purge_step
-        self._begun = False
+        self.lost = False
+        self._begun, self._step = False, 0
 
     @property
     def name(self) -> str:
@@ -85,14 +94,28 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self._start()
-        self._write_scalars(metrics, step or 0)
+        at = step or 0
+        self._tell(at, lambda: self._write_scalars(metrics, at))
 
     @rank_zero_only
     def log_figure(self, tag: str, pixels: UInt8[np.ndarray, "height width 3"], step: int) -> None:
         """Log a figure by its tag, as RGB rows from the top."""
-        self._start()
-        self._write_figure(tag, pixels, step)
+        self._tell(step, lambda: self._write_figure(tag, pixels, step))
+
+    @rank_zero_only
+    def begin(self) -> None:
+        """Begin, or go on with, the run's own page.
+
+        Raises:
+            UserError: The library cannot.
+        """
+        try:
+            self._begin()
+        except GenlabError:
+            raise
+        except Exception as error:  # whatever a library raises
+            raise UserError(f"logger={self.name}: cannot begin: {_told(error)}") from error
+        self._begun = True
 
     @rank_zero_only
     def end(self, state: str) -> None:
@@ -102,13 +125,23 @@ class RunLogger(Logger):
             state: How the run ended: done, failed or interrupted.
         """
         if self._begun:
-            self._end(state)
+            self._tell(self._step, lambda: self._end(state))
             self._begun = False
+        if self.lost:
+            text = "note: logger=%s has what was logged until step %d at most; all is in %s"
+            notes.warning(text, self.name, self._step, self.run.path)
 
-    def _start(self) -> None:
-        if not self._begun:
-            self._begun = True
-            self._begin()
+    def _tell(self, step: int, write: Callable[[], None]) -> None:
+        if self.lost:
+            return
+        self._step = step
+        try:
+            write()
+        except GenlabError:  # of the run's own folder
+            raise
+        except Exception as error:  # whatever a library raises
+            self.lost = True
+            notes.warning("note: logger=%s: lost: %s; the run goes on", self.name, _told(error))
 
     @abstractmethod
     def _begin(self) -> None:
@@ -127,18 +160,29 @@ class RunLogger(Logger):
 
 
 @contextmanager
-def ending(loggers: Iterable[Logger]) -> Iterator[None]:
-    """End the loggers of a run with the block, as the block ends, all of them whatever one says."""
+def logging_to(loggers: Iterable[Logger]) -> Iterator[None]:
+    """Begin the loggers of a run with the block, and end them as it ends, all whatever one says.
+
+    Raises:
+        UserError: One cannot begin.
+    """
     ours = [logger for logger in loggers if isinstance(logger, RunLogger)]
     try:
+        for logger in ours:
+            logger.begin()
         yield
     except BaseException as error:
         stopped = isinstance(error, Interrupted | KeyboardInterrupt)
         for logger in ours:
-            # The user has to read why the run ended, not that a server is away as well.
-            with suppress(Exception):
+            # The user has to read why the run ended, not that a disk is full as well.
+            with suppress(GenlabError):
                 logger.end("interrupted" if stopped else "failed")
         raise
     with ExitStack() as all_of_them:
         for logger in ours:
             all_of_them.callback(logger.end, "done")
+
+
+def _told(error: Exception) -> str:
+    first, *_ = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {first}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from genlab.learning.loggers.run_logger import RunLogger, Told
+from genlab.runs.servers import look_at_wandb
 
 __all__ = ["WandB"]
 
@@ -29,6 +30,7 @@ class WandB(RunLogger):
     """
 
     requires = "wandb"
+    look = staticmethod(look_at_wandb)
 
     def __init__(
         self,
