@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
-from jaxtyping import install_import_hook
+from checked import checked
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -28,7 +29,9 @@ MATHEMATICS = (
 )
 # An int is a float to a type checker; so it is here.
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-install_import_hook([f"genlab.{room}" for room in MATHEMATICS], CHECKER)
+# By this name the hook's decorators ask for it.
+jaxtyping.jaxtyped = checked
+jaxtyping.install_import_hook([f"genlab.{room}" for room in MATHEMATICS], CHECKER)
 torch.set_num_threads(1)
 
 LONG = ("test_course", "test_pages", "test_launchers", "test_models", "test_continuous")
@@ -39,7 +42,7 @@ def fixed_seeds() -> None:
     """The same random numbers in each test, whichever ran before."""
     random.seed(0)
     np.random.seed(0)
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # of other devices torch would note where they are asked
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import yaml
 from pages import ROOT
@@ -69,12 +70,12 @@ def test_a_notebook_has_its_pictures(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # of tensors in matplotlib
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
+def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With few steps, as a program: nothing of Jupyter is needed."""
-    (tmp_path / "notebook.py").write_text(code(path))
-    few = {**os.environ, "STEPS": "3", "MPLBACKEND": "Agg"}
-    few["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "notebook.py"]
-    ran = subprocess.run(command, cwd=tmp_path, env=few, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STEPS", "3")
+    with plt.rc_context():
+        exec(code(path), {})
+    plt.close("all")

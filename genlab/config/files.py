@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
+from omegaconf import OmegaConf
 
 from genlab.errors import UserError
 
@@ -31,19 +35,30 @@ class FileConfigSource(file_config_source.FileConfigSource):
     """
 
     def load_config(self, config_path: str) -> ConfigResult:
-        found = super().load_config(config_path)
         path = Path(self.path) / self._normalize_file_name(config_path)
         text = path.read_text(encoding="utf-8")
-        if SUSPECT.search(text):
-            for key, node in _numbers(yaml.compose(text, yaml.SafeLoader), ""):
-                _refuse_another(path, key, node)
-        return found
+        # Whoever reads it writes into it.
+        config = copy.deepcopy(_options(path, text))
+        place, header = f"{self.scheme()}://{self.path}", self._get_header_dict(text)
+        return ConfigResult(self.provider, place, config, header)
 
 
 def read_strictly() -> None:
     """Let Hydra read files of options by `FileConfigSource`."""
     Plugins.instance()  # registers its own readers
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
+
+
+@cache  # jobs of a sweep read the same files
+def _options(path: Path, text: str) -> Any:
+    """What the text of a file says."""
+    stream = StringIO(text)
+    stream.name = str(path)  # for a mistake's place
+    options = OmegaConf.load(stream)
+    if SUSPECT.search(text):
+        for key, node in _numbers(yaml.compose(text, yaml.SafeLoader), ""):
+            _refuse_another(path, key, node)
+    return options
 
 
 def _numbers(node: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -44,8 +45,14 @@ OF_DAS = ("sampler.", "model.")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def coarse() -> None:
-    """Stages and solutions as they are."""
+def only_steps() -> Iterator[None]:
+    """No test metrics and no figures, and stages on few points: they take longer than the steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_evaluate", "_draw"):
+            patch.setattr(Solve, name, lambda *_: {})
+        for name in ("pinn.stages.SIZE", "pde.problem.SIDE"):
+            patch.setattr(f"genlab.{name}", 25)
+        yield
 
 
 def solve(folder: Path, *overrides: str) -> Solve:
