@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 MOONS = "realnvp:moons:seed0"
@@ -142,6 +143,15 @@ def test_a_curve_meets_the_test_where_the_tested_weights_are() -> None:
     seconds, nats = part("benchmarks.standings").curve(record, "moons")
     assert seconds == [1, 3, 4]
     assert nats == pytest.approx([0.09, 0.03, 0.0])
+
+
+def test_log_densities_of_angles_are_the_same_by_either_trace() -> None:
+    cell = part("benchmarks.cells").Cell("log_prob", "torus", "cpu", 7, 8)
+    found = []
+    for module, who in (("ours", "genlab"), ("divergences", "reverse mode")):
+        torch.manual_seed(0)
+        found.append(part(f"benchmarks.{module}").build(cell, who).run())
+    torch.testing.assert_close(*found, atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow

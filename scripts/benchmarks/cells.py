@@ -92,6 +92,7 @@ def _cells(device: str) -> Iterator[Cell]:
             for dim in FEW_DIMS if (subject, family) in FOLLOWS_AN_ODE else DIMS:
                 yield Cell(subject, family, device, dim, batch, LAYERS.get(family))
     yield Cell("step", "torus", device, 7, LARGE)
+    yield Cell("log_prob", "torus", device, 7, 10_000)
     for family in ("realnvp", "nsf"):
         for batch in BATCHES:
             yield Cell("step", family, device, 43, batch, LAYERS[family])
@@ -120,7 +121,8 @@ def contestants(cell: Cell) -> tuple[str, ...]:
 
     ``genlab`` takes the plain Adam that the peers' own examples take, ``shipped`` the fused one
     that it trains with, ``compiled`` is the whole step as ``trainer.compile=true`` has it,
-    ``products`` are the matrix products of a step alone, ``bare`` is what one writes by hand.
+    ``products`` are the matrix products of a step alone, ``bare`` is what one writes by hand,
+    ``reverse mode`` the same solver with the trace of each row's Jacobian by autograd.
     """
     match cell.subject:
         case "em":
@@ -135,7 +137,7 @@ def contestants(cell: Cell) -> tuple[str, ...]:
         return "genlab", "direct"
     peers = [peer for peer, families in OF_PEER.items() if cell.family in families]
     if cell.subject != "step":
-        return ("genlab", *peers)
+        return ("genlab", *peers, *["reverse mode"] * (cell.family == "torus"))
     own = ["genlab", "shipped"]
     if cell.device == "cpu" and cell.family in COMPILED:
         own.append("compiled")
