@@ -1,4 +1,4 @@
-"""How far round their circles Gaussians reach: the turns whose share of them is not lost."""
+"""The turns round their circles that Gaussians reach, whose share of them is not lost."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _blocks(owner: Int[Tensor, " m"], away: Float[Tensor, "m d"]) -> Turns:
 
 
 def _distance(roots: Float[Tensor, "m i i"], centres: Float[Tensor, "m i"]) -> Float[Tensor, " m"]:
-    """How many deviations all of ``[c - pi, c + pi]^i`` is from 0, or a little less.
+    """Deviations between 0 and all of ``[c - pi, c + pi]^i``, or a little less.
 
     All of it lies beyond the plane ``a y = min a y``, whose distance is ``min a y / |W x|`` for
     ``a = W^T W x``: its own where x is its nearest point, which coordinate descent finds.
