@@ -26,7 +26,17 @@ from benchmarks.contest import contest
 from benchmarks.report import line, write
 from benchmarks.store import Store, chosen
 
-PACKAGES = ("torch", "jax", "zuko", "nflows", "normflows", "flowjax", "torchcfm", "scikit-learn")
+PACKAGES = (
+    "torch",
+    "jax",
+    "zuko",
+    "nflows",
+    "normflows",
+    "flowjax",
+    "exponax",
+    "torchcfm",
+    "scikit-learn",
+)
 
 
 def main() -> None:

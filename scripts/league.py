@@ -1,13 +1,12 @@
-"""The league: the nine families on toys and tables, so many seconds each, with three seeds.
+"""The league: tables of runs of `genlab train`, of all families on equal terms.
 
-Each cell is a run of `genlab train` of its own. Its curve is what its density is above the optimum
-(`test/kl`; of a table, `test/nll`) against the seconds of fitting: the validations' `val/nll`,
-shifted to meet the test's value. What is finished stays in a file: the same
-command goes on where it was stopped. A cell that nobody has run is empty.
+Each cell is a run of its own. What is finished stays in a file: the same command goes on where it
+was stopped, and two that run at once share the file. A cell that nobody has run is empty.
 
     python scripts/league.py --list
-    python scripts/league.py --seconds 60
+    python scripts/league.py --only toys --records outputs/mine.json
     python scripts/league.py --only realnvp:moons nsf:seed0 --seconds 5
+    python scripts/league.py --only turbulence --publish
     python scripts/league.py --only nsf:wine -- trainer.compile=auto
 """
 
@@ -23,14 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.standings import FAMILIES, SEEDS, TOYS, write
+from benchmarks.standings import LEGEND, draw, markdown, of_table, published
 from benchmarks.store import Store, chosen
+from benchmarks.table import Cell, Table
+from benchmarks.tables import SMALL, TABLES
 from genlab.runs.files import atomic_path
 
-TABLES = ("wine", "diabetes", "breast_cancer")
-"""UCI's that scikit-learn has, and which need no download."""
-LARGE_TABLES = ("power", "gas", "hepmass", "miniboone")
-"""Of the MAF paper, from the folder `data.root`."""
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def main() -> None:
@@ -38,82 +36,102 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="PARTS", help="as realnvp:moons")
     parser.add_argument("--list", action="store_true", help="name the cells")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of fitting, in each run")
+    parser.add_argument("--seconds", type=float, help="of fitting in each run, not the table's")
     parser.add_argument("--again", action="store_true", help="run what is finished or failed anew")
+    parser.add_argument("--records", type=Path, default=DOCS / "league.json", help="what is done")
     parser.add_argument("-o", "--output", type=Path, default=Path("outputs/league"))
+    parser.add_argument("--publish", action="store_true", help="write docs/results.md")
     parser.add_argument("overrides", nargs="*", help="more words of `genlab train`, behind --")
     options = parser.parse_args()
-    targets = (*TOYS, *TABLES, *LARGE_TABLES)
-    cells = [f"{f}:{t}:seed{s}" for t in targets for f in FAMILIES for s in SEEDS]
+    found = (table.cells(name, seconds=options.seconds) for name, table in TABLES.items())
+    cells = {cell.name: cell for each in found for cell in each}
     names = chosen(cells, options.only)
     if options.list:
         print(*names, sep="\n")
         return
-    store = Store(options.output / "league.json")
+    store, curves = Store(options.records), Store(options.output / "curves.json")
     for name in names:
-        kept = f"{name}:{options.seconds:g}s"
-        if kept in store.records and not options.again:
+        if name in store.records and not options.again:
             continue
-        record = run(name, options.seconds, options.output, options.overrides)
-        store.add(kept, record)
-        print(f"{kept}: {told(record)}", flush=True)
-    if store.records:
-        for seconds in write(store.records, options.output, targets):
-            place = f"{options.output}/league-{seconds}"
-            print(f"{place}.md and {place}.png: what is finished of {seconds}")
+        record, own_curves = run(cells[name], options.output.resolve(), options.overrides)
+        store.add(name, record)
+        curves.add(name, own_curves)
+        print(f"{name}: {told(record)}", flush=True)
+    for name, table in TABLES.items():
+        for length, records in of_table(store.records, name).items():
+            place = options.output / "-".join(filter(None, (name, length)))
+            write(table, records, curves.records, place)
+    if options.publish:
+        page = DOCS / "results.md"
+        text = published(page.read_text(encoding="utf-8"), store.records, TABLES)
+        with atomic_path(page) as path:
+            path.write_text(text, encoding="utf-8")
 
 
-def run(name: str, seconds: float, folder: Path, overrides: list[str]) -> dict[str, Any]:
-    """Train one cell; its metrics and curves, or the last line that it wrote where it failed."""
-    family, target, seed = name.split(":")
-    place = folder.resolve() / "runs" / f"{name.replace(':', '-')}-{seconds:g}s"
-    data = [f"data={target}"]
-    if target in TABLES:
-        path = table(target, folder.resolve() / "tables")
-        # Of a hundred rows or two, the best weights come soon, and go.
-        data = ["data=table", f"data.path={path}", "trainer.val_every=50"]
-    words = [
-        f"model={family}",
-        *data,
-        f"seed={seed.removeprefix('seed')}",
-        f"trainer.max_seconds={seconds:g}",
-        "trainer.max_steps=1000000",  # the clock ends it, and schedules follow the clock
-        f"outputs={place}",
-        *overrides,
-    ]
+def run(
+    cell: Cell, folder: Path, overrides: list[str]
+) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """Train one cell.
+
+    Args:
+        cell: The run.
+        folder: Where it, and the tables that it needs, are put.
+        overrides: More words.
+
+    Returns:
+        What its table shows, or the last line that it wrote where it failed; and its curves.
+    """
+    place = folder / "runs" / cell.name.replace(":", "-")
+    tables = folder / "tables"
+    if any("{tables}" in word for word in cell.words):
+        write_tables(tables)
+    own_words = (word.replace("{tables}", str(tables)) for word in cell.words)
+    words = [*own_words, f"outputs={place}", *overrides]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "genlab", "train", *words]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    told = [*cell.words, *overrides]
     if ended.returncode:
         last = ended.stderr.strip().splitlines() or [f"status {ended.returncode}"]
-        return {"words": words, "error": last[-1]}
-    metrics = max(place.rglob("metrics.json"), key=lambda path: path.stat().st_mtime)
-    return {
-        "words": words,
-        "metrics": json.loads(metrics.read_text()),
-        "curves": json.loads(metrics.with_name("curves.json").read_text()),
-    }
+        return {"words": told, "error": last[-1]}, {}
+    path = max(place.rglob("metrics.json"), key=lambda path: path.stat().st_mtime)
+    metrics, own, curves = (
+        json.loads(path.with_name(f"{name}.json").read_text())
+        for name in ("metrics", "run", "curves")
+    )
+    shown = TABLES[cell.name.split(":")[0]].metrics | {"time/fit_seconds"}
+    kept = {tag: value for tag, value in metrics.items() if tag.removesuffix("/se") in shown}
+    return {"words": told, "commit": own.get("git_commit"), "metrics": kept}, curves
 
 
-def table(name: str, folder: Path) -> Path:
-    """The columns of one of scikit-learn's sets, as a file."""
+def write_tables(folder: Path) -> None:
+    """The columns of scikit-learn's sets, as files."""
     from sklearn import datasets
 
-    path = folder / f"{name}.npy"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            np.save(temporary, getattr(datasets, f"load_{name}")().data)
-    return path
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SMALL:
+        path = folder / f"{name}.npy"
+        if not path.exists():
+            with atomic_path(path) as temporary:
+                np.save(temporary, getattr(datasets, f"load_{name}")().data)
+
+
+def write(table: Table, records: dict[str, Any], curves: dict[str, Any], place: Path) -> None:
+    """Write a table's finished runs of one length, and their curves, and tell where."""
+    lines = (table.caption, LEGEND, "", *markdown(records, table))
+    with atomic_path(place.with_suffix(".md")) as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    draw(records, curves, table, place.with_suffix(".png"))
+    print(f"{place}.md: what is finished")
 
 
 def told(record: dict[str, Any]) -> str:
     """A finished cell, in words."""
     if "error" in record:
         return f"failed ({record['error']})"
-    metrics = record["metrics"]
-    shown = (key for key in ("test/kl", "test/nll", "time/fit_seconds") if key in metrics)
-    return ", ".join(f"{key} {metrics[key]:.4g}" for key in shown if metrics[key] is not None)
+    numbers = record["metrics"].items()
+    shown = ((tag, value) for tag, value in numbers if not tag.endswith("/se"))
+    return ", ".join(f"{tag} {value:.4g}" for tag, value in shown if value is not None)
 
 
 if __name__ == "__main__":

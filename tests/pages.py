@@ -40,6 +40,10 @@ FIELDS = [
 ]
 OWN = {
     "experiment=turbulence": [*FIELDS, "data.time=0.2"],
+    "experiment=kolmogorov": [
+        *FIELDS,
+        *("data.target.drag=2", "data.target.snapshots=5"),
+    ],
     "experiment=superres_turbulence": FIELDS,
     "data=pinn_residual": ["data.steps=5"],
     "data=pinwheel": ["data.train_size=500"],

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 MOONS = "realnvp:moons:seed0"
@@ -111,37 +112,106 @@ def test_the_league_shows_what_is_missing(
 ) -> None:
     league, ran = part("league"), []
 
-    def run(name: str, *_: Any) -> dict[str, Any]:
-        ran.append(name)
-        if "gmm" in name:
-            return {"words": [], "error": "genlab: the loss is lost"}
+    def run(cell: Any, *_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        ran.append(cell.name)
+        if "gmm" in cell.name:
+            return {"words": [], "error": "genlab: the loss is lost"}, {}
         nats = [2.9, 2.5, 2.6]
         curves = {"seconds": [0.5, 2.0, 5.0], "val/nll": nats, "val/loss": nats}
-        return {"words": [], "metrics": {"test/kl": 0.1}, "curves": curves}
+        return {"words": [], "metrics": {"test/kl": 0.1, "test/kl/se": 0.02}}, curves
 
     monkeypatch.setattr(league, "run", run)
-    cells = [MOONS, "realnvp:moons:seed1", "gmm:rings:seed0"]
-    words = ["league", "--seconds", "5", "-o", str(tmp_path), "--only"]
+    cells = [MOONS, "realnvp:moons:seed1", "gmm:rings:seed0", "nsf:pinwheel:seed2"]
+    places = ["--records", str(tmp_path / "done.json"), "-o", str(tmp_path)]
+    words = ["league", "--seconds", "5", *places, "--only"]
     monkeypatch.setattr(sys, "argv", [*words, cells[0]])
     league.main()
     monkeypatch.setattr(sys, "argv", [*words, *cells])
     league.main()
-    assert sorted(ran) == sorted(cells)
-    lines = (tmp_path / "league-5s.md").read_text().splitlines()
-    rows = {line.split("|")[1].strip(): line.split("|")[2:5] for line in lines if "|" in line}
-    assert rows["`model=`"] == [" moons ", " circles ", " rings "]
-    assert rows["realnvp"] == [" 0.1 ± 0 [2] ", "  ", "  "]
-    assert rows["gmm"] == ["  ", "  ", " failed "]
-    assert (tmp_path / "league-5s.png").exists()
-    assert f"{MOONS}:5s: test/kl 0.1" in capsys.readouterr().out
+    assert sorted(ran) == sorted(f"toys:{cell}:5s" for cell in cells)
+    lines = (tmp_path / "toys-5s.md").read_text().splitlines()
+    rows = {line.split("|")[1].strip(): line.split("|")[2:8] for line in lines if "|" in line}
+    assert rows[""][:3] == [" moons ", " circles ", " rings "]
+    assert rows["realnvp"] == [" 0.1 ± 0 [2] ", "  ", "  ", "  ", "  ", "  "]
+    assert rows["gmm"] == ["  ", "  ", " failed ", "  ", "  ", "  "]
+    assert rows["nsf"][5] == " 0.1 ± 0.02 [1] "
+    assert (tmp_path / "toys-5s.png").exists()
+    assert f"toys:{MOONS}:5s: test/kl 0.1\n" in capsys.readouterr().out
+
+
+def test_two_leagues_share_a_file(tmp_path: Path) -> None:
+    first, second = (part("benchmarks.store").Store(tmp_path / "done.json") for _ in range(2))
+    first.add("a", {"words": []})
+    second.add("b", {"words": []})
+    assert set(json.loads((tmp_path / "done.json").read_text())) == {"a", "b"}
+
+
+def test_a_column_may_be_a_difference_under_the_same_seeds() -> None:
+    table, standings = part("benchmarks.table"), part("benchmarks.standings")
+    column = table.Column("rna", "test/nll", minus="gmm")
+    rows = {"gmm": table.Row(("model=gmm",)), "nsf": table.Row(("model=nsf",), seeds=(0, 1))}
+    own = table.Table("", rows, {"rna": ()}, {"below": column}, seeds=(0, 1, 2))
+    nats = {"gmm": [-4.0, -4.5, -4.2], "nsf": [-5.0, -5.1]}
+    records = {
+        f"own:{row}:rna:seed{seed}": {"metrics": {"test/nll": value}}
+        for row, values in nats.items()
+        for seed, value in enumerate(values)
+    }
+    *_, last = standings.markdown(standings.of_table(records, "own")[""], own)
+    assert last == "| nsf | -0.8 ± 0.28 |"
+    names = [cell.name for cell in own.cells("own")]
+    assert sorted(names) == sorted(records)
+
+
+def test_the_page_of_results_shows_what_the_league_has_finished() -> None:
+    page, store = SCRIPTS.parent / "docs/results.md", SCRIPTS.parent / "docs/league.json"
+    records = json.loads(store.read_text()) if store.exists() else {}
+    published = part("benchmarks.standings").published
+    tables = part("benchmarks.tables").TABLES
+    text = page.read_text()
+    assert published(text, records, tables) == text
+    for name in {key.split(":")[0] for key in records}:
+        assert f"<!-- league: {name}" in text
+
+
+@pytest.mark.slow
+def test_a_run_of_the_league_is_a_command(tmp_path: Path) -> None:
+    """Whatever word there is composes with some others; a short run comes to its end."""
+    from genlab.config.compose import compose
+
+    league, tables = part("league"), part("benchmarks.tables").TABLES
+    places, seen = tmp_path / "tables", set()
+    league.write_tables(places)
+    for cell in (cell for name, table in tables.items() for cell in table.cells(name)):
+        if not seen.issuperset(cell.words) and "seed=0" in cell.words:
+            seen.update(cell.words)
+            compose("train", [word.replace("{tables}", str(places)) for word in cell.words])
+    cell = next(tables["uci"].cells("uci", seconds=5))
+    assert cell.name == "uci:gmm:wine:seed0:5s"
+    record, curves = league.run(cell, tmp_path, ["model.components=2", "trainer.accelerator=cpu"])
+    assert record["metrics"].keys() == {"test/nll", "test/nll/se", "time/fit_seconds"}, record
+    assert len(curves["val/nll"]) == len(curves["seconds"]) > 0
 
 
 def test_a_curve_meets_the_test_where_the_tested_weights_are() -> None:
-    curves = {"seconds": [1, 2, 3, 4], "val/nll": [2.5, None, 2.44, 2.41]}
-    record = {"metrics": {"test/kl": 0.03}, "curves": {**curves, "val/loss": [0.9, 0.8, 0.6, 0.7]}}
-    seconds, nats = part("benchmarks.standings").curve(record, "moons")
+    curves = {
+        "seconds": [1, 2, 3, 4],
+        "val/nll": [2.5, None, 2.44, 2.41],
+        "val/loss": [0.9, 0.8, 0.6, 0.7],
+    }
+    record = {"metrics": {"test/kl": 0.03}}
+    seconds, nats = part("benchmarks.standings").curve(record, curves, "test/kl")
     assert seconds == [1, 3, 4]
     assert nats == pytest.approx([0.09, 0.03, 0.0])
+
+
+def test_log_densities_of_angles_are_the_same_by_either_trace() -> None:
+    cell = part("benchmarks.cells").Cell("log_prob", "torus", "cpu", 7, 8)
+    found = []
+    for module, who in (("ours", "genlab"), ("divergences", "reverse mode")):
+        torch.manual_seed(0)
+        found.append(part(f"benchmarks.{module}").build(cell, who).run())
+    torch.testing.assert_close(*found, atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow

@@ -214,6 +214,7 @@ class Training(Run):
             reduction=self.data.reduction,
             scale=self.data.scale,
             quantity=self.data.quantity,
+            groups=self.data.test_groups,
             generator=generator(self.config.seed, "evaluate"),
         )
 

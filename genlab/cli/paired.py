@@ -112,7 +112,9 @@ def compare_rows(records: Sequence[Record]) -> dict[str, Any]:
         with run.keys.telling(), inference(run.density):
             log_p = log_probs(run.density, test.x, test.context)
         first = log_p if first is None else first
-        nll, found = estimate_mean(-log_p, test.weight), paired(log_p, first, test.weight)
+        groups = run.data.test_groups
+        nll = estimate_mean(-log_p, test.weight, groups)
+        found = paired(log_p, first, test.weight, groups)
         numbers = {"nll": nll, "difference": found.difference, "won": found.won}
         told: dict[str, Any] = {"run": str(record.run.path), "model": record.reads("model")}
         for name, estimate in numbers.items():

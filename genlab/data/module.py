@@ -11,7 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.batch import Batch, Chunk
@@ -144,6 +144,13 @@ class DataModule(pl.LightningDataModule, ABC):
     @abstractmethod
     def test(self) -> Batch | None:
         """The fixed set that the test metrics are computed on; None without samples."""
+
+    @property
+    def test_groups(self) -> Int[Tensor, " n"] | None:
+        """What each test row belongs to, where those of one group depend on each other; None where
+        all are independent.
+        """
+        return None
 
     @property
     def scale(self) -> Float[Tensor, "*event"] | None:

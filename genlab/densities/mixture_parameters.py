@@ -176,6 +176,7 @@ def starts(
     covariance: Covariance,
     *,
     floor: float,
+    ceiling: float = math.inf,
     rank: int = 0,
     angles: Sequence[int] = (),
 ) -> AnyMixtures:
@@ -190,6 +191,7 @@ def starts(
         start: How the centres are drawn, from torch's global generator.
         covariance: The form that the covariances are to have.
         floor: Their smallest variance.
+        ceiling: Their largest one.
         rank: Factors of covariances of low rank: half of the variance lies along ways from the
             centre to rows, drawn at random.
         angles: Coordinates that are angles: rows are as far apart as their points on the circles.
@@ -211,7 +213,7 @@ def starts(
     means = seen.coordinates(means) if angles else means
     mass = weight.sum(1).clamp(min=torch.finfo(x.dtype).tiny)
     variance = (weight * nearest).sum(1) / mass / x.shape[1]
-    diagonal = variance.clamp(min=floor).rsqrt()[:, None, None].expand_as(means)
+    diagonal = variance.clamp(floor, ceiling).rsqrt()[:, None, None].expand_as(means)
     log_weights = torch.full_like(means[..., 0], -math.log(components))
     if covariance == "low_rank":
         deviations = diagonal.reciprocal() * math.sqrt(0.5)

@@ -14,6 +14,7 @@ __all__ = [
     "Covariance",
     "LowRankMixtures",
     "Mixtures",
+    "at_once",
     "distances",
     "inverse",
     "posterior",

@@ -10,24 +10,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from genlab.densities.mixtures import Mixtures
-from genlab.densities.wrapped_normal import WINDINGS, normal_log_prob, wound_log_prob
+from genlab.densities.mixtures import Mixtures, at_once
+from genlab.densities.turns import turns
+from genlab.densities.wrapped_normal import normal_log_prob, wound_log_prob
 from genlab.nn.angles import wrap_columns
 
-__all__ = ["WrappedMixtures", "copies"]
-
-REACHES = (0.85, 1.7)
-"""Deviations above which one turn more is summed: what is left out is less than 1e-8 of a bump."""
+__all__ = ["WrappedMixtures"]
 
 
 @dataclass(frozen=True)
 class WrappedMixtures:
     """``p_g(x) = sum_k w_gk sum_n N(x + 2 pi n; mu_gk, Sigma_gk)``, n whole numbers in the angles.
 
-    The sum is taken coordinate by coordinate where covariances are diagonal; else over all
-    combinations of turns, of few angles only. It answers as `Mixtures` does (Mardia, Jupp,
-    "Directional statistics", 1999, section 3.5; Agiomyrgiannakis, Stylianou, "Wrapped Gaussian
-    mixture models for modeling and high-rate quantization of phase data of speech", 2009).
+    The sum is taken coordinate by coordinate where covariances are diagonal; else over the turns
+    about the mean that matter (`genlab.densities.turns`), from the one that each row is nearest in.
+    It answers as `Mixtures` does (Mardia, Jupp, "Directional statistics", 1999, section 3.5;
+    Agiomyrgiannakis, Stylianou, "Wrapped Gaussian mixture models for modeling and high-rate
+    quantization of phase data of speech", 2009).
 
     References: doi:10.1002/9780470316979.
 
@@ -37,7 +36,8 @@ class WrappedMixtures:
     torch.Size([1, 3, 5])
 
     Attributes:
-        mixtures: The Gaussians, before they are wound; deviations in angles are at most pi.
+        mixtures: The Gaussians, before they are wound; no wider than `genlab.densities.turns` has
+            it where they have matrices, and with deviations in angles of at most pi elsewhere.
         angles: Coordinates that are angles.
     """
 
@@ -60,12 +60,14 @@ class WrappedMixtures:
         whole = self._log_normal(x)
         if not given:
             return torch.zeros_like(whole), whole
-        log_weights, means, roots = self.mixtures
-        # The first coordinates of z depend on the first of x only.
-        first = Mixtures(log_weights, means[..., :given], roots[..., :given, :given])
-        known = WrappedMixtures(first, [i for i in self.angles if i < given])
-        of_known = known._log_normal(x[:, :given])
+        of_known = self._first(given)._log_normal(x[:, :given])
         return of_known, whole - of_known
+
+    def _first(self, given: int) -> WrappedMixtures:
+        """Those of the first coordinates: the first of z depend on the first of x only."""
+        log_weights, means, roots = self.mixtures
+        first = Mixtures(log_weights, means[..., :given], roots[..., :given, :given])
+        return WrappedMixtures(first, [i for i in self.angles if i < given])
 
     def _by_coordinate(self, x: Float[Tensor, "n d"]) -> list[Float[Tensor, "g k n"]]:
         deviations = self.mixtures.roots.reciprocal()
@@ -77,69 +79,63 @@ class WrappedMixtures:
         return found
 
     def _log_normal(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "g k n"]:
-        turned, parent = copies(self.mixtures, self.angles)
-        log_normal = turned.log_gaussians(wrap_columns(x, self.angles))[1][0]
-        shape = self.log_weights.shape
-        found = log_normal.new_empty(shape.numel(), len(x))
-        # Copies of a Gaussian follow each other: those with as many of them make a block.
-        counts = parent.bincount(minlength=len(found))
-        for count in counts.unique().tolist():
-            block = log_normal[counts[parent] == count].unflatten(0, (-1, count))
-            found = found.index_copy(0, (counts == count).nonzero()[:, 0], block.logsumexp(1))
-        whole: Tensor = found.unflatten(0, shape)
+        _, means, roots = self.mixtures
+        off = wrap_columns(x - means[..., None, :], self.angles)
+        z = (off @ roots.mT).flatten(0, 1)
+        scale = self.mixtures.diagonal.log().sum(-1) - 0.5 * x.shape[1] * math.log(2 * math.pi)
+        found = scale.flatten()[:, None] - 0.5 * z.square().sum(-1)
+        every = roots.expand(*means.shape, -1).flatten(0, 1)
+        for which, away in turns(self.mixtures, self.angles):
+            of_turns = _log_turns(z[which], away @ every[which].mT)
+            found = found.index_add(0, which, of_turns.to(found))
+        whole: Tensor = found.unflatten(0, self.log_weights.shape)
         return whole
 
+    @torch.no_grad()
+    def unwound(
+        self,
+        rows: Float[Tensor, "n d"],
+        which: Int[Tensor, " n"],
+        *,
+        given: int,
+        generator: torch.Generator | None,
+    ) -> Float[Tensor, "n d"]:
+        """Rows whose given coordinates are as many turns away as a Gaussian may have sent them.
 
-@torch.no_grad()
-def turns(
-    mixtures: Mixtures, angles: Sequence[int]
-) -> tuple[Int[Tensor, " m"], Float[Tensor, "m a"]]:
-    """The Gaussian that each copy is of, all numbered through, and the turns that it is away.
+        What the others depend on is a line, not a circle: n is drawn, given the coordinates and the
+        Gaussian. Where covariances are diagonal nothing depends on them.
 
-    More where a deviation is larger: of a mean and points in one turn, whose difference is less
-    than two, the nearest copies to both sides are among them.
-    """
-    index = torch.as_tensor(angles, dtype=torch.long, device=mixtures.means.device)
-    variances = mixtures.covariances.diagonal(dim1=-2, dim2=-1)[..., index]
-    deviations = variances.sqrt().flatten(0, 1)
-    reach = 1 + sum((deviations > limit).long() for limit in REACHES)
-    reach = reach * mixtures.log_weights.isfinite().flatten()[:, None]
-    one = torch.arange(-WINDINGS, WINDINGS + 1, device=index.device)
-    every = torch.cartesian_prod(*[one] * len(angles)).view(-1, len(angles))
-    parent, which = (every.abs() <= reach[:, None]).all(2).nonzero(as_tuple=True)
-    return parent, every[which].to(mixtures.means)
-
-
-def copies(mixtures: Mixtures, angles: Sequence[int]) -> tuple[Mixtures, Int[Tensor, " m"]]:
-    """The Gaussians of all mixtures as one, each with its copies whole turns away.
-
-    >>> import genlab
-    >>> roots = 5 * torch.eye(2).expand(1, 1, 2, 2)
-    >>> plain = Mixtures(torch.zeros(1, 1), torch.zeros(1, 1, 2), roots)
-    >>> turned, parent = copies(plain, [0])
-    >>> turned.means[0, :, 0], parent
-    (tensor([-6.2832,  0.0000,  6.2832]), tensor([0, 0, 0]))
-
-    Args:
-        mixtures: ``[G, K]``.
-        angles: Coordinates that are angles.
-
-    Returns:
-        A mixture ``[1, M]``, with matrices for roots, in which each copy has the weight of the
-        whole, and the Gaussian that each is of, all numbered through.
-    """
-    if not angles:
-        every = torch.arange(mixtures.log_weights.numel(), device=mixtures.means.device)
-        return _numbered(mixtures, every), every
-    parent, away = turns(mixtures, angles)
-    turned = _numbered(mixtures, parent)
-    index = torch.as_tensor(angles, dtype=torch.long, device=parent.device)
-    means = wrap_columns(turned.means, angles)
-    return turned._replace(means=means.index_add(2, index, 2 * math.pi * away[None])), parent
+        Args:
+            rows: The given coordinates, then any others.
+            which: The Gaussian of each row, in ``[0, G K)``.
+            given: How many coordinates are known.
+            generator: Source of the draws.
+        """
+        if self.mixtures.roots.ndim == 3:
+            return rows
+        first = self._first(given)
+        _, means, roots = first.mixtures
+        centre = means.flatten(0, 1)[which]
+        off = wrap_columns(rows[:, :given] - centre, first.angles)
+        every = roots.expand(*means.shape, -1).flatten(0, 1)
+        for some, away in turns(first.mixtures, first.angles):
+            for k, own_turns in zip(some.tolist(), away, strict=True):
+                own = (which == k).nonzero()[:, 0]
+                if len(own):
+                    z, s = off[own] @ every[k].mT, own_turns @ every[k].mT
+                    share = (-(z @ s.mT) - 0.5 * s.square().sum(1)).softmax(1)
+                    drawn = torch.multinomial(share, 1, generator=generator)[:, 0]
+                    off[own] += own_turns[drawn]
+        return torch.cat((centre + off, rows[:, given:]), 1)
 
 
-def _numbered(mixtures: Mixtures, which: Int[Tensor, " m"]) -> Mixtures:
-    """Some Gaussians of all mixtures, numbered through, as one mixture."""
-    log_weights, means, roots = mixtures
-    roots = roots.diag_embed() if roots.ndim == 3 else roots.expand(*means.shape, -1)
-    return Mixtures(*(part.flatten(0, 1)[which][None] for part in (log_weights, means, roots)))
+def _log_turns(z: Float[Tensor, "b n d"], s: Float[Tensor, "b m d"]) -> Float[Tensor, "b n"]:
+    """``log sum_m N(z + s_m; 0, I) / N(z; 0, I)``, some rows at a time."""
+    # The square multiplied out needs digits, where a Gaussian is thin in some direction.
+    exact = torch.float32 if z.device.type == "mps" else torch.float64
+    z, s = z.to(exact), s.to(exact)
+    cost = 0.5 * s.square().sum(-1, keepdim=True)
+    parts = [z.new_zeros(len(z), 0)]
+    for some in at_once(z.shape[1], s.shape[0] * s.shape[1]):
+        parts.append((-(s @ z[:, some].mT) - cost).logsumexp(1))
+    return torch.cat(parts, 1)

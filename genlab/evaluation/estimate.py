@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 __all__ = ["Estimate", "estimate_mean", "estimate_of_means", "estimate_of_pairs", "shares"]
@@ -31,7 +31,9 @@ class Estimate:
 
 
 def estimate_mean(
-    values: Float[Tensor, " n"], weight: Float[Tensor, " n"] | None = None
+    values: Float[Tensor, " n"],
+    weight: Float[Tensor, " n"] | None = None,
+    groups: Int[Tensor, " n"] | None = None,
 ) -> Estimate:
     """Weighted mean ``m = sum w v / sum w`` with its standard error, accumulated in float64.
 
@@ -41,16 +43,22 @@ def estimate_mean(
     whatever their value; an infinite mean has an infinite error. Where some weights are negative,
     ``se^2 = sum w^2 (v - m)^2 / (sum w)^2``.
 
+    Where samples of one group depend on each other, G groups are what is independent, and
+    ``se^2 = G / (G - 1) sum_g (sum_{i in g} w_i (v_i - m))^2 / (sum w)^2`` (Liang, Zeger,
+    "Longitudinal data analysis using generalized linear models", 1986, doi:10.1093/biomet/73.1.13).
+
     Args:
         values: One value for each sample, ``[n]``.
         weight: Weights ``[n]``, of a positive sum, or None where all count the same.
+        groups: The number of the group of each, or None where all samples are independent.
 
     Raises:
         ValueError: No sample has a positive weight, or their sum is not.
     """
     values = values.detach().cpu().double()
     w = values.new_ones(len(values)) if weight is None else weight.detach().cpu().double()
-    values, w = values[w != 0], w[w != 0]
+    counting = w != 0
+    values, w = values[counting], w[counting]
     total = w.sum()
     if not total > 0:
         raise ValueError("weight: expected at least one sample of positive weight, got none")
@@ -58,6 +66,12 @@ def estimate_mean(
     value = mean.item()
     if math.isinf(value):
         return Estimate(value, math.inf)
+    if groups is not None:
+        _, group = groups.cpu()[counting].unique(return_inverse=True)
+        count = int(group.max()) + 1
+        off = w.new_zeros(count).index_add(0, group, w * (values - mean))
+        correction = count / (count - 1) if count > 1 else math.nan
+        return Estimate(value, math.sqrt(correction * off.square().sum().item()) / total.item())
     if (w < 0).any():
         spread = (w * (values - mean)).square().sum().sqrt() / total
         return Estimate(value, spread.item())

@@ -33,6 +33,7 @@ def negative_log_likelihood(
     model: Density,
     batch: Batch,
     *,
+    groups: Int[Tensor, " n"] | None = None,
     generator: torch.Generator | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Estimate:
@@ -43,6 +44,7 @@ def negative_log_likelihood(
     Args:
         model: The density that is judged.
         batch: Held-out samples in data units, with their context and weight.
+        groups: What each sample belongs to, where those of one group depend on each other.
         generator: Repeats the draws of a likelihood that is an estimate.
         batch_size: Samples at once.
 
@@ -51,7 +53,7 @@ def negative_log_likelihood(
     """
     with inference(model, generator):
         log_p = log_probs(model, batch.x, batch.context, batch_size=batch_size)
-    return estimate_mean(-log_p, batch.weight)
+    return estimate_mean(-log_p, batch.weight, groups)
 
 
 def kl(

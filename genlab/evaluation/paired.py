@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.evaluation.estimate import Estimate, estimate_mean
@@ -50,18 +50,20 @@ def paired(
     log_p: Float[Tensor, " n"],
     log_p_other: Float[Tensor, " n"],
     weight: Float[Tensor, " n"] | None = None,
+    groups: Int[Tensor, " n"] | None = None,
 ) -> Paired:
     """The paired difference of two log-densities of each of n rows.
 
     Rows that are hard for one model are mostly hard for the other one: their differences scatter
     less than the log-densities do (Student, "The probable error of a mean", 1908,
-    doi:10.1093/biomet/6.1.1). The errors are those of independent rows, and of these two trainings:
-    another seed of either is another model.
+    doi:10.1093/biomet/6.1.1). The errors are those of independent rows, or groups of them, and of
+    these two trainings: another seed of either is another model.
 
     Args:
         log_p: Of the model.
         log_p_other: Of the one it is compared with.
         weight: How much each row counts; None where all count the same.
+        groups: What each row belongs to, where those of one group depend on each other.
 
     >>> import torch
     >>> hard = torch.linspace(-30.0, 0.0, 5, dtype=torch.float64)
@@ -71,4 +73,5 @@ def paired(
     """
     ours, other = (values.detach().cpu().double() for values in (log_p, log_p_other))
     won = (ours > other).double() + 0.5 * (ours == other)
-    return Paired(estimate_mean(ours - other, weight), estimate_mean(won, weight))
+    difference = estimate_mean(ours - other, weight, groups)
+    return Paired(difference, estimate_mean(won, weight, groups))

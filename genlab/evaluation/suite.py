@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from genlab.batch import Batch
@@ -66,6 +66,7 @@ def evaluate(
     reduction: Reduction | None = None,
     scale: Float[Tensor, "*event"] | None = None,
     quantity: Quantity | None = None,
+    groups: Int[Tensor, " n"] | None = None,
     w2_points: int = 2000,
     kl_samples: int | None = None,
     weighted: int = 20_000,
@@ -119,6 +120,8 @@ def evaluate(
         scale: The unit of each coordinate in ``test/w2``, ``test/mmd`` and ``test/inverse_error``;
             None for data units.
         quantity: What the numbers of a field are; None for data that are no fields.
+        groups: What each test row belongs to, where those of one group depend on each other, for
+            the standard error of ``test/nll``; None where all are independent.
         w2_points: Points of each cloud in ``test/w2``, ``test/mmd``, ``test/c2st`` and scores of
             fields.
         kl_samples: Fresh samples of the target in ``test/kl``; the model's `test_samples` if None.
@@ -132,7 +135,9 @@ def evaluate(
     row = None if test is None or test.context is None else test.context[:1]
     scores: Scores = {"model/parameters": sum(p.numel() for p in model.parameters())}
     if test is not None:
-        nll = negative_log_likelihood(model, test, generator=streams.nll, batch_size=batch_size)
+        nll = negative_log_likelihood(
+            model, test, groups=groups, generator=streams.nll, batch_size=batch_size
+        )
         scores["test/nll"] = nll
         if levels is not None:
             scores["test/bits_per_dim"] = bits_per_dim(nll, model.event_shape, levels)

@@ -17,13 +17,12 @@ from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
 from genlab.densities.density import Circular, Density, EventShape
 from genlab.densities.mixture_parameters import AnyMixtures, MixtureParameters, Start, starts
 from genlab.densities.mixtures import Covariance, Mixtures, wide
-from genlab.densities.wrapped_mixtures import WrappedMixtures, copies
+from genlab.densities.turns import widest
+from genlab.densities.wrapped_mixtures import WrappedMixtures
 from genlab.nn.angles import wrap_columns
 
 __all__ = ["GMM"]
 
-# Angles whose turns are combined with each other: of more, the combinations are too many.
-MOST_TURNING = 3
 # Options that a mixture shares with its marginals and conditionals.
 SHARED = ("max_components", "covariance", "rank", "start", "restarts", "tolerance")
 ROWS_AT_ONCE = 8192
@@ -37,7 +36,7 @@ class GMM(Density):
     mixture a class.
 
     Angles have wrapped normals ``sum_n N(x + 2 pi n; mu_k, Sigma_k)``, by EM with n latent too
-    (`genlab.densities.WrappedMixtures`): with full matrices for as many as three angles.
+    (`genlab.densities.WrappedMixtures`).
 
     References: Dempster, Laird, Rubin, "Maximum likelihood from incomplete data via the EM
     algorithm", 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
@@ -53,8 +52,7 @@ class GMM(Density):
         max_components: The most that "auto" takes.
         covariance: A matrix for each Gaussian ("full"), one for all ("tied"), a diagonal for each
             ("diag"), a number for each ("spherical"), or a diagonal and a matrix of low rank for
-            each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions; "auto":
-            full ones, but diagonal ones of more than three angles.
+            each ("low_rank"): a mixture of factor analysers, for hundreds of dimensions.
         rank: That rank.
         basis: What a covariance is diagonal in, or of low rank: the ``points`` of an array, or, for
             fields, ``fourier``, their waves as `genlab.bijections.Hartley` writes them.
@@ -63,7 +61,9 @@ class GMM(Density):
             many for each number that "auto" tries, where these rows are few.
         tolerance: EM has converged when a pass gains no more, in nats a row.
         covariance_floor: Smallest variance in any direction, in standardised units.
-        circular: Coordinates that are angles, in radians; no deviation of a component is above pi.
+        circular: Coordinates that are angles, in radians; no deviation of a component is above pi,
+            and in more than four angles that are not independent no direction is so wide either
+            (`genlab.densities.turns.widest`).
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
 
@@ -88,7 +88,7 @@ class GMM(Density):
         *,
         components: PositiveInt | Literal["auto"] = "auto",
         max_components: PositiveInt = 128,
-        covariance: Covariance | Literal["auto"] = "full",
+        covariance: Covariance = "full",
         rank: PositiveInt = 8,
         basis: Literal["points", "fourier"] = "points",
         start: Start = "kmeans++",
@@ -103,9 +103,10 @@ class GMM(Density):
         if components == "auto" and covariance == "low_rank":
             raise ValueError("components=auto: expected a number, as covariance is low_rank")
         self.joint_angles = tuple(context_dim + i for i in self.circular)
-        if covariance == "auto":
-            covariance = "diag" if len(self.joint_angles) > MOST_TURNING else "full"
-        self._refuse_unwound(covariance)
+        if self.joint_angles and covariance == "low_rank":
+            raise ValueError(
+                "covariance=low_rank: of angles, expected full, tied, diag or spherical"
+            )
         self.growing = components == "auto"
         self.max_components = max_components
         self.covariance = covariance
@@ -128,17 +129,13 @@ class GMM(Density):
             growing=self.growing,
         )
 
-    def _refuse_unwound(self, covariance: Covariance) -> None:
-        count = len(self.joint_angles)
-        if count and covariance == "low_rank":
-            raise ValueError(
-                "covariance=low_rank: of angles, expected full, tied, diag or spherical"
-            )
-        if count > MOST_TURNING and covariance in ("full", "tied"):
-            raise ValueError(
-                f"covariance={covariance}: of {count} angles, more than {MOST_TURNING}, expected "
-                "diag or spherical: the turns of all together are too many"
-            )
+    @property
+    def widest(self) -> float:
+        """The largest deviation that a Gaussian may have in angles; without angles infinite."""
+        if not self.joint_angles:
+            return math.inf
+        matrices = self.covariance in ("full", "tied")
+        return widest(len(self.joint_angles)) if matrices else math.pi
 
     @property
     def _wound(self) -> AnyMixtures | WrappedMixtures:
@@ -186,17 +183,16 @@ class GMM(Density):
     def _sample(
         self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
-        mixtures: AnyMixtures = self.mixture()
-        if self._known_angles:
-            # By how many turns the given angles are away is drawn with the component.
-            assert isinstance(mixtures, Mixtures)
-            mixtures, _ = copies(mixtures, self._known_angles)
+        mixtures = self._wound if self._known_angles else self.mixture()
         known = self.context_encoder.context_dim
         noise = torch.randn(
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
         )
         rows = self._joint(noise, context)
         which = self._choose(mixtures, rows, context, generator)
+        if isinstance(mixtures, WrappedMixtures):
+            rows = mixtures.unwound(rows, which, given=known, generator=generator)
+            mixtures = mixtures.mixtures
         return self._event(mixtures.complete(rows, which, given=known))
 
     @property
@@ -218,7 +214,7 @@ class GMM(Density):
 
     def _choose(
         self,
-        mixtures: AnyMixtures,
+        mixtures: AnyMixtures | WrappedMixtures,
         rows: Float[Tensor, "n d"],
         context: Float[Tensor, "n c"] | None,
         generator: torch.Generator | None,
@@ -257,6 +253,7 @@ class GMM(Density):
             self.start,
             self.covariance,
             floor=self.covariance_floor,
+            ceiling=self.widest**2,
             rank=self.rank,
             angles=self.joint_angles,
         )

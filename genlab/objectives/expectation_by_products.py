@@ -11,7 +11,7 @@ from torch import Tensor
 from genlab.densities.mixtures import Mixtures, wide
 from genlab.objectives.expectation import BITS, Expectation, Statistics, accumulator, shares
 
-__all__ = ["ProductExpectation", "expectation_of"]
+__all__ = ["ProductExpectation", "expectation_of", "working_type"]
 
 # Nats that rounding may change a log-density by.
 TRUSTED = 1e-9
@@ -36,7 +36,7 @@ class ProductExpectation:
     @torch.no_grad()
     def __init__(self, mixtures: Mixtures, like: Tensor) -> None:
         mixtures = Mixtures(*map(wide, mixtures))
-        like = like.to(_working(like))
+        like = like.to(working_type(like))
         centre = mixtures.means.mean((0, 1))
         self.about = mixtures._replace(means=mixtures.means - centre)
         self.centre = centre.to(like)
@@ -142,10 +142,10 @@ def expectation_of(mixtures: Mixtures, x: Float[Tensor, "n d"]) -> Expectation |
     shift = (mixtures.means - centre).abs().amax((0, 1))
     reach = torch.maximum((x - centre.to(x)).abs().amax(0).to(shift), shift).square().sum()
     steepest = mixtures.roots.square().flatten(2).sum(-1).amax()
-    lost = reach * steepest * torch.finfo(_working(x)).eps
+    lost = reach * steepest * torch.finfo(working_type(x)).eps
     return ProductExpectation(mixtures, x) if lost <= TRUSTED else Expectation(mixtures, x)
 
 
-def _working(x: Tensor) -> torch.dtype:
+def working_type(x: Tensor) -> torch.dtype:
     """The type that products are taken in: float64 for free digits, where it is not slow."""
     return torch.float64 if x.device.type == "cpu" else x.dtype

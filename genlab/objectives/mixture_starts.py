@@ -225,7 +225,7 @@ def maximised(model: GMM, mixtures: AnyMixtures, statistics: Statistics) -> AnyM
         statistics,
         model.covariance,
         floor=model.covariance_floor,
-        ceiling=math.pi**2,
+        ceiling=model.widest**2,
         angles=angles,
     )
     return found._replace(means=wrap_columns(found.means, angles)) if angles else found

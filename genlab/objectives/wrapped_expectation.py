@@ -6,15 +6,14 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from genlab.densities.mixtures import Mixtures, wide
-from genlab.densities.wrapped_mixtures import copies
+from genlab.densities.mixtures import Mixtures, inverse, wide
+from genlab.densities.turns import turns
 from genlab.densities.wrapped_normal import WINDINGS
-from genlab.nn.angles import wrap_columns
 from genlab.objectives.expectation import BITS, Statistics, accumulator, shares
-from genlab.objectives.expectation_by_products import expectation_of
+from genlab.objectives.expectation_by_products import working_type
 
 __all__ = ["DiagonalWrappedExpectation", "WrappedExpectation"]
 
@@ -23,63 +22,100 @@ FACTORS = 32
 
 
 class WrappedExpectation:
-    """The E-step with matrices for covariances: that of each Gaussian's copies, added up.
+    """The E-step with matrices for covariances, over the turns about each mean that matter.
 
-    A row belongs to a component and a number of turns of each angle, all of them latent. To the
-    M-step a copy is the component itself, seen from rows that are whole turns away: its deviations
-    ``x + 2 pi n - mu`` are those that the copy, of mean ``mu - 2 pi n``, has of x
-    (Agiomyrgiannakis, Stylianou, "Wrapped Gaussian mixture models for modeling and high-rate
-    quantization of phase data of speech", 2009).
+    A row belongs to a component and a number of turns of each angle, all of them latent. Where
+    ``z = W (x - mu)`` in the turn about the mean, the turn n has ``s_n = 2 pi W n`` more, and its
+    share is ``q_n ~ exp(-z s_n - |s_n|^2 / 2)``. The sums of the M-step are those of z, and what
+    ``r q_n`` and ``r q_n z`` add to them (Agiomyrgiannakis, Stylianou, "Wrapped Gaussian mixture
+    models for modeling and high-rate quantization of phase data of speech", 2009).
 
     References: IEEE Transactions on Audio, Speech, and Language Processing 17, 775 (2009).
 
     >>> one = Mixtures(torch.zeros(1, 1), torch.full((1, 1, 1), 3.0), torch.ones(1, 1, 1, 1))
     >>> step = WrappedExpectation(one, torch.zeros(1, 1), [0])
     >>> step.add(torch.tensor([[-3.0], [3.0]]), torch.ones(1, 2))  # near from either side
-    tensor([[[1., 1.]]])
+    tensor([[[1., 1.]]], dtype=torch.float64)
 
     Args:
         mixtures: The parameters.
-        like: All rows, or some that are as far out.
+        like: A tensor of the type and on the device of the rows.
         angles: Coordinates that are angles.
 
     Attributes:
-        numbers: Numbers that a row makes at once.
+        numbers: Numbers that a row makes.
     """
 
+    @torch.no_grad()
     def __init__(self, mixtures: Mixtures, like: Tensor, angles: Sequence[int]) -> None:
-        self.angles, self.components = angles, mixtures.log_weights.shape[1]
-        groups = zip(*(part.split(1) for part in mixtures), strict=True)
-        turned = [copies(Mixtures(*parts), angles) for parts in groups]
-        rows = wrap_columns(like, angles)
-        self.parts = [(expectation_of(one, rows), parent) for one, parent in turned]
-        self.numbers = max(part.numbers for part, _ in self.parts)
+        mixtures = Mixtures(*map(wide, mixtures))
+        log_weights, means, roots = mixtures
+        dim = means.shape[-1]
+        scale = mixtures.diagonal.log().sum(-1) - 0.5 * dim * math.log(2 * math.pi)
+        every = roots.expand(*means.shape, -1).flatten(0, 1)
+        self.factors = inverse(every)
+        kind = like.new_zeros((), dtype=working_type(like))
+        # In bits: exp2 takes half the time of exp.
+        self.constant = ((log_weights + scale) * BITS)[..., None].to(kind)
+        # Rows last: what is done to each row is done to neighbours in memory.
+        self.means, self.roots = means.flatten(0, 1)[..., None].to(kind), every.to(kind)
+        self.period = kind.new_zeros(dim, 1)
+        self.period[list(angles)] = 2 * math.pi
+        self.turns = [
+            (which.to(kind.device), (away @ every[which].mT).to(kind))
+            for which, away in turns(mixtures, angles)
+        ]
+        self.numbers = 3 * means.numel() + sum(s.shape[0] * s.shape[1] for _, s in self.turns)
+        exact = accumulator(like)
+        self.of_rows = exact.new_zeros(3, len(means))
+        self.counts = exact.new_zeros(log_weights.shape)
+        self.first = exact.new_zeros(self.means.shape[:2])
+        self.second = exact.new_zeros(every.shape)
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
         """Add some rows; returns their responsibilities times their weights."""
-        x = wrap_columns(x, self.angles)
-        weights = weight.expand(len(self.parts), -1).split(1)
-        return torch.cat(
-            [
-                self._whole(part.add(x, own), parent)
-                for (part, parent), own in zip(self.parts, weights, strict=True)
-            ]
-        )
+        off = x.mT.to(self.means) - self.means
+        off.sub_((off / (2 * math.pi)).round_().mul_(self.period))
+        z = self.roots @ off
+        square = torch.mul(z, z, out=off).sum(1).view(*self.counts.shape, -1)
+        joint = torch.add(self.constant, square, alpha=-0.5 * BITS, out=square)
+        shares_of_turns = []
+        for which, s in self.turns:
+            q = torch.baddbmm(-0.5 * s.square().sum(2, keepdim=True), s, z[which], alpha=-1)
+            q.mul_(BITS)
+            highest = q.amax(1, keepdim=True)
+            total = q.sub_(highest).exp2_().sum(1, keepdim=True)
+            shares_of_turns.append(q.div_(total))
+            joint.flatten(0, 1).index_add_(0, which, (total.log2() + highest)[:, 0])
+        r, of_rows = shares(joint, weight.to(joint))
+        each = r.flatten(0, 1)
+        self.of_rows += of_rows
+        self.counts += r.sum(2)
+        of_z = torch.mul(z, each[:, None], out=off)
+        self.first += of_z.sum(2)
+        self.second += of_z @ z.mT
+        for (which, s), q in zip(self.turns, shares_of_turns, strict=True):
+            q.mul_(each[which][:, None])
+            mass, cross = q.sum(2, keepdim=True), s.mT @ (q @ z[which].mT)
+            self.first.index_add_(0, which, (mass * s).sum(1).to(self.first))
+            more = cross + cross.mT + s.mT @ (mass * s)
+            self.second.index_add_(0, which, more.to(self.second))
+        return r
 
     def statistics(self) -> Statistics:
         """Those of all rows so far."""
-        found = []
-        for part, parent in self.parts:
-            *of_rows, counts, first, second = part.statistics()
-            of_copies = (self._whole(sums, parent) for sums in (counts, first, second))
-            found.append(Statistics(*of_rows, *of_copies))
-        return Statistics(*map(torch.cat, zip(*found, strict=True)))
-
-    def _whole(self, of_copies: Tensor, parent: Int[Tensor, " m"]) -> Tensor:
-        """Sums over the copies of each component."""
-        zero = of_copies.new_zeros(1, self.components, *of_copies.shape[2:])
-        return zero.index_add(1, parent, of_copies)
+        shape = self.counts.shape
+        likelihood, mass, square = wide(self.of_rows)
+        first, second = wide(self.first), wide(self.second) @ self.factors.mT
+        return Statistics(
+            likelihood,
+            mass,
+            square,
+            wide(self.counts),
+            first.unflatten(0, shape),
+            second.unflatten(0, shape),
+        )
 
 
 class DiagonalWrappedExpectation:

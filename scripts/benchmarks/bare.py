@@ -18,7 +18,8 @@ __all__ = ["build"]
 def build(cell: Cell, contestant: str) -> Work:
     if contestant == "products":
         return products(cell)
-    return {"vae": vae, "flow-matching": flow_matching, "torus": torus}[cell.family](cell)
+    loops = {"vae": vae, "torus": torus, "flow-matching": flow_matching, "fields": flow_matching}
+    return loops[cell.family](cell)
 
 
 def products(cell: Cell) -> Work:
@@ -45,12 +46,14 @@ def _times(n: int) -> torch.Tensor:
 
 def flow_matching(cell: Cell) -> Work:
     """Straight paths from the normal density, and the regression on their speed."""
-    network, x = model_of(cell).network, torch.randn(cell.batch, cell.dim)
+    model = model_of(cell)
+    network, x = model.network, torch.randn(cell.batch, *model.event_shape)
+    ones = [1] * len(model.event_shape)
 
     def loss() -> torch.Tensor:
         source, t = torch.randn_like(x), _times(len(x))
         speed = x - source
-        return (network(source + t[:, None] * speed, t) - speed).square().mean()
+        return (network(source + t.view(-1, *ones) * speed, t) - speed).square().mean()
 
     return adam_step(network, loss)
 

@@ -5,7 +5,6 @@ Its couplings leave the half alone that their network sees, its layers are one s
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import equinox as eqx
@@ -18,6 +17,7 @@ from flowjax.flows import coupling_flow
 from paramax import NonTrainable, unwrap
 
 from benchmarks.cells import Cell
+from benchmarks.jitted import waiting
 from benchmarks.ours import BINS, BOUND, HIDDEN
 from benchmarks.work import Work
 
@@ -47,21 +47,9 @@ def build(cell: Cell, contestant: str) -> Work:
         return _step(model, x)
     if cell.subject == "sample":
         call = eqx.filter_jit(lambda model, key: model.sample(key, (cell.batch,)))
-        return _waiting(lambda: call(model, jax.random.key(2)))
+        return waiting(lambda: call(model, jax.random.key(2)))
     density = eqx.filter_jit(lambda model, x: model.log_prob(x))
-    return _waiting(lambda: density(model, x))
-
-
-def _waiting(call: Any) -> Work:
-    """A call whose last result is waited for, with the seconds that its first one took."""
-    start = time.perf_counter()
-    last = [jax.block_until_ready(call())]
-    notes = {"seconds to compile": time.perf_counter() - start}
-
-    def run() -> None:
-        last[0] = call()
-
-    return Work(run, wait=lambda: jax.block_until_ready(last[0]), notes=notes)
+    return waiting(lambda: density(model, x))
 
 
 def _step(model: Any, x: jax.Array) -> Work:
@@ -86,4 +74,4 @@ def _step(model: Any, x: jax.Array) -> Work:
         state[0] = step(x, *state[0])
         return state[0]
 
-    return _waiting(call)
+    return waiting(call)

@@ -26,6 +26,7 @@ PEERS = {
     "nflows": "nflows",
     "normflows": "normflows",
     "flowjax": "flowjax",
+    "exponax": "exponax",
     "torchcfm": "torchcfm",
     "scikit-learn": "sklearn",
 }
@@ -39,7 +40,7 @@ OF_PEER = {
     "torchcfm": {"flow-matching"},
 }
 HAVE_PRODUCTS = {"nice", "realnvp", "nsf", "krnet"}
-HAVE_A_BARE_LOOP = {"vae", "flow-matching", "torus"}
+HAVE_A_BARE_LOOP = {"vae", "flow-matching", "torus", "fields"}
 COMPILED = {"nice", "realnvp", "nsf", "krnet", "resflow", "vae", "flow-matching", "torus"}
 
 
@@ -49,14 +50,15 @@ class Cell:
 
     Attributes:
         subject: ``step`` (of training), ``log_prob``, ``sample``; ``em``, a pass of it;
-            ``divergence`` of a velocity; ``train``, the steps of a whole run; ``replicas``.
-        family: The model, or the network of ``divergence``.
+            ``divergence`` of a velocity; ``simulate``, a flow in time; ``train``, the steps of a
+            whole run; ``replicas``.
+        family: The model, the network of ``divergence``, or what is simulated.
         device: ``cpu`` or ``cuda``.
         dim: Numbers of a sample.
         batch: Samples that are treated at once.
         layers: Couplings or blocks; None where there are none.
         terms: Of the power series of a residual flow; None for its default.
-        steps: Of the solver that samples; None for its default.
+        steps: Of the solver that samples, None for its default; or of time.
     """
 
     subject: str
@@ -92,6 +94,8 @@ def _cells(device: str) -> Iterator[Cell]:
             for dim in FEW_DIMS if (subject, family) in FOLLOWS_AN_ODE else DIMS:
                 yield Cell(subject, family, device, dim, batch, LAYERS.get(family))
     yield Cell("step", "torus", device, 7, LARGE)
+    yield Cell("log_prob", "torus", device, 7, 10_000)
+    yield Cell("step", "fields", device, 32 * 32, 64)
     for family in ("realnvp", "nsf"):
         for batch in BATCHES:
             yield Cell("step", family, device, 43, batch, LAYERS[family])
@@ -105,6 +109,7 @@ def _cells(device: str) -> Iterator[Cell]:
         for dim in dims:
             yield Cell("divergence", network, device, dim, BATCH)
     if device == "cpu":
+        yield Cell("simulate", "turbulence", device, 63 * 63, 32, steps=20)
         yield Cell("em", "gmm", device, 2, 1_000_000)
         yield Cell("em", "gmm", device, 16, 200_000)
         for family in FAMILIES:
@@ -120,13 +125,16 @@ def contestants(cell: Cell) -> tuple[str, ...]:
 
     ``genlab`` takes the plain Adam that the peers' own examples take, ``shipped`` the fused one
     that it trains with, ``compiled`` is the whole step as ``trainer.compile=true`` has it,
-    ``products`` are the matrix products of a step alone, ``bare`` is what one writes by hand.
+    ``products`` are the matrix products of a step alone, ``bare`` is what one writes by hand,
+    ``reverse mode`` the same solver with the trace of each row's Jacobian by autograd.
     """
     match cell.subject:
         case "em":
             return "genlab", "scikit-learn"
         case "divergence":
             return "genlab", "forward mode", "reverse mode"
+        case "simulate":
+            return "genlab", "exponax"
         case "train":
             return "genlab train", "bare loop"
         case "replicas":
@@ -135,7 +143,7 @@ def contestants(cell: Cell) -> tuple[str, ...]:
         return "genlab", "direct"
     peers = [peer for peer, families in OF_PEER.items() if cell.family in families]
     if cell.subject != "step":
-        return ("genlab", *peers)
+        return ("genlab", *peers, *["reverse mode"] * (cell.family == "torus"))
     own = ["genlab", "shipped"]
     if cell.device == "cpu" and cell.family in COMPILED:
         own.append("compiled")

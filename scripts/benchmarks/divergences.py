@@ -1,4 +1,7 @@
-"""A velocity and its exact divergence: by the network's own rule, and as for any network."""
+"""A velocity and its exact divergence: by the network's own rule, and as for any network.
+
+By itself, or in the log-densities that follow it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from benchmarks.cells import Cell
-from benchmarks.work import Work
+from benchmarks.ours import model_of
+from benchmarks.work import Work, evaluation
 from genlab.models import FlowMatching
 from genlab.nn import ConcatSquashMLP, ResidualMLP, Velocity
 
@@ -27,7 +31,23 @@ class Any(Velocity):
         return self.network(x, t, context)
 
 
+class Reverse(Any):
+    """One whose divergence is the trace of each row's Jacobian, by autograd."""
+
+    def with_divergence(
+        self, x: Tensor, t: Tensor, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        def twice(row: Tensor) -> tuple[Tensor, Tensor]:
+            v = self(row[None], t)[0]
+            return v, v
+
+        jacobians, v = vmap(jacrev(twice, has_aux=True))(x)
+        return v, jacobians.diagonal(dim1=1, dim2=2).sum(1)
+
+
 def build(cell: Cell, contestant: str) -> Work:
+    if cell.subject == "log_prob":
+        return log_densities(cell)
     network: Velocity
     match cell.family:
         case "concat_squash":
@@ -36,15 +56,17 @@ def build(cell: Cell, contestant: str) -> Work:
             network = ResidualMLP((cell.dim,))
         case _:
             network = FlowMatching(cell.dim, circular="all").network
-    x, t = torch.randn(cell.batch, cell.dim), torch.tensor(0.3)
-    match contestant:
-        case "genlab":
-            return Work(partial(network.with_divergence, x, t))
-        case "forward mode":
-            return Work(partial(Any(network).with_divergence, x, t))
+    kind = {"forward mode": Any, "reverse mode": Reverse}.get(contestant)
+    network = network if kind is None else kind(network)
+    return Work(
+        partial(network.with_divergence, torch.randn(cell.batch, cell.dim), torch.tensor(0.3))
+    )
 
-    def reverse() -> Tensor:
-        jacobians = vmap(jacrev(lambda row: network(row[None], t)[0]))(x)
-        return jacobians.diagonal(dim1=1, dim2=2).sum(1)
 
-    return Work(reverse)
+def log_densities(cell: Cell) -> Work:
+    """The model's own solver, along the velocity of `Reverse`."""
+    model, x = model_of(cell), torch.randn(cell.batch, cell.dim)
+    model.initialise(x)
+    model.ode.velocity = Reverse(model.ode.velocity)
+    model.eval()
+    return evaluation(lambda: model.log_prob(x))

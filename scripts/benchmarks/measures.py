@@ -43,7 +43,7 @@ def ratios(record: Record) -> dict[str, float]:
     peers = {peer: median(record, peer) for peer in TORCH_PEERS}
     timed = {peer: time for peer, time in peers.items() if time is not None}
     others = [min(timed, key=timed.__getitem__)] if timed else []
-    others += ["flowjax", "bare", "products", "bare loop", "one by one", "direct"]
+    others += ["flowjax", "exponax", "bare", "products", "bare loop", "one by one", "direct"]
     others += ["forward mode", "reverse mode"]
     found = {}
     for name in OWN:

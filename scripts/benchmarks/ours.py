@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from benchmarks.work import Work, adam_step, evaluation
 from genlab.batch import Batch
 from genlab.bijections import AdaptiveSolver, FixedStepSolver
 from genlab.models import CNF, GMM, NICE, NSF, VAE, FlowMatching, KRNet, RealNVP, ResFlow
-from genlab.nn import ConcatSquashMLP
+from genlab.nn import ConcatSquashMLP, ResidualConvNet
 from genlab.objectives import ELBO, MaximumLikelihood, Objective, VelocityRegression
 
 __all__ = ["BINS", "BOUND", "COMPONENTS", "ERROR", "HIDDEN", "build", "largest_error", "model_of"]
@@ -58,6 +59,11 @@ def _flow_matching(cell: Cell) -> FlowMatching:
     return FlowMatching(cell.dim, solver=solver)
 
 
+def _on_fields(cell: Cell) -> FlowMatching:
+    side = math.isqrt(cell.dim)
+    return FlowMatching((1, side, side), network=ResidualConvNet, divergence="rademacher")
+
+
 MAKERS: dict[str, Callable[[Cell], Any]] = {
     "nice": _couplings(NICE),
     "realnvp": _couplings(RealNVP),
@@ -69,11 +75,13 @@ MAKERS: dict[str, Callable[[Cell], Any]] = {
     "cnf": _cnf,
     "flow-matching": _flow_matching,
     "torus": lambda cell: FlowMatching(cell.dim, circular="all"),
+    "fields": _on_fields,
 }
 OBJECTIVES: dict[str, Callable[[], Objective[Any]]] = {
     "vae": partial(ELBO, importance_samples=1),
     "flow-matching": VelocityRegression,
     "torus": VelocityRegression,
+    "fields": VelocityRegression,
 }
 
 
@@ -89,7 +97,7 @@ def build(cell: Cell, contestant: str) -> Work:
             terms=cell.terms,
             gradient="direct",
         ).to(cell.device)
-    x = torch.randn(cell.batch, cell.dim)
+    x = torch.randn(cell.batch, *model.event_shape)
     model.initialise(x)
     if cell.subject == "step":
         objective = OBJECTIVES.get(cell.family, MaximumLikelihood)()

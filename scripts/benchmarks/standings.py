@@ -1,133 +1,178 @@
-"""The league's finished runs, as a table and as a figure of nats against seconds."""
+"""The league's finished runs: as tables, on the page of results, and as curves against seconds."""
 
 from __future__ import annotations
 
+import re
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.table import Column, Table
 from genlab.runs.files import atomic_path
 
-__all__ = ["FAMILIES", "SEEDS", "TOYS", "curve", "write"]
+__all__ = ["LEGEND", "curve", "draw", "markdown", "of_table", "published"]
 
-FAMILIES = (
-    "gmm",
-    "vae",
-    "nice",
-    "realnvp",
-    "krnet",
-    "resflow",
-    "nsf",
-    "cnf",
-    "flow-matching",
-)
-TOYS = (
-    "moons",
-    "circles",
-    "rings",
-    "eight_gaussians",
-    "checkerboard",
-    "pinwheel",
-    "swissroll",
-    "two_spirals",
-)
-SEEDS = (0, 1, 2)
 COLUMNS = 4
+"""Panels beside each other."""
+
+LEGEND = (
+    "Mean ± standard deviation over the seeds, or over as many as [n] says; of a single seed ± the "
+    "number's own standard error. What nobody has run is empty; failed: no run came to its end."
+)
+"""How a cell is read."""
 
 Records = Mapping[str, Mapping[str, Any]]
+BLOCK = re.compile(r"(<!-- league: ([\w:.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def write(records: Records, folder: Path, targets: Sequence[str]) -> list[str]:
-    """Write ``league-60s.md`` and ``league-60s.png`` for each length of the runs.
+def of_table(records: Records, name: str) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """The runs of a table by how long they fit, as their names say; ``""`` where they do not.
 
-    Returns:
-        The lengths, such as ``60s``.
+    >>> list(of_table({"toys:nsf:moons:seed0:60s": {}, "rna:nsf:rna:seed0": {}}, "toys"))
+    ['60s']
     """
-    lengths = sorted({name.split(":")[3] for name in records}, key=lambda word: float(word[:-1]))
-    for length in lengths:
-        mine = {name: record for name, record in records.items() if name.endswith(f":{length}")}
-        with atomic_path(folder / f"league-{length}.md") as path:
-            path.write_text("\n".join(markdown(mine, targets)) + "\n", encoding="utf-8")
-        with atomic_path(folder / f"league-{length}.png") as path:
-            draw(mine, targets, path)
-    return lengths
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for key, record in records.items():
+        own, _, _, _, *length = key.split(":")
+        if own == name:
+            found.setdefault(":".join(length), {})[key] = record
+    return found
 
 
-def measure(target: str) -> str:
-    """What a target's column shows: nats above the optimum where the optimum is known."""
-    return "test/kl" if target in TOYS else "test/nll"
+def numbers(records: Records, row: str, data: str, metric: str) -> dict[int, float]:
+    """A metric by seed.
+
+    Args:
+        records: The runs of one table and length.
+        row: Whose.
+        data: What was learned.
+        metric: Its tag.
+    """
+    found = {}
+    for key, record in records.items():
+        _, its_row, its_data, seed, *_ = key.split(":")
+        value = record.get("metrics", {}).get(metric)
+        if (its_row, its_data) == (row, data) and value is not None:
+            found[int(seed.removeprefix("seed"))] = value
+    return found
 
 
-def values(records: Records, family: str, target: str) -> list[float]:
-    """The measure of each finished seed."""
-    runs = (record for name, record in records.items() if name.startswith(f"{family}:{target}:"))
-    found = (record.get("metrics", {}).get(measure(target)) for record in runs)
-    return [value for value in found if value is not None]
+def markdown(records: Records, table: Table) -> Iterator[str]:
+    """The lines of a table.
+
+    Args:
+        records: Its runs, of one length.
+        table: What it shows.
+    """
+    yield f"| | {' | '.join(table.columns)} |"
+    yield "|---" * (1 + len(table.columns)) + "|"
+    for row in table.rows:
+        seeds = len(table.seeds_of(row))
+        cells = (_cell(records, row, column, seeds) for column in table.columns.values())
+        yield f"| {row} | {' | '.join(cells)} |"
 
 
-def markdown(records: Records, targets: Sequence[str]) -> Iterator[str]:
-    """A row a family: mean and standard deviation; how many seeds, where some are missing."""
-    yield "Nats above the optimum (`test/kl`) of toys, nats a row (`test/nll`) of tables: mean ±"
-    yield f"standard deviation over {len(SEEDS)} seeds, or as many as [n] says. vae's are an upper"
-    yield "bound. Empty: not run. Failed: no run of the cell came to its end."
-    yield ""
-    yield f"| `model=` | {' | '.join(targets)} |"
-    yield "|---" * (1 + len(targets)) + "|"
-    for family in FAMILIES:
-        cells = (_cell(records, family, target) for target in targets)
-        yield f"| {family} | {' | '.join(cells)} |"
-
-
-def _cell(records: Records, family: str, target: str) -> str:
-    found = values(records, family, target)
+def _cell(records: Records, row: str, column: Column, seeds: int) -> str:
+    """Mean and standard deviation over the seeds; of one alone, with the metric's own error."""
+    data, metric = column.data, column.metric
+    found = numbers(records, row, data, metric)
+    if column.minus == row:
+        return ""
+    if column.minus is not None:
+        others = numbers(records, column.minus, data, metric)
+        found = {seed: value - others[seed] for seed, value in found.items() if seed in others}
     if not found:
-        tried = any(name.startswith(f"{family}:{target}:") for name in records)
-        return "failed" if tried else ""
-    shown = f"{statistics.fmean(found):.4g}"
+        mine = (record for key, record in records.items() if f":{row}:{data}:" in key)
+        return "failed" if any("error" in record for record in mine) else ""
+    shown = f"{statistics.fmean(found.values()):.4g}"
     if len(found) > 1:
-        shown += f" ± {statistics.stdev(found):.2g}"
-    return shown if len(found) == len(SEEDS) else f"{shown} [{len(found)}]"
+        shown += f" ± {statistics.stdev(found.values()):.2g}"
+    elif column.minus is None:
+        errors = numbers(records, row, data, f"{metric}/se")
+        shown += "".join(f" ± {error:.2g}" for error in errors.values())
+    return shown if len(found) == seeds else f"{shown} [{len(found)}]"
 
 
-def curve(record: Mapping[str, Any], target: str) -> tuple[list[float], list[float]]:
-    """Seconds of fitting, and the measure by then: `val/nll`, shifted to meet the test's value.
+def published(page: str, records: Records, tables: Mapping[str, Table]) -> str:
+    """A page whose blocks hold the tables that they name.
+
+    A block begins with ``<!-- league: toys:60s -->``, the name of a table and the length of its
+    runs, if these are told, and ends with ``<!-- end -->``. Without runs it is empty.
+
+    >>> published("<!-- league: toys:60s -->\\nold\\n<!-- end -->", {}, {})
+    '<!-- league: toys:60s -->\\n<!-- end -->'
+    """
+
+    def block(found: re.Match[str]) -> str:
+        name, _, length = found[2].partition(":")
+        mine = of_table(records, name).get(length)
+        lines = [] if mine is None else ["", *markdown(mine, tables[name]), ""]
+        return found[1] + "".join(f"{line}\n" for line in lines) + found[3]
+
+    return BLOCK.sub(block, page)
+
+
+def curve(
+    record: Mapping[str, Any], curves: Mapping[str, Any], metric: str
+) -> tuple[list[float], list[float]]:
+    """Seconds of fitting, and the metric by then: `val/nll`, shifted to meet the test's value.
 
     They meet at the checkpoint that is tested, that of the least `val/loss`. Validation rows are
     the same at each validation, so that differences are those of the model.
+
+    Args:
+        record: Of a run that has the metric.
+        curves: A list each, a value at each validation.
+        metric: Nats.
     """
-    final, curves = record["metrics"][measure(target)], record["curves"]
     columns = (curves[key] for key in ("seconds", "val/nll", "val/loss"))
     points = [point for point in zip(*columns, strict=True) if None not in point]
     tested = min(points, key=lambda point: point[2])[1]
-    return [s for s, *_ in points], [nats - tested + final for _, nats, _ in points]
+    shift = record["metrics"][metric] - tested
+    return [s for s, *_ in points], [nats + shift for _, nats, _ in points]
 
 
-def draw(records: Records, targets: Sequence[str], path: Path) -> None:
-    """A panel a target that has runs, a colour a family, a line a seed."""
+def draw(records: Records, curves: Records, table: Table, path: Path) -> None:
+    """A panel a column of nats, a colour a row, a line a run; nothing where no column is nats.
+
+    Args:
+        records: The runs of one table and length.
+        curves: Those of each, by the same names; what has none is left out.
+        table: What it shows.
+        path: Where the figure goes.
+    """
     from matplotlib import colormaps
 
     from benchmarks.panels import panels
 
-    shown = [target for target in targets if any(f":{target}:" in name for name in records)]
+    shown = {
+        title: column
+        for title, column in table.columns.items()
+        if column.metric in ("test/kl", "test/nll") and column.minus is None
+        if any(f":{column.data}:" in key for key in records)
+    }
+    if not shown:
+        return
     rows, columns = -(-len(shown) // COLUMNS), min(len(shown), COLUMNS)
     figure, axes = panels(rows, columns, side=4.0)
-    colours = dict(zip(FAMILIES, colormaps["tab10"].colors, strict=False))
-    for axis, target in zip(axes, shown, strict=False):
+    colours = dict(zip(table.rows, colormaps["tab10"].colors, strict=False))
+    for axis, (title, column) in zip(axes, shown.items(), strict=False):
         told = set()
-        for name, record in records.items():
-            family, own, *_ = name.split(":")
-            if own != target or record.get("metrics", {}).get(measure(target)) is None:
-                continue
-            seconds, nats = curve(record, target)
-            label = None if family in told else family
-            told.add(family)
-            axis.plot(seconds, nats, "o-", ms=2, lw=0.9, color=colours[family], label=label)
-        axis.set(title=target, xlabel="seconds of fitting", ylabel=measure(target), xscale="log")
-        if target in TOYS:
+        for key, record in records.items():
+            _, row, data, *_ = key.split(":")
+            known = record.get("metrics", {}).get(column.metric) is not None and key in curves
+            if known and data == column.data:
+                label = None if row in told else row
+                told.add(row)
+                seconds, nats = curve(record, curves[key], column.metric)
+                axis.plot(seconds, nats, "o-", ms=2, lw=0.9, color=colours[row], label=label)
+        axis.set(title=title, xlabel="seconds of fitting", ylabel=column.metric, xscale="log")
+        if column.metric == "test/kl":
             axis.set(yscale="log")
         if told:
             axis.legend(frameon=False, fontsize=7, loc="upper right")
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
-    figure.savefig(path)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)

@@ -23,12 +23,15 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.records: dict[str, Any] = read_json(path) if path.exists() else {}
+        self.records = self._read()
 
     def add(self, name: str, record: dict[str, Any]) -> None:
-        """Keep a record."""
-        self.records[name] = record
+        """Keep a record, and what another process has added meanwhile."""
+        self.records = {**self._read(), name: record}
         write_json(self.path, self.records)
+
+    def _read(self) -> dict[str, Any]:
+        return read_json(self.path) if self.path.exists() else {}
 
 
 def chosen(names: Iterable[str], words: Sequence[str]) -> list[str]:

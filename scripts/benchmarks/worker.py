@@ -33,7 +33,13 @@ MODULES = {
     "torchcfm": "by_torchcfm",
     "scikit-learn": "mixtures",
 }
-OWN_SUBJECTS = {"em": "mixtures", "divergence": "divergences", "train": "runs", "replicas": "runs"}
+OWN_SUBJECTS = {
+    "em": "mixtures",
+    "divergence": "divergences",
+    "simulate": "simulations",
+    "train": "runs",
+    "replicas": "runs",
+}
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for number, (name, scale) in enumerate((("true", 1.0), ("wide", SCALE), ("twin", 1.0001))):
         created = f"2026-01-0{9 - number}T00:00:00+00:00"
         synthetic_run(Path("outputs") / name, model="nsf", metrics={}, created=created)
-        data = SimpleNamespace(test=Batch(X), target=None)
+        data = SimpleNamespace(test=Batch(X), target=None, test_groups=None)
         runs[name] = SimpleNamespace(density=normal(scale), data=data, keys=Keys({}))
     monkeypatch.setattr("genlab.assembly.load", lambda path: runs[path.name])
     return runs
@@ -125,10 +125,10 @@ def test_rows_that_have_changed_are_noticed(loaded: dict[str, Any], capsys: Capt
         loaded["wide"].data.test = own
         assert main(["compare", "true", "wide", "--paired"]) == 2
         assert message in capsys.readouterr().err
-    loaded["wide"].data = SimpleNamespace(test=Batch(X + 1), target=Moons())
+    loaded["wide"].data = SimpleNamespace(test=Batch(X + 1), target=Moons(), test_groups=None)
     assert main(["compare", "true", "wide", "--paired", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rows"][1]["difference"] == pytest.approx(DIFFERENCE.mean().item(), abs=1e-5)
     assert found["notes"][1].startswith("test rows: the fresh samples of the target")
-    loaded["wide"].data = SimpleNamespace(test=Batch(X.double()), target=None)
+    loaded["wide"].data = SimpleNamespace(test=Batch(X.double()), target=None, test_groups=None)
     assert main(["compare", "true", "wide", "--paired"]) == 0

@@ -105,6 +105,26 @@ def test_labels_number_the_kinds(table: tuple[str, ...]) -> None:
     assert contexts.bincount().tolist() == [25, 25, 25, 25]
 
 
+@pytest.mark.parametrize("split_by", ["row", "entry"])
+def test_test_rows_know_their_structure(table: tuple[str, ...], split_by: str) -> None:
+    data = data_of(
+        *table, "data.residue=null", f"data.split_by={split_by}", "data.test_fraction=0.4"
+    )
+    assert data.test is not None
+    assert data.test_groups is not None
+    source = data.source.read(["phi", "psi"])
+    entry_of = {
+        tuple(row): entry
+        for row, entry in zip(
+            np.deg2rad(source.degrees).astype(np.float32).tolist(), source.entries, strict=True
+        )
+    }
+    entries = [entry_of[tuple(row)] for row in data.test.x.tolist()]
+    pairs = set(zip(data.test_groups.tolist(), entries, strict=True))
+    assert len(pairs) == len({group for group, _ in pairs}) == len(set(entries))
+    assert split_by == "row" or len(pairs) == 2
+
+
 def test_a_split_by_entry_keeps_each_structure_together(table: tuple[str, ...]) -> None:
     def rows(**settings: Any) -> list[set[tuple[float, ...]]]:
         words = [f"data.{key}={value}" for key, value in settings.items()]

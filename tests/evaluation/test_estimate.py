@@ -95,3 +95,25 @@ def test_errors_of_functions_of_several_means_cover_the_truth():
 
 def test_a_single_row_has_no_error():
     assert math.isnan(estimate_of_means(lambda mean: mean[0], torch.ones(1, 2).double()).se)
+
+
+def test_errors_of_groups_are_those_of_their_means():
+    """Of groups of one size: the mean of each is one independent number."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(40, 7)) + 3 * rng.normal(size=(40, 1))
+    order = rng.permutation(280)
+    group = torch.from_numpy(np.repeat(np.arange(40) ** 2, 7)[order])
+    found = estimate_mean(torch.from_numpy(values.reshape(-1)[order]), groups=group)
+    means = values.mean(1)
+    assert found.value == pytest.approx(means.mean(), rel=1e-12)
+    assert found.se == pytest.approx(means.std(ddof=1) / math.sqrt(40), rel=1e-12)
+
+
+def test_weights_count_in_groups_and_one_group_has_no_error():
+    values, weight = torch.tensor([1.0, 2.0, 4.0, 8.0]), torch.tensor([2.0, 1.0, 1.0, 0.0])
+    group = torch.tensor([5, 5, 9, 7])
+    found = estimate_mean(values, weight, group)
+    assert found.value == pytest.approx(2.0)
+    # Sums of w (v - m) are -2 and 2 of the two groups that count, and the whole weight is 4.
+    assert found.se == pytest.approx(math.sqrt(2 * 8) / 4)
+    assert math.isnan(estimate_mean(values, groups=torch.zeros(4, dtype=torch.long)).se)

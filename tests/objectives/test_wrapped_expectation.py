@@ -13,6 +13,7 @@ from torch.distributions import MultivariateNormal
 from genlab.batch import Batch
 from genlab.densities import Covariance, Mixtures, WrappedMixtures
 from genlab.densities.mixtures import precision_root
+from genlab.densities.turns import widest
 from genlab.models import GMM
 from genlab.nn import wrap_columns
 from genlab.objectives.expectation_maximisation import sweep
@@ -192,11 +193,41 @@ def test_conditionals_and_marginals_are_those_of_the_joint_density(covariance: C
         assert wave(drawn).mean().item() == pytest.approx(truth, abs=0.02)
 
 
-def test_covariances_that_angles_do_not_have_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"covariance=full: of 4 angles, more than 3, expected diag"
-    ):
-        GMM(4, circular="all")
+def test_the_likelihood_of_seven_angles_never_falls() -> None:
+    """With wide Gaussians beside narrow ones, and the widest on the bound."""
+    x = torus_rows(150, 7)
+    x[:50] = 2 * math.pi * torch.rand(50, 7, generator=torch.Generator().manual_seed(0)) - math.pi
+    model = gmm(7, components=3, tolerance=0.0, covariance_floor=1e-2)
+    model.initialise(x)
+    fit = MixtureFit(model)
+    losses = []
+    for _ in range(12):
+        fit.observe(Batch(x))
+        losses.append(fit.advance().item())
+    assert max(after - before for before, after in pairwise(losses)) < 1e-8
+    values = torch.linalg.eigvalsh(model.mixture().covariances)
+    assert values.max().item() == pytest.approx(widest(7) ** 2, rel=1e-6)
+    nll = -model.log_prob(x).mean().item()
+    fit.observe(Batch(x))
+    assert fit.advance().item() == pytest.approx(nll, abs=1e-7)
+
+
+def test_one_of_five_angles_given_the_others() -> None:
+    model = fitted(5, "full")
+    given = torus_rows(1, 5)[0, :4]
+    psi, cell = axis(300)[:, None], 2 * math.pi / 300
+    joint = model.log_prob(torch.cat((given.expand(300, 4), psi), 1)).exp()
+    marginal = model.marginal([0, 1, 2, 3]).log_prob(given[None]).exp()
+    torch.testing.assert_close(joint.sum(0, keepdim=True) * cell, marginal, atol=0, rtol=1e-6)
+    conditional = model.conditional([0, 1, 2, 3])
+    found = conditional.log_prob(psi, given).exp()
+    torch.testing.assert_close(found, joint / marginal, atol=0, rtol=1e-6)
+    drawn = conditional.sample(20_000, given, generator=torch.Generator().manual_seed(0))
+    for wave in (torch.cos, torch.sin):
+        truth = (found * wave(psi[:, 0])).sum().item() * cell
+        assert wave(drawn).mean().item() == pytest.approx(truth, abs=0.02)
+
+
+def test_covariances_of_low_rank_are_no_angles() -> None:
     with pytest.raises(ValueError, match="covariance=low_rank: of angles, expected full"):
         GMM(2, circular=[0], components=2, covariance="low_rank")
-    assert GMM(7, circular="all", covariance="diag").log_prob(torch.zeros(1, 7)).shape == (1,)

@@ -28,7 +28,8 @@ __all__ = ["TorsionData"]
 class TorsionData(FixedSets):
     """Angles of residues, one row each: in degrees in files and figures, in radians for a model.
 
-    Densities are nats in radians over the torus ``[-pi, pi)^d``.
+    Densities are nats in radians over the torus ``[-pi, pi)^d``. Neighbours in a structure are not
+    independent: errors of test metrics are those of whole structures, however rows are split.
 
     Args:
         source: Where the angles come from.
@@ -86,6 +87,7 @@ class TorsionData(FixedSets):
         self.split_seed = split_seed
         self.train_size = train_size
         self._remarks: tuple[str, ...] = ()
+        self._entries: Int[Tensor, " n"] | None = None
 
     columns: tuple[str, ...]
     degrees = True
@@ -98,14 +100,21 @@ class TorsionData(FixedSets):
         rows = "{} rows to learn from, {} to validate, {} to test".format(*sizes)
         return (*self._remarks, f"{rows}, split by {self.split_by}")
 
+    @property
+    def test_groups(self) -> Int[Tensor, " n"] | None:
+        """The structure of each test row."""
+        return None if self.test is None else self._entries
+
     def _read(self) -> Sets:
         rows = self.source.read(self.columns).of(self.residue)
         self._remarks = rows.remarks
         x = wrap(torch.from_numpy(np.deg2rad(rows.degrees))).float()
         labels = self._labels(rows) if self.label_names else None
+        parts = self._parts(rows)
         train, validation, test = (
-            Batch(x[part], None if labels is None else labels[part]) for part in self._parts(rows)
+            Batch(x[part], None if labels is None else labels[part]) for part in parts
         )
+        self._entries = torch.from_numpy(rows.units("entry")[1])[parts[-1]]
         if self.train_size is not None:
             if self.train_size > len(train.x):
                 raise UserError(f"train_size={self.train_size}: there are {len(train.x)} rows")
