@@ -172,7 +172,8 @@ class SpectralStandardiseGiven(SpectralStandardise):
         length = (last - first).clamp_min(torch.finfo(last.dtype).tiny)
         place = ((self._numbers(context) - first) / length).clamp(0, 1) * (count - 1)
         index = torch.arange(count, device=place.device)
-        return (1 - (place[:, None] - index).abs()).clamp_min(0)
+        shares: Tensor = (1 - (place[:, None] - index).abs()).clamp_min(0)
+        return shares
 
     def _numbers(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, " n"]:
         if context is None or context.shape[1] != 1:

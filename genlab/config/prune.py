@@ -227,7 +227,7 @@ def _replaced(recipe: Any) -> Iterator[str]:
     """The parts that a recipe chooses itself."""
     for entry in recipe.get("defaults", ()):
         for group in entry if isinstance(entry, DictConfig) else ():
-            yield place(group.removeprefix("override /"))
+            yield place(str(group).removeprefix("override /"))
 
 
 def _said(runtime: DictConfig, by: str) -> Any:
