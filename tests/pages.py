@@ -35,16 +35,13 @@ FEW = [*RUN, "trainer.max_steps=6", "trainer.val_every=3"]
 SIZES = ("data.val_size", "data.test_size")
 FIELDS = [
     *("data.size=9", "data.train_size=40", "data.val_size=16", "data.test_size=20"),
-    *("model.network.width=4", "model.network.blocks=1", "data.root=fields"),
-    *("model.evaluation.rtol=0.1", "model.evaluation.atol=0.1"),
+    *("model.evaluation.rtol=0.1", "model.evaluation.atol=0.1", "data.root=fields"),
 ]
+NARROW = ["model.network.width=4", "model.network.blocks=1"]
 OWN = {
-    "experiment=turbulence": [*FIELDS, "data.time=0.2"],
-    "experiment=kolmogorov": [
-        *FIELDS,
-        *("data.target.drag=2", "data.target.snapshots=5"),
-    ],
-    "experiment=superres_turbulence": FIELDS,
+    "experiment=turbulence": [*FIELDS, "model.solver.steps=2", "data.time=0.2"],
+    "experiment=kolmogorov": [*FIELDS, *NARROW, "data.target.drag=2", "data.target.snapshots=5"],
+    "experiment=superres_turbulence": [*FIELDS, *NARROW],
     "data=pinn_residual": ["data.steps=5"],
     "data=pinwheel": ["data.train_size=500"],
     "experiment=superres_digits": [

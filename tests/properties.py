@@ -361,6 +361,7 @@ FIELD_MODELS: dict[str, Callable[..., d.Density]] = {
     "gmm": partial(gmm, covariance="low_rank", basis="fourier"),
     "vae": partial(vae, latent_dim=2, padding="circular"),
     "cnf": partial(cnf, network=SPECTRAL, solver=COARSE, evaluation=COARSE),
+    "cnf-active-scalar": partial(cnf, network=nn.ActiveScalar, solver=COARSE, evaluation=COARSE),
     "flow-matching": partial(flow_matching, network=SPECTRAL, solver=COARSE, evaluation=COARSE),
     "flow-matching-conv": partial(
         flow_matching,

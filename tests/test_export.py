@@ -33,6 +33,7 @@ from genlab.bijections import (
     OnCoordinates,
     Probit,
     SpectralStandardise,
+    SpectralStandardiseGiven,
     Standardise,
     UnitBox,
 )
@@ -292,6 +293,7 @@ def test_damaged_folders_are_refused(folder: Path, tmp_path: Path) -> None:
     [
         Standardise((3,), untouched=[1]),
         SpectralStandardise(torch.rand(1, 5, 5) + 1, alike="modes"),
+        SpectralStandardiseGiven(torch.rand(3, 1, 5, 5) + 1),
         LogitTransform(0.05),
         Compose([LogitTransform(0.1), Standardise((1, 4, 4))]),
         OnCoordinates(HalfLine([0.0, 2.0], upward=[True, False]), [2, 0], 3),
@@ -304,10 +306,11 @@ def test_preprocessing_is_made_again(layer: Standardise) -> None:
     again = made(node)
     assert again is not None
     again.load_state_dict(layer.state_dict())
-    images = {"spectral_standardise": (1, 5, 5), "logit": (1, 4, 4), "compose": (1, 4, 4)}
+    images = dict.fromkeys(("spectral_standardise", "spectral_standardise_given"), (1, 5, 5))
+    images |= dict.fromkeys(("logit", "compose"), (1, 4, 4))
     flat = "places" in str(node) or node["kind"] == "standardise"
-    x = torch.rand(7, *((3,) if flat else images[node["kind"]]))
-    assert torch.equal(layer(x)[0], again(x)[0])
+    x, c = torch.rand(7, *((3,) if flat else images[node["kind"]])), torch.rand(7, 1)
+    assert torch.equal(layer(x, c)[0], again(x, c)[0])
 
 
 def test_other_preprocessing_is_refused() -> None:

@@ -32,7 +32,7 @@ from genlab.bijections.reshaping import (
 from genlab.bijections.residual import ResidualBlocks, ResidualOptions
 from genlab.bijections.scalar_map import Affine, BoundedAffine, Mixed, ScalarMap, Shift
 from genlab.bijections.solvers import AdaptiveSolver, FixedStepSolver, ODESolver
-from genlab.bijections.spectral import SpectralStandardise
+from genlab.bijections.spectral import SpectralStandardise, SpectralStandardiseGiven
 from genlab.bijections.spline import CircularSpline, RationalQuadratic, Spline
 from genlab.bijections.wrapping import Wrap
 
@@ -83,6 +83,7 @@ __all__ = [
     "Scaling",
     "Shift",
     "SpectralStandardise",
+    "SpectralStandardiseGiven",
     "Spline",
     "Split",
     "Squeeze",

@@ -7,12 +7,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
-from genlab.fields import ModeClasses, averaged, filtered, mode_classes, power
+from genlab.fields import ModeClasses, averaged, class_means, filtered, mode_classes, power
 
-__all__ = ["SpectralStandardise"]
+__all__ = ["SpectralStandardise", "SpectralStandardiseGiven"]
 
 EMPTY = 1e-10
 """Share of the mean variance below which a mode holds nothing but the rounding of float32."""
+ROUNDS = 8
+"""Of Fisher's scoring, which a spectrum with a number in the exponent needs few of."""
+FAINT = 1e-6
+"""Share of the fields that a knot is at least seen by, so that it can be solved for."""
 
 
 class SpectralStandardise(Bijection):
@@ -65,14 +69,16 @@ class SpectralStandardise(Bijection):
     def forward(
         self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
     ) -> tuple[Float[Tensor, "n c h h"], Float[Tensor, " n"]]:
-        z = filtered(x - self.mean[:, None, None], (-self.log_scale).exp())
-        return z, -self.log_scale.sum().expand(len(x))
+        log_scale = self._log_scales(context)
+        z = filtered(x - self.mean[:, None, None], (-log_scale).exp())
+        return z, -log_scale.sum((-3, -2, -1)).expand(len(x))
 
     def inverse(
         self, z: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
     ) -> tuple[Float[Tensor, "n c h h"], Float[Tensor, " n"]]:
-        x = filtered(z, self.log_scale.exp()) + self.mean[:, None, None]
-        return x, self.log_scale.sum().expand(len(z))
+        log_scale = self._log_scales(context)
+        x = filtered(z, log_scale.exp()) + self.mean[:, None, None]
+        return x, log_scale.sum((-3, -2, -1)).expand(len(z))
 
     @torch.no_grad()
     def initialise(
@@ -87,5 +93,92 @@ class SpectralStandardise(Bijection):
         self.log_scale.copy_(0.5 * variances.clamp_min(EMPTY * whole).log())
         return self.forward(x)[0]
 
+    def _log_scales(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "*n c h h"]:
+        """Half of ``log lambda_k``, of all fields or of each."""
+        return self.log_scale
+
     def extra_repr(self) -> str:
         return f"{list(self.log_scale.shape)}, alike={self.alike}"
+
+
+class SpectralStandardiseGiven(SpectralStandardise):
+    """`SpectralStandardise` by a spectrum that the number s says which a field comes with.
+
+    ``log lambda_k(s)`` is linear between knots at equal distances, and stays as it is beyond the
+    first and the last. `initialise` puts the knots over the numbers that it sees, and maximises the
+    likelihood of the Gaussian (Whittle, "The analysis of multiple stationary time series", 1953):
+    the squares of modes, ``P``, have expectation lambda and a Gamma law, for which Fisher's scoring
+    is a least-squares fit of ``P / lambda - 1``, and converges in a few rounds.
+
+    References: doi:10.1111/j.2517-6161.1953.tb00131.x.
+
+    >>> import genlab, torch
+    >>> layer = genlab.bijections.SpectralStandardiseGiven(torch.ones(9, 1, 5, 5))
+    >>> s = torch.rand(4000, 1)
+    >>> z = layer.initialise((2 * s[..., None, None]).exp() * torch.randn(4000, 1, 5, 5), s)
+    >>> bool((z[s[:, 0] < 0.2].std() - 1).abs() < 0.01)
+    True
+
+    Args:
+        variances: ``lambda_k`` at each knot, of each channel, in the layout of the DFT.
+        mean: Of each channel; 0 if None.
+        alike: The modes that `initialise` averages over, as in `SpectralStandardise`.
+
+    Raises:
+        ValueError: The fields are not square.
+    """
+
+    knots: Float[Tensor, "2"]
+
+    def __init__(
+        self,
+        variances: Float[Tensor, "knots c h w"],
+        mean: Float[Tensor, " c"] | None = None,
+        *,
+        alike: ModeClasses = "orbits",
+    ) -> None:
+        super().__init__(variances[0], mean, alike=alike)
+        self.log_scale = 0.5 * variances.log().to(self.log_scale)
+        self.register_buffer("knots", self.log_scale.new_tensor([0.0, 1.0]))
+
+    @torch.no_grad()
+    def initialise(
+        self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
+    ) -> Float[Tensor, "n c h h"]:
+        self.mean.copy_(x.mean((0, 2, 3)))
+        self.knots.copy_(torch.stack(self._numbers(context).aminmax()))
+        classes = mode_classes(x.shape[-1], self.alike)
+        squares = class_means(power((x - self.mean[:, None, None]).double()), classes)
+        squares = squares.clamp_min(EMPTY * squares.mean((0, 2), keepdim=True)).flatten(1)
+        near = self._near(context).double()
+        # A knot that no number is near has the spectrum of all, and keeps it.
+        start = (near.mT @ squares + squares.mean(0)) / (near.sum(0)[:, None] + 1)
+        log_lambda = start.log()
+        gram = near.mT @ near + FAINT * len(x) * torch.eye(near.shape[1]).to(near)
+        for _ in range(ROUNDS):
+            excess = squares / (near @ log_lambda).exp() - 1
+            log_lambda = log_lambda + torch.linalg.solve(gram, near.mT @ excess)
+        by_class = 0.5 * log_lambda.unflatten(1, (x.shape[1], -1))
+        self.log_scale.copy_(by_class[..., classes.to(x.device)])
+        return self.forward(x, context)[0]
+
+    def _log_scales(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "n c h h"]:
+        return torch.einsum("nk,kchw->nchw", self._near(context), self.log_scale)
+
+    def _near(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "n knots"]:
+        """How much each knot says about each number: what lies between two is their mixture."""
+        first, last = self.knots
+        count = len(self.log_scale)
+        length = (last - first).clamp_min(torch.finfo(last.dtype).tiny)
+        place = ((self._numbers(context) - first) / length).clamp(0, 1) * (count - 1)
+        index = torch.arange(count, device=place.device)
+        shares: Tensor = (1 - (place[:, None] - index).abs()).clamp_min(0)
+        return shares
+
+    def _numbers(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, " n"]:
+        if context is None or context.shape[1] != 1:
+            raise ValueError("context: expected one number for each field")
+        return context[:, 0].to(self.mean.dtype)
+
+    def extra_repr(self) -> str:
+        return f"{list(self.log_scale.shape[1:])}, knots={len(self.log_scale)}, alike={self.alike}"

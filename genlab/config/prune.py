@@ -7,7 +7,7 @@ the user replaces.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +54,20 @@ def drop_replaced(config: DictConfig, runtime: DictConfig, overrides: Sequence[s
 
     ``experiment=pinn_sharp_peak sampler=sobol``: the recipe's ``sampler.candidates`` is for the
     samplers that look at the residual. ``model=cnf data=digits network=concat_squash``: the
-    channels that the family wants for images are those of a U-Net.
+    channels that the family wants for images are those of a U-Net. A recipe replaces parts as well,
+    and what it says of them itself stays.
 
     Args:
         config: A composed configuration; changed in place.
         runtime: Hydra's node ``runtime``: the choices, and where options are found.
         overrides: What the user set.
     """
-    said = _said(runtime)
-    for where in {place(split(word)[0]) for word in overrides}:
-        part = OmegaConf.select(said, where, throw_on_resolution_failure=False)
-        if isinstance(part, DictConfig):
-            _drop_untaken(config, where, part.keys(), overrides)
+    recipe, preset = (_said(runtime, group) for group in SAYING)
+    chosen = {place(split(word)[0]) for word in overrides}
+    for where in chosen:
+        _drop_untaken(config, where, _keys(recipe, where) | _keys(preset, where), overrides)
+    for where in {*_replaced(recipe)} - chosen:
+        _drop_untaken(config, where, _keys(preset, where) - _keys(recipe, where), overrides)
 
 
 def used(
@@ -215,13 +217,26 @@ def _drop_untaken(
                 del node[key]
 
 
-def _said(runtime: DictConfig) -> Any:
-    """What the recipe that is taken says, and the preset of what is chosen."""
+def _keys(said: Any, where: str) -> set[Any]:
+    """Those that are said of a part."""
+    part = OmegaConf.select(said, where, throw_on_resolution_failure=False)
+    return {*part} if isinstance(part, DictConfig) else set()
+
+
+def _replaced(recipe: Any) -> Iterator[str]:
+    """The parts that a recipe chooses itself."""
+    for entry in recipe.get("defaults", ()):
+        for group in entry if isinstance(entry, DictConfig) else ():
+            yield place(str(group).removeprefix("override /"))
+
+
+def _said(runtime: DictConfig, by: str) -> Any:
+    """What is said by the options of a group that are taken: a recipe, or presets."""
     folders = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
     said: Any = OmegaConf.create()
     for chosen, option in runtime.choices.items():
         group, _, package = chosen.partition("@")
-        if group.partition("/")[0] in SAYING:
+        if group.partition("/")[0] == by:
             files = [folder / group / f"{option}.yaml" for folder in folders]
             text: Any = next((OmegaConf.load(file) for file in files if file.is_file()), {})
             said = OmegaConf.merge(said, text if package in GLOBAL else {package: text})

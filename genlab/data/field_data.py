@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.elementwise_affine import Standardise
-from genlab.bijections.spectral import SpectralStandardise
+from genlab.bijections.spectral import SpectralStandardise, SpectralStandardiseGiven
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.field_facts import field_facts
 from genlab.data.target_data import TargetData
@@ -19,6 +19,9 @@ from genlab.fields import ModeClasses
 from genlab.targets.target import Target
 
 __all__ = ["FieldData", "FieldOptions", "field_units"]
+
+KNOTS = 9
+"""Numbers at which fields that come with one have a spectrum of their own."""
 
 
 class FieldOptions(TypedDict):
@@ -73,11 +76,18 @@ class FieldData(TargetData):
         return self.target.reduction
 
     def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
-        return field_units(self.event_shape, self.alike, circular) if self.standardise else None
+        if not self.standardise:
+            return None
+        given = self.target.context_dim == 1 and not self.condition_shape
+        return field_units(self.event_shape, self.alike, circular, given=given)
 
 
 def field_units(
-    event_shape: tuple[int, ...], alike: ModeClasses | None, circular: Sequence[int]
+    event_shape: tuple[int, ...],
+    alike: ModeClasses | None,
+    circular: Sequence[int],
+    *,
+    given: bool = False,
 ) -> Bijection:
     """What standardises fields: mode by mode, or number by number.
 
@@ -85,6 +95,7 @@ def field_units(
         event_shape: Channels, and points along both axes.
         alike: The modes that share a variance; None for fields that are not periodic.
         circular: Coordinates that are angles to the model.
+        given: Whether fields come with a number, such as a time, that their spectrum follows.
 
     Raises:
         UserError: There are such.
@@ -93,4 +104,6 @@ def field_units(
         raise UserError(f"circular={list(circular)}: the values of fields are no angles; use []")
     if alike is None:
         return Standardise(event_shape)
+    if given:
+        return SpectralStandardiseGiven(torch.ones(KNOTS, *event_shape), alike=alike)
     return SpectralStandardise(torch.ones(event_shape), alike=alike)

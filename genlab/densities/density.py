@@ -171,7 +171,7 @@ class Density(Outlined, Constants, Checked, ABC):
             x = self.door.encode(x)
         if self.preprocessing is None:
             return x, rows, x.new_zeros(())
-        x, log_det = self.preprocessing(x)
+        x, log_det = self.preprocessing(x, rows)
         return x, rows, log_det
 
     @full_precision
@@ -293,17 +293,19 @@ class Density(Outlined, Constants, Checked, ABC):
         sequence = scrambled_sobol(self.noise, generator=generator)
         # It draws 30 bits of each number, among which is 0: the middles of their slices.
         u = sequence.draw(n, dtype=torch.float64) + 2.0**-31
-        return self._in_data_units(self._from_uniform(u.to(self.device)))
+        return self._in_data_units(self._from_uniform(u.to(self.device)), None)
 
     def _drawn(
         self, n: int, context: Shaped[Tensor, "..."] | None, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
-        x = self._sample(n, self.context_encoder(context, n, self.dtype), generator)
-        return self._in_data_units(x)
+        rows = self.context_encoder(context, n, self.dtype)
+        return self._in_data_units(self._sample(n, rows, generator), rows)
 
-    def _in_data_units(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
+    def _in_data_units(
+        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+    ) -> Float[Tensor, "n *event"]:
         if self.preprocessing is not None:
-            x = self.preprocessing.generate(x)
+            x = self.preprocessing.generate(x, context)
         return x if self.door is None else self.door.generate(x)
 
     @full_precision
@@ -333,7 +335,7 @@ class Density(Outlined, Constants, Checked, ABC):
         rows = self.context_encoder(context, n, self.dtype)
         x, log_p = self._sample_with_log_prob(n, rows, generator)
         if self.preprocessing is not None:
-            x, log_det = self.preprocessing.inverse(x)
+            x, log_det = self.preprocessing.inverse(x, rows)
             log_p = log_p - log_det
         return x if self.door is None else self.door.generate(x), log_p.to(x.dtype)
 
@@ -358,7 +360,7 @@ class Density(Outlined, Constants, Checked, ABC):
         self.context_encoder.initialise(context)
         rows = self.context_encoder(context, len(x), x.dtype)
         if self.preprocessing is not None:
-            x = self.preprocessing.initialise(x)
+            x = self.preprocessing.initialise(x, rows)
         self._initialise(x, rows)
 
     def _refuse_no_angles(self, x: Float[Tensor, "n *event"]) -> None:

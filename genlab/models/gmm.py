@@ -270,7 +270,7 @@ class GMM(Density):
         if self.door is not None:
             x = self.door.encode(x)
         if self.preprocessing is not None:
-            x, log_det = self.preprocessing(x)
+            x, log_det = self.preprocessing(x, context)
         weight = self._classes(context, x)
         if batch.weight is not None:
             weight = weight * batch.weight

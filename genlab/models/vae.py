@@ -208,7 +208,7 @@ class VAE(Density):
         """The mean of ``p(x | z, c)``, in data units."""
         rows = self.context_encoder(context, len(z), self.dtype)
         x = self.observation.mean(output_of(self.decoder, z.to(self.dtype), rows))
-        return self._in_data_units(x)
+        return self._in_data_units(x, rows)
 
     @full_precision
     def observe(
@@ -221,7 +221,7 @@ class VAE(Density):
         """A draw of ``p(x | z, c)`` for each z, in data units."""
         rows = self.context_encoder(context, len(z), self.dtype)
         x = self.observation.sample(output_of(self.decoder, z.to(self.dtype), rows), generator)
-        return self._in_data_units(x)
+        return self._in_data_units(x, rows)
 
     def reconstruct(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None

@@ -1,5 +1,6 @@
 """Networks."""
 
+from genlab.nn.active_scalar import ActiveScalar
 from genlab.nn.angles import (
     AngleFeatures,
     Periodic,
@@ -37,6 +38,7 @@ from genlab.nn.velocity import Velocity, VelocityFactory
 __all__ = [
     "MLP",
     "Activation",
+    "ActiveScalar",
     "AngleFeatures",
     "ConcatSquashMLP",
     "Constants",

@@ -7,9 +7,19 @@ import math
 import pytest
 import torch
 
-from genlab.bijections import SpectralStandardise
+from genlab.bijections import SpectralStandardise, SpectralStandardiseGiven
 from genlab.densities import StandardNormal
-from genlab.fields import Matern, PowerLaw, filtered, gaussian_log_prob
+from genlab.fields import (
+    Matern,
+    PowerLaw,
+    averaged,
+    filtered,
+    gaussian_log_prob,
+    mode_classes,
+    power,
+    squared_wavenumber,
+)
+from genlab.models import NICE
 
 N = 9
 
@@ -103,3 +113,66 @@ def test_modes_that_are_empty_stay_finite(x: torch.Tensor) -> None:
 def test_fields_are_square() -> None:
     with pytest.raises(ValueError, match="expected square fields, got 4 x 5"):
         SpectralStandardise(torch.ones(1, 4, 5))
+
+
+def moving(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Fields whose spectrum falls off the faster, the larger the number that they come with."""
+    s = 2 + 3 * torch.rand(n, 1, dtype=torch.float64)
+    decay = -0.1 * s[..., None] * squared_wavenumber(N).sqrt()
+    variances = PowerLaw(rms=3.0).variances(N) * decay.exp()
+    noise = torch.randn(n, 1, N, N, dtype=torch.float64)
+    return filtered(noise, variances.sqrt()[:, None]), s, variances
+
+
+@pytest.mark.parametrize(("alike", "classes"), [("orbits", 15), ("modes", 41)])
+def test_the_spectrum_follows_a_number(alike, classes) -> None:
+    n, knots = 4000, 5
+    layer = SpectralStandardiseGiven(torch.ones(knots, 1, N, N), alike=alike)
+    x, s, _ = moving(n)
+    layer.initialise(x.float(), s.float())
+    x, s, variances = moving(n)
+    z, log_det = layer.double()(x, s)
+    log_q = StandardNormal((1, N, N)).double().log_prob(z) + log_det
+    excess = gaussian_log_prob(x[:, 0], variances) - log_q
+    allowed = classes * knots / (2 * n)  # nats, one half for each number that is fitted
+    assert abs(float(excess.mean())) < 4 * float(excess.std()) / math.sqrt(n) + 2 * allowed
+    back, inverse = layer.inverse(z, s)
+    torch.testing.assert_close(back, x)
+    torch.testing.assert_close(inverse, -log_det)
+    # One spectrum for all is far away.
+    one = SpectralStandardise(torch.ones(1, N, N), alike=alike)
+    one.initialise(x.float())
+    z, log_det = one.double()(x)
+    assert (log_q - StandardNormal((1, N, N)).double().log_prob(z) - log_det).mean() > 10 * allowed
+
+
+@pytest.mark.parametrize("s", [torch.full((6, 1), 2.0), torch.tensor([[0.0], [0.0], [9.0]])])
+def test_numbers_that_leave_knots_alone_are_standardised_too(s: torch.Tensor) -> None:
+    layer = SpectralStandardiseGiven(torch.ones(9, 1, N, N))
+    z = layer.initialise(torch.randn(len(s), 1, N, N), s)
+    assert z.isfinite().all()
+    beyond = layer(torch.randn(3, 1, N, N), torch.tensor([[-5.0], [4.0], [99.0]]))
+    assert all(part.isfinite().all() for part in beyond)
+
+
+def test_a_spectrum_that_follows_a_number_is_told_it() -> None:
+    layer = SpectralStandardiseGiven(torch.ones(9, 1, N, N))
+    for context in (None, torch.zeros(2, 2)):
+        with pytest.raises(ValueError, match="expected one number for each field"):
+            layer(torch.randn(2, 1, N, N), context)
+
+
+def test_a_density_given_a_number_samples_by_its_spectrum() -> None:
+    model = NICE((1, N, N), network="conv", hidden=[4], context_dim=1)
+    model.preprocessing = SpectralStandardiseGiven(torch.ones(5, 1, N, N))
+    model.context_encoder.standardise = True
+    x, s, _ = moving(4000)
+    model.initialise(x.float(), s.float())
+    for time in (2.5, 4.5):
+        given = torch.tensor([[time]])
+        samples, log_p = model.sample_with_log_prob(4000, given)
+        torch.testing.assert_close(model.log_prob(samples, given), log_p, atol=1e-3, rtol=0)
+        found = averaged(power(samples[:, 0].double()).mean(0), mode_classes(N))
+        decay = (-0.1 * time * squared_wavenumber(N).sqrt()).exp()
+        truth = PowerLaw(rms=3.0).variances(N) * decay
+        torch.testing.assert_close(found, truth, atol=0, rtol=0.2)

@@ -137,3 +137,13 @@ def test_a_spectrum_is_a_part_that_data_pass_on_to_their_target() -> None:
             check(compose("train", ["data=gaussian_field", "spectrum=matern", word]))
     with pytest.raises(UnusedError, match="spectrum=matern: nothing uses it; TargetData has no"):
         check(compose("train", ["data=moons", "spectrum=matern"]))
+
+
+def test_a_recipe_may_replace_a_part_that_a_preset_speaks_of() -> None:
+    config = compose("train", ["experiment=turbulence"])
+    check(config)
+    assert config.choices.network == "active_scalar"
+    assert "width" in compose("train", ["model=cnf", "data=turbulence"]).model.network
+    # Its divergence costs nothing, where that of others has to be estimated.
+    assert config.model.divergence == "exact"
+    assert compose("train", ["model=cnf", "data=turbulence"]).model.divergence == "rademacher"

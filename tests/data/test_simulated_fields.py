@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from genlab.batch import Batch
+from genlab.bijections import SpectralStandardise, SpectralStandardiseGiven
 from genlab.data import FreshSamples, SimulatedFields
 from genlab.data.simulated_fields import MovedSet
 from genlab.fields import SQUARE, PowerLaw, Symmetries
@@ -106,3 +107,17 @@ def test_a_law_without_a_density_says_so(tmp_path: Path) -> None:
     )
     assert "8 x 8 numbers have 48 freedoms" in flow.remarks[0]
     assert not data(tmp_path).remarks
+
+
+def test_fields_that_come_with_a_time_are_standardised_by_its_spectrum(tmp_path: Path) -> None:
+    law = Turbulence(
+        5, spectrum=PowerLaw(rms=3.0), viscosity=0.05, time=1.0, tolerance=0.1, condition="time"
+    )
+    timed = data(tmp_path, target=law, context_dim=1, train_size=2000)
+    white, rows = timed.preprocessing(()), timed.first_rows()
+    assert isinstance(white, SpectralStandardiseGiven)
+    assert isinstance(data(tmp_path).preprocessing(()), SpectralStandardise)
+    assert rows.context is not None
+    z, late = white.initialise(rows.x, rows.context), rows.context[:, 0] > 0.5
+    for some in (late, ~late):
+        assert z[some].std().item() == pytest.approx(1, abs=0.02)

@@ -11,6 +11,7 @@ from properties import disturb
 from torch.func import jacrev, vmap
 
 from genlab.nn import (
+    ActiveScalar,
     ConcatSquashMLP,
     ResidualConvNet,
     ResidualMLP,
@@ -59,6 +60,8 @@ NETWORKS |= {
     "spectral": ((1, 5, 5), partial(SpectralNet, width=3, blocks=2, embedding=8)),
     "spectral-low": ((2, 6, 6), partial(SpectralNet, width=3, modes=1, activation="silu")),
     "spectral-grey": ((6, 6), partial(SpectralNet, width=3, blocks=1, embedding=8)),
+    "active_scalar": ((2, 5, 5), partial(ActiveScalar, embedding=8)),
+    "active_scalar-grey": ((6, 6), partial(ActiveScalar, embedding=8)),
     "solenoidal": (
         (2, 5, 5),
         lambda shape, context_dim: Solenoidal(
@@ -118,7 +121,9 @@ def test_the_divergence_has_gradients_for_every_parameter(name: str) -> None:
         assert (parameter.grad is not None and parameter.grad.any()) or key in silent, key
 
 
-@pytest.mark.parametrize("name", ["concat_squash-silu-2", "unet", "residual_conv", "spectral"])
+@pytest.mark.parametrize(
+    "name", ["concat_squash-silu-2", "unet", "residual_conv", "spectral", "active_scalar"]
+)
 def test_the_velocity_starts_at_zero(name: str) -> None:
     shape, make = NETWORKS[name]
     assert not make(shape, context_dim=0)(torch.randn(4, *shape), torch.tensor(0.3)).any()

@@ -13,7 +13,7 @@ from genlab.bijections.coordinates import OnCoordinates
 from genlab.bijections.domains import LogitTransform, Probit, UnitBox
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.bijections.half_line import HalfLine
-from genlab.bijections.spectral import SpectralStandardise
+from genlab.bijections.spectral import SpectralStandardise, SpectralStandardiseGiven
 from genlab.errors import UserError, nearest
 
 __all__ = ["described", "made"]
@@ -39,6 +39,13 @@ KINDS: dict[str, tuple[type[Bijection], Kind]] = {
         Kind(
             lambda layer: {"shape": list(layer.log_scale.shape), "alike": layer.alike},
             lambda shape, alike: SpectralStandardise(torch.ones(*shape), alike=alike),
+        ),
+    ),
+    "spectral_standardise_given": (
+        SpectralStandardiseGiven,
+        Kind(
+            lambda layer: {"shape": list(layer.log_scale.shape), "alike": layer.alike},
+            lambda shape, alike: SpectralStandardiseGiven(torch.ones(*shape), alike=alike),
         ),
     ),
     "logit": (

@@ -274,7 +274,8 @@ def _ways(
     z = model.base.sample(n, generator=spawn(generator, model.device))
     encoded = model.context_encoder(few, n, model.dtype)
     ways = model.trajectories(z, torch.linspace(0, 1, times, dtype=torch.float64), encoded)
-    return to_data(model, ways.flatten(0, 1)).view_as(ways)
+    rows = None if encoded is None else encoded.repeat(times, 1)
+    return to_data(model, ways.flatten(0, 1), rows).view_as(ways)
 
 
 def _mosaic(axis: Axes, pictures: Tensor, *, columns: int, title: str = "") -> None:

@@ -141,10 +141,12 @@ def _ways(
     return to_data(model, ways.flatten(0, 1)).view_as(ways)
 
 
-def to_data(model: ContinuousFlow, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
-    """From the units that the model works in to those of the data."""
+def to_data(
+    model: ContinuousFlow, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+) -> Float[Tensor, "n *event"]:
+    """From the units that the model works in to those of the data, under an encoded context."""
     if model.preprocessing is not None:
-        x = model.preprocessing.generate(x)
+        x = model.preprocessing.generate(x, context)
     return x if model.door is None else model.door.generate(x)
 
 
