@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from genlab.batch import Batch
+from genlab.compilation.draws import Draw
+from genlab.compilation.library import Library
 from genlab.compilation.recipe import StepRecipe, parts_of
 from genlab.compilation.rows import FlatRows
 from genlab.descent import Step
@@ -21,18 +23,22 @@ class CompiledStep:
 
     Args:
         library: The code.
+        facts: What was noted with it.
         recipe: What it computes.
         rows: What it moves.
     """
 
-    def __init__(self, library: Path, recipe: StepRecipe, rows: FlatRows) -> None:
+    def __init__(
+        self, library: Path, facts: Mapping[str, Any], recipe: StepRecipe, rows: FlatRows
+    ) -> None:
         self.recipe = recipe
         self.rows = rows
-        self._runner: Any = torch._C._aoti.AOTIModelContainerRunnerCpu(str(library), 1)
+        self._library = Library(library, facts)
+        self._draws = [Draw.of(words) for words in facts["draws"]]
         self._numbers = rows.weights.new_zeros(4)
         # An array of the same memory takes numbers at a tenth of a tensor's cost.
         self._written = self._numbers.numpy()
-        self._held = list(recipe.held.values())
+        self._held = [part.contiguous() for part in recipe.held.values()]
         average = [] if rows.average is None else [rows.average]
         self._moved = [rows.weights, rows.first, rows.second, *average, self._numbers]
 
@@ -51,5 +57,6 @@ class CompiledStep:
         self.rows.count()
         self._written[:] = (*self.recipe.rule.numbers(lr=lr, step=self.rows.steps), average)
         parts: list[Tensor] = [part.contiguous() for part in batch if part is not None]
-        loss, *norm = self._runner.run([*self._moved, *parts, *self._held])
+        told, drawn = self.recipe.told.values(), [draw() for draw in self._draws]
+        loss, *norm = self._library.run([*self._moved, *parts, *self._held, *told, *drawn])
         return Step(loss, norm[0] if norm else None)

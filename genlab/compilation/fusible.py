@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._decomp import get_decompositions
 
 __all__ = ["DECOMPOSITIONS", "add_to_table", "narrow_product", "table_entries"]
 
@@ -38,7 +39,8 @@ def table_entries(table: Tensor, dim: int, index: Tensor, *, sparse_grad: bool =
     """
     if not _is_short(table, dim) or index.shape[1:] != table.shape[1:]:
         return NotImplemented  # type: ignore[no-any-return]
-    entries = table.unbind(0)
+    # Comparisons as wide as what is chosen are made of many places at once.
+    index, entries = index.to(table.dtype), table.unbind(0)
     first = entries[0].expand(index.shape)
     return reduce(
         lambda found, place: torch.where(index == place[0], place[1], found),
@@ -64,8 +66,8 @@ def add_to_table(table: Tensor, dim: int, index: Tensor, values: Tensor) -> Tens
     """
     if not _is_short(table, dim) or index.shape[1:] != table.shape[1:]:
         return NotImplemented  # type: ignore[no-any-return]
-    places = torch.arange(len(table), device=table.device).view(-1, *[1] * (table.ndim - 1))
-    pairs = zip(index.unbind(0), values.unbind(0), strict=True)
+    places = torch.arange(len(table), dtype=table.dtype).view(-1, *[1] * (table.ndim - 1))
+    pairs = zip(index.to(table.dtype).unbind(0), values.unbind(0), strict=True)
     return reduce(
         lambda sum_, pair: sum_ + torch.where(places == pair[0], pair[1], 0), pairs, table
     )
@@ -100,7 +102,21 @@ def _is_short(table: Tensor, dim: int) -> bool:
     return dim == 0 and table.ndim > 1 and 1 <= len(table) <= LONGEST_TABLE
 
 
+# In terms of simpler ones, by torch's own formulas.
+SIMPLER = (
+    *("addcdiv", "addcmul", "diag_embed", "diagonal_backward", "dot", "elu", "elu_backward"),
+    *("embedding_dense_backward", "eye", "gelu", "gelu_backward", "hardtanh"),
+    *("hardtanh_backward", "leaky_relu", "leaky_relu_backward", "lerp", "log_sigmoid_backward"),
+    *("log_sigmoid_forward", "_log_softmax", "_log_softmax_backward_data", "logaddexp", "logit"),
+    *("logit_backward", "logsumexp", "masked_fill", "mv", "new_full", "new_ones", "new_zeros"),
+    *("norm", "ones_like", "rsub", "select_backward", "select_scatter", "sgn"),
+    *("sigmoid_backward", "silu", "silu_backward", "slice_backward", "_softmax"),
+    *("_softmax_backward_data", "softplus", "softplus_backward", "stack", "tanh_backward"),
+    *("threshold", "threshold_backward", "tril", "triu", "unbind", "vdot", "xlogy", "zeros_like"),
+)
+
 DECOMPOSITIONS: dict[Any, Callable[..., Tensor]] = {
+    **get_decompositions([getattr(aten, name) for name in SIMPLER]),
     aten.gather.default: table_entries,
     aten.scatter_add.default: add_to_table,
     aten.mm.default: narrow_product,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.compilation.recipe import StepRecipe
+from genlab.objectives import Objective
 
 __all__ = ["UnkeyableError", "key_of"]
 
@@ -92,6 +93,10 @@ def _of_object(value: Any, seen: dict[int, tuple[int, Any]]) -> Iterator[str]:
         attributes = dict(vars(value))
     else:
         raise UnkeyableError(f"{type(value).__qualname__}: it has no attributes to be known by")
+    if isinstance(value, Objective):
+        for name in sorted(name for name, part in attributes.items() if isinstance(part, Tensor)):
+            yield name
+            yield from _like(attributes.pop(name))
     if isinstance(value, nn.Module):
         # Their numbers are inputs; what else is a tensor would be a constant of the code.
         for name in ("_parameters", "_buffers"):

@@ -17,13 +17,17 @@ import torch
 from genlab.compilation.recipe import StepRecipe
 from genlab.runs.code_cache import CodeCache
 
-__all__ = ["CompilerProcess", "missing_compiler"]
+__all__ = ["CompilerProcess", "cxx", "missing_compiler"]
+
+
+def cxx() -> str:
+    """The name of the C++ compiler."""
+    return os.environ.get("CXX", "g++")
 
 
 def missing_compiler() -> str | None:
     """The C++ compiler that is wanted and not there; None where it is."""
-    name = os.environ.get("CXX", "g++")
-    return None if shutil.which(name) else name
+    return None if shutil.which(cxx()) else cxx()
 
 
 class CompilerProcess:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,11 +15,11 @@ from torch.fx import GraphModule
 
 from genlab.batch import Batch
 from genlab.compilation.adam import AdamRule
-from genlab.compilation.fusible import DECOMPOSITIONS
+from genlab.compilation.draws import Draw
 from genlab.densities.density import Density
 from genlab.objectives import Objective
 
-__all__ = ["Part", "StepRecipe", "parts_of"]
+__all__ = ["Part", "StepRecipe", "Traced", "parts_of"]
 
 Part = tuple[tuple[int, ...], torch.dtype]
 """Shape and type of a part of a batch."""
@@ -27,6 +28,18 @@ Part = tuple[tuple[int, ...], torch.dtype]
 def parts_of(batch: Batch) -> tuple[Part | None, ...]:
     """Shape and type of rows, context and weights, None for what a batch lacks."""
     return tuple(None if part is None else (tuple(part.shape), part.dtype) for part in batch)
+
+
+class Traced(NamedTuple):
+    """A step as a graph.
+
+    Attributes:
+        graph: Of torch's basic operations; it takes what is drawn as its last inputs.
+        draws: What is drawn.
+    """
+
+    graph: GraphModule
+    draws: list[Draw]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +78,11 @@ class StepRecipe:
         frozen = {n: p.detach() for n, p in self.model.named_parameters() if not p.requires_grad}
         return frozen | dict(self.model.named_buffers())
 
+    @property
+    def told(self) -> dict[str, Tensor]:
+        """What the objective holds of the present step, by name."""
+        return {n: v for n, v in vars(self.objective).items() if isinstance(v, Tensor)}
+
     def inputs(self) -> list[Tensor]:
         """Tensors like those that `step` takes, in order; of no particular values."""
         trained = list(self.trained.values())
@@ -72,7 +90,8 @@ class StepRecipe:
         size = sum(parameter.numel() for parameter in trained)
         rows = [like.new_zeros(size) for _ in range(3 + self.averaged)]
         batch = [torch.zeros(part[0], dtype=part[1]) for part in self.batch if part is not None]
-        return [*rows, like.new_zeros(4), *batch, *self.held.values()]
+        told = map(torch.zeros_like, self.told.values())
+        return [*rows, like.new_zeros(4), *batch, *self.held.values(), *told]
 
     def step(self, *inputs: Tensor) -> tuple[Float[Tensor, ""], ...]:
         """Take a step, in place, and return the loss before it and the gradient's norm.
@@ -82,7 +101,7 @@ class StepRecipe:
         Args:
             *inputs: The flat rows of weights, of both moments and, where there is one, of the
                 average; the numbers of `AdamRule.numbers`, and how far the average moves; the parts
-                of the batch; and `held`.
+                of the batch; `held`; and `told`.
         """
         weights, first, second, *rest = inputs
         average = rest.pop(0) if self.averaged else None
@@ -91,7 +110,7 @@ class StepRecipe:
         loss, gradient = self._gradient(weights, batch, rest)
         outputs: tuple[Tensor, ...] = (loss,)
         if self.gradient_clip is not None:
-            norm = torch.linalg.vector_norm(gradient)
+            norm = gradient.square().sum().sqrt()
             gradient = gradient * (self.gradient_clip / (norm + 1e-6)).clamp_max(1.0)
             outputs = (loss, norm)
         moved, mean, square = self.rule.moved(weights, gradient, first, second, numbers)
@@ -103,7 +122,7 @@ class StepRecipe:
         return outputs
 
     def _gradient(
-        self, weights: Tensor, batch: Batch, held: Sequence[Tensor]
+        self, weights: Tensor, batch: Batch, rest: Sequence[Tensor]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, " P"]]:
         """The loss, and its gradient as one row."""
         trained = self.trained
@@ -113,33 +132,44 @@ class StepRecipe:
             for piece, parameter in zip(pieces, trained.values(), strict=True)
         ]
         names = [f"model.{name}" for name in (*trained, *self.held)]
-        own = dict(zip(names, (*parts, *held), strict=True))
+        own = dict(zip(names, (*parts, *rest[: len(self.held)]), strict=True))
+        told = dict(zip(self.told, rest[len(self.held) :], strict=True))
         with torch.enable_grad():
             # Names are unique; tied again, what two layers share would not be given back.
-            loss = functional_call(_Loss(self), own, (batch,), tie_weights=False)
+            loss = functional_call(_Loss(self, told), own, (batch,), tie_weights=False)
             gradients = torch.autograd.grad(loss, parts)
         return loss.detach(), torch.cat([gradient.reshape(-1) for gradient in gradients])
 
-    def traced(self) -> tuple[GraphModule, list[Tensor]]:
-        """The step as a graph of torch's basic operations, and inputs of it.
+    def traced(self) -> Traced:
+        """The step as a graph of torch's basic operations.
 
         No number is computed. What depends on the values of tensors, or on tensors that are none of
         the inputs, cannot be traced: torch raises an error of its own.
+
+        Raises:
+            UndrawableError: It draws what cannot be drawn beside it.
         """
         from torch.fx.experimental.proxy_tensor import make_fx
 
+        from genlab.compilation.draws import take_out
+        from genlab.compilation.fusible import DECOMPOSITIONS
+
         inputs = self.inputs()
         graph = make_fx(self.step, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*inputs)
-        return graph, inputs
+        draws = take_out(graph)
+        graph.graph.eliminate_dead_code()
+        graph.recompile()
+        return Traced(graph, draws)
 
 
 class _Loss(nn.Module):
     """The loss as a module, so that it can be called with other weights than the model's."""
 
-    def __init__(self, recipe: StepRecipe) -> None:
+    def __init__(self, recipe: StepRecipe, told: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.model = recipe.model
-        self.objective = recipe.objective
+        self.objective = copy.copy(recipe.objective)
+        vars(self.objective).update(told)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         return self.objective.loss(self.model, batch)

@@ -17,6 +17,7 @@ from genlab.compilation import (
     FlatRows,
     StepRecipe,
     UnkeyableError,
+    blas,
     key_of,
     missing_compiler,
 )
@@ -65,9 +66,9 @@ class WholeSteps:
         """Whether the steps are a function of weights and batch alone, on the CPU, by Adam."""
         learner = self.learner
         return (
-            learner.model.stackable
-            and learner.objective.stackable
+            learner.objective.compiles(learner.model)
             and learner.device.type == "cpu"
+            and blas() is not None
             and learner.trainer.world_size == 1
             and learner.settings.precision != "bf16-mixed"
             and AdamRule.of(learner.optimizer.optimizer) is not None
@@ -217,7 +218,10 @@ class WholeSteps:
             learner.optimizer.optimizer,
             None if learner.ema is None else learner.ema.average,
         )
-        self._code = CompiledStep(CodeCache().library(self._key), self._recipe, rows)
+        cache = CodeCache()
+        self._code = CompiledStep(
+            cache.library(self._key), cache.facts(self._key), self._recipe, rows
+        )
         self.close()
         if learner.compiled_from is None:
             learner.compiled_from = learner.step

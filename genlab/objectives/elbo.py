@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genlab.batch import Batch, weighted_mean
 from genlab.bounds import Fraction, NonNegative, PositiveInt
+from genlab.densities.density import Density
 from genlab.errors import UserError
 from genlab.models.vae import VAE, BoundTerms
 from genlab.objectives.objective import Objective
@@ -64,6 +65,9 @@ class ELBO(Objective[VAE]):
     @property
     def reports(self) -> tuple[str, ...]:
         return ("val/loss", "val/nll", "val/reconstruction", "val/kl")
+
+    def compiles(self, model: Density) -> bool:
+        return True
 
     def advance(self, model: VAE, *, step: int, max_steps: int, draw: int) -> None:
         rise = self.annealing * max_steps

@@ -41,6 +41,9 @@ class MixtureDescent(MaximumLikelihood[GMM]):
         assert isinstance(model, GMM)
         model.joint = self.joint
 
+    def compiles(self, model: Density) -> bool:
+        return self.learns_from == "batches"
+
     def start(self, model: GMM, rows: Batch, *, generator: torch.Generator | None = None) -> None:
         if generator is None:
             MixtureFit(model).start(rows)

@@ -66,6 +66,14 @@ class Objective(Checked, ABC, Generic[M]):
                 "likelihood"
             )
 
+    def compiles(self, model: Density) -> bool:
+        """Whether the loss of a model is the same operations in every step.
+
+        Then a step can be made one program. It may draw random numbers, from torch's global
+        generator, and hold tensors of the present step, which `advance` renews.
+        """
+        return self.stackable and model.stackable
+
     def remarks(self, model: Density) -> tuple[str, ...]:
         """Remarks for a user on how it teaches a model, before it does; none by default."""
         return ()

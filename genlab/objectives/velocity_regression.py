@@ -55,6 +55,10 @@ class VelocityRegression(Objective[FlowMatching]):
     def reports(self) -> tuple[str, ...]:
         return ("val/loss", "val/nll") if self.val_rows else ("val/loss",)
 
+    def compiles(self, model: Density) -> bool:
+        # A transport plan takes as many iterations as it takes.
+        return isinstance(self.pairing, Independent)
+
     def check(self, model: Density) -> None:
         super().check(model)
         assert isinstance(model, FlowMatching)
@@ -124,7 +128,8 @@ def flow_matching_loss(
     x0 = pairing.pair(x0, x1, batch.weight, context, generator=generator, **around)
     sample = model.path.sample(x0, x1, times.sample(len(x1), x1, generator=generator))
     if context is not None:
-        dropped = torch.rand(len(x1), generator=generator, device=x1.device) < context_dropout
+        u = torch.rand(len(x1), generator=generator, dtype=x1.dtype, device=x1.device)
+        dropped = u < context_dropout
         context = marked(context, dropped.to(context.dtype))
     output = output_of(model.network, sample.x_t, sample.t, context)
     error = (output - sample.target(model.prediction)).flatten(1).square().mean(1)

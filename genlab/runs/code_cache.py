@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from genlab.runs.files import atomic_path, read_json, write_json
 
 __all__ = ["CodeCache", "Contents"]
 
 # Seconds that a step takes to compile, before any was.
-FIRST_GUESS = 20.0
+FIRST_GUESS = 6.0
 
 
 class Contents(NamedTuple):
@@ -56,11 +56,22 @@ class CodeCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
 
-    def keep(self, key: str, library: Path, *, seconds: float) -> None:
-        """Keep the code of a step, and how long it took to compile."""
+    def keep(self, key: str, library: Path, facts: Mapping[str, Any]) -> None:
+        """Keep the code of a step.
+
+        Args:
+            key: Its name.
+            library: The code.
+            facts: What is to be known of it, and the ``seconds`` that it took to compile.
+        """
+        # Who finds the code looks for its facts.
+        write_json(self._note(key), dict(facts))
         with atomic_path(self.library(key)) as temporary:
             temporary.write_bytes(library.read_bytes())
-        write_json(self._note(key), {"seconds": seconds})
+
+    def facts(self, key: str) -> dict[str, Any]:
+        """What was noted with the code of a step."""
+        return read_json(self._note(key))
 
     def refuse(self, key: str, error: str) -> None:
         """Keep that a step cannot be compiled."""

@@ -65,7 +65,7 @@ def compiled(
         notes["seconds to compile"] = time.perf_counter() - start
     start = time.perf_counter()
     rows = FlatRows(recipe.trained, optimizer, None if ema is None else ema.average)
-    code = CompiledStep(CodeCache().library(key), recipe, rows)
+    code = CompiledStep(CodeCache().library(key), CodeCache().facts(key), recipe, rows)
 
     def step() -> object:
         return code(batch, lr=LR, average=0.0 if ema is None else ema.advance())

@@ -67,9 +67,9 @@ def test_compiled_steps_are_counted_and_forgotten(
     cache = CodeCache()
     cache.make()
     (tmp_path / "code.so").write_bytes(bytes(2_000_000))
-    cache.keep("one", tmp_path / "code.so", seconds=7.0)
-    cache.refuse("other", "InductorError: no")
-    assert (cache.expected_seconds(), cache.refusal("other")) == (7.0, "InductorError: no")
+    cache.keep("one", tmp_path / "code.so", {"seconds": 7.0})
+    cache.refuse("other", "UnloweredError: no")
+    assert (cache.expected_seconds(), cache.refusal("other")) == (7.0, "UnloweredError: no")
     main(["doctor"])
     assert "1 compiled training steps (2.0 MB) and 1 that cannot be" in capsys.readouterr().out
     assert main(["doctor", "--forget"]) == 0

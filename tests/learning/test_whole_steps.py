@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,17 @@ from genlab.errors import Interrupted, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.ema import EMA
 from genlab.learning.whole_steps import WholeSteps
-from genlab.models import NICE, NSF, KRNet, RealNVP
+from genlab.models import GMM, NICE, NSF, VAE, FlowMatching, KRNet, RealNVP
 from genlab.models.flow import Flow
-from genlab.objectives import MaximumLikelihood
+from genlab.nn import UNet
+from genlab.objectives import (
+    ELBO,
+    EM,
+    MaximumLikelihood,
+    MixtureDescent,
+    OptimalTransport,
+    VelocityRegression,
+)
 from genlab.runs.code_cache import CodeCache
 from genlab.runs.files import read_json
 
@@ -48,6 +57,16 @@ MODELS: dict[str, Callable[[], Flow]] = {
     "nsf": lambda: NSF(2, layers=2, bins=4, **WIDE),
     "conditional": lambda: NSF(2, layers=1, bins=4, free_half=False, context_dim=2, **WIDE),
     "image": lambda: RealNVP((1, 4, 4), layers=2, network="conv", hidden=[4]),
+}
+DRAWING: dict[str, tuple[Callable[[], Any], Any]] = {
+    "flow-matching": (lambda: FlowMatching(2), VelocityRegression()),
+    "angles": (lambda: FlowMatching(2, circular=[0, 1]), VelocityRegression()),
+    "fields": (
+        lambda: FlowMatching((1, 4, 4), network=partial(UNet, channels=(4,))),
+        VelocityRegression(),
+    ),
+    "vae": (lambda: VAE(2, hidden=[8]), ELBO()),
+    "gmm": (lambda: GMM(2, components=3), MixtureDescent()),
 }
 
 
@@ -87,8 +106,10 @@ def steps_apart(
 class Interpreted(CompiledStep):
     """The program of a step, run operation by operation: all but the compiler."""
 
-    def __init__(self, library: Path, recipe: StepRecipe, rows: FlatRows) -> None:
-        graph, _ = recipe.traced()
+    def __init__(
+        self, library: Path, facts: dict[str, Any], recipe: StepRecipe, rows: FlatRows
+    ) -> None:
+        graph, draws = recipe.traced()
 
         class Runner:
             def __init__(self, *_: Any) -> None:
@@ -99,8 +120,8 @@ class Interpreted(CompiledStep):
                     return graph(*inputs)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(torch._C._aoti, "AOTIModelContainerRunnerCpu", Runner)
-            super().__init__(library, recipe, rows)
+            patch.setattr("genlab.compilation.compiled_step.Library", Runner)
+            super().__init__(library, {"draws": [draw.words() for draw in draws]}, recipe, rows)
 
 
 class Compiler:
@@ -118,7 +139,7 @@ class Compiler:
 
     def wait(self) -> None:
         CodeCache().make()
-        CodeCache().library(self.key).touch()
+        CodeCache().keep(self.key, Path(__file__), {"seconds": 1.0})
 
     def failure(self) -> str | None:
         return None
@@ -147,7 +168,7 @@ def test_a_whole_step_is_the_step(name: str, dtype: torch.dtype, tolerance: floa
     optimizer, own = kind(model.parameters(), **options), kind(other.parameters(), **options)
     ema, own_ema = EMA(model, decay=0.9), EMA(other, decay=0.9)
     recipe = a_recipe(other, batches[0], own)
-    step = Interpreted(Path(), recipe, FlatRows(recipe.trained, own, own_ema.average))
+    step = Interpreted(Path(), {}, recipe, FlatRows(recipe.trained, own, own_ema.average))
     for batch in batches:
         (loss,) = steps_apart(model, [batch], optimizer, ema, 1.0)
         assert step.fits(batch)
@@ -346,6 +367,43 @@ def test_auto_compiles_nothing_that_does_not_repay_it(
 ) -> None:
     monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", None)
     small_experiment(tmp_path, "trainer.compile=auto").fit()
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_a_step_draws_what_it_would_draw_without(name: str) -> None:
+    """And what its objective holds of a step is that of the present one."""
+    make, objective = DRAWING[name]
+    model = make()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    other, own = copy.deepcopy(model), copy.deepcopy(objective)
+    adam = partial(torch.optim.Adam, lr=1e-2, eps=1e-4, fused=True)
+    optimizers = [adam(m.parameters()) for m in (model, other)]
+    batch = Batch(torch.randn(32, *model.event_shape).clamp(-2, 2))
+    assert objective.compiles(model)
+    own.advance(other, step=0, max_steps=5, draw=0)
+    recipe = replace(a_recipe(other, batch, optimizers[1]), objective=own)
+    rows = FlatRows(recipe.trained, optimizers[1], EMA(other, decay=0.9).average)
+    step = Interpreted(Path(), {}, recipe, rows)
+    clip = partial(nn.utils.clip_grad_norm_, list(model.parameters()), 1.0)
+    for number in range(3):
+        for one, learner in ((objective, model), (own, other)):
+            one.advance(learner, step=number, max_steps=5, draw=number)
+        torch.manual_seed(number)
+        apart = gradient_step(partial(objective.loss, model, batch), optimizers[0], clip=clip)
+        state = torch.get_rng_state()
+        torch.manual_seed(number)
+        taken = step(batch, lr=1e-2, average=0.1)
+        assert torch.equal(torch.get_rng_state(), state)
+        assert close([taken.loss], [apart.loss], 1e-5)
+        assert close([*other.parameters()], [*model.parameters()], 1e-5)
+
+
+def test_a_transport_plan_is_no_program() -> None:
+    regression = VelocityRegression(pairing=OptimalTransport(rows=8))
+    assert not regression.compiles(FlowMatching(2))
+    assert not EM().compiles(GMM(2))
 
 
 @pytest.mark.slow

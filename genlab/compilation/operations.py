@@ -1,0 +1,283 @@
+"""Operations of a graph that are no views, and how loops do them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.fx import Node
+
+from genlab.compilation.formulas import FORMULAS, literal
+from genlab.compilation.loops import Loops
+from genlab.compilation.places import ORIGIN, VIEWS, Index, Place, dot, strides_of
+from genlab.compilation.values import (
+    TYPES,
+    Computed,
+    Counted,
+    Stored,
+    UnloweredError,
+    Value,
+    constant,
+    converted,
+    dtype_of,
+    name_of,
+    seen,
+    shape_of,
+    size_of,
+)
+from genlab.compilation.work import Product
+
+if TYPE_CHECKING:
+    from genlab.compilation.lowering import Lowering
+
+__all__ = ["OPERATIONS", "PARTED", "PRODUCTS", "formula"]
+
+aten = torch.ops.aten
+
+
+def formula(graph: Lowering, node: Node) -> Computed:
+    """A formula of tensors and numbers, computed in the type that torch computes it in.
+
+    Raises:
+        UnloweredError: It is asked for in a way of its own, such as with a mode of rounding.
+    """
+    dtype, name = dtype_of(node), name_of(node)
+    if unknown := node.kwargs.keys() - {"alpha", "memory_format"}:
+        raise UnloweredError(f"{node.target} with {', '.join(unknown)}")
+    found = [graph.value(argument) for argument in node.args]
+    common = dtype
+    if dtype == torch.bool:
+        types = [value.dtype for value in found if isinstance(value, Value)]
+        common = max(types, key=TYPES.index)
+        if any(isinstance(value, float) for value in found) and not common.is_floating_point:
+            common = torch.get_default_dtype()
+    parts = [converted(value, common) for value in found]
+    if name == "where":
+        parts[0] = converted(found[0], torch.bool)
+    if (alpha := node.kwargs.get("alpha", 1)) != 1:
+        factor = literal(alpha, common)  # type: ignore[arg-type]
+        shape = found[1].shape if isinstance(found[1], Value) else ()
+        parts[1] = Computed.by("mul", shape, common, parts[1], factor)
+    return Computed.by(name, shape_of(node), dtype, *parts)
+
+
+def total(graph: Lowering, node: Node, rule: str, start: str, *, scale: float = 1.0) -> Value:
+    """A sum, or another total, over some axes."""
+    of, dtype = graph.argument(node, 0), dtype_of(node)
+    asked: Any = node.args[1] if len(node.args) > 1 else None
+    axes = range(len(of.shape)) if asked in (None, []) else asked
+    gone = sorted(axis % len(of.shape) for axis in ([axes] if isinstance(axes, int) else axes))
+    kept = [axis for axis in range(len(of.shape)) if axis not in gone]
+    out = graph.home(node if scale == 1 else None, shape_of(node), dtype)
+    one = converted(of, dtype)
+    assert isinstance(one, Value)
+
+    def place(index: Index) -> Place:
+        return dot(tuple(index[k] for k in kept), strides_of([of.shape[k] for k in kept]))
+
+    long = [axis for axis, size in enumerate(of.shape) if size != 1]
+    if rule == "+" and long and long[-1] not in gone:
+        # Rows are added to a row.
+        graph.fill(out, constant(out.shape, dtype, 0))
+        loops = Loops(of.shape, order=[*gone, *kept])
+        text = one.at(loops.index, loops)
+        loops.store(out.block, out.offset, place(loops.index), text, onto=0)
+    else:
+        loops = Loops(of.shape, order=[*kept, *gone], inner=len(gone))
+        text = one.at(loops.index, loops)
+        loops.total(out.block, out.offset, place(loops.index), text, start, rule)
+    graph.work.append(loops)
+    if scale == 1:
+        return out
+    return Computed.by("mul", out.shape, dtype, out, literal(scale, dtype))
+
+
+def mean(graph: Lowering, node: Node) -> Value:
+    of = graph.argument(node, 0)
+    return total(graph, node, "+", "0", scale=size_of(node) / math.prod(of.shape))
+
+
+def extreme(graph: Lowering, node: Node) -> Value:
+    """The largest number, or the smallest; NaN if one is."""
+    sign, start = (">", -math.inf) if name_of(node) == "amax" else ("<", math.inf)
+    return total(graph, node, f"(b {sign} a) | (b != b) ? b : a", literal(start, dtype_of(node)))
+
+
+def running(graph: Lowering, node: Node) -> Stored:
+    """The sums up to each place along an axis."""
+    of, out = graph.argument(node, 0), graph.home(node, shape_of(node), dtype_of(node))
+    asked: Any = node.args[1]
+    axis: int = asked % len(of.shape)
+    for first in (True, False):
+        count = 1 if first else of.shape[axis] - 1
+        shape = (*of.shape[:axis], count, *of.shape[axis + 1 :])
+        loops = Loops(shape, order=[axis, *(k for k in range(len(shape)) if k != axis)])
+        along = ORIGIN if first else loops.index[axis].moved(1)
+        index = (*loops.index[:axis], along, *loops.index[axis + 1 :])
+        text = of.at(index, loops)
+        onto = None if first else out.strides[axis]
+        loops.store(out.block, out.offset, out.place(index), text, onto=onto)
+        graph.work.append(loops)
+    return out
+
+
+def joined(graph: Lowering, node: Node) -> Stored:
+    """Tensors one behind the other along an axis."""
+    parts: Any = node.args[0]
+    axis: Any = node.args[1] if len(node.args) > 1 else 0
+    out, axis, first = (
+        graph.home(node, shape_of(node), dtype_of(node)),
+        axis % len(shape_of(node)),
+        0,
+    )
+    for part in parts:
+        value = graph.value(part)
+        if math.prod(value.shape):
+            _put(graph, out, value, axis, first)
+            first += value.shape[axis]
+    return out
+
+
+def scattered(graph: Lowering, node: Node) -> Stored:
+    """A tensor with some of its rows, along an axis, replaced."""
+    whole, part = graph.argument(node, 0), graph.argument(node, 1)
+    rest: tuple[Any, ...] = node.args[2:]
+    defaults: tuple[Any, ...] = (0, None, None, 1)
+    axis, start, end, step = (*rest, *defaults[len(rest) :])
+    if step != 1:
+        raise UnloweredError(f"{node.target}: expected neighbours, got every {step}th")
+    axis %= len(whole.shape)
+    out = graph.home(node, whole.shape, whole.dtype)
+    if part.shape != whole.shape:
+        graph.fill(out, whole)
+    _put(graph, out, part, axis, slice(start, end).indices(whole.shape[axis])[0])
+    return out
+
+
+def _put(graph: Lowering, out: Stored, value: Value, axis: int, first: int) -> None:
+    """Write rows along an axis, if they do not stand there already."""
+    offset = out.offset + first * out.strides[axis]
+    there = isinstance(value, Stored) and (value.block, value.offset) == (out.block, offset)
+    if not there:
+        rows = converted(value, out.dtype)
+        assert isinstance(rows, Value)
+        graph.fill(Stored(value.shape, out.dtype, out.block, offset, out.strides), rows)
+
+
+def padded(graph: Lowering, node: Node) -> Stored:
+    """A tensor with a constant around it, or without its borders."""
+    of, asked = graph.argument(node, 0), list[int](node.args[1])  # type: ignore[arg-type]
+    number: Any = node.args[2] if len(node.args) > 2 else 0
+    # From the last axis on, before and behind.
+    pads = [(0, 0)] * (len(of.shape) - len(asked) // 2)
+    pads += [*zip(asked[::2], asked[1::2], strict=True)][::-1]
+    sizes = zip(of.shape, pads, strict=True)
+    shape = tuple(size + min(0, before) + min(0, behind) for size, (before, behind) in sizes)
+    cut = [max(0, -before) for before, _ in pads]
+    kept = seen(of, shape, lambda index: tuple(map(Place.moved, index, cut)))
+    out = graph.home(node, shape_of(node), of.dtype)
+    graph.fill(out, constant(out.shape, of.dtype, number))
+    gaps = zip(out.strides, pads, strict=True)
+    offset = out.offset + sum(stride * max(0, before) for stride, (before, _) in gaps)
+    graph.fill(Stored(shape, of.dtype, out.block, offset, out.strides), kept)
+    return out
+
+
+def split(graph: Lowering, node: Node) -> list[Value]:
+    """A tensor in pieces along an axis."""
+    of = graph.argument(node, 0)
+    axis: Any = node.args[2] if len(node.args) > 2 else 0
+    axis %= len(of.shape)
+    found, first = list[Value](), 0
+    for part in node.meta["val"]:
+        shape = tuple(part.shape)
+        found.append(seen(of, shape, VIEWS[aten.slice.Tensor](of.shape, shape, axis, first)))
+        first += shape[axis]
+    return found
+
+
+def product(graph: Lowering, node: Node) -> Stored:
+    """A product of matrices."""
+    out = graph.home(node, shape_of(node), dtype_of(node))
+    graph.work.append(Product(out, *(_factor(graph, node, k) for k in (0, 1))))
+    return out
+
+
+def affine(graph: Lowering, node: Node) -> Computed:
+    """``beta c + alpha a b``."""
+    shape, dtype = shape_of(node), dtype_of(node)
+    out = graph.home(None, shape, dtype)
+    graph.work.append(Product(out, *(_factor(graph, node, k) for k in (1, 2))))
+    terms = list[Value]()
+    for value, name in ((graph.argument(node, 0), "beta"), (out, "alpha")):
+        factor: Any = node.kwargs.get(name, 1)
+        words = (value, literal(factor, dtype))
+        terms.append(value if factor == 1 else Computed.by("mul", value.shape, dtype, *words))
+    return Computed.by("add", shape, dtype, *terms)
+
+
+def _factor(graph: Lowering, node: Node, number: int) -> Stored:
+    """A matrix, or several, in memory, of which the rows or the columns have no gaps."""
+    value = graph.argument(node, number)
+    if isinstance(value, Stored) and value.leading is not None:
+        return value
+    return graph.stored(value)
+
+
+def clamped(graph: Lowering, node: Node) -> Value:
+    """Between two bounds, either of which may be missing."""
+    given = dict(zip(("min", "max"), node.args[1:], strict=False)) | node.kwargs
+    if name_of(node) == "clamp_max":
+        given = {"max": node.args[1]}
+    value: Value = graph.argument(node, 0)
+    for bound, name in (("min", "maximum"), ("max", "minimum")):
+        if given.get(bound) is not None:
+            parts = (converted(part, dtype_of(node)) for part in (value, graph.value(given[bound])))
+            value = Computed.by(name, shape_of(node), dtype_of(node), *parts)
+    return value
+
+
+def filled(graph: Lowering, node: Node) -> Computed:
+    """The same number everywhere."""
+    place = {"zeros": None, "ones": None, "scalar_tensor": 0}.get(name_of(node), 1)
+    number: Any = float(name_of(node) == "ones") if place is None else node.args[place]
+    return constant(shape_of(node), dtype_of(node), number)
+
+
+def counted(graph: Lowering, node: Node) -> Counted:
+    arguments: Any = node.args
+    start, step = (0, 1) if len(arguments) == 1 else (arguments[0], (*arguments[2:], 1)[0])
+    return Counted(shape_of(node), dtype_of(node), start, step)
+
+
+def retyped(graph: Lowering, node: Node) -> Computed:
+    value = converted(graph.argument(node, 0), dtype_of(node))
+    return Computed.by("clone", shape_of(node), dtype_of(node), value)
+
+
+PRODUCTS = (aten.mm, aten.bmm, aten.addmm)
+PARTED = ("cat", "constant_pad_nd", "slice_scatter", "split", "split_with_sizes")
+"""Names of what takes each number of its tensors once."""
+
+OPERATIONS: dict[Any, Callable[[Lowering, Node], Any]] = {
+    **dict.fromkeys((aten.mm, aten.bmm), product),
+    **dict.fromkeys((aten.amax, aten.amin), extreme),
+    **dict.fromkeys((aten.split, aten.split_with_sizes), split),
+    **dict.fromkeys((aten.clamp, aten.clamp_min, aten.clamp_max), clamped),
+    **dict.fromkeys((aten.full, aten.full_like, aten.zeros, aten.ones, aten.scalar_tensor), filled),
+    **dict.fromkeys((aten._to_copy, torch.ops.prims.convert_element_type), retyped),
+    aten.addmm: affine,
+    aten.sum: lambda graph, node: total(graph, node, "+", "0"),
+    aten.mean: mean,
+    aten.any: lambda graph, node: total(graph, node, "a | b", "false"),
+    aten.all: lambda graph, node: total(graph, node, "a & b", "true"),
+    aten.cumsum: running,
+    aten.cat: joined,
+    aten.slice_scatter: scattered,
+    aten.constant_pad_nd: padded,
+    aten.arange: counted,
+}
+"""By torch's operation, what makes a value, or values, of a node."""
+OPERATIONS |= {getattr(aten, name): formula for name in FORMULAS if hasattr(aten, name)}
