@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from genlab.assembly.export.own import remedy
 from genlab.errors import first_few
 from genlab.runs.metrics import metric_of, rank, remark
 from genlab.runs.text import rounded
@@ -37,7 +38,7 @@ def card(config: Mapping[str, Any], *, license: str, figures: Sequence[str]) -> 
         f"---\n{_front_matter(config, license)}---\n\n# {title}\n",
         _learned(config),
         "## Numbers\n\n" + _numbers(config),
-        "## Load\n\n" + _load(config),
+        "## Load\n\n" + _own(config) + _load(config),
     ]
     if config["programs"]:
         parts.append("## Programs\n\n" + _programs(config["programs"]))
@@ -118,6 +119,28 @@ def _numbers(config: Mapping[str, Any]) -> str:
         value, error = rounded(metrics[tag], metrics.get(f"{tag}/se"))
         rows.append(f"| `{tag}` | {value} | {error} | {remark(tag, metrics, likelihood)} |")
     return "\n".join(rows) + "\n"
+
+
+def _own(config: Mapping[str, Any]) -> str:
+    """What the model, and its data, are made of that is not genlab's, and how to get it."""
+    told = []
+    for one in config["own"]["model"]:
+        cures = [remedy(needed) for needed in one.get("modules", [one])]
+        told.append(
+            f"It is made of code that is not genlab's: {_named(one)}. "
+            f"Before it can be loaded: {', and '.join(cures)}."
+        )
+    named = [_named(one) for one in config["own"]["data"]]
+    if named:
+        told.append(
+            f"Its data are the user's own, {first_few(named)}, which loading does not need."
+        )
+    return "".join(f"{line}\n\n" for line in told)
+
+
+def _named(one: Mapping[str, Any]) -> str:
+    """The key of a user's own code with its value, without the folders of this machine."""
+    return f"`{one['key']}={one.get('file', one['value'])}`"
 
 
 def _load(config: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from omegaconf import OmegaConf
 
 import genlab
+from genlab.assembly.export.own import located, nodes
 from genlab.assembly.export.preprocessing import made
 from genlab.config.build import build
 from genlab.config.targets import locate
@@ -128,9 +129,10 @@ def _model(path: Path, config: Mapping[str, Any]) -> Density:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    node = located(config["model"], config.get("own", {}).get("model", []), path)
     # Building a model draws its first weights: that is nothing to the caller's random numbers.
     state = rng_state()
-    model: Density = build(OmegaConf.create({"model": config["model"]}), "model")
+    model: Density = build(OmegaConf.create({"model": node}), "model")
     set_rng_state(state)
     if config["preprocessing"] is not None:
         stand_before(model, made(config["preprocessing"]))
@@ -180,7 +182,8 @@ def _refuse_foreign(text: str, config: Mapping[str, Any]) -> None:
     """
     if "${" in json.dumps(config["model"]):
         raise UserError(f"{text}: its settings ask for values of this machine (${{...}}); refused")
-    for target in _targets(config["model"]):
+    for _, node in nodes(config["model"], "model"):
+        target = str(node["_target_"])
         room = target.removeprefix("genlab.").partition(".")[0]
         ours = target.startswith("genlab.") and room in (*ROOMS, "data")
         if ours:
@@ -194,14 +197,3 @@ def _refuse_foreign(text: str, config: Mapping[str, Any]) -> None:
                 f"{text}: names {target}, which is no model of genlab; download it, look at it and "
                 "load the folder if you trust it"
             )
-
-
-def _targets(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from _targets(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _targets(value)

@@ -16,6 +16,7 @@ from genlab.assembly.export.card import card
 from genlab.assembly.export.exported import FORMAT, read_exported
 from genlab.assembly.export.noise import UnexportableError
 from genlab.assembly.export.onnx import write_onnx
+from genlab.assembly.export.own import own_code
 from genlab.assembly.export.preprocessing import described
 from genlab.assembly.export.programs import Program, log_prob_program, sample_program
 from genlab.assembly.export.programs import save as save_program
@@ -104,6 +105,7 @@ def _config(run: Training) -> dict[str, Any]:
         "genlab": genlab.__version__,
         "learned": learned,
         "model": config["model"],
+        "own": {part: own_code(config[part], part) for part in ("model", "data")},
         "preprocessing": None if own else described(model.preprocessing),
         "precision": str(model.dtype).removeprefix("torch."),
         "event_shape": list(model.event_shape),
