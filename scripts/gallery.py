@@ -82,7 +82,8 @@ def main() -> None:
         chosen = {name, MISSING} if missing else {name}
         if arguments.only and not chosen & {*arguments.only}:
             continue
-        folder = ROOT / "outputs" / "course" / "-".join([name, *arguments.more])
+        own = re.sub(r"[^\w.-]", "_", "-".join([name, *arguments.more]))
+        folder = ROOT / "outputs" / "course" / own
         started = time.monotonic()
         run(words, folder)
         shrink(max(folder.rglob(f"figures/{figure}.png")), PAGE.parent / picture, command)
