@@ -16,7 +16,7 @@ __all__ = ["Block", "Loops", "Pointer"]
 class Block:
     """Memory of a program: an input of it, or what it computes.
 
-    Attributes:
+    Args:
         dtype: Type of its numbers.
         size: How many there are.
         number: Of an input, which one; None of what is computed.
@@ -74,16 +74,6 @@ class Loops:
         self._after: list[Line] = []
         self._sums = False
         self.memo: dict[object, str] = {}
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is stored yet."""
-        return not self._written
-
-    @property
-    def read(self) -> set[Block]:
-        """The blocks that it reads or writes."""
-        return {pointer.block for pointer in self.pointers}
 
     def let(self, dtype: torch.dtype, text: str, *places: Place) -> str:
         """The name of a number that is computed once in the body."""
