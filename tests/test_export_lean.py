@@ -1,0 +1,83 @@
+"""What a program does not do: the work that its inputs have no part in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from genlab.assembly.export.lean import lean
+
+aten = torch.ops.aten
+
+
+class Tables(nn.Module):
+    """Work of constants, a constant that is filled with the input, and casts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([[2.0, 1.0], [0.0, 3.0]]))
+        self.register_buffer("shift", torch.tensor([1.0, -1.0]), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        table = torch.linalg.solve_triangular(self.weight, torch.eye(2), upper=True)
+        low, high = (table @ table).softmax(0).unbind()
+        filled = torch.zeros(2, 2)
+        filled[0] = low + x.sum(0)
+        return (x.to(torch.float32) * high + self.shift.exp() + filled.sum(0)).to(x.dtype)
+
+
+class Layers(nn.Module):
+    """Two activations that may be written over their argument, and one whose argument is needed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = (nn.Linear(2, 2) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.second(self.first(x).relu()).tanh()
+        kept = self.third(h)
+        return kept.relu() + kept
+
+
+class Wide(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum() + torch.ones(2**21).cumsum(0)[-1]
+
+
+def exported(module: nn.Module) -> ExportedProgram:
+    shapes = ({0: Dim("n", min=0)},)
+    return torch.export.export(module, (torch.ones(7, 2),), dynamic_shapes=shapes, strict=False)
+
+
+def test_constants_are_worked_out_once() -> None:
+    module = Tables().requires_grad_(False)
+    found = lean(exported(module))
+    nodes = [node for node in found.graph.nodes if node.op == "call_function"]
+    assert all(any(of.op != "get_attr" for of in node.all_input_nodes) for node in nodes)
+    assert not {aten.softmax.int, aten.linalg_solve_triangular.default} & {n.target for n in nodes}
+    assert all("." not in name for name, _ in found.named_buffers())
+    again = torch.export.export(found, (torch.ones(7, 2),), dynamic_shapes=({0: Dim("n", min=0)},))
+    for n in (3, 0, 1, 1000):  # each call finds what it fills as it was
+        x = torch.randn(n, 2)
+        assert torch.equal(again.module()(x), module(x))
+
+
+def test_a_constant_is_no_larger_than_what_it_is_worth() -> None:
+    found = lean(exported(Wide()))
+    assert not list(found.buffers())
+    assert found(torch.ones(3, 2)).item() == 6 + 2**21
+
+
+def test_activations_take_no_memory_of_their_own() -> None:
+    module = Layers().requires_grad_(False)
+    again = torch.export.export(lean(exported(module)), (torch.ones(7, 2),))
+    targets = [node.target for node in again.graph.nodes if node.op == "call_function"]
+    assert {aten.relu_.default, aten.tanh_.default, aten.relu.default} < {*targets}
+    x = torch.randn(7, 2)
+    found, true = x.clone().requires_grad_(), x.clone().requires_grad_()
+    image = again.module()(found)
+    assert torch.equal(image, module(true))
+    image.sum().backward()
+    module(true).sum().backward()
+    torch.testing.assert_close(found.grad, true.grad)
