@@ -8,6 +8,7 @@ import pytest
 
 from genlab.assembly import experiment
 from genlab.cli.main import main
+from genlab.config.compose import compose
 
 SMALL = (
     "data.train_size=64",
@@ -66,3 +67,28 @@ def test_a_run_on_turbulence_is_judged_by_nats_too(
     picture = tmp_path / "fields.png"
     assert main(["sample", str(run.directory.path), "-n", "4", "-o", str(picture)]) == 0
     assert picture.read_bytes()[1:4] == b"PNG"
+
+
+@pytest.mark.parametrize("size", [63, 127])
+def test_the_recipe_for_a_gpu_composes(size: int) -> None:
+    config = compose("train", ["experiment=turbulence_gpu", f"data.size={size}"])
+    assert config.trainer.accelerator == "gpu"
+    assert list(config.data.event_shape) == [1, size, size]
+
+
+@pytest.mark.slow
+def test_the_recipe_for_a_gpu_takes_steps_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genlab.evaluation.suite.FIELDS", 16)
+    run = experiment(
+        "experiment=turbulence_gpu",
+        "trainer.accelerator=cpu",
+        "data.size=7",
+        "data.time=0.2",
+        "model.network.modes=3",
+        f"data.root={tmp_path}",
+        f"outputs={tmp_path}",
+        *SMALL,
+    )
+    assert run.fit()["test/negentropy_captured"] is not None

@@ -213,22 +213,24 @@ class ODE(Bijection):
         jacobian: bool = False,
     ) -> Field:
         """The velocity, its divergence, and the rates of the costs that are asked for."""
-        exact = self.divergence == "exact"
+        probe = None if self.divergence == "exact" else self._probe(x)
 
         def diverging(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-            v, divergence = self.velocity.with_divergence(x, t, context)
+            if probe is None:
+                v, divergence = self.velocity.with_divergence(x, t, context)
+            else:
+                v, divergence = self.velocity.with_estimate(x, t, context, probe)
             return (v, divergence, _square(v)) if kinetic else (v, divergence)
 
-        if exact and not jacobian:
+        if not jacobian:
             return diverging
-        directions = basis(x) if exact else self._probe(x)[None]
+        directions = basis(x) if probe is None else probe[None]
 
         def field(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
             v, columns = self.velocity.with_tangents(x, t, context, directions)
-            divergence = trace(columns) if exact else _inner(columns[0], directions[0])
+            divergence = trace(columns) if probe is None else _inner(columns[0], probe)
             costs = [_square(v)] if kinetic else []
-            costs += [_square(columns.movedim(0, 1))] if jacobian else []
-            return v, divergence, *costs
+            return v, divergence, *costs, _square(columns.movedim(0, 1))
 
         return field
 

@@ -235,10 +235,13 @@ def _flux_error(ours: Statistics, true: Statistics, *, at: list[int]) -> Estimat
 
 
 def _increments_distance(ours: Statistics, true: Statistics) -> Estimate:
-    """The mean over distances; increments at several ones depend on each other: errors add up."""
+    """The mean over distances; increments at several ones depend on each other: errors add up.
+
+    NaN where true fields are laminar, so that there is no unit.
+    """
     value = se = 0.0
     for a, b in zip(ours["increments"].unbind(1), true["increments"].unbind(1), strict=True):
-        distance, scale = wasserstein1(a, b), 3 * b.std(correction=0).item()
+        distance, scale = wasserstein1(a, b), 3 * b.std(correction=0).item() or math.nan
         value, se = value + distance.value / scale, se + distance.se / scale
     return Estimate(value, se)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.batch import Batch
@@ -21,6 +21,7 @@ __all__ = [
     "kl",
     "negative_log_likelihood",
     "negentropy_captured",
+    "paired_log_probs",
 ]
 
 DENSITIES = 10_000
@@ -86,14 +87,32 @@ def kl(
         with inference(model, generator):
             log_q = log_probs(model, x, batch_size=batch_size)
         return Estimate(float(weight.cpu() @ (target.log_prob(x).cpu() - log_q)), 0.0)
-    source = spawn(generator, device_of(target))
-    differences = []
+    log_p, log_q = paired_log_probs(model, target, n, generator=generator, batch_size=batch_size)
+    return estimate_mean(log_p - log_q)
+
+
+def paired_log_probs(
+    model: Density, target: Target, n: int, *, generator: torch.Generator, batch_size: int
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Log-densities of fresh samples of a target, under it and under a model.
+
+    Args:
+        model: The density that is judged.
+        target: What it should be; its density must be known.
+        n: Number of samples.
+        generator: Source of the samples, on any device.
+        batch_size: Samples at once.
+
+    Returns:
+        Those of the target and those of the model, in float64 on the CPU.
+    """
+    source, of_target, of_model = spawn(generator, device_of(target)), [], []
     with inference(model, generator):
         for rows in batches(n, batch_size):
             batch, log_p = target.draw_with_log_prob(rows.stop - rows.start, generator=source)
-            of_model = log_probs(model, batch.x, batch.context, batch_size=batch_size)
-            differences.append(log_p.cpu() - of_model)
-    return estimate_mean(torch.cat(differences))
+            of_target.append(log_p.cpu().double())
+            of_model.append(log_probs(model, batch.x, batch.context, batch_size=batch_size))
+    return torch.cat(of_target), torch.cat(of_model)
 
 
 def negentropy_captured(divergence: Estimate, negentropy: float, se: float) -> Estimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,8 +33,15 @@ from genlab.evaluation.likelihood import (
     kl,
     negative_log_likelihood,
     negentropy_captured,
+    paired_log_probs,
 )
-from genlab.evaluation.sampling import bijection_of, in_units, inverse_error, samples_per_second
+from genlab.evaluation.sampling import (
+    bijection_of,
+    in_units,
+    inverse_error,
+    samples_per_second,
+    settled,
+)
 from genlab.fields.statistics import Quantity
 from genlab.targets.target import Target
 
@@ -49,6 +57,7 @@ PAIRS = 100
 """Fewer teach a classifier nothing."""
 IMAGES_AT_ONCE = 256
 """Of images a network makes many channels: fewer fit into memory, and are as fast each."""
+SPEED = "time/samples_per_second"
 
 Scores = dict[str, Estimate | float]
 """What is told, by tag."""
@@ -75,7 +84,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Every metric that applies, as tag and value; standard errors under ``.../se``.
 
-    - ``test/nll``: nats per held-out sample.
+    - ``test/nll``: nats per held-out sample; of fields those of the fresh ones of ``test/kl``;
+      none where the law has no density.
     - ``test/bits_per_dim``: the same in bits a number of a quantised image, of mass instead of
       density.
     - ``test/kl``, ``target/entropy``: nats above the optimum, and the optimum, where known.
@@ -134,19 +144,20 @@ def evaluate(
     streams = _Streams(*(spawn(generator) for _ in _Streams._fields))
     row = None if test is None or test.context is None else test.context[:1]
     scores: Scores = {"model/parameters": sum(p.numel() for p in model.parameters())}
-    if test is not None:
-        nll = negative_log_likelihood(
-            model, test, groups=groups, generator=streams.nll, batch_size=batch_size
-        )
-        scores["test/nll"] = nll
-        if levels is not None:
-            scores["test/bits_per_dim"] = bits_per_dim(nll, model.event_shape, levels)
     if target is not None and target.entropy is not None:
         entropy, se = target.entropy, target.entropy_se
         scores["target/entropy"] = Estimate(entropy, se) if se else entropy
     # Of a conditional model, unless it tells the law under each context itself.
     if target is not None and (row is None or target.context_dim):
         scores |= _divergence(model, target, kl_samples, streams.kl, batch_size)
+    measurable = target is None or not target.singular
+    if test is not None and measurable and "test/nll" not in scores:
+        nll = negative_log_likelihood(
+            model, test, groups=groups, generator=streams.nll, batch_size=batch_size
+        )
+        scores["test/nll"] = nll
+        if levels is not None:
+            scores["test/bits_per_dim"] = bits_per_dim(nll, model.event_shape, levels)
     # All else compares clouds of one law.
     target = target if row is None else None
     places: Float[Tensor, "n *event"] | None = None
@@ -172,9 +183,10 @@ def evaluate(
     scores |= model.diagnostics()
     judged = test if test is not None or places is None else Batch(places, context)
     scores |= _of_family(model, judged, training, streams.own)
-    scores["time/samples_per_second"] = samples_per_second(
-        model, row, generator=streams.speed, batch_size=batch_size
-    )
+    if SPEED not in scores:
+        scores[SPEED] = samples_per_second(
+            model, row, generator=streams.speed, batch_size=batch_size
+        )
     return _flat(scores)
 
 
@@ -183,10 +195,18 @@ def _divergence(
 ) -> Scores:
     if not (target.has_density and target.has_samples):
         return {}
-    few = min(FIELDS, model.test_samples // 5)
-    n = n or (few if model.image else model.test_samples)
-    divergence = kl(model, target, n=n, generator=generator, batch_size=batch_size)
-    scores: Scores = {"test/kl": divergence}
+    scores: Scores = {}
+    if model.image:
+        n = n or min(FIELDS, model.test_samples // 5)
+        log_p, log_q = paired_log_probs(
+            model, target, n, generator=generator, batch_size=batch_size
+        )
+        # A log-density may take an ODE: once is enough.
+        scores["test/nll"], divergence = estimate_mean(-log_q), estimate_mean(log_p - log_q)
+    else:
+        n = n or model.test_samples
+        divergence = kl(model, target, n=n, generator=generator, batch_size=batch_size)
+    scores["test/kl"] = divergence
     if target.negentropy is not None:
         captured = negentropy_captured(divergence, target.negentropy, target.negentropy_se)
         scores["test/negentropy_captured"] = captured
@@ -222,10 +242,13 @@ def _of_clouds(
     known: bool,
 ) -> Scores:
     """Scores of samples of the model beside true ones, under the same contexts."""
-    n, context = len(truth.x), truth.context
+    n, context, start = len(truth.x), truth.context, time.perf_counter()
     with inference(model, streams.model):
         y = draw_samples(model, n, context, generator=streams.model, batch_size=batch_size)
+        settled(model.device)
     scores: Scores = {}
+    if model.image:  # of vectors there are too few to tell
+        scores[SPEED] = n / (time.perf_counter() - start)
     if quantity is not None:
         source, snapshots = spawn(streams.labels), truth.snapshots
         scores |= field_scores(

@@ -129,6 +129,32 @@ class Velocity(nn.Module, ABC):
             divergences.append(trace(columns))
         return torch.cat(velocities), torch.cat(divergences)
 
+    def with_estimate(
+        self,
+        x: Float[Tensor, "n *event"],
+        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        context: Float[Tensor, "n c"] | None,
+        probe: Float[Tensor, "n *event"],
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
+        """The velocity, and Hutchinson's estimate ``e' J e`` of its divergence.
+
+        Args:
+            x: Where.
+            t: When.
+            context: Under what condition.
+            probe: ``e``, for each sample.
+        """
+        own = type(self).with_tangents is not Velocity.with_tangents
+        if own or torch.is_grad_enabled():
+            v, (derivative,) = self.with_tangents(x, t, context, probe[None])
+            return v, (derivative * probe).flatten(1).sum(1)
+        # ``e' J`` takes a pass back, which costs a network half of what its tangents do.
+        with torch.enable_grad():
+            point = x.detach().requires_grad_()
+            v = self(point, t, context)
+            (product,) = torch.autograd.grad(v, point, probe)
+        return v.detach(), (product * probe).flatten(1).sum(1)
+
 
 @runtime_checkable
 class VelocityFactory(Protocol):

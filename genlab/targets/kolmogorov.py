@@ -63,6 +63,8 @@ class Kolmogorov(SimulatedTarget):
         snapshots: Fields of one trajectory.
     """
 
+    singular = True
+
     def __init__(
         self,
         size: Annotated[int, Bound(4)],
@@ -107,8 +109,8 @@ class Kolmogorov(SimulatedTarget):
         n, m = self.event_shape[-1], self.flow.size
         return (
             f"kolmogorov: fields of {n} x {n} numbers have {m**2 - 1} freedoms, and no density in "
-            "all of them: test/nll falls as far as rounding lets it; compare by test/spectrum and "
-            "the other statistics",
+            "all of them: val/nll falls as far as rounding lets it, and there is no test/nll; "
+            "compare by test/spectrum and the other statistics",
         )
 
     def sample(

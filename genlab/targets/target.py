@@ -42,6 +42,8 @@ class Target(nn.Module, Checked):
         negentropy_se: Standard error of that; 0 where it is exact.
         quantity: What the numbers of a field are; None for what is no field.
         snapshots: Rows beside each other that are of one trajectory, and hang together.
+        singular: Whether samples fill fewer dimensions than they have numbers, so that there is no
+            density to be measured by.
         log_z: ``log Z``, the constant that `energy` lacks, or None where it is unknown.
         angles: Coordinates that are angles, from -pi to pi.
         bound: Half the side of the square ``[-bound, bound]^2`` that figures show.
@@ -58,6 +60,7 @@ class Target(nn.Module, Checked):
     negentropy_se: float = 0.0
     quantity: Quantity | None = None
     snapshots: int = 1
+    singular: bool = False
     log_z: float | None = 0.0
     angles: tuple[int, ...] = ()
     bound: float = 4.0

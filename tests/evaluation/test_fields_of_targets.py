@@ -8,11 +8,13 @@ import pytest
 import torch
 from fields.dense import sample_given
 
+from genlab.batch import Batch
 from genlab.bijections import SpectralStandardise
 from genlab.densities import Density, StandardNormal
 from genlab.evaluation import evaluate
+from genlab.evaluation.fields import field_scores
 from genlab.fields import Matern, PowerLaw
-from genlab.targets import GaussianField
+from genlab.targets import GaussianField, Kolmogorov
 
 SEEN = {"condition": "low_resolution", "factor": 3}
 
@@ -94,3 +96,47 @@ def test_a_model_that_does_not_look_is_as_far_off_as_the_context_tells():
     told = prior.entropy - target.entropy
     assert told > 1
     assert abs(found["test/kl"] - told) < 4 * found["test/kl/se"]
+
+
+class Counted(Truth):
+    """It takes note of how many log-densities it is asked for."""
+
+    def __init__(self, target):
+        super().__init__(target, shift=1.0)
+        self.asked = 0
+
+    def _log_prob(self, x, context):
+        self.asked += len(x)
+        return super()._log_prob(x, context)
+
+
+def test_a_field_is_followed_once_for_both_its_nats():
+    target = GaussianField(9, spectrum=PowerLaw(), **SEEN)
+    model = Counted(target)
+    found = measured(model, target, kl_samples=50)
+    assert model.asked == 50
+    # The spread of -log p of a Gaussian's samples is that of half a chi-squared number.
+    assert found["test/nll/se"] == pytest.approx((81 / 2 / 50) ** 0.5, rel=0.4)
+    assert found["time/samples_per_second"] > 0
+
+
+def test_nobody_is_asked_for_a_density_that_does_not_exist():
+    target = Kolmogorov(8, forced_wavenumber=2, drag=2.0, viscosity=0.1, snapshots=5)
+    test = Batch(torch.randn(40, 1, 8, 8))
+    model = Counted(GaussianField(8, spectrum=PowerLaw()))
+    found = evaluate(
+        model, test=test, target=target, generator=torch.Generator(), quantity="vorticity"
+    )
+    assert model.asked == 0
+    assert "test/nll" not in found
+    assert found["test/retention/inertial"] > 0
+
+
+def test_increments_of_a_laminar_flow_have_no_unit():
+    along_y = 2 * math.pi * torch.arange(8.0) / 8
+    laminar = torch.linspace(1, 2, 10)[:, None, None, None] * along_y.cos().expand(10, 1, 8, 8)
+    scores = field_scores(
+        torch.randn(10, 1, 8, 8), laminar, laminar, "vorticity", generator=torch.Generator()
+    )
+    assert math.isnan(scores["test/increments"].value)
+    assert scores["test/retention/energetic"].value > 0

@@ -102,6 +102,14 @@ def test_divergence_and_tangents_are_those_of_the_autograd_jacobian(
         truth = torch.einsum("nij,knj->kni", jacobian, directions.double().flatten(2))
         torch.testing.assert_close(v, network(x, t, c))
         torch.testing.assert_close(columns.flatten(2), truth.expand_as(columns.flatten(2)))
+    probe = torch.randn(4, *shape).double()
+    truth = torch.einsum("ni,nij,nj->n", probe.flatten(1), jacobian, probe.flatten(1))
+    for with_graph in (False, True):
+        with torch.set_grad_enabled(with_graph):
+            v, estimate = network.with_estimate(x, t, c, probe)
+        assert with_graph or not v.requires_grad
+        torch.testing.assert_close(v, network(x, t, c))
+        torch.testing.assert_close(estimate, truth)
 
 
 @pytest.mark.parametrize(
