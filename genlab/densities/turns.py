@@ -146,4 +146,5 @@ def _distance(roots: Float[Tensor, "m i i"], centres: Float[Tensor, "m i"]) -> F
     z = (roots @ x[..., None])[..., 0]
     a = (precisions @ x[..., None])[..., 0]
     plane = torch.linalg.vecdot(a, centres) - math.pi * a.abs().sum(1)
-    return plane / z.norm(dim=1).clamp(min=torch.finfo(z.dtype).tiny)
+    distance: Tensor = plane / z.norm(dim=1).clamp(min=torch.finfo(z.dtype).tiny)
+    return distance
