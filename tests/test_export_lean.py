@@ -1,12 +1,14 @@
-"""What a program does not do: the work that its inputs have no part in."""
+"""What a program does not do: the work that its inputs have no part in. And ONNX's operations."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from genlab.assembly.export.lean import lean
+from genlab.assembly.export.onnx import KNOWN
 
 aten = torch.ops.aten
 
@@ -81,3 +83,25 @@ def test_activations_take_no_memory_of_their_own() -> None:
     image.sum().backward()
     module(true).sum().backward()
     torch.testing.assert_close(found.grad, true.grad)
+
+
+def test_onnx_knows_what_samples_take() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a = torch.eye(5) + 0.19 * torch.rand(7, 5, 5, generator=generator).double()
+    b = torch.randn(7, 5, 2, generator=generator).double()
+    torch.testing.assert_close(KNOWN[aten.linalg_solve.default](a, b), torch.linalg.solve(a, b))
+    for upper in (True, False):
+        for unitriangular in (True, False):
+            options = {"upper": upper, "unitriangular": unitriangular}
+            found = KNOWN[aten.linalg_solve_triangular.default](a, b, **options)
+            torch.testing.assert_close(found, torch.linalg.solve_triangular(a, b, **options))
+    large = torch.eye(65)
+    assert KNOWN[aten.linalg_solve.default](large, large) is NotImplemented
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_onnx_searches(right: bool) -> None:
+    edges = torch.tensor([[0.0, 1.0, 2.0], [-1.0, -1.0, 5.0]])
+    x = torch.tensor([[-1.0, 0.0, 1.5, 9.0], [-1.0, -2.0, 5.0, 6.0]])
+    found = KNOWN[aten.searchsorted.Tensor](edges, x, right=right)
+    assert torch.equal(found, torch.searchsorted(edges, x, right=right))

@@ -1,4 +1,7 @@
-"""A program as ONNX, where torch's converter bears it."""
+"""A program as ONNX, where torch's converter bears it.
+
+Three operations that samples take are unknown to it, and are written here in ones that it knows.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,20 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from genlab.assembly.export.programs import Program
 
-__all__ = ["write_onnx"]
+__all__ = ["KNOWN", "write_onnx"]
+
+aten = torch.ops.aten
+# Unknowns of linear equations that are eliminated one by one, some operations each.
+LARGEST = 64
 
 
 def write_onnx(program: Program, path: Path) -> str | None:
@@ -31,7 +41,7 @@ def write_onnx(program: Program, path: Path) -> str | None:
         with warnings.catch_warnings(), contextlib.redirect_stdout(noise):
             warnings.simplefilter("ignore")
             made = torch.onnx.export(
-                program.program,
+                program.program.run_decompositions(KNOWN),
                 input_names=[one["name"] for one in program.inputs],
                 output_names=[program.name],
                 dynamo=True,
@@ -44,6 +54,46 @@ def write_onnx(program: Program, path: Path) -> str | None:
     finally:
         logging.disable(logging.NOTSET)
     return None
+
+
+def _searchsorted(
+    edges: Tensor, x: Tensor, *, right: bool = False, side: str | None = None, **rest: object
+) -> Tensor:
+    """The number of edges below each x, those at it included where ``right``."""
+    included = right or side == "right"
+    below = edges[..., None, :] <= x[..., None] if included else edges[..., None, :] < x[..., None]
+    return below.sum(-1)
+
+
+def _solve(a: Tensor, b: Tensor, *, left: bool = True) -> Any:
+    """``a^{-1} b`` by elimination without pivots: of ``I + J`` with a contraction J, and of
+    triangular matrices, none of the blocks that it divides by is singular.
+    """
+    dim = a.shape[-1]
+    if dim > LARGEST or not left:
+        return NotImplemented
+    both, chosen = torch.cat((a, b), dim=-1), torch.eye(dim, dtype=torch.bool)
+    for i in range(dim):
+        row = both[..., i : i + 1, :] / both[..., i : i + 1, i : i + 1]
+        both = torch.where(chosen[i, :, None], row, both - both[..., i : i + 1] * row)
+    return both[..., dim:]
+
+
+def _solve_triangular(
+    a: Tensor, b: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> Any:
+    part = a.triu(int(unitriangular)) if upper else a.tril(-int(unitriangular))
+    if unitriangular:
+        part = part + torch.eye(a.shape[-1], dtype=a.dtype)
+    return _solve(part, b, left=left)
+
+
+KNOWN: dict[Any, Callable[..., Any]] = {
+    aten.searchsorted.Tensor: _searchsorted,
+    aten.linalg_solve.default: _solve,
+    aten.linalg_solve_triangular.default: _solve_triangular,
+}
+"""In ONNX's own operations, by what they stand for."""
 
 
 def _message(error: BaseException) -> str:
