@@ -35,6 +35,7 @@ def checked(*, typechecker: Callable[[Any], Any]) -> Callable[[Target], Target]:
 
 
 def once(function: FunctionType, typechecker: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A function whose annotations, resolved beforehand, a call checks without binding twice."""
     code, names = function.__code__, function.__globals__
     own = FunctionType(code, names, function.__name__, function.__defaults__, function.__closure__)
     own.__kwdefaults__ = function.__kwdefaults__

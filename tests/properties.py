@@ -64,7 +64,7 @@ def coupling(scalar_map: b.ScalarMap, dim: int, context_dim: int, *, flip: bool)
 def splines(dim: int, context_dim: int, *, angles: int = 0) -> SplineLayers:
     """Layers of splines; the first coordinates are angles."""
     return SplineLayers(
-        is_angle=tuple(i < angles for i in range(dim)),
+        is_circular=tuple(i < angles for i in range(dim)),
         bins=4,
         bound=3.0,
         hidden=[16],

@@ -166,7 +166,7 @@ class SpectralStandardiseGiven(SpectralStandardise):
         return torch.einsum("nk,kchw->nchw", self._near(context), self.log_scale)
 
     def _near(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "n knots"]:
-        """How much each knot says about each number: what lies between two is their mixture."""
+        """The share of each knot in each number: what lies between two is their mixture."""
         first, last = self.knots
         count = len(self.log_scale)
         length = (last - first).clamp_min(torch.finfo(last.dtype).tiny)

@@ -1,10 +1,35 @@
 """Whole training steps as machine code: one call for loss, gradient, clipping, Adam and average.
 
 A step of a small model costs its operations' overhead and not their arithmetic. Here all of it is
-one program over flat rows of numbers: `StepRecipe` traces it, `Lowering` makes loops and products
-of matrices of it, `source` writes them in C++, and a compiler makes a library of that, in a process
-of its own, which `genlab.runs.code_cache.CodeCache` keeps. The process that trains traces nothing,
-and draws the numbers that it would draw without.
+one program over flat rows of numbers, compiled by a process of its own and kept by
+`genlab.runs.code_cache.CodeCache`. The process that trains traces nothing, and draws the numbers
+that it would draw without. It is a small compiler; in the order of its work:
+
+What a step is
+    - `recipe`: all that decides it, and its trace as a graph of torch's basic operations
+    - `adam`: the update of the weights as a formula
+    - `fusible`: gathers and narrow products, in operations that a loop can take in
+    - `draws`: the step's random numbers, made inputs of the graph
+
+The graph as loops
+    - `places`: where a number stands, by the counters of loops; a view maps places to places
+    - `formulas`: operations on single numbers, as C++
+    - `loops`: loops in each other, and the statements of their body
+    - `values`: a tensor as what loops read, or compute number by number
+    - `operations`: how loops do sums, products, joins and the like
+    - `work`: what is no loop: products of matrices by BLAS, and calls of torch
+    - `lowering`: what is done in which order, and what is kept in memory between
+
+Loops as code
+    - `source`: the C++, and where in memory each tensor lies
+    - `compiler`: the program that hands it to the C++ compiler
+    - `process`: that program, beside the training
+    - `key`: the name by which another run finds the same code
+
+Code at work
+    - `library`: the code, loaded and called
+    - `rows`: weights, Adam's moments and the average as flat rows
+    - `compiled_step`: a step of training
 """
 
 from genlab.compilation.adam import AdamRule

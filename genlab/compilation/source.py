@@ -37,7 +37,7 @@ class Program(NamedTuple):
     Attributes:
         code: C++ that needs no header but those of the language.
         facts: What JSON holds of it: bytes of memory that it works in; its outputs, and the calls
-            of torch between its parts, by `Tensors`' words of each tensor.
+            of torch between its parts, with block, type, offset, shape and strides of each tensor.
     """
 
     code: str

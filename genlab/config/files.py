@@ -37,7 +37,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(self.path) / self._normalize_file_name(config_path)
         text = path.read_text(encoding="utf-8")
-        # Whoever reads it writes into it.
+        # Hydra writes into what it is given.
         config = copy.deepcopy(_options(path, text))
         place, header = f"{self.scheme()}://{self.path}", self._get_header_dict(text)
         return ConfigResult(self.provider, place, config, header)

@@ -66,7 +66,6 @@ def turns(mixtures: Mixtures, angles: Sequence[int]) -> Turns:
     too, so that a log-density is right in all its tails; of more it may be too low in those of a
     thin and oblique Gaussian, which hold no mass.
 
-    >>> import genlab
     >>> narrow, wide = 10 * torch.eye(4), torch.diag(torch.tensor([1.0, 10.0, 10.0, 10.0]))
     >>> roots = torch.stack((narrow, wide))[None]
     >>> two = Mixtures(torch.zeros(1, 2), torch.zeros(1, 2, 4), roots)

@@ -12,7 +12,7 @@ from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, batches, context_rows, fitting, inference, spawn
 
-__all__ = ["bijection_of", "in_units", "inverse_error", "samples_per_second", "settled"]
+__all__ = ["bijection_of", "in_units", "inverse_error", "samples_per_second", "synchronise"]
 
 
 def samples_per_second(
@@ -36,17 +36,17 @@ def samples_per_second(
     context = None if context is None else context.to(model.device)
     with inference(model, generator):
         model.sample(batch_size, context, generator=source)
-        settled(model.device)
+        synchronise(model.device)
         drawn, start, elapsed = 0, time.perf_counter(), 0.0
         while elapsed < seconds or not drawn:
             model.sample(batch_size, context, generator=source)
-            settled(model.device)
+            synchronise(model.device)
             drawn += batch_size
             elapsed = time.perf_counter() - start
     return drawn / elapsed
 
 
-def settled(device: torch.device) -> None:
+def synchronise(device: torch.device) -> None:
     """Let a device finish what it was handed: its calls return before they are done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

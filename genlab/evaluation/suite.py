@@ -40,7 +40,7 @@ from genlab.evaluation.sampling import (
     in_units,
     inverse_error,
     samples_per_second,
-    settled,
+    synchronise,
 )
 from genlab.fields.statistics import Quantity
 from genlab.targets.target import Target
@@ -245,7 +245,7 @@ def _of_clouds(
     n, context, start = len(truth.x), truth.context, time.perf_counter()
     with inference(model, streams.model):
         y = draw_samples(model, n, context, generator=streams.model, batch_size=batch_size)
-        settled(model.device)
+        synchronise(model.device)
     scores: Scores = {}
     if model.image:  # of vectors there are too few to tell
         scores[SPEED] = n / (time.perf_counter() - start)

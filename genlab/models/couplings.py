@@ -59,7 +59,7 @@ def conditioner(
     padding: Padding,
     context_dim: int,
     zero_last: bool,
-    is_angle: Sequence[bool] = (),
+    is_circular: Sequence[bool] = (),
 ) -> Conditioner:
     """Makes networks of couplings of vectors that are arrays, as `of_vectors` orders them.
 
@@ -71,8 +71,8 @@ def conditioner(
         padding: What a convolution sees around an array.
         context_dim: Width of the context; 0 for none.
         zero_last: Start from the zero function.
-        is_angle: Whether each number of the vectors is an angle, of which ``mlp`` sees the cosine
-            and the sine; none of them where it is empty.
+        is_circular: Whether each number of the vectors is an angle, of which ``mlp`` sees the
+            cosine and the sine; none of them where it is empty.
     """
     options: dict[str, Any] = {
         "hidden": hidden,
@@ -82,7 +82,7 @@ def conditioner(
     }
 
     def mlp(split: Split, n_parameters: int) -> nn.Module:
-        seen = is_angle[split.columns[split.places[0]]] or (False,) * split.passive
+        seen = is_circular[split.columns[split.places[0]]] or (False,) * split.passive
         return periodic(seen, lambda inputs: MLP(inputs, split.active * n_parameters, **options))
 
     def conv(split: Split, n_parameters: int) -> GridNet:

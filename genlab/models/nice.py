@@ -85,7 +85,7 @@ class NICE(Flow):
                 f"network=conv: expected no angles, got {list(self.circular)}; use mlp"
             )
         dim = math.prod(self.event_shape)
-        is_angle = tuple(i in self.circular for i in vector_order(self.event_shape))
+        is_circular = tuple(i in self.circular for i in vector_order(self.event_shape))
         # Not the identity: where the data are symmetric, as eight Gaussians are, no small shift
         # helps, and a flow that starts there stays there. Of hundreds of numbers that noise would
         # cost too much.
@@ -97,7 +97,7 @@ class NICE(Flow):
             padding=padding,
             context_dim=self.context_encoder.dim,
             zero_last=network == "conv",
-            is_angle=is_angle,
+            is_circular=is_circular,
         )
         couplings = alternating_halves(dim, Shift, make, layers=layers)
         if self.circular:

@@ -80,7 +80,7 @@ class NSF(Flow):
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
         make = SplineLayers(
-            is_angle=(False,) * dim, context_dim=self.context_encoder.dim, **splines
+            is_circular=(False,) * dim, context_dim=self.context_encoder.dim, **splines
         )
         if scales:
             self.layers = image_layers(
@@ -151,7 +151,7 @@ class AutoregressiveNSF(Flow):
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
         dim = math.prod(self.event_shape)
         make = SplineLayers(
-            is_angle=(False,) * dim, context_dim=self.context_encoder.dim, **splines
+            is_circular=(False,) * dim, context_dim=self.context_encoder.dim, **splines
         )
         steps = spaced(
             self.event_shape, make.autoregressives(layers), actnorm=actnorm, mixing=mixing
@@ -203,7 +203,7 @@ class CircularNSF(Flow):
     ) -> None:
         super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
         make = SplineLayers(
-            is_angle=tuple(i in self.circular for i in vector_order(self.event_shape)),
+            is_circular=tuple(i in self.circular for i in vector_order(self.event_shape)),
             context_dim=self.context_encoder.dim,
             **splines,
         )

@@ -36,7 +36,7 @@ class SplineLayers:
     """Makes layers of rational-quadratic splines that start as the identity.
 
     Attributes:
-        is_angle: Whether each coordinate is an angle, whose spline is one of the circle.
+        is_circular: Whether each coordinate is an angle, whose spline is one of the circle.
         context_dim: Width of the context that each network sees; 0 for none.
         bins: Number of bins of each spline.
         bound: Half the length of the interval that the splines of other coordinates act on.
@@ -44,7 +44,7 @@ class SplineLayers:
         activation: Nonlinearity of the networks.
     """
 
-    is_angle: tuple[bool, ...]
+    is_circular: tuple[bool, ...]
     context_dim: int
     bins: int = 16
     bound: float = 4.0
@@ -74,7 +74,7 @@ class SplineLayers:
 
     def elementwise(self) -> Elementwise:
         """A spline of each coordinate, of trainable constants or of the context."""
-        splines = self._splines(self.is_angle)
+        splines = self._splines(self.is_circular)
         if not self.context_dim:
             return Elementwise(splines, self.dim)
         return Elementwise(splines, self.dim, self._mlp(self.context_dim, splines, self.dim, 0))
@@ -87,17 +87,17 @@ class SplineLayers:
 
     def half_free(self, *, flip: bool, network: Conditioner | None = None) -> HalfFreeCoupling:
         """The same, where the first half is mapped too, by splines of trainable constants."""
-        split, splines = HalfSplit(self.dim, flip=flip), self._splines(self.is_angle)
+        split, splines = HalfSplit(self.dim, flip=flip), self._splines(self.is_circular)
         return HalfFreeCoupling(split, splines, self._conditioner(split, splines, network))
 
     def autoregressive(self, *, flip: bool) -> Autoregressive:
         """Each coordinate is mapped by a spline that depends on those before it, or after it."""
-        splines = self._splines(self.is_angle)
+        splines = self._splines(self.is_circular)
         order = range(self.dim)[:: -1 if flip else 1]
         degrees = [1 + order.index(i) for i in range(self.dim)]
-        sources = AngleFeatures(self.is_angle).sources
+        sources = AngleFeatures(self.is_circular).sources
         network = periodic(
-            self.is_angle,
+            self.is_circular,
             lambda _: MaskedMLP(
                 [degrees[source] for source in sources],
                 degrees,
@@ -112,22 +112,22 @@ class SplineLayers:
 
     @property
     def dim(self) -> int:
-        return len(self.is_angle)
+        return len(self.is_circular)
 
     def line(self) -> RationalQuadratic:
         """The spline of coordinates that are no angles."""
         return RationalQuadratic(bins=self.bins, bound=self.bound)
 
     def _half(self, split: HalfSplit, *, mapped: bool) -> tuple[bool, ...]:
-        return self.is_angle[split.columns[split.places[mapped]]]
+        return self.is_circular[split.columns[split.places[mapped]]]
 
-    def _splines(self, is_angle: Sequence[bool]) -> ScalarMap:
-        if not any(is_angle):
+    def _splines(self, is_circular: Sequence[bool]) -> ScalarMap:
+        if not any(is_circular):
             return self.line()
         circular = CircularSpline(bins=self.bins)
-        if all(is_angle):
+        if all(is_circular):
             return circular
-        return Mixed(self.line(), circular, is_angle)
+        return Mixed(self.line(), circular, is_circular)
 
     def _conditioner(
         self, split: HalfSplit, splines: ScalarMap, make: Conditioner | None

@@ -174,8 +174,8 @@ class VAE(Density):
             raise ValueError(
                 f"circular={list(self.circular)}: expected vectors, got {list(self.event_shape)}"
             )
-        is_angle = [i in self.circular for i in range(*self.event_shape)]
-        return periodic(is_angle, lambda inputs: encoder((inputs,)))
+        is_circular = [i in self.circular for i in range(*self.event_shape)]
+        return periodic(is_circular, lambda inputs: encoder((inputs,)))
 
     @property
     def importance_samples(self) -> int:

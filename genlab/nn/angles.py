@@ -99,7 +99,7 @@ class AngleFeatures(Constants):
     torch.Size([5, 3])
 
     Args:
-        is_angle: Whether each coordinate is an angle.
+        is_circular: Whether each coordinate is an angle.
 
     Attributes:
         sources: The coordinate that each feature is made of.
@@ -108,10 +108,10 @@ class AngleFeatures(Constants):
     plain: Int[Tensor, " k"]
     angles: Int[Tensor, " m"]
 
-    def __init__(self, is_angle: Sequence[bool]) -> None:
+    def __init__(self, is_circular: Sequence[bool]) -> None:
         super().__init__()
-        plain = [i for i, yes in enumerate(is_angle) if not yes]
-        angles = [i for i, yes in enumerate(is_angle) if yes]
+        plain = [i for i, yes in enumerate(is_circular) if not yes]
+        angles = [i for i, yes in enumerate(is_circular) if yes]
         self.sources = [*plain, *angles, *angles]
         self._columns = {"plain": plain, "angles": angles}
         self.set_constants()
@@ -167,13 +167,13 @@ class Periodic(nn.Module):
         return network.one(self.features(x), context, index)
 
 
-def periodic(is_angle: Sequence[bool], make: Callable[[int], nn.Module]) -> nn.Module:
+def periodic(is_circular: Sequence[bool], make: Callable[[int], nn.Module]) -> nn.Module:
     """A network of some coordinates, made from its number of inputs, that is periodic in angles.
 
     Args:
-        is_angle: Whether each coordinate that it sees is an angle.
+        is_circular: Whether each coordinate that it sees is an angle.
         make: Makes the network: it sees the cosine and the sine of each angle.
     """
-    if not any(is_angle):
-        return make(len(is_angle))
-    return Periodic(AngleFeatures(is_angle), make(len(is_angle) + sum(is_angle)))
+    if not any(is_circular):
+        return make(len(is_circular))
+    return Periodic(AngleFeatures(is_circular), make(len(is_circular) + sum(is_circular)))

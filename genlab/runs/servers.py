@@ -24,7 +24,7 @@ def look_at_mlflow(*, tracking_uri: str | None = None, **_: Any) -> None:
     """Refuse a tracking server that does not answer.
 
     Raises:
-        UserError: So it is.
+        UserError: There is no answer.
     """
     name = "MLFLOW_TRACKING_URI" if tracking_uri is None else "tracking_uri"
     _refuse_silent(name, tracking_uri or os.environ.get(name, ""))
@@ -34,7 +34,7 @@ def look_at_wandb(*, mode: str, **_: Any) -> None:
     """Refuse a service that does not answer, where runs are sent as they go.
 
     Raises:
-        UserError: So it is.
+        UserError: There is no answer.
     """
     if mode == "online":
         _refuse_silent("mode=online: WANDB_BASE_URL", os.environ.get("WANDB_BASE_URL", WANDB))

@@ -43,6 +43,7 @@ def families(*words: str) -> dict[str, Row]:
 
 
 def small_table(name: str) -> tuple[str, ...]:
+    """Words for a set of scikit-learn's."""
     # Of a hundred rows or two, the best weights come soon, and go.
     return "data=table", f"data.path={{tables}}/{name}.npy", "trainer.val_every=50"
 
@@ -59,6 +60,7 @@ def of_rna(family: str) -> Row:
 
 
 def of_residues(family: str) -> Row:
+    """The seconds that a family is given for each kind of residue."""
     # EM passes over the same samples again and again: so many leave .001 nats to chance.
     own = ("data.train_size=300000",) if family == "gmm" else ()
     _, clock = lasting(SECONDS[family])
@@ -135,4 +137,4 @@ TABLES = {
         seeds=(0,),
     ),
 }
-"""Of all that the league can run."""
+"""All that the league can run, by name."""

@@ -19,8 +19,8 @@ aten = torch.ops.aten
 CHECK = aten._assert_tensor_metadata.default
 CASTS = (aten.to.dtype, aten.to.dtype_layout, aten.to.device, aten._to_copy.default)
 SHAPES = (aten.flatten.using_ints, aten.view.default, aten.reshape.default, aten.expand.default)
-# Activations whose derivatives follow from their own results.
 PRODUCTS = (aten.linear.default, aten.addmm.default)
+# Activations that may be written over a product.
 IN_PLACE: dict[Any, OpOverload] = {
     aten.relu.default: aten.relu_.default,
     aten.tanh.default: aten.tanh_.default,
@@ -35,10 +35,10 @@ def lean(program: ExportedProgram) -> fx.GraphModule:
 
     What is learned is constant in a program: so are the exponentials of its scales, the knots of a
     spline that has no condition, and what a network makes of the time of an ODE's step. What is
-    made of constants alone becomes a constant; casts and views to the type and the shape that a
-    tensor has, and checks of what follows from the inputs, are left out. An activation is written
-    over the product that nothing else asks for. Constants have short names: a program asks its
-    module for each of them, dot by dot.
+    made of constants alone is folded into a constant; casts and views to the type and the shape
+    that a tensor has, and checks of what follows from the inputs, are left out. An activation is
+    written over the product that nothing else asks for. Constants have short names: a program asks
+    its module for each of them, dot by dot.
 
     >>> class Scaled(nn.Module):
     ...     def __init__(self):

@@ -32,7 +32,7 @@ class MLflow(RunLogger):
         experiment: The experiment of MLflow that the run is put into.
         tracking_uri: Where it is kept; None for where MLflow keeps it by itself, the variable
             ``MLFLOW_TRACKING_URI`` or ``mlflow.db`` in the working folder.
-        tags: Tags of the run besides its model and data.
+        tags: Tags of the run besides its `choices`.
         **told: As `RunLogger` takes it.
     """
 
@@ -54,7 +54,7 @@ class MLflow(RunLogger):
     def _begin(self) -> None:
         # It would report its use over the network.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        # By itself it tries so often that a run would wait for minutes until a server counts as gone.
+        # By itself it tries for minutes until a server counts as gone.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param
@@ -69,7 +69,7 @@ class MLflow(RunLogger):
             made = found[0]
             self._client.update_run(made.info.run_id, status="RUNNING")
         else:
-            tags = {IDENTITY: self.identity, **_named(self.settings), **self.tags}
+            tags = {IDENTITY: self.identity, **self.choices, **self.tags}
             made = self._client.create_run(experiment, run_name=self.title, tags=tags)
         self._run = made.info.run_id
         said = {REFUSED.sub("/", key): spell(v)[:LENGTH] for key, v in self.settings.items()}
@@ -105,13 +105,6 @@ class MLflow(RunLogger):
 
     def _end(self, state: str) -> None:
         self._client.set_terminated(self._run, STATES[state])
-
-
-def _named(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What the run learns, and from what, as far as it says so."""
-    keys = ("model", "data", "problem", "sampler")
-    choices = {key: settings.get(f"choices.{key}") for key in keys}
-    return {key: str(value) for key, value in choices.items() if value is not None}
 
 
 def _parts(items: list[Any]) -> Iterator[list[Any]]:

@@ -22,6 +22,8 @@ from genlab.runs.manifest import read_manifest
 __all__ = ["RunLogger", "Told", "logging_to"]
 
 notes = logging.getLogger("genlab.notes")
+# Groups of options whose choices tell runs apart.
+TOLD_APART = ("model", "data", "problem", "sampler")
 
 
 class Told(TypedDict):
@@ -40,6 +42,9 @@ class RunLogger(Logger):
     library that fails to begin keeps the run from starting. One that fails later, as when a server
     goes away, is told nothing more, and the run goes on.
 
+    A class whose runs are on a server has a static method ``look(**node)``, which is given the
+    logger's section of the configuration, and refuses a server that does not answer.
+
     Args:
         save_dir: The run's folder.
         title: What people call the run.
@@ -49,9 +54,6 @@ class RunLogger(Logger):
     Attributes:
         requires: The package that it needs; None where that is always there.
         lost: Whether its library has failed since it began.
-
-    A class whose runs are on a server has a static method ``look(**node)``, which is given the
-    logger's section of the configuration, and refuses a server that does not answer.
     """
 
     requires: ClassVar[str | None] = None
@@ -88,6 +90,12 @@ class RunLogger(Logger):
         manifest = read_manifest(self.run)
         text = f"{manifest['created']} {self.run.path.name}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What the run learns, and from what, by group: what tags tell of it."""
+        found = {group: self.settings.get(f"choices.{group}") for group in TOLD_APART}
+        return {group: str(option) for group, option in found.items() if option is not None}
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Nothing: the settings are told at the start."""

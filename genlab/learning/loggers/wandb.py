@@ -25,7 +25,7 @@ class WandB(RunLogger):
         entity: Whose it is; None for the user's own.
         mode: ``offline`` keeps it below ``wandb``, from where ``wandb sync`` sends it; ``online``
             sends it as it goes.
-        tags: Tags of the run besides its model and data.
+        tags: Tags of the run besides its `choices`.
         **told: As `RunLogger` takes it.
     """
 
@@ -52,14 +52,13 @@ class WandB(RunLogger):
         import wandb
 
         self._image = wandb.Image
-        named = (self.settings.get(f"choices.{key}") for key in ("model", "data", "problem"))
         self._run = wandb.init(
             project=self.project,
             entity=self.entity,
             mode=self.mode,
             id=self.identity,
             name=self.title,
-            tags=[*(str(name) for name in named if name is not None), *self.tags],
+            tags=[*self.choices.values(), *self.tags],
             config=dict(self.settings),
             resume="allow",
             reinit="create_new",  # replicas are several runs at once
