@@ -54,7 +54,7 @@ class MLflow(RunLogger):
     def _begin(self) -> None:
         # It would report its use over the network.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        # By itself it tries so often that a run would wait for minutes until a server counts as gone.
+        # By itself it tries so often that a run would wait for minutes before a server is gone.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param
