@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +82,7 @@ def run(
     Returns:
         What its table shows, or the last line that it wrote where it failed; and its curves.
     """
-    place = folder / "runs" / cell.name.replace(":", "-")
+    place = folder / "runs" / re.sub(r"[^\w.-]+", "-", cell.name)
     tables = folder / "tables"
     if any("{tables}" in word for word in cell.words):
         write_tables(tables)

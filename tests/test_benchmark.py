@@ -139,7 +139,10 @@ def test_the_league_shows_what_is_missing(
     assert f"toys:{MOONS}:5s: test/kl 0.1\n" in capsys.readouterr().out
 
 
-def test_two_leagues_share_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", [None, "", "{}\n"])
+def test_two_leagues_share_a_file(tmp_path: Path, begun: str | None) -> None:
+    if begun is not None:
+        (tmp_path / "done.json").write_text(begun)
     first, second = (part("benchmarks.store").Store(tmp_path / "done.json") for _ in range(2))
     first.add("a", {"words": []})
     second.add("b", {"words": []})
@@ -165,13 +168,36 @@ def test_a_column_may_be_a_difference_under_the_same_seeds() -> None:
 
 def test_the_page_of_results_shows_what_the_league_has_finished() -> None:
     page, store = SCRIPTS.parent / "docs/results.md", SCRIPTS.parent / "docs/league.json"
-    records = json.loads(store.read_text()) if store.exists() else {}
+    records = part("benchmarks.store").Store(store).records
     published = part("benchmarks.standings").published
     tables = part("benchmarks.tables").TABLES
     text = page.read_text()
     assert published(text, records, tables) == text
     for name in {key.split(":")[0] for key in records}:
         assert f"<!-- league: {name}" in text
+
+
+@pytest.mark.parametrize(
+    ("row", "network", "settings"),
+    [
+        ("flow-matching", "ResidualConvNet", {"width": 32, "blocks": 3}),
+        ("cnf", "SpectralNet", {"width": 8, "blocks": 1}),
+        ("cnf, active_scalar", "ActiveScalar", {"embedding": 16}),
+    ],
+)
+def test_flows_of_turbulence_have_the_network_of_their_row(
+    row: str, network: str, settings: dict[str, int]
+) -> None:
+    from genlab.config.compose import compose
+
+    table = part("benchmarks.tables").TABLES["turbulence"]
+    (cell,) = (cell for cell in table.cells("turbulence") if f":{row}:" in cell.name)
+    config = compose("train", list(cell.words))
+    assert config.choices.model == row.split(",")[0]
+    assert config.model.network._target_ == f"genlab.nn.{network}"
+    assert settings.items() <= config.model.network.items()
+    assert config.data.train_size == (2000 if row == "cnf" else 10_000)
+    assert config.trainer.max_seconds == table.seconds
 
 
 @pytest.mark.slow
@@ -200,9 +226,21 @@ def test_a_curve_meets_the_test_where_the_tested_weights_are() -> None:
         "val/loss": [0.9, 0.8, 0.6, 0.7],
     }
     record = {"metrics": {"test/kl": 0.03}}
-    seconds, nats = part("benchmarks.standings").curve(record, curves, "test/kl")
+    curve = part("benchmarks.standings").curve
+    seconds, nats = curve(record, curves, "test/kl", "val/loss")
     assert seconds == [1, 3, 4]
     assert nats == pytest.approx([0.09, 0.03, 0.0])
+    _, nats = curve(record, curves, "test/kl", "val/nll")
+    assert nats == pytest.approx([0.12, 0.06, 0.03])
+
+
+def test_the_league_of_torsions_tests_the_weights_of_its_monitor() -> None:
+    from genlab.config.compose import compose
+
+    table = part("benchmarks.tables").TABLES["rna"]
+    first = {cell.name.split(":")[1]: cell.words for cell in reversed([*table.cells("rna")])}
+    for words in first.values():
+        assert compose("train", list(words)).trainer.monitor == table.monitor
 
 
 def test_log_densities_of_angles_are_the_same_by_either_trace() -> None:

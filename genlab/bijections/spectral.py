@@ -13,8 +13,9 @@ __all__ = ["SpectralStandardise", "SpectralStandardiseGiven"]
 
 EMPTY = 1e-10
 """Share of the mean variance below which a mode holds nothing but the rounding of float32."""
-ROUNDS = 8
-"""Of Fisher's scoring, which a spectrum with a number in the exponent needs few of."""
+ROUNDS, SETTLED = 50, 1e-4
+"""Of Fisher's scoring at most, and the change of a logarithm at which it has come to its end: few
+rounds, but where the start is much too large it comes down by a factor of e a round."""
 FAINT = 1e-6
 """Share of the fields that a knot is at least seen by, so that it can be solved for."""
 
@@ -157,7 +158,10 @@ class SpectralStandardiseGiven(SpectralStandardise):
         gram = near.mT @ near + FAINT * len(x) * torch.eye(near.shape[1]).to(near)
         for _ in range(ROUNDS):
             excess = squares / (near @ log_lambda).exp() - 1
-            log_lambda = log_lambda + torch.linalg.solve(gram, near.mT @ excess)
+            step = torch.linalg.solve(gram, near.mT @ excess)
+            log_lambda = log_lambda + step
+            if step.abs().max() < SETTLED:
+                break
         by_class = 0.5 * log_lambda.unflatten(1, (x.shape[1], -1))
         self.log_scale.copy_(by_class[..., classes.to(x.device)])
         return self.forward(x, context)[0]

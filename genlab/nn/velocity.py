@@ -145,14 +145,16 @@ class Velocity(nn.Module, ABC):
             probe: ``e``, for each sample.
         """
         own = type(self).with_tangents is not Velocity.with_tangents
-        if own or torch.is_grad_enabled():
+        inference = torch.is_inference_mode_enabled() or x.is_inference()  # nothing goes back
+        if own or inference or torch.is_grad_enabled():
             v, (derivative,) = self.with_tangents(x, t, context, probe[None])
             return v, (derivative * probe).flatten(1).sum(1)
         # ``e' J`` takes a pass back, which costs a network half of what its tangents do.
         with torch.enable_grad():
             point = x.detach().requires_grad_()
             v = self(point, t, context)
-            (product,) = torch.autograd.grad(v, point, probe)
+            # Zeros, where the velocity is the same everywhere.
+            (product,) = torch.autograd.grad(v, point, probe, materialize_grads=True)
         return v.detach(), (product * probe).flatten(1).sum(1)
 
 

@@ -30,7 +30,7 @@ def look_at_mlflow(*, tracking_uri: str | None = None, **_: Any) -> None:
     _refuse_silent(name, tracking_uri or os.environ.get(name, ""))
 
 
-def look_at_wandb(*, mode: str, **_: Any) -> None:
+def look_at_wandb(*, mode: str = "offline", **_: Any) -> None:
     """Refuse a service that does not answer, where runs are sent as they go.
 
     Raises:

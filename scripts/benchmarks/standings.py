@@ -114,19 +114,20 @@ def published(page: str, records: Records, tables: Mapping[str, Table]) -> str:
 
 
 def curve(
-    record: Mapping[str, Any], curves: Mapping[str, Any], metric: str
+    record: Mapping[str, Any], curves: Mapping[str, Any], metric: str, monitor: str
 ) -> tuple[list[float], list[float]]:
     """Seconds of fitting, and the metric by then: `val/nll`, shifted to meet the test's value.
 
-    They meet at the checkpoint that is tested, that of the least `val/loss`. Validation rows are
-    the same at each validation, so that differences are those of the model.
+    They meet at the checkpoint that is tested. Validation rows are the same at each validation, so
+    that differences are those of the model.
 
     Args:
         record: Of a run that has the metric.
         curves: A list each, a value at each validation.
         metric: Nats.
+        monitor: What is least at that checkpoint.
     """
-    columns = (curves[key] for key in ("seconds", "val/nll", "val/loss"))
+    columns = (curves[key] for key in ("seconds", "val/nll", monitor))
     points = [point for point in zip(*columns, strict=True) if None not in point]
     tested = min(points, key=lambda point: point[2])[1]
     shift = record["metrics"][metric] - tested
@@ -165,7 +166,7 @@ def draw(records: Records, curves: Records, table: Table, path: Path) -> None:
             if known and data == column.data:
                 label = None if row in told else row
                 told.add(row)
-                seconds, nats = curve(record, curves[key], column.metric)
+                seconds, nats = curve(record, curves[key], column.metric, table.monitor)
                 axis.plot(seconds, nats, "o-", ms=2, lw=0.9, color=colours[row], label=label)
         axis.set(title=title, xlabel="seconds of fitting", ylabel=column.metric, xscale="log")
         if column.metric == "test/kl":

@@ -31,7 +31,8 @@ class Store:
         write_json(self.path, self.records)
 
     def _read(self) -> dict[str, Any]:
-        return read_json(self.path) if self.path.exists() else {}
+        begun = self.path.exists() and self.path.stat().st_size > 0
+        return read_json(self.path) if begun else {}
 
 
 def chosen(names: Iterable[str], words: Sequence[str]) -> list[str]:

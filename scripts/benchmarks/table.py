@@ -63,6 +63,7 @@ class Table:
         columns: By title.
         seeds: Of each row that has none of its own.
         seconds: Of fitting in each run; None where the words say when it ends.
+        monitor: The least of which tells the weights that are tested, as the words have it.
     """
 
     caption: str
@@ -71,6 +72,7 @@ class Table:
     columns: Mapping[str, Column]
     seeds: tuple[int, ...] = (0, 1, 2)
     seconds: float | None = None
+    monitor: str = "val/loss"
 
     @property
     def metrics(self) -> set[str]:

@@ -146,6 +146,14 @@ def test_the_spectrum_follows_a_number(alike, classes) -> None:
     assert (log_q - StandardNormal((1, N, N)).double().log_prob(z) - log_det).mean() > 10 * allowed
 
 
+def test_a_spectrum_that_grows_by_many_powers_of_ten_is_found() -> None:
+    layer = SpectralStandardiseGiven(torch.ones(9, 1, N, N))
+    s = torch.rand(4000, 1)
+    z = layer.initialise((10 * s[..., None, None]).exp() * torch.randn(4000, 1, N, N), s)
+    for few in ((s < 0.1), (s > 0.9)):
+        assert z[few[:, 0]].std().item() == pytest.approx(1, abs=0.02)
+
+
 @pytest.mark.parametrize("s", [torch.full((6, 1), 2.0), torch.tensor([[0.0], [0.0], [9.0]])])
 def test_numbers_that_leave_knots_alone_are_standardised_too(s: torch.Tensor) -> None:
     layer = SpectralStandardiseGiven(torch.ones(9, 1, N, N))

@@ -219,7 +219,8 @@ def test_a_server_is_asked_before_a_run_begins(
     with pytest.raises(UserError, match=f"^MLFLOW_TRACKING_URI{no_answer}"):
         look_at_loggers(plain)
     monkeypatch.setenv("WANDB_BASE_URL", silent)
-    look_at_loggers(compose("train", ["logger=wandb"]))
+    for words in ([], ["~logger.wandb.mode"]):
+        look_at_loggers(compose("train", ["logger=wandb", *words]))
     online = compose("train", ["logger=wandb", "logger.wandb.mode=online"])
     with pytest.raises(UserError, match=f"^logger.wandb.mode=online: WANDB_BASE_URL{no_answer}"):
         look_at_loggers(online)

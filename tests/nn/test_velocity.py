@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 from properties import disturb
+from torch import nn
 from torch.func import jacrev, vmap
 
 from genlab.nn import (
@@ -31,6 +32,17 @@ class Quadratic(Velocity):
         flat = x.flatten(1)
         v = t.reshape(-1, 1) * flat.square() + flat.sum(1, keepdim=True)
         return (v if context is None else v * context.sum(1, keepdim=True)).view_as(x)
+
+
+class Wind(Velocity):
+    """The same everywhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.speed = nn.Parameter(torch.ones(2))
+
+    def forward(self, x, t, context=None):
+        return self.speed.expand_as(x)
 
 
 NETWORKS: dict[str, tuple[tuple[int, ...], Make]] = {}
@@ -110,6 +122,17 @@ def test_divergence_and_tangents_are_those_of_the_autograd_jacobian(
         assert with_graph or not v.requires_grad
         torch.testing.assert_close(v, network(x, t, c))
         torch.testing.assert_close(estimate, truth)
+    with torch.inference_mode():
+        torch.testing.assert_close(network.with_estimate(1 * x, t, c, probe)[1], truth)
+
+
+def test_the_estimate_of_a_wind_that_blows_everywhere_alike_is_zero() -> None:
+    x, t = torch.randn(3, 2), torch.tensor(0.3)
+    for with_graph in (False, True):
+        with torch.set_grad_enabled(with_graph):
+            v, estimate = Wind().with_estimate(x, t, None, torch.ones(3, 2))
+        assert torch.equal(v, torch.ones(3, 2))
+        assert not estimate.any()
 
 
 @pytest.mark.parametrize(
