@@ -66,17 +66,22 @@ def _searchsorted(
 
 
 def _solve(a: Tensor, b: Tensor, *, left: bool = True) -> Any:
-    """``a^{-1} b`` by elimination without pivots: of ``I + J`` with a contraction J, and of
-    triangular matrices, none of the blocks that it divides by is singular.
-    """
+    """``a^{-1} b`` by Gauss and Jordan: each column by the largest of the rows not yet taken."""
     dim = a.shape[-1]
     if dim > LARGEST or not left:
         return NotImplemented
-    both, chosen = torch.cat((a, b), dim=-1), torch.eye(dim, dtype=torch.bool)
+    both, taken = torch.cat((a, b), dim=-1), torch.zeros_like(a[..., 0], dtype=torch.bool)
+    pivots = []
     for i in range(dim):
-        row = both[..., i : i + 1, :] / both[..., i : i + 1, i : i + 1]
-        both = torch.where(chosen[i, :, None], row, both - both[..., i : i + 1] * row)
-    return both[..., dim:]
+        column = both[..., i]
+        largest = column.abs().masked_fill(taken, -1.0).argmax(-1, keepdim=True)
+        pivot = largest == torch.arange(dim)
+        row = torch.where(pivot[..., None], both, 0.0).sum(-2, keepdim=True)
+        row = row / row[..., i : i + 1]
+        both = torch.where(pivot[..., None], row, both - column[..., None] * row)
+        taken = taken | pivot
+        pivots.append(pivot)
+    return torch.stack(pivots, dim=-2).to(b.dtype) @ both[..., dim:]
 
 
 def _solve_triangular(
