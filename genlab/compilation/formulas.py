@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-__all__ = ["COSTLY", "C_TYPES", "FORMULAS", "literal"]
+__all__ = ["COSTLY", "C_TYPES", "FORMULAS", "HELPERS", "literal"]
 
 C_TYPES = {
     torch.bool: "bool",
@@ -21,9 +21,17 @@ C_TYPES = {
 
 # What takes as long as several sums.
 COSTLY = (
-    *("cos", "div", "erf", "exp", "expm1", "log", "log1p", "pow", "reciprocal", "rsqrt"),
-    *("sigmoid", "sin", "sqrt", "tan", "tanh"),
+    *("cos", "div", "erf", "exp", "expm1", "log", "log1p", "pow", "reciprocal", "remainder"),
+    *("rsqrt", "sigmoid", "sin", "sqrt", "tan", "tanh"),
 )
+HELPERS = """
+template <typename T>
+static inline T modulo(T a, T b) {
+  const T rest = std::fmod(a, b);
+  return (rest != 0) & ((rest < 0) != (b < 0)) ? rest + b : rest;
+}
+"""
+"""C++ that formulas call."""
 
 
 def literal(number: float, dtype: torch.dtype) -> str:
@@ -75,7 +83,7 @@ FORMULAS: dict[str, Callable[..., str]] = {
     "bitwise_or": _compared("|"),
     "logical_xor": _compared("^"),
     "logical_not": lambda x: f"(!{x})",
-    "bitwise_not": lambda x: f"(!{x})",
+    "bitwise_not": lambda x: f"(~{x})",
     "neg": lambda x: f"(-{x})",
     "reciprocal": lambda x: f"(1 / {x})",
     "rsqrt": lambda x: f"(1 / std::sqrt({x}))",
@@ -87,7 +95,7 @@ FORMULAS: dict[str, Callable[..., str]] = {
     "pow": _power,
     "maximum": lambda a, b: f"(({a} > {b}) | ({a} != {a}) ? {a} : {b})",
     "minimum": lambda a, b: f"(({a} < {b}) | ({a} != {a}) ? {a} : {b})",
-    "remainder": lambda a, b: f"({a} - {b} * std::floor({a} / {b}))",
+    "remainder": lambda a, b: f"modulo({a}, {b})",
     "where": lambda which, a, b: f"({which} ? {a} : {b})",
     "clone": lambda x: x,
 }

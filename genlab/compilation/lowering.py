@@ -12,7 +12,7 @@ from torch.fx import GraphModule, Node
 
 from genlab.compilation.formulas import FORMULAS
 from genlab.compilation.loops import Block, Loops
-from genlab.compilation.operations import OPERATIONS, PARTED, PRODUCTS
+from genlab.compilation.operations import FLOATING, OPERATIONS, PARTED, PRODUCTS
 from genlab.compilation.places import VIEWS
 from genlab.compilation.values import (
     TYPES,
@@ -122,7 +122,7 @@ class Lowering:
         for part in node.args[0]:  # type: ignore[union-attr]
             first = _same_numbers(part)  # type: ignore[arg-type]
             made = first.op == "call_function" and first.target is not operator.getitem
-            if made and first not in self._homes:
+            if made and first not in self._homes and dtype_of(first) == block.dtype:
                 self._homes[first] = Stored.whole(block, shape_of(first), offset)
                 self._needed.add(first)
             offset += size_of(part)  # type: ignore[arg-type]
@@ -142,8 +142,12 @@ class Lowering:
         if node.target in VIEWS:
             of = self.argument(node, 0)
             return view(node, self.stored(of) if merging(node) else of)
-        lower = OPERATIONS.get(getattr(node.target, "overloadpacket", None))
-        return self._called(node) if lower is None else lower(self, node)
+        packet = getattr(node.target, "overloadpacket", None)
+        if packet not in OPERATIONS or (
+            packet in FLOATING and not dtype_of(node).is_floating_point
+        ):
+            return self._called(node)
+        return OPERATIONS[packet](self, node)
 
     def _called(self, node: Node) -> Any:
         """What torch does itself."""
@@ -152,7 +156,8 @@ class Lowering:
         several = results if isinstance(results, tuple | list) else [results]
         made = [result for result in several if result is not None]
         known = all(isinstance(r, torch.Tensor) and r.dtype in TYPES for r in made)
-        if schema is None or schema.is_mutable or not known:
+        own = getattr(node.target, "namespace", None) == "aten"
+        if schema is None or schema.is_mutable or not own or not known:
             raise UnloweredError(f"{node.target}: it cannot be a part of a program")
         outs = [self.home(None, tuple(result.shape), result.dtype) for result in made]
         given = [self._in_memory(argument) for argument in node.args]
@@ -171,9 +176,14 @@ class Lowering:
         """Write to inputs, when all is read that is to be read."""
         loops: dict[tuple[int, ...], Loops] = {}
         for node in nodes:
-            out, value = self.argument(node, 0), self.argument(node, 1)
-            if not isinstance(out, Stored) or out.block.number is None or value.shape != out.shape:
-                raise UnloweredError(f"{node.target}: expected a whole input to be changed")
+            (changed, *_), value = node.all_input_nodes, self.argument(node, 1)
+            # All is computed of what was there before.
+            whole = changed.op == "placeholder" and max(changed.users) == node
+            if not whole or value.shape != shape_of(changed):
+                raise UnloweredError(
+                    f"{node.target}: expected a whole input to be changed, at the end"
+                )
+            out: Stored = self._values[changed]
             own = loops.setdefault(out.shape, Loops(out.shape))
             text = value.at(own.index, own)
             own.store(out.block, out.offset, out.place(own.index), text)
@@ -187,9 +197,14 @@ def _leave_in_place(node: Node) -> None:
         return
     (changed, *_), other = node.args, getattr(aten, name_of(node)[:-1], None)
     assert isinstance(changed, Node)
-    fresh = changed.op == "call_function" and changed.target not in VIEWS
-    if fresh and set(changed.users) == {node} and other is not None:
+    if not _looks(changed) and set(changed.users) == {node} and other is not None:
         node.target = getattr(other, node.target._overloadname)  # type: ignore[union-attr]
+
+
+def _looks(node: Node) -> bool:
+    """Whether a node has the memory of another one, or of an input."""
+    schema = getattr(node.target, "_schema", None)
+    return schema is None or any(result.alias_info is not None for result in schema.returns)
 
 
 def _in_memory(nodes: Sequence[Node]) -> set[Node]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.fx import Node
 
-from genlab.compilation.formulas import FORMULAS, literal
+from genlab.compilation.formulas import C_TYPES, FORMULAS, literal
 from genlab.compilation.loops import Loops
 from genlab.compilation.places import ORIGIN, VIEWS, Index, Place, dot, strides_of
 from genlab.compilation.values import (
@@ -32,7 +32,7 @@ from genlab.compilation.work import Product
 if TYPE_CHECKING:
     from genlab.compilation.lowering import Lowering
 
-__all__ = ["OPERATIONS", "PARTED", "PRODUCTS", "formula"]
+__all__ = ["FLOATING", "OPERATIONS", "PARTED", "PRODUCTS", "formula"]
 
 aten = torch.ops.aten
 
@@ -48,11 +48,10 @@ def formula(graph: Lowering, node: Node) -> Computed:
         raise UnloweredError(f"{node.target} with {', '.join(unknown)}")
     found = [graph.value(argument) for argument in node.args]
     common = dtype
-    if dtype == torch.bool:
-        types = [value.dtype for value in found if isinstance(value, Value)]
-        common = max(types, key=TYPES.index)
-        if any(isinstance(value, float) for value in found) and not common.is_floating_point:
-            common = torch.get_default_dtype()
+    if name == "bitwise_not" and dtype == torch.bool:
+        name = "logical_not"
+    elif dtype == torch.bool and not name.startswith("logical_"):
+        common = _compared_in(node)
     parts = [converted(value, common) for value in found]
     if name == "where":
         parts[0] = converted(found[0], torch.bool)
@@ -63,11 +62,20 @@ def formula(graph: Lowering, node: Node) -> Computed:
     return Computed.by(name, shape_of(node), dtype, *parts)
 
 
+def _compared_in(node: Node) -> torch.dtype:
+    """The type in which what is answered by true or false is looked at."""
+    *_, one = given = [a.meta["val"] if isinstance(a, Node) else a for a in node.args]
+    common = torch.result_type(*given) if len(given) == 2 else one.dtype
+    if common not in TYPES:
+        raise UnloweredError(f"{node.target} is of {common}; expected one of {TYPES}")
+    return common
+
+
 def total(graph: Lowering, node: Node, rule: str, start: str, *, scale: float = 1.0) -> Value:
     """A sum, or another total, over some axes."""
     of, dtype = graph.argument(node, 0), dtype_of(node)
     asked: Any = node.args[1] if len(node.args) > 1 else None
-    axes = range(len(of.shape)) if asked in (None, []) else asked
+    axes = range(len(of.shape)) if asked in (None, []) or not of.shape else asked
     gone = sorted(axis % len(of.shape) for axis in ([axes] if isinstance(axes, int) else axes))
     kept = [axis for axis in range(len(of.shape)) if axis not in gone]
     out = graph.home(node if scale == 1 else None, shape_of(node), dtype)
@@ -95,19 +103,27 @@ def total(graph: Lowering, node: Node, rule: str, start: str, *, scale: float = 
 
 
 def mean(graph: Lowering, node: Node) -> Value:
-    of = graph.argument(node, 0)
-    return total(graph, node, "+", "0", scale=size_of(node) / math.prod(of.shape))
+    size = math.prod(graph.argument(node, 0).shape)
+    return total(graph, node, "+", "0", scale=size_of(node) / size if size else math.nan)
 
 
 def extreme(graph: Lowering, node: Node) -> Value:
     """The largest number, or the smallest; NaN if one is."""
-    sign, start = (">", -math.inf) if name_of(node) == "amax" else ("<", math.inf)
-    return total(graph, node, f"(b {sign} a) | (b != b) ? b : a", literal(start, dtype_of(node)))
+    largest, dtype = name_of(node) == "amax", dtype_of(node)
+    kind = f"std::numeric_limits<{C_TYPES[dtype]}>"
+    if dtype.is_floating_point:
+        start = f"{'-' if largest else ''}{kind}::infinity()"
+    else:
+        start = f"{kind}::{'lowest' if largest else 'max'}()"
+    return total(graph, node, f"(b {'>' if largest else '<'} a) | (b != b) ? b : a", start)
 
 
-def running(graph: Lowering, node: Node) -> Stored:
+def running(graph: Lowering, node: Node) -> Value:
     """The sums up to each place along an axis."""
-    of, out = graph.argument(node, 0), graph.home(node, shape_of(node), dtype_of(node))
+    of = graph.argument(node, 0)
+    if not math.prod(of.shape) or not of.shape:
+        return retyped(graph, node)
+    out = graph.home(node, shape_of(node), dtype_of(node))
     asked: Any = node.args[1]
     axis: int = asked % len(of.shape)
     for first in (True, False):
@@ -146,24 +162,23 @@ def scattered(graph: Lowering, node: Node) -> Stored:
     rest: tuple[Any, ...] = node.args[2:]
     defaults: tuple[Any, ...] = (0, None, None, 1)
     axis, start, end, step = (*rest, *defaults[len(rest) :])
-    if step != 1:
-        raise UnloweredError(f"{node.target}: expected neighbours, got every {step}th")
     axis %= len(whole.shape)
     out = graph.home(node, whole.shape, whole.dtype)
     if part.shape != whole.shape:
         graph.fill(out, whole)
-    _put(graph, out, part, axis, slice(start, end).indices(whole.shape[axis])[0])
+    _put(graph, out, part, axis, slice(start, end).indices(whole.shape[axis])[0], step)
     return out
 
 
-def _put(graph: Lowering, out: Stored, value: Value, axis: int, first: int) -> None:
+def _put(graph: Lowering, out: Stored, value: Value, axis: int, first: int, step: int = 1) -> None:
     """Write rows along an axis, if they do not stand there already."""
     offset = out.offset + first * out.strides[axis]
-    there = isinstance(value, Stored) and (value.block, value.offset) == (out.block, offset)
-    if not there:
+    strides = tuple(step * s if k == axis else s for k, s in enumerate(out.strides))
+    place = (out.block, offset, strides)
+    if not (isinstance(value, Stored) and (value.block, value.offset, value.strides) == place):
         rows = converted(value, out.dtype)
         assert isinstance(rows, Value)
-        graph.fill(Stored(value.shape, out.dtype, out.block, offset, out.strides), rows)
+        graph.fill(Stored(value.shape, out.dtype, *place), rows)
 
 
 def padded(graph: Lowering, node: Node) -> Stored:
@@ -260,6 +275,9 @@ def retyped(graph: Lowering, node: Node) -> Computed:
 PRODUCTS = (aten.mm, aten.bmm, aten.addmm)
 PARTED = ("cat", "constant_pad_nd", "slice_scatter", "split", "split_with_sizes")
 """Names of what takes each number of its tensors once."""
+
+FLOATING = (*PRODUCTS, aten.ceil, aten.floor, aten.pow, aten.remainder, aten.trunc)
+"""What is done here with floating numbers, and with whole ones by torch."""
 
 OPERATIONS: dict[Any, Callable[[Lowering, Node], Any]] = {
     **dict.fromkeys((aten.mm, aten.bmm), product),

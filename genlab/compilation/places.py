@@ -95,6 +95,8 @@ def groups(shape: Sequence[int], seen: Sequence[int]) -> list[tuple[list[int], l
     >>> groups((4, 6), (4, 2, 3))
     [([0], [0]), ([1], [1, 2])]
     """
+    if 0 in shape:
+        return []  # there is no number to be found
     old = [axis for axis, size in enumerate(shape) if size != 1]
     new = [axis for axis, size in enumerate(seen) if size != 1]
     found = []

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from genlab.compilation.formulas import C_TYPES
+from genlab.compilation.formulas import C_TYPES, HELPERS
 from genlab.compilation.loops import Block, Loops
 from genlab.compilation.lowering import Lowering
 from genlab.compilation.values import Stored, UnloweredError
@@ -18,6 +18,7 @@ __all__ = ["Program", "written"]
 
 HEAD = """#include <cmath>
 #include <cstdint>
+#include <limits>
 typedef void (*gemm)(const char*, const char*, const int*, const int*, const int*, const void*,
                      const void*, const int*, const void*, const int*, const void*, void*,
                      const int*);
@@ -84,7 +85,7 @@ def written(lowering: Lowering) -> Program:
             overload = [work.target.overloadpacket.__name__, work.target._overloadname]
             calls.append([*overload, given, named, outs])
             parts.append([])
-    code = [HEAD]
+    code = [HEAD, HELPERS]
     for (parameters, body), name in functions.items():
         code.append(f"__attribute__((noinline)) static void {name}({parameters}) {{\n{body}\n}}\n")
     for number, lines in enumerate(parts):

@@ -46,7 +46,7 @@ def numbers(x: Tensor, y: Tensor, v: Tensor, k: Tensor) -> list[Tensor]:
         F.silu(x) + F.gelu(y) - F.softplus(x, beta=2.0) + F.logsigmoid(y) + F.elu(x),
         F.relu(x).tanh() + torch.sigmoid(y) / (1 + x.square()) + F.leaky_relu(y),
         x.clamp(-0.3, 0.4) + y.clamp_min(0.1).log() - x.abs().sqrt().log1p() + x.clamp(max=v),
-        torch.where(x > y, x, -y) + (x.isnan() | (k > 2)).to(x.dtype) + (k + 1) % 2,
+        torch.where(x > y, x, -y) + (x.isnan() | (k > 2)).to(x.dtype) + (k + 1) * 2,
         torch.maximum(x, y) * torch.minimum(x, v) + torch.lerp(x, y, 0.3) + x.remainder(0.7),
         torch.addcmul(x, y, v, value=0.5) - torch.sub(x, y, alpha=3) + y.pow(3) + x.expm1(),
         torch.full((2,), float("inf"), dtype=x.dtype) - torch.arange(2, dtype=x.dtype),
