@@ -26,6 +26,9 @@ class CompiledStep:
         facts: What was noted with it.
         recipe: What it computes.
         rows: What it moves.
+
+    Raises:
+        OSError: This machine cannot load the code.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class CompiledStep:
         self.rows.count()
         self._written[:] = (*self.recipe.rule.numbers(lr=lr, step=self.rows.steps), average)
         parts: list[Tensor] = [part.contiguous() for part in batch if part is not None]
-        told, drawn = self.recipe.told.values(), [draw() for draw in self._draws]
-        loss, *norm = self._library.run([*self._moved, *parts, *self._held, *told, *drawn])
+        parts += self._held
+        parts += [part.contiguous() for part in self.recipe.told.values()]
+        parts += [draw() for draw in self._draws]
+        loss, *norm = self._library.run([*self._moved, *parts])
         return Step(loss, norm[0] if norm else None)

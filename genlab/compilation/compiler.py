@@ -18,7 +18,7 @@ from genlab.compilation.recipe import StepRecipe
 from genlab.compilation.source import written
 from genlab.runs.code_cache import CodeCache
 
-__all__ = ["FLAGS", "compile_step", "main"]
+__all__ = ["FLAGS", "CompilerError", "compile_step", "main"]
 
 FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC", "-fopenmp-simd"),
@@ -27,6 +27,10 @@ FLAGS = (
     # What glibc asks for before it declares its functions of several numbers at once.
     "-D__FAST_MATH__",
 )
+
+
+class CompilerError(Exception):
+    """The C++ compiler failed, on code that is none of its user's."""
 
 
 def compile_step(recipe: StepRecipe, folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -38,7 +42,7 @@ def compile_step(recipe: StepRecipe, folder: Path) -> tuple[Path, dict[str, Any]
 
     Raises:
         UndrawableError, UnloweredError: It cannot be compiled.
-        RuntimeError: The compiler fails.
+        CompilerError: The compiler fails.
     """
     traced = recipe.traced()
     program = written(Lowering(traced.graph))
@@ -47,7 +51,9 @@ def compile_step(recipe: StepRecipe, folder: Path) -> tuple[Path, dict[str, Any]
     command = [cxx(), *FLAGS, str(source), "-o", str(library)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{cxx()}: {done.stderr.strip().splitlines()[0]}")
+        lines = done.stderr.splitlines()
+        told = [*(line for line in lines if "error" in line), *lines, f"exit {done.returncode}"]
+        raise CompilerError(f"{cxx()}: {told[0]}")
     return library, program.facts | {"draws": [draw.words() for draw in traced.draws]}
 
 
@@ -67,6 +73,8 @@ def main(words: list[str]) -> int:
             with tempfile.TemporaryDirectory(prefix="genlab-code-") as folder:
                 library, facts = compile_step(recipe, Path(folder))
                 cache.keep(key, library, facts | {"seconds": time.time() - began})
+        except (CompilerError, OSError):
+            raise  # by this machine, such as by a full disk; it may do next time
         except Exception as error:
             cache.refuse(key, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
             raise

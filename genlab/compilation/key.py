@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genlab.compilation.process import compiler_version
 from genlab.compilation.recipe import StepRecipe
 from genlab.objectives import Objective
 
@@ -33,7 +34,7 @@ def key_of(recipe: StepRecipe) -> str:
 
     Counted are the structure of model and objective, attribute by attribute, shapes and types of
     all tensors but not the numbers of the weights, the sources of genlab and of what is not its
-    own, and the versions and the processor that code is made for.
+    own, and the versions, the compiler and the processor that code is made by and for.
 
     Raises:
         UnkeyableError: Some part has no name.
@@ -124,12 +125,46 @@ def _of_code(value: Any) -> Iterator[str]:
         raise UnkeyableError(f"{value.__qualname__}: has no name of its own")
     yield f"{value.__module__}.{value.__qualname__}"
     for kind in value.__mro__ if isinstance(value, type) else (value,):
-        if kind.__module__.partition(".")[0] not in ("genlab", *sys.stdlib_module_names, "torch"):
-            module = sys.modules.get(kind.__module__)
-            source = getattr(module, "__file__", None)
-            if source is None or not source.endswith(".py"):
+        if not _has_a_version(kind.__module__):
+            if _source(kind.__module__) is None:
                 raise UnkeyableError(f"{kind.__qualname__}: its source is not to be found")
-            yield hashlib.sha256(Path(source).read_bytes()).hexdigest()
+            for name, digest in sorted(_sources(kind.__module__, {}).items()):
+                yield f"{name} {digest}"
+
+
+def _has_a_version(module: str) -> bool:
+    return module.partition(".")[0] in ("genlab", *sys.stdlib_module_names, "torch")
+
+
+def _source(module: str) -> Path | None:
+    """The Python file of a module that is there."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file) if file is not None and file.endswith(".py") else None
+
+
+def _sources(module: str, found: dict[str, str]) -> dict[str, str]:
+    """Digests of the sources of a module and of what it has names from, by module.
+
+    Of packages that are installed, only its own is followed.
+    """
+    source = _source(module)
+    if source is None or module in found:
+        return found
+    found[module] = hashlib.sha256(source.read_bytes()).hexdigest()
+    for value in list(vars(sys.modules[module]).values()):
+        other = value.__name__ if isinstance(value, types.ModuleType) else _home(value)
+        near = other.partition(".")[0] == module.partition(".")[0]
+        installed = not {"site-packages", "dist-packages"}.isdisjoint(
+            (_source(other) or Path()).parts
+        )
+        if not _has_a_version(other) and (near or not installed):
+            _sources(other, found)
+    return found
+
+
+def _home(value: Any) -> str:
+    """The module in which a class or function was written."""
+    return str(value.__module__) if isinstance(value, type | types.FunctionType) else ""
 
 
 @functools.cache
@@ -138,7 +173,10 @@ def _surroundings() -> bytes:
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
-    versions = (torch.__version__, platform.python_version(), platform.machine(), _processor())
+    versions = (
+        *(torch.__version__, platform.python_version(), *platform.libc_ver()),
+        *(platform.machine(), _processor(), compiler_version()),
+    )
     digest.update(repr(versions).encode())
     return digest.digest()
 

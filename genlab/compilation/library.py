@@ -19,8 +19,11 @@ NAMES = ("lib/libtorch_cpu.so", "lib/libtorch_cpu.dylib", "lib/torch_cpu.dll")
 @functools.cache
 def blas() -> tuple[int, ...] | None:
     """Where torch's own products of matrices are, in single and double precision; None unknown."""
-    (name,) = (n for n in NAMES if (Path(torch.__file__).parent / n).exists())
-    torch_cpu = ctypes.CDLL(str(Path(torch.__file__).parent / name))
+    folder = Path(torch.__file__).parent
+    (path, *_) = (*(folder / name for name in NAMES if (folder / name).exists()), None)
+    if path is None:
+        return None
+    torch_cpu = ctypes.CDLL(str(path))
     if not (hasattr(torch_cpu, "sgemm_") and hasattr(torch_cpu, "dgemm_")):
         return None
     pointers = (ctypes.cast(getattr(torch_cpu, f"{kind}gemm_"), ctypes.c_void_p) for kind in "sd")
@@ -33,6 +36,9 @@ class Library:
     Args:
         path: The code.
         facts: What is to be known of it.
+
+    Raises:
+        OSError: This machine cannot load it.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import torch
 from genlab.compilation.recipe import StepRecipe
 from genlab.runs.code_cache import CodeCache
 
-__all__ = ["CompilerProcess", "cxx", "missing_compiler"]
+__all__ = ["CompilerProcess", "compiler_version", "cxx", "missing_compiler"]
 
 
 def cxx() -> str:
@@ -28,6 +29,15 @@ def cxx() -> str:
 def missing_compiler() -> str | None:
     """The C++ compiler that is wanted and not there; None where it is."""
     return None if shutil.which(cxx()) else cxx()
+
+
+@functools.cache
+def compiler_version() -> str:
+    """The first line that the C++ compiler tells of itself; empty where there is none."""
+    if missing_compiler():
+        return ""
+    told = subprocess.run([cxx(), "--version"], capture_output=True, text=True)
+    return told.stdout.partition("\n")[0]
 
 
 class CompilerProcess:
@@ -43,6 +53,7 @@ class CompilerProcess:
 
     Raises:
         AttributeError, TypeError, pickle.PicklingError: The step cannot be handed over.
+        OSError: There is no place for the code.
     """
 
     def __init__(self, recipe: StepRecipe, key: str, *, aside: bool) -> None:

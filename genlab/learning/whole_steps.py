@@ -42,7 +42,8 @@ REPAID = 1.5
 class WholeSteps:
     """The compiled steps of one learner, from a first one on.
 
-    By ``true`` that is the first step of all, and by a number that one: both wait for the code. By
+    By ``true`` that is the first step of all, and by a number that one: both wait for the code, and
+    have the loss alone compiled by torch where the step cannot be made a program. By
     ``auto`` it is the first step at which the code is there: at once if it was kept from before,
     and else when another process has compiled it, which is started if the steps that remain repay
     it. Everything else, such as a batch of another shape, is taken by torch's own operations.
@@ -79,7 +80,8 @@ class WholeSteps:
 
         Raises:
             UserError: It must be compiled, and there is no compiler.
-            RunError: It must be compiled, and cannot.
+            RunError: It must be compiled, and the compiler fails; or was when the run was stopped,
+                and cannot be now.
         """
         if self._code is None and not self._given_up:
             self._look(batch)
@@ -121,7 +123,7 @@ class WholeSteps:
                 self._key = key_of(self._recipe)
                 return True
             except UnkeyableError as error:
-                log.info("steps are not compiled: %s", error)
+                self._give_up(str(error))
         self._given_up = True
         return False
 
@@ -141,32 +143,37 @@ class WholeSteps:
 
     def _await(self) -> None:
         """Have the code, whatever it takes."""
-        if not CodeCache().library(self._key).exists():
+        cache = CodeCache()
+        if not (cache.refusal(self._key) or cache.library(self._key).exists()):
             if self._process is None:
                 notes.warning(
                     "note: compiling the training step, which takes about %.0f s",
-                    CodeCache().expected_seconds(),
+                    cache.expected_seconds(),
                 )
                 self._start(aside=False)
             if self._process is not None:
                 self._process.wait()
-        if reason := self._failure():
+        if reason := cache.refusal(self._key):
+            self._give_up(reason)
+        elif not self._given_up and (reason := self._failure() or self._switch()):
             raise RunError(f"compile={str(self.mode).lower()}: {reason}; use `compile=False`")
-        self._switch()
 
     def _look_aside(self, first: int | None) -> None:
         """Have the code if it is there, or begin to compile it where that pays."""
         cache = CodeCache()
         if self._process is None and not cache.library(self._key).exists():
             if reason := cache.refusal(self._key):
-                self._give_up(reason)
+                # What is to begin at a step does so there, compiled or not.
+                if first is None:
+                    self._give_up(reason)
             elif first is not None or self._pays(cache.expected_seconds()):
                 self._start(aside=True)
-        elif self._process is None or self._process.done:
-            if reason := self._failure():
-                self._give_up(reason)
-            elif first is None:
-                self._switch()
+        elif (
+            first is None
+            and (self._process is None or self._process.done)
+            and (reason := self._failure() or self._switch())
+        ):
+            self._give_up(reason)
 
     def _pays(self, expected: float) -> bool:
         """Whether the steps that remain repay a compile; once they do not, they never will."""
@@ -194,23 +201,29 @@ class WholeSteps:
             return
         try:
             self._process = CompilerProcess(self._recipe, self._key, aside=aside)
-        except (AttributeError, TypeError, pickle.PicklingError) as error:
+        except (AttributeError, TypeError, pickle.PicklingError, OSError) as error:
             self._give_up(str(error))
 
     def _failure(self) -> str | None:
         if CodeCache().library(self._key).exists():
             return None
-        if self._process is None:
-            return "its steps cannot be handed to a compiler"
-        return self._process.failure() or "the code was removed meanwhile"
+        failure = None if self._process is None else self._process.failure()
+        return failure or "the code was removed meanwhile"
 
     def _give_up(self, reason: str) -> None:
-        log.info("steps are not compiled: %s", reason)
+        """Leave the steps as they are, or compile of them what can be, where that is asked for."""
+        if self.learner.compiled_from is not None:
+            raise RunError(f"compile={str(self.mode).lower()}: {reason}; use `compile=False`")
+        if self._first is None:
+            log.info("steps are not compiled: %s", reason)
+        else:
+            notes.warning("note: the loss alone is compiled, not the whole step: %s", reason)
+            self.learner.compiled_loss = torch.compile(self.learner.loss)
         self._given_up = True
         self.close()
 
-    def _switch(self) -> None:
-        """Let the code take all steps from here on."""
+    def _switch(self) -> str | None:
+        """Let the code take all steps from here on; returns why it cannot, None where it can."""
         learner = self.learner
         assert self._recipe is not None
         rows = FlatRows(
@@ -219,10 +232,13 @@ class WholeSteps:
             None if learner.ema is None else learner.ema.average,
         )
         cache = CodeCache()
-        self._code = CompiledStep(
-            cache.library(self._key), cache.facts(self._key), self._recipe, rows
-        )
+        library = cache.library(self._key)
+        try:
+            self._code = CompiledStep(library, cache.facts(self._key), self._recipe, rows)
+        except OSError as error:
+            return str(error)
         self.close()
         if learner.compiled_from is None:
             learner.compiled_from = learner.step
             log.info("steps are compiled from step %d on", learner.step)
+        return None

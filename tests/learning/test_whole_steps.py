@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,10 +29,11 @@ from genlab.compilation import (
     UnkeyableError,
     key_of,
 )
+from genlab.compilation.compiler import CompilerError, compile_step
 from genlab.compilation.fusible import add_to_table, narrow_product, table_entries
 from genlab.compilation.recipe import parts_of
 from genlab.descent import gradient_step
-from genlab.errors import Interrupted, UserError
+from genlab.errors import Interrupted, RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.ema import EMA
 from genlab.learning.whole_steps import WholeSteps
@@ -148,6 +151,17 @@ class Compiler:
         pass
 
 
+class Refusing(Compiler):
+    """It finds that the step cannot be a program."""
+
+    def wait(self) -> None:
+        CodeCache().make()
+        CodeCache().refuse(self.key, "UnloweredError: no loops")
+
+    def failure(self) -> str | None:
+        return "UnloweredError: no loops"
+
+
 def close(a: Sequence[Tensor], b: Sequence[Tensor], tolerance: float) -> bool:
     """Whether numbers agree, beside the size of all of the second ones together."""
     one, other = (torch.cat([part.detach().flatten() for part in parts]) for parts in (a, b))
@@ -230,6 +244,26 @@ def test_a_key_tells_what_is_computed_and_no_numbers() -> None:
     scale[-1].max_log_scale = lambda: 2.0
     with pytest.raises(UnkeyableError, match="no name of its own"):
         key_of(a_recipe(model, a_batch(model), adam))
+
+
+def test_a_key_tells_what_a_user_has_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the file of a class, and in those that it takes names from."""
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = set()
+    for layers, scale in ((1, 2), (1, 3), (2, 3)):
+        (tmp_path / "own_scale.py").write_text(f"def scaled(x):\n    return {scale} * x\n")
+        (tmp_path / "own_flow.py").write_text(
+            "from genlab.models import NICE\nfrom own_scale import scaled\n\n\n"
+            f"class Own(NICE):\n    layers = {layers}\n"
+        )
+        for name in ("own_flow", "own_scale"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        model = importlib.import_module("own_flow").Own(2, hidden=[2])
+        keys.add(key_of(a_recipe(model, a_batch(model), torch.optim.Adam(model.parameters()))))
+    assert len(keys) == 3
 
 
 @pytest.mark.parametrize(
@@ -362,6 +396,45 @@ def test_without_a_compiler_auto_says_so_in_a_line(
         run.fit()
 
 
+def test_of_a_step_that_is_no_program_the_loss_is_compiled(
+    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    compiled: list[Any] = []
+    monkeypatch.setattr(torch, "compile", lambda loss: compiled.append(loss) or loss)
+    monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", Refusing)
+    monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
+    monkeypatch.setattr("genlab.learning.whole_steps.LOOK_EVERY", 10)
+    plain = fitted(tmp_path, "false")
+    for how, losses in (("auto", 0), ("true", 1), ("25", 2)):
+        run = fitted(tmp_path, how)
+        assert (run.module.compiled_from, len(compiled)) == (None, losses)
+        assert same(run, plain)
+    assert caplog.text.count("the loss alone is compiled, not the whole step: Unlowered") == 2
+
+
+def test_code_that_cannot_be_loaded_ends_no_run_by_auto(
+    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genlab.learning.whole_steps.CompiledStep", CompiledStep)
+    with pytest.raises(RunError, match=r"compile=true: .*\.so"):
+        fitted(tmp_path, "true")
+    assert same(fitted(tmp_path, "auto"), fitted(tmp_path, "false"))
+
+
+def test_what_the_compiler_says_first_is_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = NICE(2, layers=1, hidden=[2])
+    recipe = a_recipe(model, a_batch(model), torch.optim.Adam(model.parameters()))
+    for words, told in (("echo note >&2; echo error: full >&2", "error: full"), ("", "exit 1")):
+        compiler = tmp_path / "compiler"
+        compiler.write_text(f"#!/bin/sh\n{words}\nexit 1\n")
+        compiler.chmod(0o700)
+        monkeypatch.setenv("CXX", str(compiler))
+        with pytest.raises(CompilerError, match=told):
+            compile_step(recipe, tmp_path)
+
+
 def test_auto_compiles_nothing_that_does_not_repay_it(
     cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -416,6 +489,39 @@ def test_a_compiler_beside_500_steps_changes_no_draw(
         fitted(tmp_path, how, *words)
     assert torch.equal(torch.stack(drawn[:500]), torch.stack(drawn[500:]))
     assert drawn[0].tolist() != drawn[1].tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["realnvp", "nsf", "krnet", "image", "flow-matching", "vae"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+def test_compiled_code_takes_a_step(
+    name: str, dtype: torch.dtype, tolerance: float, tmp_path: Path
+) -> None:
+    """By a real compiler: loss, weights and average are those of torch's own operations."""
+    make, objective = DRAWING.get(name) or (MODELS[name], MaximumLikelihood())
+    model = make().to(dtype)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    other = copy.deepcopy(model)
+    adam = partial(torch.optim.Adam, lr=1e-2, eps=1e-4, fused=True)
+    optimizer, own = adam(model.parameters()), adam(other.parameters())
+    ema, own_ema = EMA(model, decay=0.9), EMA(other, decay=0.9)
+    batch = Batch(torch.randn(33, *model.event_shape, dtype=dtype))
+    objective.advance(model, step=0, max_steps=5, draw=0)
+    recipe = replace(a_recipe(other, batch, own), objective=objective)
+    library, facts = compile_step(recipe, tmp_path)
+    step = CompiledStep(library, facts, recipe, FlatRows(recipe.trained, own, own_ema.average))
+    clip = partial(nn.utils.clip_grad_norm_, list(model.parameters()), 1.0)
+    for number in range(3):
+        torch.manual_seed(number)
+        apart = gradient_step(partial(objective.loss, model, batch), optimizer, clip=clip)
+        ema.update()
+        torch.manual_seed(number)
+        taken = step(batch, lr=1e-2, average=own_ema.advance())
+        assert close([taken.loss], [apart.loss], tolerance)
+        assert close([*other.parameters()], [*model.parameters()], tolerance)
+        assert close([*own_ema.average.values()], [*ema.average.values()], tolerance)
 
 
 @pytest.mark.slow
