@@ -64,8 +64,8 @@ def formula(graph: Lowering, node: Node) -> Computed:
 
 def _compared_in(node: Node) -> torch.dtype:
     """The type in which what is answered by true or false is looked at."""
-    *_, one = given = [a.meta["val"] if isinstance(a, Node) else a for a in node.args]
-    common = torch.result_type(*given) if len(given) == 2 else one.dtype
+    given: list[Any] = [a.meta["val"] if isinstance(a, Node) else a for a in node.args]
+    common = torch.result_type(*given) if len(given) == 2 else given[-1].dtype
     if common not in TYPES:
         raise UnloweredError(f"{node.target} is of {common}; expected one of {TYPES}")
     return common
