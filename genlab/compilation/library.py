@@ -20,7 +20,7 @@ NAMES = ("lib/libtorch_cpu.so", "lib/libtorch_cpu.dylib", "lib/torch_cpu.dll")
 def blas() -> tuple[int, ...] | None:
     """Where torch's own products of matrices are, in single and double precision; None unknown."""
     folder = Path(torch.__file__).parent
-    (path, *_) = (*(folder / name for name in NAMES if (folder / name).exists()), None)
+    path = next((folder / name for name in NAMES if (folder / name).exists()), None)
     if path is None:
         return None
     torch_cpu = ctypes.CDLL(str(path))
