@@ -50,7 +50,7 @@ def formula(graph: Lowering, node: Node) -> Computed:
     common = dtype
     if name == "bitwise_not" and dtype == torch.bool:
         name = "logical_not"
-    elif dtype == torch.bool and not name.startswith("logical_"):
+    elif dtype == torch.bool and name != "where" and not name.startswith("logical_"):
         common = _compared_in(node)
     parts = [converted(value, common) for value in found]
     if name == "where":
@@ -65,7 +65,7 @@ def formula(graph: Lowering, node: Node) -> Computed:
 def _compared_in(node: Node) -> torch.dtype:
     """The type in which what is answered by true or false is looked at."""
     given: list[Any] = [a.meta["val"] if isinstance(a, Node) else a for a in node.args]
-    common = torch.result_type(*given) if len(given) == 2 else given[-1].dtype
+    common: torch.dtype = torch.result_type(*given) if len(given) == 2 else given[-1].dtype
     if common not in TYPES:
         raise UnloweredError(f"{node.target} is of {common}; expected one of {TYPES}")
     return common

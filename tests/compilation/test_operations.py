@@ -78,6 +78,7 @@ OF_WHOLE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "power": lambda j, k: j**2 + k,
     "not": lambda j, k: ~j & k,
     "truths": lambda j, k: ~(j > k) | (j == 2.5) ^ (k > 0.5),
+    "chosen truths": lambda j, k: torch.where(j > k, k > 2, True),
     "of a truth": lambda j, k: ((j > 0) == 2) | ((k > 0) < 0.5),
     "floating": lambda j, k: j * 0.5 + k.to(torch.float32),
     "narrow": lambda j, k: j.to(torch.uint8) + k.to(torch.uint8),
