@@ -12,13 +12,13 @@ from functools import wraps
 from types import FunctionType, SimpleNamespace
 from typing import Any, TypeVar, get_type_hints
 
-import jaxtyping
+from jaxtyping._decorator import jaxtyped  # its own, which the tests replace in the package
 
 __all__ = ["checked"]
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 # Within it, an axis of a name has one size.
-AXES = jaxtyping.jaxtyped("context")
+AXES = jaxtyped("context")
 
 
 def checked(*, typechecker: Callable[[Any], Any]) -> Callable[[Target], Target]:

@@ -57,7 +57,7 @@ def test_what_nothing_uses_cannot_be_set(word: str) -> None:
     [
         (
             ["model=gmm", "data=digits", "model.covariance=ful"],
-            "model.covariance=ful: expected full, tied, diag, spherical, low_rank or auto; "
+            "model.covariance=ful: expected full, tied, diag, spherical or low_rank; "
             "did you mean 'full'?",
         ),
         (
