@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genlab.bounds import PositiveInt
 from genlab.nn.constants import Constants
 from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions
-from genlab.nn.waves import highest_mode, waves
+from genlab.nn.waves import highest_mode, inverse_laplacian, waves
 
 __all__ = ["ActiveScalar", "Bracket"]
 
@@ -66,13 +66,8 @@ class ActiveScalar(ImageVelocity):
         **options: Unpack[ImageVelocityOptions],
     ) -> None:
         super().__init__(event_shape, embedding=embedding, **options)
-        channels, height, side = self.shape
-        if height != side:
-            raise ValueError(
-                f"event_shape: an ActiveScalar works on square fields, not on {list(event_shape)}; "
-                "for others take `ResidualConvNet`"
-            )
-        self.bracket = Bracket(side)
+        channels = self.shape[0]
+        self.bracket = Bracket(self.square_side("an ActiveScalar", event_shape))
         # a from each channel to each that is carried, g of each, log h of each that is carried.
         self.parts = (channels * self.channels_in, self.channels_in, channels)
         self.filters = nn.Parameter(torch.zeros(sum(self.parts), self.bracket.orbits))
@@ -186,7 +181,6 @@ class Bracket(Constants):
         k = torch.cat((k, k))
         small, large = torch.minimum(k[:, None], k), torch.maximum(k[:, None], k)
         orbit = large * (large + 1) // 2 + small
-        square = (k[:, None].square() + k.square()).double()
         there = torch.ones(len(k)).double()
         there[self.highest + 1] = 0  # the sine of wavenumber 0
         sizes = torch.zeros(self.orbits).double()
@@ -199,7 +193,7 @@ class Bracket(Constants):
             "fine": fine,
             "slope": slope,
             "both": torch.cat((fine, slope)).T,
-            "inverse_laplacian": torch.where(square > 0, 1 / square, 0.0),
+            "inverse_laplacian": inverse_laplacian(self.highest),
             "orbit": orbit,
             "sizes": sizes,
         }

@@ -79,6 +79,24 @@ class ImageVelocity(Velocity):
         )
         self.channels_in = self.shape[0] + (self.condition[0] if self.condition else 0)
 
+    def square_side(self, kind: str, event_shape: Sequence[int]) -> int:
+        """Points a side of what is a square.
+
+        Args:
+            kind: What asks for one, with its article.
+            event_shape: As it was given.
+
+        Raises:
+            ValueError: It is none.
+        """
+        _, height, side = self.shape
+        if height != side:
+            raise ValueError(
+                f"event_shape: {kind} works on square fields, not on {list(event_shape)}; "
+                "for others take `ResidualConvNet`"
+            )
+        return side
+
     def taken_in(
         self,
         x: Float[Tensor, "n *event"],

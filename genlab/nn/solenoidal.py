@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genlab.nn.constants import Constants
 from genlab.nn.velocity import Velocity
-from genlab.nn.waves import highest_mode, waves
+from genlab.nn.waves import highest_mode, inverse_laplacian, waves
 
 __all__ = ["Solenoidal", "StreamFunction"]
 
@@ -51,7 +51,6 @@ class StreamFunction(Constants):
         highest = highest_mode(self.side)
         k = torch.arange(highest + 1).double()
         number = torch.cat((k, k))
-        square = number[:, None].square() + number.square()
         # d/dx of a row of coefficients (c, s) is k (s, -c).
         turn = torch.kron(torch.tensor([[0.0, -1.0], [1.0, 0.0]]), torch.eye(highest + 1))
         return {
@@ -59,7 +58,7 @@ class StreamFunction(Constants):
             "turn": turn.double(),
             "kx": number[:, None],
             "ky": number,
-            "inverse_laplacian": torch.where(square > 0, 1 / square, 0.0),
+            "inverse_laplacian": inverse_laplacian(highest),
         }
 
     def forward(self, u: Float[Tensor, "n 2 x y"]) -> Float[Tensor, "n 2 x y"]:

@@ -72,12 +72,7 @@ class SpectralNet(ImageVelocity):
         **options: Unpack[ImageVelocityOptions],
     ) -> None:
         super().__init__(event_shape, embedding=embedding, **options)
-        depth, height, side = self.shape
-        if height != side:
-            raise ValueError(
-                f"event_shape: a SpectralNet works on square fields, not on {list(event_shape)}; "
-                "for others take `ResidualConvNet`"
-            )
+        depth, side = self.shape[0], self.square_side("a SpectralNet", event_shape)
         highest = highest_mode(side)
         self.waves = Waves(side, modes=highest, unit=side)
         fine = Waves(3 * highest + 1, modes=highest, unit=side)

@@ -27,6 +27,14 @@ def waves(side: int, modes: int) -> Float[Tensor, "side waves"]:
     return basis
 
 
+def inverse_laplacian(highest: int) -> Float[Tensor, "waves waves"]:
+    """``1 / (kx^2 + ky^2)`` of products of such `waves`, what undoes ``-Lap``; 0 of the mean."""
+    k = torch.arange(highest + 1).double()
+    square = torch.cat((k, k)).square()
+    square = square[:, None] + square
+    return torch.where(square > 0, 1 / square, 0.0)
+
+
 class Waves(Constants):
     """Between fields on a grid and the coefficients of their real waves, ``|k| <= modes``.
 
