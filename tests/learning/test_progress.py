@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +20,7 @@ def bar(monkeypatch: pytest.MonkeyPatch) -> ProgressBar:
     monkeypatch.setattr(ProgressBar, "learner", learner, raising=False)
     monkeypatch.setattr("genlab.learning.callbacks.progress.is_first", lambda settings: True)
     bar = ProgressBar()
-    bar.first_step, bar.first_time = 0, 0.0
+    bar.first_step, bar.first_time, bar.last_line = 0, 0.0, time.monotonic()
     return bar
 
 
@@ -49,3 +50,15 @@ def test_a_small_loss_keeps_its_digits(
     bar.on_validation_end(trainer, bar.learner)
     assert "loss 3.211e-07 val/loss 1.235e-05" in drawn(bar)
     assert "step 1/100  train/loss 3.211e-07  val/loss 1.235e-05" in capsys.readouterr().err
+
+
+def test_a_log_is_told_each_minute_of_a_validation_that_is_far(
+    bar: ProgressBar, capsys: pytest.CaptureFixture[str]
+) -> None:
+    after_a_step(bar, 2.5)
+    assert not capsys.readouterr().err
+    bar.last_line -= 61.0
+    after_a_step(bar, 2.25)
+    after_a_step(bar, 2.0)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("step 1/100  train/loss 2.25  0.0 steps/s")

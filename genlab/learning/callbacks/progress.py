@@ -1,4 +1,4 @@
-"""How far a run is: a bar where a person looks, a plain line a validation elsewhere."""
+"""How far a run is: a bar where a person looks, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ from genlab.runs.text import rounded
 
 __all__ = ["ProgressBar"]
 
+SILENCE = 60.0  # seconds after which a run speaks between two validations
+
 
 class ProgressBar(LearnerCallback):
-    """Shows step, loss, speed and time left on standard error, or below the cell of a notebook."""
+    """Shows step, loss, speed and time left on standard error, or below the cell of a notebook.
+
+    Where no person looks, as in a batch job's log, a line stands for each validation, and for each
+    minute without one.
+    """
 
     def __init__(self) -> None:
         self.bar: LiveBar | NotebookBar | None = None
@@ -31,6 +37,7 @@ class ProgressBar(LearnerCallback):
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self.first_step, self.first_time = self.learner.step, time.monotonic()
+        self.last_line = self.first_time
         console = Console(stderr=True)
         if not is_first(self.learner.settings):
             return
@@ -47,15 +54,14 @@ class ProgressBar(LearnerCallback):
         self.loss = self.learner.losses.mean().item()
         if isinstance(self.bar, NotebookBar):
             self.bar.step()
+        if time.monotonic() - self.last_line > SILENCE:
+            self._print_line()
 
     def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         settings = self.learner.settings
         value = float(trainer.callback_metrics[settings.monitor])
         self.validation = f"{settings.monitor} {rounded(value)[0]}"
-        if self.bar is not None or not is_first(settings):
-            return
-        step, said = self.told()
-        print(f"step {step}/{settings.max_steps}  {said}", file=sys.stderr, flush=True)
+        self._print_line()
 
     def on_train_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self._close()
@@ -67,16 +73,19 @@ class ProgressBar(LearnerCallback):
 
     def told(self) -> tuple[int, str]:
         """The present step, and the rest in a line."""
-        said = (
-            f"train/loss {rounded(self.loss)[0]}  {self.validation}  {self.speed():.0f} steps/s  "
-            f"{self.time_left()} left"
-        )
-        return self.learner.step, said
+        said = [f"train/loss {rounded(self.loss)[0]}", self.validation]
+        said += [self.pace(), f"{self.time_left()} left"]
+        return self.learner.step, "  ".join(filter(None, said))
 
     def speed(self) -> float:
         """Steps a second since the start or the resume."""
         seconds = max(time.monotonic() - self.first_time, 1e-9)
         return (self.learner.step - self.first_step) / seconds
+
+    def pace(self) -> str:
+        """The speed as text, with a digit more where steps are slow."""
+        speed = self.speed()
+        return f"{speed:.{0 if speed >= 10 else 1}f} steps/s"
 
     def time_left(self) -> str:
         """Until the last step, or until the time is up."""
@@ -87,6 +96,13 @@ class ProgressBar(LearnerCallback):
         if settings.max_seconds is not None:
             seconds = min(seconds, settings.max_seconds - self.learner.seconds)
         return str(timedelta(seconds=max(0, round(seconds))))
+
+    def _print_line(self) -> None:
+        settings = self.learner.settings
+        self.last_line = time.monotonic()
+        if self.bar is None and is_first(settings):
+            step, said = self.told()
+            print(f"step {step}/{settings.max_steps}  {said}", file=sys.stderr, flush=True)
 
     def _close(self) -> None:
         if self.bar is not None:
@@ -124,7 +140,7 @@ class LiveBar(Progress):
                 completed=source.learner.step,
                 loss=rounded(source.loss)[0],
                 validation=source.validation,
-                speed=f"{source.speed():.0f} steps/s",
+                speed=source.pace(),
                 left=source.time_left(),
             )
         yield from super().get_renderables()
