@@ -185,7 +185,7 @@ class TableData(FixedSets):
         self._check_width("labels", labels, len(self.label_names))
         others = {*self.roles.used, *find_columns("drop", drop, names)}
         self.index = tuple(name for name in index or () if name not in others)
-        self.dequantised = find_columns("dequantise", dequantise, self.file_columns)
+        self.dequantised = find_columns("dequantise", dequantise, names)
         self.paths = {"path": path, "val_path": val_path, "test_path": test_path}
         self.checksums = list(checksums)
         self.drop = tuple(drop)

@@ -69,7 +69,8 @@ class TableRows:
         val, test = float(node["val_fraction"]), float(node["test_fraction"])
         roles = assign_roles(node["names"], **choices, index=node["index"] or ())
         transforms = _transforms(roles, node)
-        for name in find_columns("dequantise", node["dequantise"], roles.event):
+        named = find_columns("dequantise", node["dequantise"], node["names"])
+        for name in find_columns("dequantise", named, roles.event):
             if name in transforms.discrete or name in transforms.bounds:
                 key = "integer" if name in transforms.integer else "bounds"
                 key = "categories" if name in transforms.levels else key
@@ -230,6 +231,7 @@ def _transforms(roles: Roles, node: Mapping[str, Any]) -> ColumnTransforms:
     known = [name for name in _categories(roles, node) if name in roles.event]
     return ColumnTransforms.of(
         roles.event,
+        numbered=node["names"],
         log=node.get("log") or (),
         bounds=node.get("bounds"),
         circular=node.get("circular") or (),
@@ -242,7 +244,7 @@ def _transforms(roles: Roles, node: Mapping[str, Any]) -> ColumnTransforms:
 
 def _categories(roles: Roles, node: Mapping[str, Any]) -> tuple[str, ...]:
     """The columns that the user calls categories."""
-    chosen = node.get("categories") or ()
+    chosen = find_columns("categories", node.get("categories") or (), node["names"])
     return find_columns("categories", chosen, (*roles.event, *roles.context))
 
 
@@ -301,10 +303,10 @@ def table_facts(**node: Any) -> dict[str, Any]:
     roles = assign_roles(names, **choices, index=index)
     levels = node.get("levels")
     if levels is None:
-        levels = _levels(files["path"], names, roles, node)
+        levels = _levels(files["path"], names, roles, {**node, "names": names})
     check_levels(files["path"].where, levels)
     types = {name: kind for name, kind in files["path"].types.items() if name in roles.event}
-    transforms = _transforms(roles, {**node, "levels": levels, "types": types})
+    transforms = _transforms(roles, {**node, "names": names, "levels": levels, "types": types})
     classes = _classes(roles, levels)
     return {
         "names": list(names),

@@ -179,6 +179,19 @@ def test_what_is_said_of_columns_is_checked(keys: dict[str, Any], message: str) 
         ColumnTransforms.of(["a", "b", "n"], **keys)
 
 
+def test_numbers_of_columns_are_those_of_the_file(events: pd.DataFrame, path: Path) -> None:
+    places = {name: place for place, name in enumerate(events)}
+    kept = {"drop": "[pt,phi]", "log": "[]", "circular": "[]"}
+    numbered = {
+        "bounds": "{{{eta}:[-2.5,2.5],{jets}:[0,null]}}".format(**places),
+        "integer": "[{jets}]".format(**places),
+        "categories": "[{tagged},{channel}]".format(**places),
+    }
+    assert table(path, **kept, **numbered).transforms == table(path, **kept).transforms
+    with pytest.raises(UserError, match="bounds: 'eta' is in `bounds` already"):
+        table(path, **kept, bounds="{{eta:[-3,3],{eta}:[-3,3]}}".format(**places))
+
+
 @pytest.mark.parametrize(
     ("column", "row", "value", "message"),
     [
