@@ -111,7 +111,9 @@ def fit(
     known = context_rows(context, None, names, model.context_encoder)
     points = _data(model, x) if columns is None else _points(model, x, columns, seed)
     weights = _weights(weight, signed=objective.signed)
+    _refuse_misfit(points, known, weights)
     rows = Batch(points, known, weights).cast(model.device, model.dtype)
+    rows.refuse_unusable()
     with private_randomness(model.device, seed), torch.enable_grad():
         if model.preprocessing is None and not model.masses:
             ways = [] if columns is None else [onto_lines(columns)]
@@ -338,6 +340,17 @@ def _weights(weight: ArrayLike | Tensor | None, *, signed: bool) -> Tensor | Non
     if not signed:
         refuse_negative(values.cpu())
     return values
+
+
+def _refuse_misfit(x: Tensor, context: Tensor | None, weight: Tensor | None) -> None:
+    """Refuse a context or weights that are not one for each row: broadcast, they would go wrong."""
+    n = len(x)
+    if context is not None and context.shape[:1] != (n,):
+        raise UserError(f"context: expected {n} rows, as many as x, got {list(context.shape)}")
+    if weight is not None and weight.shape != (n,):
+        raise UserError(f"weight: expected shape [{n}], a number a row, got {list(weight.shape)}")
+    if weight is not None and weight.sum() <= 0:
+        raise UserError(f"weight: expected a sum above 0, got {weight.sum().item():g}")
 
 
 def _numbers(name: str, values: ArrayLike | Tensor) -> Tensor:

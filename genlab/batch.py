@@ -17,6 +17,7 @@ __all__ = [
     "Chunk",
     "concatenated",
     "effective_fraction",
+    "mass",
     "rowwise",
     "side_by_side",
     "squared_distances",
@@ -130,10 +131,23 @@ def side_by_side(chunks: Sequence[Chunk]) -> list[Batch]:
 def weighted_mean(
     values: Float[Tensor, " n"], weight: Float[Tensor, " n"] | None
 ) -> Float[Tensor, ""]:
-    """``sum_i w_i v_i / sum_i w_i``; the plain mean without weights."""
+    """``sum_i w_i v_i / sum_i |w_i|``; the plain mean without weights.
+
+    Signed weights of a few rows may sum to nothing, or to less: the mean over such a batch would
+    have the wrong sign. Divided by their sizes it is the mean over all rows in expectation, but for
+    one factor, ``sum w / sum |w|`` of all rows. Where none counts it is 0.
+
+    >>> weighted_mean(torch.tensor([1.0, 4.0]), torch.tensor([1.0, -1.0]))
+    tensor(-1.5000)
+    """
     if weight is None:
         return values.mean()
-    return (weight * values).sum() / weight.sum()
+    return (weight * values).sum() / mass(weight)
+
+
+def mass(weight: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """``sum_i |w_i|``, by which a weighted mean is divided; never quite 0."""
+    return weight.abs().sum().clamp_min(torch.finfo(weight.dtype).tiny)
 
 
 def effective_fraction(log_weight: Float[Tensor, " n"]) -> Float[Tensor, ""]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -133,6 +134,21 @@ def test_progress_is_quiet_unless_asked_for(capsys: pytest.CaptureFixture[str]) 
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 10
     assert lines[0].startswith("step 0 of 20: loss ")
+
+
+def test_a_context_and_weights_are_one_for_each_row() -> None:
+    model, x = genlab.models.RealNVP(2, context_dim=1, layers=2), rows()
+    given: dict[str, tuple[Any, Any]] = {
+        r"context: expected 1000 rows, as many as x, got \[1001, 1\]": (np.ones((1001, 1)), None),
+        r"weight: expected shape \[1000\], a number a row, got \[1001\]": (x[:, :1], np.ones(1001)),
+        r"weight: expected shape \[1000\], .*, got \[1000, 1\]": (x[:, :1], np.ones((1000, 1))),
+        "weight: expected a sum above 0, got 0": (x[:, :1], np.zeros(1000)),
+        "1 of the first 1000 rows hold NaN": (np.where(x[:, :1] == x[3, 0], np.nan, 0), None),
+        "999 of the first 1000 rows": (x[:, :1], np.where(np.arange(1000) == 5, 1.0, np.inf)),
+    }
+    for message, (context, weight) in given.items():
+        with pytest.raises(UserError, match=message):
+            genlab.fit(model, x, context, weight=weight, steps=1)
 
 
 def test_mistakes_are_named() -> None:

@@ -134,6 +134,16 @@ def test_settings_are_words(tmp_path: Path) -> None:
         genlab.experiment(seed={1, 2})
 
 
+def test_a_mapping_may_be_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("p [GeV],b\n" + "".join(f"{n % 8},{n**2 % 7}\n" for n in range(50)))
+    bounds = {"p [GeV]": [0, None], "b": (0, 7.5)}
+    run = genlab.experiment("data=table", model="gmm", data={"path": path, "bounds": bounds})
+    assert run.config.data.bounds == {"p [GeV]": [0, None], "b": [0, 7.5]}
+    with pytest.raises(UserError, match=r"data\.bounds: 'größe' has letters that no mapping"):
+        genlab.experiment("data=table", model="gmm", data={"bounds": {"größe": [0, 1]}})
+
+
 def test_the_latest_run_is_loaded_by_that_word(
     run: Training, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

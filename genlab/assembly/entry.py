@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from genlab.assembly.export.exported import HUB, Exported, is_exported, read_exported
 from genlab.assembly.run import Run
@@ -14,8 +14,10 @@ from genlab.assembly.training import Training
 from genlab.config import split
 from genlab.config.check import check
 from genlab.config.compose import compose
+from genlab.config.explain import explained
 from genlab.config.keys import spelt
 from genlab.config.look import look_at
+from genlab.config.primary import compose_raw
 from genlab.config.stored import read_config
 from genlab.errors import UserError, nearest
 from genlab.learning.rng import rng_state, set_rng_state
@@ -62,7 +64,7 @@ def experiment(
     if command not in KINDS:
         raise UserError(f"command={command}: no such command; {nearest(str(command), KINDS)}")
     _refuse_settings(overrides)
-    words = dict(_words(settings))
+    words = dict(_words(settings, _values(command, overrides, settings)))
     for given in overrides:
         key, _ = split(given)
         if key in words:
@@ -139,11 +141,34 @@ def _refuse_settings(overrides: Sequence[object]) -> None:
             )
 
 
-def _words(settings: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, str]]:
+def _values(
+    command: Literal["train", "solve"], overrides: Sequence[str], settings: Mapping[str, Any]
+) -> set[str]:
+    """The keys whose value a mapping is, such as ``data.bounds``, not a section of settings."""
+    inner = {
+        f"{section}.{name}"
+        for section, given in settings.items()
+        if isinstance(given, Mapping)
+        for name, value in given.items()
+        if isinstance(value, Mapping)
+    }
+    if not inner:
+        return inner
+    chosen = [f"{key}={spelt(key, value)}" for key, value in settings.items()
+              if isinstance(value, str)]  # fmt: skip
+    words = [word for word in (*chosen, *overrides) if "." not in word.partition("=")[0]]
+    with explained(command, words):
+        known = compose_raw(command, words)
+    return {key for key in inner if OmegaConf.select(known, key, default={}) is None}
+
+
+def _words(
+    settings: Mapping[str, Any], values: set[str], section: str = ""
+) -> Iterator[tuple[str, str]]:
     """Settings as words of a command line, by their keys."""
     for name, value in settings.items():
         key = f"{section}{name}"
-        if isinstance(value, Mapping):
-            yield from _words(value, f"{key}.")
+        if isinstance(value, Mapping) and key not in values:
+            yield from _words(value, values, f"{key}.")
         else:
             yield key, f"{key}={spelt(key, value)}"

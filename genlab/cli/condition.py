@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,16 @@ if TYPE_CHECKING:
     from genlab.data import DataModule
     from genlab.densities import Density
 
-__all__ = ["HELP", "read_condition"]
+__all__ = ["HELP", "is_file", "read_condition"]
 
 # As tables hold them.
 TRUTH = {"false": 0.0, "true": 1.0}
 HELP = 'a class such as 7 or GLY, values such as "a=1.5,b=2", or a file of them'
+
+
+def is_file(text: str | None, data: DataModule) -> bool:
+    """Whether a condition is a file of rows, each of which is to be answered."""
+    return text is not None and text not in data.label_names and Path(text).is_file()
 
 
 def read_condition(text: str | None, model: Density, data: DataModule) -> Tensor | None:
@@ -56,7 +62,7 @@ def _labels(text: str | None, labels: int, data: DataModule) -> Tensor:
     from genlab.data.frames import label_number
 
     column, names = data.label_column, data.label_names
-    if column and text is not None and text not in names and Path(text).is_file():
+    if column and text is not None and is_file(text, data):
         return _from_file(Path(text), [column], data)[:, 0].long()
     word = None if text is None else text.removeprefix(f"{column}=")
     return torch.tensor([label_number(word, names, labels, where="--condition")])
@@ -75,10 +81,14 @@ def _vectors(text: str | None, names: Sequence[str], data: DataModule) -> Tensor
         name, _, value = (part.strip() for part in word.partition("="))
         if name not in names:
             raise UserError(f"--condition {text}: no {name!r}; {nearest(name, names)}")
+        if name in given:
+            raise UserError(f"--condition {text}: {name} is given twice")
         try:
             given[name] = TRUTH[value.lower()] if value.lower() in TRUTH else float(value)
         except ValueError as error:
             raise UserError(f"--condition {text}: {value!r} is not a number") from error
+        if not math.isfinite(given[name]):
+            raise UserError(f"--condition {text}: {value!r} is not a finite number")
     if missing := [name for name in names if name not in given]:
         raise UserError(f'--condition {text}: {missing[0]} is missing; expected "{wanted}"')
     return torch.tensor([[given[name] for name in names]], dtype=torch.float64)

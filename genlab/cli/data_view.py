@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from genlab.data.field_files import (
 from genlab.data.field_files.channels import learnable
 from genlab.data.field_files.opened import format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed
+from genlab.data.table_checks import MOST_LEVELS, are_levels, dependent_columns, numbers_rows
 from genlab.data.table_file import TableFile
 from genlab.data.torsions.structure_files import StructureFiles, is_structure, list_structures
 from genlab.errors import UserError, first_few
@@ -96,16 +97,72 @@ def _of_structures(path: Path) -> Iterator[tuple[str, str]]:
 
 def _of_table(path: Path) -> Iterator[tuple[str, str]]:
     table = TableFile(path, "path")
+    words = [typed("data.path", str(path))]
     yield "file", f"{path}: a table, {_bytes(path.stat().st_size)}"
     yield "columns", f"{len(table.names)}: {first_few(table.names)}"
     if path.stat().st_size <= LARGE:
         read = table.read(table.names, table.names)
+        text = table.read([*read.text], table.names, by_level=[*read.text])
+        columns = dict(zip(table.names, read.values.T, strict=True))
+        columns |= dict(zip(read.text, text.values.T, strict=True))
         yield "rows", f"{len(read.values):,}"
-        for name, values in list(zip(table.names, read.values.T, strict=True))[:MOST]:
-            yield "", f"{name}: {_range(values)}"
+        for name, values in list(columns.items())[:MOST]:
+            levels = text.levels.get(name)
+            yield "", f"{name}: {_range(values) if levels is None else _worded(levels, values)}"
+        dropped, choices = _roles(columns, text.levels, table.index)
+        words += choices
+        if len(dropped) == len(set(table.names) - set(table.index)):
+            yield "refused", "no column has a density: each is constant, empty or a text of its own"
+            return
     if table.index:
         yield "left out", f"{', '.join(table.index)}: the table's index"
-    yield "learn by", f"genlab train data=table {typed('data.path', str(path))}"
+    yield "learn by", f"genlab train data=table {' '.join(words)}"
+
+
+def _worded(levels: Sequence[str], numbers: np.ndarray) -> str:
+    """What a column of text holds: its words, by their numbers in rows."""
+    told = f"words: {first_few(levels)}"
+    if len(levels) > MOST_LEVELS:
+        told = f"{len(levels):,} different words, such as {levels[0]}"
+    empty = int(np.isnan(numbers).sum())
+    return f"{told}, {empty} empty" if empty else told
+
+
+def _roles(
+    columns: Mapping[str, np.ndarray], levels: Mapping[str, Sequence[str]], index: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The columns that have no density, and the words that leave them out and say what others are.
+
+    Args:
+        columns: The numbers of each, of text those of its levels.
+        levels: The different words of those that hold text.
+        index: Columns that are left out by themselves.
+    """
+    found = {name: values for name, values in columns.items() if name not in index}
+    numbers = [name for name in found if name not in levels]
+    dropped = numbers_rows(numbers, np.array([found[name] for name in numbers]).T)
+    dropped += [
+        name
+        for name, values in found.items()
+        if not (are_levels(levels[name]) if name in levels else _varies(values))
+    ]
+    kept = [name for name in found if name not in dropped]
+    rows = np.array([found[name] for name in kept]).T
+    rows = rows[np.isfinite(rows).all(-1)]
+    while kept and (dependent := dependent_columns(rows)):
+        dropped.append(kept.pop(dependent[-1]))
+        rows = np.delete(rows, dependent[-1], 1)
+    choices = [typed("data.drop", dropped)] if dropped else []
+    if words := [name for name in kept if name in levels]:
+        choices.append(typed("data.categories", words))
+    if any(np.isnan(found[name]).any() for name in kept):
+        choices.append("data.missing=drop")
+    return dropped, choices
+
+
+def _varies(values: np.ndarray) -> bool:
+    known = values[~np.isnan(values)]
+    return bool(len(known)) and known.min() < known.max()
 
 
 def _of_fields(path: Path) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,15 @@ from genlab.runs.files import atomic_path
 if TYPE_CHECKING:
     from genlab.data import DataModule
 
-__all__ = ["PointTable", "column_names", "read_points", "read_rows", "write_columns", "write_table"]
+__all__ = [
+    "PointTable",
+    "column_names",
+    "read_points",
+    "read_rows",
+    "score_name",
+    "write_columns",
+    "write_table",
+]
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,18 @@ def read_rows(path: Path, data: DataModule) -> PointTable:
 def column_names(size: int) -> tuple[str, ...]:
     """``x1, x2, ...``"""
     return tuple(f"x{number + 1}" for number in range(size))
+
+
+def score_name(columns: Container[str]) -> str:
+    """What a column of scores is called beside those of the points, one of which may hold scores.
+
+    >>> score_name(["x1", "x2"]), score_name(["x1", "log_prob"])
+    ('log_prob', 'model_log_prob')
+    """
+    name = "log_prob"
+    while name in columns:
+        name = f"model_{name}"
+    return name
 
 
 def write_table(path: Path, columns: Sequence[str], rows: NDArray[np.floating]) -> None:

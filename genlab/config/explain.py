@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from omegaconf.errors import (
 from yaml import MarkedYAMLError  # type: ignore[import-untyped]
 
 from genlab.config import config_dir, split
+from genlab.config.keys import in_shell, spelt
 from genlab.config.primary import belongs_elsewhere, compose_raw
 from genlab.errors import GenlabError, UserError, nearest
 
@@ -36,6 +37,9 @@ INSTEAD = {
     "model.fit": "objective=em or objective=mixture_descent",
     "objective.coupling": "objective.pairing",
 }
+
+# In a list or a mapping, what stands between its signs.
+WORD = re.compile(r"[^\s\[\]{},:'\"](?:[^\[\]{},:'\"]*[^\s\[\]{},:'\"])?")
 
 # Groups of which several options may be chosen at once.
 SEVERAL = ("logger",)
@@ -152,7 +156,21 @@ def _unreadable(override: str) -> str:
         groups = sorted(path.parent.name for path in config_dir().glob(f"*/{override}.yaml"))
         hint = f"; did you mean {groups[0]}={override}?" if groups else ""
         return f"{override}: expected KEY=VALUE{hint}"
+    key, _, value = override.partition("=")
+    quoted = f"{key}={WORD.sub(_quoted, value) if value[:1] in ('[', '{') else _quoted(value)}"
+    if quoted != override:
+        with suppress(HydraException):
+            OverridesParser.create().parse_override(quoted).value()
+            return f"{override}: cannot be read; did you mean {in_shell(quoted)}?"
+    if value.startswith("{"):
+        return f"{override}: cannot be read; names in a mapping are plain, or a column's number"
     return f"{override}: cannot be read; expected KEY=VALUE, and quotes round special characters"
+
+
+def _quoted(word: str | re.Match[str]) -> str:
+    """A part of a value as it is, or in quotes where it needs some."""
+    text = word if isinstance(word, str) else word[0]
+    return spelt("", text) if re.search(r"[^\w\s./%+-]", text, re.ASCII) else text
 
 
 def _bad_yaml(error: Any) -> str:

@@ -21,7 +21,7 @@ from genlab.config import config_dir, is_hidden
 from genlab.errors import GenlabError, UserError
 from genlab.runs.settings import CHOICE, flatten
 
-__all__ = ["Keys", "spelt", "typed"]
+__all__ = ["Keys", "in_shell", "spelt", "typed"]
 
 MARK = re.compile(r"`([^`\n]+)`")
 ARGUMENT = re.compile(r"([a-z_][\w.]*)(?:=(.*))?")
@@ -32,6 +32,9 @@ HEAD_OF_SECTION = re.compile(r"([a-z_][\w.]*)(?=(?:=.*?)?: )|([a-z_][\w.]*)(?==)
 # Text that the command line takes for itself, without quotes.
 PLAIN = re.compile(r"[A-Za-z_/0-9][\w/.-]*", re.ASCII)
 QUOTE = {"'": "\\'", "": ""}
+# A name in a mapping: some of what it may hold stands behind a backslash.
+NAME = re.compile(r"(?!\s)[\w/.+%*@?|\\()\[\]{}:=, -]*(?<!\s)", re.ASCII)
+SPECIAL = re.compile(r"([\\()\[\]{}:=,])")
 NOT_TEXT = {"true", "false", "null", "nan", "inf"}
 
 
@@ -101,8 +104,12 @@ def typed(key: str, value: Any) -> str:
     >>> print(typed("data.drop", ["a", 2, "b (m)"]), typed("data.missing", "drop"))
     "data.drop=[a,2,'b (m)']" data.missing=drop
     """
-    word = f"{key}={value if isinstance(value, _Raw) else spelt(key, value)}"
-    if "'" not in word:
+    return in_shell(f"{key}={value if isinstance(value, _Raw) else spelt(key, value)}")
+
+
+def in_shell(word: str) -> str:
+    """A word in quotes, where a shell would take its quotes or braces for itself."""
+    if not set("'{") & set(word):
         return word
     return shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'
 
@@ -112,6 +119,8 @@ def spelt(key: str, value: Any) -> str:
 
     >>> spelt("data.path", "my points.csv"), spelt("model.hidden", (64, 64)), spelt("seed", 3)
     ("'my points.csv'", '[64,64]', '3')
+    >>> print(spelt("data.bounds", {"p [GeV]": [0, None]}))
+    {p \\[GeV\\]:[0,null]}
 
     Raises:
         UserError: It is of a type that has no place there.
@@ -129,12 +138,24 @@ def spelt(key: str, value: Any) -> str:
         # A backslash has a meaning only in front of a quote, or of the last one.
         return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + QUOTE[found[2]], text) + "'"
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{spelt(key, item)}" for name, item in value.items()) + "}"
+        items = (f"{_name(key, name)}:{spelt(key, item)}" for name, item in value.items())
+        return "{" + ",".join(items) + "}"
     if isinstance(value, Sequence):
         return "[" + ",".join(spelt(key, item) for item in value) + "]"
     raise UserError(
         f"{key}: expected text, a number, a list or a mapping, got {type(value).__name__}"
     )
+
+
+def _name(key: str, name: object) -> str:
+    """A name in a mapping, which takes no quotes."""
+    text = str(name)
+    if not NAME.fullmatch(text):
+        raise UserError(
+            f"{key}: {text!r} has letters that no mapping of the command line takes in its names; "
+            "a column has a number too, from 0"
+        )
+    return SPECIAL.sub(r"\\\1", text)
 
 
 class _Raw(str):

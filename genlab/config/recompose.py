@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config import is_hidden, place, split
 from genlab.config.compose import compose
 from genlab.config.keys import spelt
 from genlab.config.prune import used
 from genlab.config.stored import plain
-from genlab.runs.settings import CHOICE, FILES, RUNS, flatten, nested
+from genlab.runs.settings import CHOICE, FILES, RUNS, flatten, nested, places
 
 __all__ = ["recipe", "recompose"]
 
@@ -39,7 +39,7 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
     choices = _choices(stored)
     before = compose(stored.command, choices)
     raw = _raw(before)
-    kept = dict(_set_by_hand(stored, before))
+    kept, found = dict(_set_by_hand(stored, before)), places(plain(stored))
     left = [word for word in choices if split(word)[0] not in named]
     # With another sampler, the run's choice of a model may be of no use.
     changed, _, _ = used(left, lambda words: compose(stored.command, [*words, *overrides]))
@@ -54,7 +54,7 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
         untouched = key not in now or raw.get(key) == now[key]
         replaced = any(f"{key}.".startswith(f"{name}.") for name in named | anew)
         if untouched and not replaced:
-            OmegaConf.update(changed, key, value, force_add=True)
+            _put(changed, found[key], value)
     return changed
 
 
@@ -97,15 +97,30 @@ def _choices(stored: DictConfig, searchpath: Sequence[str] = ()) -> list[str]:
 
 def _set_by_hand(stored: DictConfig, before: DictConfig) -> Iterator[tuple[str, Any]]:
     """The values of a run that its choices do not explain; ``before`` is brought up to them."""
-    was, raw = flatten(plain(stored)), _raw(before)
+    was, raw, found = flatten(plain(stored)), _raw(before), places(plain(stored))
     was = {key: value for key, value in was.items() if not key.startswith(OWN)}
     for follows in (False, True):
         # What follows another value can be compared once all the others are as they were.
         now = flatten(plain(before)) if follows else raw
         for key, value in was.items():
             if _follows(raw.get(key)) == follows and (key not in now or now[key] != value):
-                OmegaConf.update(before, key, value, force_add=True)
+                _put(before, found[key], value)
                 yield key, value
+
+
+def _put(config: DictConfig, path: Sequence[Any], value: Any) -> None:
+    """Set a value by its keys, as they are: names of columns have dots and brackets of their own,
+    at which `OmegaConf.update` would split them.
+    """
+    *sections, name = path
+    with open_dict(config):
+        node: Any = config
+        for section in sections:
+            if not isinstance(node.get(section), DictConfig):
+                node[section] = {}
+            node = node[section]
+        if value != {} or not isinstance(node.get(name), DictConfig):
+            node[name] = value
 
 
 def _follows(value: object) -> bool:

@@ -100,7 +100,7 @@ def passed_on(node: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
         name
         for name, value in node.items()
-        if not name.startswith("_")
+        if not str(name).startswith("_")
         and any(name in inner and inner[name] == value for inner in objects)
     )
 

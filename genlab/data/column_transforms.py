@@ -61,6 +61,7 @@ class ColumnTransforms:
         cls,
         names: Sequence[str],
         *,
+        numbered: Sequence[str] | None = None,
         log: Sequence[str | int] = (),
         bounds: Bounds | None = None,
         circular: Sequence[str | int] = (),
@@ -71,16 +72,25 @@ class ColumnTransforms:
     ) -> ColumnTransforms:
         """Check what a user says of the columns; each is a name, or a number from 0.
 
+        Args:
+            names: The columns.
+            numbered: The columns among which numbers count; None for these alone.
+            log: As all that follow, see `ColumnTransforms`.
+
         Raises:
             UserError: There is no such column, one is of two kinds, or an interval is none.
         """
         bounds, levels = bounds or {}, levels or {}
+        said: dict[str, Iterable[str | int]] = {
+            "log": log,
+            "bounds": bounds,
+            "circular": circular,
+            "integer": integer,
+            "categories": levels,
+        }
         kinds = {
-            "log": find_columns("log", log, names),
-            "bounds": find_columns("bounds", bounds, names),
-            "circular": find_columns("circular", circular, names),
-            "integer": find_columns("integer", integer, names),
-            "categories": find_columns("categories", levels, names),
+            key: find_columns(key, find_columns(key, chosen, numbered or names), names)
+            for key, chosen in said.items()
         }
         taken: dict[str, str] = {}
         for key, members in kinds.items():

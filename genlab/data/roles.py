@@ -77,7 +77,10 @@ def find_columns(key: str, chosen: Iterable[str | int], names: Sequence[str]) ->
     for one in chosen:
         if str(one) in names:
             found.append(str(one))
-        elif isinstance(one, int) and 0 <= one < len(names):
+            continue
+        # The key of a mapping is text where a file has kept it.
+        one = int(one) if str(one).isdecimal() else one
+        if isinstance(one, int) and 0 <= one < len(names):
             found.append(names[one])
         elif isinstance(one, int):
             raise UserError(f"{key}: no column {one}; expected a name, or 0 to {len(names) - 1}")

@@ -16,6 +16,7 @@ from genlab.errors import UserError
 
 __all__ = [
     "MOST_LEVELS",
+    "are_levels",
     "check_levels",
     "dependent_columns",
     "discrete_columns",
@@ -48,9 +49,10 @@ def refuse_columns(
     *,
     text: dict[str, str],
     dropped: Sequence[str | int],
-    learned: Sequence[str] = (),
+    wordy: Sequence[str] = (),
     categories: Sequence[str | int] = (),
     numbering: Sequence[str] = (),
+    varying: Sequence[str] = (),
 ) -> None:
     """Refuse columns that have no density: all of them at once, with what leaves them out.
 
@@ -60,13 +62,16 @@ def refuse_columns(
         values: Their numbers, NaN where a cell is empty or holds text.
         text: For each column with text, its first cell that is no number.
         dropped: What the user leaves out already.
-        learned: Columns that may hold categories.
+        wordy: Columns with text that categories can hold.
         categories: Those that the user calls so already.
         numbering: Those that number the rows, which are told with the others.
+        varying: Those that a density is learned of, which has to have a width.
 
     Raises:
-        UserError: A column holds text, is empty, or is constant.
+        UserError: A column holds text, is empty, or is constant; or there is a single row to learn.
     """
+    if varying and len(values) == 1:
+        raise UserError(f"{where}: one row to learn from; expected two or more, that differ")
     faults = {name: f"holds text ({cell!r})" for name, cell in text.items()}
     for name, column in zip(names, values.T, strict=True):
         known = column[~np.isnan(column)]
@@ -74,16 +79,21 @@ def refuse_columns(
             continue
         if not len(known):
             faults[name] = "is empty"
-        elif known.min() == known.max():
+        elif known.min() == known.max() and name in varying:
             faults[name] = f"is constant ({known[0]:g})"
     if faults:
         faults |= dict.fromkeys(numbering, "numbers the rows")
         told = "; ".join(f"column {name!r} {fault}" for name, fault in faults.items())
-        words = [name for name in text if name in learned]
-        way = f"; to learn as categories: `categories={[*categories, *words]}`" if words else ""
+        named = [*categories, *wordy]
+        way = f"; to learn as categories: `categories={named}`" if wordy else ""
         if set(names) <= set(faults):
             raise UserError(f"{where}: {told}; no column is left to learn{way}")
         raise UserError(f"{where}: {told}\nTo leave out: `drop={[*dropped, *faults]}`{way}")
+
+
+def are_levels(found: Sequence[Any]) -> bool:
+    """Whether a column of these different values may be a category."""
+    return 2 <= len(found) <= MOST_LEVELS
 
 
 def check_levels(where: str, levels: Mapping[str, Sequence[Any]]) -> None:

@@ -185,7 +185,7 @@ class TableData(FixedSets):
         self._check_width("labels", labels, len(self.label_names))
         others = {*self.roles.used, *find_columns("drop", drop, names)}
         self.index = tuple(name for name in index or () if name not in others)
-        self.dequantised = find_columns("dequantise", dequantise, self.file_columns)
+        self.dequantised = find_columns("dequantise", dequantise, names)
         self.paths = {"path": path, "val_path": val_path, "test_path": test_path}
         self.checksums = list(checksums)
         self.drop = tuple(drop)
@@ -217,7 +217,9 @@ class TableData(FixedSets):
                     f"{file.where}: has changed since the run was made; what was measured on it "
                     "compares with nothing new (genlab score takes other rows)"
                 )
-        rows = {key: self.reading.numbers(file) for key, file in files.items()}
+        rows = {
+            key: self.reading.numbers(file, to_learn=key == "path") for key, file in files.items()
+        }
         self._remarks += [remark for _, remark in rows.values() if remark]
         tables = {key: values for key, (values, _) in rows.items()}
         self.reading.refuse_numbering(files["path"].where, tables["path"])
@@ -308,7 +310,7 @@ class TableData(FixedSets):
         if self.roles.weight is not None:
             values = values[:, :-1]
         names = (*self.file_columns, *self.roles.context)
-        refuse_columns(where, names, values, text={}, dropped=self.drop)
+        refuse_columns(where, names, values, text={}, dropped=self.drop, varying=names)
         refuse_dependent(where, names, values)
         if self.dtype == torch.float32:
             refuse_coarse(where, names, values)

@@ -14,6 +14,7 @@ from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.parts import part_sizes
 from genlab.data.roles import Roles, assign_roles, find_columns
 from genlab.data.table_checks import (
+    are_levels,
     check_levels,
     negative_weights,
     numbers_rows,
@@ -69,7 +70,8 @@ class TableRows:
         val, test = float(node["val_fraction"]), float(node["test_fraction"])
         roles = assign_roles(node["names"], **choices, index=node["index"] or ())
         transforms = _transforms(roles, node)
-        for name in find_columns("dequantise", node["dequantise"], roles.event):
+        named = find_columns("dequantise", node["dequantise"], node["names"])
+        for name in find_columns("dequantise", named, roles.event):
             if name in transforms.discrete or name in transforms.bounds:
                 key = "integer" if name in transforms.integer else "bounds"
                 key = "categories" if name in transforms.levels else key
@@ -97,10 +99,16 @@ class TableRows:
         classes = {} if self.label is None else {self.label: self.classes}
         return {**self.transforms.levels, **classes}
 
-    def numbers(self, file: TableFile) -> tuple[Float[np.ndarray, "n c"], str | None]:
+    def numbers(
+        self, file: TableFile, *, to_learn: bool
+    ) -> tuple[Float[np.ndarray, "n c"], str | None]:
         """The columns that are used, without the rows that lack some; and a remark on these.
 
         Categories are told by the numbers of their levels.
+
+        Args:
+            file: The file.
+            to_learn: Whether it has rows to learn from, not only such to validate or test on.
 
         Raises:
             UserError: A column holds text, is constant or infinite, or what it cannot hold, or
@@ -115,9 +123,10 @@ class TableRows:
             table.values,
             text=table.text,
             dropped=self.drop,
-            learned=self.roles.event,
+            wordy=self._wordy(file, table.text),
             categories=tuple(levels),
-            numbering=self._numbering(learned),
+            numbering=self._numbering(learned) if to_learn else (),
+            varying=(*self.roles.event, *self.roles.context) if to_learn else (),
         )
         values, remark = table.levelled(file.where, used, levels), None
         self.transforms.refuse_outside(file.where, values)
@@ -144,6 +153,13 @@ class TableRows:
             name = used[int(infinite.argmax())]
             raise UserError(f"{file.where}: column {name!r} holds infinite values")
         return values, remark
+
+    def _wordy(self, file: TableFile, text: Mapping[str, str]) -> list[str]:
+        """The columns to learn whose text is of few different words."""
+        if not text:
+            return []
+        levels = file.read([*text], self.names, by_level=[*text]).levels
+        return [name for name in text if name in self.roles.event and are_levels(levels[name])]
 
     def _refuse_without_median(self, where: str, lacking: Bool[np.ndarray, " c"]) -> None:
         of_no_median = dict.fromkeys(self.transforms.circular, "an angle")
@@ -230,6 +246,7 @@ def _transforms(roles: Roles, node: Mapping[str, Any]) -> ColumnTransforms:
     known = [name for name in _categories(roles, node) if name in roles.event]
     return ColumnTransforms.of(
         roles.event,
+        numbered=node["names"],
         log=node.get("log") or (),
         bounds=node.get("bounds"),
         circular=node.get("circular") or (),
@@ -242,7 +259,7 @@ def _transforms(roles: Roles, node: Mapping[str, Any]) -> ColumnTransforms:
 
 def _categories(roles: Roles, node: Mapping[str, Any]) -> tuple[str, ...]:
     """The columns that the user calls categories."""
-    chosen = node.get("categories") or ()
+    chosen = find_columns("categories", node.get("categories") or (), node["names"])
     return find_columns("categories", chosen, (*roles.event, *roles.context))
 
 
@@ -301,10 +318,10 @@ def table_facts(**node: Any) -> dict[str, Any]:
     roles = assign_roles(names, **choices, index=index)
     levels = node.get("levels")
     if levels is None:
-        levels = _levels(files["path"], names, roles, node)
+        levels = _levels(files["path"], names, roles, {**node, "names": names})
     check_levels(files["path"].where, levels)
     types = {name: kind for name, kind in files["path"].types.items() if name in roles.event}
-    transforms = _transforms(roles, {**node, "levels": levels, "types": types})
+    transforms = _transforms(roles, {**node, "names": names, "levels": levels, "types": types})
     classes = _classes(roles, levels)
     return {
         "names": list(names),
@@ -332,7 +349,7 @@ def look_at_table(**node: Any) -> None:
     files = table_files({key: node[key] for key in PATHS}, node["header"])
     if any(file.path.stat().st_size > LARGE for file in files.values()):
         return
-    tables = {key: rows.numbers(file)[0] for key, file in files.items()}
+    tables = {key: rows.numbers(file, to_learn=key == "path")[0] for key, file in files.items()}
     medians = rows.medians(tables["path"])
     tables = {key: np.where(np.isnan(table), medians, table) for key, table in tables.items()}
     where, values = files["path"].where, tables["path"]
@@ -343,5 +360,6 @@ def look_at_table(**node: Any) -> None:
     for key, table in tables.items():
         rows.check_weights(table, some=key == "path")
     names = (*rows.roles.event, *rows.roles.context)
-    refuse_columns(where, names, values[:, : len(names)], text={}, dropped=rows.drop)
-    refuse_dependent(where, names, values[:, : len(names)])
+    learned = values[:, : len(names)]
+    refuse_columns(where, names, learned, text={}, dropped=rows.drop, varying=names)
+    refuse_dependent(where, names, learned)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from genlab.batch import Batch, Chunk
+from genlab.batch import Batch, Chunk, mass
 from genlab.densities.inference import inference
 from genlab.learning.checkpoint_io import check_weights
 from genlab.learning.rng import rng_state, set_rng_state
@@ -72,7 +72,7 @@ class Learner(pl.LightningModule):
         self._started: float | None = None
         self._validating = ExitStack()
         self._rng: dict[str, Any] | None = None
-        self._validation: list[tuple[float, dict[str, Tensor]]] = []
+        self._validation: list[tuple[tuple[float, float], dict[str, Tensor]]] = []
         # Before anything starts from data, whose digits the buffers are to keep.
         self.to(settings.dtype)
 
@@ -192,11 +192,12 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         batch = batch.cast(self.device, self.settings.dtype)
-        mass = len(batch.x) if batch.weight is None else float(batch.weight.sum())
+        weight = batch.x.new_ones(len(batch.x)) if batch.weight is None else batch.weight
+        masses = float(mass(weight)), float(weight.sum())
         # Draws of an estimate repeat from one validation to the next, and are none of the
         # training's: a run that is stopped here goes on as if it had not been.
         with inference(self.model, torch.Generator().manual_seed(index)):
-            self._validation.append((mass, self.validate(batch, index)))
+            self._validation.append((masses, self.validate(batch, index)))
 
     def on_validation_epoch_end(self) -> None:
         for key, mean in self.validation_means().items():
@@ -205,11 +206,11 @@ class Learner(pl.LightningModule):
     def validation_means(self) -> dict[str, Float[Tensor, ""]]:
         """Conclude a validation: the mean of each metric over all batches."""
         self.undo, self.owes_validation = None, False
-        total = sum(n for n, _ in self._validation)
+        total = sum(signed for (_, signed), _ in self._validation)
         means: dict[str, Tensor] = {}
         for key, first in self._validation[0][1].items():
             means[key] = sum(
-                (n / total * metrics[key] for n, metrics in self._validation),
+                (size / total * metrics[key] for (size, _), metrics in self._validation),
                 start=torch.zeros_like(first),
             )
             log.info("step %d: %s %.6g", self.step, key, means[key])

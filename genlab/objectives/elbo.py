@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.batch import Batch, weighted_mean
+from genlab.batch import Batch, mass, weighted_mean
 from genlab.bounds import Fraction, NonNegative, PositiveInt
 from genlab.densities.density import Density
 from genlab.errors import UserError
@@ -164,4 +164,4 @@ def kl_by_dimension(
     """Mean divergence of each latent coordinate over a batch, in nats."""
     if weight is None:
         return terms.kl.mean(0)
-    return (weight[:, None] * terms.kl).sum(0) / weight.sum()
+    return (weight[:, None] * terms.kl).sum(0) / mass(weight)

@@ -7,6 +7,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from genlab.errors import RunError, UserError
 from genlab.learning.ema import KeptWeights
 from genlab.learning.settings import TrainerSettings
 from genlab.memory import free_memory
+from genlab.pde.problem import squared, zero_jets
 from genlab.pinn.learner import PINNLearner
 from genlab.pinn.least_squares import Method, Step
 from genlab.pinn.network import Frame, Network, Term
@@ -37,6 +39,8 @@ STRIDE = 4
 """Points of which steps take one, at first."""
 REMEMBERED = 3
 """Jumps whose median counts."""
+LOOKED_AT = 1000
+"""Points at which the size of the equation's terms is looked at."""
 
 
 class LeastSquaresPINNLearner(PINNLearner):
@@ -161,13 +165,27 @@ class LeastSquaresPINNLearner(PINNLearner):
     def _note_jump(self, now: float) -> None:
         """Compare the loss on points that no step has seen with that on those just left."""
         assert self._left_loss is not None
-        jump = now / max(self._left_loss, sys.float_info.min)
+        jump = max(now, self._rounding) / max(self._left_loss, self._rounding)
         self.jumps.append((self.step, jump))
         if jump > GROW and self.stride > 1:
             self.stride, self._frame = self.stride // 2, None
             self.method.renew()
         else:
             self._set_pace()
+
+    @cached_property
+    def _rounding(self) -> float:
+        """The loss that rounding leaves of a residual as large as that of ``u = 0``: what is solved
+        to the last digit has no jumps.
+        """
+        problem = self.network.problem
+        draw = torch.Generator().manual_seed(0)
+        x = self.sampler.domain.sample(LOOKED_AT, generator=draw).to(self.network.scale)
+        found = self.network.coefficients.items()
+        known = {name: value.detach().expand(len(x)) for name, value in found}
+        residual = problem.residual(x, zero_jets(x, len(problem.components)), **known)
+        size = squared(residual).mean().item() * torch.finfo(x.dtype).eps ** 2
+        return max(size, sys.float_info.min)
 
     def _set_pace(self) -> None:
         if self.pace is None or self.redraw is None or len(self.jumps) < REMEMBERED:

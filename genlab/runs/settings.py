@@ -28,6 +28,7 @@ __all__ = [
     "flatten",
     "hash_of",
     "nested",
+    "places",
     "spell",
 ]
 
@@ -80,7 +81,7 @@ def nested(
     >>> nested({"choices.solver@model.evaluation": 1}, {"choices": {"solver@model.evaluation": 2}})
     {'choices': {'solver@model.evaluation': 1}}
     """
-    known = {".".join(map(str, path)): path for path in _paths(like)}
+    known = places(like)
     config: dict[Any, Any] = {}
     for key, value in flat.items():
         *sections, name = known.get(key, key.split("."))
@@ -89,6 +90,15 @@ def nested(
             within = within.setdefault(section, {})
         within[name] = value
     return config
+
+
+def places(config: Mapping[Any, Any]) -> dict[str, tuple[Any, ...]]:
+    """The keys that lead to each value, by the dotted key that `flatten` gives it.
+
+    >>> places({"data": {"bounds": {"p.1": [0, 1]}}})
+    {'data.bounds.p.1': ('data', 'bounds', 'p.1')}
+    """
+    return {".".join(map(str, path)): path for path in _paths(config)}
 
 
 def _paths(config: Mapping[Any, Any], above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -102,10 +112,12 @@ def _paths(config: Mapping[Any, Any], above: tuple[Any, ...] = ()) -> Iterator[t
 def spell(value: object) -> str:
     """A setting as it is written on the command line.
 
-    >>> spell("auto"), spell([64, 64]), spell(True), spell(None)
-    ('auto', '[64,64]', 'true', 'null')
+    >>> spell("auto"), spell([64, 64]), spell(["φ"]), spell(True), spell(None)
+    ('auto', '[64,64]', '["φ"]', 'true', 'null')
     """
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def config_hash(config: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from collisions import CHANNELS, collisions
 
+from genlab.assembly import Training, load
 from genlab.cli.main import main
 
 RUN = (
@@ -56,6 +57,9 @@ def test_samples_are_the_tables_and_scores_know_it(
     assert list(scores) == [*frame, "log_prob"]
     assert scores["channel"].tolist() == frame["channel"].tolist()
     assert np.isfinite(scores["log_prob"]).all()
+    run = load("latest")
+    assert isinstance(run, Training)
+    assert run._places([list(events).index("jets"), "eta", "channel.2"]) == [2, 1, 5]
     frame.assign(eta=9.0).to_csv("bad.csv", index=False)
     assert main(["score", "latest", "-i", "bad.csv"]) == 2
     told = capsys.readouterr().err

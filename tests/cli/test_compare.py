@@ -60,10 +60,27 @@ def test_another_program_reads_the_table_alone(outputs: Path, capsys: Capture) -
     assert "failed: outputs/lost" in shown.err
 
 
+def test_what_a_pivot_crosses_is_not_averaged_over(outputs: Path, capsys: Capture) -> None:
+    words = ["compare", "--rows", "seed", "--cols", "model,data", "--value", "test/kl", "--csv"]
+    assert main(words) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "seed,nice moons,nice rings,nsf moons,nsf rings"
+    assert rows == ["0,0.2,0.2,0.1,0.1", "1,0.21,0.21,0.11,0.11"]
+
+
+def test_runs_are_found_by_name(outputs: Path, capsys: Capture) -> None:
+    assert main(["compare", "nsf-moons-1", "nice-moons-0", "--csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split(",")[:4] for row in rows] == [
+        ["nice", "moons", "1", "0.2"],
+        ["nsf", "moons", "1", "0.11"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nowhere"], "nowhere: no such folder"),
+        (["nowhere"], "nowhere: no such run; those below outputs are"),
         (["--rows", "model"], "--rows and --cols go with --value TAG"),
         (
             ["--value", "test/lk"],

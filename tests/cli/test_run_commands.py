@@ -201,6 +201,9 @@ def test_a_table_comes_back_with_its_columns(conditional: None, capsys: Capture)
     # A sample for each row of a file, or several.
     assert main(["sample", "run", "--condition", "new.csv", "-n", "2", "-o", "more.npy"]) == 0
     assert np.load("more.npy").shape == (4000, 4)
+    Path("row.csv").write_text("p,q\n1,2\n")
+    assert main(["sample", "run", "--condition", "row.csv", "-o", "more.npy"]) == 0
+    assert np.load("more.npy").shape == (1, 4)
     assert main(["sample", "run", "--condition", "p=1,q=2", "-n", "3"]) == 0
     assert "\na,b,p,q\n" in capsys.readouterr().out
 
@@ -220,6 +223,8 @@ def test_a_condition_may_be_true_or_false(conditional: None, capsys: Capture) ->
         (["--condition", "p=1"], "--condition p=1: q is missing"),
         (["--condition", "p=1,r=2"], "--condition p=1,r=2: no 'r'; choose from: p, q"),
         (["--condition", "p=1,q=x"], "--condition p=1,q=x: 'x' is not a number"),
+        (["--condition", "p=1,q=nan"], "--condition p=1,q=nan: 'nan' is not a finite number"),
+        (["--condition", "p=1,q=2,p=3"], "--condition p=1,q=2,p=3: p is given twice"),
         (["--condition", "gone.csv"], "--condition gone.csv: no such file"),
     ],
 )

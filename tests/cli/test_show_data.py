@@ -62,6 +62,17 @@ def test_tables_and_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "columns     2: a, b" in text
     assert "b: 2 to 5, mean 3.5" in text
     assert suggested(text)[0] == "data=table"
+    rows = [f"{n} May,{'uvw'[n % 3]},{n**2 % 11 if n else ''},{n**3 % 17},7" for n in range(80)]
+    rows = [f"{row},{2 * (n**3 % 17)}" for n, row in enumerate(rows)]
+    (tmp_path / "words.csv").write_text("\n".join(["day,kind,p [GeV],q,unit,q2", *rows, ""]))
+    text = shown(capsys, tmp_path / "words.csv")
+    assert "kind: words: u, v, w" in text
+    assert "day: 80 different words, such as 0 May" in text
+    roles = ["data.drop=[day,unit,q2]", "data.categories=[kind]", "data.missing=drop"]
+    assert suggested(text)[2:] == roles
+    assert experiment(*suggested(text), "model=gmm").config["data"]["event_shape"] == [5]
+    (tmp_path / "one.csv").write_text("a,b\n1,2\n")
+    assert "refused     no column has a density" in shown(capsys, tmp_path / "one.csv")
     np.save(tmp_path / "t.npy", numbered(9, 3))
     assert suggested(shown(capsys, tmp_path / "t.npy"))[0] == "data=table"
     write_images(tmp_path / "images", 12)

@@ -397,7 +397,7 @@ def test_a_trial_that_kills_its_process_each_time_fails(
             ["+sweep=all_models_all_toys", *SPACE],
             "tune: what is chosen holds a sweep, of model, data, seed, which a search passes",
         ),
-        (["--study", "nowhere"], "nowhere/tune.json: cannot be read"),
+        (["--study", "nowhere"], "--study nowhere: no study there (tune.json is missing)"),
         (["--force", *SPACE], "--force goes with --study"),
     ],
 )

@@ -40,6 +40,11 @@ MISTAKES = {
     "realnvp": "realnvp: expected KEY=VALUE; did you mean model=realnvp?",
     "data.event_shape=[1,2": "data.event_shape=[1,2: cannot be read; expected KEY=VALUE, and "
     "quotes round special characters",
+    "data.drop=[größe (cm),x]": "data.drop=[größe (cm),x]: cannot be read; did you mean "
+    "\"data.drop=['größe (cm)',x]\"?",
+    "data.weight=w(kg)": "data.weight=w(kg): cannot be read; did you mean \"data.weight='w(kg)'\"?",
+    "data.bounds={größe:[0,1]}": "data.bounds={größe:[0,1]}: cannot be read; names in a mapping "
+    "are plain, or a column's number",
     "command=solve": "command=solve: fixed; run `genlab solve` instead",
     "+choices.model=nice": "choices: filled by genlab, cannot be set; write GROUP=OPTION",
     "hydra.job.chdir=abc": "configuration: Error merging override hydra.job.chdir=abc: Value "

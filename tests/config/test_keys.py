@@ -75,6 +75,13 @@ def test_advice_can_be_typed(name: str) -> None:
     assert override.value() == ["b", 1, name]
 
 
+@pytest.mark.parametrize("name", ["a", "p [GeV]", "x (m)", "a.1", "a,b:c=d", "back\\slash"])
+def test_a_name_in_a_mapping_can_be_typed(name: str) -> None:
+    (word,) = shlex.split(typed("data.bounds", {"b": [0, None], name: [0.5, 1]}))
+    (override,) = OverridesParser.create().parse_overrides([word])
+    assert override.value() == {"b": [0, None], name: [0.5, 1]}
+
+
 def test_each_class_that_a_message_names_is_a_choice() -> None:
     """A class that is renamed or has lost its option would be told as it stands."""
     keys, named = Keys({}), set()

@@ -8,8 +8,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from genlab.config import config_dir
+from genlab.config.check import check
 from genlab.config.compose import compose
-from genlab.config.recompose import recompose
+from genlab.config.recompose import recipe, recompose
 from genlab.config.stored import plain, read_config
 from genlab.errors import UserError
 from genlab.runs.directory import RunDirectory
@@ -81,3 +82,16 @@ def test_a_sampler_without_a_model_replaces_one_with() -> None:
     assert plain(changed) == plain(compose("solve", ["sampler=uniform", "seed=2"]))
     with pytest.raises(UserError, match="model=nsf: nothing uses it"):
         recompose(stored, ["sampler=uniform", "model=nsf"])
+
+
+@pytest.mark.parametrize("bounds", [r"{a.1:[0,null],p \[GeV\]:[0,9]}", "{0:[0,9],1:[0,null]}"])
+def test_columns_keep_their_names_whatever_these_hold(tmp_path: Path, bounds: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("p [GeV],a.1,b\n" + "".join(f"{n % 8},{n},{n**2 % 7}\n" for n in range(50)))
+    words = ["model=gmm", "data=table", f"data.path={path}", f"data.bounds={bounds}"]
+    stored = compose("train", words)
+    check(stored)
+    again = compose("train", [*words, "seed=3"])
+    assert plain(recompose(stored, ["seed=3"])) == plain(again)
+    _, values = recipe(stored)
+    assert values["data"]["bounds"] == plain(stored)["data"]["bounds"]

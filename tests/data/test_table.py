@@ -160,10 +160,30 @@ def test_text_constants_and_empty_columns_are_told_at_once(path: Path, frame: pd
     assert str(caught.value) == (
         f"path={path}: column 'city' holds text ('Rome'); column 'unit' is constant (7.5); "
         "column 'gap' is empty; column 'run' numbers the rows\nTo leave out: `drop=['w', 'city', "
-        "'unit', 'gap', 'run']`; to learn as categories: `categories=['city']`"
+        "'unit', 'gap', 'run']`"
     )
+    kinds = {
+        "day": [f"day {n}" for n in range(200)],
+        "kind": np.where(np.arange(200) % 2, "u", "v"),
+    }
+    frame.assign(**kinds).to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"as categories: `categories=\['kind'\]`$"):
+        _ = table(path).training_set
     data = table(path, drop=["city", "unit", "gap", "run"])
     assert len(data.training_set.x) == 140
+
+
+def test_rows_to_test_on_and_weights_may_be_all_alike(path: Path, frame: pd.DataFrame) -> None:
+    frame.assign(w=2.0).to_csv(path, index=False)
+    frame.assign(w=2.0, a=1.0)[:30].to_csv(path.with_name("test.csv"), index=False)
+    data = table(path, weight="w", condition=["a"], test_path=str(path.with_name("test.csv")))
+    assert data.test is not None
+    assert (data.test.context == 1).all()
+    assert data.training_set.weight is not None
+    assert (data.training_set.weight == 1).all()
+    frame[:1].to_csv(path, index=False)
+    with pytest.raises(UserError, match="one row to learn from; expected two or more"):
+        _ = table(path).training_set
 
 
 def test_dependent_and_coarse_columns_are_refused(path: Path, frame: pd.DataFrame) -> None:

@@ -65,6 +65,17 @@ def test_weights_count_in_the_likelihood(tmp_path: Path) -> None:
     torch.testing.assert_close(negative_log_likelihood(model, Batch(x, weight=weight)), expected)
 
 
+def test_a_validation_of_signed_weights_is_the_mean_over_all_rows(tmp_path: Path) -> None:
+    learner = small_experiment(tmp_path).module
+    x = torch.randn(6, 2)
+    # The last batch weighs nothing in all: a mean of its own it has none.
+    weight = torch.tensor([1.0, 1.0, -1.0, 1.0, 1.0, -1.0])
+    for index, rows in enumerate((slice(4), slice(4, 6))):
+        learner.validation_step(Batch(x[rows], weight=weight[rows]), index)
+    expected = -(weight * learner.model.log_prob(x)).sum() / weight.sum()
+    torch.testing.assert_close(learner.validation_means()["val/nll"], expected)
+
+
 def test_the_average_follows_its_formula_and_is_swapped_back() -> None:
     model = torch.nn.Linear(2, 1, bias=False)
     first = model.weight.detach().clone()

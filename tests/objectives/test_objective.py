@@ -11,14 +11,14 @@ from properties import MODELS
 from torch import Tensor
 
 from genlab import objectives
-from genlab.batch import Batch
+from genlab.batch import Batch, weighted_mean
 from genlab.config import config_dir
 from genlab.config.build import build
 from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.densities import Density
 from genlab.errors import UserError
-from genlab.objectives import ELBO, EM, MixtureDescent, Objective, own_objective
+from genlab.objectives import ELBO, EM, MixtureDescent, Objective, kl_by_dimension, own_objective
 from genlab.targets import U1
 
 FAMILIES = sorted(path.stem for path in (config_dir() / "model").glob("[!_]*.yaml"))
@@ -120,3 +120,25 @@ def test_the_factor_is_full_where_nothing_is_planned() -> None:
 def test_what_a_solve_has_no_use_for_is_refused(words: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check(compose("solve", words))
+
+
+def test_signed_weights_of_a_few_rows_pull_as_those_of_all() -> None:
+    # Nearly half of the rows count less than nothing: of eight, a third weigh nothing or less.
+    draw = torch.Generator().manual_seed(0)
+    weight = torch.where(torch.rand(4000, generator=draw) < 0.45, -1.0, 1.0).double()
+    values = torch.randn(4000, generator=draw, dtype=torch.float64) + weight
+    batches = torch.randint(4000, (4000, 8), generator=draw)
+    few = torch.stack([weighted_mean(values[rows], weight[rows]) for rows in batches])
+    truth = (weight * values).sum() / weight.abs().sum()
+    assert abs(few.mean() - truth) < 4 * few.std() / len(few) ** 0.5 < 0.05 * truth
+    torch.testing.assert_close(weighted_mean(values, 2 * weight.abs()), values.mean())
+
+
+def test_a_batch_in_which_no_row_counts_has_no_say() -> None:
+    model, x = MODELS["realnvp"](2), torch.randn(6, 2)
+    loss = objectives.MaximumLikelihood().loss(model, Batch(x, None, torch.zeros(6)))
+    loss.backward()
+    assert loss == 0
+    assert all(not p.grad.any() for p in model.parameters() if p.grad is not None)
+    terms = MODELS["vae"](2).bound_terms(x)
+    assert not kl_by_dimension(terms, torch.zeros(6)).any()

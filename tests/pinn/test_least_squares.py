@@ -398,3 +398,25 @@ def test_the_looks_before_the_first_step_end_with_the_time(tmp_path: Path) -> No
     run.fit()
     assert learner(run).step == 1
     assert learner(run).sampler.round == 1
+
+
+def test_what_is_solved_to_the_last_digit_has_no_jumps(
+    tmp_path: Path,
+) -> None:
+    # The boundary's values, built in, are the solution: what is left is rounding, and may be 0.
+    file = tmp_path / "bowl.py"
+    file.write_text(
+        "box = [[-1, 1], [-1, 1]]\n"
+        "def residual(x, u): return u.laplacian - 4\n"
+        "def boundary(x): return x[:, 0] ** 2 + x[:, 1] ** 2\n"
+    )
+    words = ("problem=custom", f"problem.file={file}", "sampler=uniform", "trainer.max_steps=30")
+    run = solve(tmp_path, *words)
+    module = learner(run)
+    assert math.sqrt(module._rounding) == pytest.approx(4 * 2.0**-52)
+    module._left_loss = 0.0
+    module._note_jump(1e-32)
+    assert [value for _, value in module.jumps] == [1.0]
+    module._left_loss = 1e-20
+    module._note_jump(1e-18)
+    assert module.jumps[-1][1] == pytest.approx(100)

@@ -116,6 +116,8 @@ def test_two_files_of_a_user(tmp_path: Path, solve: bool) -> None:
         ({"dequantise": ["x"]}, False),
         ({"checksums": [TWO]}, False),
         ({"something": "new"}, False),
+        ({"missing": "impute_median"}, False),
+        ({"missing": "drop"}, True),
         ({"path": "/copied/there.csv"}, True),
         ({"train_size": 100}, True),
         ({"batch_size": 7, "standardise": False}, True),

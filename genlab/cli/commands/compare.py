@@ -20,7 +20,7 @@ from genlab.runs.comparison.formats import (
     is_best,
     shown,
 )
-from genlab.runs.comparison.groups import Group, differing, grouped
+from genlab.runs.comparison.groups import differing, grouped
 from genlab.runs.comparison.plain import plain_groups, plain_runs
 from genlab.runs.comparison.records import Record, matching, read_records, without_repeats
 from genlab.runs.comparison.tables import (
@@ -32,7 +32,7 @@ from genlab.runs.comparison.tables import (
     sorted_by,
 )
 from genlab.runs.files import json_text
-from genlab.runs.find import OUTPUTS
+from genlab.runs.find import OUTPUTS, resolve
 
 __all__ = ["run"]
 
@@ -91,7 +91,7 @@ def run(words: list[str]) -> int:
         rows = plain_groups(groups, keys, tags)
         print(json_text({**plain_runs(counted, notes), "rows": rows}), end="")
         return 0
-    table = _pivot(arguments, groups, keys) if arguments.value else listing(groups, keys, tags)
+    table = _pivot(arguments, counted, keys) if arguments.value else listing(groups, keys, tags)
     _print(table, notes, arguments.format)
     return 0
 
@@ -155,8 +155,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _places(paths: Sequence[Path]) -> Sequence[Path]:
-    """Where to look: without a word, ``outputs``, which need not be there yet."""
-    return paths or [path for path in (OUTPUTS,) if path.is_dir()]
+    """Where to look: folders, runs by name or ``latest``; without a word ``outputs``, which need
+    not be there yet.
+    """
+    found = [path if path.exists() else resolve(str(path)).path for path in paths]
+    return found or [path for path in (OUTPUTS,) if path.is_dir()]
 
 
 def _notes(
@@ -186,13 +189,16 @@ def _version(record: Record, package: str) -> str:
     return str(manifest.get(package) or manifest.get("packages", {}).get(package))
 
 
-def _pivot(arguments: Namespace, groups: Sequence[Group], keys: Sequence[str]) -> Table:
+def _pivot(arguments: Namespace, records: Sequence[Record], keys: Sequence[str]) -> Table:
     rows, columns = arguments.rows or ("model",), arguments.cols or ("data",)
-    settings = set(keys).union(*(group.records[0].settings for group in groups))
+    settings = set(keys).union(*(record.settings for record in records))
     for option, chosen in (("--rows", rows), ("--cols", columns)):
         for key in chosen:
             if key not in settings:
                 raise UserError(f"{option} {key}: no run has this key; {nearest(key, settings)}")
+    # Seeds are averaged over, unless they are crossed themselves.
+    keys = [*keys, *(key for key in (*rows, *columns) if key not in keys)]
+    groups = grouped(records, keys)
     (tag,) = check_metrics([arguments.value], metrics_of(groups), "--value")
     return pivot(groups, keys, rows=rows, columns=columns, tag=tag)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser, check_output, positive, seed
-from genlab.cli.condition import HELP, read_condition
+from genlab.cli.condition import HELP, is_file, read_condition
 from genlab.cli.run_argument import SavedRun
 from genlab.errors import UserError
 
@@ -63,7 +63,7 @@ def run(words: list[str]) -> int:
         _check_shown(model)
     context = read_condition(arguments.condition, model, experiment.data)
     n = arguments.n or 1000
-    if context is not None and len(context) > 1:
+    if context is not None and is_file(arguments.condition, experiment.data):
         context = context.repeat_interleave(arguments.n or 1, 0)
         n = len(context)
 

@@ -23,7 +23,8 @@ POINTS holds one point a row: CSV with or without a header, NPY, NPZ with an arr
 For a run on a table, columns are taken by name; a file without names holds all of the table's, or
 just those that were learned, then those of the condition. Where some columns are integers or
 categories, log p is of their masses, a lower bound by a few points of each row.
-A CSV of scores repeats the points and adds a column log_prob; an NPY holds log_prob alone.
+A CSV of scores repeats the points and adds a column log_prob, or model_log_prob
+where one of them is called so; an NPY holds log_prob alone.
 Of a solve it is u with its slopes, a column each: u, u_x, u_y; NaN outside the domain. Before them
 stand the points in both kinds of file, and behind them log_prob of the density that has learned."""
 
@@ -52,7 +53,7 @@ def run(words: list[str]) -> int:
     import numpy as np
     import torch
 
-    from genlab.cli.point_files import read_points, read_rows, write_columns
+    from genlab.cli.point_files import read_points, read_rows, score_name, write_columns
     from genlab.densities.inference import inference
 
     data, context = experiment.data, None
@@ -75,11 +76,12 @@ def run(words: list[str]) -> int:
         rows = points.x.reshape(len(log_p), -1)
         typed = data.typed(rows)
         if typed is not None and arguments.output.suffix == ".csv":
-            write_columns(arguments.output, {**typed, "log_prob": log_p})
+            write_columns(arguments.output, {**typed, score_name(typed): log_p})
             print(f"wrote {arguments.output}")
         else:
             table = np.column_stack([rows, log_p])
-            _write(arguments.output, (*points.columns, "log_prob"), table, log_p)
+            header = (*points.columns, score_name(points.columns))
+            _write(arguments.output, header, table, log_p)
     return 0
 
 

@@ -185,6 +185,8 @@ def _planned(folder: Path, words: Sequence[str]) -> dict[str, Any]:
     """
     from genlab.config.check import check_options
 
+    if not (folder / PLAN).exists():
+        raise UserError(f"--study {folder}: no study there ({PLAN} is missing)")
     plan = read_json(folder / PLAN)
     for word in words:
         key, _, value = word.partition("=")
