@@ -18,7 +18,7 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
-from checked import checked
+from checked import answer_by_few_steps, checked
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -31,6 +31,7 @@ MATHEMATICS = (
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 # By this name the hook's decorators ask for it.
 jaxtyping.jaxtyped = checked
+answer_by_few_steps()
 jaxtyping.install_import_hook([f"genlab.{room}" for room in MATHEMATICS], CHECKER)
 torch.set_num_threads(1)
 
