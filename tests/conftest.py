@@ -54,6 +54,12 @@ def quick() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs without figures, which take longer than small ones do."""
+    monkeypatch.setattr("genlab.assembly.run.Run.draw", lambda *_: {})
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that take long come first, so that no worker is left alone with one."""
     if hasattr(config, "workerinput"):
