@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import gc
 import random
 from collections.abc import Iterator
 
@@ -58,6 +59,11 @@ def quick() -> Iterator[None]:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without figures, which take longer than small ones do."""
     monkeypatch.setattr("genlab.assembly.run.Run.draw", lambda *_: {})
+
+
+def pytest_collection_finish() -> None:
+    """Set aside what is there before the first test: no search for garbage looks at it again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
