@@ -8,19 +8,16 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import gc
 import random
-import sys
 from collections.abc import Iterator
-from functools import partial
-from typing import Any
 
 import jaxtyping
 import numpy as np
 import pytest
 import torch
-from checked import checked
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from checked import answer_by_few_steps, checked
+from coarse import draw_coarsely, measure_coarsely
 
 # The rooms whose annotations say shapes.
 MATHEMATICS = (
@@ -31,6 +28,7 @@ MATHEMATICS = (
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 # By this name the hook's decorators ask for it.
 jaxtyping.jaxtyped = checked
+answer_by_few_steps()
 jaxtyping.install_import_hook([f"genlab.{room}" for room in MATHEMATICS], CHECKER)
 torch.set_num_threads(1)
 
@@ -47,33 +45,25 @@ def fixed_seeds() -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def quick() -> Iterator[None]:
-    """Whole runs measure and draw coarsely, which is half of what they cost.
+    """Whole runs measure and draw coarsely.
 
     Where the measures and figures themselves are looked at, a fixture of this name overrides it.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
-        patch.setattr(Figure, "savefig", coarsely(Figure.savefig))
-        if "genlab.evaluation.figures.gallery" in sys.modules:
-            patch.setattr("genlab.evaluation.figures.gallery.DPI", 40)
-        if "genlab.assembly.training" in sys.modules:
-            from genlab.evaluation import evaluate, samples_per_second
-
-            few = partial(evaluate, w2_points=200, calibration_rows=20)
-            once = partial(samples_per_second, seconds=0.0)
-            patch.setattr("genlab.assembly.training.evaluate", few)
-            patch.setattr("genlab.evaluation.suite.samples_per_second", once)
-            patch.setattr("genlab.evaluation.suite.CLASSIFIED", 0)
+        draw_coarsely(patch)
+        measure_coarsely(patch)
         yield
 
 
-def coarsely(save: Any) -> Any:
-    def savefig(figure: Figure, file: Any, **options: Any) -> None:
-        if "format" not in options:  # a frame of an animation has a size already
-            options["dpi"] = 40
-        save(figure, file, **options)
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs without figures, which take longer than small ones do."""
+    monkeypatch.setattr("genlab.assembly.run.Run.draw", lambda *_: {})
 
-    return savefig
+
+def pytest_collection_finish() -> None:
+    """Set aside what is there before the first test: no search for garbage looks at it again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ from small import RUN, SOLVE
 
 from genlab.cli.main import main
 from genlab.densities import Density
-from genlab.evaluation import evaluate
-from genlab.evaluation.figures.paths import paths_figure
 from genlab.models import ContinuousFlow
 
 ROOT = Path(__file__).parents[1]
@@ -69,9 +66,6 @@ def glance() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Density, "test_samples", 2000)
         patch.setattr(ContinuousFlow, "test_samples", 100)
-        patch.setattr("genlab.assembly.training.evaluate", partial(evaluate, w2_points=100))
-        paths = partial(paths_figure, size=12)
-        patch.setattr("genlab.evaluation.figures.gallery.paths_figure", paths)
         patch.setattr("genlab.evaluation.figures.paths.FRAMES", 8)
         patch.setattr("genlab.evaluation.figures.paths.REST", 1)
         patch.setattr("genlab.pinn.stages.SIZE", 25)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeCallHintViolation
-from checked import checked
-from jaxtyping import Float, Int
-from torch import Tensor
+from checked import AXES, checked, fits, fits_by_few_steps
+from jaxtyping import AnnotationError, Float, Int, Shaped
+from jaxtyping._storage import get_shape_memo
+from torch import Tensor, nn
 
 from genlab.models import GMM
 
@@ -72,3 +76,42 @@ def test_the_package_is_checked() -> None:
     model = GMM(2, components=2)
     with refused:
         model._log_prob(ROWS.long(), None)
+
+
+AXES_OF_HINTS = (
+    *("", "n", "n d", "n 2", "2 n", "n n", "_ d", "n _", "n d 2", "#n d", "n+1"),
+    *("...", "n ...", "... d", "*event", "n *event", "n *event d", "*event 2", "*#event", "n *#m"),
+)
+ASKED = [kind[Tensor, axes] for kind in (Float, Int, Shaped) for axes in AXES_OF_HINTS]
+ASKED += [Float[np.ndarray, "n d"], Float[Tensor | np.ndarray, "n"], Float[nn.Parameter, "n d"]]
+SHAPES = [(), (1,), (2,), (3,), (2, 2), (3, 2), (2, 3), (1, 3), (3, 2, 2), (3, 2, 3, 2), (0, 2)]
+VALUES = [
+    *(torch.zeros(shape, dtype=kind) for shape in SHAPES for kind in (torch.float32, torch.int64)),
+    *(torch.zeros(3, 2, dtype=kind) for kind in (torch.bfloat16, torch.bool, torch.complex64)),
+    *(nn.Parameter(torch.zeros(3, 2)), np.zeros((3, 2)), np.zeros(3, int), 1.0, None),
+]
+
+
+def asked(chain: list[tuple[Any, Any]], answer: Callable[[Any, Any], bool]) -> list[object]:
+    """The answers to some questions in a row, with what each left of the axes behind."""
+    found: list[object] = []
+    with AXES:
+        for hint, value in chain:
+            try:
+                found.append(answer(hint, value))
+            except AnnotationError as error:  # of an axis that is a sum of unknown ones
+                found.append(type(error))
+            found.append([dict(memo) for memo in get_shape_memo()])
+    return found
+
+
+def test_few_steps_answer_as_jaxtyping_does() -> None:
+    """Whatever fits or not, and whatever was asked before in the same call."""
+    draw, answers = random.Random(0), set()
+    hints = [part for hint in ASKED for part in getattr(hint, "__args__", (hint,))]
+    for _ in range(4000):
+        chain = [(draw.choice(hints), draw.choice(VALUES)) for _ in range(5)]
+        known = asked(chain, fits)
+        assert asked(chain, fits_by_few_steps) == known, chain
+        answers |= {answer for answer in known if isinstance(answer, bool)}
+    assert answers == {True, False}

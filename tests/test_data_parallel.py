@@ -25,7 +25,7 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.status import read_status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 STEPS = ("trainer.max_steps=20", "trainer.val_every=10")
 

@@ -171,6 +171,7 @@ def test_a_run_says_what_it_is_and_where_it_is_kept(run: Training, tmp_path: Pat
     assert str(run.data) == repr(run.data) == shown
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_notes_are_told_in_python_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -222,6 +223,7 @@ def test_metrics_are_those_of_the_best_weights_alone(run: Training) -> None:
     assert "tested again, by genlab" in run.directory.log.read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_and_a_target_that_was_edited_since(tmp_path: Path) -> None:
     file = tmp_path / "target.py"
     draw = "torch.randn(n, 2, generator=generator)"
@@ -268,6 +270,7 @@ def test_curves_get_no_last_point_of_another_meaning(run: Training) -> None:
     assert len(events.Scalars("test/kl")) == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_same_seed_gives_the_same_run(tmp_path: Path, run: Training) -> None:
     other = small_experiment(tmp_path)
     metrics = other.fit()
@@ -277,6 +280,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path: Path, run: Training) -> None
     assert third.fit()["test/kl"] != metrics["test/kl"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_fixed_training_set_is_fitted_too(tmp_path: Path) -> None:
     run = small_experiment(tmp_path, "data.train_size=50", "model=nice")
     assert run.fit()["test/kl"] is not None

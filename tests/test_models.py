@@ -82,6 +82,13 @@ def in_every_context(names: Iterable[str]) -> Iterator[object]:
             yield pytest.param(name, context, TYPES[kind], id=f"{name}-{context}-{kind}")
 
 
+def in_some_context(names: Iterable[str]) -> Iterator[object]:
+    """One family of each kind in every context, the others in one each, which take turns."""
+    for turn, name in enumerate(names):
+        for context in CONTEXTS if name in FULL else [[*CONTEXTS][turn % 3]]:
+            yield pytest.param(name, context, id=f"{name}-{context}")
+
+
 def make(name: str, dim: int, dtype: torch.dtype = torch.float32, context: str = "none") -> Density:
     model = prepared(MODELS[name](dim, **CONTEXTS[context]))
     x = wrap_columns(2 * torch.randn(500, dim) + 1, model.circular)
@@ -188,9 +195,9 @@ def test_log_prob_is_the_change_of_variables_by_the_autograd_jacobian(
     torch.testing.assert_close(model.log_prob(x), truth, atol=tolerance, rtol=tolerance)
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
-def test_the_density_integrates_to_one(exact: str, context: str) -> None:
-    model = make(exact, 2, torch.float64, context)
+@pytest.mark.parametrize(("name", "context"), [*in_some_context(EXACT)])
+def test_the_density_integrates_to_one(name: str, context: str) -> None:
+    model = make(name, 2, torch.float64, context)
     row = rows(1, context, torch.float64)
     with torch.no_grad():
         z, _ = model.preprocessing(model.sample(4000, row))
@@ -481,24 +488,26 @@ def test_no_rows_are_no_start_but_may_be_asked_for(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in ESTIMATES])
 def test_a_row_does_not_depend_on_those_beside_it(name: str) -> None:
     """Neither its log-density nor its sample, beside easy rows, a hard one and broken ones."""
-    model = make(name, 5, torch.float64)
+    model, some = make(name, 5, torch.float64), [*range(12)]
     if isinstance(model, ContinuousFlow):
         model.ode.solver = model.ode.evaluation = AdaptiveSolver(
             method="dopri8", rtol=1e-9, atol=1e-9
         )
+        some = [0, 3, 5, 7, 11]  # of each kind, as each takes an ODE
     x = 2 * torch.randn(12, 5, dtype=torch.float64) + 1
     x[3], x[5], x[7, 2] = 1e4, math.nan, math.inf
     with torch.no_grad():
         log_prob = model.log_prob(x)
-        alone = torch.cat([model.log_prob(row[None]) for row in x])
-        torch.testing.assert_close(log_prob, alone, atol=1e-7, rtol=1e-9, equal_nan=True)
+        alone = torch.cat([model.log_prob(row[None]) for row in x[some]])
+        torch.testing.assert_close(log_prob[some], alone, atol=1e-7, rtol=1e-9, equal_nan=True)
         usable = [row for row in range(12) if row not in ((3, 5, 7) if confined(model) else (5, 7))]
         assert log_prob[usable].isfinite().all()
         assert not log_prob[[5, 7]].isfinite().any()
         if isinstance(model, Flow):
             z, _ = model.bijection(x[usable])
-            alone = torch.cat([model.bijection.generate(row[None]) for row in z])
-            torch.testing.assert_close(model.bijection.generate(z), alone, atol=1e-7, rtol=1e-9)
+            alone = torch.cat([model.bijection.generate(row[None]) for row in z[: len(some)]])
+            back = model.bijection.generate(z)[: len(alone)]
+            torch.testing.assert_close(back, alone, atol=1e-7, rtol=1e-9)
 
 
 def test_a_wrong_shape_or_context_is_named(name: str) -> None:

@@ -42,6 +42,7 @@ from genlab.runs.status import read_status, write_status
 from genlab.runs.sweep import Job, SweepDirectory
 
 Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 JOB = {"SLURM_JOB_ID": "78", "SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": "4"}
 # A user's callback: a signal at a step, the first time only.

@@ -99,8 +99,9 @@ def test_a_solve_brings_its_own_rooms() -> None:
     assert [name for name in brought if not name.startswith(("genlab.", "scipy."))] == []
 
 
+SMALL = ["model.layers=2", "model.hidden=[16]", "trainer.max_steps=1"]
 COMMANDS = (
-    ["train", "model=realnvp", "data=moons", "trainer.max_steps=1", "hydra.run.dir=run"],
+    ["train", "model=realnvp", "data=moons", *SMALL, "hydra.run.dir=run"],
     ["sample", "run", "-n", "5", "-o", "points.csv"],
     ["score", "run", "-i", "points.csv"],
     ["evaluate", "run"],

@@ -178,34 +178,44 @@ def test_there_are_forty() -> None:
     assert len(MISTAKES) >= 40
 
 
+# Answers each line in a process of its own, with what the first one has imported; what that took
+# counts for all of them.
 PROGRAM = """
-import json, sys, time
-start = time.process_time()
-from genlab.cli.main import main
-status = main(json.loads(sys.argv[1]))
-seconds = time.process_time() - start
-print(json.dumps([status, seconds, sorted({"torch", "lightning"} & sys.modules.keys())]))
+import contextlib, io, json, os, sys, time
+
+def answer(words):
+    start = time.process_time()
+    from genlab.cli.main import main
+    with contextlib.redirect_stderr(io.StringIO()) as shown:
+        status = main(words)
+    loaded = sorted({"torch", "lightning"} & sys.modules.keys())
+    return status, time.process_time() - start, loaded, shown.getvalue()
+
+_, before, _, _ = answer(["train", "model=realnvpp"])
+for words in json.loads(sys.argv[1]):
+    if os.fork() == 0:
+        status, seconds, *found = answer(words)
+        print(json.dumps([status, before + seconds, *found]), flush=True)
+        os._exit(0)
+    os.wait()
 """
 
 
 @pytest.mark.slow
 def test_torch_is_asked_only_where_it_knows(here: Path) -> None:
-    """Each in a process of its own, by the processor's seconds, of three the fewest."""
-    slowest = 0.0
-    for line in MISTAKES:
-        times = []
-        for _ in range(3):
-            words = json.dumps(words_of(line, here))
-            command = [sys.executable, "-c", PROGRAM, words]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            status, seconds, loaded = json.loads(done.stdout)
+    """By the processor's seconds, of three answers the fastest."""
+    slow, tries = [*MISTAKES], 0
+    while slow and tries < 3:
+        words = json.dumps([words_of(line, here) for line in slow])
+        command = [sys.executable, "-c", PROGRAM, words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        answers = dict(zip(slow, map(json.loads, done.stdout.splitlines()), strict=True))
+        for line, (status, _, loaded, shown) in answers.items():
             assert (status, loaded) == (2, []), line
-            times.append(seconds)
-            if seconds < AT_ONCE:
-                break
-        check_answer(done.stderr, MISTAKES[line], here)
-        slowest = max(slowest, min(times))
-    assert slowest < AT_ONCE
+            check_answer(shown, MISTAKES[line], here)
+        slow = [line for line, (_, seconds, *_) in answers.items() if seconds >= AT_ONCE]
+        tries += 1
+    assert slow == []
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,7 @@ def test_both_commands_are_the_program() -> None:
 @pytest.mark.slow
 def test_a_run_is_whole_when_its_command_ends(tmp_path: Path) -> None:
     words = ["model=realnvp", "data=moons", "trainer.max_steps=1", "hydra.run.dir=run"]
+    words += ["model.layers=2", "model.hidden=[16]"]
     answer = subprocess.run(
         [sys.executable, "-m", "genlab", "train", *words],
         capture_output=True,

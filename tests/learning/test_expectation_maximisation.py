@@ -23,6 +23,9 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.status import read_status
 
+# No figures but those of the run that several tests look at.
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SMALL = (
     "model=gmm",
     "data=eight_gaussians",
@@ -41,12 +44,6 @@ SMALL = (
 
 def small(folder: Path, *overrides: str) -> Training:
     return experiment(*SMALL, f"outputs={folder}", *overrides)
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures but those of the run that several tests look at."""
-    monkeypatch.setattr(Training, "_draw", lambda *_: {})
 
 
 class Signal(Callback):

@@ -11,7 +11,6 @@ import pytest
 import torch
 from small import small_experiment
 
-from genlab.assembly import Training
 from genlab.batch import Batch
 from genlab.errors import RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
@@ -20,11 +19,7 @@ from genlab.learning.rng import rng_state, set_rng_state
 from genlab.objectives import negative_log_likelihood
 from genlab.runs.status import read_status
 
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures, which take longer than these runs."""
-    monkeypatch.setattr(Training, "_draw", lambda *_: {})
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
