@@ -100,9 +100,9 @@ def chosen(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: node[key] for key in RowChoices.__annotations__}
 
 
-def sampled(rows: FieldRows, n: int = SAMPLED) -> Float[np.ndarray, "n c h h"]:
+def sampled(rows: FieldRows) -> Float[np.ndarray, "n c h h"]:
     """Some rows from all over the files."""
-    places = np.unique(np.linspace(0, len(rows) - 1, n).astype(np.int64))
+    places = np.unique(np.linspace(0, len(rows) - 1, SAMPLED).astype(np.int64))
     return rows.read(places)[0]
 
 
