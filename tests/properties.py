@@ -73,6 +73,13 @@ def splines(dim: int, context_dim: int, *, angles: int = 0) -> SplineLayers:
     )
 
 
+def spline_couplings(
+    dim: int, context_dim: int, *, angles: int = 0, free_half: bool = True, flip: bool = False
+) -> b.Bijection:
+    """The first of alternating spline couplings, or the second."""
+    return splines(dim, context_dim, angles=angles).couplings(2, free_half=free_half)[flip]
+
+
 def residual(dim: int, context_dim: int, **options: Any) -> b.ResidualBlocks:
     settings = {"stack": 1, "activation": "sine", "actnorm": False, "solver": "anderson"} | options
     network = LipschitzMLP(
@@ -130,15 +137,15 @@ BIJECTIONS: dict[str, Callable[[int, int], b.Bijection]] = {
     "half-line-log": lambda dim, _: b.HalfLine([3.0] * dim, upward=[False] * dim, tail="log"),
     "coordinates": lambda dim, _: b.OnCoordinates(b.HalfLine([-1.0]), [dim // 2], dim),
     "spline": lambda dim, c: splines(dim, c).elementwise(),
-    "coupling-spline": lambda dim, c: splines(dim, c).coupling(flip=False),
-    "half-free": lambda dim, c: splines(dim, c).half_free(flip=False),
-    "half-free-flip": lambda dim, c: splines(dim, c).half_free(flip=True),
+    "coupling-spline": lambda dim, c: spline_couplings(dim, c, free_half=False),
+    "half-free": lambda dim, c: spline_couplings(dim, c),
+    "half-free-flip": lambda dim, c: spline_couplings(dim, c, flip=True),
     "autoregressive": lambda dim, c: splines(dim, c).autoregressive(flip=False),
     "autoregressive-flip": lambda dim, c: splines(dim, c).autoregressive(flip=True),
     "circular": lambda dim, c: splines(dim, c, angles=dim).elementwise(),
-    "circular-coupling": lambda dim, c: splines(dim, c, angles=dim).coupling(flip=False),
-    "circular-half-free": lambda dim, c: splines(dim, c, angles=dim).half_free(flip=True),
-    "cylinder": lambda dim, c: splines(dim, c, angles=1).half_free(flip=False),
+    "circular-coupling": lambda dim, c: spline_couplings(dim, c, angles=dim, free_half=False),
+    "circular-half-free": lambda dim, c: spline_couplings(dim, c, angles=dim, flip=True),
+    "cylinder": lambda dim, c: spline_couplings(dim, c, angles=1),
     "cylinder-autoregressive": lambda dim, c: splines(dim, c, angles=1).autoregressive(flip=True),
     "residual": residual,
     "residual-plain": partial(residual, activation="lipswish", solver="plain"),

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -25,6 +25,16 @@ MAX_STEPS = 10_000
 RESOLVED = {"dopri5": 8, "dopri8": 128, "bosh3": 8, "adaptive_heun": 8}
 # In half precision too a step is controlled.
 COARSEST = 0.05
+
+
+class Way(NamedTuple):
+    """From when to when an ODE is followed, with how many rates, and what `ODESolver.solve` says
+    of gradients."""
+
+    start: float
+    end: float
+    rates: int
+    adjoint: Sequence[Tensor] | None
 
 
 class ODESolver(ABC):
@@ -73,18 +83,10 @@ class ODESolver(ABC):
         """
         if start == end or not len(x):
             return x, *(x.new_zeros(len(x)) for _ in range(rates))
-        return self._solve(field, x, start, end, rates, adjoint)
+        return self._solve(field, x, Way(start, end, rates, adjoint))
 
     @abstractmethod
-    def _solve(
-        self,
-        field: Field,
-        x: Float[Tensor, "n *event"],
-        start: float,
-        end: float,
-        rates: int,
-        adjoint: Sequence[Tensor] | None,
-    ) -> tuple[Tensor, ...]:
+    def _solve(self, field: Field, x: Float[Tensor, "n *event"], way: Way) -> tuple[Tensor, ...]:
         """`solve`, from one time to another one."""
 
     def part(self, share: float) -> ODESolver:
@@ -150,15 +152,8 @@ class FixedStepSolver(ODESolver):
     method: Literal["euler", "midpoint", "rk4", "adams"]
     steps: PositiveInt
 
-    def _solve(
-        self,
-        field: Field,
-        x: Float[Tensor, "n *event"],
-        start: float,
-        end: float,
-        rates: int,
-        adjoint: Sequence[Tensor] | None,
-    ) -> tuple[Tensor, ...]:
+    def _solve(self, field: Field, x: Float[Tensor, "n *event"], way: Way) -> tuple[Tensor, ...]:
+        start, end, rates, adjoint = way
         if adjoint is not None:
             if self.method == "adams":
                 raise UserError(
@@ -168,10 +163,7 @@ class FixedStepSolver(ODESolver):
             result: tuple[Tensor, ...] = follow(
                 field,
                 x,
-                start,
-                end,
-                rates,
-                adjoint,
+                *way,
                 method=self.method,
                 options=lambda end: {"grid_constructor": self._grid},
             )
@@ -266,25 +258,14 @@ class AdaptiveSolver(ODESolver):
     rtol: Positive
     atol: Positive
 
-    def _solve(
-        self,
-        field: Field,
-        x: Float[Tensor, "n *event"],
-        start: float,
-        end: float,
-        rates: int,
-        adjoint: Sequence[Tensor] | None,
-    ) -> tuple[Tensor, ...]:
+    def _solve(self, field: Field, x: Float[Tensor, "n *event"], way: Way) -> tuple[Tensor, ...]:
         finest = min(RESOLVED[self.method] * torch.finfo(x.dtype).eps, COARSEST)
         followed = _Followed(field, x)
         with explained():
             result = follow(
                 followed.slopes,
                 followed.start,
-                start,
-                end,
-                rates,
-                adjoint,
+                *way,
                 method=self.method,
                 rtol=max(self.rtol, finest),
                 atol=max(self.atol, finest),

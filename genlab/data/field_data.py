@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from genlab.bijections.elementwise_affine import Standardise
 from genlab.bijections.spectral import SpectralStandardise, SpectralStandardiseGiven
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.field_facts import field_facts
+from genlab.data.module import SetOptions
 from genlab.data.target_data import TargetData
 from genlab.errors import UserError
 from genlab.fields import ModeClasses
@@ -24,16 +25,12 @@ KNOTS = 9
 """Numbers at which fields that come with one have a spectrum of their own."""
 
 
-class FieldOptions(TypedDict):
+class FieldOptions(SetOptions):
     """The options of `TargetData` that fields have, under the same names."""
 
-    event_shape: Sequence[PositiveInt]
     train_size: PositiveInt | None
     val_size: PositiveInt
     test_size: PositiveInt
-    batch_size: PositiveInt
-    standardise: bool
-    seed: NonNegativeInt
 
 
 class FieldData(TargetData):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch, rowwise
-from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.data.module import DataModule
+from genlab.bounds import NonNegativeInt
+from genlab.data.module import DataModule, ModuleOptions
 from genlab.data.streams import ShuffledSet, Stream
 
 __all__ = ["FixedSets", "Sets"]
@@ -32,21 +31,12 @@ class FixedSets(DataModule):
     """A training set that is seen again and again, each time in another order.
 
     Args:
-        event_shape: Shape of one sample.
-        batch_size: Rows that one training step sees, in each process.
-        standardise: Let the model work on data of zero mean and unit variance.
         seed: The run's seed.
+        **options: Those of `DataModule`.
     """
 
-    def __init__(
-        self,
-        *,
-        event_shape: Sequence[PositiveInt],
-        batch_size: PositiveInt,
-        standardise: bool,
-        seed: NonNegativeInt,
-    ) -> None:
-        super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
+    def __init__(self, *, seed: NonNegativeInt, **options: Unpack[ModuleOptions]) -> None:
+        super().__init__(**options)
         self.seed = seed
 
     @abstractmethod

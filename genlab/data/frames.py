@@ -72,7 +72,7 @@ def names_of(x: Any, context: Any, encoder: ContextEncoder) -> Names:
 
 
 def event_rows(
-    frame: Any, names: Names, event_shape: Sequence[int], *, where: str = "x"
+    frame: Any, names: Names, event_shape: Sequence[int]
 ) -> Float[np.ndarray, "n *event"]:
     """The samples in a frame, flat in its rows, whatever other columns it has in whatever order.
 
@@ -83,14 +83,13 @@ def event_rows(
         frame: The frame.
         names: What the coordinates are called.
         event_shape: Shape of one sample.
-        where: What to call the frame in messages.
 
     Raises:
         UserError: A column is missing, or holds what is no finite number.
     """
     size = math.prod(event_shape)
     wanted = names.columns or _numbered("x", size)
-    return _numbers(frame, wanted, where, ordered=names.columns is None).reshape(-1, *event_shape)
+    return _numbers(frame, wanted, "x", ordered=names.columns is None).reshape(-1, *event_shape)
 
 
 def context_rows(

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from genlab.batch import Batch
-from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.fixed_sets import FixedSets, Sets
+from genlab.data.module import SetOptions
 from genlab.errors import UserError
 
 __all__ = ["BSDS300", "Gas", "Hepmass", "MAFSet", "MiniBooNE", "Power"]
@@ -30,10 +30,7 @@ class MAFSet(FixedSets):
 
     Args:
         root: The folder; it holds one folder for each set.
-        event_shape: Shape of one sample.
-        batch_size: Rows that one training step sees, in each process.
-        standardise: Let the model work on data of zero mean and unit variance.
-        seed: The run's seed.
+        **options: Those of `FixedSets`.
 
     Attributes:
         files: What is read, below the root.
@@ -43,18 +40,8 @@ class MAFSet(FixedSets):
     files: ClassVar[tuple[str, ...]]
     instead: ClassVar[dict[str, str]] = {}
 
-    def __init__(
-        self,
-        *,
-        root: str,
-        event_shape: Sequence[PositiveInt],
-        batch_size: PositiveInt,
-        standardise: bool,
-        seed: NonNegativeInt,
-    ) -> None:
-        super().__init__(
-            event_shape=event_shape, batch_size=batch_size, standardise=standardise, seed=seed
-        )
+    def __init__(self, *, root: str, **options: Unpack[SetOptions]) -> None:
+        super().__init__(**options)
         self.root = root
 
     def _prepare(self) -> Sequence[Float[np.ndarray, "_ d"]]:

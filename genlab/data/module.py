@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import lightning.pytorch as pl
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from genlab.batch import Batch, Chunk
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.elementwise_affine import Standardise
+from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.streams import Stream
 from genlab.densities.density import Density
@@ -25,13 +26,27 @@ from genlab.errors import first_few
 from genlab.fields.statistics import Quantity
 from genlab.targets.target import Target
 
-__all__ = ["DataModule"]
+__all__ = ["DataModule", "ModuleOptions", "SetOptions"]
 
 # Rows that are validated at once, and numbers: of images a network makes many channels.
 EVALUATION_BATCH = 8192
 EVALUATION_NUMBERS = 2**18
 # Numbers of a chunk that lie in memory at once, 128 MB: large images make shorter chunks.
 CHUNK = 2**25
+
+
+class ModuleOptions(TypedDict):
+    """The options of every `DataModule`."""
+
+    event_shape: Sequence[PositiveInt]
+    batch_size: PositiveInt
+    standardise: bool
+
+
+class SetOptions(ModuleOptions):
+    """Those of one whose rows are shuffled, or drawn, by a seed."""
+
+    seed: NonNegativeInt
 
 
 class DataModule(pl.LightningDataModule, ABC):
@@ -88,7 +103,9 @@ class DataModule(pl.LightningDataModule, ABC):
     checksums: Sequence[str] = ()
     standardise_context: bool = False
 
-    def __init__(self, *, event_shape: Sequence[int], batch_size: int, standardise: bool) -> None:
+    def __init__(
+        self, *, event_shape: Sequence[PositiveInt], batch_size: PositiveInt, standardise: bool
+    ) -> None:
         super().__init__()
         self.event_shape = tuple(event_shape)
         self.batch_size = batch_size

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from genlab.data.field_files.facts import (
     seam,
     stored_facts,
 )
-from genlab.data.field_files.rows import FieldRows
+from genlab.data.field_files.rows import FieldRows, RowChoices
 from genlab.data.module import DataModule
 from genlab.data.parts import part_sizes
 from genlab.data.shuffled_pools import ShuffledPools
@@ -56,15 +56,6 @@ class StoredFields(DataModule):
     Args:
         path: The file, or a folder of files with the same channels; in folders ``train``, ``valid``
             and ``test`` of it, if there are such.
-        channels: Those to learn, by name; None for the only array of fields.
-        condition: Channels, or numbers of each sample, that a field is given.
-        lag: How many time steps earlier the condition is.
-        steps: Time steps: numbers from 0, or START:STOP:STEP; None for all.
-        size: Points along both sides of a window; None for the whole field.
-        stride: Every so many points of each side.
-        windows: All that fit beside each other (``tiles``), or the one in the ``centre``.
-        axes: What the axes of the arrays are: sample, time, channel, x, y; None for what the file
-            tells. Several may be called sample.
         periodic: Whether fields close at their sides, which standardises mode by mode.
         padding: Of convolutions; follows from ``periodic``.
         quantity: What the numbers are, and so which statistics are taken.
@@ -82,6 +73,7 @@ class StoredFields(DataModule):
         batch_size: Rows that one training step sees, in each process.
         standardise: Let the model work on white noise, as far as mean and variances tell.
         seed: The run's seed.
+        **choices: What is read of the files, as `FieldRows` has it.
 
     Raises:
         UserError: The files lack a channel, or hold fields of another shape.
@@ -91,14 +83,6 @@ class StoredFields(DataModule):
         self,
         *,
         path: str,
-        channels: Sequence[str] | None,
-        condition: Sequence[str],
-        lag: NonNegativeInt,
-        steps: Sequence[int] | int | str | None,
-        size: PositiveInt | None,
-        stride: PositiveInt,
-        windows: Literal["tiles", "centre"],
-        axes: Sequence[str] | None,
         periodic: bool,
         padding: Padding,
         quantity: Quantity,
@@ -116,19 +100,10 @@ class StoredFields(DataModule):
         batch_size: PositiveInt,
         standardise: bool,
         seed: NonNegativeInt,
+        **choices: Unpack[RowChoices],
     ) -> None:
         super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
-        self.path = path
-        self.choices: dict[str, Any] = {
-            "channels": channels,
-            "condition": condition,
-            "lag": lag,
-            "steps": steps,
-            "size": size,
-            "stride": stride,
-            "windows": windows,
-            "axes": axes,
-        }
+        self.path, self.choices = path, choices
         self.periodic = periodic
         self.padding = padding
         self.quantity = quantity

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
+from typing import Unpack
 
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
-from genlab.data.module import DataModule
+from genlab.data.module import DataModule, ModuleOptions
 from genlab.data.streams import FreshSamples, NoSamples, ShuffledSet, Stream
 from genlab.densities.density import Circular
 from genlab.errors import UserError
@@ -29,14 +29,12 @@ class TargetData(DataModule):
 
     Args:
         target: The distribution.
-        event_shape: Shape of one sample.
         train_size: Number of training samples; None for an endless stream of fresh ones.
         val_size: Number of samples to validate on.
         test_size: Number of samples to test on.
-        batch_size: Rows that one training step sees, in each process.
-        standardise: Let the model work on data of zero mean and unit variance.
         seed: The run's seed.
         angles: Coordinates that are angles.
+        **options: Those of `DataModule`.
 
     Raises:
         UserError: The target's samples have another shape, others of its coordinates are angles, or
@@ -49,19 +47,17 @@ class TargetData(DataModule):
         self,
         target: Target,
         *,
-        event_shape: Sequence[PositiveInt],
         train_size: PositiveInt | None,
         val_size: PositiveInt,
         test_size: PositiveInt,
-        batch_size: PositiveInt,
-        standardise: bool,
         seed: NonNegativeInt,
         angles: Circular = (),
+        **options: Unpack[ModuleOptions],
     ) -> None:
-        super().__init__(event_shape=event_shape, batch_size=batch_size, standardise=standardise)
+        super().__init__(**options)
         if target.event_shape != self.event_shape:
             raise UserError(
-                f"event_shape={list(event_shape)}: the target's samples have shape "
+                f"event_shape={list(self.event_shape)}: the target's samples have shape "
                 f"{list(target.event_shape)}; set `dim={target.event_shape[0]}`"
             )
         if train_size is not None and not target.has_samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal, Unpack, cast
 
 from torch import nn
 
@@ -22,9 +22,8 @@ from genlab.bijections.periodic_convolution import PeriodicConvolution
 from genlab.bijections.reshaping import Flatten, ImageShape, Permutation, multi_scale
 from genlab.bijections.scalar_map import ScalarMap
 from genlab.nn.angles import periodic
-from genlab.nn.conv import ConvNet, GridNet
-from genlab.nn.mlp import MLP, Activation
-from genlab.nn.padding import Padding
+from genlab.nn.conv import ConvNet, ConvOptions, GridNet
+from genlab.nn.mlp import MLP, NetworkOptions
 
 __all__ = [
     "Conditioner",
@@ -54,43 +53,33 @@ def conditioner(
     event_shape: tuple[int, ...],
     network: Network,
     *,
-    hidden: Sequence[int],
-    activation: Activation,
-    padding: Padding,
-    context_dim: int,
-    zero_last: bool,
     is_circular: Sequence[bool] = (),
+    **layers: Unpack[ConvOptions],
 ) -> Conditioner:
     """Makes networks of couplings of vectors that are arrays, as `of_vectors` orders them.
 
     Args:
         event_shape: Shape of one sample.
         network: ``mlp`` for the vectors, or ``conv`` for the arrays.
-        hidden: Widths of the hidden layers; of ``conv``, channels.
-        activation: Nonlinearity.
-        padding: What a convolution sees around an array.
-        context_dim: Width of the context; 0 for none.
-        zero_last: Start from the zero function.
         is_circular: Whether each number of the vectors is an angle, of which ``mlp`` sees the
             cosine and the sine; none of them where it is empty.
+        **layers: Those of the networks; vectors have no padding.
     """
-    options: dict[str, Any] = {
-        "hidden": hidden,
-        "activation": activation,
-        "context_dim": context_dim,
-        "zero_last": zero_last,
-    }
-
-    def mlp(split: Split, n_parameters: int) -> nn.Module:
-        seen = is_circular[split.columns[split.places[0]]] or (False,) * split.passive
-        return periodic(seen, lambda inputs: MLP(inputs, split.active * n_parameters, **options))
 
     def conv(split: Split, n_parameters: int) -> GridNet:
         order = vector_order(event_shape)
         seen, asked = (order[split.columns[place]] for place in split.places)
-        return GridNet(event_shape, seen, asked, n_parameters, padding=padding, **options)
+        return GridNet(event_shape, seen, asked, n_parameters, **layers)
 
-    return conv if network == "conv" else mlp
+    if network == "conv":
+        return conv
+    dense = cast(NetworkOptions, {key: layers[key] for key in layers if key != "padding"})
+
+    def mlp(split: Split, n_parameters: int) -> nn.Module:
+        seen = is_circular[split.columns[split.places[0]]] or (False,) * split.passive
+        return periodic(seen, lambda inputs: MLP(inputs, split.active * n_parameters, **dense))
+
+    return mlp
 
 
 def alternating_halves(
@@ -114,12 +103,9 @@ def image_layers(
     scalar_map: Callable[[], ScalarMap],
     *,
     layers: int,
-    hidden: Sequence[int],
-    activation: Activation,
     actnorm: bool,
     mixing: Mixing,
-    padding: Padding,
-    context_dim: int,
+    **conditioners: Unpack[ConvOptions],
 ) -> Compose:
     """Couplings of an image at several scales, which start as the identity.
 
@@ -132,24 +118,13 @@ def image_layers(
         scales: Number of scales, each of half the size of the one before.
         scalar_map: Makes the increasing map of a coupling.
         layers: Number of couplings at each scale; the larger half is on the checkerboard.
-        hidden: Channels of the hidden layers of each conditioner.
-        activation: Nonlinearity of the conditioners.
         actnorm: Put a data-initialised scale and shift of each channel before each coupling.
         mixing: What mixes the channels before each coupling of their halves.
-        padding: What the conditioners see around an image.
-        context_dim: Width of the context that each conditioner sees; 0 for none.
+        **conditioners: Their layers.
     """
 
     def network(split: Split, n_parameters: int) -> ConvNet:
-        return ConvNet(
-            split.passive,
-            split.active * n_parameters,
-            hidden=hidden,
-            activation=activation,
-            padding=padding,
-            context_dim=context_dim,
-            zero_last=True,
-        )
+        return ConvNet(split.passive, split.active * n_parameters, **conditioners)
 
     def at_scale(shape: ImageShape) -> Iterator[Bijection]:
         channels, on_checkerboard = shape[0], (layers + 1) // 2

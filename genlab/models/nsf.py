@@ -18,6 +18,7 @@ from genlab.models.couplings import (
 )
 from genlab.models.flow import Flow
 from genlab.models.spline_layers import SplineLayers, SplineOptions
+from genlab.nn.conv import ConvOptions
 from genlab.nn.padding import Padding
 
 __all__ = ["NSF", "AutoregressiveNSF", "CircularNSF", "neural_spline_flow"]
@@ -82,32 +83,20 @@ class NSF(Flow):
         make = SplineLayers(
             is_circular=(False,) * dim, context_dim=self.context_encoder.dim, **splines
         )
+        conditioners: ConvOptions = {**make.networks, "padding": padding}
         if scales:
             self.layers = image_layers(
                 self.event_shape,
                 scales,
                 make.line,
                 layers=layers,
-                hidden=make.hidden,
-                activation=make.activation,
                 actnorm=actnorm,
                 mixing=mixing,
-                padding=padding,
-                context_dim=make.context_dim,
+                **conditioners,
             )
             return
-        networks = conditioner(
-            self.event_shape,
-            network,
-            hidden=make.hidden,
-            activation=make.activation,
-            padding=padding,
-            context_dim=make.context_dim,
-            zero_last=True,
-        )
-        couplings = make.couplings(
-            layers, free_half=free_half, network=networks if network == "conv" else None
-        )
+        networks = conditioner(self.event_shape, network, **conditioners)
+        couplings = make.couplings(layers, free_half=free_half, network=networks)
         steps = spaced(self.event_shape, couplings, actnorm=actnorm, mixing=mixing)
         self.layers = of_vectors(self.event_shape, steps)
 

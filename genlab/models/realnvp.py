@@ -19,6 +19,7 @@ from genlab.models.couplings import (
     spaced,
 )
 from genlab.models.flow import Flow
+from genlab.nn.conv import ConvOptions
 from genlab.nn.mlp import Activation
 from genlab.nn.padding import Padding
 
@@ -80,30 +81,26 @@ class RealNVP(Flow):
         labels: NonNegativeInt = 0,
     ) -> None:
         super().__init__(event_shape, context_dim=context_dim, labels=labels)
+        conditioners: ConvOptions = {
+            "hidden": hidden,
+            "activation": activation,
+            "padding": padding,
+            "context_dim": self.context_encoder.dim,
+            "zero_last": True,
+        }
         if scales:
             self.layers = image_layers(
                 self.event_shape,
                 scales,
                 Affine,
                 layers=layers,
-                hidden=hidden,
-                activation=activation,
                 actnorm=actnorm,
                 mixing=mixing,
-                padding=padding,
-                context_dim=self.context_encoder.dim,
+                **conditioners,
             )
             return
         dim = math.prod(self.event_shape)
-        make = conditioner(
-            self.event_shape,
-            network,
-            hidden=hidden,
-            activation=activation,
-            padding=padding,
-            context_dim=self.context_encoder.dim,
-            zero_last=True,
-        )
+        make = conditioner(self.event_shape, network, **conditioners)
         couplings = alternating_halves(dim, Affine, make, layers=layers)
         steps = spaced(self.event_shape, couplings, actnorm=actnorm, mixing=mixing)
         self.layers = of_vectors(self.event_shape, steps)

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from torch import nn
-
 from genlab.bijections.autoregressive import Autoregressive, Elementwise
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.coupling import Coupling, HalfFreeCoupling, HalfSplit
 from genlab.bijections.scalar_map import Mixed, ScalarMap
 from genlab.bijections.spline import CircularSpline, RationalQuadratic
 from genlab.bounds import Positive, PositiveInt
-from genlab.models.couplings import Conditioner
+from genlab.models.couplings import Conditioner, conditioner
 from genlab.nn.angles import AngleFeatures, periodic
 from genlab.nn.masked_mlp import MaskedMLP
-from genlab.nn.mlp import MLP, Activation
+from genlab.nn.mlp import MLP, Activation, NetworkOptions
 
 __all__ = ["SplineLayers", "SplineOptions"]
 
@@ -63,8 +61,11 @@ class SplineLayers:
         """
         if self.dim == 1:
             return [self.elementwise() for _ in range(layers)]
+        network = network or conditioner(
+            (self.dim,), "mlp", is_circular=self.is_circular, **self.networks
+        )
         make = self.half_free if free_half else self.coupling
-        return [make(flip=index % 2 == 1, network=network) for index in range(layers)]
+        return [make(network, flip=index % 2 == 1) for index in range(layers)]
 
     def autoregressives(self, layers: int) -> Sequence[Bijection]:
         """Autoregressive layers, in one order of the coordinates, the other, the one, ..."""
@@ -77,18 +78,20 @@ class SplineLayers:
         splines = self._splines(self.is_circular)
         if not self.context_dim:
             return Elementwise(splines, self.dim)
-        return Elementwise(splines, self.dim, self._mlp(self.context_dim, splines, self.dim, 0))
+        layers: NetworkOptions = {**self.networks, "context_dim": 0}
+        network = MLP(self.context_dim, splines.n_parameters * self.dim, **layers)
+        return Elementwise(splines, self.dim, network)
 
-    def coupling(self, *, flip: bool, network: Conditioner | None = None) -> Coupling:
+    def coupling(self, network: Conditioner, *, flip: bool) -> Coupling:
         """One half passes, the other is mapped by splines that a network of the first gives."""
         split = HalfSplit(self.dim, flip=flip)
-        splines = self._splines(self._half(split, mapped=True))
-        return Coupling(split, splines, self._conditioner(split, splines, network))
+        splines = self._splines(self.is_circular[split.columns[split.places[1]]])
+        return Coupling(split, splines, network(split, splines.n_parameters))
 
-    def half_free(self, *, flip: bool, network: Conditioner | None = None) -> HalfFreeCoupling:
+    def half_free(self, network: Conditioner, *, flip: bool) -> HalfFreeCoupling:
         """The same, where the first half is mapped too, by splines of trainable constants."""
         split, splines = HalfSplit(self.dim, flip=flip), self._splines(self.is_circular)
-        return HalfFreeCoupling(split, splines, self._conditioner(split, splines, network))
+        return HalfFreeCoupling(split, splines, network(split, splines.n_parameters))
 
     def autoregressive(self, *, flip: bool) -> Autoregressive:
         """Each coordinate is mapped by a spline that depends on those before it, or after it."""
@@ -102,10 +105,7 @@ class SplineLayers:
                 [degrees[source] for source in sources],
                 degrees,
                 repeats=splines.n_parameters,
-                hidden=self.hidden,
-                activation=self.activation,
-                context_dim=self.context_dim,
-                zero_last=True,
+                **self.networks,
             ),
         )
         return Autoregressive(splines, network, order)
@@ -114,12 +114,19 @@ class SplineLayers:
     def dim(self) -> int:
         return len(self.is_circular)
 
+    @property
+    def networks(self) -> NetworkOptions:
+        """The layers of each network, which starts from the zero function."""
+        return {
+            "hidden": self.hidden,
+            "activation": self.activation,
+            "context_dim": self.context_dim,
+            "zero_last": True,
+        }
+
     def line(self) -> RationalQuadratic:
         """The spline of coordinates that are no angles."""
         return RationalQuadratic(bins=self.bins, bound=self.bound)
-
-    def _half(self, split: HalfSplit, *, mapped: bool) -> tuple[bool, ...]:
-        return self.is_circular[split.columns[split.places[mapped]]]
 
     def _splines(self, is_circular: Sequence[bool]) -> ScalarMap:
         if not any(is_circular):
@@ -128,23 +135,3 @@ class SplineLayers:
         if all(is_circular):
             return circular
         return Mixed(self.line(), circular, is_circular)
-
-    def _conditioner(
-        self, split: HalfSplit, splines: ScalarMap, make: Conditioner | None
-    ) -> nn.Module:
-        if make is not None:
-            return make(split, splines.n_parameters)
-        seen = self._half(split, mapped=False)
-        return periodic(
-            seen, lambda inputs: self._mlp(inputs, splines, split.active, self.context_dim)
-        )
-
-    def _mlp(self, inputs: int, splines: ScalarMap, outputs: int, context_dim: int) -> MLP:
-        return MLP(
-            inputs,
-            splines.n_parameters * outputs,
-            hidden=self.hidden,
-            activation=self.activation,
-            context_dim=context_dim,
-            zero_last=True,
-        )

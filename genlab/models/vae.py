@@ -223,12 +223,6 @@ class VAE(Density):
         x = self.observation.sample(output_of(self.decoder, z.to(self.dtype), rows), generator)
         return self._in_data_units(x, rows)
 
-    def reconstruct(
-        self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None = None
-    ) -> Float[Tensor, "n *event"]:
-        """The code of x, decoded."""
-        return self.decode(self.codes(x, context), context)
-
     def metrics(
         self,
         test: Batch | None = None,

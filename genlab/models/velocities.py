@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.nn.velocity import Velocity
+from genlab.nn.velocity import Time, Velocity
 from genlab.paths.path import Path
 
 __all__ = ["GuidedVelocity", "PredictedVelocity", "marked"]
+
+Parts = TypeVar("Parts", bound=tuple[Tensor, ...])
 
 
 class PredictedVelocity(Velocity):
@@ -32,17 +35,14 @@ class PredictedVelocity(Velocity):
         self.prediction = prediction
 
     def forward(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
         return self.path.to_velocity(self.prediction, self.network(x, t, context), x, t)
 
     def with_tangents(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
@@ -54,10 +54,7 @@ class PredictedVelocity(Velocity):
         return self.path.to_velocity(self.prediction, output, x, t), along.movedim(0, 1)
 
     def with_divergence(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         output, divergence = self.network.with_divergence(x, t, context)
         a, b = self.path.velocity_weights(self.prediction, t)
@@ -85,46 +82,37 @@ class GuidedVelocity(Velocity):
         self.weight = weight
 
     def forward(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
-        v: Tensor = self.network(x, t, marked(context))
-        if context is None or self.weight == 1:
-            return v
-        free: Tensor = self.network(x, t, _unmarked(context))
-        return torch.lerp(free, v, self.weight)
+        (v,) = self._guided(lambda rows: (self.network(x, t, rows),), context)
+        return v
 
     def with_tangents(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
-        known = self.network.with_tangents(x, t, marked(context), directions)
-        if context is None or self.weight == 1:
-            return known
-        return self._blend(self.network.with_tangents(x, t, _unmarked(context), directions), known)
+        return self._guided(
+            lambda rows: self.network.with_tangents(x, t, rows, directions), context
+        )
 
     def with_divergence(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
-        known = self.network.with_divergence(x, t, marked(context))
+        return self._guided(lambda rows: self.network.with_divergence(x, t, rows), context)
+
+    def _guided(
+        self, of: Callable[[Tensor | None], Parts], context: Float[Tensor, "n c"] | None
+    ) -> Parts:
+        """A velocity, and its derivatives, which are blended alike."""
+        known = of(marked(context))
         if context is None or self.weight == 1:
             return known
-        return self._blend(self.network.with_divergence(x, t, _unmarked(context)), known)
-
-    def _blend(
-        self, free: tuple[Tensor, Tensor], known: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """A velocity and its derivatives: they are blended alike."""
-        (v_0, j_0), (v_c, j_c) = free, known
-        return torch.lerp(v_0, v_c, self.weight), torch.lerp(j_0, j_c, self.weight)
+        free = of(context.new_zeros(len(context), context.shape[1] + 1))
+        blended = (torch.lerp(v_0, v_c, self.weight) for v_0, v_c in zip(free, known, strict=True))
+        return type(known)(blended)
 
 
 def marked(
@@ -142,7 +130,3 @@ def marked(
         return None
     rows = torch.cat((context, context.new_ones(len(context), 1)), dim=1)
     return rows if dropped is None else rows * (1 - dropped)[:, None]
-
-
-def _unmarked(context: Float[Tensor, "n c"]) -> Float[Tensor, "n _"]:
-    return context.new_zeros(len(context), context.shape[1] + 1)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.nn.smooth import SMOOTH, SmoothActivation, value_and_slope
-from genlab.nn.velocity import TimeEmbedding, Velocity
+from genlab.nn.velocity import Time, TimeEmbedding, Velocity
 
 __all__ = ["ConcatSquashMLP"]
 
@@ -70,10 +70,7 @@ class ConcatSquashMLP(Velocity):
         self.modulation = nn.Linear(self.embedding.dim + context_dim, 2 * sum(hidden))
 
     def forward(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
         h, activate = x.flatten(1), SMOOTH[self.activation]
         for layer, gate, shift in self._modulated(t, context):
@@ -84,7 +81,7 @@ class ConcatSquashMLP(Velocity):
     def with_tangents(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
@@ -96,10 +93,7 @@ class ConcatSquashMLP(Velocity):
         return v.view_as(x), columns.unflatten(2, x.shape[1:])
 
     def with_divergence(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         if len(self.hidden) != 2:
             return super().with_divergence(x, t, context)
@@ -114,12 +108,10 @@ class ConcatSquashMLP(Velocity):
         return v.view_as(x), divergence
 
     def _modulated(
-        self, t: Float[Tensor, ""] | Float[Tensor, " n"], context: Float[Tensor, "n c"] | None
+        self, t: Time, context: Float[Tensor, "n c"] | None
     ) -> list[tuple[nn.Linear, Float[Tensor, "m h"], Float[Tensor, "m h"]]]:
         """Each hidden layer with its gate and shift: one row where all samples share them."""
-        u = self.embedding(t)
-        if context is not None:
-            u = torch.cat((u.expand(len(context), -1), context), dim=1)
+        u = self.embedding(t, context)
         gates, shifts = self.modulation(u.view(-1, u.shape[-1])).chunk(2, dim=1)
         parts = (gates.sigmoid().split(self.hidden, 1), shifts.split(self.hidden, 1))
         return [

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil, prod
+from typing import NotRequired, Unpack
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from genlab.nn.constants import Constants
-from genlab.nn.mlp import ACTIVATIONS, Activation
+from genlab.nn.mlp import ACTIVATIONS, Activation, NetworkOptions
 from genlab.nn.padding import Padding, image_shape
 
 __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "ConvNet",
+    "ConvOptions",
     "GridNet",
     "convolution",
     "last_convolution",
@@ -151,6 +153,12 @@ def _halved(size: Sequence[int], times: int) -> tuple[int, ...]:
     return tuple(ceil(side / 2**times) for side in size)
 
 
+class ConvOptions(NetworkOptions):
+    """What a `ConvNet` consists of, besides what comes in and goes out."""
+
+    padding: NotRequired[Padding]
+
+
 class ConvNet(nn.Sequential):
     """Convolutions, of 3 x 3 pixels at both ends and of 1 x 1 between hidden layers.
 
@@ -225,11 +233,7 @@ class GridNet(Constants):
         seen: Places of the numbers that come in, counted row by row.
         asked: Places of those that something is said of.
         arrays: P.
-        hidden: Channels of the hidden layers.
-        activation: Name of the nonlinearity.
-        padding: What lies around the array: ``zeros``, or ``circular``, itself again.
-        context_dim: Width of the context; 0 for none.
-        zero_last: Start from the zero function.
+        **layers: Those of `ConvNet`.
 
     Raises:
         ValueError: The event is no array of channels, height and width.
@@ -245,25 +249,12 @@ class GridNet(Constants):
         seen: Sequence[int],
         asked: Sequence[int],
         arrays: int,
-        *,
-        hidden: Sequence[int],
-        activation: Activation,
-        padding: Padding = "zeros",
-        context_dim: int = 0,
-        zero_last: bool = False,
+        **layers: Unpack[ConvOptions],
     ) -> None:
         super().__init__()
         self.event_shape = image_shape("network=conv", event_shape, "mlp")
         self.seen, self.asked, self.arrays = tuple(seen), tuple(asked), arrays
-        self.network = ConvNet(
-            2 * event_shape[0],
-            arrays * event_shape[0],
-            hidden=hidden,
-            activation=activation,
-            padding=padding,
-            context_dim=context_dim,
-            zero_last=zero_last,
-        )
+        self.network = ConvNet(2 * event_shape[0], arrays * event_shape[0], **layers)
         self.set_constants()
 
     def constant_tensors(self) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.nn.padding import image_shape
-from genlab.nn.velocity import TimeEmbedding, Velocity
+from genlab.nn.velocity import Time, TimeEmbedding, Velocity
 
 __all__ = ["ImageVelocity", "ImageVelocityOptions", "resized"]
 
@@ -100,7 +100,7 @@ class ImageVelocity(Velocity):
     def taken_in(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
     ) -> tuple[Float[Tensor, "n i h w"], Float[Tensor, "n e"]]:
         """The image with the one that is given beside it, and what time and context say."""

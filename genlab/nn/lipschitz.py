@@ -345,7 +345,7 @@ class LipschitzConv2d(LipschitzLayer):
         in_channels: int,
         out_channels: int,
         *,
-        size: tuple[int, int],
+        size: Sequence[int],
         kernel_size: int,
         coefficient: float,
         padding: Padding = "zeros",

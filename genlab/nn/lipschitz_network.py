@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
@@ -329,19 +331,8 @@ class LipschitzMLP(LipschitzNetwork):
         bound: float,
         context_dim: int = 0,
     ) -> None:
-        widths = [dim, *hidden, dim]
-        layers = [
-            LipschitzLinear(
-                stack,
-                widths[index],
-                widths[index + 1],
-                coefficient=bound ** (1 / (len(hidden) + 1)),
-                scale=LAST_SCALE if index == len(hidden) else 1.0,
-            )
-            for index in range(len(hidden) + 1)
-        ]
         super().__init__(
-            layers,
+            _layers(partial(LipschitzLinear, stack), [dim, *hidden, dim], bound),
             event_shape=(dim,),
             activation=activation,
             context_dim=context_dim,
@@ -384,25 +375,22 @@ class LipschitzConvNet(LipschitzNetwork):
         padding: Padding = "zeros",
         context_dim: int = 0,
     ) -> None:
-        channels, height, width = event_shape
-        widths = [channels, *hidden, channels]
-        layers = [
-            LipschitzConv2d(
-                stack,
-                widths[index],
-                widths[index + 1],
-                size=(height, width),
-                kernel_size=kernel_size,
-                padding=padding,
-                coefficient=bound ** (1 / (len(hidden) + 1)),
-                scale=LAST_SCALE if index == len(hidden) else 1.0,
-            )
-            for index in range(len(hidden) + 1)
-        ]
+        channels, *size = event_shape
+        make = partial(LipschitzConv2d, stack, size=size, kernel_size=kernel_size, padding=padding)
         super().__init__(
-            layers,
+            _layers(make, [channels, *hidden, channels], bound),
             event_shape=event_shape,
             activation=activation,
             context_dim=context_dim,
             linearisation=Linearisation,
         )
+
+
+def _layers(
+    make: Callable[..., LipschitzLayer], widths: Sequence[int], bound: float
+) -> list[LipschitzLayer]:
+    """Layers of these widths with an equal share in a bound, of which the last starts small."""
+    scales = [*[1.0] * (len(widths) - 2), LAST_SCALE]
+    share = bound ** (1 / len(scales))
+    pairs = zip(pairwise(widths), scales, strict=True)
+    return [make(*pair, coefficient=share, scale=scale) for pair, scale in pairs]

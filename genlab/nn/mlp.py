@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Literal
+from typing import Literal, NotRequired, TypedDict, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "MLP", "Activation", "DenseDecoder", "DenseEncoder"]
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "Activation",
+    "DenseDecoder",
+    "DenseEncoder",
+    "LayerOptions",
+    "NetworkOptions",
+]
 
 
 Activation = Literal["relu", "silu", "gelu", "tanh", "elu", "leaky_relu", "softplus"]
@@ -25,6 +33,20 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "leaky_relu": nn.LeakyReLU,
     "softplus": nn.Softplus,
 }
+
+
+class LayerOptions(TypedDict):
+    """What the hidden layers of any network are: their widths, or channels, and what they see."""
+
+    hidden: Sequence[int]
+    activation: Activation
+    context_dim: NotRequired[int]
+
+
+class NetworkOptions(LayerOptions):
+    """The same of a network that may start from the zero function."""
+
+    zero_last: NotRequired[bool]
 
 
 class MLP(nn.Sequential):
@@ -87,27 +109,13 @@ class DenseEncoder(MLP):
     Args:
         event_shape: Shape of the array.
         out_features: Length of the vector.
-        hidden: Widths of the hidden layers.
-        activation: Name of the nonlinearity.
-        context_dim: Width of the context; 0 for none.
+        **layers: Those of `MLP`.
     """
 
     def __init__(
-        self,
-        event_shape: tuple[int, ...],
-        out_features: int,
-        *,
-        hidden: Sequence[int],
-        activation: Activation,
-        context_dim: int = 0,
+        self, event_shape: tuple[int, ...], out_features: int, **layers: Unpack[LayerOptions]
     ) -> None:
-        super().__init__(
-            prod(event_shape),
-            out_features,
-            hidden=hidden,
-            activation=activation,
-            context_dim=context_dim,
-        )
+        super().__init__(prod(event_shape), out_features, **layers)
 
     def forward(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
@@ -122,9 +130,7 @@ class DenseDecoder(MLP):
         in_features: Length of the vector.
         event_shape: Shape of an array.
         arrays: P, the number of arrays.
-        hidden: Widths of the hidden layers, from the last one to the first.
-        activation: Name of the nonlinearity.
-        context_dim: Width of the context; 0 for none.
+        **layers: Those of `MLP`, ``hidden`` from the last one to the first.
 
     Attributes:
         width: Most numbers that a layer computes for one row.
@@ -135,19 +141,11 @@ class DenseDecoder(MLP):
         in_features: int,
         event_shape: tuple[int, ...],
         arrays: int,
-        *,
-        hidden: Sequence[int],
-        activation: Activation,
-        context_dim: int = 0,
+        **layers: Unpack[LayerOptions],
     ) -> None:
-        out_features = arrays * prod(event_shape)
-        super().__init__(
-            in_features,
-            out_features,
-            hidden=hidden[::-1],
-            activation=activation,
-            context_dim=context_dim,
-        )
+        hidden, out_features = layers["hidden"], arrays * prod(event_shape)
+        layers["hidden"] = hidden[::-1]
+        super().__init__(in_features, out_features, **layers)
         self.shape = (arrays, *event_shape)
         self.width = max([out_features, *hidden])
 

@@ -14,7 +14,7 @@ from genlab.nn.angles import AngleFeatures
 from genlab.nn.constants import Constants
 from genlab.nn.residual_mlp import REACH
 from genlab.nn.smooth import soft_clamp
-from genlab.nn.velocity import Velocity, VelocityFactory
+from genlab.nn.velocity import Time, Velocity, VelocityFactory
 
 __all__ = ["PeriodicVelocity", "on_circles"]
 
@@ -68,10 +68,7 @@ class PeriodicVelocity(Constants, Velocity):
         return {"place": torch.tensor([sources.index(i) for i in range(dim)])}
 
     def forward(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
         r, cos, sin = self._places(x)
         seen = torch.cat((r, cos, sin), 1)
@@ -81,7 +78,7 @@ class PeriodicVelocity(Constants, Velocity):
     def with_tangents(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:

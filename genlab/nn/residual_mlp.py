@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.nn.plain import forward_mode
 from genlab.nn.smooth import IN_PLACE, SMOOTH, SmoothActivation, soft_clamp, value_and_slope
-from genlab.nn.velocity import TimeEmbedding, Velocity
+from genlab.nn.velocity import Time, TimeEmbedding, Velocity
 
 __all__ = ["FourierFeatures", "ResidualMLP"]
 
@@ -116,10 +116,7 @@ class ResidualMLP(Velocity):
         self.last = nn.Linear(width, dim)
 
     def forward(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
         shifts = self._shifts(t, context)
         rows = x.flatten(1)
@@ -158,7 +155,7 @@ class ResidualMLP(Velocity):
     def with_tangents(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
@@ -173,11 +170,9 @@ class ResidualMLP(Velocity):
         return v.view_as(x), columns.unflatten(2, x.shape[1:])
 
     def _shifts(
-        self, t: Float[Tensor, ""] | Float[Tensor, " n"], context: Float[Tensor, "n c"] | None
+        self, t: Time, context: Float[Tensor, "n c"] | None
     ) -> tuple[Float[Tensor, "m h"], ...]:
         """The shift of each layer: one row where all samples share it."""
-        u = self.embedding(t)
-        if context is not None:
-            u = torch.cat((u.expand(len(context), -1), context), dim=1)
+        u = self.embedding(t, context)
         rows: Tensor = self.shifts(u.view(-1, u.shape[-1]))
         return rows.chunk(len(self.blocks) + 1, dim=1)

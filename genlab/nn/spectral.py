@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from genlab.bounds import PositiveInt
 from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions
 from genlab.nn.smooth import SMOOTH, SmoothActivation, value_and_slope
-from genlab.nn.velocity import CHUNK
+from genlab.nn.velocity import CHUNK, Time
 from genlab.nn.waves import SpectralFilter, Waves, highest_mode
 
 __all__ = ["SpectralActivation", "SpectralNet"]
@@ -88,10 +88,7 @@ class SpectralNet(ImageVelocity):
             nn.init.zeros_(start)
 
     def forward(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
         v, _ = self._with_tangents(x, t, context, x.new_empty(0, 1, *x.shape[1:]))
         return v
@@ -99,7 +96,7 @@ class SpectralNet(ImageVelocity):
     def with_tangents(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
@@ -109,7 +106,7 @@ class SpectralNet(ImageVelocity):
     def _with_tangents(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:

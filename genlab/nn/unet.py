@@ -16,6 +16,7 @@ from genlab.nn.conv import convolution, last_convolution
 from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions, resized
 from genlab.nn.padding import Padding
 from genlab.nn.residual_conv import Level, norm
+from genlab.nn.velocity import Time
 from genlab.nn.waves import SpectralResize
 
 __all__ = ["UNet"]
@@ -88,10 +89,7 @@ class UNet(ImageVelocity):
             size = smaller
 
     def forward(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
         image, u = self.taken_in(x, t, context)
         h, copies = self.first(image), list[Tensor]()

@@ -13,7 +13,10 @@ from torch.func import jvp, vmap
 
 from genlab.nn.constants import Constants
 
-__all__ = ["TimeEmbedding", "Velocity", "VelocityFactory", "basis", "trace"]
+__all__ = ["Time", "TimeEmbedding", "Velocity", "VelocityFactory", "basis", "trace"]
+
+Time = Float[Tensor, ""] | Float[Tensor, " n"]
+"""One time for all samples, or one for each."""
 
 
 class TimeEmbedding(Constants):
@@ -36,10 +39,15 @@ class TimeEmbedding(Constants):
     def constant_tensors(self) -> dict[str, Tensor]:
         return {"frequencies": math.pi * torch.arange(1, self.dim // 2 + 1)}
 
-    def forward(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n e"]:
-        """Features of one time or of many; a single time gives a vector."""
+    def forward(
+        self, t: Float[Tensor, "*n"], context: Float[Tensor, "m c"] | None = None
+    ) -> Float[Tensor, "..."]:
+        """Features of one time, a vector, or of many, with a context's rows behind them."""
         angle = t[..., None] * self.frequencies
-        return torch.cat((angle.cos(), angle.sin()), dim=-1)
+        features = torch.cat((angle.cos(), angle.sin()), dim=-1)
+        if context is None:
+            return features
+        return torch.cat((features.expand(len(context), -1), context), dim=1)
 
 
 # Directions that the derivative of an arbitrary network is taken along at once.
@@ -54,8 +62,7 @@ class Velocity(nn.Module, ABC):
     Subclasses implement `forward`. The derivatives here hold for any network, by forward-mode
     differentiation; a network whose Jacobian is known layer by layer overrides them.
 
-    A time is one number for all samples, or one for each. A context is a matrix of n rows, already
-    encoded, or None.
+    A context is a matrix of n rows, already encoded, or None.
 
     References: arXiv:1806.07366.
 
@@ -68,17 +75,14 @@ class Velocity(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
         """The velocity at ``x``."""
 
     def with_tangents(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         directions: Float[Tensor, "k m *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
@@ -105,10 +109,7 @@ class Velocity(nn.Module, ABC):
         return parts[0][0], torch.cat([derivatives for _, derivatives in parts])
 
     def with_divergence(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """The velocity and its exact divergence, ``tr dv/dx``."""
         rows = max(64, TANGENTS // max(1, x.shape[1:].numel()))
@@ -132,7 +133,7 @@ class Velocity(nn.Module, ABC):
     def with_estimate(
         self,
         x: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
         context: Float[Tensor, "n c"] | None,
         probe: Float[Tensor, "n *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:

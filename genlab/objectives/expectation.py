@@ -43,7 +43,7 @@ class Statistics(NamedTuple):
         second: ``sum_i r z (x - mu)^T``, ``[G, K, D, D]``; where ``W`` is diagonal,
             ``sum_i r z^2``, ``[G, K, D]``.
 
-    Covariances of low rank have the sums of `FactorSums` in the place of the last two.
+    Covariances of low rank have those of `FactorExpectation` in the place of the last two.
     """
 
     log_likelihood: Float[Tensor, " g"]

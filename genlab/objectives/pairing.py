@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -71,14 +72,7 @@ class Independent(Pairing):
     """
 
     def pair(
-        self,
-        x0: Float[Tensor, "n *event"],
-        x1: Float[Tensor, "n *event"],
-        weight: Float[Tensor, " n"] | None = None,
-        context: Float[Tensor, "n c"] | None = None,
-        *,
-        generator: torch.Generator | None = None,
-        circular: Sequence[int] = (),
+        self, x0: Float[Tensor, "n *event"], *others: Any, **told: Any
     ) -> Float[Tensor, "n *event"]:
         return x0
 

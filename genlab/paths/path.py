@@ -129,19 +129,6 @@ class Path(ABC):
         a, b = self.velocity_weights(prediction, t)
         return _over(a, x_t) * x_t + _over(b, x_t) * output
 
-    def from_velocity(
-        self,
-        prediction: Prediction,
-        velocity: Float[Tensor, "n *event"],
-        x_t: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
-    ) -> Float[Tensor, "n *event"]:
-        """The prediction that a velocity stands for: the inverse of `to_velocity`."""
-        if prediction == "velocity":
-            return velocity
-        a, b = self.velocity_weights(prediction, t)
-        return (velocity - _over(a, x_t) * x_t) / _over(b, x_t)
-
     def velocity_weights(
         self, prediction: Literal["x1", "noise"], t: Float[Tensor, "*n"]
     ) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]]:

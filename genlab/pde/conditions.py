@@ -115,10 +115,7 @@ class _Prescribed(Condition):
     """Values on a boundary: what conditions at its points have in common."""
 
     def __init__(
-        self,
-        where: Boundary,
-        value: Function,
-        **options: Unpack[ConditionOptions],
+        self, where: Boundary, value: Function, **options: Unpack[ConditionOptions]
     ) -> None:
         super().__init__(**options)
         self.where, self.value = where, value
@@ -130,6 +127,20 @@ class _Prescribed(Condition):
 
     def target(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
         return self.value(x)
+
+    def rows(
+        self,
+        u: tuple[Jet, ...],
+        target: Float[Tensor, "n *t"],
+        normal: Float[Tensor, "n d"] | None,
+    ) -> Float[Tensor, "n *k"]:
+        return _missed(self._columns(u, normal), target)
+
+    def _columns(
+        self, u: tuple[Jet, ...], normal: Float[Tensor, "n d"] | None
+    ) -> list[Float[Tensor, " n"]]:
+        """What is to have the prescribed values: the components of ``u``, unless it is more."""
+        return [one.value for one in u]
 
 
 class Robin(_Prescribed):
@@ -169,16 +180,11 @@ class Robin(_Prescribed):
     def normals(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         return self.where.normal(x)
 
-    def rows(
-        self,
-        u: tuple[Jet, ...],
-        target: Float[Tensor, "n *t"],
-        normal: Float[Tensor, "n d"] | None,
-    ) -> Float[Tensor, "n *k"]:
+    def _columns(
+        self, u: tuple[Jet, ...], normal: Float[Tensor, "n d"] | None
+    ) -> list[Float[Tensor, " n"]]:
         assert normal is not None
-        slopes = [(normal * one.gradient).sum(1) for one in u]
-        pairs = zip(u, slopes, strict=True)
-        return _missed([self.a * one.value + self.b * slope for one, slope in pairs], target)
+        return [self.a * one.value + self.b * (normal * one.gradient).sum(1) for one in u]
 
 
 class Neumann(Robin):
@@ -199,10 +205,7 @@ class Neumann(Robin):
     """
 
     def __init__(
-        self,
-        where: Boundary,
-        value: Function,
-        **options: Unpack[ConditionOptions],
+        self, where: Boundary, value: Function, **options: Unpack[ConditionOptions]
     ) -> None:
         super().__init__(where, value, a=0.0, b=1.0, **options)
 
@@ -221,14 +224,6 @@ class Dirichlet(_Prescribed):
         value: ``g``.
         **options: Those of `Condition`.
     """
-
-    def rows(
-        self,
-        u: tuple[Jet, ...],
-        target: Float[Tensor, "n *t"],
-        normal: Float[Tensor, "n d"] | None,
-    ) -> Float[Tensor, "n *k"]:
-        return _missed([one.value for one in u], target)
 
 
 class Initial(_Prescribed):
@@ -268,16 +263,11 @@ class Initial(_Prescribed):
         parts = (part.view(len(x), -1) for part in (values, self.rate(x)))
         return torch.cat([*parts], 1)
 
-    def rows(
-        self,
-        u: tuple[Jet, ...],
-        target: Float[Tensor, "n *t"],
-        normal: Float[Tensor, "n d"] | None,
-    ) -> Float[Tensor, "n *k"]:
-        columns = [one.value for one in u]
-        if self.rate is not None:
-            columns += [one.gradient[:, -1] for one in u]
-        return _missed(columns, target)
+    def _columns(
+        self, u: tuple[Jet, ...], normal: Float[Tensor, "n d"] | None
+    ) -> list[Float[Tensor, " n"]]:
+        rates = [] if self.rate is None else [one.gradient[:, -1] for one in u]
+        return [*super()._columns(u, normal), *rates]
 
 
 class Periodic(Condition):

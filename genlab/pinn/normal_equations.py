@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab.pde import Product
 from genlab.pinn.least_squares import LeastSquares
 
-__all__ = ["NormalEquations", "Solve", "linearised", "normal_equations"]
+__all__ = ["DenseEquations", "NormalEquations", "Solve", "linearised"]
 
 Solve = Callable[[Float[Tensor, " n"]], Float[Tensor, " p"]]
 """Takes rows ``R`` to ``(J'J + lambda mu I)^-1 J' R``."""
@@ -37,7 +37,7 @@ def linearised(
     """
     if len(theta) <= dense:
         r, jacobian = problem.linearise(theta)
-        return r, normal_equations(jacobian)
+        return r, DenseEquations(jacobian)
     r, ahead, back = problem.products(theta)
     return r, _ByProducts(ahead, back, r)
 
@@ -49,10 +49,9 @@ class NormalEquations(ABC):
 
     References: doi:10.1137/0111030.
 
-    >>> solve = normal_equations(torch.eye(2, dtype=torch.float64)).factor(1.0)
+    >>> solve = DenseEquations(torch.eye(2, dtype=torch.float64)).factor(1.0)
     >>> solve(torch.ones(2, dtype=torch.float64))
     tensor([0.5000, 0.5000], dtype=torch.float64)
-
     """
 
     @abstractmethod
@@ -64,19 +63,22 @@ class NormalEquations(ABC):
         """The map for one damping; None where rounding left the matrix indefinite."""
 
 
-class _Dense(NormalEquations):
-    """Those of a Jacobian that is at hand, by Cholesky's factors.
+class DenseEquations(NormalEquations):
+    """Those of a Jacobian that is at hand, by Cholesky's factors of ``J'J + c I``.
+
+    Where there are fewer rows than weights, by those of ``JJ' + c I``, which is smaller then:
+    ``(J'J + c I)^-1 J' = J' (JJ' + c I)^-1``.
 
     Args:
         jacobian: ``J``.
-        gram: The smaller of ``J'J`` and ``JJ'``; its lower triangle is read.
     """
 
-    def __init__(self, jacobian: Float[Tensor, "n p"], gram: Float[Tensor, "m m"]) -> None:
-        self.jacobian = jacobian
-        self.gram = gram
+    def __init__(self, jacobian: Float[Tensor, "n p"]) -> None:
+        rows, weights = jacobian.shape
+        self.jacobian, self.over_rows = jacobian, rows < weights
+        self.gram = _gram(jacobian.T if self.over_rows else jacobian)
         # The trace of either is the sum of the squares of J.
-        self.mean = float(gram.diagonal().sum()) / jacobian.shape[1]
+        self.mean = float(self.gram.diagonal().sum()) / weights
 
     def ahead(self, v: Float[Tensor, " p"]) -> Float[Tensor, " n"]:
         return self.jacobian @ v
@@ -85,37 +87,13 @@ class _Dense(NormalEquations):
         damped = self.gram.clone()
         damped.diagonal().add_(damping * self.mean)
         factor, failed = torch.linalg.cholesky_ex(damped)
-        return None if failed.item() else lambda rows: self._solve(rows, factor)
 
-    @abstractmethod
-    def _solve(
-        self, rows: Float[Tensor, " n"], factor: Float[Tensor, "m m"]
-    ) -> Float[Tensor, " p"]:
-        """``(J'J + lambda mu I)^-1 J' rows``."""
+        def solve(rows: Float[Tensor, " n"]) -> Float[Tensor, " p"]:
+            if self.over_rows:
+                return torch.cholesky_solve(rows[:, None], factor).squeeze(1) @ self.jacobian
+            return torch.cholesky_solve((rows @ self.jacobian)[:, None], factor).squeeze(1)
 
-
-class _OverWeights(_Dense):
-    """``(J'J + c I)^-1 J'``, where there are no more weights than rows."""
-
-    def __init__(self, jacobian: Float[Tensor, "n p"]) -> None:
-        super().__init__(jacobian, _gram(jacobian))
-
-    def _solve(
-        self, rows: Float[Tensor, " n"], factor: Float[Tensor, "p p"]
-    ) -> Float[Tensor, " p"]:
-        return torch.cholesky_solve((rows @ self.jacobian)[:, None], factor).squeeze(1)
-
-
-class _OverRows(_Dense):
-    """``J' (JJ' + c I)^-1``, the same where there are fewer rows than weights."""
-
-    def __init__(self, jacobian: Float[Tensor, "n p"]) -> None:
-        super().__init__(jacobian, _gram(jacobian.T))
-
-    def _solve(
-        self, rows: Float[Tensor, " n"], factor: Float[Tensor, "n n"]
-    ) -> Float[Tensor, " p"]:
-        return torch.cholesky_solve(rows[:, None], factor).squeeze(1) @ self.jacobian
+        return None if failed.item() else solve
 
 
 class _ByProducts(NormalEquations):
@@ -156,12 +134,6 @@ class _ByProducts(NormalEquations):
             square, before = left @ left, square
             direction = left + square / before * direction
         return x
-
-
-def normal_equations(jacobian: Float[Tensor, "n p"]) -> NormalEquations:
-    """Those of a Jacobian, in the space of weights or of rows, whichever is smaller."""
-    n, p = jacobian.shape
-    return _OverWeights(jacobian) if p <= n else _OverRows(jacobian)
 
 
 def _gram(a: Float[Tensor, "n p"]) -> Float[Tensor, "p p"]:

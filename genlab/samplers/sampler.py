@@ -159,10 +159,10 @@ class Sampler(Checked, ABC):
         self.round = state["round"]
         self.draw = state["draw"]
 
-    def _generator(self, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+    def _generator(self, purpose: str) -> torch.Generator:
         """The randomness of one purpose in the present round and draw."""
         purpose = f"sampler/{purpose}/{self.draw}" if self.draw else f"sampler/{purpose}"
-        return generator(self.seed, purpose, self.round, device=device)
+        return generator(self.seed, purpose, self.round)
 
     def _uniform(self, n: int, purpose: str) -> Points:
         """Independent points, uniform on the domain."""

@@ -78,15 +78,13 @@ def test_variance_is_preserved(path):
 @pytest.mark.parametrize("prediction", ["velocity", "x1", "noise"])
 @pytest.mark.parametrize("shape", [(2,), (1, 3, 3)])
 @pytest.mark.parametrize("many", [False, True], ids=["one-time", "times"])
-def test_conversions_make_a_round_trip_and_know_the_truth(path, prediction, shape, many):
+def test_what_is_predicted_tells_the_velocity(path, prediction, shape, many):
     x0, x1 = ends(20, *shape)
     t = 0.05 + 0.9 * torch.rand(20 if many else ()).double()
     sample = path.sample(x0, x1, t.expand(20))
     target = sample.target(prediction)
     velocity = path.to_velocity(prediction, target, sample.x_t, t)
     torch.testing.assert_close(velocity, sample.dx_t, atol=1e-9, rtol=1e-9)
-    back = path.from_velocity(prediction, velocity, sample.x_t, t)
-    torch.testing.assert_close(back, target, atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("prediction", ["x1", "noise"])

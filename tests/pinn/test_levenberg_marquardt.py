@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genlab.pinn.least_squares import LeastSquares
 from genlab.pinn.levenberg_marquardt import LevenbergMarquardt
-from genlab.pinn.normal_equations import linearised, normal_equations
+from genlab.pinn.normal_equations import DenseEquations, linearised
 
 
 class Fit(LeastSquares):
@@ -56,14 +56,14 @@ def test_rows_and_weights_give_the_same_direction(n: int, p: int) -> None:
     jacobian, r = torch.randn(n, p).double(), torch.randn(n).double()
     mean = jacobian.square().sum() / p
     damped = jacobian.T @ jacobian + 0.3 * mean * torch.eye(p).double()
-    solve = normal_equations(jacobian).factor(0.3)
+    solve = DenseEquations(jacobian).factor(0.3)
     assert solve is not None
     torch.testing.assert_close(solve(r), torch.linalg.solve(damped, jacobian.T @ r))
 
 
 def test_without_damping_what_has_no_rank_has_no_factor() -> None:
     column = torch.randn(20, 1).double()
-    assert normal_equations(column.expand(20, 3).contiguous()).factor(-1e-9) is None
+    assert DenseEquations(column.expand(20, 3).contiguous()).factor(-1e-9) is None
 
 
 def test_what_is_not_finite_is_rejected_and_costs_damping() -> None:

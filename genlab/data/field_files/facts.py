@@ -11,13 +11,12 @@ import numpy as np
 from jaxtyping import Float
 
 from genlab.data.field_files.opened import parts_of
-from genlab.data.field_files.rows import FieldRows
+from genlab.data.field_files.rows import FieldRows, RowChoices
 from genlab.errors import UserError
 from genlab.runs.settings import DIGITS, checksum
 
 __all__ = ["fingerprint", "look_at_fields", "rows_of", "seam", "stored_facts"]
 
-CHOICES = ("channels", "condition", "steps", "lag", "size", "stride", "windows", "axes")
 SAMPLED = 32
 """Rows that tell whether fields are periodic, or hold what is no number."""
 CLOSED = 2.0
@@ -98,12 +97,12 @@ def look_at_fields(**node: Any) -> None:
 
 def chosen(node: Mapping[str, Any]) -> dict[str, Any]:
     """The options that choose rows."""
-    return {key: node[key] for key in CHOICES}
+    return {key: node[key] for key in RowChoices.__annotations__}
 
 
-def sampled(rows: FieldRows, n: int = SAMPLED) -> Float[np.ndarray, "n c h h"]:
+def sampled(rows: FieldRows) -> Float[np.ndarray, "n c h h"]:
     """Some rows from all over the files."""
-    places = np.unique(np.linspace(0, len(rows) - 1, n).astype(np.int64))
+    places = np.unique(np.linspace(0, len(rows) - 1, SAMPLED).astype(np.int64))
     return rows.read(places)[0]
 
 

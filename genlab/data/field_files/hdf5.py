@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,16 +163,7 @@ def _flat_components(variable: Variable) -> Variable:
         array = variable.read((*index[:-1], slice(None), slice(None)))
         return array.reshape(*array.shape[:-2], rows * columns)[..., index[-1]]
 
-    return Variable(
-        name=variable.name,
-        axes=variable.axes[:-1],
-        shape=(*kept, rows * columns),
-        dtype=variable.dtype,
-        read=read,
-        channels=variable.channels,
-        units=variable.units,
-        periodic=variable.periodic,
-    )
+    return replace(variable, axes=variable.axes[:-1], shape=(*kept, rows * columns), read=read)
 
 
 def _of_pdebench(path: Path, file: Any) -> Iterator[Variable]:

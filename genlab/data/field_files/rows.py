@@ -6,18 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.field_files.channels import Channel, find_channels
 from genlab.data.field_files.opened import variables
 from genlab.data.field_files.steps import chosen_steps, runs
 from genlab.data.field_files.variable import Variable
 from genlab.errors import UserError
 
-__all__ = ["FieldRows", "FileOfFields"]
+__all__ = ["FieldRows", "FileOfFields", "RowChoices"]
 
 AT_ONCE = 2**21
 """Numbers that are read at once."""
@@ -33,6 +34,19 @@ class FileOfFields(NamedTuple):
     context: list[Channel]
     samples: int
     times: int
+
+
+class RowChoices(TypedDict):
+    """What a user chooses of the files, under the names that `FieldRows` has."""
+
+    channels: Sequence[str] | None
+    condition: Sequence[str]
+    lag: NonNegativeInt
+    steps: Sequence[int] | int | str | None
+    size: PositiveInt | None
+    stride: PositiveInt
+    windows: Literal["tiles", "centre"]
+    axes: Sequence[str] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,8 @@ __all__ = ["autoencoder_figures", "code_figure", "traversal_figure"]
 
 REACH = 2.5
 """How far a traversal goes to both sides, in standard deviations of the prior."""
+PATHS = 40
+"""Codes whose paths over the plane are drawn."""
 
 
 def autoencoder_figures(
@@ -214,18 +216,15 @@ def _plane(
     order: Int[Tensor, " l"],
     context: Shaped[Tensor, "1 ..."] | None,
     window: Window,
-    *,
-    most: int = 3,
-    lines: int = 40,
     steps: int = 200,
 ) -> Figure:
     """The decoded path of one coordinate from end to end, for codes that differ in the others."""
-    sweep = torch.linspace(-REACH, REACH, steps).to(draws)
-    shown = order[:most].tolist()
+    sweep, draws = torch.linspace(-REACH, REACH, steps).to(draws), draws[:PATHS]
+    shown = order[:3].tolist()
     figure, axes = panels(1, len(shown), side=4.4)
     for axis, coordinate in zip(axes, shown, strict=True):
-        z = draws[:lines].repeat_interleave(steps, 0)
-        z[:, coordinate] = sweep.repeat(len(draws[:lines]))
+        z = draws.repeat_interleave(steps, 0)
+        z[:, coordinate] = sweep.repeat(len(draws))
         path = model.decode(z, context).cpu().double().reshape(-1, steps, 2)
         segments = torch.stack([path[:, :-1], path[:, 1:]], 2).reshape(-1, 2, 2)
         # An angle that passes the cut goes on at the other side.
@@ -249,17 +248,14 @@ def _curves(
     model: VAE,
     order: Int[Tensor, " l"],
     context: Shaped[Tensor, "1 ..."] | None,
-    *,
-    most: int = 4,
-    curves: int = 5,
     steps: int = 100,
 ) -> Figure:
-    """The first coordinates of the decoded mean as functions of one latent, the others at 0."""
-    shown = order[:most].tolist()
+    """Five coordinates of the decoded mean as functions of one latent, the others at 0."""
+    shown = order[:4].tolist()
     figure, axes = panels(1, len(shown), side=3.6)
     for axis, coordinate in zip(axes, shown, strict=True):
         sweep, x = _sweep(model, coordinate, context, steps)
-        for number, values in enumerate(x.flatten(1)[:, :curves].T.tolist(), 1):
+        for number, values in enumerate(x.flatten(1)[:, :5].T.tolist(), 1):
             axis.plot(sweep, values, label=f"$x_{{{number}}}$")
         axis.set_xlabel(f"$z_{{{coordinate + 1}}}$", fontsize=12)
     axes[0].set_title("Decoded mean", fontsize=14)

@@ -18,6 +18,9 @@ from genlab.evaluation.figures.style import Window, panels, position_colours, sc
 
 __all__ = ["Carried", "carried", "deformation_figure"]
 
+LINES, PER_LINE = 13, 250
+"""Lines each way of the grid, and points on each."""
+
 
 class Carried(NamedTuple):
     """The points after ``step`` layers, counted from the latent."""
@@ -68,7 +71,7 @@ def deformation_figure(
         window: What to show at the last stage.
         others: The same at the other ones; where their points are, if None.
     """
-    points, per_line = _lines(others or window_of(z, square=True))
+    points = _lines(others or window_of(z, square=True))
     log_p = log_probs(base, points)
     weight = (0.5 * (log_p - log_p.max())).exp()
     samples, lines = carried(bijection, z), carried(bijection, points.to(z))
@@ -79,7 +82,7 @@ def deformation_figure(
     colours = position_colours(samples[0].points)
     last = samples[-1].step
     for axis, (step, points), (_, grid), shown in zip(axes, samples, lines, windows, strict=False):
-        _grid(axis, grid, weight, per_line, shown)
+        _grid(axis, grid, weight, shown)
         scatter(axis, points, colours)
         shown.frame(axis)
         axis.set_title(_title(step, last), fontsize=13)
@@ -96,19 +99,15 @@ def _title(step: int, last: int) -> str:
 
 
 def _grid(
-    axis: Axes,
-    points: Float[Tensor, "m 2"],
-    weight: Float[Tensor, " m"],
-    per_line: int,
-    window: Window,
+    axis: Axes, points: Float[Tensor, "m 2"], weight: Float[Tensor, " m"], window: Window
 ) -> None:
-    path = points.detach().cpu().double().reshape(-1, per_line, 2)
+    path = points.detach().cpu().double().reshape(-1, PER_LINE, 2)
     segments = torch.stack([path[:, :-1], path[:, 1:]], 2).reshape(-1, 2, 2)
     # Ink is conserved: a stretched line pales, so that tears of the plane do not catch the eye.
     sides = segments.new_tensor([window.right - window.left, window.top - window.bottom])
     length = ((segments[:, 1] - segments[:, 0]) / sides).norm(dim=1).nan_to_num(1.0, 1.0)
     ink = (3 * length.median() / length.clamp_min(1e-12)).clamp_max(1.0)
-    alpha = (weight.reshape(-1, per_line)[:, 1:].reshape(-1) * ink)[:, None]
+    alpha = (weight.reshape(-1, PER_LINE)[:, 1:].reshape(-1) * ink)[:, None]
     colours = torch.cat([torch.full((len(alpha), 3), 0.15), alpha], 1)
     axis.add_collection(
         LineCollection(
@@ -122,14 +121,11 @@ def _grid(
     )
 
 
-def _lines(
-    window: Window, *, count: int = 13, per_line: int = 250
-) -> tuple[Float[Tensor, "m 2"], int]:
-    """Horizontal and vertical lines over a window, point by point, and the points on each."""
-    across = torch.linspace(window.left, window.right, per_line, dtype=torch.float64)
-    up = torch.linspace(window.bottom, window.top, per_line, dtype=torch.float64)
-    x = torch.linspace(window.left, window.right, count, dtype=torch.float64)
-    y = torch.linspace(window.bottom, window.top, count, dtype=torch.float64)
+def _lines(window: Window) -> Float[Tensor, "m 2"]:
+    """Horizontal and vertical lines over a window, point by point."""
+    (x, across), (y, up) = (
+        [torch.linspace(*side, n, dtype=torch.float64) for n in (LINES, PER_LINE)]
+        for side in ((window.left, window.right), (window.bottom, window.top))
+    )
     horizontal = torch.cartesian_prod(y, across).flip(1)
-    vertical = torch.cartesian_prod(x, up)
-    return torch.cat([horizontal, vertical]), per_line
+    return torch.cat([horizontal, torch.cartesian_prod(x, up)])
