@@ -31,6 +31,10 @@ class PredictedVelocity(Velocity):
         self.path = path
         self.prediction = prediction
 
+    @property
+    def knows_divergence(self) -> bool:
+        return self.network.knows_divergence
+
     def forward(
         self,
         x: Float[Tensor, "n *event"],
@@ -83,6 +87,10 @@ class GuidedVelocity(Velocity):
         super().__init__()
         self.network = network
         self.weight = weight
+
+    @property
+    def knows_divergence(self) -> bool:
+        return self.network.knows_divergence
 
     def forward(
         self,
