@@ -61,6 +61,9 @@ def test_what_rounds_say() -> None:
     assert measures.spread(record, "genlab") == pytest.approx((3.0 - 1.5) / 2 / 2)
     # Of the rounds, not of the medians; against the faster peer.
     assert measures.ratios(record) == {"genlab / zuko": 0.5}
+    assert measures.least_ratio(record, "genlab / zuko") is None
+    record["genlab"]["processor"], record["zuko"]["processor"] = [3.0, 1.0], [5.0, 4.0]
+    assert measures.least_ratio(record, "genlab / zuko") == 0.25
 
 
 def test_exponents_are_those_of_a_least_squares_fit() -> None:
@@ -260,5 +263,6 @@ def test_contestants_take_turns(tmp_path: Path) -> None:
     (record,) = json.loads((tmp_path / "benchmark.json").read_text()).values()
     assert set(record["contestants"]) == {"genlab", "forward mode", "reverse mode"}
     for side in record["contestants"].values():
-        assert len(side["us"]) == 3
-        assert min(side["us"]) > 0
+        for clock in ("us", "processor"):
+            assert len(side[clock]) == 3
+            assert min(side[clock]) > 0

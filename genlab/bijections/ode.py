@@ -80,7 +80,8 @@ class ODE(Bijection):
         solver: Follows it in training, and to generate: what is trained is what samples.
         evaluation: Follows it for the log-determinants outside of training, so finely that they
             are the ODE's, not those of a discretisation.
-        divergence: ``exact``, or the distribution of the probe of Hutchinson's estimate.
+        divergence: ``exact``, or the distribution of the probe of Hutchinson's estimate, for a
+            velocity that does not know its divergence (`Velocity.knows_divergence`).
         gradient: ``backprop`` through the solver, or by the ``adjoint`` ODE, whose memory does not
             grow with the number of steps; a context then gets no gradient.
         start: Time of the latent.
@@ -153,6 +154,11 @@ class ODE(Bijection):
         # Backward in time, each integral comes with the opposite sign.
         return z, log_det, PathCosts(-kinetic, -rest[0] if rest else None)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether log-determinants are those of the flow, and no estimates."""
+        return self.divergence == "exact" or self.velocity.knows_divergence
+
     def evaluations(self) -> dict[str, float]:
         """Evaluations of the velocity in the last solves that were not compiled, by tag.
 
@@ -213,7 +219,9 @@ class ODE(Bijection):
         jacobian: bool = False,
     ) -> Field:
         """The velocity, its divergence, and the rates of the costs that are asked for."""
-        probe = None if self.divergence == "exact" else self._probe(x)
+        # The norm of a Jacobian is to be estimated even where its trace is known.
+        known = self.divergence == "exact" if jacobian else self.is_exact
+        probe = None if known else self._probe(x)
 
         def diverging(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
             if probe is None:

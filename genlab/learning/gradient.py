@@ -128,10 +128,15 @@ class GradientLearner(Learner):
     def remedy(self, run: str) -> str:
         group = self.optimizer.param_groups[0]
         smaller = float(group.get("initial_lr", group["lr"])) / 5
+        cures = ", ".join(("a smaller `lr`", *self.cures()))
         return (
-            "try a smaller `lr`, or `gradient_clip=1`, in a new run: "
+            f"try {cures}, or `gradient_clip=1`, in a new run: "
             f"genlab rerun {run} `lr={smaller:.2g}`"
         )
+
+    def cures(self) -> tuple[str, ...]:
+        """What else to change where the loss is lost."""
+        return ()
 
     def averaged(self) -> AbstractContextManager[None]:
         return nullcontext() if self.ema is None else self.ema.applied()
@@ -218,6 +223,9 @@ class ObjectiveLearner(GradientLearner):
 
     def validate(self, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
         return self.objective.validate(self.model, batch, number)
+
+    def cures(self) -> tuple[str, ...]:
+        return self.objective.cures(self.model)
 
     def scalars(self) -> dict[str, float]:
         return super().scalars() | self.objective.scalars()

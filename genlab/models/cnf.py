@@ -39,7 +39,8 @@ class CNF(ContinuousFlow):
         network: Makes the velocity ``v``.
         solver: Follows the ODE in training, and to sample.
         evaluation: Follows it for log-densities outside of training.
-        divergence: ``exact``, or the distribution of Hutchinson's probe.
+        divergence: ``exact``, or the distribution of Hutchinson's probe, which a network that
+            knows its divergence does without.
         gradient: ``backprop`` through the solver's steps, or by the ``adjoint`` ODE.
         circular: Coordinates that are angles: the base is uniform in them, and v periodic.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.

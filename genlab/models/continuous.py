@@ -51,7 +51,8 @@ class ContinuousFlow(Flow):
         velocity: ``v``, under encoded contexts.
         solver: Follows the ODE to sample, and where its log-density is trained.
         evaluation: Follows it for log-densities outside of training.
-        divergence: ``exact``, or the distribution of Hutchinson's probe.
+        divergence: ``exact``, or the distribution of Hutchinson's probe, which a velocity that
+            knows its divergence does without.
         gradient: ``backprop`` through the solver's steps, or by the ``adjoint`` ODE.
         circular: Coordinates that are angles, in which ``v`` is periodic.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
@@ -79,7 +80,6 @@ class ContinuousFlow(Flow):
         labels: int,
     ) -> None:
         super().__init__(event_shape, circular=circular, context_dim=context_dim, labels=labels)
-        self.likelihood = "exact" if divergence == "exact" else "estimate"
         ode = ODE(
             velocity,
             solver=solver,
@@ -87,6 +87,7 @@ class ContinuousFlow(Flow):
             divergence=divergence,
             gradient=gradient,
         )
+        self.likelihood = "exact" if ode.is_exact else "estimate"
         self.layers = Compose([ode])
 
     @property

@@ -63,7 +63,8 @@ class FlowMatching(ContinuousFlow):
             brings outside of it have density 0), or any other one.
         solver: Follows the ODE to sample.
         evaluation: Follows it for log-densities.
-        divergence: ``exact``, or the distribution of Hutchinson's probe.
+        divergence: ``exact``, or the distribution of Hutchinson's probe, which a network that
+            knows its divergence does without.
         guidance: Weight of classifier-free guidance; 1 for the conditional density as it is.
         circular: Coordinates that are angles: the source is uniform in them, v periodic, and a
             path takes the shorter way round (Chen, Lipman, "Flow matching on general geometries",

@@ -34,6 +34,10 @@ class PredictedVelocity(Velocity):
         self.path = path
         self.prediction = prediction
 
+    @property
+    def knows_divergence(self) -> bool:
+        return self.network.knows_divergence
+
     def forward(
         self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
@@ -80,6 +84,10 @@ class GuidedVelocity(Velocity):
         super().__init__()
         self.network = network
         self.weight = weight
+
+    @property
+    def knows_divergence(self) -> bool:
+        return self.network.knows_divergence
 
     def forward(
         self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None

@@ -74,6 +74,10 @@ class ActiveScalar(ImageVelocity):
         self.modulation = nn.Linear(embedding, self.filters.numel(), bias=False)
         nn.init.zeros_(self.modulation.weight)
 
+    @property
+    def knows_divergence(self) -> bool:
+        return True
+
     def forward(
         self,
         x: Float[Tensor, "n *event"],

@@ -69,6 +69,10 @@ class ConcatSquashMLP(Velocity):
         self.embedding = TimeEmbedding(frequencies)
         self.modulation = nn.Linear(self.embedding.dim + context_dim, 2 * sum(hidden))
 
+    @property
+    def knows_divergence(self) -> bool:
+        return len(self.hidden) == 2
+
     def forward(
         self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
@@ -95,7 +99,7 @@ class ConcatSquashMLP(Velocity):
     def with_divergence(
         self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
-        if len(self.hidden) != 2:
+        if not self.knows_divergence:
             return super().with_divergence(x, t, context)
         h, slopes, modulated = x.flatten(1), [], self._modulated(t, context)
         for layer, gate, shift in modulated:

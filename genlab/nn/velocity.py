@@ -60,7 +60,8 @@ class Velocity(nn.Module, ABC):
     """``v(x, t, c)``, each sample on its own.
 
     Subclasses implement `forward`. The derivatives here hold for any network, by forward-mode
-    differentiation; a network whose Jacobian is known layer by layer overrides them.
+    differentiation; a network whose Jacobian is known layer by layer overrides them. One whose
+    trace costs no more than itself says so by `knows_divergence`: then nobody estimates it.
 
     A context is a matrix of n rows, already encoded, or None.
 
@@ -72,6 +73,11 @@ class Velocity(nn.Module, ABC):
     >>> v.shape, divergence.shape
     (torch.Size([5, 2]), torch.Size([5]))
     """
+
+    @property
+    def knows_divergence(self) -> bool:
+        """Whether the exact divergence is at hand, at no product for each dimension."""
+        return False
 
     @abstractmethod
     def forward(

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.batch import Batch, weighted_mean
+from genlab.bijections.solvers import FixedStepSolver
 from genlab.bounds import NonNegative, PositiveInt
 from genlab.densities.density import Density
 from genlab.errors import UserError
@@ -57,6 +58,9 @@ class MaximumLikelihood(Objective[M]):
                 "all in one place; use `EM` or `MixtureDescent`"
             )
 
+    def cures(self, model: M) -> tuple[str, ...]:
+        return _of_equal_steps(model, "`RegularisedLikelihood`")
+
     def loss(self, model: M, batch: Batch) -> Float[Tensor, ""]:
         return negative_log_likelihood(model, batch)
 
@@ -94,6 +98,9 @@ class RegularisedLikelihood(Objective[ContinuousFlow]):
     def reports(self) -> tuple[str, ...]:
         return ("val/loss", "val/nll")
 
+    def cures(self, model: ContinuousFlow) -> tuple[str, ...]:
+        return _of_equal_steps(model, "a larger `kinetic`")
+
     def loss(self, model: ContinuousFlow, batch: Batch) -> Float[Tensor, ""]:
         return regularised_likelihood(model, batch, kinetic=self.kinetic, jacobian=self.jacobian)
 
@@ -129,3 +136,10 @@ def regularised_likelihood(
     if costs.jacobian is not None:
         values = values + jacobian * costs.jacobian
     return weighted_mean(values, batch.weight)
+
+
+def _of_equal_steps(model: Density, price: str) -> tuple[str, ...]:
+    """More of them, or a price on the speed that they are too few for."""
+    if not isinstance(model, ContinuousFlow) or not isinstance(model.ode.solver, FixedStepSolver):
+        return ()
+    return f"`solver.steps={2 * model.ode.solver.steps}`", price

@@ -116,6 +116,12 @@ ROWS = (
     Row({"objective.coupling._target_": ...}, move={"objective.coupling": "objective.pairing"}),
     # Loggers stand by their names, as there may be several.
     Row({"logger._target_": ...}, move={"logger": "logger.tensorboard"}),
+    # What log-densities ask of a solver is an option of theirs, and none of samples.
+    Row(
+        {"choices.solver@model.evaluation": "adaptive"},
+        {"choices.solver@model.evaluation": "log_density"},
+    ),
+    Row({"choices.solver": "adaptive"}, {"choices.solver": "dopri8"}),
 )
 
 TARGETS = {

@@ -58,12 +58,12 @@ class Contestant:
             )
         self.facts = self.answer()
 
-    def round(self) -> float:
-        """Microseconds of a repeat, in one more round."""
+    def round(self) -> dict[str, float]:
+        """Microseconds of a repeat, in one more round: ``us`` by the clock, and ``processor``."""
         assert self.process.stdin is not None
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        return float(self.answer()["us"])
+        return self.answer()
 
     def answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -107,7 +107,7 @@ def contest(
         for name in names:
             try:
                 running[name] = Contestant(cell, name, Path(folder) / name, **options)
-                found[name] = {**running[name].facts, "us": []}
+                found[name] = {**running[name].facts, "us": [], "processor": []}
             except RuntimeError as error:
                 found[name] = {"error": str(error)}
         take_turns(running, found, rounds=rounds, seconds=2 * seconds * len(running))
@@ -130,7 +130,8 @@ def take_turns(
             break
         for name in order:
             try:
-                found[name]["us"].append(running[name].round())
+                for clock, us in running[name].round().items():
+                    found[name][clock].append(us)
             except RuntimeError as error:
                 found[name] = {"error": str(error)}
                 del running[name]

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["TORCH_PEERS", "exponent", "median", "ratio", "ratios", "spread"]
+__all__ = ["TORCH_PEERS", "exponent", "least_ratio", "median", "ratio", "ratios", "spread"]
 
 TORCH_PEERS = ("zuko", "nflows", "normflows", "torchcfm", "scikit-learn")
 OWN = ("genlab", "shipped", "compiled", "genlab train", "together")
@@ -36,6 +36,17 @@ def ratio(record: Record, name: str, other: str) -> float | None:
     if not own or not its:
         return None
     return statistics.median(a / b for a, b in zip(own, its, strict=True))
+
+
+def least_ratio(record: Record, pair: str) -> float | None:
+    """By processor time, each side's least round: what other work beside it changes little.
+
+    Args:
+        record: The sides.
+        pair: One of `ratios`.
+    """
+    own, its = (record[name].get("processor") for name in pair.split(" / "))
+    return min(own) / min(its) if own and its else None
 
 
 def ratios(record: Record) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Cell, all_cells
-from benchmarks.measures import exponent, median, ratios, spread
+from benchmarks.measures import exponent, least_ratio, median, ratios, spread
 from genlab.runs.files import atomic_path
 
 __all__ = ["line", "write"]
@@ -60,7 +60,8 @@ def write(records: Records, folder: Path) -> None:
 
 def _markdown(records: Records) -> Iterator[str]:
     yield "Medians over the rounds, ± half of what lies between the quartiles; memory is the peak"
-    yield "of one call beyond what is held before it. A ratio is the median over the rounds."
+    yield "of one call beyond what is held before it. A ratio is the median over the rounds;"
+    yield "by processor time it is that of the least rounds."
     for subject in dict.fromkeys(name.split(":")[0] for name in records):
         yield from ("", f"## {subject}", "", "| cell | contestant | time | MB | notes |")
         yield "|---|---|---|---|---|"
@@ -74,11 +75,15 @@ def _markdown(records: Records) -> Iterator[str]:
                 notes = ", ".join(f"{k} {v:.3g}" for k, v in side.get("notes", {}).items())
                 cell = name.removeprefix(f"{subject}:")
                 yield f"| {cell} | {who} | {_told(sides, who)} | {shown} | {notes} |"
-        yield from ("", "| cell | ratio | |", "|---|---|---|")
+        yield from ("", "| cell | ratio | | by processor time |", "|---|---|---|---|")
         for name, record in records.items():
             if name.split(":")[0] == subject:
-                for pair, value in ratios(record["contestants"]).items():
-                    yield f"| {name.removeprefix(f'{subject}:')} | {pair} | {value:.2f} |"
+                sides = record["contestants"]
+                for pair, value in ratios(sides).items():
+                    least = least_ratio(sides, pair)
+                    shown = "" if least is None else f"{least:.2f}"
+                    cell = name.removeprefix(f"{subject}:")
+                    yield f"| {cell} | {pair} | {value:.2f} | {shown} |"
     fits = list(_exponents(records))
     if fits:
         yield from ("", "## Exponents", "", "`value = a size^b`, by least squares of logarithms.")

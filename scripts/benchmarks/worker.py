@@ -1,8 +1,8 @@
 """A contestant, in a process of its own: builds its work, and does a round of it for each line.
 
 The first answer tells how many repeats a round has, the peak of memory and the contestant's notes;
-then each line that comes in is answered by the microseconds that a repeat took. `contest` is at the
-other end.
+then each line that comes in is answered by the microseconds that a repeat took, by the clock and
+of the processor. `contest` is at the other end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any, TextIO
@@ -76,7 +77,9 @@ def rounds(work: Any, job: dict[str, Any], answers: TextIO) -> None:
     megabytes = peak_megabytes(work, device)
     say(answers, {"repeats": repeats, "megabytes": megabytes, "notes": work.notes})
     for _ in sys.stdin:
-        say(answers, {"us": microseconds(work, repeats)})
+        began = time.process_time()
+        us = microseconds(work, repeats)
+        say(answers, {"us": us, "processor": (time.process_time() - began) / repeats * 1e6})
 
 
 def say(answers: TextIO, answer: dict[str, Any]) -> None:

@@ -134,6 +134,16 @@ def test_the_estimate_is_unbiased_with_one_probe_a_solve(kind):
     assert torch.equal(first, estimate(x)[1])
 
 
+def test_a_divergence_that_is_known_is_not_estimated(monkeypatch):
+    monkeypatch.setattr(Linear, "knows_divergence", True)
+    ode, exact = (make(Linear(MATRIX), divergence=how) for how in ("gaussian", "exact"))
+    x = torch.randn(5, 3, dtype=torch.float64)
+    assert torch.equal(ode(x)[1], exact(x)[1])
+    # The norm of all products is.
+    costs, all_products = (one.forward_with_costs(x, jacobian=True)[2] for one in (ode, exact))
+    assert costs.jacobian.std() > 100 * all_products.jacobian.std()
+
+
 @pytest.mark.parametrize("divergence", ["exact", "gaussian"])
 def test_the_costs_of_the_paths_of_a_linear_field(divergence):
     ode = make(Linear(MATRIX), divergence=divergence)

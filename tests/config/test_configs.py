@@ -104,6 +104,10 @@ def test_a_preset_is_of_a_family_and_a_kind_of_data(path: Path) -> None:
     elif path.parent.parent.name == "objective":
         assert owner in options("objective")
         assert name in KINDS
+    elif path.parent.parent.name == "network":
+        assert owner in options("model")
+        assert name in options("network")
+        assert read(path).keys() <= {"model", "suggested"}
     else:
         assert owner in options("model")
         assert name in KINDS

@@ -240,6 +240,25 @@ def test_a_solver_that_gives_up_in_training_says_what_to_change(tmp_path: Path) 
         run.fit()
 
 
+@pytest.mark.parametrize(
+    ("objective", "price"),
+    [
+        ("regularised_likelihood", r"a larger objective\.kinetic"),
+        ("maximum_likelihood", "objective=regularised_likelihood"),
+    ],
+)
+def test_a_flow_that_its_steps_lose_says_what_to_change(
+    tmp_path: Path, objective: str, price: str
+) -> None:
+    words = [word for word in QUICK if "val_rows" not in word]
+    more = [f"objective={objective}", "callbacks=minimal", f"outputs={tmp_path}"]
+    run = experiment(*words, *CNF, *more)
+    with torch.no_grad():
+        run.model.ode.velocity.last.weight.mul_(1e25)
+    with pytest.raises(RunError, match=rf"(?s)became .*model\.solver\.steps=4, {price}, "):
+        run.fit()
+
+
 def test_only_a_continuous_flow_is_animated(tmp_path: Path) -> None:
     run = experiment(*SMALL, f"outputs={tmp_path}", "model=realnvp")
     with pytest.raises(UserError, match="plot --animate: shows how cnf and flow-matching move"):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
 from properties import disturb
 
+from genlab.batch import Batch
 from genlab.bijections import FixedStepSolver, SpectralStandardise
 from genlab.fields import SQUARE, NavierStokes, PowerLaw, Symmetries, squared_wavenumber
-from genlab.models import CNF
-from genlab.nn import ActiveScalar
+from genlab.models import CNF, ContinuousFlow, FlowMatching
+from genlab.nn import ActiveScalar, Velocity
+from genlab.objectives.maximum_likelihood import regularised_likelihood
 from genlab.targets import Turbulence
 
 SIDE, VISCOSITY = 7, 0.01
@@ -24,8 +27,9 @@ def fields(n: int = 3, channels: int = 1, side: int = SIDE) -> torch.Tensor:
 @torch.no_grad()
 def fluid(time: float, log_scale: torch.Tensor) -> ActiveScalar:
     """The right-hand side of Navier and Stokes in ``w / s``, s a scale for each mode."""
-    velocity = ActiveScalar((1, SIDE, SIDE)).double()
-    m = SIDE // 2
+    side = len(log_scale)
+    velocity = ActiveScalar((1, side, side)).double()
+    m = side // 2
     a, g, log_h = velocity.filters
     for large in range(m + 1):
         for small in range(large + 1):
@@ -62,6 +66,36 @@ def test_turbulence_has_the_density_of_a_cnf_that_is_the_fluid() -> None:
     torch.testing.assert_close(found, truth, atol=2e-3, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("make", "context_dim"),
+    [
+        (CNF, 0),
+        (FlowMatching, 0),
+        (partial(FlowMatching, prediction="noise"), 0),
+        (partial(FlowMatching, guidance=2.0), 2),
+    ],
+)
+def test_its_divergence_is_not_estimated(
+    make: Callable[..., ContinuousFlow], context_dim: int
+) -> None:
+    solver = FixedStepSolver(method="rk4", steps=2)
+    options = {"network": ActiveScalar, "evaluation": solver, "context_dim": context_dim}
+    exact, asked = (
+        make((1, 5, 5), divergence=how, **options).double().eval() for how in ("exact", "gaussian")
+    )
+    asked.load_state_dict(disturb(exact, 0.1).state_dict())
+    x = fields(side=5)
+    context = torch.randn(3, context_dim).double() if context_dim else None
+    assert asked.likelihood == "exact"
+    assert torch.equal(asked.log_prob(x, context), exact.log_prob(x, context))
+
+
+def test_the_divergence_of_a_part_of_it_is_estimated() -> None:
+    options = {"network": ActiveScalar, "divergence": "rademacher"}
+    model = FlowMatching((2, 5, 5), output="stream_function", **options)
+    assert model.likelihood == "estimate"
+
+
 @pytest.mark.parametrize("context_dim", [0, 2])
 def test_what_carries_keeps_the_norm_of_what_is_carried(context_dim: int) -> None:
     velocity = disturb(ActiveScalar((2, SIDE, SIDE), context_dim=context_dim)).double()
@@ -76,6 +110,50 @@ def test_what_carries_keeps_the_norm_of_what_is_carried(context_dim: int) -> Non
     size = (carried.square().sum((2, 3)) * rate.square().sum((2, 3))).sqrt()
     assert ((carried * rate).sum((2, 3)).abs() < 1e-12 * size).all()
     assert size.min() > 0.1
+
+
+class Hasty(Velocity):
+    """The same ways, at ``1 - h cos(2 pi t)`` times the speed."""
+
+    def __init__(self, velocity: ActiveScalar, haste: float) -> None:
+        super().__init__()
+        self.velocity, self.haste = velocity, haste
+
+    def forward(self, x, t, context=None):
+        return self._speed(t) * self.velocity(x, t, context)
+
+    def with_divergence(self, x, t, context=None):
+        v, divergence = self.velocity.with_divergence(x, t, context)
+        return self._speed(t) * v, self._speed(t) * divergence
+
+    def _speed(self, t):
+        return 1 - self.haste * (2 * torch.pi * t).cos()
+
+
+@torch.no_grad()
+def test_few_steps_take_haste_for_likelihood() -> None:
+    """What they damp, no divergence counts: the density of the flow is the same."""
+    velocity = fluid(1.0, 0.5 * PowerLaw(rms=3.0).variances(17).log())
+
+    def flow(haste: float, steps: int) -> CNF:
+        solver = FixedStepSolver(method="rk4", steps=steps)
+
+        def network(shape: tuple[int, ...], context_dim: int) -> Hasty:
+            return Hasty(velocity, haste)
+
+        return CNF((1, 17, 17), network=network, solver=solver, evaluation=solver).double()
+
+    x = flow(0.0, 50).ode.generate(fields(6, side=17))
+
+    def gain(haste: float, steps: int, kinetic: float = 0.0) -> float:
+        even, hasty = (
+            regularised_likelihood(flow(h, steps), Batch(x), kinetic=kinetic, jacobian=0.0)
+            for h in (0.0, haste)
+        )
+        return (even - hasty).item()
+
+    assert abs(gain(1.0, 100)) < 0.01
+    assert gain(1.0, 16) > 2 > gain(1.0, 30) > 0.05
 
 
 def test_it_commutes_with_the_symmetries_of_vorticity_and_no_others() -> None:

@@ -126,6 +126,20 @@ def test_divergence_and_tangents_are_those_of_the_autograd_jacobian(
         torch.testing.assert_close(network.with_estimate(1 * x, t, c, probe)[1], truth)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_who_knows_its_divergence_takes_no_tangents(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape, make = NETWORKS[name]
+    network, taken = make(shape, context_dim=5), []
+    tangents = type(network).with_tangents
+    monkeypatch.setattr(
+        type(network), "with_tangents", lambda *given: taken.append(name) or tangents(*given)
+    )
+    network.with_divergence(torch.randn(2, *shape), torch.tensor(0.3), torch.randn(2, 5))
+    assert network.knows_divergence == (not taken)
+
+
 def test_the_estimate_of_a_wind_that_blows_everywhere_alike_is_zero() -> None:
     x, t = torch.randn(3, 2), torch.tensor(0.3)
     for with_graph in (False, True):

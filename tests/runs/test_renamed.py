@@ -56,6 +56,12 @@ def test_a_fit_of_a_sampler_is_an_objective_with_its_own_prices() -> None:
     assert "sampler.fit.kinetic" not in told
 
 
+def test_a_solver_of_log_densities_is_called_so_and_of_samples_by_its_method() -> None:
+    old = {"choices.solver": "adaptive", "choices.solver@model.evaluation": "adaptive"}
+    now = {"choices.solver": "dopri8", "choices.solver@model.evaluation": "log_density"}
+    assert current_settings(old) == now
+
+
 def test_weights_of_one_family_are_renamed_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (("a.Flow", r"layers\.(\d+)\.net\.(.*)", r"layers.\1.conditioner.\2"),)
     monkeypatch.setattr(renamed, "WEIGHTS", rows)

@@ -138,7 +138,7 @@ def apart(found: Float[Tensor, " n"], truth: Float[Tensor, " n"]) -> Float[Tenso
 
 def _refuse_dear(model: Density) -> None:
     dim = math.prod(model.event_shape)
-    estimated = any(ode.divergence != "exact" for ode in _parts(model, ODE))
+    estimated = any(not ode.is_exact for ode in _parts(model, ODE))
     if estimated and dim > LARGEST:
         raise UnexportableError(
             f"its divergence is an estimate by random probes, and the exact one of {dim} numbers "
