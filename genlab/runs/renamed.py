@@ -116,6 +116,8 @@ ROWS = (
     Row({"objective.coupling._target_": ...}, move={"objective.coupling": "objective.pairing"}),
     # Loggers stand by their names, as there may be several.
     Row({"logger._target_": ...}, move={"logger": "logger.tensorboard"}),
+    # Tags have keys in every logger.
+    Row({"logger.wandb.tags": []}, {"logger.wandb.tags": None}),
 )
 
 TARGETS = {
