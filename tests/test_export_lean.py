@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from genlab.assembly.export.lean import lean
+from genlab.assembly.export.lean import _contents, lean
 from genlab.assembly.export.onnx import KNOWN
 
 aten = torch.ops.aten
@@ -42,6 +42,20 @@ class Layers(nn.Module):
         return kept.relu() + kept
 
 
+class Steps(nn.Module):
+    """Steps that each make the same tables anew, and know how many went before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([[2.0, 1.0], [0.0, 3.0]]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for step in range(3):
+            table = self.weight.T.exp() @ torch.eye(2).cumsum(0)
+            x = x @ table + torch.full((2,), float(step)).cos()
+        return x
+
+
 class Wide(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.sum() + torch.ones(2**21).cumsum(0)[-1]
@@ -63,6 +77,23 @@ def test_constants_are_worked_out_once() -> None:
     for n in (3, 0, 1, 1000):  # each call finds what it fills as it was
         x = torch.randn(n, 2)
         assert torch.equal(again.module()(x), module(x))
+
+
+def test_equal_constants_are_one() -> None:
+    module = Steps().requires_grad_(False)
+    found = lean(exported(module))
+    assert len([*found.buffers()]) == 1 + 3, "the table, and the shift of each step"
+    x = torch.randn(5, 2)
+    assert torch.equal(found(x), module(x))
+
+
+def test_constants_are_equal_to_the_bit_and_in_their_layout() -> None:
+    table = torch.tensor([[1.0, 2.0], [2.0, 1.0]])
+    others = (
+        *(table.T, table.double(), table.view(4), table[:1], table.int(), table > 0),
+        *(torch.tensor(0.0), torch.tensor(-0.0), torch.zeros(0, 2), torch.zeros(2, 0)),
+    )
+    assert len({_contents(one) for one in (table, table.clone(), *others)}) == 1 + len(others)
 
 
 def test_a_constant_is_no_larger_than_what_it_is_worth() -> None:

@@ -122,6 +122,8 @@ ROWS = (
         {"choices.solver@model.evaluation": "log_density"},
     ),
     Row({"choices.solver": "adaptive"}, {"choices.solver": "dopri8"}),
+    # Tags have keys in every logger.
+    Row({"logger.wandb.tags": []}, {"logger.wandb.tags": None}),
 )
 
 TARGETS = {

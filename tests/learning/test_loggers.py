@@ -32,6 +32,7 @@ from genlab.learning.loggers import CSV, MLflow, RunLogger, Trackio, WandB, logg
 from genlab.learning.tensorboard import log_figures, log_results
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
+from genlab.signature import signature
 
 SETTINGS = {"model.hidden": [64, 64], "choices.model": "nsf", "choices.solver@model.evaluation": 1}
 Make = Callable[..., RunLogger]
@@ -262,6 +263,18 @@ def test_a_library_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(caught.value) == "logger=mlflow: not installed; pip install 'genlab[mlflow]'"
 
 
+def test_what_loggers_call_alike_is_of_one_type() -> None:
+    types: dict[str, set[object]] = {}
+    for kind in (CSV, MLflow, Trackio, WandB):
+        for name, parameter in signature(kind).parameters.items():
+            types.setdefault(name, set()).add(parameter.annotation)
+    assert [name for name, found in types.items() if len(found) > 1] == []
+    tagged = [f"logger.{name}.tags={{for: paper}}" for name in ("mlflow", "wandb")]
+    check(compose("train", ["logger=[mlflow,wandb]", *tagged]))
+    with pytest.raises(UserError, match=r"^logger.wandb.tags=\[paper\]: expected keys with values"):
+        check(compose("train", ["logger=wandb", "logger.wandb.tags=[paper]"]))
+
+
 def test_no_library_is_imported_before_it_is_used() -> None:
     script = (
         "import sys; from genlab.learning.loggers import *; "
@@ -325,7 +338,7 @@ def records(path: Path) -> Iterator[Any]:
 @pytest.mark.filterwarnings("ignore")
 def test_wandb_keeps_all_on_this_machine(make: Make, tmp_path: Path) -> None:
     pytest.importorskip("wandb")
-    log_all(make(WandB, tags=["paper"]))
+    log_all(make(WandB, tags={"for": "paper"}))
     (file,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
     found = list(records(file))
     (run,) = (record.run for record in found if record.WhichOneof("record_type") == "run")

@@ -46,6 +46,11 @@ def test_targets_in_lists_are_renamed_too() -> None:
     assert current_settings(now) == now
 
 
+def test_no_tags_were_once_a_list() -> None:
+    assert current_settings({"logger.wandb.tags": []}) == {"logger.wandb.tags": None}
+    assert current_settings({"logger.wandb.tags": ["mine"]}) == {"logger.wandb.tags": ["mine"]}
+
+
 def test_a_fit_of_a_sampler_is_an_objective_with_its_own_prices() -> None:
     fit = {"_target_": "genlab.samplers.RegularisedFit", "steps": 60, "kinetic": 0.5}
     told = current_settings(flatten({"command": "solve", "sampler": {"fit": fit}}))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
-from itertools import chain, count
+from collections.abc import Hashable, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -37,8 +37,9 @@ def lean(program: ExportedProgram) -> fx.GraphModule:
     spline that has no condition, and what a network makes of the time of an ODE's step. What is
     made of constants alone is folded into a constant; casts and views to the type and the shape
     that a tensor has, and checks of what follows from the inputs, are left out. An activation is
-    written over the product that nothing else asks for. Constants have short names: a program asks
-    its module for each of them, dot by dot.
+    written over the product that nothing else asks for. Equal constants are one, as those that each
+    step of an ODE makes anew. Constants have short names: a program asks its module for each of
+    them, dot by dot.
 
     >>> class Scaled(nn.Module):
     ...     def __init__(self):
@@ -56,14 +57,18 @@ def lean(program: ExportedProgram) -> fx.GraphModule:
     if any(_mutates(node) for node in program.graph.nodes):
         program = program.run_decompositions({})
     root, graph = nn.Module(), fx.Graph()
-    known, numbers = _constants(program), count()
+    known = _constants(program)
     moved: dict[fx.Node, fx.Node] = {}
+    held: dict[Hashable, fx.Node] = {}
 
     def argument(node: fx.Node) -> Any:
-        if node not in moved and isinstance(known[node], Tensor):
-            name = f"c{next(numbers)}"
-            root.register_buffer(name, known[node].detach().clone())
-            moved[node] = graph.get_attr(name)
+        if node not in moved and isinstance(value := known[node], Tensor):
+            contents = _contents(value)
+            if contents not in held:
+                name = f"c{len(held)}"
+                root.register_buffer(name, value.detach().clone())
+                held[contents] = graph.get_attr(name)
+            moved[node] = held[contents]
         return moved[node] if node in moved else known[node]
 
     for node in program.graph.nodes:
@@ -116,6 +121,12 @@ def _value(node: fx.Node, known: Mapping[fx.Node, Any]) -> Any:
     args, kwargs = map_arg((node.args, node.kwargs), known.__getitem__)
     with torch.no_grad():
         return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+def _contents(value: Tensor) -> Hashable:
+    """What tells a constant from others: layouts too, by which products are rounded."""
+    numbers = value.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return value.dtype, value.shape, value.stride(), numbers.tobytes()
 
 
 def _size(value: Any) -> int:

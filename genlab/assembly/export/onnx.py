@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
+from torch.export import ExportedProgram
 
 from genlab.assembly.export.programs import Program
 
@@ -41,7 +42,7 @@ def write_onnx(program: Program, path: Path) -> str | None:
         with warnings.catch_warnings(), contextlib.redirect_stdout(noise):
             warnings.simplefilter("ignore")
             made = torch.onnx.export(
-                program.program.run_decompositions(KNOWN),
+                _in_known_operations(program.program),
                 input_names=[one["name"] for one in program.inputs],
                 output_names=[program.name],
                 dynamo=True,
@@ -54,6 +55,14 @@ def write_onnx(program: Program, path: Path) -> str | None:
     finally:
         logging.disable(logging.NOTSET)
     return None
+
+
+def _in_known_operations(program: ExportedProgram) -> ExportedProgram:
+    """The program, as it is where the converter knows all: a trace costs milliseconds a node."""
+    parts = (part for part in program.graph_module.modules() if isinstance(part, fx.GraphModule))
+    if any(node.target in KNOWN for part in parts for node in part.graph.nodes):
+        return program.run_decompositions(KNOWN)
+    return program
 
 
 def _searchsorted(

@@ -49,7 +49,7 @@ class MLflow(RunLogger):
     ) -> None:
         super().__init__(**told)
         self.experiment, self.tracking_uri = experiment, tracking_uri
-        self.tags = dict(tags or {})
+        self.tags = {**self.choices, **(tags or {})}
 
     def _begin(self) -> None:
         # It would report its use over the network.
@@ -69,7 +69,7 @@ class MLflow(RunLogger):
             made = found[0]
             self._client.update_run(made.info.run_id, status="RUNNING")
         else:
-            tags = {IDENTITY: self.identity, **self.choices, **self.tags}
+            tags = {IDENTITY: self.identity, **self.tags}
             made = self._client.create_run(experiment, run_name=self.title, tags=tags)
         self._run = made.info.run_id
         said = {REFUSED.sub("/", key): spell(v)[:LENGTH] for key, v in self.settings.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, Unpack
 
 from genlab.learning.loggers.run_logger import RunLogger, Told
@@ -25,7 +25,7 @@ class WandB(RunLogger):
         entity: Whose it is; None for the user's own.
         mode: ``offline`` keeps it below ``wandb``, from where ``wandb sync`` sends it; ``online``
             sends it as it goes.
-        tags: Tags of the run besides its `choices`.
+        tags: Tags of the run besides its `choices`, of which it has the words without their keys.
         **told: As `RunLogger` takes it.
     """
 
@@ -38,12 +38,12 @@ class WandB(RunLogger):
         project: str = "genlab",
         entity: str | None = None,
         mode: Literal["offline", "online"] = "offline",
-        tags: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
         **told: Unpack[Told],
     ) -> None:
         super().__init__(**told)
         self.project, self.entity, self.mode = project, entity, mode
-        self.tags = tuple(tags)
+        self.tags = {**self.choices, **(tags or {})}
 
     def _begin(self) -> None:
         if self.mode == "offline":
@@ -58,7 +58,7 @@ class WandB(RunLogger):
             mode=self.mode,
             id=self.identity,
             name=self.title,
-            tags=[*self.choices.values(), *self.tags],
+            tags=[*self.tags.values()],
             config=dict(self.settings),
             resume="allow",
             reinit="create_new",  # replicas are several runs at once
