@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.by_torchdiffeq import Field
 from genlab.bijections.solvers import ODESolver
 from genlab.nn.velocity import Velocity, basis, trace
 
-__all__ = ["ODE", "DivergenceMethod", "ODEGradient", "PathCosts"]
+__all__ = ["ODE", "DivergenceMethod", "ODEGradient", "PathCosts", "roughly"]
 
 DivergenceMethod = Literal["exact", "rademacher", "gaussian"]
 ODEGradient = Literal["backprop", "adjoint"]
@@ -289,6 +291,33 @@ class ODE(Bijection):
 
     def extra_repr(self) -> str:
         return f"solver={self.solver}, divergence={self.divergence}, gradient={self.gradient}"
+
+
+@contextmanager
+def roughly(module: nn.Module) -> Iterator[None]:
+    """Let the evaluations of a module's ODEs be as coarse as a comparison of weights allows.
+
+    A validation tells which of a run's weights are best, and needs no more (`ODESolver.rougher`).
+
+    >>> import genlab
+    >>> model = genlab.models.CNF(2)
+    >>> with roughly(model):
+    ...     model.ode.evaluation.method
+    'dopri5'
+    >>> model.ode.evaluation.method
+    'dopri8'
+
+    Args:
+        module: What has ODEs somewhere, or none.
+    """
+    fine = {ode: ode.evaluation for ode in module.modules() if isinstance(ode, ODE)}
+    for ode, solver in fine.items():
+        ode.evaluation = solver.rougher()
+    try:
+        yield
+    finally:
+        for ode, solver in fine.items():
+            ode.evaluation = solver
 
 
 def _square(values: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:

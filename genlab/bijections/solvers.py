@@ -25,6 +25,8 @@ MAX_STEPS = 10_000
 RESOLVED = {"dopri5": 8, "dopri8": 128, "bosh3": 8, "adaptive_heun": 8}
 # In half precision too a step is controlled.
 COARSEST = 0.05
+# The tolerance that tells one set of weights from another: thousandths of a nat, in the worst row.
+ROUGH = 1e-4
 
 
 class Way(NamedTuple):
@@ -96,6 +98,10 @@ class ODESolver(ABC):
     @abstractmethod
     def finer(self) -> ODESolver:
         """The same method with a tenth of this one's error, or less: a measure of it."""
+
+    def rougher(self) -> ODESolver:
+        """One of fewer evaluations where this one is finer than comparisons of weights need."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -276,6 +282,14 @@ class AdaptiveSolver(ODESolver):
     def finer(self) -> AdaptiveSolver:
         """A hundredth of the tolerances."""
         return replace(self, rtol=self.rtol / 100, atol=self.atol / 100)
+
+    def rougher(self) -> AdaptiveSolver:
+        """Dormand and Prince's order 5 to 1e-4, which takes a third of order 8's evaluations."""
+        if min(self.rtol, self.atol) >= ROUGH:
+            return self
+        return AdaptiveSolver(
+            method="dopri5", rtol=max(self.rtol, ROUGH), atol=max(self.atol, ROUGH)
+        )
 
 
 def _options(end: Float[Tensor, "1"]) -> dict[str, Any]:

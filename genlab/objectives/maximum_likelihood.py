@@ -76,7 +76,7 @@ class RegularisedLikelihood(Objective[ContinuousFlow]):
     Of the many fields that carry the base to the data the prices single out one with straight paths
     at constant speed, and a smooth one, which takes a solver few steps (Finlay et al., "How to
     train your neural ODE: the world of Jacobian and kinetic regularization", 2020,
-    arXiv:2002.02798). Validation is by the likelihood alone, and by the evaluation's solver.
+    arXiv:2002.02798). Validation is by the likelihood alone.
 
     >>> RegularisedLikelihood(kinetic=0.1)
     RegularisedLikelihood(kinetic=0.1, jacobian=0.0, val_rows=2000)

@@ -10,6 +10,7 @@ from properties import FINE, RESIDUAL, SQUASH, disturb
 from torch.distributions import MultivariateNormal
 
 from genlab.bijections import ODE, AdaptiveSolver, FixedStepSolver
+from genlab.bijections.ode import roughly
 from genlab.nn import Velocity
 
 MATRIX = torch.tensor([[0.4, -1.0, 0.2], [0.7, -0.3, 0.0], [-0.1, 0.5, 0.6]], dtype=torch.float64)
@@ -87,6 +88,43 @@ def test_evaluations_are_counted():
     assert ode.evaluations()["ode/nfe_sample"] == 20
     ode.eval()(x)
     assert ode.evaluations()["ode/nfe"] > 20, "the evaluation's solver, outside of training"
+
+
+def test_a_rough_log_density_is_near_the_true_one_by_fewer_evaluations():
+    matrix = 3 * MATRIX
+    shipped = AdaptiveSolver(method="dopri8", rtol=1e-6, atol=1e-6)
+    ode = make(Linear(matrix), evaluation=shipped).eval()
+    x = 0.5 * torch.randn(200, 3, dtype=torch.float64)
+    spread = torch.linalg.matrix_exp(matrix)
+    truth = MultivariateNormal(torch.zeros(3).double(), spread @ spread.T).log_prob(x)
+    errors, taken = [], []
+
+    def measure():
+        z, log_det = ode(x)
+        base = MultivariateNormal(torch.zeros(3).double(), torch.eye(3).double())
+        errors.append((base.log_prob(z) + log_det - truth).abs().max().item())
+        taken.append(ode.evaluations()["ode/nfe"])
+
+    with torch.no_grad():
+        with roughly(torch.nn.Sequential(ode)):
+            measure()
+        measure()
+    assert errors[1] < errors[0] < 3e-3
+    assert taken[0] < taken[1]
+    with pytest.raises(KeyboardInterrupt), roughly(ode):
+        raise KeyboardInterrupt
+    assert ode.evaluation is shipped, "an interrupted validation too leaves it as it was"
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        AdaptiveSolver(method="bosh3", rtol=1e-2, atol=1e-4),
+        FixedStepSolver(method="midpoint", steps=50),
+    ],
+)
+def test_what_is_rough_already_is_left(chosen):
+    assert chosen.rougher() is chosen
 
 
 @pytest.mark.parametrize("network", [SQUASH, RESIDUAL])

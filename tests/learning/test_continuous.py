@@ -18,6 +18,7 @@ import genlab
 from genlab.assembly import Training, experiment
 from genlab.batch import Batch
 from genlab.errors import RunError, UserError
+from genlab.evaluation import negative_log_likelihood
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.models import ContinuousFlow
 from genlab.runs.directory import RunDirectory
@@ -128,6 +129,21 @@ def test_validation_repeats_and_leaves_the_random_numbers_alone(
     assert first == second
     assert set(first) == {"val/loss", "val/nll"}
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_validation_is_rough_and_the_test_is_not(tmp_path: Path, family: tuple[str, ...]) -> None:
+    exact = ("model.evaluation.rtol=1e-6", "model.evaluation.atol=1e-6")
+    words = [word for word in QUICK if "evaluation" not in word]
+    run = experiment(*words, *exact, f"outputs={tmp_path}", *family)
+    run.initialise()
+    ode = disturb(run.model, 0.3).ode
+    batch = run.data.validation.rows(slice(50))
+    run.module.validation_step(batch, 0)
+    evaluations = ode.evaluations()["ode/nfe"]
+    found = run.module.validation_means()["val/nll"].item()
+    score = negative_log_likelihood(run.model, batch).value
+    assert found == pytest.approx(score, abs=0.001)
+    assert evaluations < 0.7 * ode.evaluations()["ode/nfe"]
 
 
 def test_flow_matching_without_log_densities_reports_none(tmp_path: Path) -> None:
