@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch.fx import GraphModule, Node
+from torch.fx import Graph, Node
 
 from genlab.compilation.formulas import FORMULAS
 from genlab.compilation.loops import Block, Loops
@@ -59,12 +59,12 @@ class Lowering:
         UnloweredError: It changes another tensor in place, or has numbers of other types.
     """
 
-    def __init__(self, graph: GraphModule) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.work: list[Work] = []
         self.outputs: list[Stored] = []
         self._values: dict[Node, Any] = {}
         self._homes: dict[Node, Stored] = {}
-        nodes = list(graph.graph.nodes)
+        nodes = list(graph.nodes)
         for node in nodes:
             _leave_in_place(node)
         self._needed = _in_memory(nodes)

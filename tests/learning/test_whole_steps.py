@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from small import small_experiment
 from stops import Stop
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from genlab.assembly import Training
 from genlab.batch import Batch
@@ -112,7 +113,8 @@ class Interpreted(CompiledStep):
     def __init__(
         self, library: Path, facts: dict[str, Any], recipe: StepRecipe, rows: FlatRows
     ) -> None:
-        graph, draws = recipe.traced()
+        traced, draws = recipe.traced()
+        graph = GraphModule({}, traced)
 
         class Runner:
             def __init__(self, *_: Any) -> None:
