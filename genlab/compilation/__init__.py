@@ -19,6 +19,7 @@ The graph as loops
     - `loops`: loops in each other, and the statements of their body
     - `values`: a tensor as what loops read, or compute number by number
     - `work`: what is no loop: products of matrices by BLAS, and calls of torch
+    - `plan`: what has to be done, in order, and the values that it computes
     - `operations`: how loops do sums, products, joins and the like
     - `lowering`: what is done in which order, and what is kept in memory between
 
