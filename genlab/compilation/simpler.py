@@ -24,7 +24,7 @@ def simpler(operation: Any) -> Formula:
     >>> simpler(torch.ops.aten.rsub.Scalar)(torch.tensor([2.0]), 3)
     tensor([1.])
     """
-    formula = FORMULAS.get(operation, operation.decompose)
+    formula: Formula = FORMULAS.get(operation, operation.decompose)
     if formula.__module__.startswith("torch._refs"):
         # They import it when they are first called, where that would be written down too.
         import torch._dynamo  # noqa: F401

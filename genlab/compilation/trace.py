@@ -52,20 +52,20 @@ class _Shown(Tensor):
     """A tensor to look at from outside.
 
     Attributes:
-        inner: It with its numbers, as long as the function may use it.
+        numbers: The tensor that has them, as long as the function may use it.
         node: What makes it.
     """
 
-    inner: Tensor
+    numbers: Tensor
     node: Node
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, like: Tensor) -> Self:
         """One that looks like another."""
-        layout = {"strides": like.stride(), "dtype": like.dtype, "device": like.device}
-        made: Self = Tensor._make_wrapper_subclass(cls, like.shape, **layout)  # type: ignore[attr-defined]
-        return made
+        return Tensor._make_wrapper_subclass(
+            cls, like.shape, strides=like.stride(), dtype=like.dtype, device=like.device
+        )
 
     @classmethod
     def __torch_dispatch__(cls, operation: Any, *_: Any) -> Any:
@@ -76,7 +76,7 @@ class _Recorder(TorchDispatchMode):
     """Writes down each operation, or the simpler ones that it is made of."""
 
     def __init__(self, graph: Graph) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.graph = graph
 
     @classmethod
@@ -100,7 +100,7 @@ class _Recorder(TorchDispatchMode):
             raise UntraceableError(f"{operation}: its shape depends on numbers")
         words = _each(_node_of, [arguments, named])
         node = self.graph.call_function(operation, tuple(words[0]), words[1])
-        numbers = _each(lambda tensor: tensor.inner, [arguments, named])
+        numbers = _each(lambda tensor: tensor.numbers, [arguments, named])
         result = operation(*numbers[0], **numbers[1])
         if arguments and result is numbers[0][0]:
             # It was changed in place: from now on it is what this has made of it.
@@ -125,11 +125,11 @@ class _Recorder(TorchDispatchMode):
         return self.graph.call_function(operator.getitem, (node, number))
 
 
-def _shown(node: Node, inner: Tensor) -> _Shown:
+def _shown(node: Node, numbers: Tensor) -> _Shown:
     """What a node makes, to be given to the function."""
-    found = _Shown(inner)
+    found = _Shown(numbers)
     # Without its numbers, so that these can go when the function does not need them any more.
-    found.inner, found.node, node.meta["val"] = inner, node, _Shown(inner)
+    found.numbers, found.node, node.meta["val"] = numbers, node, _Shown(numbers)
     return found
 
 

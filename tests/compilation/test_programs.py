@@ -212,7 +212,7 @@ from genlab.compilation.recipe import parts_of
 from genlab.models import {name}
 from genlab.objectives import MaximumLikelihood
 model = {name}(2, layers=2)
-rule = AdamRule.of(torch.optim.Adam(model.parameters()))
+rule = AdamRule(beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, decoupled=False)
 batch = parts_of(Batch(torch.zeros(8, 2)))
 settings = {{"gradient_clip": 1.0, "averaged": True, "threads": 1}}
 objective = MaximumLikelihood()
