@@ -1,4 +1,4 @@
-"""Imports without what they only bring along: a run pays for what it uses."""
+"""Where things are imported from, and imports without what they only bring along."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["import_part", "uncollected", "without_signal"]
+__all__ = ["import_part", "module_of", "uncollected", "without_signal"]
 
 SIGNAL = "scipy.signal"
 
@@ -44,6 +44,19 @@ def import_part(name: str) -> Any:
         return import_module(name)
     finally:
         del sys.modules[package]
+
+
+def module_of(value: object) -> str:
+    """The name of the module that a value is, or comes from by itself or by its class; or empty.
+
+    >>> import json
+    >>> module_of(json), module_of(json.JSONDecoder()), module_of(1)
+    ('json', 'json.decoder', '')
+    """
+    if isinstance(value, ModuleType):
+        return value.__name__
+    module = getattr(value, "__module__", None)
+    return module if isinstance(module, str) else ""
 
 
 @contextmanager

@@ -8,6 +8,8 @@ that it would draw without. It is a small compiler; in the order of its work:
 What a step is
     - `recipe`: all that decides it, and its trace as a graph of torch's basic operations
     - `adam`: the update of the weights as a formula
+    - `trace`: that graph, written down while the step is taken once
+    - `simpler`: operations by simpler ones, torch's formulas for the most part
     - `fusible`: gathers and narrow products, in operations that a loop can take in
     - `draws`: the step's random numbers, made inputs of the graph
 
@@ -16,8 +18,9 @@ The graph as loops
     - `formulas`: operations on single numbers, as C++
     - `loops`: loops in each other, and the statements of their body
     - `values`: a tensor as what loops read, or compute number by number
-    - `operations`: how loops do sums, products, joins and the like
     - `work`: what is no loop: products of matrices by BLAS, and calls of torch
+    - `plan`: what has to be done, in order, and the values that it computes
+    - `operations`: how loops do sums, products, joins and the like
     - `lowering`: what is done in which order, and what is kept in memory between
 
 Loops as code

@@ -1,10 +1,9 @@
-"""``python -m genlab.compilation.compiler RECIPE KEY [--aside]``: compile a step into the cache."""
+"""The program that compiles a step into the cache."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -60,7 +59,11 @@ def compile_step(recipe: StepRecipe, folder: Path) -> tuple[Path, dict[str, Any]
 
 
 def main(words: list[str]) -> int:
-    """Compile the step that a file holds, unless another process has meanwhile."""
+    """Compile the step that a file holds, unless another process has meanwhile.
+
+    Args:
+        words: The file, the step's name and, if it is to stand back behind others, ``--aside``.
+    """
     path, key, *aside = words
     if aside:
         _stand_back()
@@ -88,7 +91,3 @@ def _stand_back() -> None:
     os.nice(19)
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule, Node
+from torch.fx import Graph, Node
 
 __all__ = ["Draw", "UndrawableError", "take_out"]
 
@@ -65,7 +65,7 @@ class Draw(NamedTuple):
         return cls(name, tuple(shape), getattr(torch, dtype))
 
 
-def take_out(graph: GraphModule) -> list[Draw]:
+def take_out(graph: Graph) -> list[Draw]:
     """Make what a graph draws further inputs of it, and return it in the order of the draws.
 
     Drawn by torch's own functions before each call, they are the numbers that a step by torch's
@@ -77,18 +77,17 @@ def take_out(graph: GraphModule) -> list[Draw]:
     Raises:
         UndrawableError: It draws by other functions than `Draw` knows.
     """
-    nodes = list(graph.graph.nodes)
+    nodes = list(graph.nodes)
     last = [node for node in nodes if node.op == "placeholder"][-1]
     draws = []
     for node in filter(_is_random, nodes):
         draws.append(_draw(node))
-        with graph.graph.inserting_after(last):
-            last = graph.graph.placeholder(f"draw_{len(draws)}")
+        with graph.inserting_after(last):
+            last = graph.placeholder(f"draw_{len(draws)}")
         last.meta = dict(node.meta)
         node.replace_all_uses_with(last)
         for done in (node, *_emptied(node)):
-            graph.graph.erase_node(done)
-    graph.recompile()
+            graph.erase_node(done)
     return draws
 
 

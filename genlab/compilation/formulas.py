@@ -57,7 +57,7 @@ def _called(name: str) -> Callable[[str], str]:
     return lambda x: f"std::{name}({x})"
 
 
-def _compared(sign: str) -> Callable[[str, str], str]:
+def _between(sign: str) -> Callable[[str, str], str]:
     return lambda a, b: f"({a} {sign} {b})"
 
 
@@ -67,21 +67,21 @@ FORMULAS: dict[str, Callable[..., str]] = {
     **{name: _called(name) for name in ("log1p", "sin", "sqrt", "tan", "tanh", "abs", "atan")},
     **{name: _called(name) for name in ("acos", "asin", "ceil", "lgamma", "trunc")},
     "atan2": lambda a, b: f"std::atan2({a}, {b})",
-    "add": _compared("+"),
-    "sub": _compared("-"),
-    "mul": _compared("*"),
-    "div": _compared("/"),
-    "eq": _compared("=="),
-    "ne": _compared("!="),
-    "lt": _compared("<"),
-    "le": _compared("<="),
-    "gt": _compared(">"),
-    "ge": _compared(">="),
-    "logical_and": _compared("&"),
-    "bitwise_and": _compared("&"),
-    "logical_or": _compared("|"),
-    "bitwise_or": _compared("|"),
-    "logical_xor": _compared("^"),
+    "add": _between("+"),
+    "sub": _between("-"),
+    "mul": _between("*"),
+    "div": _between("/"),
+    "eq": _between("=="),
+    "ne": _between("!="),
+    "lt": _between("<"),
+    "le": _between("<="),
+    "gt": _between(">"),
+    "ge": _between(">="),
+    "logical_and": _between("&"),
+    "bitwise_and": _between("&"),
+    "logical_or": _between("|"),
+    "bitwise_or": _between("|"),
+    "logical_xor": _between("^"),
     "logical_not": lambda x: f"(!{x})",
     "bitwise_not": lambda x: f"(~{x})",
     "neg": lambda x: f"(-{x})",

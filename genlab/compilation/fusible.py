@@ -7,17 +7,12 @@ their neighbours. Torch's own operations are left in eager steps, where they are
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import get_decompositions
 
-__all__ = ["DECOMPOSITIONS", "add_to_table", "narrow_product", "table_entries"]
-
-aten = torch.ops.aten
+__all__ = ["add_to_table", "narrow_affine", "narrow_product", "table_entries"]
 
 # Entries of a table that are compared one by one; columns that are multiplied one by one.
 LONGEST_TABLE = 64
@@ -92,7 +87,21 @@ def narrow_product(a: Tensor, b: Tensor) -> Tensor:
     return sum(products[1:], products[0])
 
 
-def _narrow_affine(bias: Tensor, a: Tensor, b: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+def narrow_affine(
+    bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """``bias + a @ b`` likewise; not with factors.
+
+    >>> narrow_affine(torch.ones(1), torch.tensor([[2.0]]), torch.tensor([[3.0]]))
+    tensor([[7.]])
+
+    Args:
+        bias: ``[m]`` or ``[n, m]``.
+        a: ``[n, k]``.
+        b: ``[k, m]``.
+        beta: Factor of the bias.
+        alpha: Factor of the product.
+    """
     if beta != 1 or alpha != 1 or not 1 <= a.shape[1] <= WIDEST:
         return NotImplemented  # type: ignore[no-any-return]
     return bias + narrow_product(a, b)
@@ -100,25 +109,3 @@ def _narrow_affine(bias: Tensor, a: Tensor, b: Tensor, *, beta: Any = 1, alpha: 
 
 def _is_short(table: Tensor, dim: int) -> bool:
     return dim == 0 and table.ndim > 1 and 1 <= len(table) <= LONGEST_TABLE
-
-
-# In terms of simpler ones, by torch's own formulas.
-SIMPLER = (
-    *("addcdiv", "addcmul", "diag_embed", "diagonal_backward", "dot", "elu", "elu_backward"),
-    *("embedding_dense_backward", "eye", "gelu", "gelu_backward", "hardtanh"),
-    *("hardtanh_backward", "leaky_relu", "leaky_relu_backward", "lerp", "log_sigmoid_backward"),
-    *("log_sigmoid_forward", "_log_softmax", "_log_softmax_backward_data", "logaddexp", "logit"),
-    *("logit_backward", "logsumexp", "masked_fill", "mv", "new_full", "new_ones", "new_zeros"),
-    *("norm", "ones_like", "rsub", "select_backward", "select_scatter", "sgn"),
-    *("sigmoid_backward", "silu", "silu_backward", "slice_backward", "_softmax"),
-    *("_softmax_backward_data", "softplus", "softplus_backward", "stack", "tanh_backward"),
-    *("threshold", "threshold_backward", "tril", "triu", "unbind", "vdot", "xlogy", "zeros_like"),
-)
-
-DECOMPOSITIONS: dict[Any, Callable[..., Tensor]] = {
-    **get_decompositions([getattr(aten, name) for name in SIMPLER]),
-    aten.gather.default: table_entries,
-    aten.scatter_add.default: add_to_table,
-    aten.mm.default: narrow_product,
-    aten.addmm.default: _narrow_affine,
-}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from genlab.compilation.process import compiler_version
 from genlab.compilation.recipe import StepRecipe
+from genlab.imports import module_of
 from genlab.objectives import Objective
 
 __all__ = ["UnkeyableError", "key_of"]
@@ -152,7 +153,7 @@ def _sources(module: str, found: dict[str, str]) -> dict[str, str]:
         return found
     found[module] = hashlib.sha256(source.read_bytes()).hexdigest()
     for value in list(vars(sys.modules[module]).values()):
-        other = value.__name__ if isinstance(value, types.ModuleType) else _home(value)
+        other = module_of(value)
         near = other.partition(".")[0] == module.partition(".")[0]
         installed = not {"site-packages", "dist-packages"}.isdisjoint(
             (_source(other) or Path()).parts
@@ -160,11 +161,6 @@ def _sources(module: str, found: dict[str, str]) -> dict[str, str]:
         if not _has_a_version(other) and (near or not installed):
             _sources(other, found)
     return found
-
-
-def _home(value: Any) -> str:
-    """The module in which a class or function was written."""
-    return str(value.__module__) if isinstance(value, type | types.FunctionType) else ""
 
 
 @functools.cache

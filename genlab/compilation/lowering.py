@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch.fx import GraphModule, Node
+from torch.fx import Graph, Node
 
 from genlab.compilation.formulas import FORMULAS
 from genlab.compilation.loops import Block, Loops
 from genlab.compilation.operations import FLOATING, OPERATIONS, PARTED, PRODUCTS
 from genlab.compilation.places import VIEWS
+from genlab.compilation.plan import Plan
 from genlab.compilation.values import (
     TYPES,
     Computed,
@@ -27,7 +27,7 @@ from genlab.compilation.values import (
     size_of,
     view,
 )
-from genlab.compilation.work import Call, Work
+from genlab.compilation.work import Call
 
 __all__ = ["Lowering"]
 
@@ -41,7 +41,7 @@ MOST = 200
 PLACED = ("device", "layout", "pin_memory", "memory_format")
 
 
-class Lowering:
+class Lowering(Plan):
     """What has to be done, in order, to compute a graph.
 
     Each number is computed where it is needed, within the loops of what needs it, unless several
@@ -52,19 +52,16 @@ class Lowering:
         graph: The graph; it changes no tensor but its inputs, each of them as a whole, at its end.
 
     Attributes:
-        work: What has to be done.
         outputs: What it returns.
 
     Raises:
         UnloweredError: It changes another tensor in place, or has numbers of other types.
     """
 
-    def __init__(self, graph: GraphModule) -> None:
-        self.work: list[Work] = []
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
         self.outputs: list[Stored] = []
-        self._values: dict[Node, Any] = {}
-        self._homes: dict[Node, Stored] = {}
-        nodes = list(graph.graph.nodes)
+        nodes = list(graph.nodes)
         for node in nodes:
             _leave_in_place(node)
         self._needed = _in_memory(nodes)
@@ -82,36 +79,6 @@ class Lowering:
         (results,) = nodes[-1].args
         self.outputs = [self.stored(self.value(result)) for result in results]
         self._change(changes)
-
-    def value(self, argument: Any) -> Any:
-        """The value of a node; what is none is as it is."""
-        return self._values[argument] if isinstance(argument, Node) else argument
-
-    def argument(self, node: Node, number: int) -> Value:
-        """A tensor that a node is given."""
-        value: Value = self._values[node.args[number]]  # type: ignore[index]
-        return value
-
-    def home(self, node: Node | None, shape: tuple[int, ...], dtype: torch.dtype) -> Stored:
-        """Memory for the numbers of a node, or for others."""
-        if node is not None and node in self._homes:
-            return self._homes[node]
-        return Stored.whole(Block(dtype, math.prod(shape)), shape)
-
-    def fill(self, out: Stored, value: Value) -> None:
-        """Compute all numbers of a value, and write them."""
-        loops = Loops(value.shape)
-        text = value.at(loops.index, loops)
-        loops.store(out.block, out.offset, out.place(loops.index), text)
-        self.work.append(loops)
-
-    def stored(self, value: Value, node: Node | None = None) -> Stored:
-        """The numbers in memory, without gaps."""
-        if isinstance(value, Stored) and value.contiguous:
-            return value
-        out = self.home(node, value.shape, value.dtype)
-        self.fill(out, value)
-        return out
 
     def _settle(self, node: Node) -> None:
         """Let the parts of a row be computed where they are to stand."""

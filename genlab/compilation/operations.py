@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.fx import Node
@@ -12,6 +12,7 @@ from torch.fx import Node
 from genlab.compilation.formulas import C_TYPES, FORMULAS, literal
 from genlab.compilation.loops import Loops
 from genlab.compilation.places import ORIGIN, VIEWS, Index, Place, dot, strides_of
+from genlab.compilation.plan import Plan
 from genlab.compilation.values import (
     TYPES,
     Computed,
@@ -29,15 +30,12 @@ from genlab.compilation.values import (
 )
 from genlab.compilation.work import Product
 
-if TYPE_CHECKING:
-    from genlab.compilation.lowering import Lowering
-
 __all__ = ["FLOATING", "OPERATIONS", "PARTED", "PRODUCTS", "formula"]
 
 aten = torch.ops.aten
 
 
-def formula(graph: Lowering, node: Node) -> Computed:
+def formula(plan: Plan, node: Node) -> Computed:
     """A formula of tensors and numbers, computed in the type that torch computes it in.
 
     Raises:
@@ -46,7 +44,7 @@ def formula(graph: Lowering, node: Node) -> Computed:
     dtype, name = dtype_of(node), name_of(node)
     if unknown := node.kwargs.keys() - {"alpha", "memory_format"}:
         raise UnloweredError(f"{node.target} with {', '.join(unknown)}")
-    found = [graph.value(argument) for argument in node.args]
+    found = [plan.value(argument) for argument in node.args]
     common = dtype
     if name == "bitwise_not" and dtype == torch.bool:
         name = "logical_not"
@@ -71,14 +69,14 @@ def _compared_in(node: Node) -> torch.dtype:
     return common
 
 
-def total(graph: Lowering, node: Node, rule: str, start: str, *, scale: float = 1.0) -> Value:
+def total(plan: Plan, node: Node, rule: str, start: str, *, scale: float = 1.0) -> Value:
     """A sum, or another total, over some axes."""
-    of, dtype = graph.argument(node, 0), dtype_of(node)
+    of, dtype = plan.argument(node, 0), dtype_of(node)
     asked: Any = node.args[1] if len(node.args) > 1 else None
     axes = range(len(of.shape)) if asked in (None, []) or not of.shape else asked
     gone = sorted(axis % len(of.shape) for axis in ([axes] if isinstance(axes, int) else axes))
     kept = [axis for axis in range(len(of.shape)) if axis not in gone]
-    out = graph.home(node if scale == 1 else None, shape_of(node), dtype)
+    out = plan.home(node if scale == 1 else None, shape_of(node), dtype)
     one = converted(of, dtype)
     assert isinstance(one, Value)
 
@@ -88,7 +86,7 @@ def total(graph: Lowering, node: Node, rule: str, start: str, *, scale: float = 
     long = [axis for axis, size in enumerate(of.shape) if size != 1]
     if rule == "+" and long and long[-1] not in gone:
         # Rows are added to a row.
-        graph.fill(out, constant(out.shape, dtype, 0))
+        plan.fill(out, constant(out.shape, dtype, 0))
         loops = Loops(of.shape, order=[*gone, *kept])
         text = one.at(loops.index, loops)
         loops.store(out.block, out.offset, place(loops.index), text, onto=0)
@@ -96,18 +94,18 @@ def total(graph: Lowering, node: Node, rule: str, start: str, *, scale: float = 
         loops = Loops(of.shape, order=[*kept, *gone], inner=len(gone))
         text = one.at(loops.index, loops)
         loops.total(out.block, out.offset, place(loops.index), text, start, rule)
-    graph.work.append(loops)
+    plan.work.append(loops)
     if scale == 1:
         return out
     return Computed.by("mul", out.shape, dtype, out, literal(scale, dtype))
 
 
-def mean(graph: Lowering, node: Node) -> Value:
-    size = math.prod(graph.argument(node, 0).shape)
-    return total(graph, node, "+", "0", scale=size_of(node) / size if size else math.nan)
+def mean(plan: Plan, node: Node) -> Value:
+    size = math.prod(plan.argument(node, 0).shape)
+    return total(plan, node, "+", "0", scale=size_of(node) / size if size else math.nan)
 
 
-def extreme(graph: Lowering, node: Node) -> Value:
+def extreme(plan: Plan, node: Node) -> Value:
     """The largest number, or the smallest; NaN if one is."""
     largest, dtype = name_of(node) == "amax", dtype_of(node)
     kind = f"std::numeric_limits<{C_TYPES[dtype]}>"
@@ -115,15 +113,15 @@ def extreme(graph: Lowering, node: Node) -> Value:
         start = f"{'-' if largest else ''}{kind}::infinity()"
     else:
         start = f"{kind}::{'lowest' if largest else 'max'}()"
-    return total(graph, node, f"(b {'>' if largest else '<'} a) | (b != b) ? b : a", start)
+    return total(plan, node, f"(b {'>' if largest else '<'} a) | (b != b) ? b : a", start)
 
 
-def running(graph: Lowering, node: Node) -> Value:
+def running(plan: Plan, node: Node) -> Value:
     """The sums up to each place along an axis."""
-    of = graph.argument(node, 0)
+    of = plan.argument(node, 0)
     if not math.prod(of.shape) or not of.shape:
-        return retyped(graph, node)
-    out = graph.home(node, shape_of(node), dtype_of(node))
+        return retyped(plan, node)
+    out = plan.home(node, shape_of(node), dtype_of(node))
     asked: Any = node.args[1]
     axis: int = asked % len(of.shape)
     for first in (True, False):
@@ -135,42 +133,42 @@ def running(graph: Lowering, node: Node) -> Value:
         text = of.at(index, loops)
         onto = None if first else out.strides[axis]
         loops.store(out.block, out.offset, out.place(index), text, onto=onto)
-        graph.work.append(loops)
+        plan.work.append(loops)
     return out
 
 
-def joined(graph: Lowering, node: Node) -> Stored:
+def joined(plan: Plan, node: Node) -> Stored:
     """Tensors one behind the other along an axis."""
     parts: Any = node.args[0]
     axis: Any = node.args[1] if len(node.args) > 1 else 0
     out, axis, first = (
-        graph.home(node, shape_of(node), dtype_of(node)),
+        plan.home(node, shape_of(node), dtype_of(node)),
         axis % len(shape_of(node)),
         0,
     )
     for part in parts:
-        value = graph.value(part)
+        value = plan.value(part)
         if math.prod(value.shape):
-            _put(graph, out, value, axis, first)
+            _put(plan, out, value, axis, first)
             first += value.shape[axis]
     return out
 
 
-def scattered(graph: Lowering, node: Node) -> Stored:
+def scattered(plan: Plan, node: Node) -> Stored:
     """A tensor with some of its rows, along an axis, replaced."""
-    whole, part = graph.argument(node, 0), graph.argument(node, 1)
+    whole, part = plan.argument(node, 0), plan.argument(node, 1)
     rest: tuple[Any, ...] = node.args[2:]
     defaults: tuple[Any, ...] = (0, None, None, 1)
     axis, start, end, step = (*rest, *defaults[len(rest) :])
     axis %= len(whole.shape)
-    out = graph.home(node, whole.shape, whole.dtype)
+    out = plan.home(node, whole.shape, whole.dtype)
     if part.shape != whole.shape:
-        graph.fill(out, whole)
-    _put(graph, out, part, axis, slice(start, end).indices(whole.shape[axis])[0], step)
+        plan.fill(out, whole)
+    _put(plan, out, part, axis, slice(start, end).indices(whole.shape[axis])[0], step)
     return out
 
 
-def _put(graph: Lowering, out: Stored, value: Value, axis: int, first: int, step: int = 1) -> None:
+def _put(plan: Plan, out: Stored, value: Value, axis: int, first: int, step: int = 1) -> None:
     """Write rows along an axis, if they do not stand there already."""
     offset = out.offset + first * out.strides[axis]
     strides = tuple(step * s if k == axis else s for k, s in enumerate(out.strides))
@@ -178,12 +176,12 @@ def _put(graph: Lowering, out: Stored, value: Value, axis: int, first: int, step
     if not (isinstance(value, Stored) and (value.block, value.offset, value.strides) == place):
         rows = converted(value, out.dtype)
         assert isinstance(rows, Value)
-        graph.fill(Stored(value.shape, out.dtype, *place), rows)
+        plan.fill(Stored(value.shape, out.dtype, *place), rows)
 
 
-def padded(graph: Lowering, node: Node) -> Stored:
+def padded(plan: Plan, node: Node) -> Stored:
     """A tensor with a constant around it, or without its borders."""
-    of, asked = graph.argument(node, 0), list[int](node.args[1])  # type: ignore[arg-type]
+    of, asked = plan.argument(node, 0), list[int](node.args[1])  # type: ignore[arg-type]
     number: Any = node.args[2] if len(node.args) > 2 else 0
     # From the last axis on, before and behind.
     pads = [(0, 0)] * (len(of.shape) - len(asked) // 2)
@@ -192,17 +190,17 @@ def padded(graph: Lowering, node: Node) -> Stored:
     shape = tuple(size + min(0, before) + min(0, behind) for size, (before, behind) in sizes)
     cut = [max(0, -before) for before, _ in pads]
     kept = seen(of, shape, lambda index: tuple(map(Place.moved, index, cut)))
-    out = graph.home(node, shape_of(node), of.dtype)
-    graph.fill(out, constant(out.shape, of.dtype, number))
+    out = plan.home(node, shape_of(node), of.dtype)
+    plan.fill(out, constant(out.shape, of.dtype, number))
     gaps = zip(out.strides, pads, strict=True)
     offset = out.offset + sum(stride * max(0, before) for stride, (before, _) in gaps)
-    graph.fill(Stored(shape, of.dtype, out.block, offset, out.strides), kept)
+    plan.fill(Stored(shape, of.dtype, out.block, offset, out.strides), kept)
     return out
 
 
-def split(graph: Lowering, node: Node) -> list[Value]:
+def split(plan: Plan, node: Node) -> list[Value]:
     """A tensor in pieces along an axis."""
-    of = graph.argument(node, 0)
+    of = plan.argument(node, 0)
     axis: Any = node.args[2] if len(node.args) > 2 else 0
     axis %= len(of.shape)
     found, first = list[Value](), 0
@@ -213,62 +211,62 @@ def split(graph: Lowering, node: Node) -> list[Value]:
     return found
 
 
-def product(graph: Lowering, node: Node) -> Stored:
+def product(plan: Plan, node: Node) -> Stored:
     """A product of matrices."""
-    out = graph.home(node, shape_of(node), dtype_of(node))
-    graph.work.append(Product(out, *(_factor(graph, node, k) for k in (0, 1))))
+    out = plan.home(node, shape_of(node), dtype_of(node))
+    plan.work.append(Product(out, *(_factor(plan, node, k) for k in (0, 1))))
     return out
 
 
-def affine(graph: Lowering, node: Node) -> Computed:
+def affine(plan: Plan, node: Node) -> Computed:
     """``beta c + alpha a b``."""
     shape, dtype = shape_of(node), dtype_of(node)
-    out = graph.home(None, shape, dtype)
-    graph.work.append(Product(out, *(_factor(graph, node, k) for k in (1, 2))))
+    out = plan.home(None, shape, dtype)
+    plan.work.append(Product(out, *(_factor(plan, node, k) for k in (1, 2))))
     terms = list[Value]()
-    for value, name in ((graph.argument(node, 0), "beta"), (out, "alpha")):
+    for value, name in ((plan.argument(node, 0), "beta"), (out, "alpha")):
         factor: Any = node.kwargs.get(name, 1)
         words = (value, literal(factor, dtype))
         terms.append(value if factor == 1 else Computed.by("mul", value.shape, dtype, *words))
     return Computed.by("add", shape, dtype, *terms)
 
 
-def _factor(graph: Lowering, node: Node, number: int) -> Stored:
+def _factor(plan: Plan, node: Node, number: int) -> Stored:
     """A matrix, or several, in memory, of which the rows or the columns have no gaps."""
-    value = graph.argument(node, number)
+    value = plan.argument(node, number)
     if isinstance(value, Stored) and value.leading is not None:
         return value
-    return graph.stored(value)
+    return plan.stored(value)
 
 
-def clamped(graph: Lowering, node: Node) -> Value:
+def clamped(plan: Plan, node: Node) -> Value:
     """Between two bounds, either of which may be missing."""
     given = dict(zip(("min", "max"), node.args[1:], strict=False)) | node.kwargs
     if name_of(node) == "clamp_max":
         given = {"max": node.args[1]}
-    value: Value = graph.argument(node, 0)
+    value: Value = plan.argument(node, 0)
     for bound, name in (("min", "maximum"), ("max", "minimum")):
         if given.get(bound) is not None:
-            parts = (converted(part, dtype_of(node)) for part in (value, graph.value(given[bound])))
+            parts = (converted(part, dtype_of(node)) for part in (value, plan.value(given[bound])))
             value = Computed.by(name, shape_of(node), dtype_of(node), *parts)
     return value
 
 
-def filled(graph: Lowering, node: Node) -> Computed:
+def filled(plan: Plan, node: Node) -> Computed:
     """The same number everywhere."""
     place = {"zeros": None, "ones": None, "scalar_tensor": 0}.get(name_of(node), 1)
     number: Any = float(name_of(node) == "ones") if place is None else node.args[place]
     return constant(shape_of(node), dtype_of(node), number)
 
 
-def counted(graph: Lowering, node: Node) -> Counted:
+def counted(plan: Plan, node: Node) -> Counted:
     arguments: Any = node.args
     start, step = (0, 1) if len(arguments) == 1 else (arguments[0], (*arguments[2:], 1)[0])
     return Counted(shape_of(node), dtype_of(node), start, step)
 
 
-def retyped(graph: Lowering, node: Node) -> Computed:
-    value = converted(graph.argument(node, 0), dtype_of(node))
+def retyped(plan: Plan, node: Node) -> Computed:
+    value = converted(plan.argument(node, 0), dtype_of(node))
     return Computed.by("clone", shape_of(node), dtype_of(node), value)
 
 
@@ -279,7 +277,7 @@ PARTED = ("cat", "constant_pad_nd", "slice_scatter", "split", "split_with_sizes"
 FLOATING = (*PRODUCTS, aten.ceil, aten.floor, aten.pow, aten.remainder, aten.trunc)
 """What is done here with floating numbers, and with whole ones by torch."""
 
-OPERATIONS: dict[Any, Callable[[Lowering, Node], Any]] = {
+OPERATIONS: dict[Any, Callable[[Plan, Node], Any]] = {
     **dict.fromkeys((aten.mm, aten.bmm), product),
     **dict.fromkeys((aten.amax, aten.amin), extreme),
     **dict.fromkeys((aten.split, aten.split_with_sizes), split),
@@ -287,10 +285,10 @@ OPERATIONS: dict[Any, Callable[[Lowering, Node], Any]] = {
     **dict.fromkeys((aten.full, aten.full_like, aten.zeros, aten.ones, aten.scalar_tensor), filled),
     **dict.fromkeys((aten._to_copy, torch.ops.prims.convert_element_type), retyped),
     aten.addmm: affine,
-    aten.sum: lambda graph, node: total(graph, node, "+", "0"),
+    aten.sum: lambda plan, node: total(plan, node, "+", "0"),
     aten.mean: mean,
-    aten.any: lambda graph, node: total(graph, node, "a | b", "false"),
-    aten.all: lambda graph, node: total(graph, node, "a & b", "true"),
+    aten.any: lambda plan, node: total(plan, node, "a | b", "false"),
+    aten.all: lambda plan, node: total(plan, node, "a & b", "true"),
     aten.cumsum: running,
     aten.cat: joined,
     aten.slice_scatter: scattered,

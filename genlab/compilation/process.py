@@ -21,6 +21,13 @@ from genlab.runs.code_cache import CodeCache
 __all__ = ["CompilerProcess", "compiler_version", "cxx", "missing_compiler"]
 
 
+# It lives too short to collect garbage, or to take down at its end what it has imported.
+BEGIN = (
+    "import gc, os, sys; gc.disable(); from genlab.compilation.compiler import main; "
+    "os._exit(main(sys.argv[1:]))"
+)
+
+
 def cxx() -> str:
     """The name of the C++ compiler."""
     return os.environ.get("CXX", "g++")
@@ -62,7 +69,7 @@ class CompilerProcess:
         folder = Path(tempfile.mkdtemp(prefix="genlab-compile-"))
         path = folder / "recipe.pt"
         torch.save(recipe, path)
-        words = ["-m", "genlab.compilation.compiler", str(path), key]
+        words = ["-c", BEGIN, str(path), key]
         self._log = path.with_name("log")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

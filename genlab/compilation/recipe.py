@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.fx import GraphModule
+from torch.fx import Graph
 
 from genlab.batch import Batch
 from genlab.compilation.adam import AdamRule
-from genlab.compilation.draws import Draw
+from genlab.compilation.draws import Draw, take_out
+from genlab.compilation.trace import trace
 from genlab.densities.density import Density
 from genlab.objectives import Objective
 
@@ -38,7 +39,7 @@ class Traced(NamedTuple):
         draws: What is drawn.
     """
 
-    graph: GraphModule
+    graph: Graph
     draws: list[Draw]
 
 
@@ -84,14 +85,15 @@ class StepRecipe:
         return {n: v for n, v in vars(self.objective).items() if isinstance(v, Tensor)}
 
     def inputs(self) -> list[Tensor]:
-        """Tensors like those that `step` takes, in order; of no particular values."""
-        trained = list(self.trained.values())
-        like = trained[0].detach()
-        size = sum(parameter.numel() for parameter in trained)
-        rows = [like.new_zeros(size) for _ in range(3 + self.averaged)]
-        batch = [torch.zeros(part[0], dtype=part[1]) for part in self.batch if part is not None]
-        told = map(torch.zeros_like, self.told.values())
-        return [*rows, like.new_zeros(4), *batch, *self.held.values(), *told]
+        """Tensors that `step` takes, in order: the weights, and a batch of halves or zeros."""
+        weights = torch.cat([part.detach().reshape(-1) for part in self.trained.values()])
+        rows = [weights, *(torch.zeros_like(weights) for _ in range(2 + self.averaged))]
+        batch = [
+            torch.full(part[0], 0.5 if part[1].is_floating_point else 0, dtype=part[1])
+            for part in self.batch
+            if part is not None
+        ]
+        return [*rows, weights.new_zeros(4), *batch, *self.held.values(), *self.told.values()]
 
     def step(self, *inputs: Tensor) -> tuple[Float[Tensor, ""], ...]:
         """Take a step, in place, and return the loss before it and the gradient's norm.
@@ -143,22 +145,13 @@ class StepRecipe:
     def traced(self) -> Traced:
         """The step as a graph of torch's basic operations.
 
-        No number is computed. What depends on the values of tensors, or on tensors that are none of
-        the inputs, cannot be traced: torch raises an error of its own.
-
         Raises:
+            UntraceableError: It depends on numbers, or on tensors that are none of its inputs.
             UndrawableError: It draws what cannot be drawn beside it.
         """
-        from torch.fx.experimental.proxy_tensor import make_fx
-
-        from genlab.compilation.draws import take_out
-        from genlab.compilation.fusible import DECOMPOSITIONS
-
-        inputs = self.inputs()
-        graph = make_fx(self.step, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*inputs)
+        graph = trace(self.step, *self.inputs())
         draws = take_out(graph)
-        graph.graph.eliminate_dead_code()
-        graph.recompile()
+        graph.eliminate_dead_code()
         return Traced(graph, draws)
 
 

@@ -6,19 +6,18 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx import Graph
 
 from genlab.compilation.compiler import FLAGS
-from genlab.compilation.fusible import DECOMPOSITIONS
 from genlab.compilation.library import Library
 from genlab.compilation.lowering import Lowering
 from genlab.compilation.operations import OPERATIONS
 from genlab.compilation.process import cxx
 from genlab.compilation.source import written
+from genlab.compilation.trace import trace
 
 F = torch.nn.functional
 aten = torch.ops.aten
@@ -168,16 +167,16 @@ def everything(*inputs: Tensor) -> list[Tensor]:
     return [found for dtype in FLOATS for _, found in cases(dtype, named)]
 
 
-def traced() -> tuple[Any, list[Tensor]]:
+def traced() -> tuple[Graph, list[Tensor]]:
     inputs = [*an_input().values()]
-    graph = make_fx(everything, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*inputs)
-    graph.graph.eliminate_dead_code()
+    graph = trace(everything, *inputs)
+    graph.eliminate_dead_code()
     return graph, inputs
 
 
 def test_operations_in_cpp_are_those_of_torch(tmp_path: Path) -> None:
     graph, inputs = traced()
-    targets = {getattr(node.target, "overloadpacket", None) for node in graph.graph.nodes}
+    targets = {getattr(node.target, "overloadpacket", None) for node in graph.nodes}
     # What types of half the precision become is never met.
     assert OPERATIONS.keys() - targets <= {torch.ops.prims.convert_element_type}
     program = written(Lowering(graph))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,15 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx import Graph, GraphModule
 
 from genlab.compilation.compiler import FLAGS
 from genlab.compilation.draws import Draw, UndrawableError, take_out
-from genlab.compilation.fusible import DECOMPOSITIONS
 from genlab.compilation.library import Library
 from genlab.compilation.lowering import Lowering
 from genlab.compilation.process import cxx
 from genlab.compilation.source import written
+from genlab.compilation.trace import UntraceableError, trace
 from genlab.compilation.values import UnloweredError
 from genlab.compilation.work import Call
 
@@ -90,9 +91,9 @@ def outside(x: Tensor, y: Tensor, v: Tensor, k: Tensor) -> list[Tensor]:
 GRAPHS: list[Callable[..., list[Tensor]]] = [views, numbers, totals, products, outside]
 
 
-def lowered(function: Callable[..., Any], *inputs: Tensor) -> tuple[Any, Lowering]:
-    graph = make_fx(function, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*inputs)
-    graph.graph.eliminate_dead_code()
+def lowered(function: Callable[..., Any], *inputs: Tensor) -> tuple[Graph, Lowering]:
+    graph = trace(function, *inputs)
+    graph.eliminate_dead_code()
     return graph, Lowering(graph)
 
 
@@ -113,7 +114,7 @@ def test_a_program_computes_its_graph(
     code = Library(library, json.loads(json.dumps(program.facts)))
     for found in (code.run(inputs), code.run(inputs)):
         tolerance = 1e-5 if dtype == torch.float32 else 1e-10
-        for ours, theirs in zip(found, graph(*inputs), strict=True):
+        for ours, theirs in zip(found, GraphModule({}, graph)(*inputs), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
@@ -154,23 +155,69 @@ def test_draws_become_inputs_in_their_order() -> None:
         noise = torch.empty(3).uniform_() + torch.randn_like(x)
         return [noise * torch.rand((), dtype=torch.float64), torch.randperm(4) * 2]
 
-    graph = make_fx(drawn, tracing_mode="fake")(torch.ones(3))
+    graph = trace(drawn, torch.ones(3))
     draws = take_out(graph)
     assert [draw.name for draw in draws] == ["rand", "randn", "rand", "randperm"]
     assert [Draw.of(json.loads(json.dumps(draw.words()))) for draw in draws] == draws
     torch.manual_seed(0)
     expected = drawn(torch.ones(3))
     torch.manual_seed(0)
-    for ours, theirs in zip(graph(torch.ones(3), *(d() for d in draws)), expected, strict=True):
+    found = GraphModule({}, graph)(torch.ones(3), *(draw() for draw in draws))
+    for ours, theirs in zip(found, expected, strict=True):
         assert torch.equal(ours, theirs)
 
 
 def test_what_cannot_be_a_program_is_refused() -> None:
     with pytest.raises(UndrawableError, match="bernoulli"):
-        take_out(make_fx(torch.bernoulli, tracing_mode="fake")(torch.ones(3)))
+        take_out(trace(lambda x: [torch.bernoulli(x)], torch.ones(3)))
     with pytest.raises(UnloweredError, match="float16"):
         lowered(lambda x: [x.half()], torch.ones(3))
     with pytest.raises(UnloweredError, match="rounding_mode"):
         lowered(lambda x: [torch.div(x, 2, rounding_mode="floor")], torch.ones(3))
     with pytest.raises(UnloweredError, match="mul_"):
         lowered(lambda x: [(x + 1)[0].mul_(2)], torch.ones(3))
+
+
+def test_what_looks_at_numbers_is_not_traced() -> None:
+    """Nor what it is not given: both would be burned in."""
+    looks = (
+        *(lambda x: [x * x.sum().item()], lambda x: [x if x.sum() > 0 else -x]),
+        *(lambda x: [x[x > 0]], lambda x: [x * x.tolist()[0]], lambda x: [x * int(x.numpy()[0])]),
+        *(lambda x: [x * torch.equal(x, x)], lambda x: [x + torch.tensor([1.0, 2.0, 3.0])]),
+    )
+    for look in looks:
+        with pytest.raises((UntraceableError, RuntimeError)):
+            trace(look, torch.ones(3))
+
+
+def test_to_trace_leaves_inputs_and_draws_as_they_are() -> None:
+    x, state = torch.ones(3), torch.get_rng_state()
+    graph = trace(lambda x: [x.add_(torch.randn(3)) * 2], x)
+    assert x.tolist() == [1, 1, 1]
+    assert torch.equal(torch.get_rng_state(), state)
+    # What reads a changed tensor reads what has changed it.
+    *_, randn, added, doubled, _ = graph.nodes
+    assert (str(randn.target), doubled.args[0]) == ("aten.randn.default", added)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["RealNVP", "NSF"])
+def test_a_step_is_traced_without_the_import_of_a_compiler(name: str) -> None:
+    code = f"""
+import sys
+import torch
+from genlab.batch import Batch
+from genlab.compilation import AdamRule, StepRecipe
+from genlab.compilation.recipe import parts_of
+from genlab.models import {name}
+from genlab.objectives import MaximumLikelihood
+model = {name}(2, layers=2)
+rule = AdamRule(beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, decoupled=False)
+batch = parts_of(Batch(torch.zeros(8, 2)))
+settings = {{"gradient_clip": 1.0, "averaged": True, "threads": 1}}
+objective = MaximumLikelihood()
+StepRecipe(model=model, objective=objective, rule=rule, batch=batch, **settings).traced()
+sys.exit(len({{"sympy", "torch._dynamo", "torch._inductor"}} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from small import small_experiment
 from stops import Stop
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from genlab.assembly import Training
 from genlab.batch import Batch
@@ -112,7 +113,8 @@ class Interpreted(CompiledStep):
     def __init__(
         self, library: Path, facts: dict[str, Any], recipe: StepRecipe, rows: FlatRows
     ) -> None:
-        graph, draws = recipe.traced()
+        traced, draws = recipe.traced()
+        graph = GraphModule({}, traced)
 
         class Runner:
             def __init__(self, *_: Any) -> None:
@@ -246,14 +248,21 @@ def test_a_key_tells_what_is_computed_and_no_numbers() -> None:
         key_of(a_recipe(model, a_batch(model), adam))
 
 
+@pytest.mark.parametrize(
+    "scaled",
+    [
+        "def scaled(x):\n    return {} * x\n",
+        "class Scale:\n    def __call__(self, x):\n        return {} * x\n\n\nscaled = Scale()\n",
+    ],
+)
 def test_a_key_tells_what_a_user_has_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scaled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the file of a class, and in those that it takes names from."""
     monkeypatch.syspath_prepend(tmp_path)
     keys = set()
     for layers, scale in ((1, 2), (1, 3), (2, 3)):
-        (tmp_path / "own_scale.py").write_text(f"def scaled(x):\n    return {scale} * x\n")
+        (tmp_path / "own_scale.py").write_text(scaled.format(scale))
         (tmp_path / "own_flow.py").write_text(
             "from genlab.models import NICE\nfrom own_scale import scaled\n\n\n"
             f"class Own(NICE):\n    layers = {layers}\n"

@@ -9,11 +9,11 @@ from copy import deepcopy
 from importlib.metadata import distributions, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from genlab.config.targets import locate
 from genlab.errors import UserError
+from genlab.imports import module_of
 from genlab.targets.custom import Custom
 
 __all__ = ["located", "nodes", "own_code", "remedy"]
@@ -112,7 +112,7 @@ def _with_imports(room: str, key: str, target: str) -> list[str]:
             continue  # it says itself what it needs
         parts = [m for full, m in sys.modules.items() if _room(full) == name]
         values = [value for part in list(parts) for value in vars(part).values()]
-        rooms = [_room(_origin(value)) for value in values]
+        rooms = [_room(module_of(value)) for value in values]
         found += dict.fromkeys(r for r in rooms if r not in {"", *known, *found})
     return found
 
@@ -137,13 +137,6 @@ def _required() -> set[str]:
 
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _origin(value: object) -> str:
-    if isinstance(value, ModuleType):
-        return value.__name__
-    module = getattr(value, "__module__", None)
-    return module if isinstance(module, str) else ""
 
 
 def _room(path: str) -> str:

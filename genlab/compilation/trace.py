@@ -1,0 +1,158 @@
+"""What a function does with tensors, written down operation by operation."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.fx import Graph, Node
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from genlab.compilation.simpler import simpler
+
+__all__ = ["UntraceableError", "trace"]
+
+
+class UntraceableError(Exception):
+    """What a function does depends on numbers, or on tensors that are none of its inputs."""
+
+
+def trace(function: Callable[..., Sequence[Tensor]], *inputs: Tensor) -> Graph:
+    """A function as a graph of torch's basic operations, each below autograd.
+
+    Torch's own tracer, `make_fx`, does the same, and imports torch's compiler, which takes longer
+    than all the rest. Here the function is run once; what it is given shows shapes and types, and
+    has no numbers that it could look at. A node's ``meta["val"]`` shows those of its result.
+
+    >>> graph = trace(lambda x: [x.exp() + 1], torch.zeros(3))
+    >>> [str(node.target) for node in graph.nodes]
+    ['input_1', 'aten.exp.default', 'aten.add.Tensor', 'output']
+
+    Args:
+        function: The function; it may change its inputs.
+        *inputs: Tensors that it takes, which stay as they are.
+
+    Raises:
+        UntraceableError: It looks at numbers, or needs a tensor that is none of its inputs.
+    """
+    graph = Graph()
+    given = []
+    for number, one in enumerate(inputs, 1):
+        given.append(_shown(graph.placeholder(f"input_{number}"), one.detach().clone()))
+    with torch.random.fork_rng([]), _Recorder(graph):
+        results = function(*given)
+    graph.output([_node_of(result) for result in results])
+    return graph
+
+
+class _Shown(Tensor):
+    """A tensor to look at from outside.
+
+    Attributes:
+        numbers: The tensor that has them, as long as the function may use it.
+        node: What makes it.
+    """
+
+    numbers: Tensor
+    node: Node
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    def __new__(cls, like: Tensor) -> Self:
+        """One that looks like another."""
+        return Tensor._make_wrapper_subclass(
+            cls, like.shape, strides=like.stride(), dtype=like.dtype, device=like.device
+        )
+
+    @classmethod
+    def __torch_dispatch__(cls, operation: Any, *_: Any) -> Any:
+        raise UntraceableError(f"{operation}: it is called when all is written down")
+
+
+class _Recorder(TorchDispatchMode):
+    """Writes down each operation, or the simpler ones that it is made of."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.graph = graph
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # to tell torch's compiler so would import it
+
+    def __torch_dispatch__(
+        self,
+        operation: Any,
+        types: Sequence[type],
+        arguments: tuple[Any, ...] = (),
+        keywords: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = dict(keywords or {})
+        formula = simpler(operation)
+        with self:
+            found = formula(*arguments, **named)
+        if found is not NotImplemented:
+            return found
+        if _is_open(operation, arguments):
+            raise UntraceableError(f"{operation}: its shape depends on numbers")
+        words = _each(_node_of, [arguments, named])
+        node = self.graph.call_function(operation, tuple(words[0]), words[1])
+        numbers = _each(lambda tensor: tensor.numbers, [arguments, named])
+        result = operation(*numbers[0], **numbers[1])
+        if arguments and result is numbers[0][0]:
+            # It was changed in place: from now on it is what this has made of it.
+            (found, *_) = arguments
+            found.node, node.meta["val"] = node, _Shown(result)
+            return found
+        return self._result(node, result)
+
+    def _result(self, node: Node, result: Any) -> Any:
+        if isinstance(result, Tensor):
+            return _shown(node, result)
+        if not isinstance(result, list | tuple):
+            raise UntraceableError(f"{node.target}: it looks at numbers")
+        parts = [
+            part if part is None else self._result(self._part(node, number), part)
+            for number, part in enumerate(result)
+        ]
+        node.meta["val"] = [part if part is None else part.node.meta["val"] for part in parts]
+        return parts
+
+    def _part(self, node: Node, number: int) -> Node:
+        return self.graph.call_function(operator.getitem, (node, number))
+
+
+def _shown(node: Node, numbers: Tensor) -> _Shown:
+    """What a node makes, to be given to the function."""
+    found = _Shown(numbers)
+    # Without its numbers, so that these can go when the function does not need them any more.
+    found.numbers, found.node, node.meta["val"] = numbers, node, _Shown(numbers)
+    return found
+
+
+def _node_of(tensor: Tensor) -> Node:
+    if not isinstance(tensor, _Shown):
+        raise UntraceableError(f"a tensor {list(tensor.shape)} is no weight, buffer or batch")
+    return tensor.node
+
+
+def _is_open(operation: Any, arguments: tuple[Any, ...]) -> bool:
+    """Whether the shape of a result depends on numbers."""
+    if operation is torch.ops.aten.index.Tensor:
+        masks = (torch.bool, torch.uint8)
+        return any(index is not None and index.dtype in masks for index in arguments[1])
+    return torch.Tag.dynamic_output_shape in operation.tags
+
+
+def _each(function: Callable[[Any], Any], value: Any) -> Any:
+    """A nest of lists with a function of each tensor in its place."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, dict):
+        return {name: _each(function, part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each(function, part) for part in value]
+    return value
