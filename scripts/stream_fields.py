@@ -81,7 +81,10 @@ def stream(path: Path, steps: int) -> None:
     print(f"{rows:,} fields in {took:.1f} s, {rows / took:,.0f} a second")
     print(f"energy {seen / (rows * SIDE):.3f} of 1 in the rows that are not 0")
     print(f"peak memory: {written} MB written, {imported} MB with torch, {peak()} MB streamed")
-    from genlab.data import StoredFields
+    from genlab.imports import without_signal
+
+    with without_signal():  # as the command imports Lightning
+        from genlab.data import StoredFields
 
     settings: dict[str, Any] = {
         **{"path": str(path), "channels": None, "condition": [], "lag": 0, "steps": None},
