@@ -91,7 +91,7 @@ def fit(
         lr: Learning rate at the start.
         standardise: Let the model work in units of zero mean and unit variance, unless it has a
             preprocessing of its own. The Jacobian is counted: densities and samples stay in the
-            units of ``x``.
+            units of ``x``. Vectors of a context are standardised too, whatever their units.
         seed: Of all that is random.
         progress: Print the loss ten times on the way.
 
@@ -122,6 +122,8 @@ def fit(
             if found := [way for way in ways if way is not None]:
                 way = found[0] if len(found) == 1 else Compose(found)
                 model.preprocessing = way.to(model.device, model.dtype)
+        if standardise:
+            model.context_encoder.standardise = True
         model.initialise(rows.x, rows.context)
         model.train()
         if objective.learns_from == "passes":

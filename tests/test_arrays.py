@@ -136,6 +136,17 @@ def test_progress_is_quiet_unless_asked_for(capsys: pytest.CaptureFixture[str]) 
     assert lines[0].startswith("step 0 of 20: loss ")
 
 
+def test_the_units_of_a_context_do_not_matter() -> None:
+    x, scores = rows(), []
+    for unit, origin in ((1.0, 0.0), (1e-28, 0.0), (1e5, 1e6)):
+        context = unit * x[:, :1] + origin
+        torch.manual_seed(0)
+        model = genlab.models.RealNVP(2, context_dim=1, layers=2).double()
+        genlab.fit(model, x, context, steps=5)
+        scores.append(genlab.score(model, x[:9], context[:9]))
+    np.testing.assert_allclose(scores[1:], [scores[0]] * 2, atol=1e-6)
+
+
 def test_a_context_and_weights_are_one_for_each_row() -> None:
     model, x = genlab.models.RealNVP(2, context_dim=1, layers=2), rows()
     given: dict[str, tuple[Any, Any]] = {

@@ -188,7 +188,7 @@ def test_numbers_of_columns_are_those_of_the_file(events: pd.DataFrame, path: Pa
         "categories": "[{tagged},{channel}]".format(**places),
     }
     assert table(path, **kept, **numbered).transforms == table(path, **kept).transforms
-    with pytest.raises(UserError, match="bounds: 'eta' is in `bounds` already"):
+    with pytest.raises(UserError, match=r"bounds: 'eta' is in data\.bounds already"):
         table(path, **kept, bounds="{{eta:[-3,3],{eta}:[-3,3]}}".format(**places))
 
 

@@ -162,6 +162,8 @@ def test_text_constants_and_empty_columns_are_told_at_once(path: Path, frame: pd
         "column 'gap' is empty; column 'run' numbers the rows\nTo leave out: `drop=['w', 'city', "
         "'unit', 'gap', 'run']`"
     )
+    data = table(path, drop=["city", "unit", "gap", "run"])
+    assert len(data.training_set.x) == 140
     kinds = {
         "day": [f"day {n}" for n in range(200)],
         "kind": np.where(np.arange(200) % 2, "u", "v"),
@@ -169,8 +171,6 @@ def test_text_constants_and_empty_columns_are_told_at_once(path: Path, frame: pd
     frame.assign(**kinds).to_csv(path, index=False)
     with pytest.raises(UserError, match=r"as categories: `categories=\['kind'\]`$"):
         _ = table(path).training_set
-    data = table(path, drop=["city", "unit", "gap", "run"])
-    assert len(data.training_set.x) == 140
 
 
 def test_rows_to_test_on_and_weights_may_be_all_alike(path: Path, frame: pd.DataFrame) -> None:

@@ -410,7 +410,7 @@ def test_what_is_solved_to_the_last_digit_has_no_jumps(
         "def residual(x, u): return u.laplacian - 4\n"
         "def boundary(x): return x[:, 0] ** 2 + x[:, 1] ** 2\n"
     )
-    words = ("problem=custom", f"problem.file={file}", "sampler=uniform", "trainer.max_steps=30")
+    words = ("problem=custom", f"problem.file={file}", "sampler=das", "model=gmm")
     run = solve(tmp_path, *words)
     module = learner(run)
     assert math.sqrt(module._rounding) == pytest.approx(4 * 2.0**-52)
