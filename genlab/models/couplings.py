@@ -73,7 +73,7 @@ def conditioner(
 
     if network == "conv":
         return conv
-    dense = cast(NetworkOptions, {key: layers[key] for key in layers if key != "padding"})
+    dense = cast(NetworkOptions, {key: it for key, it in layers.items() if key != "padding"})
 
     def mlp(split: Split, n_parameters: int) -> nn.Module:
         seen = is_circular[split.columns[split.places[0]]] or (False,) * split.passive

@@ -92,7 +92,7 @@ class GuidedVelocity(Velocity):
     def forward(
         self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *event"]:
-        (v,) = self._guided(lambda rows: (self.network(x, t, rows),), context)
+        v: Tensor = self._guided(lambda rows: (self.network(x, t, rows),), context)[0]
         return v
 
     def with_tangents(

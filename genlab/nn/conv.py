@@ -154,7 +154,7 @@ def _halved(size: Sequence[int], times: int) -> tuple[int, ...]:
 
 
 class ConvOptions(NetworkOptions):
-    """What a `ConvNet` consists of, besides what comes in and goes out."""
+    """The parts of a `ConvNet`, besides what comes in and goes out."""
 
     padding: NotRequired[Padding]
 

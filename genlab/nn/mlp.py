@@ -36,7 +36,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class LayerOptions(TypedDict):
-    """What the hidden layers of any network are: their widths, or channels, and what they see."""
+    """The hidden layers of any network: their widths, or channels, and their context."""
 
     hidden: Sequence[int]
     activation: Activation

@@ -139,7 +139,7 @@ class _Prescribed(Condition):
     def _columns(
         self, u: tuple[Jet, ...], normal: Float[Tensor, "n d"] | None
     ) -> list[Float[Tensor, " n"]]:
-        """What is to have the prescribed values: the components of ``u``, unless it is more."""
+        """The columns of the prescribed values: the components of ``u``, unless there are more."""
         return [one.value for one in u]
 
 

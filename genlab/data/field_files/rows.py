@@ -37,7 +37,7 @@ class FileOfFields(NamedTuple):
 
 
 class RowChoices(TypedDict):
-    """What a user chooses of the files, under the names that `FieldRows` has."""
+    """The choices of a user of the files, under the names that `FieldRows` has."""
 
     channels: Sequence[str] | None
     condition: Sequence[str]
