@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[1]
 HOME = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 LINK = re.compile(r"(\]\()([^)#\s:]+)((?:#[^)\s]*)?\))")
 CODE = re.compile(r"(^```.*?^```|``[^`]*``|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
-MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)\$", re.DOTALL)
+# Within a line or across one's end, but not across a paragraph's.
+MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$((?:[^$\n]|\n(?!\n))+?)\$", re.DOTALL)
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
 import yaml
-from pages import ROOT
+from pages import PAGES, ROOT
 
 NOTEBOOKS = sorted((ROOT / "docs" / "course").glob("*.ipynb"))
 LARGEST = 300_000
@@ -42,6 +44,26 @@ def test_every_page_is_in_the_navigation() -> None:
     assert sorted(leaves(yaml.safe_load(line))) == sorted(
         {page.as_posix() for page in pages} | of_root
     )
+
+
+def written() -> Iterator[str]:
+    """The text of each page, and of each cell of a notebook that is no code."""
+    yield from PAGES.values()
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text())["cells"]
+        yield from ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def test_formulas_are_whole_and_no_words_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("mkdocs", "griffe", "latex2mathml"):
+        pytest.importorskip(library)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "scripts")])
+    site = import_module("docs_site")
+    for text in written():
+        for part in site.CODE.split(text)[::2]:
+            assert "$" not in site.MATH.sub("", part)
+            formulas = " | ".join(found[0] for found in site.MATH.finditer(part))
+            assert not re.search(r"[a-z]{3,} [a-z]{2,} [a-z]{2,}", formulas)
 
 
 @pytest.mark.slow

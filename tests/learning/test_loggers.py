@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -328,6 +329,8 @@ def records(path: Path) -> Iterator[Any]:
             place += 32768 - place % 32768
             continue
         _, length, kind = struct.unpack("<IHB", data[place : place + 7])
+        if place + 7 + length > len(data):
+            return
         part += data[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # whole, or the last of its parts
@@ -340,7 +343,13 @@ def test_wandb_keeps_all_on_this_machine(make: Make, tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     log_all(make(WandB, tags={"for": "paper"}))
     (file,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
-    found = list(records(file))
+    found: list[Any] = []
+    # What it writes may come when it has said that it is done.
+    for _ in range(300):
+        found = list(records(file))
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
+            break
+        time.sleep(0.1)
     (run,) = (record.run for record in found if record.WhichOneof("record_type") == "run")
     assert (run.project, run.display_name) == ("genlab", "day/run")
     assert [*run.tags] == ["nsf", "paper"]

@@ -61,7 +61,7 @@ def _in_known_operations(program: ExportedProgram) -> ExportedProgram:
     """The program, as it is where the converter knows all: a trace costs milliseconds a node."""
     parts = (part for part in program.graph_module.modules() if isinstance(part, fx.GraphModule))
     if any(node.target in KNOWN for part in parts for node in part.graph.nodes):
-        return program.run_decompositions(KNOWN)
+        program = program.run_decompositions(KNOWN)
     return program
 
 
