@@ -24,6 +24,8 @@ __all__ = ["KNOWN", "write_onnx"]
 aten = torch.ops.aten
 # Unknowns of linear equations that are eliminated one by one, some operations each.
 LARGEST = 64
+# Nodes beyond which the converter simplifies nothing, as that takes the square of their number.
+LONGEST = 1000
 
 
 def write_onnx(program: Program, path: Path) -> str | None:
@@ -47,6 +49,7 @@ def write_onnx(program: Program, path: Path) -> str | None:
                 output_names=[program.name],
                 dynamo=True,
                 verbose=False,
+                optimize=len(program.program.graph.nodes) <= LONGEST,
             )
         assert made is not None
         made.save(path)
