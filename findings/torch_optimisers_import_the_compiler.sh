@@ -4,7 +4,7 @@
 # A good engineer would guess: who compiles nothing does not pay for torch's compiler, which `import torch`
 #   leaves out and the first `torch.compile` brings in; an optimiser is a few lines over tensors.
 # What happens: the first optimiser that is made, SGD as well as Adam, imports torch._dynamo and with it
-#   sympy: some eight hundred modules, about a second and 70 MB. Its `add_param_group` is kept from being
+#   sympy: some eight hundred modules, in about a second. Its `add_param_group` is kept from being
 #   compiled by a decorator, which looks up the compiler to turn it off.
 # What to do: a process that has to start fast, or to evaluate only, makes no optimiser; where one is made,
 #   `import torch` alone says little about the start.
