@@ -43,13 +43,13 @@ SOURCE = {
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder, with an exported run of the model and the target in it."""
     place = tmp_path_factory.mktemp("mine")
-    (place / "my_flow.py").write_text(FLOW)
+    (place / "own_flow.py").write_text(FLOW)
     (place / "my_activation.py").write_text('name = "tanh"\n\ndef unused(): ...\n')
     (place / "my_target.py").write_text(TARGET)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.syspath_prepend(place)
-        words = ("model._target_=my_flow.MyFlow", "data=custom", "data.file=my_target.py")
+        words = ("model._target_=own_flow.MyFlow", "data=custom", "data.file=my_target.py")
         run = small_experiment(place / "outputs", *words, "data.dim=2", "trainer.max_steps=2")
         run.fit()
         export(run, place / "moons")
@@ -63,16 +63,16 @@ def elsewhere(
     """Another machine's folder, where there is nothing but the export."""
     shutil.copytree(place / "moons", tmp_path / "moons")
     monkeypatch.chdir(tmp_path)
-    kept = {name: sys.modules.pop(name) for name in ("my_flow", "my_activation")}
+    kept = {name: sys.modules.pop(name) for name in ("own_flow", "my_activation")}
     yield monkeypatch
     sys.modules.update(kept)
 
 
 def test_the_card_says_what_to_copy_and_install(place: Path) -> None:
     card = (place / "moons/README.md").read_text()
-    (line,) = (line for line in card.splitlines() if "my_flow" in line)
-    assert "`model._target_=my_flow.MyFlow`" in line
-    assert "copy my_flow.py into a folder of PYTHONPATH" in line
+    (line,) = (line for line in card.splitlines() if "own_flow" in line)
+    assert "`model._target_=own_flow.MyFlow`" in line
+    assert "copy own_flow.py into a folder of PYTHONPATH" in line
     assert "pip install zuko==" in line  # numpy comes with genlab
     assert "numpy" not in line
     assert "`data.target.file=my_target.py`, which loading does not need" in card
@@ -82,12 +82,12 @@ def test_what_is_missing_is_said_in_a_line(elsewhere: pytest.MonkeyPatch, place:
     with pytest.raises(UserError) as raised:
         genlab.load("moons")
     assert str(raised.value) == (
-        "moons: model._target_=my_flow.MyFlow: no module 'my_flow'; "
-        "copy my_flow.py into a folder of PYTHONPATH"
+        "moons: model._target_=own_flow.MyFlow: no module 'own_flow'; "
+        "copy own_flow.py into a folder of PYTHONPATH"
     )
     elsewhere.syspath_prepend(place)
     model = genlab.load("moons").model
-    assert type(model).__module__ == "my_flow"
+    assert type(model).__module__ == "own_flow"
     assert model.log_prob(torch.zeros(3, 2)).shape == (3,)
 
 

@@ -157,7 +157,7 @@ def test_the_density_obeys_the_continuity_equation(network):
 
 @pytest.mark.parametrize("kind", ["rademacher", "gaussian"])
 def test_the_estimate_is_unbiased_with_one_probe_a_solve(kind):
-    velocity = disturbed()
+    velocity = disturbed(RESIDUAL)
     exact = make(velocity)
     estimate = make(velocity, evaluation=FixedStepSolver(method="rk4", steps=10), divergence=kind)
     x = torch.randn(1, 2, dtype=torch.float64)

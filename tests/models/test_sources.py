@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from properties import cnf, flow_matching, realnvp
+from properties import RESIDUAL, SQUASH, cnf, flow_matching, realnvp
 
 from genlab.batch import Batch
 from genlab.bijections import Inverse, Standardise
@@ -93,5 +93,7 @@ def test_what_does_not_fit_is_named(options, message):
 
 def test_the_label_of_the_likelihood_follows_the_divergence():
     for make in (cnf, flow_matching):
-        assert make(2).likelihood == "exact"
-        assert make(2, divergence="rademacher").likelihood == "estimate"
+        unknown = {"network": RESIDUAL}
+        assert make(2, **unknown).likelihood == "exact"
+        assert make(2, **unknown, divergence="rademacher").likelihood == "estimate"
+        assert make(2, network=SQUASH, divergence="rademacher").likelihood == "exact"
