@@ -16,6 +16,10 @@ from genlab.compilation.simpler import simpler
 __all__ = ["UntraceableError", "trace"]
 
 
+# Questions that shapes answer, which derivatives forward ask.
+OF_SHAPES = (torch.ops.aten.is_same_size.default, torch.ops.aten._has_same_storage_numel.default)
+
+
 class UntraceableError(Exception):
     """What a function does depends on numbers, or on tensors that are none of its inputs."""
 
@@ -98,11 +102,13 @@ class _Recorder(TorchDispatchMode):
             found = formula(*arguments, **named)
         if found is not NotImplemented:
             return found
+        words = _each(_node_of, [arguments, named])
+        numbers = _each(lambda tensor: tensor.numbers, [arguments, named])
+        if operation in OF_SHAPES:
+            return operation(*numbers[0], **numbers[1])
         if _is_open(operation, arguments):
             raise UntraceableError(f"{operation}: its shape depends on numbers")
-        words = _each(_node_of, [arguments, named])
         node = self.graph.call_function(operation, tuple(words[0]), words[1])
-        numbers = _each(lambda tensor: tensor.numbers, [arguments, named])
         result = operation(*numbers[0], **numbers[1])
         if not operation._schema.is_mutable:
             return self._result(node, result)

@@ -221,6 +221,18 @@ def test_a_gradient_of_zeros_that_are_nowhere_is_traced() -> None:
     assert found.tolist() == [-1, 0, 1]
 
 
+def test_derivatives_forward_are_traced() -> None:
+    def slopes(x: Tensor) -> list[Tensor]:
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            value, along = torch.func.jvp(lambda x: x.sin() * x.abs(), (x,), (x.detach().exp(),))
+            return [along, *torch.autograd.grad((value * along).sum(), x)]
+
+    x = torch.tensor([[0.5, -1.0, 2.0], [-0.3, 0.1, 3.0]])
+    graph = trace(slopes, torch.ones(2, 3))
+    torch.testing.assert_close(GraphModule({}, graph)(x), slopes(x))
+
+
 def test_to_trace_leaves_inputs_and_draws_as_they_are() -> None:
     x, state = torch.ones(3), torch.get_rng_state()
     graph = trace(lambda x: [x.add_(torch.randn(3)) * 2], x)
