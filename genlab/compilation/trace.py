@@ -65,7 +65,7 @@ class _Shown(Tensor):
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
     # What is assigned to it passes by every operation.
-    data = property(Tensor.detach, lambda *_: _refuse_data())  # type: ignore[assignment]
+    data = property(Tensor.detach, lambda *_: _refuse_data())
 
     def __new__(cls, like: Tensor) -> Self:
         """One that looks like another."""
