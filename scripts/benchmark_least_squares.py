@@ -23,7 +23,7 @@ import torch
 
 from genlab.pde import Peak
 from genlab.pinn import LevenbergMarquardt, Network
-from genlab.pinn.normal_equations import normal_equations
+from genlab.pinn.normal_equations import DenseEquations
 from genlab.pinn.rows import Rows, rows_at
 from genlab.samplers import Points
 
@@ -62,7 +62,7 @@ def main() -> None:
     rows = some_rows(POINTS)
     network, theta = rows.network, rows.theta
     _, jacobian = rows.linearise(theta)
-    normal = normal_equations(jacobian)
+    normal = DenseEquations(jacobian)
     frame, value, _ = rows.terms[0]
 
     linear = [layer for layer in network.layers if isinstance(layer, torch.nn.Linear)]
@@ -83,7 +83,7 @@ def main() -> None:
         tried.append(LevenbergMarquardt().step(rows, theta).tries)
 
     parts: dict[str, Callable[[], object]] = {
-        "symmetric rank-k update": lambda: normal_equations(jacobian),
+        "symmetric rank-k update": lambda: DenseEquations(jacobian),
         "forward pass and outer products": forward_and_outer,
         "factorisation": lambda: normal.factor(1e-2),
         "residual": lambda: rows.rows(theta),

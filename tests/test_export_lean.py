@@ -96,6 +96,11 @@ def test_constants_are_equal_to_the_bit_and_in_their_layout() -> None:
     assert len({_contents(one) for one in (table, table.clone(), *others)}) == 1 + len(others)
 
 
+def test_constants_may_be_complex() -> None:
+    waves = torch.tensor([1 + 2j, 3 - 1j])
+    assert _contents(waves.conj()) == _contents(waves.conj().resolve_conj()) != _contents(waves)
+
+
 def test_a_constant_is_no_larger_than_what_it_is_worth() -> None:
     found = lean(exported(Wide()))
     assert not list(found.buffers())

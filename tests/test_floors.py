@@ -133,6 +133,22 @@ def names(source: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
 
 
+@cache
+def defined(module: str) -> set[str]:
+    """What can be imported from a module of genlab, by what its text defines or lies in it."""
+    place = PACKAGE.parent.joinpath(*module.split("."))
+    found = {path.stem for path in place.glob("*")}
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return found
+
+
 def test_every_room_has_a_floor() -> None:
     assert {room_of(path) for path in MODULES} <= {*FLOOR, *GROUND, *DOOR}
 
@@ -146,6 +162,22 @@ def test_the_house_names_its_floors() -> None:
 
 def test_imports_run_downwards() -> None:
     assert offenders(lambda p: faults(room_of(p), p.read_text()), (*FLOOR, *GROUND)) == {}
+
+
+def test_scripts_and_examples_import_what_is_there() -> None:
+    """None is run by all tests: what a module has lost would be missed late."""
+    folders = (PACKAGE.parent / name for name in ("scripts", "examples"))
+    programs = [path for folder in folders for path in folder.rglob("*.py")]
+    assert programs
+    lost = [
+        f"{path.name}: {node.module}.{alias.name}"
+        for path in programs
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("genlab")
+        for alias in node.names
+        if alias.name not in defined(str(node.module))
+    ]
+    assert not lost, "\n".join(lost)
 
 
 def test_light_modules_import_nothing_heavy() -> None:

@@ -246,10 +246,7 @@ class Training(Run):
             raise UserError("columns: chooses among those of more than two; there are no such here")
         names = self.data.columns or [f"x{place + 1}" for place in range(shape[0])]
         # Numbers are those of the file's columns; a column of words may have several coordinates.
-        given = self.data.names or names
-        told = [one if str(one) in names else find_columns("columns", [one], given)[0]
-                for one in columns]  # fmt: skip
-        found = find_columns("columns", told, names)
+        found = find_columns("columns", columns, names, numbered=self.data.names or names)
         if len(found) > PAIRED:
             raise UserError(f"columns: {len(found)} are too many for a figure of all pairs; "
                             f"choose at most {PAIRED}")  # fmt: skip

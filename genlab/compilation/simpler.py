@@ -83,10 +83,11 @@ def _softplus_back(gradient: Tensor, x: Tensor, beta: float, threshold: float) -
 
 # Those of each step, without the imports of torch's own, which take longer than the rest.
 OWN: dict[Any, Formula] = {
+    aten._efficientzerotensor.default: lambda size, dtype=None, **_: torch.zeros(size, dtype=dtype),
     aten.addcmul.default: lambda x, a, b, value=1: x + (a * b if value == 1 else value * a * b),
     aten.lerp.Scalar: _lerp,
     aten.logsumexp.default: _logsumexp,
-    aten.masked_fill.Scalar: lambda x, mask, a: torch.where(mask, a, x),
+    aten.masked_fill.Scalar: lambda x, mask, a: torch.where(mask, a, x).to(x.dtype),
     aten.new_full.default: lambda x, size, a, dtype=None, **_: _full(size, a, x, dtype),
     aten.new_ones.default: lambda x, size, dtype=None, **_: _full(size, 1, x, dtype),
     aten.new_zeros.default: lambda x, size, dtype=None, **_: _full(size, 0, x, dtype),

@@ -16,6 +16,10 @@ from genlab.compilation.simpler import simpler
 __all__ = ["UntraceableError", "trace"]
 
 
+# Questions that shapes answer, which derivatives forward ask.
+OF_SHAPES = (torch.ops.aten.is_same_size.default, torch.ops.aten._has_same_storage_numel.default)
+
+
 class UntraceableError(Exception):
     """What a function does depends on numbers, or on tensors that are none of its inputs."""
 
@@ -60,6 +64,8 @@ class _Shown(Tensor):
     node: Node
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    # What is assigned to it passes by every operation.
+    data = property(Tensor.detach, lambda *_: _refuse_data())
 
     def __new__(cls, like: Tensor) -> Self:
         """One that looks like another."""
@@ -96,18 +102,22 @@ class _Recorder(TorchDispatchMode):
             found = formula(*arguments, **named)
         if found is not NotImplemented:
             return found
+        words = _each(_node_of, [arguments, named])
+        numbers = _each(lambda tensor: tensor.numbers, [arguments, named])
+        if operation in OF_SHAPES:
+            return operation(*numbers[0], **numbers[1])
         if _is_open(operation, arguments):
             raise UntraceableError(f"{operation}: its shape depends on numbers")
-        words = _each(_node_of, [arguments, named])
         node = self.graph.call_function(operation, tuple(words[0]), words[1])
-        numbers = _each(lambda tensor: tensor.numbers, [arguments, named])
         result = operation(*numbers[0], **numbers[1])
-        if arguments and result is numbers[0][0]:
-            # It was changed in place: from now on it is what this has made of it.
-            (found, *_) = arguments
-            found.node, node.meta["val"] = node, _Shown(result)
-            return found
-        return self._result(node, result)
+        if not operation._schema.is_mutable:
+            return self._result(node, result)
+        found = arguments[0]
+        if result is not numbers[0][0] or _layout(result) != _layout(found):
+            raise UntraceableError(f"{operation}: it changes more than the numbers of a tensor")
+        # Changed in place: from now on it is what this has made of it.
+        found.node, node.meta["val"] = node, _Shown(result)
+        return found
 
     def _result(self, node: Node, result: Any) -> Any:
         if isinstance(result, Tensor):
@@ -137,6 +147,14 @@ def _node_of(tensor: Tensor) -> Node:
     if not isinstance(tensor, _Shown):
         raise UntraceableError(f"a tensor {list(tensor.shape)} is no weight, buffer or batch")
     return tensor.node
+
+
+def _refuse_data() -> None:
+    raise UntraceableError("data: a tensor is given the numbers of another one")
+
+
+def _layout(tensor: Tensor) -> tuple[tuple[int, ...], ...]:
+    return tensor.shape, tensor.stride()
 
 
 def _is_open(operation: Any, arguments: tuple[Any, ...]) -> bool:

@@ -89,8 +89,7 @@ class ColumnTransforms:
             "categories": levels,
         }
         kinds = {
-            key: find_columns(key, find_columns(key, chosen, numbered or names), names)
-            for key, chosen in said.items()
+            key: find_columns(key, chosen, names, numbered=numbered) for key, chosen in said.items()
         }
         taken: dict[str, str] = {}
         for key, members in kinds.items():

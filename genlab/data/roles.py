@@ -65,25 +65,40 @@ def assign_roles(
     return Roles(event, context, weights[0] if weights else None)
 
 
-def find_columns(key: str, chosen: Iterable[str | int], names: Sequence[str]) -> tuple[str, ...]:
+def find_columns(
+    key: str,
+    chosen: Iterable[str | int],
+    names: Sequence[str],
+    *,
+    numbered: Sequence[str] | None = None,
+) -> tuple[str, ...]:
     """The names of some columns, each given by its name or, where none is called so, its number.
+
+    >>> find_columns("log", [2, "a"], ["a", "c"], numbered=["a", "b", "c"])
+    ('c', 'a')
+
+    Args:
+        key: What chooses them.
+        chosen: Their names or numbers.
+        names: The columns to choose from.
+        numbered: All columns, among which numbers count; None for these alone.
 
     Raises:
         UserError: There is no such column, or a name stands where a list is expected.
     """
     if isinstance(chosen, str | int):
         raise UserError(f"{key}={chosen}: expected a list; write `{key}={[chosen]}`")
+    every = names if numbered is None else numbered
     found = []
     for one in chosen:
-        if str(one) in names:
-            found.append(str(one))
-            continue
+        name = str(one)
         # The key of a mapping is text where a file has kept it.
-        one = int(one) if str(one).isdecimal() else one
-        if isinstance(one, int) and 0 <= one < len(names):
-            found.append(names[one])
-        elif isinstance(one, int):
-            raise UserError(f"{key}: no column {one}; expected a name, or 0 to {len(names) - 1}")
-        else:
-            raise UserError(f"{key}: no column {one!r}; {nearest(one, names)}")
+        if name not in (*names, *every) and name.removeprefix("-").isdecimal():
+            if not 0 <= int(name) < len(every):
+                known = f"a name, or 0 to {len(every) - 1}"
+                raise UserError(f"{key}: no column {one}; expected {known}")
+            name = every[int(name)]
+        if name not in names:
+            raise UserError(f"{key}: no column {name!r}; {nearest(name, names)}")
+        found.append(name)
     return tuple(found)

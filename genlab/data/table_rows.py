@@ -70,8 +70,8 @@ class TableRows:
         val, test = float(node["val_fraction"]), float(node["test_fraction"])
         roles = assign_roles(node["names"], **choices, index=node["index"] or ())
         transforms = _transforms(roles, node)
-        named = find_columns("dequantise", node["dequantise"], node["names"])
-        for name in find_columns("dequantise", named, roles.event):
+        said, names = node["dequantise"], node["names"]
+        for name in find_columns("dequantise", said, roles.event, numbered=names):
             if name in transforms.discrete or name in transforms.bounds:
                 key = "integer" if name in transforms.integer else "bounds"
                 key = "categories" if name in transforms.levels else key
@@ -259,8 +259,8 @@ def _transforms(roles: Roles, node: Mapping[str, Any]) -> ColumnTransforms:
 
 def _categories(roles: Roles, node: Mapping[str, Any]) -> tuple[str, ...]:
     """The columns that the user calls categories."""
-    chosen = find_columns("categories", node.get("categories") or (), node["names"])
-    return find_columns("categories", chosen, (*roles.event, *roles.context))
+    known = (*roles.event, *roles.context)
+    return find_columns("categories", node.get("categories") or (), known, numbered=node["names"])
 
 
 def _classes(roles: Roles, levels: Mapping[str, Sequence[Any]]) -> tuple[Any, ...]:

@@ -61,7 +61,8 @@ class Velocity(nn.Module, ABC):
 
     Subclasses implement `forward`. The derivatives here hold for any network, by forward-mode
     differentiation; a network whose Jacobian is known layer by layer overrides them. One whose
-    trace costs no more than itself says so by `knows_divergence`: then nobody estimates it.
+    trace costs no more than itself says so by `knows_divergence`: then it is estimated only beside
+    the Jacobian's norm.
 
     A context is a matrix of n rows, already encoded, or None.
 

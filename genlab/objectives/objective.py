@@ -121,7 +121,7 @@ class Objective(Checked, ABC, Generic[M]):
         return {"val/loss": self.loss(model, batch)}
 
     def cures(self, model: M) -> tuple[str, ...]:
-        """What to change where the loss of a model is lost, besides a smaller rate."""
+        """Changes that may help where the loss of a model is lost, besides a smaller rate."""
         return ()
 
     def scalars(self) -> dict[str, float]:

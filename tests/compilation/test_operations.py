@@ -81,6 +81,7 @@ OF_WHOLE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "of a truth": lambda j, k: ((j > 0) == 2) | ((k > 0) < 0.5),
     "floating": lambda j, k: j * 0.5 + k.to(torch.float32),
     "narrow": lambda j, k: j.to(torch.uint8) + k.to(torch.uint8),
+    "filled": lambda j, k: j.masked_fill(j > k, 2.5) + (j > 0).masked_fill(k > 2, 0),
     "half": lambda j, k: j.to(torch.int32) * 3 - k.to(torch.int32),
     "sums": lambda j, k: j.sum(0) + (k > 0).sum() + (k > 0).cumsum(1)[0] + j.amax(1) + k.amin(),
     "extremes": lambda j, k: (j > 2).amax(1) ^ (j > -9).amin(0),

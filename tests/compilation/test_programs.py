@@ -190,6 +190,49 @@ def test_what_looks_at_numbers_is_not_traced() -> None:
             trace(look, torch.ones(3))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.t_(),  # square, of other strides
+        lambda x: x.unsqueeze_(0),
+        lambda x: x.resize_(4),
+        lambda x: torch.sum(x, 0, out=torch.zeros(2)),
+        lambda x: setattr(x, "data", x * 2),
+    ],
+)
+def test_what_changes_more_than_numbers_is_not_traced(change: Callable[[Tensor], Any]) -> None:
+    def changed(x: Tensor) -> list[Tensor]:
+        own = x + 1
+        change(own)
+        return [own * 2]
+
+    with pytest.raises(UntraceableError, match=r"it changes more|data: a tensor"):
+        trace(changed, torch.ones(2, 2))
+
+
+def test_a_gradient_of_zeros_that_are_nowhere_is_traced() -> None:
+    def slope(x: Tensor) -> list[Tensor]:
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            return [*torch.autograd.grad((x.sgn() * x).sum(), x)]
+
+    graph = trace(slope, torch.ones(3))
+    (found,) = GraphModule({}, graph)(torch.tensor([-2.0, 0.0, 3.0]))
+    assert found.tolist() == [-1, 0, 1]
+
+
+def test_derivatives_forward_are_traced() -> None:
+    def slopes(x: Tensor) -> list[Tensor]:
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            value, along = torch.func.jvp(lambda x: x.sin() * x.abs(), (x,), (x.detach().exp(),))
+            return [along, *torch.autograd.grad((value * along).sum(), x)]
+
+    x = torch.tensor([[0.5, -1.0, 2.0], [-0.3, 0.1, 3.0]])
+    graph = trace(slopes, torch.ones(2, 3))
+    torch.testing.assert_close(GraphModule({}, graph)(x), slopes(x))
+
+
 def test_to_trace_leaves_inputs_and_draws_as_they_are() -> None:
     x, state = torch.ones(3), torch.get_rng_state()
     graph = trace(lambda x: [x.add_(torch.randn(3)) * 2], x)

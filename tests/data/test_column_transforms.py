@@ -192,6 +192,15 @@ def test_numbers_of_columns_are_those_of_the_file(events: pd.DataFrame, path: Pa
         table(path, **kept, bounds="{{eta:[-3,3],{eta}:[-3,3]}}".format(**places))
 
 
+def test_a_name_that_is_a_number_is_no_other_column() -> None:
+    known: dict[str, Any] = {"names": ["1", "2"], "numbered": ["0", "1", "2"]}
+    assert ColumnTransforms.of(log=[2], **known).log == ("2",)
+    with pytest.raises(UserError, match="log: no column '0'; choose from: 1, 2"):
+        ColumnTransforms.of(log=[0], **known)
+    with pytest.raises(UserError, match="log: no column -1; expected a name, or 0 to 2"):
+        ColumnTransforms.of(log=[-1], **known)
+
+
 @pytest.mark.parametrize(
     ("column", "row", "value", "message"),
     [

@@ -125,7 +125,8 @@ def _value(node: fx.Node, known: Mapping[fx.Node, Any]) -> Any:
 
 def _contents(value: Tensor) -> Hashable:
     """What tells a constant from others: layouts too, by which products are rounded."""
-    numbers = value.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+    flat = value.detach().resolve_conj().contiguous().reshape(-1)
+    numbers = flat.view(torch.uint8).numpy()
     return value.dtype, value.shape, value.stride(), numbers.tobytes()
 
 
