@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.batch import Batch, Chunk, mass
-from genlab.bijections.ode import roughly
+from genlab.bijections.ode import coarsely
 from genlab.densities.inference import inference
 from genlab.learning.checkpoint_io import check_weights
 from genlab.learning.rng import rng_state, set_rng_state
@@ -197,7 +197,7 @@ class Learner(pl.LightningModule):
         masses = float(mass(weight)), float(weight.sum())
         # Draws of an estimate repeat from one validation to the next, and are none of the
         # training's: a run that is stopped here goes on as if it had not been.
-        with inference(self.model, torch.Generator().manual_seed(index)), roughly(self.model):
+        with inference(self.model, torch.Generator().manual_seed(index)), coarsely(self.model):
             self._validation.append((masses, self.validate(batch, index)))
 
     def on_validation_epoch_end(self) -> None:
