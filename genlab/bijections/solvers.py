@@ -30,8 +30,7 @@ COARSE = 1e-4
 
 
 class Way(NamedTuple):
-    """From when to when an ODE is followed, with how many rates, and what `ODESolver.solve` says
-    of gradients."""
+    """Where an ODE is followed: what `ODESolver.solve` takes besides the field and the points."""
 
     start: float
     end: float
