@@ -47,7 +47,7 @@ def import_part(name: str) -> Any:
 
 
 def module_of(value: object) -> str:
-    """The name of the module that a value is, or comes from by itself or by its class; or empty.
+    """The name of the module that a value is, or that it or its class comes from; or nothing.
 
     >>> import json
     >>> module_of(json), module_of(json.JSONDecoder()), module_of(1)

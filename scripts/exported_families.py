@@ -57,19 +57,18 @@ def row(family: str, folder: Path) -> tuple[str, list[str]]:
         told = config["programs"][name]
         onnx = told.get("onnx", {"reason": "no program"})
         cells.append("yes" if "file" in onnx else "no")
-        note = f"{apart(folder / family, told):.1e} apart" if "file" in onnx else onnx["reason"]
-        notes.append(f"{family} {name} ONNX: {note}")
+        off = f"{largest_difference(folder / family, told):.1e} off" if "file" in onnx else ""
+        notes.append(f"{family} {name} ONNX: {off or onnx['reason']}")
     return f"| {family} | {' | '.join(cells)} |", notes
 
 
-def apart(folder: Path, told: dict[str, Any]) -> float:
-    """The largest difference of 1,000 answers of onnxruntime from those of the program."""
+def largest_difference(folder: Path, told: dict[str, Any]) -> float:
+    """Of 1,000 answers of onnxruntime from those of the program."""
     from onnxruntime import InferenceSession
 
+    draws = {"uniform": torch.rand}
     inputs = {
-        one["name"]: (torch.rand if one.get("distribution") == "uniform" else torch.randn)(
-            1000, *one["shape"][1:]
-        )
+        one["name"]: draws.get(one.get("distribution"), torch.randn)(1000, *one["shape"][1:])
         for one in told["inputs"]
     }
     true = torch.export.load(folder / told["file"]).module()(*inputs.values())

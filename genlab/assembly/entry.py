@@ -64,7 +64,7 @@ def experiment(
     if command not in KINDS:
         raise UserError(f"command={command}: no such command; {nearest(str(command), KINDS)}")
     _refuse_settings(overrides)
-    words = dict(_words(settings, _values(command, overrides, settings)))
+    words = dict(_words(settings, _mappings(command, overrides, settings)))
     for given in overrides:
         key, _ = split(given)
         if key in words:
@@ -141,34 +141,35 @@ def _refuse_settings(overrides: Sequence[object]) -> None:
             )
 
 
-def _values(
+def _mappings(
     command: Literal["train", "solve"], overrides: Sequence[str], settings: Mapping[str, Any]
 ) -> set[str]:
-    """The keys whose value a mapping is, such as ``data.bounds``, not a section of settings."""
-    inner = {
+    """The keys of settings that are mappings, not sections, such as ``data.bounds``: null unset."""
+    nested = {
         f"{section}.{name}"
         for section, given in settings.items()
         if isinstance(given, Mapping)
         for name, value in given.items()
         if isinstance(value, Mapping)
     }
-    if not inner:
-        return inner
-    chosen = [f"{key}={spelt(key, value)}" for key, value in settings.items()
-              if isinstance(value, str)]  # fmt: skip
-    words = [word for word in (*chosen, *overrides) if "." not in word.partition("=")[0]]
-    with explained(command, words):
-        known = compose_raw(command, words)
-    return {key for key in inner if OmegaConf.select(known, key, default={}) is None}
+    if not nested:
+        return nested
+    given = (f"{key}={spelt(key, value)}" for key, value in settings.items()
+             if isinstance(value, str))  # fmt: skip
+    # The choices of groups, which say what keys there are.
+    choices = [word for word in (*given, *overrides) if "." not in word.partition("=")[0]]
+    with explained(command, choices):
+        known = compose_raw(command, choices)
+    return {key for key in nested if OmegaConf.select(known, key, default={}) is None}
 
 
 def _words(
-    settings: Mapping[str, Any], values: set[str], section: str = ""
+    settings: Mapping[str, Any], mappings: set[str], section: str = ""
 ) -> Iterator[tuple[str, str]]:
     """Settings as words of a command line, by their keys."""
     for name, value in settings.items():
         key = f"{section}{name}"
-        if isinstance(value, Mapping) and key not in values:
-            yield from _words(value, values, f"{key}.")
+        if isinstance(value, Mapping) and key not in mappings:
+            yield from _words(value, mappings, f"{key}.")
         else:
             yield key, f"{key}={spelt(key, value)}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from genlab.bijections.ode import roughly
+from genlab.bijections.ode import coarsely
 from genlab.bounds import PositiveInt
 from genlab.evaluation.figures import density_panel, field_panel, image_panel
 from genlab.learning.callbacks.callback import LearnerCallback
@@ -47,6 +47,6 @@ class DensityImages(LearnerCallback):
         if target is None or ours.model.event_shape != (2,):
             return
         size = min(100, math.isqrt(ours.model.test_samples // 4))
-        with ours.averaged(), roughly(ours.model):
+        with ours.averaged(), coarsely(ours.model):
             figure = density_panel(ours.model, target, size=size)
         log_figures(trainer.loggers, {"density/progress": figure}, step)

@@ -16,7 +16,7 @@ from genlab.bijections.by_torchdiffeq import Field
 from genlab.bijections.solvers import ODESolver
 from genlab.nn.velocity import Velocity, basis, trace
 
-__all__ = ["ODE", "DivergenceMethod", "ODEGradient", "PathCosts", "roughly"]
+__all__ = ["ODE", "DivergenceMethod", "ODEGradient", "PathCosts", "coarsely"]
 
 DivergenceMethod = Literal["exact", "rademacher", "gaussian"]
 ODEGradient = Literal["backprop", "adjoint"]
@@ -294,14 +294,14 @@ class ODE(Bijection):
 
 
 @contextmanager
-def roughly(module: nn.Module) -> Iterator[None]:
+def coarsely(module: nn.Module) -> Iterator[None]:
     """Let the evaluations of a module's ODEs be as coarse as a comparison of weights allows.
 
-    A validation tells which of a run's weights are best, and needs no more (`ODESolver.rougher`).
+    A validation tells which of a run's weights are best, and needs no more (`ODESolver.coarser`).
 
     >>> import genlab
     >>> model = genlab.models.CNF(2)
-    >>> with roughly(model):
+    >>> with coarsely(model):
     ...     model.ode.evaluation.method
     'dopri5'
     >>> model.ode.evaluation.method
@@ -312,7 +312,7 @@ def roughly(module: nn.Module) -> Iterator[None]:
     """
     fine = {ode: ode.evaluation for ode in module.modules() if isinstance(ode, ODE)}
     for ode, solver in fine.items():
-        ode.evaluation = solver.rougher()
+        ode.evaluation = solver.coarser()
     try:
         yield
     finally:

@@ -26,12 +26,11 @@ RESOLVED = {"dopri5": 8, "dopri8": 128, "bosh3": 8, "adaptive_heun": 8}
 # In half precision too a step is controlled.
 COARSEST = 0.05
 # The tolerance that tells one set of weights from another: thousandths of a nat, in the worst row.
-ROUGH = 1e-4
+COARSE = 1e-4
 
 
 class Way(NamedTuple):
-    """From when to when an ODE is followed, with how many rates, and what `ODESolver.solve` says
-    of gradients."""
+    """Where an ODE is followed: what `ODESolver.solve` takes besides the field and the points."""
 
     start: float
     end: float
@@ -99,7 +98,7 @@ class ODESolver(ABC):
     def finer(self) -> ODESolver:
         """The same method with a tenth of this one's error, or less: a measure of it."""
 
-    def rougher(self) -> ODESolver:
+    def coarser(self) -> ODESolver:
         """One of fewer evaluations where this one is finer than comparisons of weights need."""
         return self
 
@@ -283,12 +282,12 @@ class AdaptiveSolver(ODESolver):
         """A hundredth of the tolerances."""
         return replace(self, rtol=self.rtol / 100, atol=self.atol / 100)
 
-    def rougher(self) -> AdaptiveSolver:
+    def coarser(self) -> AdaptiveSolver:
         """Dormand and Prince's order 5 to 1e-4, which takes a third of order 8's evaluations."""
-        if min(self.rtol, self.atol) >= ROUGH:
+        if min(self.rtol, self.atol) >= COARSE:
             return self
         return AdaptiveSolver(
-            method="dopri5", rtol=max(self.rtol, ROUGH), atol=max(self.atol, ROUGH)
+            method="dopri5", rtol=max(self.rtol, COARSE), atol=max(self.atol, COARSE)
         )
 
 

@@ -6,11 +6,11 @@ one program over flat rows of numbers, compiled by a process of its own and kept
 that it would draw without. It is a small compiler; in the order of its work:
 
 What a step is
-    - `recipe`: all that decides it, and its trace as a graph of torch's basic operations
+    - `recipe`: all that decides it, and the step itself
     - `adam`: the update of the weights as a formula
-    - `trace`: that graph, written down while the step is taken once
-    - `simpler`: operations by simpler ones, torch's formulas for the most part
-    - `fusible`: gathers and narrow products, in operations that a loop can take in
+    - `trace`: the step as a graph of torch's operations, written down while it is taken once
+    - `decompositions`: operations by simpler ones, on the way into the graph
+    - `fusible`: those of gathers and narrow products, which a loop can take in
     - `draws`: the step's random numbers, made inputs of the graph
 
 The graph as loops
@@ -19,9 +19,9 @@ The graph as loops
     - `loops`: loops in each other, and the statements of their body
     - `values`: a tensor as what loops read, or compute number by number
     - `work`: what is no loop: products of matrices by BLAS, and calls of torch
-    - `plan`: what has to be done, in order, and the values that it computes
-    - `operations`: how loops do sums, products, joins and the like
-    - `lowering`: what is done in which order, and what is kept in memory between
+    - `plan`: the loops and calls so far, and the value of each node
+    - `operations`: how a plan takes in sums, products, joins and the like
+    - `lowering`: the plan of a whole graph, and what is kept in memory between its loops
 
 Loops as code
     - `source`: the C++, and where in memory each tensor lies

@@ -2,7 +2,8 @@
 
 A gather from a short table and a product over one or two columns are calls of their own, with
 results that go through memory. As comparisons and sums of two numbers they disappear in the loop of
-their neighbours. Torch's own operations are left in eager steps, where they are faster.
+their neighbours. Torch's own operations are left in eager steps, where they are faster. Where the
+numbers are many, each function here returns ``NotImplemented``.
 """
 
 from __future__ import annotations

@@ -141,11 +141,8 @@ def joined(plan: Plan, node: Node) -> Stored:
     """Tensors one behind the other along an axis."""
     parts: Any = node.args[0]
     axis: Any = node.args[1] if len(node.args) > 1 else 0
-    out, axis, first = (
-        plan.home(node, shape_of(node), dtype_of(node)),
-        axis % len(shape_of(node)),
-        0,
-    )
+    out = plan.home(node, shape_of(node), dtype_of(node))
+    axis, first = axis % len(out.shape), 0
     for part in parts:
         value = plan.value(part)
         if math.prod(value.shape):

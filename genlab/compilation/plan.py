@@ -1,4 +1,4 @@
-"""What has to be done to compute tensors, as far as it is known."""
+"""The loops and calls that compute a graph, as far as they are known."""
 
 from __future__ import annotations
 

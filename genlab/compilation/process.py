@@ -20,7 +20,6 @@ from genlab.runs.code_cache import CodeCache
 
 __all__ = ["CompilerProcess", "compiler_version", "cxx", "missing_compiler"]
 
-
 # It lives too short to collect garbage, or to take down at its end what it has imported.
 BEGIN = (
     "import gc, os, sys; gc.disable(); from genlab.compilation.compiler import main; "

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.fx import Graph, Node
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from genlab.compilation.simpler import simpler
+from genlab.compilation.decompositions import decomposition
 
 __all__ = ["UntraceableError", "trace"]
 
@@ -45,18 +45,18 @@ def trace(function: Callable[..., Sequence[Tensor]], *inputs: Tensor) -> Graph:
     graph = Graph()
     given = []
     for number, one in enumerate(inputs, 1):
-        given.append(_shown(graph.placeholder(f"input_{number}"), one.detach().clone()))
+        given.append(_proxy(graph.placeholder(f"input_{number}"), one.detach().clone()))
     with torch.random.fork_rng([]), _Recorder(graph):
         results = function(*given)
     graph.output([_node_of(result) for result in results])
     return graph
 
 
-class _Shown(Tensor):
-    """A tensor to look at from outside.
+class _Proxy(Tensor):
+    """What stands for a tensor while it is traced: its shape and type.
 
     Attributes:
-        numbers: The tensor that has them, as long as the function may use it.
+        numbers: The tensor itself, as long as the function may use it.
         node: What makes it.
     """
 
@@ -68,14 +68,14 @@ class _Shown(Tensor):
     data = property(Tensor.detach, lambda *_: _refuse_data())
 
     def __new__(cls, like: Tensor) -> Self:
-        """One that looks like another."""
+        """A proxy of the shape, strides and type of a tensor."""
         return Tensor._make_wrapper_subclass(
             cls, like.shape, strides=like.stride(), dtype=like.dtype, device=like.device
         )
 
     @classmethod
     def __torch_dispatch__(cls, operation: Any, *_: Any) -> Any:
-        raise UntraceableError(f"{operation}: it is called when all is written down")
+        raise UntraceableError(f"{operation}: it is called outside of the trace")
 
 
 class _Recorder(TorchDispatchMode):
@@ -97,54 +97,53 @@ class _Recorder(TorchDispatchMode):
         keywords: Mapping[str, Any] | None = None,
     ) -> Any:
         named = dict(keywords or {})
-        formula = simpler(operation)
+        formula = decomposition(operation)
         with self:
-            found = formula(*arguments, **named)
-        if found is not NotImplemented:
-            return found
-        words = _each(_node_of, [arguments, named])
-        numbers = _each(lambda tensor: tensor.numbers, [arguments, named])
+            result = formula(*arguments, **named)
+        if result is not NotImplemented:
+            return result
+        args, kwargs = _each(lambda tensor: tensor.numbers, [arguments, named])
         if operation in OF_SHAPES:
-            return operation(*numbers[0], **numbers[1])
+            return operation(*args, **kwargs)
         if _is_open(operation, arguments):
             raise UntraceableError(f"{operation}: its shape depends on numbers")
+        words = _each(_node_of, [arguments, named])
         node = self.graph.call_function(operation, tuple(words[0]), words[1])
-        result = operation(*numbers[0], **numbers[1])
+        result = operation(*args, **kwargs)
         if not operation._schema.is_mutable:
             return self._result(node, result)
-        found = arguments[0]
-        if result is not numbers[0][0] or _layout(result) != _layout(found):
+        changed = arguments[0]
+        if result is not args[0] or _layout(result) != _layout(changed):
             raise UntraceableError(f"{operation}: it changes more than the numbers of a tensor")
-        # Changed in place: from now on it is what this has made of it.
-        found.node, node.meta["val"] = node, _Shown(result)
-        return found
+        # Changed in place: from now on it is what this node has made of it.
+        changed.node, node.meta["val"] = node, _Proxy(result)
+        return changed
 
     def _result(self, node: Node, result: Any) -> Any:
         if isinstance(result, Tensor):
-            return _shown(node, result)
+            return _proxy(node, result)
         if not isinstance(result, list | tuple):
             raise UntraceableError(f"{node.target}: it looks at numbers")
+        call = self.graph.call_function
         parts = [
-            part if part is None else self._result(self._part(node, number), part)
+            None if part is None else self._result(call(operator.getitem, (node, number)), part)
             for number, part in enumerate(result)
         ]
-        node.meta["val"] = [part if part is None else part.node.meta["val"] for part in parts]
+        node.meta["val"] = [None if part is None else part.node.meta["val"] for part in parts]
         return parts
 
-    def _part(self, node: Node, number: int) -> Node:
-        return self.graph.call_function(operator.getitem, (node, number))
 
-
-def _shown(node: Node, numbers: Tensor) -> _Shown:
-    """What a node makes, to be given to the function."""
-    found = _Shown(numbers)
-    # Without its numbers, so that these can go when the function does not need them any more.
-    found.numbers, found.node, node.meta["val"] = numbers, node, _Shown(numbers)
-    return found
+def _proxy(node: Node, numbers: Tensor) -> _Proxy:
+    """What stands for the result of a node, in the function and in the graph."""
+    made = _Proxy(numbers)
+    made.numbers, made.node = numbers, node
+    # The graph's has no numbers: these go when the function does not need them any more.
+    node.meta["val"] = _Proxy(numbers)
+    return made
 
 
 def _node_of(tensor: Tensor) -> Node:
-    if not isinstance(tensor, _Shown):
+    if not isinstance(tensor, _Proxy):
         raise UntraceableError(f"a tensor {list(tensor.shape)} is no weight, buffer or batch")
     return tensor.node
 

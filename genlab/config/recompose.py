@@ -109,9 +109,7 @@ def _set_by_hand(stored: DictConfig, before: DictConfig) -> Iterator[tuple[str, 
 
 
 def _put(config: DictConfig, path: Sequence[Any], value: Any) -> None:
-    """Set a value by its keys, as they are: names of columns have dots and brackets of their own,
-    at which `OmegaConf.update` would split them.
-    """
+    """Set a value by its keys, whose own dots and brackets `OmegaConf.update` would split at."""
     *sections, name = path
     with open_dict(config):
         node: Any = config
@@ -119,6 +117,7 @@ def _put(config: DictConfig, path: Sequence[Any], value: Any) -> None:
             if not isinstance(node.get(section), DictConfig):
                 node[section] = {}
             node = node[section]
+        # An empty mapping stands for a section, whose own keys stay.
         if value != {} or not isinstance(node.get(name), DictConfig):
             node[name] = value
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.batch import Batch, Chunk, mass
-from genlab.bijections.ode import roughly
+from genlab.bijections.ode import coarsely
 from genlab.densities.inference import inference
 from genlab.learning.checkpoint_io import check_weights
 from genlab.learning.rng import rng_state, set_rng_state
@@ -73,7 +73,8 @@ class Learner(pl.LightningModule):
         self._started: float | None = None
         self._validating = ExitStack()
         self._rng: dict[str, Any] | None = None
-        self._validation: list[tuple[tuple[float, float], dict[str, Tensor]]] = []
+        # Of each batch, by what its means were divided, its weight, and the means.
+        self._validation: list[tuple[float, float, dict[str, Tensor]]] = []
         # Before anything starts from data, whose digits the buffers are to keep.
         self.to(settings.dtype)
 
@@ -194,11 +195,11 @@ class Learner(pl.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         batch = batch.cast(self.device, self.settings.dtype)
         weight = batch.x.new_ones(len(batch.x)) if batch.weight is None else batch.weight
-        masses = float(mass(weight)), float(weight.sum())
         # Draws of an estimate repeat from one validation to the next, and are none of the
         # training's: a run that is stopped here goes on as if it had not been.
-        with inference(self.model, torch.Generator().manual_seed(index)), roughly(self.model):
-            self._validation.append((masses, self.validate(batch, index)))
+        with inference(self.model, torch.Generator().manual_seed(index)), coarsely(self.model):
+            means = self.validate(batch, index)
+        self._validation.append((float(mass(weight)), float(weight.sum()), means))
 
     def on_validation_epoch_end(self) -> None:
         for key, mean in self.validation_means().items():
@@ -207,11 +208,11 @@ class Learner(pl.LightningModule):
     def validation_means(self) -> dict[str, Float[Tensor, ""]]:
         """Conclude a validation: the mean of each metric over all batches."""
         self.undo, self.owes_validation = None, False
-        total = sum(signed for (_, signed), _ in self._validation)
+        total = sum(weight for _, weight, _ in self._validation)
         means: dict[str, Tensor] = {}
-        for key, first in self._validation[0][1].items():
+        for key, first in self._validation[0][2].items():
             means[key] = sum(
-                (size / total * metrics[key] for (size, _), metrics in self._validation),
+                (size / total * metrics[key] for size, _, metrics in self._validation),
                 start=torch.zeros_like(first),
             )
             log.info("step %d: %s %.6g", self.step, key, means[key])

@@ -73,7 +73,7 @@ def conditioner(
 
     if network == "conv":
         return conv
-    dense = cast(NetworkOptions, {key: it for key, it in layers.items() if key != "padding"})
+    dense = cast(NetworkOptions, {k: v for k, v in layers.items() if k != "padding"})
 
     def mlp(split: Split, n_parameters: int) -> nn.Module:
         seen = is_circular[split.columns[split.places[0]]] or (False,) * split.passive
@@ -120,7 +120,7 @@ def image_layers(
         layers: Number of couplings at each scale; the larger half is on the checkerboard.
         actnorm: Put a data-initialised scale and shift of each channel before each coupling.
         mixing: What mixes the channels before each coupling of their halves.
-        **conditioners: Their layers.
+        **conditioners: The layers of their networks.
     """
 
     def network(split: Split, n_parameters: int) -> ConvNet:

@@ -98,10 +98,7 @@ class ImageVelocity(Velocity):
         return side
 
     def taken_in(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
+        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None
     ) -> tuple[Float[Tensor, "n i h w"], Float[Tensor, "n e"]]:
         """The image with the one that is given beside it, and what time and context say."""
         image = x if x.ndim == 4 else x.unsqueeze(1)

@@ -28,6 +28,14 @@ __all__ = ["Expectation", "Statistics", "collapsed", "maximisation", "sweep"]
 WORKING_SET = 2**17
 GPU_WORKING_SET = 2**25
 
+AnyExpectation = (
+    Expectation
+    | ProductExpectation
+    | FactorExpectation
+    | WrappedExpectation
+    | DiagonalWrappedExpectation
+)
+
 
 def sweep(
     mixtures: AnyMixtures,
@@ -60,13 +68,7 @@ def sweep(
 
 def _expectation(
     mixtures: AnyMixtures, x: Float[Tensor, "n d"], angles: Sequence[int]
-) -> (
-    Expectation
-    | ProductExpectation
-    | FactorExpectation
-    | WrappedExpectation
-    | DiagonalWrappedExpectation
-):
+) -> AnyExpectation:
     if isinstance(mixtures, LowRankMixtures):
         return FactorExpectation(mixtures, x)
     if not angles:

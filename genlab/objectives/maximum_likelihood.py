@@ -59,7 +59,7 @@ class MaximumLikelihood(Objective[M]):
             )
 
     def cures(self, model: M) -> tuple[str, ...]:
-        return _of_equal_steps(model, "`RegularisedLikelihood`")
+        return _steadier(model, "`RegularisedLikelihood`")
 
     def loss(self, model: M, batch: Batch) -> Float[Tensor, ""]:
         return negative_log_likelihood(model, batch)
@@ -99,7 +99,7 @@ class RegularisedLikelihood(Objective[ContinuousFlow]):
         return ("val/loss", "val/nll")
 
     def cures(self, model: ContinuousFlow) -> tuple[str, ...]:
-        return _of_equal_steps(model, "a larger `kinetic`")
+        return _steadier(model, "a larger `kinetic`")
 
     def loss(self, model: ContinuousFlow, batch: Batch) -> Float[Tensor, ""]:
         return regularised_likelihood(model, batch, kinetic=self.kinetic, jacobian=self.jacobian)
@@ -138,8 +138,8 @@ def regularised_likelihood(
     return weighted_mean(values, batch.weight)
 
 
-def _of_equal_steps(model: Density, price: str) -> tuple[str, ...]:
-    """More of them, or a price on the speed that they are too few for."""
+def _steadier(model: Density, price: str) -> tuple[str, ...]:
+    """What helps a flow that is too fast for its equal steps: more of them, or a price on speed."""
     if not isinstance(model, ContinuousFlow) or not isinstance(model.ode.solver, FixedStepSolver):
         return ()
     return f"`solver.steps={2 * model.ode.solver.steps}`", price

@@ -154,7 +154,7 @@ class PINNLearner(Learner):
 
     def validation_step(self, batch: Any, index: int) -> None:
         with self.paused():
-            self._validation.append(((1.0, 1.0), self.validate(batch)))
+            self._validation.append((1.0, 1.0, self.validate(batch)))
 
     @contextmanager
     def paused(self) -> Iterator[None]:

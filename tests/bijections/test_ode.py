@@ -10,7 +10,7 @@ from properties import FINE, RESIDUAL, SQUASH, disturb
 from torch.distributions import MultivariateNormal
 
 from genlab.bijections import ODE, AdaptiveSolver, FixedStepSolver
-from genlab.bijections.ode import roughly
+from genlab.bijections.ode import coarsely
 from genlab.nn import Velocity
 
 MATRIX = torch.tensor([[0.4, -1.0, 0.2], [0.7, -0.3, 0.0], [-0.1, 0.5, 0.6]], dtype=torch.float64)
@@ -90,7 +90,7 @@ def test_evaluations_are_counted():
     assert ode.evaluations()["ode/nfe"] > 20, "the evaluation's solver, outside of training"
 
 
-def test_a_rough_log_density_is_near_the_true_one_by_fewer_evaluations():
+def test_a_coarse_log_density_is_near_the_true_one_by_fewer_evaluations():
     matrix = 3 * MATRIX
     shipped = AdaptiveSolver(method="dopri8", rtol=1e-6, atol=1e-6)
     ode = make(Linear(matrix), evaluation=shipped).eval()
@@ -106,12 +106,12 @@ def test_a_rough_log_density_is_near_the_true_one_by_fewer_evaluations():
         taken.append(ode.evaluations()["ode/nfe"])
 
     with torch.no_grad():
-        with roughly(torch.nn.Sequential(ode)):
+        with coarsely(torch.nn.Sequential(ode)):
             measure()
         measure()
     assert errors[1] < errors[0] < 3e-3
     assert taken[0] < taken[1]
-    with pytest.raises(KeyboardInterrupt), roughly(ode):
+    with pytest.raises(KeyboardInterrupt), coarsely(ode):
         raise KeyboardInterrupt
     assert ode.evaluation is shipped, "an interrupted validation too leaves it as it was"
 
@@ -123,8 +123,8 @@ def test_a_rough_log_density_is_near_the_true_one_by_fewer_evaluations():
         FixedStepSolver(method="midpoint", steps=50),
     ],
 )
-def test_what_is_rough_already_is_left(chosen):
-    assert chosen.rougher() is chosen
+def test_what_is_coarse_already_is_left(chosen):
+    assert chosen.coarser() is chosen
 
 
 @pytest.mark.parametrize("network", [SQUASH, RESIDUAL])

@@ -38,7 +38,7 @@ def test_validation_takes_the_full_factor_and_repeats(tmp_path: Path) -> None:
     learner.validation_step(Batch(torch.randn(500, 2, generator=torch.Generator())), 0)
     learner.validation_step(Batch(torch.randn(500, 2, generator=torch.Generator())), 0)
     assert torch.equal(before, torch.get_rng_state())
-    first, second = (metrics for _, metrics in learner._validation[1:])
+    first, second = (metrics for *_, metrics in learner._validation[1:])
     assert first == second
     kl = torch.stack([first["latent/kl_1"], first["latent/kl_2"]])
     torch.testing.assert_close(first["val/kl"], kl.sum())

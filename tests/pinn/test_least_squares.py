@@ -400,9 +400,7 @@ def test_the_looks_before_the_first_step_end_with_the_time(tmp_path: Path) -> No
     assert learner(run).sampler.round == 1
 
 
-def test_what_is_solved_to_the_last_digit_has_no_jumps(
-    tmp_path: Path,
-) -> None:
+def test_what_is_solved_to_the_last_digit_has_no_jumps(tmp_path: Path) -> None:
     # The boundary's values, built in, are the solution: what is left is rounding, and may be 0.
     file = tmp_path / "bowl.py"
     file.write_text(

@@ -61,7 +61,7 @@ def write_onnx(program: Program, path: Path) -> str | None:
 
 
 def _in_known_operations(program: ExportedProgram) -> ExportedProgram:
-    """The program, as it is where the converter knows all: a trace costs milliseconds a node."""
+    """The program without operations of `KNOWN`; as it is where it has none: traces are slow."""
     parts = (part for part in program.graph_module.modules() if isinstance(part, fx.GraphModule))
     if any(node.target in KNOWN for part in parts for node in part.graph.nodes):
         program = program.run_decompositions(KNOWN)

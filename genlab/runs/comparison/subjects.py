@@ -29,6 +29,7 @@ OF_FILES = frozenset((*FILES, *RUNS, NOTED))
 PART = re.compile(r"(?<=^data\.)(source|target)\.")
 # The split of a table is nothing to a file of its own to test on.
 SPLIT = ("data.path", "data.split_seed", "data.test_fraction")
+# What stands in cells of rows to test on, where medians of those to learn from fill them.
 IMPUTED = "impute_median"
 BY_IMPUTED = ("data.missing", "data.train_size")
 RESIDUAL = "pinn_residual"
@@ -81,7 +82,6 @@ def subject_of(manifest: Mapping[str, Any]) -> Subject:
     scaled = ("data.dequantise", "data.integer", "data.categories")
     whole = config.get("data.weight") is not None or any(map(config.get, scaled))
     if config.get("data.missing") == IMPUTED:
-        # Rows stay that are left out else, with numbers that those to learn from give them.
         whole, told = True, told | {key: str(config.get(key)) for key in BY_IMPUTED}
     if "data.test_path" in files and not whole:
         for key in SPLIT:

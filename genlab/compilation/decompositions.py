@@ -1,4 +1,4 @@
-"""Torch's operations in terms of simpler ones, which loops can compute."""
+"""Torch's operations as simpler ones, which loops can compute."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch._decomp import get_decompositions
 
 from genlab.compilation.fusible import add_to_table, narrow_affine, narrow_product, table_entries
 
-__all__ = ["simpler"]
+__all__ = ["decomposition"]
 
 aten = torch.ops.aten
 Formula = Callable[..., Any]
 
 
-def simpler(operation: Any) -> Formula:
-    """What computes the same by simpler operations, or returns ``NotImplemented``.
+def decomposition(operation: Any) -> Formula:
+    """What computes the same by simpler operations; where it cannot, it returns ``NotImplemented``.
 
-    >>> simpler(torch.ops.aten.rsub.Scalar)(torch.tensor([2.0]), 3)
+    >>> decomposition(torch.ops.aten.rsub.Scalar)(torch.tensor([2.0]), 3)
     tensor([1.])
     """
-    formula: Formula = FORMULAS.get(operation, operation.decompose)
+    formula: Formula = DECOMPOSITIONS.get(operation, operation.decompose)
     if formula.__module__.startswith("torch._refs"):
-        # They import it when they are first called, where that would be written down too.
+        # They import it when they are first called, and the trace would have that in it.
         import torch._dynamo  # noqa: F401
     return formula
 
@@ -81,7 +81,7 @@ def _softplus_back(gradient: Tensor, x: Tensor, beta: float, threshold: float) -
     return torch.where(scaled > threshold, gradient, gradient * power / (power + 1))
 
 
-# Those of each step, without the imports of torch's own, which take longer than the rest.
+# What most steps have: torch's own formulas import more than all the rest takes.
 OWN: dict[Any, Formula] = {
     aten._efficientzerotensor.default: lambda size, dtype=None, **_: torch.zeros(size, dtype=dtype),
     aten.addcmul.default: lambda x, a, b, value=1: x + (a * b if value == 1 else value * a * b),
@@ -108,7 +108,7 @@ OWN: dict[Any, Formula] = {
     aten.unbind.int: lambda x, dim=0: [x.select(dim, k) for k in range(x.shape[dim])],
 }
 
-# By torch's own formulas.
+# What torch has formulas for, in all ways of calling it that are not above.
 NAMES = (
     *("addcdiv", "addcmul", "diag_embed", "diagonal_backward", "dot", "elu", "elu_backward"),
     *("embedding_dense_backward", "eye", "gelu", "gelu_backward", "hardtanh"),
@@ -117,7 +117,7 @@ NAMES = (
     *("logit_backward", "masked_fill", "mv", "norm", "rsub", "select_scatter"),
     *("slice_backward", "threshold", "threshold_backward", "tril", "triu", "vdot", "xlogy"),
 )
-FORMULAS: dict[Any, Formula] = {
+DECOMPOSITIONS: dict[Any, Formula] = {
     **get_decompositions([getattr(aten, name) for name in NAMES]),
     **OWN,
     aten.gather.default: table_entries,
