@@ -30,7 +30,7 @@ COARSE = 1e-4
 
 
 class Way(NamedTuple):
-    """Where an ODE is followed: what `ODESolver.solve` takes besides the field and the points."""
+    """The arguments of `ODESolver.solve` besides the field and the points."""
 
     start: float
     end: float

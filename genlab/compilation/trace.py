@@ -102,12 +102,12 @@ class _Recorder(TorchDispatchMode):
             result = formula(*arguments, **named)
         if result is not NotImplemented:
             return result
+        words = _each(_node_of, [arguments, named])
         args, kwargs = _each(lambda tensor: tensor.numbers, [arguments, named])
         if operation in OF_SHAPES:
             return operation(*args, **kwargs)
         if _is_open(operation, arguments):
             raise UntraceableError(f"{operation}: its shape depends on numbers")
-        words = _each(_node_of, [arguments, named])
         node = self.graph.call_function(operation, tuple(words[0]), words[1])
         result = operation(*args, **kwargs)
         if not operation._schema.is_mutable:

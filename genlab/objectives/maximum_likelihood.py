@@ -139,7 +139,7 @@ def regularised_likelihood(
 
 
 def _steadier(model: Density, price: str) -> tuple[str, ...]:
-    """What helps a flow that is too fast for its equal steps: more of them, or a price on speed."""
+    """Changes that help a flow too fast for its equal steps: more of them, a price on speed."""
     if not isinstance(model, ContinuousFlow) or not isinstance(model.ode.solver, FixedStepSolver):
         return ()
     return f"`solver.steps={2 * model.ode.solver.steps}`", price
