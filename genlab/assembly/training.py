@@ -11,6 +11,7 @@ from lightning.fabric.utilities.seed import seed_everything
 from genlab.arrays import event_points, sample_named
 from genlab.assembly.description import asked_for, describe
 from genlab.assembly.run import Run
+from genlab.bijections.ode import coarsely
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.config.build import build
 from genlab.config.prune import OPTIONAL
@@ -220,20 +221,22 @@ class Training(Run):
 
     def _draw(self, columns: Sequence[str | int] = ()) -> dict[str, Figure]:
         test, training = self.data.test, self.data.training_set
-        return draw(
-            self.model,
-            target=self.data.target,
-            samples=None if test is None else test.x,
-            context=None if test is None else test.context,
-            weight=None if test is None else test.weight,
-            training=None if training is None else training.x,
-            enlarges=self.data.reduction is not None,
-            quantity=self.data.quantity,
-            names=self.data.columns,
-            shown=self._places(columns) if columns else None,
-            degrees=self.data.degrees,
-            generator=generator(self.config.seed, "figures"),
-        )
+        # No eye sees more digits of a density.
+        with coarsely(self.model):
+            return draw(
+                self.model,
+                target=self.data.target,
+                samples=None if test is None else test.x,
+                context=None if test is None else test.context,
+                weight=None if test is None else test.weight,
+                training=None if training is None else training.x,
+                enlarges=self.data.reduction is not None,
+                quantity=self.data.quantity,
+                names=self.data.columns,
+                shown=self._places(columns) if columns else None,
+                degrees=self.data.degrees,
+                generator=generator(self.config.seed, "figures"),
+            )
 
     def _places(self, columns: Sequence[str | int]) -> list[int]:
         """Which coordinates of a sample some columns are.
