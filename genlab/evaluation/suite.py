@@ -144,11 +144,11 @@ def evaluate(
     streams = _Streams(*(spawn(generator) for _ in _Streams._fields))
     row = None if test is None or test.context is None else test.context[:1]
     scores: Scores = {"model/parameters": sum(p.numel() for p in model.parameters())}
-    if target is not None and target.entropy is not None:
-        entropy, se = target.entropy, target.entropy_se
-        scores["target/entropy"] = Estimate(entropy, se) if se else entropy
     # Of a conditional model, unless it tells the law under each context itself.
     if target is not None and (row is None or target.context_dim):
+        if target.entropy is not None:
+            entropy, se = target.entropy, target.entropy_se
+            scores["target/entropy"] = Estimate(entropy, se) if se else entropy
         scores |= _divergence(model, target, kl_samples, streams.kl, batch_size)
     measurable = target is None or not target.singular
     if test is not None and measurable and "test/nll" not in scores:

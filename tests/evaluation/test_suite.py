@@ -8,6 +8,7 @@ import torch
 from genlab.batch import Batch
 from genlab.densities import StandardNormal
 from genlab.evaluation import evaluate, samples_per_second
+from genlab.models import RealNVP
 
 TIME = "time/samples_per_second"
 QUICK = {"w2_points": 200, "kl_samples": 5000}
@@ -86,6 +87,14 @@ def test_a_metric_does_not_depend_on_which_others_apply(
     assert "test/kl" not in unknown
     assert "target/entropy" not in unknown
     assert known["test/w2"] == unknown["test/w2"]
+
+
+def test_the_entropy_without_a_context_is_no_floor_of_what_is_given_one(gaussian_target, generator):
+    x, target = torch.randn(50, 2), gaussian_target([0.0, 0.0], [1.0, 1.0])
+    model = RealNVP(2, context_dim=1, layers=2, hidden=[8])
+    found = evaluate(model, test=Batch(x, x[:, :1]), target=target, generator=generator, **QUICK)
+    assert math.isfinite(found["test/nll"])
+    assert not {"target/entropy", "test/kl"} & found.keys()
 
 
 def test_without_a_target_the_test_set_is_the_truth(affine_flow, generator):
