@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
+from torch import nn
+
 from genlab.bijections.ode import DivergenceMethod, ODEGradient
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegativeInt
@@ -45,6 +47,9 @@ class CNF(ContinuousFlow):
         circular: Coordinates that are angles: the base is uniform in them, and v periodic.
         context_dim: Length of the vector that the density is conditioned on; 0 for none.
         labels: Number of classes that the density is conditioned on; 0 for none.
+
+    Raises:
+        ValueError: The network has dropout: a solver needs the same velocity at all its stages.
     """
 
     knows_angles: ClassVar[bool] = True
@@ -64,9 +69,16 @@ class CNF(ContinuousFlow):
     ) -> None:
         shape = shape_of(event_shape)
         angles = angles_of(circular, shape)
+        velocity = on_circles(network, angles)(shape, context_dim=context_dim or labels)
+        for layer in velocity.modules():
+            if isinstance(layer, nn.Dropout) and layer.p:
+                raise ValueError(
+                    f"network.dropout={layer.p:g}: a solver follows one velocity, which dropout "
+                    "changes at each of its stages; expected 0"
+                )
         super().__init__(
             shape,
-            on_circles(network, angles)(shape, context_dim=context_dim or labels),
+            velocity,
             solver=solver,
             evaluation=evaluation,
             divergence=divergence,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
+from genlab.nn.dropout import Dropout, Rate
 from genlab.nn.plain import forward_mode
 from genlab.nn.smooth import IN_PLACE, SMOOTH, SmoothActivation, soft_clamp, value_and_slope
 from genlab.nn.velocity import Time, TimeEmbedding, Velocity
@@ -73,6 +74,8 @@ class ResidualMLP(Velocity):
     """``h = s(W_0 f(x) + B_0 u)``, then ``h <- h + s(W_l h + B_l u)``, then ``v = V h + a``.
 
     ``f(x)`` are the coordinates and random waves of them, ``u`` time features and the context.
+    Dropout is of what each residual layer adds, where the velocity itself is regressed on: the
+    derivatives are always those of the whole network.
 
     References: arXiv:2006.10739 (random waves).
 
@@ -89,6 +92,7 @@ class ResidualMLP(Velocity):
         waves: Number of random waves of the coordinates; 0 for none.
         wave_scale: Standard deviation of a wave's phase on data of unit variance, in radians.
         frequencies: Number of frequencies that time is told by.
+        dropout: Share of each residual layer's output that is left out in training.
         context_dim: Width of the context; 0 for none.
     """
 
@@ -102,6 +106,7 @@ class ResidualMLP(Velocity):
         waves: NonNegativeInt = 32,
         wave_scale: Positive = 3.0,
         frequencies: PositiveInt = 4,
+        dropout: Rate = 0.0,
         context_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
@@ -114,6 +119,7 @@ class ResidualMLP(Velocity):
         self.first = nn.Linear(self.features.dim, width, bias=False)
         self.blocks = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(blocks))
         self.last = nn.Linear(width, dim)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
@@ -135,7 +141,7 @@ class ResidualMLP(Velocity):
         shift, *others = shifts
         h = activate(self.first(self.features(rows)) + shift)
         for block, shift in zip(self.blocks, others, strict=True):
-            h = h + activate(block(h) + shift)
+            h = h + self.dropout(activate(block(h) + shift))
         v: Tensor = self.last(h)
         return v
 

@@ -11,6 +11,7 @@ from properties import disturb
 from torch import nn
 from torch.func import jacrev, vmap
 
+from genlab.models import CNF
 from genlab.nn import (
     ActiveScalar,
     ConcatSquashMLP,
@@ -245,3 +246,22 @@ def test_without_gradients_a_residual_network_says_the_same(activation: str) -> 
             found = network(x, t, context)
         torch.testing.assert_close(found, network(x, t, context), rtol=1e-5, atol=1e-5)
     assert torch.equal(x, before)
+
+
+def test_dropout_keeps_the_mean_of_a_residual_layer_and_ends_with_training() -> None:
+    network = ResidualMLP((2,), width=16, blocks=1, dropout=0.3)
+    disturb(network)
+    x, t = torch.randn(5, 2), torch.tensor(0.3)
+    drawn = torch.stack([network(x, t) for _ in range(4000)])
+    network.eval()
+    whole = network(x, t)
+    error = drawn.std(0) / 4000**0.5
+    assert (error > 0).all()
+    # One residual layer: what follows it is linear.
+    assert ((drawn.mean(0) - whole) / error).abs().max() < 5
+    torch.testing.assert_close(network.with_divergence(x, t)[0], whole)
+
+
+def test_a_solver_follows_no_network_with_dropout() -> None:
+    with pytest.raises(ValueError, match=r"network.dropout=0.2: .* expected 0"):
+        CNF(2, network=partial(ResidualMLP, dropout=0.2))
