@@ -20,7 +20,7 @@ from genlab.data.field_files import (
 from genlab.data.field_files.channels import learnable
 from genlab.data.field_files.opened import format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed
-from genlab.data.table_checks import MOST_LEVELS, are_levels, dependent_columns, numbers_rows
+from genlab.data.table_checks import MOST_LEVELS, without_density
 from genlab.data.table_file import TableFile
 from genlab.data.torsions.structure_files import StructureFiles, is_structure, list_structures
 from genlab.errors import UserError, first_few
@@ -139,30 +139,14 @@ def _roles(
         index: Columns that are left out by themselves.
     """
     found = {name: values for name, values in columns.items() if name not in index}
-    numbers = [name for name in found if name not in levels]
-    dropped = numbers_rows(numbers, np.array([found[name] for name in numbers]).T)
-    dropped += [
-        name
-        for name, values in found.items()
-        if not (are_levels(levels[name]) if name in levels else _varies(values))
-    ]
+    dropped = without_density(found, levels)
     kept = [name for name in found if name not in dropped]
-    rows = np.array([found[name] for name in kept]).T
-    rows = rows[np.isfinite(rows).all(-1)]
-    while kept and (dependent := dependent_columns(rows)):
-        dropped.append(kept.pop(dependent[-1]))
-        rows = np.delete(rows, dependent[-1], 1)
     choices = [typed("data.drop", dropped)] if dropped else []
     if words := [name for name in kept if name in levels]:
         choices.append(typed("data.categories", words))
     if any(np.isnan(found[name]).any() for name in kept):
         choices.append("data.missing=drop")
     return dropped, choices
-
-
-def _varies(values: np.ndarray) -> bool:
-    known = values[~np.isnan(values)]
-    return bool(len(known)) and known.min() < known.max()
 
 
 def _of_fields(path: Path) -> Iterator[tuple[str, str]]:
