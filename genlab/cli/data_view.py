@@ -101,15 +101,13 @@ def _of_table(path: Path) -> Iterator[tuple[str, str]]:
     yield "file", f"{path}: a table, {_bytes(path.stat().st_size)}"
     yield "columns", f"{len(table.names)}: {first_few(table.names)}"
     if path.stat().st_size <= LARGE:
-        read = table.read(table.names, table.names)
-        text = table.read([*read.text], table.names, by_level=[*read.text])
+        read = table.read(table.names, table.names, by_level=None)
         columns = dict(zip(table.names, read.values.T, strict=True))
-        columns |= dict(zip(read.text, text.values.T, strict=True))
         yield "rows", f"{len(read.values):,}"
         for name, values in list(columns.items())[:MOST]:
-            levels = text.levels.get(name)
+            levels = read.levels.get(name)
             yield "", f"{name}: {_range(values) if levels is None else _worded(levels, values)}"
-        dropped, choices = _roles(columns, text.levels, table.index)
+        dropped, choices = _roles(columns, read.levels, table.index)
         words += choices
         if len(dropped) == len(set(table.names) - set(table.index)):
             yield "refused", "no column has a density: each is constant, empty or a text of its own"
