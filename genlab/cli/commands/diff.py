@@ -9,7 +9,7 @@ from genlab.cli.arguments import Parser
 from genlab.runs.comparison.records import Record, metrics_of, read_record
 from genlab.runs.find import resolve
 from genlab.runs.settings import CHOICE, spell
-from genlab.runs.text import aligned, rounded
+from genlab.runs.text import aligned, with_error
 
 __all__ = ["run"]
 
@@ -72,5 +72,4 @@ def _metrics(first: Record, second: Record) -> Iterator[tuple[str, str, str]]:
 def _shown(metrics: Mapping[str, float | None], tag: str) -> str:
     if tag not in metrics:
         return ""
-    value, error = rounded(metrics[tag], metrics.get(f"{tag}/se"))
-    return f"{value} +- {error}" if error else value
+    return with_error(metrics[tag], metrics.get(f"{tag}/se"))
