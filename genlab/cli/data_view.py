@@ -36,6 +36,17 @@ NUCLEOTIDE = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "chi"]
 """Angles of nucleotides."""
 MOST = 20
 """Arrays that are listed."""
+UNCHOSEN: dict[str, Any] = {
+    "channels": None,
+    "condition": [],
+    "steps": None,
+    "lag": 0,
+    "size": None,
+    "stride": 1,
+    "windows": "tiles",
+    "axes": None,
+}
+"""How ``data=fields`` reads a file where nothing is said of it."""
 
 
 def data_rows(path: Path) -> Iterator[tuple[str, str]]:
@@ -188,35 +199,20 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
         yield "learn by", f"genlab train data=table {named}"
         yield "or", f"genlab train data=fields {named} data.size=N    windows of one field"
         return
-    words = [named]
-    choices: dict[str, Any] = {
-        "channels": None,
-        "condition": [],
-        "steps": None,
-        "lag": 0,
-        "size": None,
-        "stride": 1,
-        "windows": "tiles",
-        "axes": None,
-    }
-
-    def choose(key: str, value: Any) -> None:
-        choices[key] = value
-        words.append(typed(f"data.{key}", value))
-
+    chosen: dict[str, Any] = {}
     if not fields:
-        solid = [one for one in found if one.is_field]
-        if not solid:
+        fields = [one for one in found if one.is_field]
+        if not fields:
             yield "nothing", "for data=fields: no array of real numbers has two axes of space"
             return
-        choose("axes", [axis.replace("z", "sample") for axis in solid[0].axes])
-        fields = solid
+        chosen["axes"] = [axis.replace("z", "sample") for axis in fields[0].axes]
     if len(fields) > 1:
-        choose("channels", [fields[0].name])
+        chosen["channels"] = [fields[0].name]
     train = parts_of(path)["train"]
-    width, height = FieldRows(paths=train, **choices).whole
+    width, height = FieldRows(paths=train, **{**UNCHOSEN, **chosen}).whole
     if width != height:
-        choose("size", min(width, height))
+        chosen["size"] = min(width, height)
+    choices = {**UNCHOSEN, **chosen}
     try:
         facts = stored_facts(path=str(path), periodic=None, **choices)
         look_at_fields(path=str(path), **choices)
@@ -224,6 +220,7 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
         yield "refused", str(error).replace("`", "")
         return
     rows = FieldRows(paths=train, **choices)
+    words = [named, *(typed(f"data.{key}", value) for key, value in chosen.items())]
     shape = " x ".join(map(str, facts["event_shape"]))
     kind = "periodic" if facts["periodic"] else "not periodic"
     yield "data=fields", f"{len(rows):,} fields of {shape} ({', '.join(rows.names)}), {kind}"
