@@ -68,6 +68,8 @@ def expectation(value: object, annotation: Any) -> str:
     'an integer, at least 1'
     >>> expectation("ful", Literal["full", "tied"])
     "full or tied; did you mean 'full'?"
+    >>> expectation("a", Sequence[str])
+    'a list of texts; did you mean [a]?'
     """
     text = _describe(annotation)
     choices = [choice for choice in _choices(annotation) if isinstance(choice, str)]
@@ -76,6 +78,8 @@ def expectation(value: object, annotation: Any) -> str:
         return f"{text}; {hint}"
     if isinstance(value, float) and value.is_integer() and fits(int(value), annotation):
         return f"{text}; did you mean {int(value)}?"
+    if isinstance(value, str | int | float) and fits([value], annotation):
+        return f"{text}; did you mean {spell([value])}?"
     return text
 
 

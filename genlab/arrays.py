@@ -114,6 +114,8 @@ def fit(
     _refuse_misfit(points, known, weights)
     rows = Batch(points, known, weights).cast(model.device, model.dtype)
     rows.refuse_unusable()
+    if rows.weight is not None:
+        rows = rows._replace(weight=rows.weight / rows.weight.mean())
     with private_randomness(model.device, seed), torch.enable_grad():
         if model.preprocessing is None and not model.masses:
             ways = [] if columns is None else [onto_lines(columns)]
@@ -283,7 +285,7 @@ def _descend(
         if noisy:
             noise = torch.rand(batch_size, len(noisy)).to(batch.x.device)
             batch = batch._replace(x=redrawn(batch.x, noisy, noise))
-        value: Tensor = objective.loss(model, batch)
+        value: Tensor = objective.step_loss(model, batch)
         if progress and step % shown == 0:
             print(f"step {step} of {steps}: loss {value.item():.4g}")
         return value

@@ -32,8 +32,8 @@ class Batch(NamedTuple):
         x: Samples in data units, ``[n, *event]``; ``[n, 0]`` where a target has no samples, and a
             batch only says how many of its own a model is to draw.
         context: A vector ``[n, c]`` or an integer label ``[n]`` for each sample, or None.
-        weight: Importance weights ``[n]``, or None where all count the same; not negative, unless
-            an objective bears them so.
+        weight: Importance weights ``[n]``, 1 in the mean over all rows to learn from, or None where
+            all count the same; not negative, unless an objective bears them so.
     """
 
     x: Float[Tensor, "n *event"]
@@ -134,8 +134,8 @@ def weighted_mean(
     """``sum_i w_i v_i / sum_i |w_i|``; the plain mean without weights.
 
     Signed weights of a few rows may sum to nothing, or to less: the mean over such a batch would
-    have the wrong sign. Divided by their sizes it is the mean over all rows in expectation, but for
-    one factor, ``sum w / sum |w|`` of all rows. Where none counts it is 0.
+    have the wrong sign. Times the mean of their sizes, as in a step, it is the mean of ``w_i v_i``,
+    which is without bias. Where none counts it is 0.
 
     >>> weighted_mean(torch.tensor([1.0, 4.0]), torch.tensor([1.0, -1.0]))
     tensor(-1.5000)

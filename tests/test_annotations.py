@@ -57,7 +57,7 @@ MISFIT = [
     ("ful", Literal["full", "tied"], "full or tied; did you mean 'full'?"),
     (1, Literal[True, "yes"], "true or yes"),
     ("atuo", int | Literal["auto"], "an integer or auto; did you mean 'auto'?"),
-    (64, Sequence[int], "a list of integers"),
+    (64, Sequence[int], "a list of integers; did you mean [64]?"),
     ("64", list[int], "a list of integers"),
     ([64, -1], Sequence[PositiveInt], "a list of integers, each at least 1"),
     ([64, "a"], tuple[int, ...], "a list of integers"),

@@ -20,7 +20,7 @@ from genlab.data.field_files import (
 from genlab.data.field_files.channels import learnable
 from genlab.data.field_files.opened import format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed
-from genlab.data.table_checks import MOST_LEVELS, are_levels, dependent_columns, numbers_rows
+from genlab.data.table_checks import MOST_LEVELS, without_density
 from genlab.data.table_file import TableFile
 from genlab.data.torsions.structure_files import StructureFiles, is_structure, list_structures
 from genlab.errors import UserError, first_few
@@ -36,6 +36,17 @@ NUCLEOTIDE = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "chi"]
 """Angles of nucleotides."""
 MOST = 20
 """Arrays that are listed."""
+UNCHOSEN: dict[str, Any] = {
+    "channels": None,
+    "condition": [],
+    "steps": None,
+    "lag": 0,
+    "size": None,
+    "stride": 1,
+    "windows": "tiles",
+    "axes": None,
+}
+"""How ``data=fields`` reads a file where nothing is said of it."""
 
 
 def data_rows(path: Path) -> Iterator[tuple[str, str]]:
@@ -101,15 +112,13 @@ def _of_table(path: Path) -> Iterator[tuple[str, str]]:
     yield "file", f"{path}: a table, {_bytes(path.stat().st_size)}"
     yield "columns", f"{len(table.names)}: {first_few(table.names)}"
     if path.stat().st_size <= LARGE:
-        read = table.read(table.names, table.names)
-        text = table.read([*read.text], table.names, by_level=[*read.text])
+        read = table.read(table.names, table.names, by_level=None)
         columns = dict(zip(table.names, read.values.T, strict=True))
-        columns |= dict(zip(read.text, text.values.T, strict=True))
         yield "rows", f"{len(read.values):,}"
         for name, values in list(columns.items())[:MOST]:
-            levels = text.levels.get(name)
+            levels = read.levels.get(name)
             yield "", f"{name}: {_range(values) if levels is None else _worded(levels, values)}"
-        dropped, choices = _roles(columns, text.levels, table.index)
+        dropped, choices = _roles(columns, read.levels, table.index)
         words += choices
         if len(dropped) == len(set(table.names) - set(table.index)):
             yield "refused", "no column has a density: each is constant, empty or a text of its own"
@@ -139,30 +148,14 @@ def _roles(
         index: Columns that are left out by themselves.
     """
     found = {name: values for name, values in columns.items() if name not in index}
-    numbers = [name for name in found if name not in levels]
-    dropped = numbers_rows(numbers, np.array([found[name] for name in numbers]).T)
-    dropped += [
-        name
-        for name, values in found.items()
-        if not (are_levels(levels[name]) if name in levels else _varies(values))
-    ]
+    dropped = without_density(found, levels)
     kept = [name for name in found if name not in dropped]
-    rows = np.array([found[name] for name in kept]).T
-    rows = rows[np.isfinite(rows).all(-1)]
-    while kept and (dependent := dependent_columns(rows)):
-        dropped.append(kept.pop(dependent[-1]))
-        rows = np.delete(rows, dependent[-1], 1)
     choices = [typed("data.drop", dropped)] if dropped else []
     if words := [name for name in kept if name in levels]:
         choices.append(typed("data.categories", words))
     if any(np.isnan(found[name]).any() for name in kept):
         choices.append("data.missing=drop")
     return dropped, choices
-
-
-def _varies(values: np.ndarray) -> bool:
-    known = values[~np.isnan(values)]
-    return bool(len(known)) and known.min() < known.max()
 
 
 def _of_fields(path: Path) -> Iterator[tuple[str, str]]:
@@ -206,35 +199,20 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
         yield "learn by", f"genlab train data=table {named}"
         yield "or", f"genlab train data=fields {named} data.size=N    windows of one field"
         return
-    words = [named]
-    choices: dict[str, Any] = {
-        "channels": None,
-        "condition": [],
-        "steps": None,
-        "lag": 0,
-        "size": None,
-        "stride": 1,
-        "windows": "tiles",
-        "axes": None,
-    }
-
-    def choose(key: str, value: Any) -> None:
-        choices[key] = value
-        words.append(typed(f"data.{key}", value))
-
+    chosen: dict[str, Any] = {}
     if not fields:
-        solid = [one for one in found if one.is_field]
-        if not solid:
+        fields = [one for one in found if one.is_field]
+        if not fields:
             yield "nothing", "for data=fields: no array of real numbers has two axes of space"
             return
-        choose("axes", [axis.replace("z", "sample") for axis in solid[0].axes])
-        fields = solid
+        chosen["axes"] = [axis.replace("z", "sample") for axis in fields[0].axes]
     if len(fields) > 1:
-        choose("channels", [fields[0].name])
+        chosen["channels"] = [fields[0].name]
     train = parts_of(path)["train"]
-    width, height = FieldRows(paths=train, **choices).whole
+    width, height = FieldRows(paths=train, **{**UNCHOSEN, **chosen}).whole
     if width != height:
-        choose("size", min(width, height))
+        chosen["size"] = min(width, height)
+    choices = {**UNCHOSEN, **chosen}
     try:
         facts = stored_facts(path=str(path), periodic=None, **choices)
         look_at_fields(path=str(path), **choices)
@@ -242,6 +220,7 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
         yield "refused", str(error).replace("`", "")
         return
     rows = FieldRows(paths=train, **choices)
+    words = [named, *(typed(f"data.{key}", value) for key, value in chosen.items())]
     shape = " x ".join(map(str, facts["event_shape"]))
     kind = "periodic" if facts["periodic"] else "not periodic"
     yield "data=fields", f"{len(rows):,} fields of {shape} ({', '.join(rows.names)}), {kind}"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from genlab.cli.hydra_patches import (
+    as_program,
+    logging_as_it_was,
+    prefer_own_launchers,
+    suggestions_filled,
+    written_whole,
+)
 from genlab.cli.options import listing
 from genlab.config import config_dir
 from genlab.errors import UserError, nearest
 from genlab.runs.directory import dated
-from genlab.runs.files import atomic_path, make_folder
+from genlab.runs.files import make_folder
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -147,7 +151,7 @@ def show(arguments: Namespace, words: Sequence[str], command: str) -> int:
     OmegaConf.register_new_resolver("genlab.groups", partial(_groups, folders), replace=True)
     _register_dated()
     main = hydra.main(version_base=VERSION_BASE, config_path=str(config_dir()), config_name=command)
-    with _as_program(words), _suggestions_filled(), explained(command, arguments.overrides):
+    with as_program(words), suggestions_filled(), explained(command, arguments.overrides):
         try:
             main(lambda _: None)()
         except SystemExit as end:
@@ -241,36 +245,16 @@ def application(command: str) -> Iterator[Hydra]:
     version.setbase(VERSION_BASE)
     read_strictly()
     _register_dated()
-    _prefer_own_launchers(config_dir() / "hydra" / "launcher")
+    prefer_own_launchers(config_dir() / "hydra" / "launcher")
     GlobalHydra.instance().clear()
     try:
-        with _logging_as_it_was(), _written_whole():
+        with logging_as_it_was(), written_whole():
             yield Hydra.create_main_hydra2(
                 task_name=command,
                 config_search_path=create_config_search_path(str(config_dir())),
             )
     finally:
         GlobalHydra.instance().clear()
-
-
-@contextmanager
-def _written_whole() -> Iterator[None]:
-    """Let Hydra write the files of ``.hydra`` whole or not at all, as where the disk is full."""
-    from hydra.core import utils
-    from omegaconf import OmegaConf
-
-    before = utils._save_config
-
-    def save(cfg: DictConfig, filename: str, output_dir: Path) -> None:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        with atomic_path(output_dir / filename) as temporary:
-            temporary.write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
-
-    utils._save_config = save
-    try:
-        yield
-    finally:
-        utils._save_config = before
 
 
 @contextmanager
@@ -288,27 +272,6 @@ def callbacks_of_sweep(config: DictConfig) -> Iterator[None]:
         yield
     finally:
         callbacks.on_multirun_end(config=config, config_name=name)
-
-
-@contextmanager
-def _suggestions_filled() -> Iterator[None]:
-    """Let ``--cfg`` of a Hydra application show what is suggested where a run has it."""
-    from hydra._internal.hydra import Hydra
-
-    from genlab.config.primary import fill_suggestions
-
-    composed = Hydra.compose_config
-
-    def compose_config(self: Hydra, *args: Any, **kwargs: Any) -> DictConfig:
-        config = composed(self, *args, **kwargs)
-        fill_suggestions(config)
-        return config
-
-    Hydra.compose_config = compose_config  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Hydra.compose_config = composed  # type: ignore[method-assign]
 
 
 def launcher(hydra: Hydra, config: Any, task: Callable[[Any], object]) -> Any:
@@ -329,36 +292,6 @@ def launcher(hydra: Hydra, config: Any, task: Callable[[Any], object]) -> Any:
     )
 
 
-@contextmanager
-def _as_program(words: Sequence[str]) -> Iterator[None]:
-    """Hydra's main function reads ``sys.argv``, and raises errors only where it is told to."""
-    argv, environment = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = [argv[0], *words]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        with _logging_as_it_was():
-            yield
-    finally:
-        sys.argv = argv
-        if environment is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = environment
-
-
-@contextmanager
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        for handler in [handler for handler in root.handlers if handler not in handlers]:
-            handler.close()
-        root.handlers[:] = handlers
-        root.setLevel(level)
-
-
 def _groups(folders: Sequence[Path], command: str) -> str:
     """The text of ``--help`` names the choices by ``${genlab.groups:COMMAND}``."""
     from genlab.config.primary import own_groups
@@ -376,17 +309,3 @@ def _dated(outputs: str, kind: str, *, _root_: DictConfig) -> str:
         choices["model"] = None
     called = names(choices) if kind == "run" else (kind,)
     return str(dated(outputs, *called).absolute())
-
-
-def _prefer_own_launchers(folder: Path) -> None:
-    """Let the files of genlab describe the launchers, not those that come with the plugins.
-
-    Hydra would match the ones with the others by their names, which it warns of as outdated.
-    """
-    from hydra.core.config_store import ConfigStore
-    from hydra.core.plugins import Plugins
-
-    Plugins.instance()  # finds the plugins, which register their configurations
-    registered = ConfigStore.instance().repo["hydra"]["launcher"]
-    for path in folder.glob("*.yaml"):
-        registered.pop(path.name, None)

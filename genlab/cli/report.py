@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from genlab.runs.summary import metric_rows
 
-__all__ = ["print_config", "print_metrics"]
+__all__ = ["print_config", "print_metrics", "print_rows"]
 
 
 def print_metrics(
@@ -37,8 +37,13 @@ def print_config(rows: Sequence[tuple[str, str]]) -> None:
     if sys.stdout.isatty():
         _print_table("", ("", ""), rows)
         return
-    for key, value in rows:
-        print(f"{key:10}  {value}")
+    print_rows(rows)
+
+
+def print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    """Print names, and what is told of each."""
+    for name, text in rows:
+        print(f"{name:10}  {text}")
 
 
 def _print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

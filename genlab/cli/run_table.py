@@ -14,7 +14,7 @@ from genlab.runs.files import json_text
 from genlab.runs.find import OUTPUTS
 from genlab.runs.metrics import SIGN
 from genlab.runs.metrics import headline as headline_of
-from genlab.runs.text import aligned, rounded
+from genlab.runs.text import aligned, with_error
 
 __all__ = ["headline", "print_runs"]
 
@@ -74,7 +74,5 @@ def headline(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
     metric = headline_of(metrics)
     if metric is None:
         return "", ""
-    value, error = rounded(metrics[metric.tag], metrics.get(f"{metric.tag}/se"))
     sign = SIGN[likelihood] if metric.bound else ""
-    spread = f" +- {error}" if error else ""
-    return metric.tag, f"{sign}{value}{spread}"
+    return metric.tag, sign + with_error(metrics[metric.tag], metrics.get(f"{metric.tag}/se"))

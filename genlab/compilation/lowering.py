@@ -72,10 +72,10 @@ class Lowering(Plan):
         changes = [node for node in nodes if node.target is aten.copy_.default]
         for number, node in enumerate(inputs):
             block = Block(dtype_of(node), size_of(node), number)
-            self._values[node] = Stored.whole(block, shape_of(node))
+            self.values[node] = Stored.whole(block, shape_of(node))
         for node in nodes:
             if node.op == "call_function" and node not in changes:
-                self._values[node] = self._kept(node, self._lowered(node))
+                self.values[node] = self._kept(node, self._lowered(node))
         (results,) = nodes[-1].args
         self.outputs = [self.stored(self.value(result)) for result in results]
         self._change(changes)
@@ -85,12 +85,12 @@ class Lowering(Plan):
         if node.target is not aten.cat.default or len(shape_of(node)) != 1:
             return
         block, offset = Block(dtype_of(node), size_of(node)), 0
-        self._homes[node] = Stored.whole(block, shape_of(node))
+        self.homes[node] = Stored.whole(block, shape_of(node))
         for part in node.args[0]:  # type: ignore[union-attr]
             first = _same_numbers(part)  # type: ignore[arg-type]
             made = first.op == "call_function" and first.target is not operator.getitem
-            if made and first not in self._homes and dtype_of(first) == block.dtype:
-                self._homes[first] = Stored.whole(block, shape_of(first), offset)
+            if made and first not in self.homes and dtype_of(first) == block.dtype:
+                self.homes[first] = Stored.whole(block, shape_of(first), offset)
                 self._needed.add(first)
             offset += size_of(part)  # type: ignore[arg-type]
 
@@ -150,7 +150,7 @@ class Lowering(Plan):
                 raise UnloweredError(
                     f"{node.target}: expected a whole input to be changed, at the end"
                 )
-            out: Stored = self._values[changed]
+            out: Stored = self.values[changed]
             own = loops.setdefault(out.shape, Loops(out.shape))
             text = value.at(own.index, own)
             own.store(out.block, out.offset, out.place(own.index), text)

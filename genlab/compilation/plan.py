@@ -20,26 +20,28 @@ class Plan:
 
     Attributes:
         work: What has to be done.
+        values: Of each node that is computed so far, its value.
+        homes: Of nodes whose numbers are to stand in a certain place, this place.
     """
 
     def __init__(self) -> None:
         self.work: list[Work] = []
-        self._values: dict[Node, Any] = {}
-        self._homes: dict[Node, Stored] = {}
+        self.values: dict[Node, Any] = {}
+        self.homes: dict[Node, Stored] = {}
 
     def value(self, argument: Any) -> Any:
         """The value of a node; what is none is as it is."""
-        return self._values[argument] if isinstance(argument, Node) else argument
+        return self.values[argument] if isinstance(argument, Node) else argument
 
     def argument(self, node: Node, number: int) -> Value:
         """A tensor that a node is given."""
-        value: Value = self._values[node.args[number]]  # type: ignore[index]
+        value: Value = self.values[node.args[number]]  # type: ignore[index]
         return value
 
     def home(self, node: Node | None, shape: tuple[int, ...], dtype: torch.dtype) -> Stored:
         """Memory for the numbers of a node, or for others."""
-        if node is not None and node in self._homes:
-            return self._homes[node]
+        if node is not None and node in self.homes:
+            return self.homes[node]
         return Stored.whole(Block(dtype, math.prod(shape)), shape)
 
     def fill(self, out: Stored, value: Value) -> None:

@@ -165,4 +165,4 @@ class _Loss(nn.Module):
         vars(self.objective).update(told)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        return self.objective.loss(self.model, batch)
+        return self.objective.step_loss(self.model, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,7 +17,7 @@ from genlab.config.targets import Target, described, passed_on
 from genlab.errors import UnusedError, UserError, nearest
 from genlab.signature import Signature, signature
 
-__all__ = ["READ", "check", "check_node", "check_options"]
+__all__ = ["READ", "check", "check_given", "check_node", "check_options"]
 
 HYDRA_OWN = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
 # The seeds that every generator takes: 32 bits.
@@ -149,6 +150,28 @@ def _without_read(key: str, node: Any) -> Any:
         elif type(None) not in get_args(annotation):
             raise UserError(f"{key}.{name}: missing; genlab needs it")
     return {name: value for name, value in node.items() if name not in READ[key]}
+
+
+def check_given(
+    key: str, node: Mapping[str, Any], shown: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Check the types of what an object's description gives, null and what is missing left out.
+
+    Args:
+        key: Where it stands, in dots.
+        node: Plain values, with a ``_target_``.
+        shown: Keys by which a user sets some of them.
+
+    Raises:
+        UserError: The first value that does not fit.
+    """
+    passed = {name: f"{key}.{name}" for name in passed_on(node)}
+    for name, taken in described(key, node["_target_"]).signature.parameters.items():
+        value = node.get(name)
+        if isinstance(value, Mapping) and "_target_" in value:
+            check_given(f"{key}.{name}", value, passed)
+        elif value not in (None, "???"):
+            _check_value(shown.get(name, f"{key}.{name}"), value, taken.annotation)
 
 
 def check_node(

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config import is_hidden, split
+from genlab.config.check import check_given
 from genlab.config.explain import explained
 from genlab.config.keys import Keys
 from genlab.config.primary import belongs_elsewhere, compose_raw
@@ -106,10 +107,13 @@ def _fill_facts(config: DictConfig) -> None:
         node = plain(config.data)
     except OmegaConfBaseException:  # for the check to tell
         return
-    target = node.pop("_target_", None)
+    target = node.get("_target_")
     find = None if target is None else described("data", target).attribute("facts")
     if find is None:
         return
+    # What looks into files takes types for granted; null may be what it is there to replace.
+    check_given("data", node)
+    del node["_target_"]
     with Keys(config).telling("data"):
         found: dict[str, Any] = find(**node)
     with open_dict(config):

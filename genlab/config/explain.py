@@ -27,8 +27,9 @@ from genlab.errors import GenlabError, UserError, nearest
 __all__ = ["explained", "no_such_key"]
 
 COMPOSITION = (HydraException, OmegaConfBaseException)
-# Hydra raises a ValueError where an option is not a name.
-OWN = (*COMPOSITION, GenlabError, MarkedYAMLError, ValueError)
+# Hydra raises a ValueError where an option is not a name, OmegaConf this or a TypeError where an
+# index is no number.
+OWN = (*COMPOSITION, GenlabError, MarkedYAMLError, ValueError, TypeError)
 FEW = 5
 # Keys that were, and what is written instead.
 INSTEAD = {
@@ -115,10 +116,12 @@ def _explain(
                 return UserError(_dangling(str(cause), cause.full_key or "", keys))
             case MarkedYAMLError():
                 return UserError(_bad_yaml(cause))
-    for cause in causes:
+    sentences = [str(cause) for cause in causes]
+    for sentence in (*sentences, "\n".join(sentences)):
         for pattern, describe in SENTENCES:
-            if found := re.search(pattern, str(cause), re.DOTALL):
-                return UserError(describe(found, command, overrides))
+            found = re.search(pattern, sentence, re.DOTALL)
+            if found and (told := describe(found, command, overrides)):
+                return UserError(told)
     return UserError(_generic(causes)) if isinstance(error, COMPOSITION) else None
 
 
@@ -235,7 +238,20 @@ def _not_chosen(found: re.Match[str], command: str, overrides: Sequence[str]) ->
     return f"{found[1]}: nothing chosen; {nearest('', found[2].split())}"
 
 
-Describe = Callable[[re.Match[str], str, Sequence[str]], str]
+def _another_kind(found: re.Match[str], command: str, overrides: Sequence[str]) -> str:
+    listed = split(found[1])[1].startswith("[")
+    return f"{found[1]}: expected {'keys with values' if listed else 'a list'}"
+
+
+def _inside_a_list(found: re.Match[str], command: str, overrides: Sequence[str]) -> str | None:
+    key = next((key for key, _ in map(split, overrides) if found[1] in key.split(".")), None)
+    if key is None:  # a number elsewhere
+        return None
+    config = _known_keys(command, [word for word in overrides if split(word)[0] != key])
+    return f"{_as_written(key, overrides)}: {no_such_key(key, config)}"
+
+
+Describe = Callable[[re.Match[str], str, Sequence[str]], str | None]
 # How Hydra 1.3 words a mistake, and how it is said here.
 SENTENCES: tuple[tuple[str, Describe], ...] = (
     (r"Could not override '([^']+)'\.\s+To append to your config", _unknown_key),
@@ -250,6 +266,8 @@ SENTENCES: tuple[tuple[str, Describe], ...] = (
     (r"Sweep parameters '([^']+)' requires --multirun", _ambiguous),
     (r"You must specify '([^']+)'.*Available options:\s+(.*)", _not_chosen),
     (r"Config group override must be a string or a list", _not_a_name),
+    (r"Error merging override ([^\n]*)\n.*Cannot merge \w+ with \w+", _another_kind),
+    (r"(?:invalid literal for int\(\) with base 10:|Index) '([^']+)'", _inside_a_list),
 )
 
 

@@ -39,7 +39,7 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
     choices = _choices(stored)
     before = compose(stored.command, choices)
     raw = _raw(before)
-    kept, found = dict(_set_by_hand(stored, before)), places(plain(stored))
+    kept = [*_set_by_hand(stored, before)]
     left = [word for word in choices if split(word)[0] not in named]
     # With another sampler, the run's choice of a model may be of no use.
     changed, _, _ = used(left, lambda words: compose(stored.command, [*words, *overrides]))
@@ -50,11 +50,11 @@ def recompose(stored: DictConfig, overrides: Sequence[str]) -> DictConfig:
         for group in stored.choices.keys() | changed.choices.keys()
         if changed.choices.get(group) != stored.choices.get(group)
     }
-    for key, value in kept.items():
+    for key, path, value in kept:
         untouched = key not in now or raw.get(key) == now[key]
         replaced = any(f"{key}.".startswith(f"{name}.") for name in named | anew)
         if untouched and not replaced:
-            _put(changed, found[key], value)
+            _put(changed, path, value)
     return changed
 
 
@@ -79,7 +79,7 @@ def recipe(
     files = {key: flat[key] for key in (*FILES, *RUNS) if flat.get(key)}
     named = [f"{key}={spelt(key, file)}" for key, file in files.items()]
     before = compose(own.command, [*searchpath, *choices, *named])
-    values = files | dict(_set_by_hand(own, before))
+    values = files | {key: value for key, _, value in _set_by_hand(own, before)}
     return dict(map(split, choices)), nested(values, whole)
 
 
@@ -95,17 +95,21 @@ def _choices(stored: DictConfig, searchpath: Sequence[str] = ()) -> list[str]:
     ]
 
 
-def _set_by_hand(stored: DictConfig, before: DictConfig) -> Iterator[tuple[str, Any]]:
-    """The values of a run that its choices do not explain; ``before`` is brought up to them."""
-    was, raw, found = flatten(plain(stored)), _raw(before), places(plain(stored))
+def _set_by_hand(
+    stored: DictConfig, before: DictConfig
+) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
+    """The values of a run that its choices do not explain, each behind its dotted key and the keys
+    that lead to it; ``before`` is brought up to them."""
+    whole, raw = plain(stored), _raw(before)
+    was, paths = flatten(whole), places(whole)
     was = {key: value for key, value in was.items() if not key.startswith(OWN)}
     for follows in (False, True):
         # What follows another value can be compared once all the others are as they were.
         now = flatten(plain(before)) if follows else raw
         for key, value in was.items():
             if _follows(raw.get(key)) == follows and (key not in now or now[key] != value):
-                _put(before, found[key], value)
-                yield key, value
+                _put(before, paths[key], value)
+                yield key, paths[key], value
 
 
 def _put(config: DictConfig, path: Sequence[Any], value: Any) -> None:

@@ -52,7 +52,7 @@ class ArrayFile:
         return int(self._rows.shape[1]) if self._apart is None else len(self._apart)
 
     def columns(
-        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] = ()
+        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] | None = ()
     ) -> Columns:
         """Some columns, by their places from 0."""
         values: list[np.ndarray] = []
@@ -61,9 +61,10 @@ class ArrayFile:
         apart = None if self._apart is None else list(self._apart.values())
         for place, name in zip(places, names, strict=True):
             column = self._rows[:, place] if apart is None else apart[place]
-            if name in by_level:
+            worded = column.dtype.kind not in "fiub"
+            if worded if by_level is None else name in by_level:
                 column, levels[name] = numbered(np.asarray(column))
-            elif column.dtype.kind not in "fiub":
+            elif worded:
                 text[name] = str(column[0])
                 column = np.full(len(column), np.nan)
             values.append(np.asarray(column, dtype=np.float64))

@@ -373,7 +373,10 @@ def _frame(x: Any, names: Sequence[str] = ()) -> Any:
 def _interval(name: str, pair: Sequence[float | None], *, whole: bool) -> tuple[float, float]:
     """The two ends, infinite on an open side."""
     given = f"bounds={{{name}: {pair}}}"
-    if not isinstance(pair, list | tuple) or len(pair) != 2:
+    numbers = isinstance(pair, list | tuple) and all(
+        isinstance(end, int | float | None) for end in pair
+    )
+    if not numbers or len(pair) != 2:
         raise UserError(f"{given}: expected [low, high], with null for an open side")
     low, high = (
         -math.inf if pair[0] is None else pair[0],

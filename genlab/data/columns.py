@@ -23,7 +23,7 @@ class Columns:
 
     Attributes:
         values: Their numbers, NaN where a cell is empty or holds text.
-        text: For each column with cells that are no numbers, the first such cell.
+        text: For each column with cells that are no numbers, the first such cell; none of `levels`.
         levels: For each column that was read by its different values, these, in order: its numbers
             count them.
     """
@@ -80,13 +80,14 @@ class Columns:
         return values
 
 
-def columns_of(frame: Any, names: Sequence[str], by_level: Sequence[str] = ()) -> Columns:
+def columns_of(frame: Any, names: Sequence[str], by_level: Sequence[str] | None = ()) -> Columns:
     """The columns of a frame of pandas; times and durations are text, for they have no one unit.
 
     Args:
         frame: The frame.
         names: Names of its columns.
-        by_level: Those that are read by their different values, whatever these are.
+        by_level: Those that are read by their different values, whatever these are; None for those
+            that hold text.
     """
     import pandas as pd
 
@@ -95,7 +96,7 @@ def columns_of(frame: Any, names: Sequence[str], by_level: Sequence[str] = ()) -
     levels: dict[str, list[Any]] = {}
     for place, name in enumerate(names):
         column = frame.iloc[:, place]
-        if name in by_level:
+        if by_level is not None and name in by_level:
             values[:, place], levels[name] = numbered(column)
             continue
         if pd.api.types.is_numeric_dtype(column):
@@ -105,7 +106,9 @@ def columns_of(frame: Any, names: Sequence[str], by_level: Sequence[str] = ()) -
         numbers = pd.to_numeric(column.astype(str) if timed else column, errors="coerce")
         values[:, place] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
         strange = column[numbers.isna() & column.notna()]
-        if len(strange):
+        if len(strange) and by_level is None:
+            values[:, place], levels[name] = numbered(column)
+        elif len(strange):
             text[name] = str(strange.iloc[0])
     return Columns(values, text, levels)
 

@@ -89,7 +89,7 @@ class CSVFile:
         return self.layout.remarks
 
     def columns(
-        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] = ()
+        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] | None = ()
     ) -> Columns:
         """Some columns, by their places from 0.
 
@@ -98,7 +98,8 @@ class CSVFile:
                 mean two things.
         """
         layout, wanted = self.layout, list(places)
-        numbers = [place for place, name in zip(places, names, strict=True) if name not in by_level]
+        known = by_level or ()
+        numbers = [place for place, name in zip(places, names, strict=True) if name not in known]
         with self._naming_the_file():
             frame = self._frame(".")
             # A row that is too short lacks its last cells.

@@ -29,7 +29,7 @@ def image_facts(**node: Any) -> dict[str, Any]:
         UserError: There are too few images, or a condition does not fit them.
     """
     found: dict[str, Any] = {}
-    if "path" in node:
+    if node.get("path") is not None:
         found = _folder_facts(node["path"], size=node["size"], grey=node["grey"])
     known: dict[str, Any] = found | {key: value for key, value in node.items() if value is not None}
     if "event_shape" not in known:  # for the check to tell

@@ -55,7 +55,7 @@ class ParquetFile:
         return len(self.names)
 
     def columns(
-        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] = ()
+        self, places: Sequence[int], names: Sequence[str], by_level: Sequence[str] | None = ()
     ) -> Columns:
         """Some columns, by their places from 0."""
         from pyarrow.parquet import ParquetFile as Reader

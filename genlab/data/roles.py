@@ -67,7 +67,7 @@ def assign_roles(
 
 def find_columns(
     key: str,
-    chosen: Iterable[str | int],
+    chosen: Iterable[str | int] | None,
     names: Sequence[str],
     *,
     numbered: Sequence[str] | None = None,
@@ -86,6 +86,8 @@ def find_columns(
     Raises:
         UserError: There is no such column, or a name stands where a list is expected.
     """
+    if chosen is None:
+        raise UserError(f"`{key}=None`: expected a list; write `{key}=[]`")
     if isinstance(chosen, str | int):
         raise UserError(f"{key}={chosen}: expected a list; write `{key}={[chosen]}`")
     every = names if numbered is None else numbered

@@ -28,6 +28,7 @@ __all__ = [
     "refuse_dependent",
     "refuse_negative",
     "refuse_no_angles",
+    "without_density",
 ]
 
 MOST_LEVELS = 64
@@ -79,7 +80,7 @@ def refuse_columns(
             continue
         if not len(known):
             faults[name] = "is empty"
-        elif known.min() == known.max() and name in varying:
+        elif name in varying and not _varies(column):
             faults[name] = f"is constant ({known[0]:g})"
     if faults:
         faults |= dict.fromkeys(numbering, "numbers the rows")
@@ -89,6 +90,41 @@ def refuse_columns(
         if set(names) <= set(faults):
             raise UserError(f"{where}: {told}; no column is left to learn{way}")
         raise UserError(f"{where}: {told}\nTo leave out: `drop={[*dropped, *faults]}`{way}")
+
+
+def without_density(
+    columns: Mapping[str, Float[np.ndarray, " n"]], levels: Mapping[str, Sequence[Any]]
+) -> list[str]:
+    """The columns to leave out so that the others have a density: those that number the rows, that
+    are empty or constant, that hold too many words, or that others determine.
+
+    >>> without_density({"a": np.arange(3.0), "b": np.ones(3), "c": np.array([5.0, 1.0, 2.0])}, {})
+    ['b']
+
+    Args:
+        columns: The numbers of each, of text those of its levels, NaN where a cell is empty.
+        levels: The different words of those that hold text.
+    """
+    numbers = [name for name in columns if name not in levels]
+    dropped = numbers_rows(numbers, np.array([columns[name] for name in numbers]).T)
+    dropped += [
+        name
+        for name, values in columns.items()
+        if not (are_levels(levels[name]) if name in levels else _varies(values))
+    ]
+    kept = [name for name in columns if name not in dropped]
+    rows = np.array([columns[name] for name in kept]).T
+    rows = rows[np.isfinite(rows).all(-1)]
+    while kept and (dependent := dependent_columns(rows)):
+        dropped.append(kept.pop(dependent[-1]))
+        rows = np.delete(rows, dependent[-1], 1)
+    return dropped
+
+
+def _varies(column: Float[np.ndarray, " n"]) -> bool:
+    """Whether a column holds different numbers; one that is empty does not."""
+    known = column[~np.isnan(column)]
+    return bool(len(known)) and known.min() < known.max()
 
 
 def are_levels(found: Sequence[Any]) -> bool:

@@ -23,7 +23,7 @@ from genlab.data.column_points import (
     points,
     refuse_no_room,
 )
-from genlab.data.column_transforms import Bounds, ColumnTransforms
+from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.roles import find_columns
 from genlab.data.streams import ShuffledSet, Stream
@@ -118,7 +118,7 @@ class TableData(FixedSets):
         condition: Sequence[str | int],
         weight: str | int | None,
         log: Sequence[str | int] = (),
-        bounds: Bounds | None = None,
+        bounds: Mapping[str, Any] | None = None,
         integer: Sequence[str | int] = (),
         categories: Sequence[str | int] = (),
         circular: Sequence[str | int] = (),

@@ -93,7 +93,7 @@ class TableFile:
         return self._reader.types
 
     def read(
-        self, wanted: Sequence[str], *orders: Sequence[str], by_level: Sequence[str] = ()
+        self, wanted: Sequence[str], *orders: Sequence[str], by_level: Sequence[str] | None = ()
     ) -> Columns:
         """Some columns, by the names in the header, or else by their place among all.
 
@@ -101,7 +101,8 @@ class TableFile:
             wanted: The columns to read, in the order to return them.
             orders: What all columns of a file without a header may be called; the first that names
                 as many as there are counts.
-            by_level: The columns that are read by their different values.
+            by_level: The columns that are read by their different values; None for those that hold
+                text.
 
         Raises:
             UserError: A column is missing, or the file is damaged.

@@ -302,7 +302,7 @@ def table_files(paths: Mapping[str, str | None], header: bool | None) -> dict[st
 
 def table_facts(**node: Any) -> dict[str, Any]:
     """What the header of the table tells, and the checksums of the files."""
-    if node["path"] == "???":  # for the check to tell
+    if node["path"] in (None, "???"):  # for the check to tell
         return {}
     files = table_files({key: node[key] for key in PATHS}, node.get("header"))
     own = files["path"].names

@@ -215,7 +215,7 @@ class ObjectiveLearner(GradientLearner):
         self.whole_steps.close()
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        return self.objective.loss(self.model, batch)
+        return self.objective.step_loss(self.model, batch)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         """The loss, for who calls the learner with other weights than its own."""

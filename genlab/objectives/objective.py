@@ -110,6 +110,15 @@ class Objective(Checked, ABC, Generic[M]):
     def loss(self, model: M, batch: Batch) -> Float[Tensor, ""]:
         """The loss of a step: a weighted mean over a batch that a gradient can be taken of."""
 
+    def step_loss(self, model: M, batch: Batch) -> Float[Tensor, ""]:
+        """The loss times the mean size of the batch's weights, which a step descends.
+
+        Weights are 1 in the mean over all rows. Over those of its own batch of n alone, a row of
+        weight w counts as ``w / (1 + (w - 1) / n)``, and heavy rows for too little.
+        """
+        loss = self.loss(model, batch)
+        return loss if batch.weight is None else batch.weight.abs().mean() * loss
+
     def validate(self, model: M, batch: Batch, number: int = 0) -> dict[str, Float[Tensor, ""]]:
         """Means over a batch of what is reported, and of more that is only logged.
 

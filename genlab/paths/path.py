@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genlab.batch import rowwise
 from genlab.bounds import Fraction, Positive
+from genlab.nn.velocity import Time
 
 __all__ = [
     "Coefficients",
@@ -121,7 +122,7 @@ class Path(ABC):
         prediction: Prediction,
         output: Float[Tensor, "n *event"],
         x_t: Float[Tensor, "n *event"],
-        t: Float[Tensor, ""] | Float[Tensor, " n"],
+        t: Time,
     ) -> Float[Tensor, "n *event"]:
         """The velocity that a prediction stands for."""
         if prediction == "velocity":

@@ -39,9 +39,10 @@ class Row(NamedTuple):
     """Settings that are read as others, where a run has them.
 
     Attributes:
-        when: Values that a run must have, by key; ``...`` stands for any.
+        when: Values that a run must have, by key; ``...`` stands for any, ``list`` for any list.
         put: Settings that it then gets.
-        move: Keys with the key that each is now, None for one that is gone; of a section, all.
+        move: Keys with the key that each is now, None for one that is gone; of a section, all; of a
+            list each item, where ``{}`` stands for its number.
     """
 
     when: Mapping[str, Any]
@@ -124,6 +125,7 @@ ROWS = (
     Row({"choices.solver": "adaptive"}, {"choices.solver": "dopri8"}),
     # Tags have keys in every logger.
     Row({"logger.wandb.tags": []}, {"logger.wandb.tags": None}),
+    Row({"logger.wandb.tags": list}, move={"logger.wandb.tags": "logger.wandb.tags.tag_{}"}),
 )
 
 TARGETS = {
@@ -159,9 +161,7 @@ def current_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = dict(flat)
     for row in ROWS:
-        if all(
-            key in settings and value in (..., settings[key]) for key, value in row.when.items()
-        ):
+        if all(key in settings and _is(settings[key], value) for key, value in row.when.items()):
             settings = {**dict(_moved(settings, row.move)), **row.put}
     return {key: _retargeted(key, value) for key, value in settings.items()}
 
@@ -190,6 +190,10 @@ def current_weights(target: str, weights: Mapping[str, T], prefix: str = "") -> 
     return current
 
 
+def _is(value: Any, wanted: Any) -> bool:
+    return isinstance(value, list) if wanted is list else wanted in (..., value)
+
+
 def _moved(
     settings: Mapping[str, Any], moves: Mapping[str, str | None]
 ) -> Iterator[tuple[str, Any]]:
@@ -197,7 +201,9 @@ def _moved(
         old = next((old for old in moves if f"{key}.".startswith(f"{old}.")), None)
         if old is None:
             yield key, value
-        elif (new := moves[old]) is not None:
+        elif (new := moves[old]) is not None and "{}" in new:
+            yield from ((new.format(number), item) for number, item in enumerate(value, 1))
+        elif new is not None:
             yield new + key.removeprefix(old), value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["aligned", "rounded"]
+__all__ = ["aligned", "rounded", "with_error"]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -44,3 +44,13 @@ def rounded(value: float | None, error: float | None = None) -> tuple[str, str]:
         return f"{value:.0f}" if whole else f"{value:.4g}", ""
     digits = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:z.{digits}f}", f"{error:.{digits}f}"
+
+
+def with_error(value: float | None, error: float | None = None) -> str:
+    """Both as `rounded` gives them, in one text.
+
+    >>> with_error(0.0068123, 0.00035), with_error(None)
+    ('0.00681 +- 0.00035', '-')
+    """
+    text, spread = rounded(value, error)
+    return f"{text} +- {spread}" if spread else text

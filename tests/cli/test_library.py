@@ -59,6 +59,10 @@ def test_diff(make_run: MakeRun, capsys: Capture) -> None:
         ["genlab", read_json(RunDirectory(Path("outputs/a")).manifest)["genlab"], "9.9"],
         ["test/kl", "0.5", "0.250", "+-", "0.010"],
     ]
+    assert main(["diff", "a", "a"]) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    count = len(read_json(RunDirectory(Path("outputs/a")).manifest)["config"])
+    assert last == f"they agree in all {count} settings, in versions, and in all 2 metrics"
 
 
 def test_clean_removes_what_it_is_told_to(make_run: MakeRun, capsys: Capture) -> None:

@@ -392,6 +392,7 @@ def test_a_trial_that_kills_its_process_each_time_fails(
             ["data.val_size=choice(9,99)"],
             "data.val_size=choice(9,99): changes the rows",
         ),
+        (["++data.val_size=choice(9,99)"], "++data.val_size=choice(9,99): changes the rows"),
         (["data=choice(moons,rings)"], "data=choice(moons,rings): changes the rows"),
         (
             ["+sweep=all_models_all_toys", *SPACE],

@@ -115,3 +115,19 @@ def test_a_column_called_x_is_none_of_rows(tmp_path: Path) -> None:
     file = TableFile(tmp_path / "new.npz", "-i", expected=("x", "kind"))
     table = file.read(("kind", "x"), by_level=("kind",))
     assert table.values.tolist() == [[0.0, 1.5], [1.0, 2.5]]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.npz", "t.parquet"])
+def test_text_is_read_by_its_words_at_once(name: str, tmp_path: Path) -> None:
+    columns = {"kind": ["b", "a", "b", "c"], "t": [0.5, 1.5, 2.5, 3.5]}
+    frame = pd.DataFrame(columns)
+    if name.endswith(".parquet"):
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(tmp_path / name)
+    elif name.endswith(".npz"):
+        np.savez(tmp_path / name, **{key: np.array(column) for key, column in columns.items()})
+    else:
+        frame.to_csv(tmp_path / name, index=False, decimal=",", sep=";")
+    table = TableFile(tmp_path / name, "-i").read(("t", "kind"), by_level=None)
+    assert table.values.T.tolist() == [columns["t"], [1, 0, 1, 2]]
+    assert (table.text, table.levels) == ({}, {"kind": ["a", "b", "c"]})

@@ -100,7 +100,7 @@ def test_figures_are_read_on_a_card(affine_flow, gaussian_target, generator):
 
 @pytest.mark.parametrize(
     ("shown", "said", "last"),
-    [(None, "the first 5 of 25 columns", "f4"), ([20, 3, 7], "3 chosen of 25 columns", "f7")],
+    [(None, "the first 5 of 25 columns", "f4"), ([20, 3, 7], "3 of 25 columns", "f7")],
 )
 def test_a_corner_figure_says_which_columns_it_shows(shown, said, last):
     first, second = torch.arange(25.0) + 0.1 * torch.randn(2, 100, 25)
@@ -114,6 +114,9 @@ def test_a_corner_figure_says_which_columns_it_shows(shown, said, last):
     assert bottom[-1].get_xlabel() == last
     for axis, place in zip(bottom, columns, strict=True):
         assert axis.get_xlim()[0] < place < axis.get_xlim()[1]
+    names[3:6] = ["kind", "kind.2", "kind.3"]
+    worded = corner_figure(first, second, labels=("true", "model"), names=names, shown=shown)
+    assert worded.legends[0].get_title().get_text() == said.replace("columns", "coordinates")
     whole = corner_figure(first[:, :3], second[:, :3], labels=("true", "model"))
     assert whole.legends[0].get_title().get_text() == ""
 

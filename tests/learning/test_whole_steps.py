@@ -100,7 +100,7 @@ def steps_apart(
     parameters, losses = list(model.parameters()), []
     shorten = clip and partial(nn.utils.clip_grad_norm_, parameters, clip)
     for batch in batches:
-        loss = partial(MaximumLikelihood().loss, model, batch)
+        loss = partial(MaximumLikelihood().step_loss, model, batch)
         losses.append(gradient_step(loss, optimizer, clip=shorten).loss)
         if ema is not None:
             ema.update()

@@ -16,7 +16,7 @@ from genlab.config import config_dir
 from genlab.config.build import build
 from genlab.config.check import check
 from genlab.config.compose import compose
-from genlab.densities import Density
+from genlab.densities import Density, StandardNormal
 from genlab.errors import UserError
 from genlab.objectives import ELBO, EM, MixtureDescent, Objective, kl_by_dimension, own_objective
 from genlab.targets import U1
@@ -132,6 +132,16 @@ def test_signed_weights_of_a_few_rows_pull_as_those_of_all() -> None:
     truth = (weight * values).sum() / weight.abs().sum()
     assert abs(few.mean() - truth) < 4 * few.std() / len(few) ** 0.5 < 0.05 * truth
     torch.testing.assert_close(weighted_mean(values, 2 * weight.abs()), values.mean())
+
+
+def test_rows_count_by_their_weights_whatever_their_batch() -> None:
+    model, objective = StandardNormal((1,)).double(), objectives.MaximumLikelihood()
+    x, heavy = torch.randn(400, 1).double(), (3 * torch.randn(400).double()).exp()
+    for weight in (heavy, torch.where(torch.rand(400) < 0.3, -0.1, 1.0) * heavy):
+        rows = Batch(x, None, weight / weight.mean())
+        steps = torch.stack([objective.step_loss(model, batch) for batch in rows.split(8)])
+        truth = -(weight * model.log_prob(x)).sum() / weight.sum()
+        torch.testing.assert_close(steps.mean(), truth)
 
 
 def test_a_batch_in_which_no_row_counts_has_no_say() -> None:

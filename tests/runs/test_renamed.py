@@ -11,13 +11,20 @@ from old_answers import bring
 from omegaconf import OmegaConf
 
 from genlab.cli.main import main
+from genlab.config.check import SUPPLIED, check_node
 from genlab.config.stored import read_config
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.runs import renamed
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 from genlab.runs.manifest import is_configured, read_manifest
-from genlab.runs.renamed import ROWS, TARGETS, current_settings, current_weights
+from genlab.runs.renamed import (
+    ROWS,
+    TARGETS,
+    current_config,
+    current_settings,
+    current_weights,
+)
 from genlab.runs.settings import config_hash, flatten
 
 PUT = {value for row in ROWS for key, value in row.put.items() if key.endswith("_target_")}
@@ -46,9 +53,13 @@ def test_targets_in_lists_are_renamed_too() -> None:
     assert current_settings(now) == now
 
 
-def test_no_tags_were_once_a_list() -> None:
-    assert current_settings({"logger.wandb.tags": []}) == {"logger.wandb.tags": None}
-    assert current_settings({"logger.wandb.tags": ["mine"]}) == {"logger.wandb.tags": ["mine"]}
+def test_tags_were_once_a_list() -> None:
+    node = {"_target_": "genlab.learning.loggers.WandB", "tags": ["mine", "v1.2"]}
+    now = {**node, "tags": {"tag_1": "mine", "tag_2": "v1.2"}}
+    for old, new in (node, now), (now, now), ({**node, "tags": []}, {**node, "tags": None}):
+        config = current_config({"logger": {"wandb": old}})
+        assert config == {"logger": {"wandb": new}}
+        check_node("logger", config["logger"], SUPPLIED["logger"])
 
 
 def test_a_fit_of_a_sampler_is_an_objective_with_its_own_prices() -> None:

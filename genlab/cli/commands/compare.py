@@ -22,15 +22,14 @@ from genlab.runs.comparison.formats import (
 )
 from genlab.runs.comparison.groups import differing, grouped
 from genlab.runs.comparison.plain import plain_groups, plain_runs
-from genlab.runs.comparison.records import Record, matching, read_records, without_repeats
-from genlab.runs.comparison.tables import (
-    Table,
-    check_metrics,
-    listing,
+from genlab.runs.comparison.records import (
+    Record,
+    matching,
     metrics_of,
-    pivot,
-    sorted_by,
+    read_records,
+    without_repeats,
 )
+from genlab.runs.comparison.tables import Table, check_metrics, listing, pivot, sorted_by
 from genlab.runs.files import json_text
 from genlab.runs.find import OUTPUTS, resolve
 
@@ -76,7 +75,7 @@ def run(words: list[str]) -> int:
         groups = sorted_by(groups, keys, arguments.sort, reverse=arguments.reverse)
     if arguments.figure is not None:
         return draw(arguments.figure, groups, keys)
-    known = metrics_of(groups)
+    known = metrics_of(counted)
     if arguments.format == JSON and not arguments.metrics:
         arguments.metrics = EACH
     every = arguments.metrics == EACH
@@ -199,7 +198,7 @@ def _pivot(arguments: Namespace, records: Sequence[Record], keys: Sequence[str])
     # Seeds are averaged over, unless they are crossed themselves.
     keys = [*keys, *(key for key in (*rows, *columns) if key not in keys)]
     groups = grouped(records, keys)
-    (tag,) = check_metrics([arguments.value], metrics_of(groups), "--value")
+    (tag,) = check_metrics([arguments.value], metrics_of(records), "--value")
     return pivot(groups, keys, rows=rows, columns=columns, tag=tag)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genlab.cli.arguments import Parser
-from genlab.runs.comparison.records import Record, read_record
+from genlab.runs.comparison.records import Record, metrics_of, read_record
 from genlab.runs.find import resolve
 from genlab.runs.settings import CHOICE, spell
-from genlab.runs.text import aligned, rounded
+from genlab.runs.text import aligned, with_error
 
 __all__ = ["run"]
 
@@ -25,14 +25,20 @@ def run(words: list[str]) -> int:
     parser.add_argument("other", metavar="RUN", help="the run to compare it with")
     arguments = parser.parse(words)
     first, second = (read_record(resolve(text)) for text in (arguments.run, arguments.other))
-    rows = [
-        ("run", str(first.run.path), str(second.run.path)),
-        ("state", first.state, second.state),
+    differing = [
         *_settings(first, second),
         *_versions(first.manifest, second.manifest),
         *_metrics(first, second),
     ]
+    rows = [
+        ("run", str(first.run.path), str(second.run.path)),
+        ("state", first.state, second.state),
+        *differing,
+    ]
     print("".join(f"{line}\n" for line in aligned(rows)), end="")
+    if not differing:
+        count = len(first.manifest["config"]), len(metrics_of([first]))
+        print("they agree in all {} settings, in versions, and in all {} metrics".format(*count))
     return 0
 
 
@@ -58,18 +64,12 @@ def _versions(
 
 
 def _metrics(first: Record, second: Record) -> Iterator[tuple[str, str, str]]:
-    for tag in _tags((first.metrics, second.metrics)):
+    for tag in metrics_of((first, second)):
         if first.metrics.get(tag) != second.metrics.get(tag):
             yield tag, _shown(first.metrics, tag), _shown(second.metrics, tag)
-
-
-def _tags(metrics: Iterable[Mapping[str, float | None]]) -> list[str]:
-    tags = set().union(*metrics)
-    return sorted(tag for tag in tags if not tag.endswith("/se"))
 
 
 def _shown(metrics: Mapping[str, float | None], tag: str) -> str:
     if tag not in metrics:
         return ""
-    value, error = rounded(metrics[tag], metrics.get(f"{tag}/se"))
-    return f"{value} +- {error}" if error else value
+    return with_error(metrics[tag], metrics.get(f"{tag}/se"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,29 +42,15 @@ SHOWN = 10
 
 
 def run(words: list[str]) -> int:
-    parser = Parser("sample", EXAMPLES)
-    parser.add_run()
-    parser.add_argument("-n", type=positive, metavar="N",
-                        help="number of samples (1000); 1 for each row of a file")  # fmt: skip
-    parser.add_argument("-o", dest="output", type=Path, metavar="FILE",
-                        help=".npz, .csv, .parquet, .npy or .png")  # fmt: skip
-    parser.add_argument("--condition", metavar="C", help=HELP)
-    parser.add_argument("--seed", type=seed, metavar="S", help="for the same samples again")
-    arguments = parser.parse(words)
-    if arguments.output is not None:
-        check_output(arguments.output, (".npz", ".csv", ".parquet", ".npy", ".png"))
-        if arguments.output.suffix == ".parquet" and find_spec("pyarrow") is None:
-            raise UserError(
-                f"-o {arguments.output}: Parquet takes the package pyarrow; pip install pyarrow"
-            )
+    arguments = _parse(words)
     saved = SavedRun(arguments.run)
     experiment = saved.load()
-    model = experiment.density
+    model, data = experiment.density, experiment.data
     if arguments.output is not None and arguments.output.suffix == ".png":
         _check_shown(model)
-    context = read_condition(arguments.condition, model, experiment.data)
+    context = read_condition(arguments.condition, model, data)
     n = arguments.n or 1000
-    if context is not None and is_file(arguments.condition, experiment.data):
+    if context is not None and is_file(arguments.condition, data):
         context = context.repeat_interleave(arguments.n or 1, 0)
         n = len(context)
 
@@ -71,7 +58,6 @@ def run(words: list[str]) -> int:
         x, used = _drawn(model, n, context, arguments.seed)
     print(saved.title)
     print(f"{len(x)} samples of shape {list(model.event_shape)}, seed {used}")
-    data = experiment.data
     known = data.context_columns or data.label_column
     rows = data.in_file_units(_rows(x, context if known else None))
     names, typed = _names(data, x), data.typed(rows.numpy())
@@ -91,6 +77,25 @@ def run(words: list[str]) -> int:
         _write(arguments.output, shown, x if data.columns is None else rows, data)
     print(f"wrote {arguments.output}")
     return 0
+
+
+def _parse(words: list[str]) -> Namespace:
+    parser = Parser("sample", EXAMPLES)
+    parser.add_run()
+    parser.add_argument("-n", type=positive, metavar="N",
+                        help="number of samples (1000); 1 for each row of a file")  # fmt: skip
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE",
+                        help=".npz, .csv, .parquet, .npy or .png")  # fmt: skip
+    parser.add_argument("--condition", metavar="C", help=HELP)
+    parser.add_argument("--seed", type=seed, metavar="S", help="for the same samples again")
+    arguments = parser.parse(words)
+    if arguments.output is not None:
+        check_output(arguments.output, (".npz", ".csv", ".parquet", ".npy", ".png"))
+        if arguments.output.suffix == ".parquet" and find_spec("pyarrow") is None:
+            raise UserError(
+                f"-o {arguments.output}: Parquet takes the package pyarrow; pip install pyarrow"
+            )
+    return arguments
 
 
 def _drawn(

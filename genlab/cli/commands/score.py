@@ -44,44 +44,45 @@ def run(words: list[str]) -> int:
     if not file.is_file():
         raise UserError(f"-i {file}: {no_such_file(file, [file.suffix.lower()])}")
     saved = SavedRun(arguments.run)
-    # In double precision the score is as exact as the weights, also far out in the tails.
     experiment = saved.load()
-    if hasattr(experiment, "network"):
-        return _score_solution(saved.title, experiment, arguments.input, arguments.output)
-    model = experiment.density.double()
+    score = _score_solution if hasattr(experiment, "network") else _score_density
+    return score(saved.title, experiment, file, arguments.output)
 
+
+def _score_density(title: str, training: Any, points_file: Path, output: Path | None) -> int:
+    """Tell how likely points are under the model of a training."""
     import numpy as np
     import torch
 
     from genlab.cli.point_files import read_points, read_rows, score_name, write_columns
     from genlab.densities.inference import inference
 
-    data, context = experiment.data, None
+    # In double precision the score is as exact as the weights, also far out in the tails.
+    model, data, context = training.density.double(), training.data, None
     if data.columns is None:
-        points = read_points(arguments.input, model.event_shape)
+        points = read_points(points_file, model.event_shape)
         x = points.x
     else:
-        points = read_rows(arguments.input, data)
+        points = read_rows(points_file, data)
         learned = len(data.file_columns or data.columns)
         x, given = points.x[:, :learned], torch.from_numpy(points.x[:, learned:])
         if data.label_column is not None:
             context = given[:, 0].long()
         elif data.context_columns:
             context = given
-    with experiment.keys.telling(), inference(model):
+    with training.keys.telling(), inference(model):
         log_p = data.log_prob(model, x, context).numpy()
-    print(saved.title)
+    print(title)
     _print_density(log_p, data.likelihood(model))
-    if arguments.output is not None:
+    if output is not None:
         rows = points.x.reshape(len(log_p), -1)
         typed = data.typed(rows)
-        if typed is not None and arguments.output.suffix == ".csv":
-            write_columns(arguments.output, {**typed, score_name(typed): log_p})
-            print(f"wrote {arguments.output}")
+        if typed is not None and output.suffix == ".csv":
+            write_columns(output, {**typed, score_name(typed): log_p})
+            print(f"wrote {output}")
         else:
             table = np.column_stack([rows, log_p])
-            header = (*points.columns, score_name(points.columns))
-            _write(arguments.output, header, table, log_p)
+            _write(output, (*points.columns, score_name(points.columns)), table, log_p)
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from genlab.cli.arguments import Parser
 from genlab.cli.commands.note import note_lines
-from genlab.cli.report import print_metrics
+from genlab.cli.report import print_metrics, print_rows
 from genlab.cli.run_argument import SavedRun
 from genlab.errors import one_line
 from genlab.runs.comparison.plain import plain_runs
@@ -52,8 +52,7 @@ def run(words: list[str]) -> int:
     if holds_data(Path(arguments.run)):
         from genlab.cli.data_view import data_rows
 
-        for name, text in data_rows(Path(arguments.run).expanduser()):
-            print(f"{name:10}  {text}")
+        print_rows(data_rows(Path(arguments.run).expanduser()))
         return 0
     saved = SavedRun(arguments.run)
     config = saved.manifest["config"]
@@ -63,8 +62,7 @@ def run(words: list[str]) -> int:
     if arguments.config:
         print("".join(f"{key}={spell(value)}\n" for key, value in sorted(config.items())), end="")
         return 0
-    for name, text in _rows(saved, config):
-        print(f"{name:10}  {text}")
+    print_rows(_rows(saved, config))
     if saved.directory.metrics.exists():
         metrics = read_json(saved.directory.metrics)
         print_metrics(metrics, "", likelihood=saved.manifest["likelihood"])

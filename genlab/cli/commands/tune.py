@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.cli.arguments import Parser
 from genlab.cli.fit import relative
+from genlab.cli.run import checked
 from genlab.cli.run_argument import loading
 from genlab.cli.search import Search, refuse_replicas, split_space
+from genlab.config import split
 from genlab.errors import UserError
 from genlab.processes import is_alone
 from genlab.runs.comparison.subjects import VALIDATION, named, subject_of, tells
@@ -92,47 +94,9 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: A word is wrong, or there is nothing to search.
     """
-    from omegaconf import OmegaConf
-
-    from genlab.config.check import check, check_options
-    from genlab.config.compose import compose
-    from genlab.config.explain import explained
-    from genlab.config.look import look_at
-    from genlab.config.primary import compose_raw, refuse_suggested
-
-    own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
-    if not any(word.startswith("+search=") for word in own):
-        own.insert(0, "+search=default")
-    with explained("train", [*words, *(word for word in own if word not in words)]):
-        _, fixed = split_space([word for word in words if word not in own])
-        raw = compose_raw("train", [*fixed, *own])
-    if swept := raw.hydra.sweeper.params:
-        raise UserError(
-            f"tune: what is chosen holds a sweep, of {', '.join(swept)}, which a search passes\n"
-            "over; run it by `genlab train -m`, or leave it out of the file"
-        )
-    search: Any = OmegaConf.to_container(raw.search, resolve=True)
-    saved = [f"{key}={value}" for key, value in search.pop("space").items()]
-    named = {word.partition("=")[0] for word in words}
-    searched = [word for word in saved if word.partition("=")[0] not in named]
-    searched += [word for word in words if word not in own and word not in fixed]
-    if not searched:
-        raise UserError(
-            "tune: nothing to search; see `genlab list search`, or KEY=interval(LOW,HIGH)"
-        )
-    refuse_suggested("train", searched)
-    for word in searched:
-        key = word.partition("=")[0]
-        if tells(key) or key in VALIDATION:
-            raise UserError(
-                f"{word}: changes the rows that trials are judged by; choose one value, "
-                "or sweep it by `genlab train -m`"
-            )
-    check_options(SEARCH, search, Search)
+    search, searched, fixed = _search(words)
     # A mistake in a fixed setting is told before the study is made.
-    config = compose("train", fixed)
-    check(config)
-    look_at(config)
+    config = checked("train", fixed)
     refuse_replicas(config.trainer.replicas)
     if not is_alone(config.trainer):
         raise UserError(
@@ -151,6 +115,50 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
         "monitor": config.trainer.monitor,
         "max_steps": config.trainer.max_steps,
     }
+
+
+def _search(words: Sequence[str]) -> tuple[dict[str, Any], list[str], list[str]]:
+    """The section ``search``, the words that are searched, and those that are fixed.
+
+    Raises:
+        UserError: A word is wrong, or there is nothing to search.
+    """
+    from omegaconf import OmegaConf
+
+    from genlab.config.check import check_options
+    from genlab.config.explain import explained
+    from genlab.config.primary import compose_raw, refuse_suggested
+
+    own = [word for word in words if word.lstrip("+").startswith(SEARCH)]
+    if not any(word.startswith("+search=") for word in own):
+        own.insert(0, "+search=default")
+    with explained("train", [*words, *(word for word in own if word not in words)]):
+        _, fixed = split_space([word for word in words if word not in own])
+        raw = compose_raw("train", [*fixed, *own])
+    if swept := raw.hydra.sweeper.params:
+        raise UserError(
+            f"tune: what is chosen holds a sweep, of {', '.join(swept)}, which a search passes\n"
+            "over; run it by `genlab train -m`, or leave it out of the file"
+        )
+    search: Any = OmegaConf.to_container(raw.search, resolve=True)
+    saved = [f"{key}={value}" for key, value in search.pop("space").items()]
+    named = {split(word)[0] for word in words}
+    searched = [word for word in saved if split(word)[0] not in named]
+    searched += [word for word in words if word not in own and word not in fixed]
+    if not searched:
+        raise UserError(
+            "tune: nothing to search; see `genlab list search`, or KEY=interval(LOW,HIGH)"
+        )
+    refuse_suggested("train", searched)
+    for word in searched:
+        key, _ = split(word)
+        if tells(key) or key in VALIDATION:
+            raise UserError(
+                f"{word}: changes the rows that trials are judged by; choose one value, "
+                "or sweep it by `genlab train -m`"
+            )
+    check_options(SEARCH, search, Search)
+    return search, searched, fixed
 
 
 def _subject(config: DictConfig) -> str:

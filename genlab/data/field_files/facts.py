@@ -51,7 +51,7 @@ def stored_facts(**node: Any) -> dict[str, Any]:
     Raises:
         UserError: A file or a channel is missing, or the fields are not square.
     """
-    if node["path"] == "???":  # for the check to tell
+    if node["path"] in (None, "???"):  # for the check to tell
         return {}
     if node["lag"] < 0:
         raise UserError(f"lag={node['lag']}: expected an integer, at least 0")

@@ -63,7 +63,8 @@ def corner_figure(
     most = MOST_ANGLES if len(angles) == every else MOST
     chosen = list(range(min(every, most)) if shown is None else shown)
     first, second = first[:, chosen].detach().cpu(), second[:, chosen].detach().cpu()
-    what = "coordinates" if names is None else "columns"
+    # A column of words has several coordinates, all but the first with a number behind its name.
+    alone = names is not None and not any(f"{name}.2" in names for name in names)
     dims = len(chosen)
     side = max(2.0, 4.5 / dims)
     room = (min(CARD, side * dims) - MARGIN) / dims
@@ -103,7 +104,8 @@ def corner_figure(
         handles, labels, loc="outside upper center", ncols=2, fontsize=13, frameon=False
     )
     if dims < every:
-        which = f"the first {dims}" if shown is None else f"{dims} chosen"
+        which = f"the first {dims}" if shown is None else f"{dims}"
+        what = "columns" if alone else "coordinates"
         legend.set_title(f"{which} of {every} {what}", prop=FontProperties(size=12))
     return figure
 

@@ -17,7 +17,7 @@ from genlab.runs.manifest import read_manifest
 from genlab.runs.settings import CHOICE, spell
 from genlab.runs.status import effective_state, read_status
 
-__all__ = ["Record", "matching", "read_record", "read_records", "without_repeats"]
+__all__ = ["Record", "matching", "metrics_of", "read_record", "read_records", "without_repeats"]
 
 TAG = "tag"
 
@@ -117,6 +117,12 @@ def read_record(run: RunDirectory) -> Record:
         subject_of(manifest),
         read_labels(run),
     )
+
+
+def metrics_of(records: Iterable[Record]) -> list[str]:
+    """Tags that any run has, without standard errors."""
+    tags = set().union(*(record.metrics for record in records))
+    return sorted(tag for tag in tags if not tag.endswith("/se"))
 
 
 def without_repeats(records: Iterable[Record]) -> list[Record]:

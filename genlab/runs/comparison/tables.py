@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from genlab.errors import UserError, nearest
 from genlab.runs.comparison.cells import UNITS, Cell, cell, mark_best
 from genlab.runs.comparison.groups import Group, by_nature
+from genlab.runs.comparison.records import metrics_of
 from genlab.runs.metrics import METRICS
 
-__all__ = ["Table", "check_metrics", "listing", "metrics_of", "pivot", "sorted_by"]
+__all__ = ["Table", "check_metrics", "listing", "pivot", "sorted_by"]
 
 RUNS = "runs"
 
@@ -86,12 +87,6 @@ def pivot(
     )
 
 
-def metrics_of(groups: Sequence[Group]) -> list[str]:
-    """Tags that any run has, without standard errors."""
-    tags = set().union(*(record.metrics for group in groups for record in group.records))
-    return sorted(tag for tag in tags if not tag.endswith("/se"))
-
-
 def check_metrics(tags: Sequence[str], known: Collection[str], option: str) -> list[str]:
     """The metrics to show; the usual ones if none is asked for.
 
@@ -120,7 +115,7 @@ def sorted_by(
     if key in keys:
         place = keys.index(key)
         return sorted(groups, key=lambda group: by_nature(group.settings[place]), reverse=reverse)
-    known = metrics_of(groups)
+    known = metrics_of(record for group in groups for record in group.records)
     if key not in known:
         raise UserError(f"--sort {key}: no such column; {nearest(key, [*keys, *known])}")
     sign = -1.0 if reverse else 1.0
