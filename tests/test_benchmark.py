@@ -135,9 +135,9 @@ def test_the_league_shows_what_is_missing(
     lines = (tmp_path / "toys-5s.md").read_text().splitlines()
     rows = {line.split("|")[1].strip(): line.split("|")[2:8] for line in lines if "|" in line}
     assert rows[""][:3] == [" moons ", " circles ", " rings "]
-    assert rows["realnvp"] == [" 0.1 ± 0 [2] ", "  ", "  ", "  ", "  ", "  "]
+    assert rows["realnvp"] == [" 0.1 ± 0 (0) [2] ", "  ", "  ", "  ", "  ", "  "]
     assert rows["gmm"] == ["  ", "  ", " failed ", "  ", "  ", "  "]
-    assert rows["nsf"][5] == " 0.1 ± 0.02 [1] "
+    assert rows["nsf"][5] == " 0.100 ± 0.020 [1] "
     assert (tmp_path / "toys-5s.png").exists()
     assert f"toys:{MOONS}:5s: test/kl 0.1\n" in capsys.readouterr().out
 
@@ -164,9 +164,28 @@ def test_a_column_may_be_a_difference_under_the_same_seeds() -> None:
         for seed, value in enumerate(values)
     }
     *_, last = standings.markdown(standings.of_table(records, "own")[""], own)
-    assert last == "| nsf | -0.8 ± 0.28 |"
+    assert last == "| nsf | -0.80 ± 0.28 (0.20) |"
     names = [cell.name for cell in own.cells("own")]
     assert sorted(names) == sorted(records)
+
+
+def test_a_number_has_the_error_that_its_seeds_or_itself_tell() -> None:
+    table, standings = part("benchmarks.table"), part("benchmarks.standings")
+    column = table.Column("rna", "test/kl")
+    rows = {row: table.Row((f"model={row}",)) for row in ("gmm", "nsf", "cnf")}
+    nats = {"gmm": [2.0, 2.3, 2.6, 2.1, 2.5], "nsf": [0.01231], "cnf": [0.0123]}
+    errors = {"nsf": 0.0, "cnf": 0.00123}  # of quadrature, and of samples
+    records = {
+        f"own:{row}:rna:seed{seed}": {"metrics": {"test/kl": value, "test/kl/se": errors.get(row)}}
+        for row, values in nats.items()
+        for seed, value in enumerate(values)
+    }
+    for seeds, last in (((0, 1, 2, 3, 4), " [1]"), ((0,), "")):
+        own = table.Table("", rows, {"rna": ()}, {"kl": column}, seeds=seeds)
+        gmm, nsf, cnf = [*standings.markdown(records, own)][2:]
+        assert nsf == f"| nsf | 0.0123{last} |"
+        assert cnf == f"| cnf | 0.0123 ± 0.0012{last} |"
+        assert gmm.startswith("| gmm | 2.30 ± 0.25 (0.11)")
 
 
 def test_the_page_of_results_shows_what_the_league_has_finished() -> None:
@@ -248,11 +267,16 @@ def test_the_league_of_torsions_tests_the_weights_of_its_monitor() -> None:
 
 def test_log_densities_of_angles_are_the_same_by_either_trace() -> None:
     cell = part("benchmarks.cells").Cell("log_prob", "torus", "cpu", 7, 8)
-    found = []
+    found, notes = [], []
     for module, who in (("ours", "genlab"), ("divergences", "reverse mode")):
         torch.manual_seed(0)
-        found.append(part(f"benchmarks.{module}").build(cell, who).run())
+        work = part(f"benchmarks.{module}").build(cell, who)
+        found.append(work.run())
+        notes.append(work.notes)
     torch.testing.assert_close(*found, atol=1e-4, rtol=0)
+    # In as many steps: what is compared is what a step costs.
+    assert notes[0] == notes[1]
+    assert notes[0]["evaluations"] > 13
 
 
 @pytest.mark.slow

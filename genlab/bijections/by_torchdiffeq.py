@@ -13,10 +13,18 @@ from torch import Tensor
 from genlab.errors import RunError
 from genlab.nn.uncompiled import uncompiled
 
-__all__ = ["Field", "explained", "follow", "worst_row"]
+__all__ = ["Field", "Slopes", "VelocityAlone", "explained", "follow", "worst_row"]
 
 Field: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 """``(t, x) -> (v, rates ...)``: the velocity ``[n, *event]``, and numbers ``[n]`` to integrate."""
+
+VelocityAlone: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""``(t, x) -> v``."""
+Slopes: TypeAlias = Callable[[Tensor, Tensor, bool], tuple[Tensor, ...]]
+"""``(t, x, weighed) -> (v, rates ...)``; where the rates get no weight, zeros do."""
+
+# How many stages after the first one weigh nothing: in the step, its error and its midpoint.
+UNWEIGHED = {"dopri5": 1, "dopri8": 4}
 
 STEEP = (
     "the velocity has become too steep to follow\ntry a larger rtol and atol of the solver, steps "
@@ -33,7 +41,7 @@ ADVICE = {
 # Its decisions depend on values: there is nothing to compile.
 @uncompiled
 def follow(
-    field: Field,
+    slopes: Slopes,
     x: Tensor,
     start: float,
     end: float,
@@ -47,8 +55,8 @@ def follow(
     """Solve by torchdiffeq.
 
     Args:
-        field: As in `ODESolver.solve`, like the next five.
-        x: ``[n, *event]``.
+        slopes: The velocity and the rates.
+        x: ``[n, *event]``, as in `ODESolver.solve`, like the next four.
         start: First time.
         end: Last time.
         rates: How many rates there are.
@@ -68,19 +76,16 @@ def follow(
     precise = x.dtype if x.device.type == "mps" else torch.float64
     times = torch.tensor([start, end], dtype=precise, device=x.device)
     settings = {"method": method, "options": options(times[1:]), **tolerances}
-
-    def slope(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return field(t, state[0])
-
+    stages = _Stages(slopes, UNWEIGHED.get(method, 0))
     if adjoint is None:
-        path = torchdiffeq.odeint(slope, state, times, **settings)
+        path = torchdiffeq.odeint(stages, state, times, **settings)
     else:
         # It solves backward in the time that it solved forward in, which is -t where t falls.
         first = times[:1] if start < end else -times[:1]
         # The integrals that become the parameters' gradients need no control of their error
         # (Kidger, Chen, Lyons, "Hey, that's not an ODE", 2021, arXiv:2009.09457).
         path = torchdiffeq.odeint_adjoint(
-            slope,
+            stages,
             state,
             times,
             adjoint_params=adjoint,
@@ -88,6 +93,26 @@ def follow(
             **settings,
         )
     return tuple(part[-1] for part in path)
+
+
+class _Stages:
+    """The slopes of a state, for torchdiffeq, which tells when a step begins.
+
+    Args:
+        slopes: The velocity and the rates.
+        unweighed: How many stages after a step's first one give the rates no weight.
+    """
+
+    def __init__(self, slopes: Slopes, unweighed: int) -> None:
+        self.slopes = slopes
+        self.unweighed = unweighed
+        self.coming: Iterator[bool] = iter(())
+
+    def callback_step(self, *step: object) -> None:
+        self.coming = iter([False] * self.unweighed)
+
+    def __call__(self, t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return self.slopes(t, state[0], next(self.coming, True))
 
 
 def worst_row(parts: tuple[Tensor, ...]) -> Float[Tensor, ""]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.bijections.bijection import Bijection
-from genlab.bijections.by_torchdiffeq import Field
+from genlab.bijections.by_torchdiffeq import Field, VelocityAlone
 from genlab.bijections.solvers import ODESolver
 from genlab.nn.velocity import Velocity, basis, trace
 
@@ -20,6 +20,8 @@ __all__ = ["ODE", "DivergenceMethod", "ODEGradient", "PathCosts", "coarsely"]
 
 DivergenceMethod = Literal["exact", "rademacher", "gaussian"]
 ODEGradient = Literal["backprop", "adjoint"]
+
+Values = TypeVar("Values")
 
 # Stretches of time that are shown one by one.
 STRETCHES = 8
@@ -56,6 +58,15 @@ class Count:
 
     calls: int = 0
     forward: int = 0
+
+    def counted(self, evaluate: Callable[[Tensor, Tensor], Values]) -> Callable[..., Values]:
+        """The same function of time and place, of which each call counts."""
+
+        def counting(t: Tensor, x: Tensor) -> Values:
+            self.calls += 1
+            return evaluate(t, x)
+
+        return counting
 
 
 class ODE(Bijection):
@@ -114,15 +125,13 @@ class ODE(Bijection):
     def forward(
         self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
-        field = self._field(x, context)
-        z, log_det = self._solve(field, x, self.end, self.start, rates=1)
+        z, log_det = self._solve(self._field(x, context), x, context, self.end, self.start)
         return z, log_det
 
     def inverse(
         self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
-        field = self._field(z, context)
-        x, log_det = self._solve(field, z, self.start, self.end, rates=1)
+        x, log_det = self._solve(self._field(z, context), z, context, self.start, self.end)
         return x, log_det
 
     def generate(
@@ -151,7 +160,7 @@ class ODE(Bijection):
         """
         field = self._field(x, context, kinetic=True, jacobian=jacobian)
         z, log_det, kinetic, *rest = self._solve(
-            field, x, self.end, self.start, rates=2 + int(jacobian)
+            field, x, context, self.end, self.start, rates=2 + int(jacobian)
         )
         # Backward in time, each integral comes with the opposite sign.
         return z, log_det, PathCosts(-kinetic, -rest[0] if rest else None)
@@ -205,12 +214,14 @@ class ODE(Bijection):
         purpose: str,
     ) -> Float[Tensor, "n *event"]:
         """Points alone, as `solver` follows them."""
-
-        def field(t: Tensor, x: Tensor) -> tuple[Tensor]:
-            return (self.velocity(x, t, context),)
-
-        (x,) = self._follow(self.solver, field, x, start, end, rates=0, purpose=purpose)
+        velocity = self._velocity(context)
+        (x,) = self._follow(
+            self.solver, lambda t, x: (velocity(t, x),), x, start, end, rates=0, purpose=purpose
+        )
         return x
+
+    def _velocity(self, context: Float[Tensor, "n c"] | None) -> VelocityAlone:
+        return lambda t, x: self.velocity(x, t, context)
 
     def _field(
         self,
@@ -250,10 +261,25 @@ class ODE(Bijection):
         return torch.randint_like(x, 2).mul_(2).sub_(1)
 
     def _solve(
-        self, field: Field, x: Float[Tensor, "n *event"], start: float, end: float, *, rates: int
+        self,
+        field: Field,
+        x: Float[Tensor, "n *event"],
+        context: Float[Tensor, "n c"] | None,
+        start: float,
+        end: float,
+        *,
+        rates: int = 1,
     ) -> tuple[Tensor, ...]:
-        solver = self.solver if self.training else self.evaluation
-        return self._follow(solver, field, x, start, end, rates=rates, purpose="likelihood")
+        return self._follow(
+            self.solver if self.training else self.evaluation,
+            field,
+            x,
+            start,
+            end,
+            rates=rates,
+            purpose="likelihood",
+            velocity=self._velocity(context),
+        )
 
     def _follow(
         self,
@@ -265,23 +291,29 @@ class ODE(Bijection):
         *,
         rates: int,
         purpose: str,
+        velocity: VelocityAlone | None = None,
     ) -> tuple[Tensor, ...]:
         if not len(x):
             # There is no way to follow; one look at the field ties it to the parameters.
             v, *values = field(x.new_tensor(start), x)
             return x + v, *values
-        adjoint = self._adjoint()
         # A count would be a constant to the compiler, and each new one another program.
-        if torch.compiler.is_compiling():
-            return solver.solve(field, x, start=start, end=end, rates=rates, adjoint=adjoint)
-        self._counts[purpose] = count = Count()
-
-        def counted(t: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-            count.calls += 1
-            return field(t, x)
-
-        result = solver.solve(counted, x, start=start, end=end, rates=rates, adjoint=adjoint)
-        count.forward = count.calls
+        count = None if torch.compiler.is_compiling() else Count()
+        if count is not None:
+            self._counts[purpose] = count
+            field = count.counted(field)
+            velocity = velocity and count.counted(velocity)
+        result = solver.solve(
+            field,
+            x,
+            start=start,
+            end=end,
+            rates=rates,
+            adjoint=self._adjoint(),
+            velocity=velocity,
+        )
+        if count is not None:
+            count.forward = count.calls
         return result
 
     def _adjoint(self) -> list[Tensor] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, first_few, nearest
 
 __all__ = ["Roles", "assign_roles", "find_columns"]
 
@@ -100,6 +100,10 @@ def find_columns(
                 known = f"a name, or 0 to {len(every) - 1}"
                 raise UserError(f"{key}: no column {one}; expected {known}")
             name = every[int(name)]
+        if name in every and name not in names:
+            raise UserError(
+                f"{key}: {name!r} is no column to learn; expected some of {first_few(names)}"
+            )
         if name not in names:
             raise UserError(f"{key}: no column {name!r}; {nearest(name, names)}")
         found.append(name)

@@ -169,9 +169,11 @@ class ResidualMLP(Velocity):
         h, tangents = self.features.with_tangents(x.flatten(1), directions.flatten(2))
         h, slope = value_and_slope(self.activation, self.first(h) + shift)
         tangents = self.first(tangents) * slope
+        # Where no derivative needs what was there, on one piece of memory.
+        add = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
         for block, shift in zip(self.blocks, shifts, strict=True):
             step, slope = value_and_slope(self.activation, block(h) + shift)
-            h, tangents = h + step, torch.addcmul(tangents, block(tangents), slope)
+            h, tangents = h + step, add(tangents, block(tangents), slope)
         v, columns = self.last(h), F.linear(tangents, self.last.weight)
         return v.view_as(x), columns.unflatten(2, x.shape[1:])
 

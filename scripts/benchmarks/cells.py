@@ -126,7 +126,8 @@ def contestants(cell: Cell) -> tuple[str, ...]:
     ``genlab`` takes the plain Adam that the peers' own examples take, ``shipped`` the fused one
     that it trains with, ``compiled`` is the whole step as ``trainer.compile=true`` has it,
     ``products`` are the matrix products of a step alone, ``bare`` is what one writes by hand,
-    ``reverse mode`` the same solver with the trace of each row's Jacobian by autograd.
+    ``reverse mode`` the trace of each row's Jacobian by autograd, in log-densities at every stage
+    of the same steps, as one writes them by torchdiffeq.
     """
     match cell.subject:
         case "em":

@@ -1,6 +1,6 @@
 """A velocity and its exact divergence: by the network's own rule, and as for any network.
 
-By itself, or in the log-densities that follow it.
+By itself, or in log-densities along it, as one writes them by hand.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
+from torchdiffeq import odeint
 
 from benchmarks.cells import Cell
-from benchmarks.ours import model_of
+from benchmarks.ours import EVALUATIONS, model_of
 from benchmarks.work import Work, evaluation
+from genlab.bijections.by_torchdiffeq import worst_row
 from genlab.models import FlowMatching
 from genlab.nn import ConcatSquashMLP, ResidualMLP, Velocity
 
@@ -64,9 +66,31 @@ def build(cell: Cell, contestant: str) -> Work:
 
 
 def log_densities(cell: Cell) -> Work:
-    """The model's own solver, along the velocity of `Reverse`."""
+    """The same steps as the model's own solver takes, with the trace at each of their stages."""
     model, x = model_of(cell), torch.randn(cell.batch, cell.dim)
     model.initialise(x)
-    model.ode.velocity = Reverse(model.ode.velocity)
     model.eval()
-    return evaluation(lambda: model.log_prob(x))
+    velocity, solver, calls = Reverse(model.ode.velocity), model.ode.evaluation, [0]
+    times = torch.tensor([1.0, 0.0], dtype=torch.float64)
+
+    def field(t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        calls[0] += 1
+        return velocity.with_divergence(state[0], t)
+
+    def log_prob() -> Tensor:
+        calls[0] = 0
+        z, integral = odeint(
+            field,
+            (x, x.new_zeros(len(x))),
+            times,
+            method=solver.method,
+            rtol=solver.rtol,
+            atol=solver.atol,
+            options={"norm": worst_row, "step_t": times[1:], "dtype": times.dtype},
+        )
+        work.notes[EVALUATIONS] = calls[0]
+        found: Tensor = model.base.log_prob(z[-1]) + integral[-1]
+        return found
+
+    work = evaluation(log_prob)
+    return work

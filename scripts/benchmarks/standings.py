@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections.abc import Iterator, Mapping
@@ -17,8 +18,9 @@ COLUMNS = 4
 """Panels beside each other."""
 
 LEGEND = (
-    "Mean ± standard deviation over the seeds, or over as many as [n] says; of a single seed ± the "
-    "number's own standard error. What nobody has run is empty; failed: no run came to its end."
+    "Mean ± standard deviation over the seeds (standard error of the mean), or over as many as [n] "
+    "says; of a single seed ± the number's own standard error, if it has one. What nobody has run "
+    "is empty; failed: no run came to its end."
 )
 """How a cell is read."""
 
@@ -74,7 +76,7 @@ def markdown(records: Records, table: Table) -> Iterator[str]:
 
 
 def _cell(records: Records, row: str, column: Column, seeds: int) -> str:
-    """Mean and standard deviation over the seeds; of one alone, with the metric's own error."""
+    """Mean, standard deviation and error of the mean over the seeds; of one, its own error."""
     data, metric = column.data, column.metric
     found = numbers(records, row, data, metric)
     if column.minus == row:
@@ -85,13 +87,26 @@ def _cell(records: Records, row: str, column: Column, seeds: int) -> str:
     if not found:
         mine = (record for key, record in records.items() if f":{row}:{data}:" in key)
         return "failed" if any("error" in record for record in mine) else ""
-    shown = f"{statistics.fmean(found.values()):.4g}"
+    mean = statistics.fmean(found.values())
     if len(found) > 1:
-        shown += f" ± {statistics.stdev(found.values()):.2g}"
-    elif column.minus is None:
-        errors = numbers(records, row, data, f"{metric}/se")
-        shown += "".join(f" ± {error:.2g}" for error in errors.values())
+        deviation = statistics.stdev(found.values())
+        of_mean = deviation / math.sqrt(len(found))
+        shown = "{} ± {} ({})".format(*_to_two_digits(deviation, mean, deviation, of_mean))
+    else:
+        errors = {} if column.minus else numbers(records, row, data, f"{metric}/se")
+        error = next(iter(errors.values()), 0.0)
+        shown = " ± ".join(_to_two_digits(error, mean, *[error] * bool(error)))
     return shown if len(found) == seeds else f"{shown} [{len(found)}]"
+
+
+def _to_two_digits(error: float, *values: float) -> list[str]:
+    """Values with as many decimals as show two digits of an error; three digits where it is none.
+
+    >>> _to_two_digits(0.0743, -0.33746, 0.0743)
+    ['-0.337', '0.074']
+    """
+    digits = f".{max(0, 1 - math.floor(math.log10(error)))}f" if error else ".3g"
+    return [f"{value:{digits}}" for value in values]
 
 
 def published(page: str, records: Records, tables: Mapping[str, Table]) -> str:

@@ -142,8 +142,8 @@ TABLES = {
         monitor="val/nll",
     ),
     "ramachandran": Table(
-        "Nats above the optimum of (phi, psi) in four kinds of residues (`test/kl`); those of vae "
-        "are an upper bound.",
+        "Nats above the optimum of (phi, psi) in four kinds of residues (`test/kl`) by quadrature, "
+        "or ± the standard error of a mean over samples; those of vae are an upper bound.",
         {family: of_residues(family) for family in SECONDS},
         {residue: (f"data.residue={residue}",) for residue in RESIDUES},
         {residue: Column(residue, "test/kl") for residue in RESIDUES},

@@ -8,8 +8,10 @@ import weakref
 import pytest
 import torch
 import torchdiffeq
+from torchdiffeq._impl.odeint import SOLVERS as SOLVERS_OF_TORCHDIFFEQ
 
 from genlab.bijections import AdaptiveSolver, FixedStepSolver
+from genlab.bijections.by_torchdiffeq import UNWEIGHED as STAGES_WITHOUT_WEIGHT
 from genlab.errors import RunError, UserError
 
 ROTATION = torch.tensor([[0.3, -1.2], [0.8, -0.5]], dtype=torch.float64)
@@ -220,6 +222,67 @@ def test_adams_evaluates_once_a_step_and_once_more(steps):
         UserError, match="method=adams: has no adjoint ODE; expected `gradient='back"
     ):
         solver.solve(field, x, start=0.0, end=1.0, rates=1, adjoint=[])
+
+
+UNWEIGHED = {
+    "euler": (FixedStepSolver(method="euler", steps=3), 0, 3),
+    "midpoint": (FixedStepSolver(method="midpoint", steps=3), 3, 3),
+    "rk4": (FixedStepSolver(method="rk4", steps=3), 0, 12),
+    "adams": (FixedStepSolver(method="adams", steps=5), 0, 6),
+    "bosh3": (AdaptiveSolver(method="bosh3", rtol=1e-4, atol=1e-4), 0, None),
+    "adaptive_heun": (AdaptiveSolver(method="adaptive_heun", rtol=1e-3, atol=1e-3), 0, None),
+    "dopri5": (AdaptiveSolver(method="dopri5", rtol=1e-5, atol=1e-5), 1 / 6, None),
+    "dopri8": (AdaptiveSolver(method="dopri8", rtol=1e-9, atol=1e-9), 4 / 13, None),
+}
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "adjoint"])
+@pytest.mark.parametrize("name", UNWEIGHED)
+def test_rates_are_asked_for_where_they_have_a_weight(name, gradient):
+    """The solution is the same as if they were asked for everywhere."""
+    solver, alone, weighed = UNWEIGHED[name]
+    if name == "adams" and gradient == "adjoint":
+        pytest.skip("there is none")
+    matrix, calls = ROTATION.clone().requires_grad_(), {"field": 0, "velocity": 0}
+
+    def field(t, x):
+        calls["field"] += 1
+        return x @ matrix.T, x.square().sum(1) * t
+
+    def velocity(t, x):
+        calls["velocity"] += 1
+        return x @ matrix.T
+
+    x = torch.randn(4, 2, dtype=torch.float64)
+    adjoint = [matrix] if gradient == "adjoint" else None
+    options = {"start": 1.0, "end": 0.0, "rates": 1, "adjoint": adjoint}
+    plain = solver.solve(field, x, **options)
+    taken = calls["field"]
+    calls["field"] = 0
+    found = solver.solve(field, x, velocity=velocity, **options)
+    assert calls["field"] + calls["velocity"] == taken
+    if weighed is None:
+        steps = (taken - 2) / {"bosh3": 3, "adaptive_heun": 2, "dopri5": 6, "dopri8": 13}[name]
+        assert calls["velocity"] == pytest.approx(alone * (taken - 2))
+        assert steps == int(steps) > 1
+    elif gradient == "backprop":
+        assert (calls["velocity"], calls["field"]) == (alone, weighed)
+    gradients = []
+    for end, integral in (plain, found):
+        (end.sum() + integral.square().sum()).backward()
+        gradients.append(matrix.grad.clone())
+        matrix.grad = None
+    for ours, theirs in ((found, plain), gradients):
+        torch.testing.assert_close(ours, theirs, atol=1e-13, rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["dopri5", "dopri8", "bosh3", "adaptive_heun"])
+def test_torchdiffeq_gives_these_stages_no_weight(method):
+    solver = SOLVERS_OF_TORCHDIFFEQ[method]
+    weights = torch.stack((solver.tableau.c_sol, solver.tableau.c_error, solver.mid))
+    # The last is the next step's first.
+    idle = (weights == 0).all(0)[:-1].nonzero().flatten().tolist()
+    assert idle == list(range(1, 1 + STAGES_WITHOUT_WEIGHT.get(method, 0)))
 
 
 def test_a_share_of_the_time_takes_its_share_of_the_steps():

@@ -195,7 +195,7 @@ def test_numbers_of_columns_are_those_of_the_file(events: pd.DataFrame, path: Pa
 def test_a_name_that_is_a_number_is_no_other_column() -> None:
     known: dict[str, Any] = {"names": ["1", "2"], "numbered": ["0", "1", "2"]}
     assert ColumnTransforms.of(log=[2], **known).log == ("2",)
-    with pytest.raises(UserError, match="log: no column '0'; choose from: 1, 2"):
+    with pytest.raises(UserError, match="log: '0' is no column to learn; expected some of 1, 2"):
         ColumnTransforms.of(log=[0], **known)
     with pytest.raises(UserError, match="log: no column -1; expected a name, or 0 to 2"):
         ColumnTransforms.of(log=[-1], **known)

@@ -152,19 +152,36 @@ def test_the_published_rna() -> None:
 
 
 ONE = f"data.path={ADK}"
+CUT = """data_cut
+loop_
+_atom_site.group_PDB
+_atom_site.id
+_atom_site.label_atom_id
+ATOM 1 N
+ATOM 2
+"""
 MISTAKES = {
     ("data=torsions",): "data.path: missing; set it by data.path=VALUE",
     ("data=torsions", "data.path=nowhere"): "nowhere: no such file or folder",
     ("data=torsions", "data.path=empty"): "empty: holds no structure; expected .pdb or .ent or ",
     ("data=torsions", "data.path=a.txt"): "a.txt: expected a structure that ends in .pdb or ",
-    ("data=torsions", "data.path=torn.cif"): "torn.cif cannot be read as a structure (",
-    ("data=torsions", "data.path=text.pdb"): "text.pdb: no residue has phi and psi; an angle takes",
+    ("data=torsions", "data.path=torn.cif"): "torn.cif cannot be read as a structure (line 1: exp",
+    ("data=torsions", "data.path=cut.cif"): (
+        "cut.cif cannot be read as a structure (line 2: Wrong number of values in loop _atom_site"
+    ),
+    ("data=torsions", "data.path=text.pdb"): "text.pdb: holds no atoms; expected structures of PDB",
+    ("data=torsions", "data.path=none.pdb"): "none.pdb: holds no atoms; expected structures of PDB",
+    ("data=torsions", "data.path=seq.fasta"): "seq.fasta: expected a structure that ends in .pdb",
+    ("data=torsions", "data.path=seq.pdb"): "seq.pdb: holds no atoms; expected structures of PDB",
+    ("data=torsions", "data.path=seq.cif"): "(line 1: expected block header (data_))",
     ("data=torsions", "data.path=single.pdb"): "and a chain of one residue has none to a neighbour",
     ("data=torsions", "data.path=water.pdb"): "water.pdb: no residue has phi and psi",
     ("data=torsions", ONE, "data.columns=[phy]"): "data.columns: no angle 'phy'; did you mean",
     ("data=torsions", ONE, "data.columns=[phi,phi]"): "data.columns: 'phi' is given twice",
     ("data=torsions", ONE, "data.columns=[]"): "data.columns=[]: expected some of phi, psi, omega",
-    ("data=torsions", ONE, "data.columns=[phi,alpha]"): "no residue has phi and alpha",
+    ("data=torsions", ONE, "data.columns=[phi,alpha]"): (
+        "none to a neighbour\nadk_open.pdb.gz has phi, psi, omega, chi1, chi2, chi3, chi4, chi5"
+    ),
     ("data=torsions", ONE, "data.residue=gly"): "data.residue=gly: no row is of that; choose from",
     ("data=torsions", ONE, "data.split_by=entry"): (
         "nothing is left to learn from, of 1 structure; data.split_by=row divides them"
@@ -191,6 +208,22 @@ MISTAKES = {
     ("data=table", "data.path=degrees.csv", "data.circular=[fi]"): (
         "data.circular: no column 'fi'; choose from: phi, psi"
     ),
+    ("data=table", "data.path=degrees.csv", "data.circular=[phi,psi]", "data.drop=[psi]"): (
+        "data.circular: 'psi' is no column to learn; expected some of phi"
+    ),
+    ("data=table", "data.path=degrees.csv", "data.circular=[phi]", "data.condition=[phi]"): (
+        "data.circular: 'phi' is no column to learn; expected some of psi"
+    ),
+    ("data=table", "data.path=gap.csv", "data.circular=[phi]", "data.degrees=true"): (
+        "1 of 60 rows lack a number ('phi' 1; the first is row 3); data.missing=drop leaves these"
+    ),
+    (
+        "data=table",
+        "data.path=gap.csv",
+        "data.circular=[phi]",
+        "data.degrees=true",
+        "data.missing=impute_median",
+    ): "column 'phi' lacks numbers, and an angle has no median; data.missing=drop leaves its",
 }
 
 
@@ -203,6 +236,10 @@ def test_mistakes_are_answered(
     (tmp_path / "a.txt").write_text("phi psi")
     (tmp_path / "torn.cif").write_text("phi psi\n1 2\n")
     (tmp_path / "text.pdb").write_text("phi psi\n")
+    (tmp_path / "none.pdb").write_text("")
+    for name in ("seq.fasta", "seq.pdb", "seq.cif"):
+        (tmp_path / name).write_text(">4AKE\nMRIILLGAPGAGKGTQAQFIMEKYG\n")
+    (tmp_path / "cut.cif").write_text(CUT)
     write(tmp_path / "single.pdb", of_residues(7, 7))
     (tmp_path / "water.pdb").write_text(
         "HETATM    1  O   HOH A   1       0.000   0.000   0.000  1.00  0.00           O\nEND\n"
@@ -213,6 +250,9 @@ def test_mistakes_are_answered(
     np.savetxt(
         tmp_path / "years.csv", columns[:, [2, 1]], "%.3f", ",", header="phi,psi", comments=""
     )
+    gap = [f"{phi:.3f},{psi:.3f}" for phi, psi in columns[:, :2]]
+    gap[2] = "," + gap[2].split(",")[1]
+    (tmp_path / "gap.csv").write_text("\n".join(["phi,psi", *gap]))
     assert answer in refusal(*words)
 
 

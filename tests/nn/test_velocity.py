@@ -244,7 +244,10 @@ def test_without_gradients_a_residual_network_says_the_same(activation: str) -> 
     for t in (torch.tensor(0.3), torch.rand(1100)):
         with torch.no_grad():
             found = network(x, t, context)
+            divergence = network.with_divergence(x, t, context)
         torch.testing.assert_close(found, network(x, t, context), rtol=1e-5, atol=1e-5)
+        expected = network.with_divergence(x, t, context)
+        torch.testing.assert_close(divergence, expected, rtol=1e-5, atol=1e-5)
     assert torch.equal(x, before)
 
 

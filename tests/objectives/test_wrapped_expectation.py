@@ -34,8 +34,18 @@ def gmm(dim: int, covariance: Covariance = "full", **options: Any) -> GMM:
     return GMM(dim, covariance=covariance, **given).double()
 
 
+def wide_rows() -> torch.Tensor:
+    """Two angles that go together, more than once round."""
+    source = torch.Generator().manual_seed(4)
+    first, noise = torch.randn(2, 2000, 1, generator=source).double()
+    return wrap_columns(torch.cat((2 * first, 1.8 * first + 0.6 * noise), 1), (0, 1))
+
+
 def fitted(dim: int, covariance: Covariance, steps: int = 8, **options: Any) -> GMM:
-    model, x = gmm(dim, covariance, **options), torus_rows(400, dim)
+    return learned(gmm(dim, covariance, **options), torus_rows(400, dim), steps)
+
+
+def learned(model: GMM, x: torch.Tensor, steps: int) -> GMM:
     model.initialise(x)
     fit = MixtureFit(model)
     for _ in range(steps):
@@ -174,9 +184,31 @@ def test_the_density_integrates_to_one(dim: int, covariance: Covariance) -> None
     assert (mean * (2 * math.pi) ** dim).item() == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("covariance", ["full", "diag"])
-def test_conditionals_and_marginals_are_those_of_the_joint_density(covariance: Covariance) -> None:
-    model = fitted(2, covariance)
+@pytest.mark.parametrize("covariance", KINDS)
+def test_a_step_is_that_of_all_turns_summed_one_by_one(covariance: Covariance) -> None:
+    """Of a Gaussian that is wound round the circle more than once."""
+    x, mean, s = torch.tensor([-2.9, -1.0, 0.3, 2.0, 3.1]).double()[:, None], 0.4, 1.6
+    one = torch.ones(1, 1, 1).double()
+    root = one[..., None] / s if covariance in ("full", "tied") else one / s
+    start = Mixtures(torch.zeros(1, 1).double(), mean * one, root)
+    model = gmm(1, covariance, components=1)
+    model.initialise(x)
+    sums, _ = sweep(start, x, torch.ones(1, 5).double(), angles=(0,))
+    found = maximised(model, start, sums)
+    off = x - mean + 2 * math.pi * torch.arange(-9.0, 10.0).double()
+    q = (-off.square() / (2 * s**2)).softmax(1)
+    step, square = ((q * power).sum(1).mean().item() for power in (off, off.square()))
+    assert found.means.item() == pytest.approx(mean + step, abs=1e-9)
+    assert found.covariances.item() == pytest.approx(square - step**2, abs=1e-4)
+
+
+@pytest.mark.parametrize("covariance", ["full", "diag", "wide"])
+def test_conditionals_and_marginals_are_those_of_the_joint_density(covariance: str) -> None:
+    if covariance == "wide":
+        model = learned(gmm(2, components=1, tolerance=0.0), wide_rows(), 40)
+        assert model.mixture().covariances[0, 0, 0, 1] > 2
+    else:
+        model = fitted(2, covariance)
     psi, phi = axis(300)[:, None], torch.tensor([2.9]).double()
     joint = model.log_prob(torch.cat((phi.expand(300, 1), psi), 1)).exp()
     cell = 2 * math.pi / 300

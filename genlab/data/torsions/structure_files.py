@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -86,12 +87,13 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
     residues: list[str] = []
     entries: list[str] = []
     several: list[str] = []
-    lacking = 0
+    lacking = atoms = 0
     for file in files:
         structure = _structure(file)
         if len(structure) > 1:
             several.append(file.name)
-        for chain in structure[0] if len(structure) else ():
+        for chain in _first_model(structure):
+            atoms += chain.count_atom_sites()
             for residue, values in _walk(chain, angles):
                 if any(map(math.isnan, values)):
                     lacking += any(map(math.isfinite, values))
@@ -99,12 +101,18 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
                 rows.append(values)
                 residues.append(residue)
                 entries.append(_name(file))
+    if not atoms:
+        raise UserError(f"path={path}: holds no atoms; expected structures of PDB or mmCIF")
     if not rows:
+        known = _found(files[0])
+        hint = f"\n{files[0].name} has {', '.join(known)}" if known else ""
         raise UserError(
             f"path={path}: no residue has {' and '.join(angles)}; an angle takes atoms that are "
             "bonded in a row, and a chain of one residue has none to a neighbour"
+            f"{hint}"
         )
-    told = [f"{path}: {len(rows)} residues of {len(set(entries))} structures"]
+    kept = len(set(entries))
+    told = [f"{path}: {len(rows)} residues of {kept} structure{'s' * (kept > 1)}"]
     if lacking:
         told.append(f"{lacking} residues have some of {', '.join(angles)}, but not all: left out")
     if several:
@@ -118,8 +126,24 @@ def _structure(file: Path) -> Any:
     try:
         return gemmi.read_structure(str(file))
     except (RuntimeError, ValueError, OSError, IndexError) as error:  # the last: an empty file
-        reason = str(error).partition("\n")[0]
+        # gemmi tells the file, the line, the column and the byte.
+        reason = re.sub(r"^.*:(\d+):\d+\(\d+\): ", r"line \1: ", str(error).partition("\n")[0])
         raise UserError(f"`path`: {file} cannot be read as a structure ({reason})") from None
+
+
+def _first_model(structure: Any) -> Any:
+    """Its chains; none in a file that holds nothing."""
+    return structure[0] if len(structure) else ()
+
+
+def _found(file: Path) -> list[str]:
+    """The angles that residues of a structure have."""
+    rows = [row for chain in _first_model(_structure(file)) for _, row in _walk(chain, ANGLES)]
+    return [
+        angle
+        for place, angle in enumerate(ANGLES)
+        if any(math.isfinite(row[place]) for row in rows)
+    ]
 
 
 def _walk(chain: Any, angles: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
