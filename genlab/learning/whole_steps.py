@@ -42,7 +42,8 @@ LOOK_EVERY = 50
 REPAID = 1.5
 # Steps, and seconds where they are limited, that repay compiling whatever a step costs.
 LONG, LONG_SECONDS = 3000, 30.0
-# Compiling takes as long as some three to four hundred of the steps that it replaces.
+# Compiling takes as long as 350 to 500 such steps by torch. Waiting a little costs less than going
+# on by torch: it loses the time of compiled steps, a fraction; and kept code is there at once.
 FIRST = 300
 # Hooks of callbacks that Lightning calls amid a step.
 AMID = (
