@@ -329,7 +329,10 @@ def _check_settings(config: DictConfig) -> None:
         raise UserError(f"{replicas}: goes with `genlab train`; sweep a solve by -m seed=...")
     if settings.strategy != "auto" or settings.devices != 1 or settings.num_nodes != 1:
         raise UserError(f"{replicas}: replicas share one device; use trainer=default")
-    for key, allowed in (("precision", ("32-true", "64-true")), ("compile", (False, "auto"))):
+    for key, allowed in (
+        ("precision", ("32-true", "64-true")),
+        ("compile", (False, "long", "auto")),
+    ):
         value = getattr(settings, key)
         if value not in allowed:
             raise UserError(

@@ -87,7 +87,5 @@ def main(words: list[str]) -> int:
 
 
 def _stand_back() -> None:
-    """Take, of a core that others want, what they leave."""
-    os.nice(19)
-    if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    """Take a tenth of a core that others want: less, and a run may wait for its code for long."""
+    os.nice(10)

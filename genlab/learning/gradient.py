@@ -88,7 +88,7 @@ class GradientLearner(Learner):
 
     def on_train_start(self) -> None:
         super().on_train_start()
-        if self.settings.compile not in (False, "auto") and not self.compiles_whole():
+        if self.settings.must_compile and not self.compiles_whole():
             self.compiled_loss = torch.compile(self.loss)
 
     def compiles_whole(self) -> bool:

@@ -50,7 +50,7 @@ class PassLearner(Learner):
         self.reports = objective.reports
         for key in ("gradient_clip", "ema", "compile"):
             value = getattr(settings, key)
-            if value and value != "auto":
+            if value and (key != "compile" or settings.must_compile):
                 hint = objective.by_gradients and f"; `{objective.by_gradients}` does"
                 raise UserError(
                     f"{key}={value}: {type(objective).__name__} takes no gradient steps{hint}"

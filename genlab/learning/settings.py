@@ -39,8 +39,9 @@ class TrainerSettings:
         monitor: The validation metric that chooses the best checkpoint, the smaller the better.
         patience: Stop after so many validations without improvement; None to go on.
         warm_start: Folder of a run whose best weights to start from.
-        compile: Compile the training steps: all, none, from a step on, or, by ``auto``, from when
-            code for them is there, which another process makes where it pays.
+        compile: Compile the training steps: all, none, or from a step on; by ``long`` from one that
+            a run of many steps has for it, where they can be compiled; by ``auto`` from when code
+            for them is there, which another process makes where it pays.
         replicas: Number of runs that are trained together, of seeds one after the other.
         deterministic: Refuse operations whose result depends on the order of execution.
     """
@@ -60,7 +61,7 @@ class TrainerSettings:
     monitor: str
     patience: PositiveInt | None
     warm_start: str | None
-    compile: bool | Literal["auto"] | PositiveInt
+    compile: bool | Literal["long", "auto"] | PositiveInt
     replicas: PositiveInt
     deterministic: bool
 
@@ -68,6 +69,11 @@ class TrainerSettings:
 
     def __post_init__(self) -> None:
         check_precision(precision=self.precision)
+
+    @property
+    def must_compile(self) -> bool:
+        """Whether steps are to be compiled even if that is an error, not only where they can be."""
+        return self.compile not in (False, "long", "auto")
 
     @property
     def dtype(self) -> torch.dtype:

@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from genlab.batch import Batch
 from genlab.compilation import (
@@ -23,6 +25,7 @@ from genlab.compilation import (
 )
 from genlab.compilation.recipe import parts_of
 from genlab.errors import RunError, UserError
+from genlab.processes import cores
 from genlab.runs.code_cache import CodeCache
 
 if TYPE_CHECKING:
@@ -37,16 +40,28 @@ notes = logging.getLogger("genlab.notes")
 LOOK_EVERY = 50
 # How many times longer than compiling the remaining steps must take to repay it.
 REPAID = 1.5
+# Steps, and seconds where they are limited, that repay compiling whatever a step costs.
+LONG, LONG_SECONDS = 3000, 30.0
+# Compiling takes as long as 350 to 500 such steps by torch. Waiting a little costs less than going
+# on by torch: it loses the time of compiled steps, a fraction; and kept code is there at once.
+FIRST = 300
+# Hooks of callbacks that Lightning calls amid a step.
+AMID = (
+    *("on_before_zero_grad", "on_before_backward"),
+    *("on_after_backward", "on_before_optimizer_step"),
+)
 
 
 class WholeSteps:
     """The compiled steps of one learner, from a first one on.
 
-    By ``true`` that is the first step of all, and by a number that one: both wait for the code, and
-    have the loss alone compiled by torch where the step cannot be made a program. By
-    ``auto`` it is the first step at which the code is there: at once if it was kept from before,
-    and else when another process has compiled it, which is started if the steps that remain repay
-    it. Everything else, such as a batch of another shape, is taken by torch's own operations.
+    By ``true`` that is the first step of all, by a number that one, and by ``long``, in a run of
+    many steps, one that is the same in all such runs: each waits for the code, which another
+    process compiles meanwhile. By ``auto`` it is the first step at which the code is there: at once
+    if it was kept from before, and else when another process has compiled it, which is started if
+    the steps that remain repay it. Everything else, such as a batch of another shape, is taken by
+    torch's own operations. Where the step cannot be made a program, ``true`` and a number have the
+    loss alone compiled by torch.
 
     Args:
         learner: Whose steps.
@@ -59,12 +74,15 @@ class WholeSteps:
         self._process: CompilerProcess | None = None
         self._recipe: StepRecipe | None = None
         self._key = ""
-        self._given_up = not self.mode
+        self._given_up = False
         self._next_look = 0
         self._began = (0, 0.0)
 
     def possible(self) -> bool:
-        """Whether the steps are a function of weights and batch alone, on the CPU, by Adam."""
+        """Whether the steps are a function of weights and batch alone, on the CPU, by Adam.
+
+        And nobody is to be called amid them.
+        """
         learner = self.learner
         return (
             learner.objective.compiles(learner.model)
@@ -73,6 +91,7 @@ class WholeSteps:
             and learner.trainer.world_size == 1
             and learner.settings.precision != "bf16-mixed"
             and AdamRule.of(learner.optimizer.optimizer) is not None
+            and not self._watched()
         )
 
     def code_for(self, batch: Batch) -> CompiledStep | None:
@@ -80,8 +99,8 @@ class WholeSteps:
 
         Raises:
             UserError: It must be compiled, and there is no compiler.
-            RunError: It must be compiled, and the compiler fails; or was when the run was stopped,
-                and cannot be now.
+            RunError: It must be compiled, and the compiler fails; or it was when the run was
+                stopped, and cannot be now.
         """
         if self._code is None and not self._given_up:
             self._look(batch)
@@ -101,7 +120,23 @@ class WholeSteps:
             return self.learner.compiled_from
         if self.mode is True:
             return 0
+        if self.mode == "long":
+            return FIRST
         return None if self.mode == "auto" else int(self.mode)
+
+    def _wanted(self) -> bool:
+        """Whether there are to be compiled steps, whatever the clock says and the cache holds."""
+        if self.mode != "long" or self.learner.compiled_from is not None:
+            return bool(self.mode)
+        steps, seconds = self.learner.settings.max_steps, self.learner.settings.max_seconds
+        # Torch's own operations use all threads, compiled loops one.
+        long = steps >= LONG and (seconds is None or seconds >= LONG_SECONDS)
+        return long and torch.get_num_threads() == 1
+
+    def _watched(self) -> bool:
+        """Whether a callback is to be called amid each step."""
+        callbacks: list[Callback] = self.learner.trainer.callbacks  # type: ignore[attr-defined]
+        return any(is_overridden(hook, one, parent=Callback) for one in callbacks for hook in AMID)
 
     def _look(self, batch: Batch) -> None:
         step, first = self.learner.step, self._first
@@ -117,7 +152,7 @@ class WholeSteps:
         """Know the step by name, where it can be compiled."""
         self._began = self.learner.step, time.monotonic()
         self._next_look = self.learner.step
-        if self.possible():
+        if self._wanted() and self.possible():
             self._recipe = self._described(batch)
             try:
                 self._key = key_of(self._recipe)
@@ -156,7 +191,9 @@ class WholeSteps:
         if reason := cache.refusal(self._key):
             self._give_up(reason)
         elif not self._given_up and (reason := self._failure() or self._switch()):
-            raise RunError(f"compile={str(self.mode).lower()}: {reason}; use `compile=False`")
+            if self.learner.settings.must_compile:
+                raise self._error(reason)
+            self._give_up(reason)
 
     def _look_aside(self, first: int | None) -> None:
         """Have the code if it is there, or begin to compile it where that pays."""
@@ -166,7 +203,7 @@ class WholeSteps:
                 # What is to begin at a step does so there, compiled or not.
                 if first is None:
                     self._give_up(reason)
-            elif first is not None or self._pays(cache.expected_seconds()):
+            elif self._pays(cache.expected_seconds()) if first is None else cores() > 1:
                 self._start(aside=True)
         elif (
             first is None
@@ -191,7 +228,7 @@ class WholeSteps:
     def _start(self, *, aside: bool) -> None:
         assert self._recipe is not None
         if missing := missing_compiler():
-            if self.mode != "auto" or self.learner.compiled_from is not None:
+            if self.learner.settings.must_compile:
                 raise UserError(
                     f"compile={str(self.mode).lower()}: there is no C++ compiler ({missing}); "
                     "install one, or use `compile=False`"
@@ -210,12 +247,18 @@ class WholeSteps:
         failure = None if self._process is None else self._process.failure()
         return failure or "the code was removed meanwhile"
 
+    def _error(self, reason: str) -> RunError:
+        return RunError(f"compile={str(self.mode).lower()}: {reason}; use `compile=False`")
+
     def _give_up(self, reason: str) -> None:
         """Leave the steps as they are, or compile of them what can be, where that is asked for."""
-        if self.learner.compiled_from is not None:
-            raise RunError(f"compile={str(self.mode).lower()}: {reason}; use `compile=False`")
-        if self._first is None:
+        begun = self.learner.compiled_from is not None
+        if not self.learner.settings.must_compile:
+            if begun:
+                notes.warning("note: the run goes on by uncompiled steps: %s", reason)
             log.info("steps are not compiled: %s", reason)
+        elif begun:
+            raise self._error(reason)
         else:
             notes.warning("note: the loss alone is compiled, not the whole step: %s", reason)
             self.learner.compiled_loss = torch.compile(self.learner.loss)

@@ -81,7 +81,8 @@ class LeastSquaresPINNLearner(PINNLearner):
         super().__init__(network, settings, **points)
         self.method = optimizer
         for key in ("gradient_clip", "ema", "compile"):
-            if (value := getattr(settings, key)) and value != "auto":
+            value = getattr(settings, key)
+            if value and (key != "compile" or settings.must_compile):
                 raise UserError(
                     f"{key}={value}: {type(optimizer).__name__} takes no gradient steps; "
                     "`optimizer=adam` does"

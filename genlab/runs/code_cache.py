@@ -14,7 +14,7 @@ from genlab.runs.files import atomic_path, read_json, write_json
 __all__ = ["CodeCache", "Contents"]
 
 # Seconds that a step takes to compile, before any was.
-FIRST_GUESS = 6.0
+FIRST_GUESS = 2.0
 
 
 class Contents(NamedTuple):

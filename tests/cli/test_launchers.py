@@ -118,6 +118,25 @@ def test_joblib(here: pytest.MonkeyPatch, alone: Metrics, tmp_path: Path, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("pool")
+def test_long_runs_are_compiled_and_repeat_to_the_bit(
+    here: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In this process and in two others, each time from an empty cache."""
+    long = ("seed=0,1", "trainer.max_steps=3000", "trainer.val_every=3000")
+    found = []
+    for launcher, options in (("basic", ()), ("joblib", ("hydra.launcher.n_jobs=2",))):
+        here.setenv("GENLAB_CACHE", str(tmp_path / launcher / "cache"))
+        nothing = "+callbacks.trouble.what=nothing"
+        assert sweep(tmp_path / launcher, launcher, nothing, *long, *options) == 0
+        runs = sorted(tmp_path.glob(f"{launcher}/*/*-sweep/*/run.json"))
+        assert [read_json(run).get("compiled_from") for run in runs] == [300, 300]
+        found.append([without_times(run.with_name("metrics.json")) for run in runs])
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][1]
+
+
+@pytest.mark.slow
 def test_submitit_here(
     here: pytest.MonkeyPatch, alone: Metrics, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 from small import small_experiment
 from stops import Stop
@@ -50,6 +52,7 @@ from genlab.objectives import (
     VelocityRegression,
 )
 from genlab.runs.code_cache import CodeCache
+from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
 
 WIDE = {"hidden": [16], "activation": "silu"}
@@ -308,6 +311,13 @@ def interpreted(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> CodeCache:
 
 
 @pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty steps are many, and begin to be compiled at the 26th."""
+    monkeypatch.setattr("genlab.learning.whole_steps.LONG", 40)
+    monkeypatch.setattr("genlab.learning.whole_steps.FIRST", 25)
+
+
+@pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """Part of each step's batch, and of the state of torch's generator before it."""
     monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
@@ -322,9 +332,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     return steps
 
 
+FITTED = ("trainer.ema=0.9", "trainer.gradient_clip=0.5")
+
+
 def fitted(folder: Path, compiled: str, *words: str) -> Training:
-    settings = ("trainer.ema=0.9", "trainer.gradient_clip=0.5", f"trainer.compile={compiled}")
-    run = small_experiment(folder, *settings, *words)
+    run = small_experiment(folder, *FITTED, f"trainer.compile={compiled}", *words)
     run.fit()
     return run
 
@@ -370,9 +382,7 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(
     interpreted: CodeCache, tmp_path: Path
 ) -> None:
     whole = fitted(tmp_path, "25")
-    run = small_experiment(
-        tmp_path, "trainer.ema=0.9", "trainer.gradient_clip=0.5", "trainer.compile=25"
-    )
+    run = small_experiment(tmp_path, *FITTED, "trainer.compile=25")
     with pytest.raises(Interrupted):
         run.fit(callbacks=[Stop(33)])
     assert run.directory is not None
@@ -385,26 +395,158 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(
     assert same(resumed, whole)
 
 
+@pytest.mark.usefixtures("long")
+def test_long_runs_are_compiled_from_a_step_that_their_settings_fix(
+    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the code is made beside the run, or there from before."""
+    looks: list[Compiler] = []
+    monkeypatch.setattr(Compiler, "done", property(looks.append))
+    first = fitted(tmp_path, "long")
+    interpreted.clear()
+    monkeypatch.setattr("genlab.learning.whole_steps.cores", lambda: 1)
+    second = fitted(tmp_path, "long", "trainer.max_seconds=30")
+    third = fitted(tmp_path, "25")
+    assert [run.module.compiled_from for run in (first, second, third)] == [25, 25, 25]
+    assert same(first, second)
+    assert same(first, third)
+    assert not looks
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize(
+    ("cores", "started"), [(1, [(25, False)]), (2, [(0, True)])], ids=["one-core", "two-cores"]
+)
+def test_where_two_can_work_the_compiler_begins_at_once(
+    cores: int,
+    started: list[tuple[int, bool]],
+    interpreted: CodeCache,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = []
+
+    class Noting(Compiler):
+        def __init__(self, recipe: StepRecipe, key: str, *, aside: bool) -> None:
+            super().__init__(recipe, key, aside=aside)
+            begun.append((run.module.step, aside))
+
+    monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", Noting)
+    monkeypatch.setattr("genlab.learning.whole_steps.cores", lambda: cores)
+    run = small_experiment(tmp_path)
+    run.fit()
+    assert begun == started
+
+
+class Gradients(Callback):
+    """Looks at gradients, which compiled steps do not show."""
+
+    def on_before_optimizer_step(self, *_: Any) -> None:
+        self.seen = True
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("trainer.max_steps=39",),
+        ("trainer.max_seconds=29",),
+        ("trainer.threads=2",),
+        ("trainer.precision=bf16-mixed",),
+        ("optimizer=sgd",),
+        ("callbacks=minimal", f"+callbacks.own._target_={__name__}.Gradients"),
+    ],
+    ids=" ".join,
+)
+def test_others_are_not_and_start_nothing(
+    words: tuple[str, ...], cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", None)
+    threads = torch.get_num_threads()
+    run = small_experiment(tmp_path, *words)
+    run.fit()
+    torch.set_num_threads(threads)
+    assert run.module.compiled_from is None
+    assert not cache.folder.exists()
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize(
+    "words", [("model=cnf",), ("model=gmm", "data.train_size=100")], ids=" ".join
+)
+def test_families_that_cannot_be_compiled_start_nothing(
+    words: tuple[str, ...], cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genlab.learning.whole_steps.key_of", None)
+    small_experiment(tmp_path, *words, "trainer.max_steps=40", model=()).fit()
+    assert not cache.folder.exists()
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("step", [10, 25, 26, 47])
+def test_a_long_run_that_was_stopped_ends_like_one_that_was_not(
+    step: int, interpreted: CodeCache, tmp_path: Path
+) -> None:
+    whole, run = fitted(tmp_path, "long"), small_experiment(tmp_path, *FITTED)
+    with pytest.raises(Interrupted):
+        run.fit(callbacks=[Stop(step)])
+    assert run.directory is not None
+    assert load_checkpoint(run.directory.last)["compiled_from"] == (None if step < 25 else 25)
+    interpreted.clear()
+    resumed = Training(OmegaConf.load(run.directory.config), run.directory)
+    resumed.fit(resume=True)
+    assert same(resumed, whole)
+
+
+@pytest.mark.usefixtures("long")
+def test_a_short_run_that_is_taken_further_is_compiled_from_there(
+    interpreted: CodeCache, tmp_path: Path
+) -> None:
+    """And no other way where it is stopped again, or shortened."""
+    run = fitted(tmp_path, "long", "trainer.max_steps=30")
+    assert run.module.compiled_from is None
+    assert run.directory is not None
+    ends = []
+    for stop in (None, 45):
+        directory = RunDirectory(tmp_path / f"further {stop}")
+        shutil.copytree(run.directory.path, directory.path)
+        config = OmegaConf.load(directory.config)
+        config.trainer.max_steps = 60
+        further = Training(config, directory)
+        if stop:
+            with pytest.raises(Interrupted):
+                further.fit(resume=True, callbacks=[Stop(stop)])
+            further = Training(config, directory)
+        further.fit(resume=True)
+        assert further.module.compiled_from == 30
+        ends.append(further)
+    assert same(*ends)
+
+
 @pytest.mark.parametrize(("noted", "compiled"), [({}, False), ({"compiled_from": 0}, True)])
 def test_a_rerun_begins_where_the_run_did(noted: dict[str, int], compiled: bool) -> None:
     assert as_before(noted) is compiled
     assert as_before({"compiled_from": 25}) == 25
 
 
-def test_without_a_compiler_auto_says_so_in_a_line(
+@pytest.mark.usefixtures("long")
+def test_without_a_compiler_a_line_says_so_or_an_error(
     cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
-    run = small_experiment(tmp_path, "trainer.compile=auto")
-    run.fit()
-    assert run.module.compiled_from is None
-    assert "no C++ compiler (no-such-compiler)" in caplog.text
-    run = small_experiment(tmp_path, "trainer.compile=true")
-    with pytest.raises(UserError, match=r"trainer\.compile=true: there is no C"):
+    for number, how in enumerate(("auto", "long"), 1):
+        run = small_experiment(tmp_path, f"trainer.compile={how}")
         run.fit()
+        assert run.module.compiled_from is None
+        assert caplog.text.count("no C++ compiler (no-such-compiler)") == number
+    for how in ("true", "25"):
+        run = small_experiment(tmp_path, f"trainer.compile={how}")
+        with pytest.raises(UserError, match=rf"trainer\.compile={how}: there is no C"):
+            run.fit()
 
 
+@pytest.mark.usefixtures("long")
 def test_of_a_step_that_is_no_program_the_loss_is_compiled(
     interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
@@ -414,20 +556,31 @@ def test_of_a_step_that_is_no_program_the_loss_is_compiled(
     monkeypatch.setattr("genlab.learning.whole_steps.REPAID", 0.0)
     monkeypatch.setattr("genlab.learning.whole_steps.LOOK_EVERY", 10)
     plain = fitted(tmp_path, "false")
-    for how, losses in (("auto", 0), ("true", 1), ("25", 2)):
+    for how, losses in (("long", 0), ("auto", 0), ("true", 1), ("25", 2)):
         run = fitted(tmp_path, how)
         assert (run.module.compiled_from, len(compiled)) == (None, losses)
         assert same(run, plain)
     assert caplog.text.count("the loss alone is compiled, not the whole step: Unlowered") == 2
 
 
-def test_code_that_cannot_be_loaded_ends_no_run_by_auto(
-    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("long")
+def test_code_that_cannot_be_loaded_ends_only_runs_that_insist(
+    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
+    """Nor does it end one that goes on."""
+    run = small_experiment(tmp_path, *FITTED)
+    with pytest.raises(Interrupted):
+        run.fit(callbacks=[Stop(33)])
+    assert run.directory is not None
     monkeypatch.setattr("genlab.learning.whole_steps.CompiledStep", CompiledStep)
     with pytest.raises(RunError, match=r"compile=true: .*\.so"):
         fitted(tmp_path, "true")
-    assert same(fitted(tmp_path, "auto"), fitted(tmp_path, "false"))
+    plain = fitted(tmp_path, "false")
+    assert same(fitted(tmp_path, "auto"), plain)
+    assert same(fitted(tmp_path, "long"), plain)
+    assert "note: the run goes on" not in caplog.text
+    Training(OmegaConf.load(run.directory.config), run.directory).fit(resume=True)
+    assert "note: the run goes on by uncompiled steps: " in caplog.text
 
 
 def test_what_the_compiler_says_first_is_its_error(
