@@ -7,7 +7,7 @@ was stopped, and two that run at once share the file. A cell that nobody has run
     python scripts/league.py --only toys --records outputs/mine.json
     python scripts/league.py --only realnvp:moons nsf:seed0 --seconds 5
     python scripts/league.py --only turbulence --publish
-    python scripts/league.py --only nsf:wine -- trainer.compile=auto
+    python scripts/league.py --only nsf:wine -- trainer.compile=false
 """
 
 from __future__ import annotations

@@ -51,15 +51,13 @@ def small_table(name: str) -> tuple[str, ...]:
 RESIDUES = ("general", "glycine", "proline", "pre_proline")
 SECONDS = {"gmm": 300, "vae": 110, "nice": 60, "nsf": 90, "cnf": 600, "flow-matching": 190}
 """What each family that knows angles is given to learn a density of two; gmm ends by itself."""
-COMPILED = "trainer.compile=auto"
-"""Compiled steps take .3 (nsf) to .6 (flow-matching) of the time; cnf and EM have none."""
 
 
 def of_rna(family: str) -> Row:
     """Five minutes on the first split at most, of which the weights count that validate best."""
     _, clock = lasting(300)
     ended = ("trainer.monitor=val/nll", "trainer.patience=10")
-    return Row((f"model={family}", "data=rna_torsions", COMPILED, *ended, *clock), (0,))
+    return Row((f"model={family}", "data=rna_torsions", *ended, *clock), (0,))
 
 
 def of_residues(family: str) -> Row:
@@ -67,7 +65,7 @@ def of_residues(family: str) -> Row:
     # EM passes over the same samples again and again: so many leave .001 nats to chance.
     own = ("data.train_size=300000",) if family == "gmm" else ()
     _, clock = lasting(SECONDS[family])
-    return Row((f"model={family}", "data=ramachandran", COMPILED, *own, *clock))
+    return Row((f"model={family}", "data=ramachandran", *own, *clock))
 
 
 BY_CONVOLUTIONS = (
