@@ -16,6 +16,7 @@ from torch import Tensor
 from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
 from genlab.densities.inference import log_probs
+from genlab.evaluation.figures.layout import PanelLayout
 from genlab.evaluation.figures.style import Window, panels, position_colours, scatter, window_of
 
 __all__ = ["Carried", "carried", "deformation_figure"]
@@ -82,7 +83,7 @@ def deformation_figure(
     windows = [others or window_of(points, square=True) for _, points in samples[:-1]] + [window]
     columns = len(samples) if len(samples) <= 4 else -(-len(samples) // 2)
     rows = -(-len(samples) // columns)
-    figure, axes = panels(rows, columns, side=3.4)
+    figure, axes = panels(rows, columns, side=3.4, layout=PanelLayout())
     colours = position_colours(samples[0].points)
     last = samples[-1].step
     for axis, (step, points), (_, grid), shown in zip(axes, samples, lines, windows, strict=False):
