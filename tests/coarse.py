@@ -16,6 +16,8 @@ __all__ = ["draw_coarsely", "measure_coarsely"]
 def draw_coarsely(patch: pytest.MonkeyPatch) -> None:
     """Let figures have few pixels, few cells, and words that may lie over each other."""
     patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+    if "genlab.evaluation.figures.layout" in sys.modules:
+        patch.setattr("genlab.evaluation.figures.layout.PanelLayout.execute", lambda *_: None)
     patch.setattr(Figure, "savefig", coarsely(Figure.savefig))
     if "genlab.evaluation.figures.gallery" in sys.modules:
         from genlab.evaluation.figures.paths import paths_figure

@@ -20,7 +20,7 @@ def samples_per_second(
     context: Shaped[Tensor, "..."] | None = None,
     *,
     generator: torch.Generator | None = None,
-    seconds: float = 0.2,
+    seconds: float = 0.1,
     batch_size: int = BATCH_SIZE,
 ) -> float:
     """Samples drawn in a second, batch after batch, after one batch of warm-up.

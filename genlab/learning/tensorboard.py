@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from matplotlib.figure import Figure
 
+from genlab.evaluation.figures.layout import PanelLayout
 from genlab.evaluation.figures.pixels import encode_png, figure_to_image
 from genlab.evaluation.figures.style import CARD
 from genlab.learning.loggers.run_logger import RunLogger
@@ -81,6 +82,8 @@ def lay_out_as_card(figure: Figure) -> None:
         for index, axis in enumerate(placed):
             axis.set_subplotspec(wrapped[divmod(index, ABREAST)])
     scale = min(1.0, CARD / width)
+    if isinstance(engine := figure.get_layout_engine(), PanelLayout):
+        engine.keep()
     figure.set_size_inches(scale * width, scale * height)
     figure.set_dpi(DPI)
 

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.collections import LineCollection
 
 from genlab.bijections import Bijection, Compose
-from genlab.evaluation.figures.deformation import carried
+from genlab.evaluation.figures.deformation import (
+    LINES,
+    PER_LINE,
+    SHADES,
+    carried,
+    deformation_figure,
+)
+from genlab.evaluation.figures.style import Window
 
 
 class Shift(Bijection):
@@ -42,3 +51,22 @@ def test_stages_go_from_latent_to_data(count, most, steps):
         # The layer nearest to the latent is undone first.
         moved = sum(10.0**k for k in range(count - step, count))
         torch.testing.assert_close(points, z + moved)
+
+
+def test_lines_are_as_dark_as_the_base_has_mass(affine_flow):
+    flow, side = affine_flow([0.0, 0.0], [1.0, 1.0]), 3.0
+    window = Window(-side, side, -side, side)
+    z = flow.base.sample(50, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        figure = deformation_figure(flow.bijection, flow.base, z, window=window, others=window)
+    lines = next(part for part in figure.axes[0].collections if isinstance(part, LineCollection))
+    drawn = 0
+    for points, alpha in zip(lines.get_segments(), lines.get_colors()[:, 3], strict=True):
+        pieces = np.diff(points, axis=0)
+        np.testing.assert_allclose(np.hypot(*pieces.T), 2 * side / (PER_LINE - 1), atol=1e-5)
+        # The root of the density, over that where it is largest.
+        exact = np.exp(-np.square(points[1:]).sum(1) / 4)
+        np.testing.assert_allclose(alpha, exact, atol=0.51 / SHADES)
+        drawn += len(pieces)
+    assert 0.9 < drawn / (2 * LINES * (PER_LINE - 1)) <= 1.0
+    assert len(lines.get_segments()) < drawn / 4

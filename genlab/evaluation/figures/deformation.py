@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -14,12 +16,17 @@ from torch import Tensor
 from genlab.bijections.bijection import Bijection
 from genlab.densities.density import Density
 from genlab.densities.inference import log_probs
+from genlab.evaluation.figures.layout import PanelLayout
 from genlab.evaluation.figures.style import Window, panels, position_colours, scatter, window_of
 
 __all__ = ["Carried", "carried", "deformation_figure"]
 
 LINES, PER_LINE = 13, 250
 """Lines each way of the grid, and points on each."""
+POINTS = 2000
+"""Samples in each panel: more hide the lines, and take most of the time to draw."""
+SHADES = 25
+"""Shades of a line: next to each other, no eye tells two of them apart."""
 
 
 class Carried(NamedTuple):
@@ -67,18 +74,18 @@ def deformation_figure(
     Args:
         bijection: The flow's map.
         base: The density of the latent.
-        z: Samples of it.
+        z: Samples of it, of which the first `POINTS` are shown.
         window: What to show at the last stage.
         others: The same at the other ones; where their points are, if None.
     """
     points = _lines(others or window_of(z, square=True))
     log_p = log_probs(base, points)
     weight = (0.5 * (log_p - log_p.max())).exp()
-    samples, lines = carried(bijection, z), carried(bijection, points.to(z))
+    samples, lines = carried(bijection, z[:POINTS]), carried(bijection, points.to(z))
     windows = [others or window_of(points, square=True) for _, points in samples[:-1]] + [window]
     columns = len(samples) if len(samples) <= 4 else -(-len(samples) // 2)
     rows = -(-len(samples) // columns)
-    figure, axes = panels(rows, columns, side=3.4)
+    figure, axes = panels(rows, columns, side=3.4, layout=PanelLayout())
     colours = position_colours(samples[0].points)
     last = samples[-1].step
     for axis, (step, points), (_, grid), shown in zip(axes, samples, lines, windows, strict=False):
@@ -102,21 +109,21 @@ def _grid(
     axis: Axes, points: Float[Tensor, "m 2"], weight: Float[Tensor, " m"], window: Window
 ) -> None:
     path = points.detach().cpu().double().reshape(-1, PER_LINE, 2)
-    segments = torch.stack([path[:, :-1], path[:, 1:]], 2).reshape(-1, 2, 2)
     # Ink is conserved: a stretched line pales, so that tears of the plane do not catch the eye.
-    sides = segments.new_tensor([window.right - window.left, window.top - window.bottom])
-    length = ((segments[:, 1] - segments[:, 0]) / sides).norm(dim=1).nan_to_num(1.0, 1.0)
+    sides = path.new_tensor([window.right - window.left, window.top - window.bottom])
+    length = (path.diff(dim=1) / sides).norm(dim=2).nan_to_num(1.0, 1.0)
     ink = (3 * length.median() / length.clamp_min(1e-12)).clamp_max(1.0)
-    alpha = (weight.reshape(-1, PER_LINE)[:, 1:].reshape(-1) * ink)[:, None]
-    colours = torch.cat([torch.full((len(alpha), 3), 0.15), alpha], 1)
+    shades = (SHADES * weight.reshape(-1, PER_LINE)[:, 1:] * ink).round().int()
+    # One line wherever the shade stays: the time to draw goes by their number.
+    lines, alphas = [], []
+    for line, shade in zip(path.numpy(), shades.numpy(), strict=True):
+        for start, end in pairwise([0, *(np.diff(shade).nonzero()[0] + 1), len(shade)]):
+            if shade[start]:
+                lines.append(line[start : end + 1])
+                alphas.append(shade[start] / SHADES)
+    colours = [(0.15, 0.15, 0.15, alpha) for alpha in alphas]
     axis.add_collection(
-        LineCollection(
-            list(segments.numpy()),
-            colors=colours.numpy(),
-            linewidths=0.7,
-            zorder=3,
-            rasterized=True,
-        ),
+        LineCollection(lines, colors=colours, linewidths=0.7, zorder=3, rasterized=True),
         autolim=False,
     )
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genlab.densities.density import Density
 from genlab.densities.inference import batches, device_of, inference, log_probs
+from genlab.evaluation.figures.layout import PanelLayout
 from genlab.evaluation.figures.style import (
     DENSITY,
     DIFFERENCE,
@@ -143,7 +144,7 @@ def density_figure(
         truth = sample_density(samples, window, int(np.clip(0.5 * len(samples) ** 0.5, 16, 100)))
     density = model_density(model, window, size)
     top = _top(truth)
-    figure, axes = panels(1, 3 if exact else 2, side=4.4, height=4.1)
+    figure, axes = panels(1, 3 if exact else 2, side=4.4, height=4.1, layout=PanelLayout())
     show_density(axes[0], truth, window, top=top, title=name)
     title = TITLES[model.likelihood]
     add_colourbar(show_density(axes[1], density, window, top=top, title=title), axes[1])
@@ -170,7 +171,7 @@ def density_panel(model: Density, target: Target, *, size: int = 100) -> Figure:
     maps = [(model_density(model, window, size), TITLES[model.likelihood])]
     if target.has_energy:
         maps.insert(0, target_density(target, window, size))
-    figure, axes = panels(1, len(maps), side=3.2, dpi=100)
+    figure, axes = panels(1, len(maps), side=3.2, dpi=100, layout=PanelLayout())
     for axis, (values, title) in zip(axes, maps, strict=True):
         show_density(axis, values, window, top=_top(maps[0][0]), title=title)
     return figure
@@ -232,7 +233,7 @@ def sample_figure(
         window: What to show.
         kind: What the samples of the target are.
     """
-    figure, (left, middle, right) = panels(1, 3, side=4.4)
+    figure, (left, middle, right) = panels(1, 3, side=4.4, layout=PanelLayout())
     scatter(left, truth, TRUTH)
     scatter(middle, model, MODEL)
     scatter(right, model, MODEL, alpha=0.9)
@@ -268,7 +269,7 @@ def latent_figure(
     """
     colours = position_colours(x)
     latent = latent or window_of(base_samples, square=True, margin=0.14)
-    figure, (left, middle, right) = panels(1, 3, side=4.4)
+    figure, (left, middle, right) = panels(1, 3, side=4.4, layout=PanelLayout())
     scatter(left, x, colours, alpha=0.8)
     window.frame(left)
     left.set_title("Data x", fontsize=14)

@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 from torch import Tensor
 
 __all__ = [
@@ -41,7 +42,13 @@ DIFFERENCE: Colormap = colormaps["RdBu_r"].with_extremes(bad="#00e5ff")
 
 
 def panels(
-    rows: int, columns: int, *, side: float, height: float | None = None, dpi: int = 120
+    rows: int,
+    columns: int,
+    *,
+    side: float,
+    height: float | None = None,
+    dpi: int = 120,
+    layout: LayoutEngine | Literal["constrained"] = "constrained",
 ) -> tuple[Figure, list[Axes]]:
     """A figure of square panels, row by row, that renders without a display.
 
@@ -51,9 +58,10 @@ def panels(
         side: Width of a panel with its labels, in inches.
         height: Height of a row, in inches; a little more than ``side`` if None, for the title.
         dpi: Pixels an inch.
+        layout: What finds room for words; a `PanelLayout` takes less time, but knows panels only.
     """
     size = (side * columns, (1.06 * side if height is None else height) * rows)
-    figure = Figure(figsize=size, dpi=dpi, layout="constrained")
+    figure = Figure(figsize=size, dpi=dpi, layout=layout)
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
