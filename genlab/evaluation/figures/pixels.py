@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+from io import BytesIO
 
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 __all__ = ["encode_png", "figure_to_image"]
 
@@ -32,10 +32,7 @@ def figure_to_image(figure: Figure) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def encode_png(pixels: UInt8[np.ndarray, "height width 3"], *, dpi: float = 100) -> bytes:
-    """The bytes of a PNG file (ISO/IEC 15948:2004).
-
-    Its rows are packed as they are: of figures, whose ground is of one colour, the filters that
-    Pillow tries for each row make no smaller files, in twice the time.
+    """The bytes of a PNG file.
 
     >>> encode_png(np.zeros((2, 3, 3), np.uint8))[1:4]
     b'PNG'
@@ -44,18 +41,7 @@ def encode_png(pixels: UInt8[np.ndarray, "height width 3"], *, dpi: float = 100)
         pixels: RGB rows from the top.
         dpi: Pixels an inch, as the file tells whoever prints it.
     """
-    height, width, _ = pixels.shape
-    # In front of each row is the number of its filter, 0 for none.
-    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0)))
-    metre = round(dpi / 0.0254)
-    chunks = {
-        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),  # 8 bits each of RGB
-        b"pHYs": struct.pack(">IIB", metre, metre, 1),
-        b"IDAT": zlib.compress(rows.data, LEVEL),
-        b"IEND": b"",
-    }
-    packed = b"\x89PNG\r\n\x1a\n"
-    for kind, content in chunks.items():
-        checked = kind + content
-        packed += struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
-    return packed
+    packed = BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.save(packed, "PNG", compress_level=LEVEL, dpi=(dpi, dpi))
+    return packed.getvalue()
