@@ -31,6 +31,7 @@ from genlab.bijections import (
     LogitTransform,
     LULinear,
     OnCoordinates,
+    PosteriorStandardise,
     Probit,
     SpectralStandardise,
     SpectralStandardiseGiven,
@@ -294,6 +295,7 @@ def test_damaged_folders_are_refused(folder: Path, tmp_path: Path) -> None:
         Standardise((3,), untouched=[1]),
         SpectralStandardise(torch.rand(1, 5, 5) + 1, alike="modes"),
         SpectralStandardiseGiven(torch.rand(3, 1, 5, 5) + 1),
+        PosteriorStandardise(torch.rand(1, 5, 5) + 1, factor=5, alike="modes"),
         LogitTransform(0.05),
         Compose([LogitTransform(0.1), Standardise((1, 4, 4))]),
         OnCoordinates(HalfLine([0.0, 2.0], upward=[True, False]), [2, 0], 3),
@@ -306,7 +308,8 @@ def test_preprocessing_is_made_again(layer: Standardise) -> None:
     again = made(node)
     assert again is not None
     again.load_state_dict(layer.state_dict())
-    images = dict.fromkeys(("spectral_standardise", "spectral_standardise_given"), (1, 5, 5))
+    fields = ("spectral_standardise", "spectral_standardise_given", "posterior_standardise")
+    images = dict.fromkeys(fields, (1, 5, 5))
     images |= dict.fromkeys(("logit", "compose"), (1, 4, 4))
     flat = "places" in str(node) or node["kind"] == "standardise"
     x, c = torch.rand(7, *((3,) if flat else images[node["kind"]])), torch.rand(7, 1)

@@ -21,6 +21,7 @@ from genlab.bijections.half_line import HalfLine
 from genlab.bijections.lu_linear import LUConv, LULinear
 from genlab.bijections.ode import ODE, DivergenceMethod, ODEGradient, PathCosts
 from genlab.bijections.periodic_convolution import Hartley, PeriodicConvolution
+from genlab.bijections.posterior import PosteriorStandardise
 from genlab.bijections.reshaping import (
     Flatten,
     Freeze,
@@ -73,6 +74,7 @@ __all__ = [
     "PathCosts",
     "PeriodicConvolution",
     "Permutation",
+    "PosteriorStandardise",
     "Probit",
     "Quantile",
     "RationalQuadratic",

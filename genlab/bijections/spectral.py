@@ -85,6 +85,11 @@ class SpectralStandardise(Bijection):
     def initialise(
         self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
     ) -> Float[Tensor, "n c h h"]:
+        self.learn_spectrum(x)
+        return self.forward(x)[0]
+
+    def learn_spectrum(self, x: Float[Tensor, "n c h h"]) -> None:
+        """Set the mean, and the variance of each mode."""
         mean = x.mean((0, 2, 3))
         classes = mode_classes(x.shape[-1], self.alike)
         variances = averaged(power(x - mean[:, None, None]).mean(0), classes)
@@ -92,7 +97,6 @@ class SpectralStandardise(Bijection):
         whole = whole.where(whole > 0, 1.0)
         self.mean.copy_(mean)
         self.log_scale.copy_(0.5 * variances.clamp_min(EMPTY * whole).log())
-        return self.forward(x)[0]
 
     def _log_scales(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "*n c h h"]:
         """Half of ``log lambda_k``, of all fields or of each."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.elementwise_affine import Standardise
+from genlab.bijections.posterior import PosteriorStandardise
 from genlab.bijections.spectral import SpectralStandardise, SpectralStandardiseGiven
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.data.field_facts import field_facts
@@ -75,7 +76,10 @@ class FieldData(TargetData):
     def preprocessing(self, circular: Sequence[int]) -> Bijection | None:
         if not self.standardise:
             return None
-        given = self.target.context_dim == 1 and not self.condition_shape
+        if self.condition_shape:
+            factor = self.event_shape[1] // self.condition_shape[1]
+            return field_units(self.event_shape, self.alike, circular, factor=factor)
+        given = self.target.context_dim == 1
         return field_units(self.event_shape, self.alike, circular, given=given)
 
 
@@ -85,14 +89,16 @@ def field_units(
     circular: Sequence[int],
     *,
     given: bool = False,
+    factor: int | None = None,
 ) -> Bijection:
-    """What standardises fields: mode by mode, or number by number.
+    """What standardises fields: mode by mode, given what is known of them, or number by number.
 
     Args:
         event_shape: Channels, and points along both axes.
         alike: The modes that share a variance; None for fields that are not periodic.
         circular: Coordinates that are angles to the model.
         given: Whether fields come with a number, such as a time, that their spectrum follows.
+        factor: Points along the sides of blocks whose means they come with; None for no such.
 
     Raises:
         UserError: There are such.
@@ -101,6 +107,8 @@ def field_units(
         raise UserError(f"circular={list(circular)}: the values of fields are no angles; use []")
     if alike is None:
         return Standardise(event_shape)
+    if factor is not None:
+        return PosteriorStandardise(torch.ones(event_shape), factor=factor, alike=alike)
     if given:
         return SpectralStandardiseGiven(torch.ones(KNOTS, *event_shape), alike=alike)
     return SpectralStandardise(torch.ones(event_shape), alike=alike)

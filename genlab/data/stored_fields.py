@@ -51,7 +51,7 @@ class StoredFields(DataModule):
     """Fields in files: NPY, NPZ, HDF5 (The Well's, PDEBench's, MATLAB's), NetCDF or zarr.
 
     A row is one window of one time step of one sample. Samples are held out whole, as steps of one
-    trajectory resemble each other; of a single one, its last steps.
+    trajectory resemble each other; where they are fewer than the sets, the last steps.
 
     Args:
         path: The file, or a folder of files with the same channels; in folders ``train``, ``valid``
@@ -207,8 +207,9 @@ class StoredFields(DataModule):
         ]
         if self.streamed:
             told.append("the training set is larger than memory should hold: read as it is used")
-        if source is self.sources["test"] and sum(count for count, _ in source.counts) == 1:
-            told.append("one sample: its last steps or windows are held out, which resemble others")
+        if source.samples < self._parts:
+            few = f"{source.samples} sample{'s' * (source.samples != 1)}"
+            told.append(f"{few}: the last steps or windows are held out, which resemble others")
         if self.periodic and min(seam(sampled(source))) < REPEATED:
             told.append(
                 "the last points of the fields repeat the first, and have no density of their own; "
@@ -226,23 +227,34 @@ class StoredFields(DataModule):
         """The rows of each part, in the order of the files: those of a sample stay together."""
         sources = self.sources
         own = {part: np.arange(len(rows)) for part, rows in sources.items()}
-        shared = {part: sources[part] is sources["train"] for part in sources}
-        groups = sources["train"].groups()
-        shares = zip(("val", "test"), self.fractions, strict=True)
-        fractions = [share if shared[part] else 0.0 for part, share in shares]
-        sizes = part_sizes(len(groups), fractions, "sample")
-        if shared["val"] and not sizes[1]:
+        groups = sources["train"].groups(self._parts)
+        sizes = part_sizes(len(groups), self._shares, "sample")
+        if self._shared("val") and not sizes[1]:
             raise UserError("val_fraction=0: expected some samples to validate on")
         order = np.arange(len(groups))
-        single = sum(samples for samples, _ in sources["train"].counts) == 1
-        if self.split_seed is not None and not single:
+        if self.split_seed is not None and sources["train"].samples >= self._parts:
             source = generator(self.split_seed, "split")
             order = torch.randperm(len(groups), generator=source).numpy()
         edges = pairwise(np.cumsum([0, *sizes]))
         for part, (low, high) in zip(("train", "val", "test"), edges, strict=True):
-            if shared[part]:
+            if self._shared(part):
                 own[part] = _rows(groups, order[low:high])
         return own
+
+    def _shared(self, part: str) -> bool:
+        """Whether a set is cut from the files to learn from."""
+        return self.sources[part] is self.sources["train"]
+
+    @property
+    def _shares(self) -> list[float]:
+        """Of the samples: those to validate and to test on."""
+        shares = zip(("val", "test"), self.fractions, strict=True)
+        return [share if self._shared(part) else 0.0 for part, share in shares]
+
+    @property
+    def _parts(self) -> int:
+        """How many sets the samples are for."""
+        return 1 + sum(share > 0 for share in self._shares)
 
     def _read(self, part: str) -> Batch:
         x, context = map(torch.from_numpy, self.sources[part].read(self.chosen[part]))

@@ -11,7 +11,7 @@ from genlab.fields.grid import (
     wavenumbers,
 )
 from genlab.fields.navier_stokes import NavierStokes
-from genlab.fields.observation import block_means, block_spectrum
+from genlab.fields.observation import block_means, block_shares, block_spectrum
 from genlab.fields.spectra import (
     Kraichnan,
     Matern,
@@ -50,6 +50,7 @@ __all__ = [
     "advance",
     "averaged",
     "block_means",
+    "block_shares",
     "block_spectrum",
     "choose_steps",
     "class_means",

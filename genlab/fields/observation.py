@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["block_means", "block_spectrum"]
+__all__ = ["block_means", "block_shares", "block_spectrum"]
 
 
 def block_means(w: Float[Tensor, "*n h h"], factor: int) -> Float[Tensor, "*n m m"]:
@@ -23,6 +23,21 @@ def block_means(w: Float[Tensor, "*n h h"], factor: int) -> Float[Tensor, "*n m 
     """
     means: Tensor = w.unflatten(-1, (-1, factor)).unflatten(-3, (-1, factor)).mean((-3, -1))
     return means
+
+
+def block_shares(y: Float[Tensor, "*n m m"], factor: int) -> Float[Tensor, "*n h h"]:
+    """``A' y``, the transpose of `block_means`: each number in equal shares over its block.
+
+    >>> block_shares(torch.tensor([[8.0]]), 2)
+    tensor([[2., 2.],
+            [2., 2.]])
+
+    Args:
+        y: A number for each block.
+        factor: Points along a block's side.
+    """
+    shares: Tensor = y.repeat_interleave(factor, -2).repeat_interleave(factor, -1) / factor**2
+    return shares
 
 
 def block_spectrum(variances: Float[Tensor, "*j h h"], factor: int) -> Float[Tensor, "*j m m"]:

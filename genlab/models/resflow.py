@@ -104,6 +104,8 @@ class ResFlow(Flow):
         if log_det == "auto":
             log_det = "exact" if dim <= EXACT_UP_TO else "russian_roulette"
         self.likelihood = "exact" if log_det == "exact" else "estimate"
+        if log_det != "exact":
+            self.test_samples = 10_000  # each is a series of products with Jacobians
         options = ResidualOptions(
             log_det=log_det,
             terms=terms,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from genlab.bijections import SpectralStandardise, Standardise
+from genlab.bijections import PosteriorStandardise, Standardise
 from genlab.data import FieldData, FreshSamples
 from genlab.data.field_facts import field_facts
 from genlab.errors import UserError
@@ -64,9 +64,9 @@ def test_sets(train_size: int | None) -> None:
 
 def test_units() -> None:
     white = data_of().preprocessing(())
-    assert isinstance(white, SpectralStandardise)
-    z = white.initialise(data_of().first_rows(2000).x)
-    assert z.std().item() == pytest.approx(1, abs=0.01)
+    assert isinstance(white, PosteriorStandardise)
+    x, y, _ = data_of().first_rows(2000)
+    assert white.initialise(x, y).std().item() == pytest.approx(1, abs=0.01)
     assert isinstance(data_of(alike=None).preprocessing(()), Standardise)
     assert data_of(standardise=False).preprocessing(()) is None
     with pytest.raises(UserError, match="values of fields are no angles"):

@@ -76,11 +76,25 @@ def test_of_one_sample_the_last_steps_are_held_out(tmp_path: Path) -> None:
     assert data.training_set is not None
     sets = [numbers(part.x) for part in (data.training_set, data.validation, data.test)]
     assert sets == [set(range(6)), {6, 7}, {8, 9}]
-    assert "one sample: its last steps" in " ".join(data.remarks)
+    assert "1 sample: the last steps" in " ".join(data.remarks)
     single = saved(tmp_path / "one.npy", numbered(1, 24, 24))
     assert [len(rows) for rows in data_of(single, size=6).chosen.values()] == [8, 4, 4]
     with pytest.raises(UserError, match=r"nothing is left to learn from, of 1 sample; `size=N`"):
         _ = data_of(single).stream
+
+
+def test_of_fewer_samples_than_sets_the_last_steps_are_held_out(tmp_path: Path) -> None:
+    """As of the dummy file that The Well's package writes: two trajectories of ten steps."""
+    path = saved(tmp_path / "w.npy", numbered(2, 10, 6, 6))
+    data = data_of(path, val_fraction=0.1, test_fraction=0.1)
+    assert data.test is not None
+    assert data.training_set is not None
+    sets = [numbers(part.x) for part in (data.training_set, data.validation, data.test)]
+    assert sets == [set(range(16)), {16, 17}, {18, 19}]
+    assert "2 samples: the last steps" in " ".join(data.remarks)
+    whole = data_of(path, test_fraction=0.0)  # one sample for each set
+    assert sorted(map(len, whole.chosen.values())) == [0, 10, 10]
+    assert "2 samples" not in " ".join(whole.remarks)
 
 
 def test_sets_are_thinned_evenly(tmp_path: Path) -> None:

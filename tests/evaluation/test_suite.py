@@ -59,6 +59,18 @@ def test_every_metric_of_a_flow_on_a_known_target(
     assert not any(training or grad for _, training, grad in flow.seen)
 
 
+def test_the_inverse_is_tried_on_so_many_numbers(affine_flow, gaussian_target, monkeypatch):
+    seen = []
+    monkeypatch.setattr("genlab.evaluation.suite.INVERTED", 20)
+    monkeypatch.setattr(
+        "genlab.evaluation.suite.inverse_error",
+        lambda _, x, context, **__: seen.append((x.shape, context)) or 0.0,
+    )
+    target, flow = gaussian_target([0.0, 0.0], [1.0, 1.0]), affine_flow([0.1, 0.0], [1.0, 1.0])
+    evaluate(flow, test=None, target=target, generator=torch.Generator(), **QUICK)
+    assert seen == [((10, 2), None)]
+
+
 def test_it_repeats_by_generator(affine_flow, gaussian_target, global_state):
     target, flow = gaussian_target([0.0], [1.0]), affine_flow([0.1], [1.0])
 

@@ -13,6 +13,7 @@ from genlab.bijections.coordinates import OnCoordinates
 from genlab.bijections.domains import LogitTransform, Probit, UnitBox
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.bijections.half_line import HalfLine
+from genlab.bijections.posterior import PosteriorStandardise
 from genlab.bijections.spectral import SpectralStandardise, SpectralStandardiseGiven
 from genlab.errors import UserError, nearest
 
@@ -46,6 +47,19 @@ KINDS: dict[str, tuple[type[Bijection], Kind]] = {
         Kind(
             lambda layer: {"shape": list(layer.log_scale.shape), "alike": layer.alike},
             lambda shape, alike: SpectralStandardiseGiven(torch.ones(*shape), alike=alike),
+        ),
+    ),
+    "posterior_standardise": (
+        PosteriorStandardise,
+        Kind(
+            lambda layer: {
+                "shape": list(layer.log_scale.shape),
+                "factor": layer.factor,
+                "alike": layer.alike,
+            },
+            lambda shape, factor, alike: PosteriorStandardise(
+                torch.ones(*shape), factor=factor, alike=alike
+            ),
         ),
     ),
     "logit": (

@@ -184,14 +184,23 @@ class FieldRows:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def groups(self) -> list[range]:
+    @property
+    def samples(self) -> int:
+        """How many there are in all files."""
+        return sum(samples for samples, _ in self.counts)
+
+    def groups(self, parts: int) -> list[range]:
         """The rows of each sample, which belong together.
 
-        With one sample those of each step, and with one step, too, each window by itself.
+        Of fewer samples than parts those of each step, and of a single step each window by itself.
+
+        Args:
+            parts: The number of sets that they are for.
         """
         own = 0
-        if sum(samples for samples, _ in self.counts) == 1:
-            own = 1 if len(self) == len(self.corners) else len(self.corners)
+        if self.samples < parts:
+            windows = len(self.corners)
+            own = 1 if len(self) == self.samples * windows else windows
         return [
             range(start, start + (own or rows))
             for first, (samples, rows) in zip(self.starts, self.counts, strict=False)
