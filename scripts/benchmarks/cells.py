@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-__all__ = ["LAYERS", "PEERS", "Cell", "all_cells", "contestants"]
+__all__ = ["LAYERS", "Cell", "all_cells", "contestants"]
 
 LAYERS = {"nice": 8, "realnvp": 8, "nsf": 4, "krnet": 16, "resflow": 8}
 """Couplings or blocks, of the families that have such."""
@@ -20,17 +20,6 @@ TERMS = (2, 5, 10, 20, 50)
 
 # The exact divergence takes as many products as there are dimensions.
 FOLLOWS_AN_ODE = {("step", "cnf"), ("log_prob", "cnf"), ("log_prob", "flow-matching")}
-
-PEERS = {
-    "zuko": "zuko",
-    "nflows": "nflows",
-    "normflows": "normflows",
-    "flowjax": "flowjax",
-    "exponax": "exponax",
-    "torchcfm": "torchcfm",
-    "scikit-learn": "sklearn",
-}
-"""The package that a contestant is."""
 
 OF_PEER = {
     "zuko": {"realnvp", "nsf", "gmm", "cnf"},
