@@ -36,6 +36,16 @@ def test_every_contestant_is_built_somewhere() -> None:
                 assert (SCRIPTS / "benchmarks" / f"{module}.py").exists()
 
 
+def test_a_compiled_step_takes_part_where_runs_have_one() -> None:
+    cells, ours = part("benchmarks.cells"), part("benchmarks.ours")
+    for family in cells.FAMILIES:
+        if family != "gmm":  # whose runs take no gradient steps
+            cell = cells.Cell("step", family, "cpu", 2, 8, cells.LAYERS.get(family))
+            objective = ours.OBJECTIVES.get(family, ours.MaximumLikelihood)()
+            takes_part = "compiled" in cells.contestants(cell)
+            assert takes_part == objective.compiles(ours.model_of(cell)), family
+
+
 def test_cells_are_chosen_by_their_parts(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = part("benchmarks.store").chosen
     names = ["step:nsf:dim2", "step:nsf:dim43", "sample:nsf:dim2"]

@@ -30,7 +30,7 @@ OF_PEER = {
 }
 HAVE_PRODUCTS = {"nice", "realnvp", "nsf", "krnet"}
 HAVE_A_BARE_LOOP = {"vae", "flow-matching", "torus", "fields"}
-COMPILED = {"nice", "realnvp", "nsf", "krnet", "resflow", "vae", "flow-matching", "torus"}
+COMPILED = {"nice", "realnvp", "nsf", "krnet", "vae", "flow-matching", "torus"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Cell:
     Attributes:
         subject: ``step`` (of training), ``log_prob``, ``sample``; ``em``, a pass of it;
             ``divergence`` of a velocity; ``simulate``, a flow in time; ``train``, the steps of a
-            whole run; ``replicas``.
+            whole run, and ``train_compiled``; ``replicas``.
         family: The model, the network of ``divergence``, or what is simulated.
         device: ``cpu`` or ``cuda``.
         dim: Numbers of a sample.
@@ -104,6 +104,8 @@ def _cells(device: str) -> Iterator[Cell]:
         for family in FAMILIES:
             if family != "gmm":  # whose steps are passes of EM
                 yield Cell("train", family, device, 2, BATCH)
+            if family in COMPILED:
+                yield Cell("train_compiled", family, device, 2, BATCH)
         for family in ("realnvp", "nsf"):
             for batch, layers in ((64, 4), (BATCH, 8)):
                 yield Cell("replicas", family, device, 2, batch, layers)
@@ -124,7 +126,7 @@ def contestants(cell: Cell) -> tuple[str, ...]:
             return "genlab", "forward mode", "reverse mode"
         case "simulate":
             return "genlab", "exponax"
-        case "train":
+        case "train" | "train_compiled":
             return "genlab train", "bare loop"
         case "replicas":
             return "together", "one by one"

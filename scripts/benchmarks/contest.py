@@ -100,7 +100,7 @@ def contest(
     found: dict[str, dict[str, Any]] = {}
     running: dict[str, Contestant] = {}
     with tempfile.TemporaryDirectory() as folder:
-        if cell.subject in ("train", "replicas"):
+        if cell.subject in ("train", "train_compiled", "replicas"):
             # Both sides are one process, which takes the turns itself.
             pair = Contestant(cell, names[0], Path(folder) / "log", **options)
             pair.close()
