@@ -14,29 +14,13 @@ docs/guides/benchmarks.md for the peers' own environment.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import importlib.util
-import platform
-import sys
-import time
 from pathlib import Path
 
-from benchmarks.cells import PEERS, all_cells, contestants
+from benchmarks.cells import all_cells, contestants
 from benchmarks.contest import contest
+from benchmarks.machine import machine, missing_peers
 from benchmarks.report import line, write
 from benchmarks.store import Store, chosen
-
-PACKAGES = (
-    "torch",
-    "jax",
-    "zuko",
-    "nflows",
-    "normflows",
-    "flowjax",
-    "exponax",
-    "torchcfm",
-    "scikit-learn",
-)
 
 
 def main() -> None:
@@ -57,13 +41,7 @@ def main() -> None:
         for name in names:
             print(f"{name}: {', '.join(contestants(cells[name]))}")
         return
-    missing = [peer for peer, package in PEERS.items() if not importlib.util.find_spec(package)]
-    if missing:
-        print(
-            f"left out, as they are not installed: {', '.join(missing)}; "
-            "pip install -c scripts/constraints.txt -e '.[bench]'",
-            file=sys.stderr,
-        )
+    missing = missing_peers()
     store = Store(options.output / "benchmark.json")
     for name in names:
         if name in store.records and not options.again:
@@ -80,24 +58,12 @@ def main() -> None:
         except RuntimeError as error:
             print(f"{name}: failed ({error})", flush=True)
             continue
-        record = {"contestants": found, "machine": _machine(options.threads)}
+        record = {"contestants": found, "machine": machine(options.threads)}
         store.add(name, record)
         print(line(name, record), flush=True)
     if store.records:
         write(store.records, options.output)
         print(f"{options.output}: benchmark.json, table.md, benchmark.png")
-
-
-def _machine(threads: int) -> dict[str, object]:
-    """Where and with what it was measured."""
-    found = {package.metadata["Name"].lower() for package in importlib.metadata.distributions()}
-    return {
-        "processor": platform.machine(),
-        "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES if name in found},
-        "threads": threads,
-        "time": time.strftime("%Y-%m-%d %H:%M"),
-    }
 
 
 if __name__ == "__main__":

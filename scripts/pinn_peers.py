@@ -39,7 +39,6 @@ import multiprocessing
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
@@ -51,6 +50,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.clock import Clock
 from genlab.pde import Burgers, Peak, Problem
 from genlab.runs.files import read_json, write_json
 
@@ -61,42 +61,16 @@ DEEPXDE_POINTS, DEEPXDE_HIDDEN = 2540, [20] * 3
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "DDE_BACKEND": "pytorch"}
 
 
-class Clock:
-    """Seconds of solving, and the error about each whole one.
+def judge(problem: Problem) -> Callable[[Callable[[Tensor], Tensor]], float]:
+    """The relative L2 error of a solution at the problem's points of reference."""
+    reference = problem.reference()
+    exact = reference.exact
+    assert exact is not None
 
-    Args:
-        problem: What is solved.
-        limit: Seconds that a solve has.
-    """
+    def error(u: Callable[[Tensor], Tensor]) -> float:
+        return float((u(reference.x).view_as(exact) - exact).norm() / exact.norm())
 
-    def __init__(self, problem: Problem, limit: float) -> None:
-        self.reference = problem.reference()
-        self.limit = limit
-        self.seconds: list[float] = []
-        self.errors: list[float] = []
-        self.start()
-
-    def start(self) -> None:
-        """Count from now on."""
-        self._began, self._next = time.perf_counter(), 1.0
-
-    @property
-    def gone(self) -> float:
-        """The seconds so far."""
-        return time.perf_counter() - self._began
-
-    def look(self, u: Callable[[Tensor], Tensor]) -> float:
-        """The seconds so far; where one more is full, `u` is judged, which takes none."""
-        gone = self.gone
-        if gone >= self._next:
-            exact = self.reference.exact
-            assert exact is not None
-            error = u(self.reference.x).view_as(exact) - exact
-            self.seconds.append(gone)
-            self.errors.append(float(error.norm() / exact.norm()))
-            self._next = math.floor(gone) + 1.0
-            self._began += self.gone - gone
-        return gone
+    return error
 
 
 def genlab_default(name: str, seed: int, clock: Clock) -> tuple[int, int]:
@@ -119,7 +93,7 @@ def genlab_default(name: str, seed: int, clock: Clock) -> tuple[int, int]:
         solve.fit()
     for row in solve.module.history:
         clock.seconds.append(row["seconds"])
-        clock.errors.append(row["relative_l2"])
+        clock.seen.append(row["relative_l2"])
     weights = sum(p.numel() for p in solve.network.parameters())
     return len(solve.module.points.x), weights
 
@@ -294,12 +268,12 @@ SOLVERS: dict[str, Callable[[str, int, Clock], tuple[int, int]]] = {
 def solve(name: str, solver: str, seed: int, limit: float) -> dict[str, Any]:
     """One solve: what it was judged at, and when."""
     torch.set_num_threads(1)
-    clock = Clock(PROBLEMS[name](), limit)
+    clock = Clock(judge(PROBLEMS[name]()), limit=limit)
     with redirect_stdout(io.StringIO()):
         points, weights = SOLVERS[solver](name, seed, clock)
     return {
         "seconds": clock.seconds,
-        "errors": clock.errors,
+        "errors": clock.seen,
         "points": points,
         "weights": weights,
     }

@@ -1,4 +1,4 @@
-"""The benchmark and the league: cells, what rounds say, and that both go on where they stopped."""
+"""Benchmark, league and fits: cells, what rounds say, and that all go on where they stopped."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def test_every_contestant_is_built_somewhere() -> None:
             for who in cells.contestants(cell):
                 module = worker.OWN_SUBJECTS.get(cell.subject) or worker.MODULES[who]
                 assert (SCRIPTS / "benchmarks" / f"{module}.py").exists()
+
+
+def test_a_compiled_step_takes_part_where_runs_have_one() -> None:
+    cells, ours = part("benchmarks.cells"), part("benchmarks.ours")
+    for family in cells.FAMILIES:
+        if family != "gmm":  # whose runs take no gradient steps
+            cell = cells.Cell("step", family, "cpu", 2, 8, cells.LAYERS.get(family))
+            objective = ours.OBJECTIVES.get(family, ours.MaximumLikelihood)()
+            takes_part = "compiled" in cells.contestants(cell)
+            assert takes_part == objective.compiles(ours.model_of(cell)), family
 
 
 def test_cells_are_chosen_by_their_parts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -290,3 +300,99 @@ def test_contestants_take_turns(tmp_path: Path) -> None:
         for clock in ("us", "processor"):
             assert len(side[clock]) == 3
             assert min(side[clock]) > 0
+
+
+def test_looking_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks, module = [100.0, 7.0], part("benchmarks.clock")
+    monkeypatch.setattr(module, "now", lambda: tuple(clocks))
+
+    def passes(seconds: float, computing: float) -> None:
+        clocks[0] += seconds
+        clocks[1] += computing
+
+    def see(state: int) -> int:
+        passes(5.0, 4.0)
+        return state**2
+
+    clock = module.Clock(see, every=0.5)
+    gone = []
+    for state in range(4):
+        passes(0.375, 0.25)
+        gone.append(clock.look(state))
+    clock.pause()
+    passes(9.0, 9.0)
+    clock.resume()
+    clock.note(4)
+    assert gone == [0.375, 0.75, 1.125, 1.5]
+    assert clock.seen == [1, 4, 9, 16]
+    assert clock.seconds == [0.75, 1.125, 1.5, 1.5]
+    assert clock.processor == [0.5, 0.75, 1.0, 1.0]
+    clock.start()
+    passes(0.25, 0.25)
+    assert clock.look(5) == 0.25
+    assert len(clock.seen) == 4
+
+
+def test_fits_go_on_where_they_stopped_and_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peers, made = part("fit_peers"), []
+    ends = {"genlab": (4.0, 0.006), "flowjax": (16.0, 0.008), "zuko": (60.0, 0.02)}
+
+    def apart(name: str, seconds: float) -> dict[str, Any]:
+        made.append(name)
+        who, seed = name.split(":")[1], int(name[-1])
+        end, nats = ends[who]
+        return {
+            "steps": 10,
+            "weights": 99,
+            "seconds": [end / 4, end / 2 + seed, end],
+            "processor": [end / 4, end / 2, end],
+            "nats": [0.5, 0.0099 if who != "zuko" or seed == 0 else 0.03, nats],
+            "se": [0.1, 0.001, 0.0005],
+        }
+
+    monkeypatch.setattr(peers, "apart", apart)
+    monkeypatch.setattr(peers, "one_core", lambda: None)
+    monkeypatch.setattr(peers, "restricted", lambda *_: {})
+    monkeypatch.setattr(peers, "missing_peers", lambda: [])
+    words = ["fit_peers", "-o", str(tmp_path), "--only", "moons:nsf", "--seeds"]
+    for seeds in ("1", "3"):
+        monkeypatch.setattr(sys, "argv", [*words, seeds])
+        peers.main()
+    assert len(made) == len(set(made)) == 9
+    said = capsys.readouterr().out
+    assert "moons:genlab:nsf:seed2: 4 s (4 of the processor), 0.0060 +- 0.0005 nats" in said
+    rows = [line.split(" | ") for line in (tmp_path / "table.md").read_text().splitlines()]
+    genlab, zuko = (next(row for row in rows if f"{who} nsf" in row) for who in ("genlab", "zuko"))
+    # Medians over the seeds: 3 s to the goal, which zuko reaches under one seed of three.
+    assert genlab[2:] == ["3", "10", "99", "4", "4", "0.0060", "0.01", "3", "0.25", "0.00 |"]
+    assert zuko[-3:] == ["inf", "", " |"]
+
+
+@pytest.mark.parametrize("who", ["genlab", "zuko"])
+def test_a_fit_is_judged_by_the_exact_density(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64, and on other points, the nats that are left are the same within their error."""
+    import genlab
+
+    fits = part("benchmarks.fits")
+    if who == "genlab":
+        short = ("trainer.max_steps=60", "trainer.val_every=30", "callbacks=minimal")
+        experiment = genlab.experiment
+        monkeypatch.setattr(genlab, "experiment", lambda *words: experiment(*words, *short))
+        monkeypatch.setenv("GENLAB_CACHE", "unused")  # so that it is what it was behind the test
+        fit = fits.by_genlab("nice", "moons", 1)
+        assert fit.steps == 60
+    else:
+        monkeypatch.setattr(fits, "ZUKO_ROWS", 1000)
+        fit = fits.by_zuko("moons", 1, seconds=0.0)
+        assert fit.steps == 1
+    record = fits.judged("moons", fit)
+    target = genlab.targets.Moons()
+    x = target.sample(20_000, generator=torch.Generator().manual_seed(2))
+    left = target.log_prob(x.double()) - fit.clock.seen[-1](x)
+    off = (left.mean().item() - record["nats"][-1]) / record["se"][-1]
+    assert abs(off) < 4
+    assert record["se"][-1] == pytest.approx(left.std().item() / 100, rel=0.1)
+    assert sorted(record["seconds"]) == record["seconds"]
+    assert record["nats"][-1] > 0

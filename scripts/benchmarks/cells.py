@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-__all__ = ["LAYERS", "PEERS", "Cell", "all_cells", "contestants"]
+__all__ = ["LAYERS", "Cell", "all_cells", "contestants"]
 
 LAYERS = {"nice": 8, "realnvp": 8, "nsf": 4, "krnet": 16, "resflow": 8}
 """Couplings or blocks, of the families that have such."""
@@ -21,17 +21,6 @@ TERMS = (2, 5, 10, 20, 50)
 # The exact divergence takes as many products as there are dimensions.
 FOLLOWS_AN_ODE = {("step", "cnf"), ("log_prob", "cnf"), ("log_prob", "flow-matching")}
 
-PEERS = {
-    "zuko": "zuko",
-    "nflows": "nflows",
-    "normflows": "normflows",
-    "flowjax": "flowjax",
-    "exponax": "exponax",
-    "torchcfm": "torchcfm",
-    "scikit-learn": "sklearn",
-}
-"""The package that a contestant is."""
-
 OF_PEER = {
     "zuko": {"realnvp", "nsf", "gmm", "cnf"},
     "nflows": {"nice", "realnvp", "nsf"},
@@ -41,7 +30,7 @@ OF_PEER = {
 }
 HAVE_PRODUCTS = {"nice", "realnvp", "nsf", "krnet"}
 HAVE_A_BARE_LOOP = {"vae", "flow-matching", "torus", "fields"}
-COMPILED = {"nice", "realnvp", "nsf", "krnet", "resflow", "vae", "flow-matching", "torus"}
+COMPILED = {"nice", "realnvp", "nsf", "krnet", "vae", "flow-matching", "torus"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,7 @@ class Cell:
     Attributes:
         subject: ``step`` (of training), ``log_prob``, ``sample``; ``em``, a pass of it;
             ``divergence`` of a velocity; ``simulate``, a flow in time; ``train``, the steps of a
-            whole run; ``replicas``.
+            whole run, and ``train_compiled``; ``replicas``.
         family: The model, the network of ``divergence``, or what is simulated.
         device: ``cpu`` or ``cuda``.
         dim: Numbers of a sample.
@@ -115,6 +104,8 @@ def _cells(device: str) -> Iterator[Cell]:
         for family in FAMILIES:
             if family != "gmm":  # whose steps are passes of EM
                 yield Cell("train", family, device, 2, BATCH)
+            if family in COMPILED:
+                yield Cell("train_compiled", family, device, 2, BATCH)
         for family in ("realnvp", "nsf"):
             for batch, layers in ((64, 4), (BATCH, 8)):
                 yield Cell("replicas", family, device, 2, batch, layers)
@@ -136,7 +127,7 @@ def contestants(cell: Cell) -> tuple[str, ...]:
             return "genlab", "forward mode", "reverse mode"
         case "simulate":
             return "genlab", "exponax"
-        case "train":
+        case "train" | "train_compiled":
             return "genlab train", "bare loop"
         case "replicas":
             return "together", "one by one"

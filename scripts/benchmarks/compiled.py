@@ -1,8 +1,10 @@
-"""A training step that is compiled whole, as a piece of work."""
+"""A training step that is compiled whole, by itself and as a piece of work."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +17,7 @@ from genlab.learning.ema import EMA
 from genlab.objectives import Objective
 from genlab.runs.code_cache import CodeCache
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "whole_step"]
 
 LR = 1e-3
 
@@ -28,12 +30,25 @@ def compiled(
     clip: float | None = None,
     decay: float | None = None,
 ) -> Work:
-    """A step of Adam; its notes are the seconds to compile and to load.
+    """A step of Adam on the same rows again and again; the arguments are those of `whole_step`."""
+    step, notes = whole_step(model, objective, batch, clip=clip, decay=decay)
+    return Work(partial(step, batch), notes=notes)
+
+
+def whole_step(
+    model: Any,
+    objective: Objective[Any],
+    batch: Batch,
+    *,
+    clip: float | None = None,
+    decay: float | None = None,
+) -> tuple[Callable[[Batch], object], dict[str, float]]:
+    """A step of Adam on a batch, and the seconds to compile and to load it.
 
     Args:
         model: The model.
         objective: What it learns by.
-        batch: The rows that every step sees.
+        batch: Rows such as every step sees; a first step is taken on them.
         clip: Largest norm of the gradient; None not to clip.
         decay: Of the average of the weights; None for none.
 
@@ -67,9 +82,9 @@ def compiled(
     rows = FlatRows(recipe.trained, optimizer, None if ema is None else ema.average)
     code = CompiledStep(CodeCache().library(key), CodeCache().facts(key), recipe, rows)
 
-    def step() -> object:
+    def step(batch: Batch) -> object:
         return code(batch, lr=LR, average=0.0 if ema is None else ema.advance())
 
-    step()
+    step(batch)
     notes["seconds to load"] = time.perf_counter() - start
-    return Work(step, notes=notes)
+    return step, notes

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Cell
+from benchmarks.machine import one_core, restricted
 
 __all__ = ["Contestant", "contest"]
 
@@ -44,7 +45,7 @@ class Contestant:
             "seconds": seconds,
             "rounds": rounds,
             "threads": threads,
-            "core": _core() if threads == 1 and cell.device == "cpu" else None,
+            "core": one_core() if threads == 1 and cell.device == "cpu" else None,
         }
         self.log = log
         with log.open("w") as said:
@@ -53,7 +54,7 @@ class Contestant:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env=_environment(cell.device, threads),
+                env={**os.environ, **restricted(cell.device, threads)},
                 text=True,
             )
         self.facts = self.answer()
@@ -99,7 +100,7 @@ def contest(
     found: dict[str, dict[str, Any]] = {}
     running: dict[str, Contestant] = {}
     with tempfile.TemporaryDirectory() as folder:
-        if cell.subject in ("train", "replicas"):
+        if cell.subject in ("train", "train_compiled", "replicas"):
             # Both sides are one process, which takes the turns itself.
             pair = Contestant(cell, names[0], Path(folder) / "log", **options)
             pair.close()
@@ -136,20 +137,3 @@ def take_turns(
                 found[name] = {"error": str(error)}
                 del running[name]
         order = [name for name in (*order[1:], *order[:1]) if name in running]
-
-
-def _core() -> int | None:
-    """One core for all, so that no side has a second one; None where a system has no such call."""
-    if not hasattr(os, "sched_setaffinity"):
-        return None
-    return max(os.sched_getaffinity(0))
-
-
-def _environment(device: str, threads: int) -> dict[str, str]:
-    """Each library told in its own way how many threads it has, and which device."""
-    own = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    if device == "cpu":
-        own["JAX_PLATFORMS"] = "cpu"
-        if threads == 1:
-            own["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-    return {**os.environ, **own}

@@ -18,8 +18,9 @@ from lightning.pytorch.callbacks import Callback
 
 import genlab
 from benchmarks.cells import Cell
+from benchmarks.compiled import whole_step
 from genlab.assembly import Replicas, Training, experiment
-from genlab.batch import Chunk
+from genlab.batch import Batch, Chunk
 from genlab.config.compose import compose
 
 __all__ = ["paired"]
@@ -37,10 +38,10 @@ def paired(cell: Cell, *, rounds: int) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         if cell.subject == "replicas":
             return _replicas(cell, Path(folder), rounds=min(rounds, 3))
-        run = genlab.experiment(
-            f"model={cell.family}", "trainer.max_steps=1000", f"outputs={folder}"
-        )
-        bare = BareLoop()
+        whole = cell.subject == "train_compiled"
+        words = (f"model={cell.family}", f"trainer.compile={whole}", "trainer.max_steps=1000")
+        run = genlab.experiment(*words, f"outputs={folder}")
+        bare = BareLoop(whole=whole)
         with patch.object(Training, "conclude", lambda *_: {}):
             run.fit(callbacks=[bare])
     trained, alone = (list(times) for times in zip(*bare.times[FIRST_CHUNKS:], strict=True))
@@ -52,30 +53,49 @@ class BareLoop(Callback):
 
     Gradient, clipping, Adam on the same batches. Validations, figures and checkpoints fall between
     chunks: they are not steady state.
+
+    Args:
+        whole: Whether each step is compiled whole, on both sides.
     """
+
+    def __init__(self, *, whole: bool) -> None:
+        self.whole = whole
+        self.step: Callable[[Batch], object] | None = None
+        self.times: list[tuple[float, float]] = []
 
     def on_train_start(self, trainer: pl.Trainer, learner: Any) -> None:
         self.model = copy.deepcopy(learner.model)
         self.objective = copy.deepcopy(learner.objective)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=True)
         self.clip = learner.settings.gradient_clip
-        self.times: list[tuple[float, float]] = []
         self.started = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, learner: Any, outputs: Any, batch: Chunk, index: int
     ) -> None:
         trained = time.perf_counter() - self.started
+        if self.step is None:
+            self.step = self.made(next(batch.batches()))
         start = time.perf_counter()
         for rows in batch.batches():
-            self.optimizer.zero_grad()
-            self.objective.loss(self.model, rows).backward()
-            if self.clip is not None:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
-            self.optimizer.step()
+            self.step(rows)
         bare = time.perf_counter() - start
         self.times.append((trained / batch.steps * 1e6, bare / batch.steps * 1e6))
         self.started = time.perf_counter()
+
+    def made(self, batch: Batch) -> Callable[[Batch], object]:
+        """The step of the loop, for rows such as these."""
+        if self.whole:
+            return whole_step(self.model, self.objective, batch, clip=self.clip)[0]
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=True)
+
+        def step(batch: Batch) -> None:
+            optimizer.zero_grad()
+            self.objective.loss(self.model, batch).backward()
+            if self.clip is not None:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+            optimizer.step()
+
+        return step
 
 
 def _replicas(cell: Cell, folder: Path, *, rounds: int) -> Found:

@@ -39,6 +39,7 @@ OWN_SUBJECTS = {
     "divergence": "divergences",
     "simulate": "simulations",
     "train": "runs",
+    "train_compiled": "runs",
     "replicas": "runs",
 }
 
