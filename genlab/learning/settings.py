@@ -39,9 +39,9 @@ class TrainerSettings:
         monitor: The validation metric that chooses the best checkpoint, the smaller the better.
         patience: Stop after so many validations without improvement; None to go on.
         warm_start: Folder of a run whose best weights to start from.
-        compile: Compile the training steps: all, none, or from a step on; by ``long`` from one that
-            a run of many steps has for it, where they can be compiled; by ``auto`` from when code
-            for them is there, which another process makes where it pays.
+        compile: Compile the training steps: all, none, or from a step on; by ``long`` all of a run
+            of many steps, where they can be compiled; by ``auto`` from when code for them is there,
+            which another process makes where it pays.
         replicas: Number of runs that are trained together, of seeds one after the other.
         deterministic: Refuse operations whose result depends on the order of execution.
     """

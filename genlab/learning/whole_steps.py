@@ -25,7 +25,6 @@ from genlab.compilation import (
 )
 from genlab.compilation.recipe import parts_of
 from genlab.errors import RunError, UserError
-from genlab.processes import cores
 from genlab.runs.code_cache import CodeCache
 
 if TYPE_CHECKING:
@@ -42,9 +41,6 @@ LOOK_EVERY = 50
 REPAID = 1.5
 # Steps, and seconds where they are limited, that repay compiling whatever a step costs.
 LONG, LONG_SECONDS = 3000, 30.0
-# Compiling takes as long as 350 to 500 such steps by torch. Waiting a little costs less than going
-# on by torch: it loses the time of compiled steps, a fraction; and kept code is there at once.
-FIRST = 300
 # Hooks of callbacks that Lightning calls amid a step.
 AMID = (
     *("on_before_zero_grad", "on_before_backward"),
@@ -56,8 +52,7 @@ class WholeSteps:
     """The compiled steps of one learner, from a first one on.
 
     By ``true`` that is the first step of all, by a number that one, and by ``long``, in a run of
-    many steps, one that is the same in all such runs: each waits for the code, which another
-    process compiles meanwhile. By ``auto`` it is the first step at which the code is there: at once
+    many steps, the first: each waits for the code. By ``auto`` it is the first step at which the code is there: at once
     if it was kept from before, and else when another process has compiled it, which is started if
     the steps that remain repay it. Everything else, such as a batch of another shape, is taken by
     torch's own operations. Where the step cannot be made a program, ``true`` and a number have the
@@ -118,10 +113,9 @@ class WholeSteps:
         """The step that must be compiled, or None where that is left open."""
         if self.learner.compiled_from is not None:
             return self.learner.compiled_from
-        if self.mode is True:
+        if self.mode in (True, "long"):
+            # Code for it takes as long as 350 to 500 steps by torch: to wait loses a fraction of it.
             return 0
-        if self.mode == "long":
-            return FIRST
         return None if self.mode == "auto" else int(self.mode)
 
     def _wanted(self) -> bool:
@@ -203,7 +197,7 @@ class WholeSteps:
                 # What is to begin at a step does so there, compiled or not.
                 if first is None:
                     self._give_up(reason)
-            elif self._pays(cache.expected_seconds()) if first is None else cores() > 1:
+            elif first is not None or self._pays(cache.expected_seconds()):
                 self._start(aside=True)
         elif (
             first is None

@@ -312,9 +312,8 @@ def interpreted(cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> CodeCache:
 
 @pytest.fixture
 def long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forty steps are many, and begin to be compiled at the 26th."""
+    """Forty steps are many."""
     monkeypatch.setattr("genlab.learning.whole_steps.LONG", 40)
-    monkeypatch.setattr("genlab.learning.whole_steps.FIRST", 25)
 
 
 @pytest.fixture
@@ -396,46 +395,12 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(
 
 
 @pytest.mark.usefixtures("long")
-def test_long_runs_are_compiled_from_a_step_that_their_settings_fix(
-    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether the code is made beside the run, or there from before."""
-    looks: list[Compiler] = []
-    monkeypatch.setattr(Compiler, "done", property(looks.append))
-    first = fitted(tmp_path, "long")
-    interpreted.clear()
-    monkeypatch.setattr("genlab.learning.whole_steps.cores", lambda: 1)
-    second = fitted(tmp_path, "long", "trainer.max_seconds=30")
-    third = fitted(tmp_path, "25")
-    assert [run.module.compiled_from for run in (first, second, third)] == [25, 25, 25]
-    assert same(first, second)
-    assert same(first, third)
-    assert not looks
-
-
-@pytest.mark.usefixtures("long")
-@pytest.mark.parametrize(
-    ("cores", "started"), [(1, [(25, False)]), (2, [(0, True)])], ids=["one-core", "two-cores"]
-)
-def test_where_two_can_work_the_compiler_begins_at_once(
-    cores: int,
-    started: list[tuple[int, bool]],
-    interpreted: CodeCache,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    begun = []
-
-    class Noting(Compiler):
-        def __init__(self, recipe: StepRecipe, key: str, *, aside: bool) -> None:
-            super().__init__(recipe, key, aside=aside)
-            begun.append((run.module.step, aside))
-
-    monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", Noting)
-    monkeypatch.setattr("genlab.learning.whole_steps.cores", lambda: cores)
-    run = small_experiment(tmp_path)
-    run.fit()
-    assert begun == started
+def test_long_runs_are_compiled(interpreted: CodeCache, tmp_path: Path) -> None:
+    """Whether the code is there from before or not."""
+    first = fitted(tmp_path, "long", "trainer.max_seconds=30")
+    others = [fitted(tmp_path, how) for how in ("long", "true")]
+    assert [run.module.compiled_from for run in (first, *others)] == [0, 0, 0]
+    assert all(same(first, other) for other in others)
 
 
 class Gradients(Callback):
@@ -483,7 +448,7 @@ def test_families_that_cannot_be_compiled_start_nothing(
 
 
 @pytest.mark.usefixtures("long")
-@pytest.mark.parametrize("step", [10, 25, 26, 47])
+@pytest.mark.parametrize("step", [1, 47])
 def test_a_long_run_that_was_stopped_ends_like_one_that_was_not(
     step: int, interpreted: CodeCache, tmp_path: Path
 ) -> None:
@@ -491,7 +456,7 @@ def test_a_long_run_that_was_stopped_ends_like_one_that_was_not(
     with pytest.raises(Interrupted):
         run.fit(callbacks=[Stop(step)])
     assert run.directory is not None
-    assert load_checkpoint(run.directory.last)["compiled_from"] == (None if step < 25 else 25)
+    assert load_checkpoint(run.directory.last)["compiled_from"] == 0
     interpreted.clear()
     resumed = Training(OmegaConf.load(run.directory.config), run.directory)
     resumed.fit(resume=True)
