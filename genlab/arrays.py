@@ -112,10 +112,11 @@ def fit(
     points = _data(model, x) if columns is None else _points(model, x, columns, seed)
     weights = _weights(weight, signed=objective.signed)
     _refuse_misfit(points, known, weights)
+    if weights is not None:
+        # In all their digits: in single precision those below 1e-45 would be 0.
+        weights = weights / weights.nanmean()
     rows = Batch(points, known, weights).cast(model.device, model.dtype)
     rows.refuse_unusable()
-    if rows.weight is not None:
-        rows = rows._replace(weight=rows.weight / rows.weight.mean())
     with private_randomness(model.device, seed), torch.enable_grad():
         if model.preprocessing is None and not model.masses:
             ways = [] if columns is None else [onto_lines(columns)]
@@ -343,7 +344,7 @@ def _weights(weight: ArrayLike | Tensor | None, *, signed: bool) -> Tensor | Non
     values = _numbers("weight", weight)
     if not signed:
         refuse_negative(values.cpu())
-    return values
+    return values.cpu().double()
 
 
 def _refuse_misfit(x: Tensor, context: Tensor | None, weight: Tensor | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import subprocess
 import sys
@@ -118,6 +119,20 @@ def test_weights_labels_and_the_plan_count_by_gradients_too() -> None:
     elbo = ELBO(annealing=1.0)
     genlab.fit(genlab.models.VAE(2), np.zeros((9, 2)) + np.eye(9, 2), objective=elbo, steps=4)
     assert 0 < elbo.scalars()["train/beta"] < 1
+
+
+def test_weights_count_in_whatever_unit() -> None:
+    """Also where single precision has no such numbers."""
+    x, weight = rows(), np.random.default_rng(0).random(1000)
+    start, found = genlab.models.RealNVP(2, layers=2), []
+    for unit in (1.0, 2.0**-200, 2.0**200):
+        model = genlab.fit(copy.deepcopy(start), x, weight=unit * weight, steps=5)
+        found.append(genlab.score(model, x))
+    for one in found[1:]:
+        np.testing.assert_array_equal(one, found[0])
+    weight[3] = np.inf
+    with pytest.raises(UserError, match="data: 1 of the first 1000 rows hold NaN or infinite"):
+        genlab.fit(genlab.models.RealNVP(2), x, weight=weight, steps=1)
 
 
 def test_black_and_white_rows_keep_their_values() -> None:
