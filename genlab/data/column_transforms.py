@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -373,9 +374,7 @@ def _frame(x: Any, names: Sequence[str] = ()) -> Any:
 def _interval(name: str, pair: Sequence[float | None], *, whole: bool) -> tuple[float, float]:
     """The two ends, infinite on an open side."""
     given = f"bounds={{{name}: {pair}}}"
-    numbers = isinstance(pair, list | tuple) and all(
-        isinstance(end, int | float | None) for end in pair
-    )
+    numbers = isinstance(pair, list | tuple) and all(isinstance(end, Real | None) for end in pair)
     if not numbers or len(pair) != 2:
         raise UserError(f"{given}: expected [low, high], with null for an open side")
     low, high = (

@@ -179,6 +179,13 @@ def test_what_is_said_of_columns_is_checked(keys: dict[str, Any], message: str) 
         ColumnTransforms.of(["a", "b", "n"], **keys)
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.float32, int, float])
+def test_the_ends_of_bounds_are_numbers_of_any_type(kind: type[Any]) -> None:
+    """As the smallest and largest of a column are."""
+    found = ColumnTransforms.of(["a", "n"], bounds={"a": (kind(1), kind(3)), "n": (kind(0), None)})
+    assert found == ColumnTransforms.of(["a", "n"], bounds={"a": [1, 3], "n": [0, None]})
+
+
 def test_numbers_of_columns_are_those_of_the_file(events: pd.DataFrame, path: Path) -> None:
     places = {name: place for place, name in enumerate(events)}
     kept = {"drop": "[pt,phi]", "log": "[]", "circular": "[]"}
