@@ -5,13 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
-from torch import nn
-
 from genlab.bijections.ode import DivergenceMethod, ODEGradient
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegativeInt
 from genlab.densities.density import Circular, EventShape, angles_of, shape_of
-from genlab.models.continuous import DOPRI8, ContinuousFlow
+from genlab.models.continuous import DOPRI8, ContinuousFlow, refuse_dropout
 from genlab.nn.periodic_velocity import on_circles
 from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.velocity import VelocityFactory
@@ -49,7 +47,7 @@ class CNF(ContinuousFlow):
         labels: Number of classes that the density is conditioned on; 0 for none.
 
     Raises:
-        ValueError: The network has dropout: a solver needs the same velocity at all its stages.
+        ArgumentError: The network has dropout.
     """
 
     knows_angles: ClassVar[bool] = True
@@ -70,12 +68,7 @@ class CNF(ContinuousFlow):
         shape = shape_of(event_shape)
         angles = angles_of(circular, shape)
         velocity = on_circles(network, angles)(shape, context_dim=context_dim or labels)
-        for layer in velocity.modules():
-            if isinstance(layer, nn.Dropout) and layer.p:
-                raise ValueError(
-                    f"network.dropout={layer.p:g}: a solver follows one velocity, which dropout "
-                    "changes at each of its stages; expected 0"
-                )
+        refuse_dropout(velocity)
         super().__init__(
             shape,
             velocity,

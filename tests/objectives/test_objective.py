@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.densities import Density, StandardNormal
 from genlab.errors import UserError
+from genlab.models import FlowMatching
+from genlab.nn import ResidualMLP
 from genlab.objectives import ELBO, EM, MixtureDescent, Objective, kl_by_dimension, own_objective
 from genlab.targets import U1
 
@@ -142,6 +145,25 @@ def test_rows_count_by_their_weights_whatever_their_batch() -> None:
         steps = torch.stack([objective.step_loss(model, batch) for batch in rows.split(8)])
         truth = -(weight * model.log_prob(x)).sum() / weight.sum()
         torch.testing.assert_close(steps.mean(), truth)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        objectives.MaximumLikelihood(),
+        objectives.RegularisedLikelihood(),
+        objectives.ReverseKL(U1()),
+    ],
+    ids=lambda objective: type(objective).__name__,
+)
+def test_what_follows_a_solver_takes_no_dropout(objective: Objective[Any]) -> None:
+    """Of a stage that gives the divergence no weight another velocity would be taken."""
+    network = partial(ResidualMLP, width=8, blocks=1)
+    objective.check(FlowMatching(2, network=network))
+    dropping = FlowMatching(2, network=partial(network, dropout=0.2))
+    objectives.VelocityRegression().check(dropping)
+    with pytest.raises(UserError, match=r"network\.dropout=0\.2: .* expected 0"):
+        objective.check(dropping)
 
 
 def test_a_batch_in_which_no_row_counts_has_no_say() -> None:
