@@ -488,10 +488,24 @@ def test_a_short_run_that_is_taken_further_is_compiled_from_there(
     assert same(*ends)
 
 
-@pytest.mark.parametrize(("noted", "compiled"), [({}, False), ({"compiled_from": 0}, True)])
-def test_a_rerun_begins_where_the_run_did(noted: dict[str, int], compiled: bool) -> None:
-    assert as_before(noted) is compiled
-    assert as_before({"compiled_from": 25}) == 25
+@pytest.mark.parametrize(
+    ("how", "noted", "compiled"),
+    [
+        ("auto", {}, False),
+        ("auto", {"compiled_from": 0}, True),
+        ("auto", {"compiled_from": 25}, 25),
+        ("long", {}, "long"),
+        ("long", {"compiled_from": 0}, "long"),
+        ("long", {"compiled_from": 25}, 25),
+        (False, {}, False),
+        (40, {"compiled_from": 40}, 40),
+    ],
+)
+def test_a_rerun_begins_where_the_run_did(
+    how: Any, noted: dict[str, int], compiled: bool | int | str
+) -> None:
+    found = as_before(how, noted)
+    assert (type(found), found) == (type(compiled), compiled)
 
 
 @pytest.mark.usefixtures("long")

@@ -39,8 +39,8 @@ def run(words: list[str]) -> int:
     config = read_config(directory)
     if arguments.overrides:
         config = recompose(config, arguments.overrides)
-    elif config.trainer.get("compile") == "auto":
-        config.trainer.compile = as_before(manifest)
+    elif "compile" in config.trainer:
+        config.trainer.compile = as_before(config.trainer.compile, manifest)
     check(config)
     look_at(config)
     with Keys(config).telling():
@@ -52,11 +52,16 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def as_before(manifest: Mapping[str, Any]) -> bool | int:
-    """What ``trainer.compile`` is, so that compiled steps begin where those of a run by auto did.
+def as_before(how: bool | int | str, manifest: Mapping[str, Any]) -> bool | int | str:
+    """What ``trainer.compile`` is, so that compiled steps begin where those of a run did.
+
+    Those of ``auto`` may begin anywhere, and those of ``long`` where a short run was taken further.
 
     Args:
+        how: What it was.
         manifest: The run's ``run.json``.
     """
     step: int | None = manifest.get("compiled_from")
-    return False if step is None else step or True
+    if how == "auto":
+        return False if step is None else step or True
+    return step or how if how == "long" else how
