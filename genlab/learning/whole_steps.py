@@ -52,11 +52,11 @@ class WholeSteps:
     """The compiled steps of one learner, from a first one on.
 
     By ``true`` that is the first step of all, by a number that one, and by ``long``, in a run of
-    many steps, the first: each waits for the code. By ``auto`` it is the first step at which the code is there: at once
-    if it was kept from before, and else when another process has compiled it, which is started if
-    the steps that remain repay it. Everything else, such as a batch of another shape, is taken by
-    torch's own operations. Where the step cannot be made a program, ``true`` and a number have the
-    loss alone compiled by torch.
+    many steps, the first: each waits for the code. By ``auto`` it is the first step at which the
+    code is there: at once if it was kept from before, and else when another process has compiled
+    it, which is started if the steps that remain repay it. Everything else, such as a batch of
+    another shape, is taken by torch's own operations. Where the step cannot be made a program,
+    ``true`` and a number have the loss alone compiled by torch.
 
     Args:
         learner: Whose steps.
@@ -114,7 +114,7 @@ class WholeSteps:
         if self.learner.compiled_from is not None:
             return self.learner.compiled_from
         if self.mode in (True, "long"):
-            # Code for it takes as long as 350 to 500 steps by torch: to wait loses a fraction of it.
+            # Code takes as long as 350 to 500 steps by torch: to wait loses a fraction of that.
             return 0
         return None if self.mode == "auto" else int(self.mode)
 
@@ -175,10 +175,6 @@ class WholeSteps:
         cache = CodeCache()
         if not (cache.refusal(self._key) or cache.library(self._key).exists()):
             if self._process is None:
-                notes.warning(
-                    "note: compiling the training step, which takes about %.0f s",
-                    cache.expected_seconds(),
-                )
                 self._start(aside=False)
             if self._process is not None:
                 self._process.wait()
@@ -230,6 +226,11 @@ class WholeSteps:
             notes.warning("note: no C++ compiler (%s): training steps stay uncompiled", missing)
             self._given_up = True
             return
+        if not aside:
+            notes.warning(
+                "note: compiling the training step, which takes about %.0f s",
+                CodeCache().expected_seconds(),
+            )
         try:
             self._process = CompilerProcess(self._recipe, self._key, aside=aside)
         except (AttributeError, TypeError, pickle.PicklingError, OSError) as error:

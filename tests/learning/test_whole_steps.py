@@ -523,6 +523,7 @@ def test_without_a_compiler_a_line_says_so_or_an_error(
         run = small_experiment(tmp_path, f"trainer.compile={how}")
         with pytest.raises(UserError, match=rf"trainer\.compile={how}: there is no C"):
             run.fit()
+    assert "compiling the training step" not in caplog.text
 
 
 @pytest.mark.usefixtures("long")
