@@ -42,7 +42,7 @@ from genlab.learning.ema import EMA
 from genlab.learning.whole_steps import WholeSteps
 from genlab.models import GMM, NICE, NSF, VAE, FlowMatching, KRNet, RealNVP
 from genlab.models.flow import Flow
-from genlab.nn import UNet
+from genlab.nn import ResidualMLP, UNet
 from genlab.objectives import (
     ELBO,
     EM,
@@ -68,6 +68,10 @@ MODELS: dict[str, Callable[[], Flow]] = {
 DRAWING: dict[str, tuple[Callable[[], Any], Any]] = {
     "flow-matching": (lambda: FlowMatching(2), VelocityRegression()),
     "angles": (lambda: FlowMatching(2, circular=[0, 1]), VelocityRegression()),
+    "dropout": (
+        lambda: FlowMatching(2, circular=[0, 1], network=partial(ResidualMLP, dropout=0.3)),
+        VelocityRegression(),
+    ),
     "fields": (
         lambda: FlowMatching((1, 4, 4), network=partial(UNet, channels=(4,))),
         VelocityRegression(),
