@@ -77,7 +77,7 @@ class WholeSteps:
         self._began = (0, 0.0)
 
     def possible(self) -> bool:
-        """Whether steps are a function of weights and batch alone, on the CPU, by Adam, unwatched."""
+        """Whether steps follow from weights and batch alone, on the CPU, by Adam, unwatched."""
         learner = self.learner
         return (
             learner.objective.compiles(learner.model)
