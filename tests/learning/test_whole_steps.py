@@ -423,7 +423,7 @@ class Gradients(Callback):
     ],
     ids=" ".join,
 )
-def test_others_are_not_and_start_nothing(
+def test_other_runs_are_not_compiled_and_start_nothing(
     words: tuple[str, ...], cache: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("genlab.learning.whole_steps.CompilerProcess", None)
