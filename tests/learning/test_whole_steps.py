@@ -174,10 +174,8 @@ def test_long_runs_are_compiled(interpreted: CodeCache, tmp_path: Path) -> None:
 
 
 class Gradients(Callback):
-    """Looks at gradients, which compiled steps do not show."""
-
     def on_before_optimizer_step(self, *_: Any) -> None:
-        self.seen = True
+        """Looks at gradients, which compiled steps do not show."""
 
 
 @pytest.mark.usefixtures("long")
