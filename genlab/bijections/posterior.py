@@ -23,8 +23,8 @@ class PosteriorStandardise(SpectralStandardise):
     r) / kappa) U'`` with ``r^2 = s / (kappa + s)``, and ``log|det dz/dw| = -1/2 sum_k log lambda_k
     - sum_q log r_q``.
 
-    White noise as the base makes it the posterior of the Gaussian with the data's spectrum, and
-    what a model adds to it reaches the block means a factor of r smaller. Fixed buffers, set by
+    With white noise as the base it is the posterior of the Gaussian with the data's spectrum; what
+    a model adds reaches the block means smaller by a factor of r. Fixed buffers, set by
     `initialise` from a sample: a, b and s by least squares, in the units that y comes in.
 
     References: Rue, Held, "Gaussian Markov random fields", 2005, doi:10.1201/9780203492024
