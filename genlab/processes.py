@@ -1,4 +1,4 @@
-"""Processes that train: which one this is, what it may use, and what a fit leaves behind in it."""
+"""Data-parallel training: which process this is, and what a fit leaves behind in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = [
     "check_device",
     "check_precision",
-    "cores",
     "environment",
     "is_alone",
     "is_first",
@@ -84,13 +83,6 @@ def check_device(trainer: Any) -> None:
             f"accelerator={wanted}: this machine has no such device; "
             "use `accelerator='cpu'`, or auto for what there is"
         )
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def is_alone(trainer: Any) -> bool:

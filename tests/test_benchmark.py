@@ -380,7 +380,6 @@ def test_a_fit_is_judged_by_the_exact_density(who: str, monkeypatch: pytest.Monk
         short = ("trainer.max_steps=60", "trainer.val_every=30", "callbacks=minimal")
         experiment = genlab.experiment
         monkeypatch.setattr(genlab, "experiment", lambda *words: experiment(*words, *short))
-        monkeypatch.setenv("GENLAB_CACHE", "unused")  # so that it is what it was behind the test
         fit = fits.by_genlab("nice", "moons", 1)
         assert fit.steps == 60
     else:

@@ -23,8 +23,8 @@ class PosteriorStandardise(SpectralStandardise):
     r) / kappa) U'`` with ``r^2 = s / (kappa + s)``, and ``log|det dz/dw| = -1/2 sum_k log lambda_k
     - sum_q log r_q``.
 
-    White noise as the base makes it the posterior of the Gaussian with the data's spectrum, and
-    what a model adds to it reaches the block means a factor of r smaller. Fixed buffers, set by
+    With white noise as the base it is the posterior of the Gaussian with the data's spectrum; what
+    a model adds reaches the block means smaller by a factor of r. Fixed buffers, set by
     `initialise` from a sample: a, b and s by least squares, in the units that y comes in.
 
     References: Rue, Held, "Gaussian Markov random fields", 2005, doi:10.1201/9780203492024
@@ -93,22 +93,25 @@ class PosteriorStandardise(SpectralStandardise):
         self.learn_spectrum(x)
         seen = block_means(x - self.mean[:, None, None], self.factor)
         y = self._given(context)
-        a, b = seen - seen.mean(0), y - y.mean(0)
+        seen_c, y_c = seen - seen.mean(0), y - y.mean(0)
         # One gain for all blocks, as the law of fields is the same everywhere.
-        square = a.square().sum((0, 2, 3))
-        gain = (a * b).sum((0, 2, 3)) / square.where(square > 0, 1.0)
+        square = seen_c.square().sum((0, 2, 3))
+        gain = (seen_c * y_c).sum((0, 2, 3)) / square.where(square > 0, 1.0)
         self.gain.copy_(gain)
         gain = gain[:, None, None]
         self.offset.copy_(y.mean(0) - gain * seen.mean(0))
         variances = block_spectrum((2 * self.log_scale.double()).exp(), self.factor)
         self.prior.copy_(gain.square() * variances)
-        noise = (b - gain * a).square().mean((0, 2, 3))
+        noise = (y_c - gain * seen_c).square().mean((0, 2, 3))
         noise = noise.maximum(EMPTY * self.prior.mean((1, 2)))
         self.noise.copy_(noise.where(noise > 0, 1.0))
         return self.forward(x, context)[0]
 
     def _deviations(self) -> tuple[Tensor, Float[Tensor, "c m m"], Float[Tensor, "c m m"]]:
-        """``sqrt s``, ``sqrt(kappa + s)``, and r."""
+        """``noise = sqrt s``, ``total = sqrt(kappa + s)``, and r, their ratio.
+
+        ``(1 - r) / kappa = 1 / (total (noise + total))``, which is finite where kappa is 0.
+        """
         noise = self.noise.sqrt()[:, None, None]
         total = (self.prior + self.noise[:, None, None]).sqrt()
         return noise, total, noise / total

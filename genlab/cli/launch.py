@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import time
@@ -13,7 +14,6 @@ from typing import Any, Literal
 
 from genlab.bounds import NonNegative, NonNegativeInt, Positive, PositiveInt
 from genlab.errors import GenlabError, RunError, UserError, one_line
-from genlab.processes import cores
 from genlab.runs.files import is_refused
 from genlab.runs.sweep import Job, JobState, SweepDirectory
 
@@ -253,6 +253,13 @@ def _submitted_at_once(config: Any) -> int:
     if "array_parallelism" in launcher:
         return int(launcher.array_parallelism)
     return max(1, cores() // int(launcher.cpus_per_task))
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def plugin(config: Any) -> str:

@@ -98,8 +98,10 @@ def _choices(stored: DictConfig, searchpath: Sequence[str] = ()) -> list[str]:
 def _set_by_hand(
     stored: DictConfig, before: DictConfig
 ) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
-    """The values of a run that its choices do not explain, each behind its dotted key and the keys
-    that lead to it; ``before`` is brought up to them."""
+    """Key, path and value of each setting that a run's choices do not explain.
+
+    ``before`` is brought up to them.
+    """
     whole, raw = plain(stored), _raw(before)
     was, paths = flatten(whole), places(whole)
     was = {key: value for key, value in was.items() if not key.startswith(OWN)}

@@ -62,7 +62,8 @@ class ArrayFile:
         for place, name in zip(places, names, strict=True):
             column = self._rows[:, place] if apart is None else apart[place]
             worded = column.dtype.kind not in "fiub"
-            if worded if by_level is None else name in by_level:
+            counted = worded if by_level is None else name in by_level
+            if counted:
                 column, levels[name] = numbered(np.asarray(column))
             elif worded:
                 text[name] = str(column[0])

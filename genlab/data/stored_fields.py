@@ -229,7 +229,7 @@ class StoredFields(DataModule):
         own = {part: np.arange(len(rows)) for part, rows in sources.items()}
         groups = sources["train"].groups(self._parts)
         sizes = part_sizes(len(groups), self._shares, "sample")
-        if self._shared("val") and not sizes[1]:
+        if self._is_cut("val") and not sizes[1]:
             raise UserError("val_fraction=0: expected some samples to validate on")
         order = np.arange(len(groups))
         if self.split_seed is not None and sources["train"].samples >= self._parts:
@@ -237,11 +237,11 @@ class StoredFields(DataModule):
             order = torch.randperm(len(groups), generator=source).numpy()
         edges = pairwise(np.cumsum([0, *sizes]))
         for part, (low, high) in zip(("train", "val", "test"), edges, strict=True):
-            if self._shared(part):
+            if self._is_cut(part):
                 own[part] = _rows(groups, order[low:high])
         return own
 
-    def _shared(self, part: str) -> bool:
+    def _is_cut(self, part: str) -> bool:
         """Whether a set is cut from the files to learn from."""
         return self.sources[part] is self.sources["train"]
 
@@ -249,7 +249,7 @@ class StoredFields(DataModule):
     def _shares(self) -> list[float]:
         """Of the samples: those to validate and to test on."""
         shares = zip(("val", "test"), self.fractions, strict=True)
-        return [share if self._shared(part) else 0.0 for part, share in shares]
+        return [share if self._is_cut(part) else 0.0 for part, share in shares]
 
     @property
     def _parts(self) -> int:

@@ -106,7 +106,7 @@ def evaluate(
     - ``test/sbc``, ``test/tarp``: of a conditional model of vectors, whether it is as sure as it
       may be (`Calibration`), and ``.../p_value`` of each.
     - ``test/inverse_error``: for flows, on the same true samples, or else on the model's own; on
-      fewer of many numbers each.
+      fewer where each has many numbers.
     - ``test/standardised``: 1 where these distances are in the units of ``scale``.
     - ``test/accuracy``: of a label-conditional model as a classifier (`bayes_accuracy`).
     - Of images with labels, ``test/frechet``, ``test/precision``, ``test/recall`` and what goes

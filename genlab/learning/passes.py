@@ -12,7 +12,6 @@ from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.densities.density import Density
-from genlab.errors import UserError
 from genlab.learning.learner import Learner
 from genlab.learning.settings import TrainerSettings
 from genlab.objectives import Objective
@@ -48,13 +47,7 @@ class PassLearner(Learner):
         super().__init__(model, settings)
         self.objective = objective
         self.reports = objective.reports
-        for key in ("gradient_clip", "ema", "compile"):
-            value = getattr(settings, key)
-            if value and (key != "compile" or settings.must_compile):
-                hint = objective.by_gradients and f"; `{objective.by_gradients}` does"
-                raise UserError(
-                    f"{key}={value}: {type(objective).__name__} takes no gradient steps{hint}"
-                )
+        settings.refuse_gradients(objective, objective.by_gradients)
         self._state: dict[str, Any] | None = None
 
     def initialise(self, rows: Batch) -> None:

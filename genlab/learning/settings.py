@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import torch
 
 from genlab.bounds import Bound, Positive, PositiveInt
+from genlab.errors import UserError
 from genlab.processes import check_precision
 
 __all__ = ["TrainerSettings"]
@@ -72,10 +73,29 @@ class TrainerSettings:
 
     @property
     def must_compile(self) -> bool:
-        """Whether steps are to be compiled even if that is an error, not only where they can be."""
+        """Whether steps must be compiled, by ``true`` or a number, not only where they can be."""
         return self.compile not in (False, "long", "auto")
 
     @property
     def dtype(self) -> torch.dtype:
         """Type of the weights, and of all that is not rounded."""
         return torch.float64 if self.precision == "64-true" else torch.float32
+
+    def refuse_gradients(self, method: object, instead: str) -> None:
+        """Refuse what belongs to gradients.
+
+        Args:
+            method: What learns without any.
+            instead: What learns by them, for the message; empty where nothing does.
+
+        Raises:
+            UserError: They are to be clipped, or their steps averaged or compiled.
+        """
+        compiled = self.must_compile and self.compile
+        asked = {"gradient_clip": self.gradient_clip, "ema": self.ema, "compile": compiled}
+        for key, value in asked.items():
+            if value:
+                hint = instead and f"; `{instead}` does"
+                raise UserError(
+                    f"{key}={value}: {type(method).__name__} takes no gradient steps{hint}"
+                )

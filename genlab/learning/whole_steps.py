@@ -39,24 +39,27 @@ notes = logging.getLogger("genlab.notes")
 LOOK_EVERY = 50
 # How many times longer than compiling the remaining steps must take to repay it.
 REPAID = 1.5
-# Steps, and seconds where they are limited, that repay compiling whatever a step costs.
+# Steps, and seconds where they are limited, that repay compiling, which takes as long as some 350
+# to 500 steps by torch, whatever a step costs.
 LONG, LONG_SECONDS = 3000, 30.0
 # Hooks of callbacks that Lightning calls amid a step.
 AMID = (
-    *("on_before_zero_grad", "on_before_backward"),
-    *("on_after_backward", "on_before_optimizer_step"),
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
 )
 
 
 class WholeSteps:
     """The compiled steps of one learner, from a first one on.
 
-    By ``true`` that is the first step of all, by a number that one, and by ``long``, in a run of
-    many steps, the first: each waits for the code. By ``auto`` it is the first step at which the
-    code is there: at once if it was kept from before, and else when another process has compiled
-    it, which is started if the steps that remain repay it. Everything else, such as a batch of
-    another shape, is taken by torch's own operations. Where the step cannot be made a program,
-    ``true`` and a number have the loss alone compiled by torch.
+    By ``true``, and in a run of many steps by ``long``, that is the first step of all, and by a
+    number that one: each waits for the code. By ``auto`` it is the first step at which the code is
+    there: at once if it was kept from before, and else when another process has compiled it, which
+    is started if the steps that remain repay it. Everything else, such as a batch of another shape,
+    is taken by torch's own operations. Where the step cannot be made a program, ``true`` and a
+    number have the loss alone compiled by torch.
 
     Args:
         learner: Whose steps.
@@ -74,10 +77,7 @@ class WholeSteps:
         self._began = (0, 0.0)
 
     def possible(self) -> bool:
-        """Whether the steps are a function of weights and batch alone, on the CPU, by Adam.
-
-        And nobody is to be called amid them.
-        """
+        """Whether steps follow from weights and batch alone, on the CPU, by Adam, unwatched."""
         learner = self.learner
         return (
             learner.objective.compiles(learner.model)
@@ -114,7 +114,6 @@ class WholeSteps:
         if self.learner.compiled_from is not None:
             return self.learner.compiled_from
         if self.mode in (True, "long"):
-            # Code takes as long as 350 to 500 steps by torch: to wait loses a fraction of that.
             return 0
         return None if self.mode == "auto" else int(self.mode)
 

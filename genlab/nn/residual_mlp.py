@@ -169,7 +169,7 @@ class ResidualMLP(Velocity):
         h, tangents = self.features.with_tangents(x.flatten(1), directions.flatten(2))
         h, slope = value_and_slope(self.activation, self.first(h) + shift)
         tangents = self.first(tangents) * slope
-        # Where no derivative needs what was there, on one piece of memory.
+        # Without gradients nothing needs the tangents of the layers before.
         add = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
         for block, shift in zip(self.blocks, shifts, strict=True):
             step, slope = value_and_slope(self.activation, block(h) + shift)

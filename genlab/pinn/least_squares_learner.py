@@ -80,13 +80,7 @@ class LeastSquaresPINNLearner(PINNLearner):
     ) -> None:
         super().__init__(network, settings, **points)
         self.method = optimizer
-        for key in ("gradient_clip", "ema", "compile"):
-            value = getattr(settings, key)
-            if value and (key != "compile" or settings.must_compile):
-                raise UserError(
-                    f"{key}={value}: {type(optimizer).__name__} takes no gradient steps; "
-                    "`optimizer=adam` does"
-                )
+        settings.refuse_gradients(optimizer, "optimizer=adam")
         if settings.dtype != torch.float64:
             raise UserError(
                 f"precision={settings.precision}: {type(optimizer).__name__} squares the condition "

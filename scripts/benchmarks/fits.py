@@ -1,6 +1,6 @@
 """Whole fits of a toy, by genlab and by its peers: how many nats are left after how many seconds.
 
-Each fit sets its weights aside as it goes on, and all of them are judged behind its end, on the
+Each fit sets its weights aside as it goes on, and all of them are judged after its end, on the
 same held-out points: neither setting aside nor judging takes of its time.
 """
 
@@ -56,8 +56,7 @@ class Fit:
 def by_genlab(family: str, toy: str, seed: int) -> Fit:
     """``genlab train`` by its defaults, with no code compiled before; its test is left out."""
     clock = Clock(tested, every=LOOK_EVERY)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["GENLAB_CACHE"] = folder
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, GENLAB_CACHE=folder):
         words = (f"model={family}", f"data={toy}", f"seed={seed}", f"outputs={folder}")
         training = genlab.experiment(*words, "trainer.accelerator=cpu")
         begin = training.module.start

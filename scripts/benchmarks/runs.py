@@ -74,7 +74,7 @@ class BareLoop(Callback):
     ) -> None:
         trained = time.perf_counter() - self.started
         if self.step is None:
-            self.step = self.made(next(batch.batches()))
+            self.step = self.step_for(next(batch.batches()))
         start = time.perf_counter()
         for rows in batch.batches():
             self.step(rows)
@@ -82,7 +82,7 @@ class BareLoop(Callback):
         self.times.append((trained / batch.steps * 1e6, bare / batch.steps * 1e6))
         self.started = time.perf_counter()
 
-    def made(self, batch: Batch) -> Callable[[Batch], object]:
+    def step_for(self, batch: Batch) -> Callable[[Batch], object]:
         """The step of the loop, for rows such as these."""
         if self.whole:
             return whole_step(self.model, self.objective, batch, clip=self.clip)[0]

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.fx import Graph
 
 from genlab.compilation.compiler import FLAGS
+from genlab.compilation.fusible import add_to_table, narrow_product, table_entries
 from genlab.compilation.library import Library
 from genlab.compilation.lowering import Lowering
 from genlab.compilation.operations import OPERATIONS
@@ -197,3 +198,15 @@ def test_operations_in_cpp_are_those_of_torch(tmp_path: Path) -> None:
             if not torch.allclose(ours, expected, rtol=few, atol=few, equal_nan=True):
                 apart.append(f"{name}, {dtype}:\n{ours}\n{expected}")
     assert not apart, "\n\n".join(apart)
+
+
+def test_short_tables_are_gathered_from_and_added_to_as_torch_does() -> None:
+    table, index = torch.randn(9, 2, 5), torch.randint(9, (2, 2, 5))
+    assert torch.equal(table_entries(table, 0, index), table.gather(0, index))
+    values = torch.randn(2, 2, 5)
+    expected = table.scatter_add(0, index, values)
+    torch.testing.assert_close(add_to_table(table, 0, index, values), expected)
+    assert table_entries(table, 1, index) is NotImplemented
+    a, b = torch.randn(4, 2), torch.randn(2, 3)
+    torch.testing.assert_close(narrow_product(a, b), a @ b)
+    assert narrow_product(b, torch.randn(3, 4)) is NotImplemented

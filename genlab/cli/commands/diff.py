@@ -37,8 +37,8 @@ def run(words: list[str]) -> int:
     ]
     print("".join(f"{line}\n" for line in aligned(rows)), end="")
     if not differing:
-        count = len(first.manifest["config"]), len(metrics_of([first]))
-        print("they agree in all {} settings, in versions, and in all {} metrics".format(*count))
+        settings, metrics = len(first.manifest["config"]), len(metrics_of([first]))
+        print(f"they agree in all {settings} settings, in versions, and in all {metrics} metrics")
     return 0
 
 

@@ -64,7 +64,8 @@ def corner_figure(
     chosen = list(range(min(every, most)) if shown is None else shown)
     first, second = first[:, chosen].detach().cpu(), second[:, chosen].detach().cpu()
     # A column of words has several coordinates, all but the first with a number behind its name.
-    alone = names is not None and not any(f"{name}.2" in names for name in names)
+    plain = names is not None and not any(f"{name}.2" in names for name in names)
+    what = "columns" if plain else "coordinates"
     dims = len(chosen)
     side = max(2.0, 4.5 / dims)
     room = (min(CARD, side * dims) - MARGIN) / dims
@@ -104,9 +105,8 @@ def corner_figure(
         handles, labels, loc="outside upper center", ncols=2, fontsize=13, frameon=False
     )
     if dims < every:
-        which = f"the first {dims}" if shown is None else f"{dims}"
-        what = "columns" if alone else "coordinates"
-        legend.set_title(f"{which} of {every} {what}", prop=FontProperties(size=12))
+        first_of = "the first " if shown is None else ""
+        legend.set_title(f"{first_of}{dims} of {every} {what}", prop=FontProperties(size=12))
     return figure
 
 

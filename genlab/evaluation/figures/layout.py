@@ -17,11 +17,11 @@ GUESS = 0.5
 
 
 class PanelLayout(LayoutEngine):
-    """Panels as large as their words, and colourbars, leave room for, all alike, in rows.
+    """Panels of one size, as large as their words and colourbars leave room for.
 
     The constrained layout of matplotlib measures all words twice each time that a figure is drawn,
-    for half of that time. Here they are measured once; and where only the figure's size and the
-    order of its panels change, not again (`keep`). Titles and legends of a whole figure have no
+    for half of that time. Here they are measured once; and, after `keep`, not again where only the
+    figure's size and the order of its panels change. Titles and legends of a whole figure have no
     room, nor has a panel of several rows or columns.
 
     >>> figure = Figure((4.0, 2.0), layout=PanelLayout())
