@@ -47,7 +47,8 @@ class PassLearner(Learner):
         super().__init__(model, settings)
         self.objective = objective
         self.reports = objective.reports
-        settings.refuse_gradients(objective, objective.by_gradients)
+        by = objective.by_gradients
+        settings.refuse_gradients(objective, by and f"`{by}` does")
         self._state: dict[str, Any] | None = None
 
     def initialise(self, rows: Batch) -> None:

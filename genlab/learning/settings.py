@@ -81,12 +81,12 @@ class TrainerSettings:
         """Type of the weights, and of all that is not rounded."""
         return torch.float64 if self.precision == "64-true" else torch.float32
 
-    def refuse_gradients(self, method: object, instead: str) -> None:
+    def refuse_gradients(self, method: object, hint: str) -> None:
         """Refuse what belongs to gradients.
 
         Args:
             method: What learns without any.
-            instead: What learns by them, for the message; empty where nothing does.
+            hint: What learns by them, as the message says it; empty where nothing does.
 
         Raises:
             UserError: They are to be clipped, or their steps averaged or compiled.
@@ -95,7 +95,7 @@ class TrainerSettings:
         asked = {"gradient_clip": self.gradient_clip, "ema": self.ema, "compile": compiled}
         for key, value in asked.items():
             if value:
-                hint = instead and f"; `{instead}` does"
                 raise UserError(
-                    f"{key}={value}: {type(method).__name__} takes no gradient steps{hint}"
+                    f"{key}={value}: {type(method).__name__} takes no gradient steps"
+                    f"{hint and f'; {hint}'}"
                 )

@@ -80,7 +80,7 @@ class LeastSquaresPINNLearner(PINNLearner):
     ) -> None:
         super().__init__(network, settings, **points)
         self.method = optimizer
-        settings.refuse_gradients(optimizer, "optimizer=adam")
+        settings.refuse_gradients(optimizer, "`optimizer=adam` does")
         if settings.dtype != torch.float64:
             raise UserError(
                 f"precision={settings.precision}: {type(optimizer).__name__} squares the condition "
