@@ -257,7 +257,7 @@ def test_a_figure_of_samples(make_run: MakeRun, assembly: ModuleType) -> None:
 
 def test_no_figure_off_the_plane(make_run: MakeRun, assembly: ModuleType, capsys: Capture) -> None:
     make_run()
-    assembly.load = lambda path: SimpleNamespace(density=StandardNormal((3,)))
+    assembly.load = lambda path: SimpleNamespace(density=StandardNormal((3,)), data=None)
     assert main(["sample", "run", "-o", "x.png"]) == 2
     assert "a .png shows points in the plane" in capsys.readouterr().err
     assert not Path("x.png").exists()

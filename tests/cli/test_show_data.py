@@ -91,7 +91,7 @@ def test_structures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run = experiment(*suggested(text)[1:], "model=nsf")
         assert run.config["data"]["event_shape"] == [2]
     for name, told in (
-        ("e.pdb", "no residue has phi and psi"),
+        ("e.pdb", "holds no atoms"),
         ("e.cif", "cannot be read as a str"),
     ):
         (tmp_path / name).write_text("")

@@ -332,7 +332,7 @@ def test_a_failure_is_told_in_two_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    small = ["model=nice", "model.layers=2", "model.hidden=[4]", "data.test_size=16"]
+    small = ["model=nice", "model.layers=2", "data.test_size=16", "trainer.max_steps=100"]
     assert main(["train", *small, "callbacks=minimal", "logger=none", "optimizer.lr=1e30"]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) <= 2

@@ -55,7 +55,7 @@ def test_weights_count_in_the_loss(tmp_path: Path) -> None:
     x = torch.randn(4, 2)
     with torch.no_grad():
         torch.manual_seed(0)
-        weighted = learner.loss(Batch(x, weight=torch.tensor([1.0, 0.0, 0.0, 0.0])))
+        weighted = learner.loss(Batch(x, weight=torch.tensor([4.0, 0.0, 0.0, 0.0])))
         torch.manual_seed(0)
         terms = learner.model.bound_terms(x)
     first = terms._replace(log_likelihood=terms.log_likelihood[:, :1], kl=terms.kl[:1])
