@@ -129,6 +129,24 @@ return 3"""
     assert (answer.returncode, answer.stdout.split()[-1]) == (3, "7")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="of the memory of glibc")
+def test_memory_that_was_freed_is_not_taken_from_the_system_anew() -> None:
+    """Ten times eight megabytes in arrays of one: some two thousand pages each time."""
+    body = """
+import resource
+import numpy as np
+def taken():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        arrays = [np.ones(2**17) for _ in range(8)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+taken()
+print(taken() < 200)
+"""
+    assert run(body + "return 0").stdout == "True\n"
+
+
 def test_main_by_itself_leaves_python_running() -> None:
     code = "from genlab.cli.main import main; print(main(['--version'])); print('goes on')"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
