@@ -24,6 +24,7 @@ from genlab.evaluation.figures.fields import (
     field_paths_figure,
     fields_figure,
 )
+from genlab.evaluation.figures.pixels import figure_to_image
 from genlab.fields import PowerLaw
 from genlab.fields.statistics import spectrum, velocity
 from genlab.learning.tensorboard import lay_out_as_card
@@ -117,10 +118,11 @@ def test_a_way_that_leads_nowhere_has_equal_pictures(truth: torch.Tensor, tmp_pa
 
 
 class Doubtful(Density):
-    """Repeats what it is given, and doubts by one."""
+    """Repeats what it is given, and doubts by one, or as much as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, doubt: float = 1.0) -> None:
         super().__init__((1, 9, 9), context_dim=9)
+        self.doubt = doubt
         self.one = torch.nn.Parameter(torch.ones(()))
 
     def _log_prob(self, x, context):
@@ -128,7 +130,7 @@ class Doubtful(Density):
 
     def _sample(self, n, context, generator):
         small = context.view(n, 1, 3, 3).repeat_interleave(3, 2).repeat_interleave(3, 3)
-        return small + torch.randn(n, 1, 9, 9, generator=generator)
+        return small + self.doubt * torch.randn(n, 1, 9, 9, generator=generator)
 
 
 def blocks(x: torch.Tensor) -> torch.Tensor:
@@ -146,6 +148,22 @@ def test_enlarged_fields_stand_beside_what_was_given(truth: torch.Tensor) -> Non
     assert collisions(figure) == []
     lay_out_as_card(figure)
     assert collisions(figure) == []
+
+
+@pytest.mark.parametrize(("scale", "doubt"), [(1.05, 3.3), (1.0, 20.0)])
+def test_no_number_beside_enlarged_fields_is_cut_off(
+    truth: torch.Tensor, scale: float, doubt: float
+) -> None:
+    """In a figure that is drawn once, as it is for its file."""
+    source, model = torch.Generator().manual_seed(0), Doubtful(doubt)
+    with inference(model):
+        figure = enlarged_fields_figure(
+            model, scale * truth, blocks(truth), "vorticity", generator=source
+        )
+    figure_to_image(figure)
+    (axis,) = [axis for axis in figure.axes if axis.images]
+    labels = [label for bar in axis.child_axes for label in bar.get_yticklabels()]
+    assert max(label.get_window_extent().x1 for label in labels) < figure.bbox.x1
 
 
 def test_a_conditional_model_of_fields_has_its_numbers_and_figures(truth: torch.Tensor) -> None:

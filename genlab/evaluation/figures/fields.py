@@ -259,6 +259,8 @@ def enlarged_fields_figure(
     _name_columns(axis, ["given", "true", "sample", "sample", "sample", "mean", "spread"])
     add_colourbar(colours.scale, axis, at=1.012, width=0.012)
     add_colourbar(doubt.scale, axis, at=1.09, width=0.012)
+    # Room for two colourbars, which grow with the panel, is found at the second layout only.
+    figure.draw_without_rendering()
     return figure
 
 
