@@ -15,8 +15,8 @@ from genlab.cli.main import main
 
 __all__ = ["program"]
 
-# Numbers of glibc's options, and their values: the most that may be free at the end of the heap, and
-# from which size on memory is not of the heap, as large as it may be.
+# Numbers of glibc's options, and their values: how much may be free at the end of the heap, and
+# from which size on memory is none of it.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = (-1, 2**28), (-3, 2**25)
 
 FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)

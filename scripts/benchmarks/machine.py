@@ -64,8 +64,8 @@ def one_core() -> int | None:
 def restricted(device: str, threads: int) -> dict[str, str]:
     """Variables that tell each library in its own way how many threads it has, and which device.
 
-    And glibc to keep what is freed, as `genlab train` has it: else it is a matter of chance, of what
-    lies at the end of the heap, whether each call takes its memory from the system anew.
+    And glibc to keep what is freed, as `genlab train` has it: else it is a matter of chance, of
+    what lies at the end of the heap, whether each call takes its memory from the system anew.
     """
     own = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     own |= {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
