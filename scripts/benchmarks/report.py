@@ -160,9 +160,14 @@ def _draw(records: Records, path: Path) -> None:
             memory = axis is axes[3]
             label = "MB of a training step" if memory else "ms a training step"
             axis.set(xscale="log", yscale="linear" if memory else "log", xlabel=word, ylabel=label)
-            axis.legend(frameon=False, fontsize=6, loc="upper left")
+            sizes = sorted({int(x) for line in axis.lines for x in line.get_xdata()})
+            axis.set_xticks(sizes, labels=map(str, sizes))
+            axis.set_xticks([], minor=True)
         else:
             axis.set_axis_off()
+    # One legend for all panels, beside them.
+    lines = {line.get_label(): line for axis in axes for line in axis.lines}
+    figure.legend(lines.values(), lines, frameon=False, fontsize=8, loc="outside right upper")
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
 
