@@ -46,10 +46,10 @@ def _keep_freed() -> None:
     Steps and log-densities take the same memory again and again, and each page that comes back from
     the system costs a fault: up to half of the time.
     """
-    libc = ctypes.CDLL(None) if os.name == "posix" else None
-    if hasattr(libc, "mallopt"):
-        for option, value in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            libc.mallopt(option, value)
+    if os.name != "posix" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        return
+    for option, value in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+        libc.mallopt(option, value)
 
 
 class _End:

@@ -175,11 +175,6 @@ class WholeSteps:
         if not (cache.refusal(self._key) or cache.library(self._key).exists()):
             if self._process is None:
                 self._start(aside=False)
-                if self._process is not None:
-                    notes.warning(
-                        "note: compiling the training step, which takes about %.0f s",
-                        cache.expected_seconds(),
-                    )
             if self._process is not None:
                 self._process.wait()
         if reason := cache.refusal(self._key):
