@@ -199,14 +199,14 @@ def test_a_key_tells_what_a_user_has_written(
     keys = set()
     for layers, scale in ((1, 2), (1, 3), (2, 3)):
         (tmp_path / "own_scale.py").write_text(scaled.format(scale))
-        (tmp_path / "own_flow.py").write_text(
+        (tmp_path / "scaled_flow.py").write_text(
             "from genlab.models import NICE\nfrom own_scale import scaled\n\n\n"
             f"class Own(NICE):\n    layers = {layers}\n"
         )
-        for name in ("own_flow", "own_scale"):
+        for name in ("scaled_flow", "own_scale"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
-        model = importlib.import_module("own_flow").Own(2, hidden=[2])
+        model = importlib.import_module("scaled_flow").Own(2, hidden=[2])
         keys.add(key_of(a_recipe(model, a_batch(model), torch.optim.Adam(model.parameters()))))
     assert len(keys) == 3
 
