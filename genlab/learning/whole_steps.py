@@ -113,7 +113,7 @@ class WholeSteps:
         """The step that must be compiled, or None where that is left open."""
         if self.learner.compiled_from is not None:
             return self.learner.compiled_from
-        if self.mode in (True, "long"):
+        if self.mode is True or self.mode == "long":  # not by `in`, to which 1 is true
             return 0
         return None if self.mode == "auto" else int(self.mode)
 

@@ -137,6 +137,11 @@ def test_which_steps_are_compiled(interpreted: CodeCache, tmp_path: Path) -> Non
     assert read_json(late.directory.manifest)["compiled_from"] == 25
 
 
+def test_the_second_step_is_not_the_first(interpreted: CodeCache, tmp_path: Path) -> None:
+    """To Python 1 is true."""
+    assert fitted(tmp_path, "1").module.compiled_from == 1
+
+
 def test_what_is_compiled_beside_changes_no_draw(
     interpreted: CodeCache, drawn: list[Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
