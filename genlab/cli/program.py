@@ -13,11 +13,11 @@ from contextlib import suppress
 
 from genlab.cli.main import main
 
-__all__ = ["program"]
+__all__ = ["MEMORY", "program"]
 
-# Numbers of glibc's options, and their values: how much may be free at the end of the heap, and
-# from which size on memory is none of it.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = (-1, 2**28), (-3, 2**25)
+MEMORY = {"TRIM_THRESHOLD": (-1, 2**28), "MMAP_THRESHOLD": (-3, 2**25)}
+"""Numbers and values of glibc's options: how much may be free at the end of the heap, and from
+which size on memory is none of it."""
 
 FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
@@ -48,7 +48,7 @@ def _keep_freed() -> None:
     """
     if os.name != "posix" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return
-    for option, value in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+    for option, value in MEMORY.values():
         libc.mallopt(option, value)
 
 

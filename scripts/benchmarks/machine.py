@@ -9,6 +9,8 @@ import platform
 import sys
 import time
 
+from genlab.cli.program import MEMORY
+
 __all__ = ["PEERS", "machine", "missing_peers", "one_core", "restricted"]
 
 PEERS = {
@@ -68,7 +70,8 @@ def restricted(device: str, threads: int) -> dict[str, str]:
     what lies at the end of the heap, whether each call takes its memory from the system anew.
     """
     own = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    own |= {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+    for option, (_, value) in MEMORY.items():
+        own[f"MALLOC_{option}_"] = str(value)
     if device == "cpu":
         own["JAX_PLATFORMS"] = "cpu"
         if threads == 1:
