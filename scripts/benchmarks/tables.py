@@ -49,7 +49,7 @@ def small_table(name: str) -> tuple[str, ...]:
 
 
 RESIDUES = ("general", "glycine", "proline", "pre_proline")
-SECONDS = {"gmm": 300, "vae": 110, "nice": 60, "nsf": 90, "cnf": 600, "flow-matching": 190}
+SECONDS = {"gmm": 300, "vae": 110, "nice": 60, "nsf": 120, "cnf": 300, "flow-matching": 190}
 """What each family that knows angles is given to learn a density of two; gmm ends by itself."""
 
 
