@@ -52,7 +52,7 @@ class ScalarMap(Constants, ABC):
 
 
 class Shift(ScalarMap):
-    """``z = x + t``, of derivative 1 (Dinh, Krueger, Bengio, "NICE", 2015, equation 5).
+    """``z = x + t``, of derivative 1 (Dinh, Krueger, Bengio, "NICE", 2015, section 3.2).
 
     References: arXiv:1410.8516.
 
@@ -76,7 +76,7 @@ class Shift(ScalarMap):
 
 
 class Affine(ScalarMap):
-    """``z = x exp(w) + t`` with ``w = b tanh(raw)`` (Dinh et al., "RealNVP", 2017, equation 8).
+    """``z = x exp(w) + t`` with ``w = b tanh(raw)`` (Dinh et al., "RealNVP", 2017, equation 5).
 
     Unlike a soft clamp, ``b tanh(raw / b)``, this saves two passes over the data in each direction;
     that its slope at 0 is ``b`` only makes the scale learn a little faster.

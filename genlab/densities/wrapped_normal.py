@@ -15,7 +15,7 @@ from genlab.nn.angles import angle_mask, wrap
 __all__ = ["WINDINGS", "WrappedNormal", "normal_log_prob", "wound_log_prob"]
 
 WINDINGS = 3
-"""Turns to each side that are summed: all but 4e-11 of a deviation of pi, the largest there is."""
+"""Turns to each side that are summed: all but 2e-11 of a density at pi, the largest deviation."""
 
 
 def normal_log_prob(

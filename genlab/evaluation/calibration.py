@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 DRAWS = 39
-"""Samples under each context: ranks from 0 to 39, which all numbers of `BINS` divide evenly."""
+"""Samples under each context: ranks from 0 to 39, which divide evenly into all of `BINS`."""
 BINS = (20, 10, 8, 5, 4, 2)
 EXPECTED = 10
 """Rows that a bin of the histogram holds at least, on average."""
@@ -78,22 +78,29 @@ class Calibration:
 
     @property
     def bins(self) -> int:
-        """Bins of the histograms: as many as rows fill with `EXPECTED` each."""
-        return next((k for k in BINS if k * EXPECTED <= self.rows + 1e-6), BINS[-1])
+        """Bins of the histograms: as many as rows fill with `EXPECTED` each, and ranks with one."""
+        most = min(self.rows / EXPECTED + 1e-6, self.draws + 1)
+        return next((k for k in BINS if k <= most), BINS[-1])
+
+    @property
+    def expected(self) -> Float[Tensor, " k"]:
+        """Share of a right model's rows in each bin: ``1/k`` where k divides ``m + 1``."""
+        ranks = torch.arange(self.draws + 1)
+        return self._binned(ranks[:, None])[:, 0].mean(0)
 
     @property
     def sbc(self) -> Estimate:
         """Divergence of the coordinates' ranks from uniform ones, the mean over coordinates.
 
-        ``chi^2 = k sum_b (p_b - 1/k)^2`` of the probabilities of k bins, by the unbiased mean over
-        pairs of rows of ``k 1[b_i = b_j] - 1``: 0 in the mean for a calibrated model, so slightly
-        negative values occur. Its root is the relative unevenness of the histogram. Coordinates of
-        one row may depend on each other: the error is over rows (`estimate_of_pairs`).
+        ``chi^2 = sum_b (p_b - e_b)^2 / e_b`` of the probabilities of the bins and those that are
+        `expected`, by the unbiased mean over pairs of rows of ``1[b_i = b_j] / e_{b_i} - 1``: 0 in
+        the mean for a calibrated model, so slightly negative values occur. Its root is the relative
+        unevenness of the histogram. Coordinates of one row may depend on each other: the error is
+        over rows (`estimate_of_pairs`).
         """
-        k, d = self.bins, self.coordinates.shape[1]
         p = shares(len(self.coordinates), self.weight)
-        held = self._binned(self.coordinates).flatten(1)
-        h = (held @ held.T).mul_(k / d).sub_(1).fill_diagonal_(0)
+        held = (self._binned(self.coordinates) / self.expected.sqrt()).flatten(1)
+        h = (held @ held.T).div_(self.coordinates.shape[1]).sub_(1).fill_diagonal_(0)
         return estimate_of_pairs(p, h @ p, h @ p.square(), h.square() @ p.square())
 
     @property
@@ -102,11 +109,14 @@ class Calibration:
 
         The region of credibility c is what lies between the draws of ranks ``(1 - c) / 2`` and
         ``(1 + c) / 2`` in distance from the reference point; its excess of coverage over c is
-        averaged over c, ``1/2 - E |2 f - 1|`` of the relative rank f. 0 for a calibrated model,
-        negative for one that is too sure, down to -1/2, positive for one that is not sure enough.
+        averaged over c, ``1/2 - E |2 f - 1|`` of the relative rank f; of an odd number of ranks 1/2
+        is ``1/2 - 1 / (2 (m + 1)^2)``, their own mean. 0 for a calibrated model, negative for one
+        that is too sure, down to -1/2, positive for one that is not sure enough.
         """
-        relative = (self.distance.double() + 0.5) / (self.draws + 1)
-        return estimate_mean(0.5 - (2 * relative - 1).abs(), self.weight)
+        ranks = self.draws + 1
+        relative = (self.distance.double() + 0.5) / ranks
+        half = 0.5 - ranks % 2 / (2 * ranks**2)
+        return estimate_mean(half - (2 * relative - 1).abs(), self.weight)
 
     @property
     def sbc_p_value(self) -> float:
@@ -140,9 +150,9 @@ class Calibration:
         return torch.einsum("n,ndk->dk", shares(len(ranks), self.weight), self._binned(ranks))
 
     def _p_values(self, ranks: Int[Tensor, "n d"]) -> Float[Tensor, " d"]:
-        k = self.bins
-        statistic = self.rows * k * (self._shares(ranks) - 1 / k).square().sum(1)
-        freedom = torch.full_like(statistic, (k - 1) / 2)
+        off = self._shares(ranks) - self.expected
+        statistic = self.rows * (off.square() / self.expected).sum(1)
+        freedom = torch.full_like(statistic, (self.bins - 1) / 2)
         p_values: Tensor = torch.special.gammaincc(freedom, statistic / 2)
         return p_values
 

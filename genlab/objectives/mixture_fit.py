@@ -151,7 +151,8 @@ class MixtureFit:
         """End the pass and take the M-step, or go over to the next phase.
 
         Returns:
-            The loss in nats a row, ``-log p`` in data units, of the parameters before the step.
+            The loss in nats a row, ``-log p`` of x and a context vector in data units, of the
+            parameters before the step.
 
         Raises:
             UserError: The data hold what is no number, or weigh nothing.

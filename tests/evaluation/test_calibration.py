@@ -128,6 +128,22 @@ def test_numbers_by_hand():
     assert covered[9].item() == pytest.approx((f < levels[9].item()).mean())
 
 
+@pytest.mark.parametrize("draws", [1, 12, 30, 100])
+def test_ranks_that_divide_unevenly_are_calibrated_too(draws, generator):
+    ranks = torch.randint(draws + 1, (3000, 2), generator=generator)
+    result = Calibration(ranks, ranks[:, 0], draws)
+    assert abs(result.sbc.value) < 4 * result.sbc.se
+    assert min(result.sbc_p_value, result.tarp_p_value) > 1e-3
+    k = result.bins
+    assert k == max(b for b in (20, 10, 8, 5, 4, 2) if b <= draws + 1)
+    counts = np.histogram(ranks[:, 0], bins=[math.ceil(i * (draws + 1) / k) for i in range(k + 1)])
+    each = np.bincount(np.arange(draws + 1) * k // (draws + 1)) / (draws + 1)
+    test = scipy.stats.chisquare(counts[0], 3000 * each)
+    assert result.tarp_p_value == pytest.approx(test.pvalue)
+    every = torch.arange(draws + 1)
+    assert Calibration(every[:, None], every, draws).tarp.value == pytest.approx(0, abs=1e-12)
+
+
 def test_the_ends_of_the_scale():
     """Truths outside of all draws, and truths in the middle of each."""
     outside = Calibration(torch.zeros(100, 1, dtype=torch.long), torch.tensor([0, 39] * 50), 39)

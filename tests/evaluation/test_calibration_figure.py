@@ -33,6 +33,14 @@ def test_ranks_of_a_right_model_are_in_the_band_and_others_are_seen():
     assert 0.4 < curve[0] < 0.6
 
 
+def test_bins_of_unlike_numbers_of_ranks_are_as_high():
+    every = torch.arange(31).repeat(100)
+    left, _ = calibration_figure(Calibration(every[:, None], every, 30)).axes
+    heights, edges, _ = left.patches[0].get_data()
+    assert heights == pytest.approx(np.ones(20))
+    assert edges == pytest.approx([np.ceil(31 * i / 20) / 31 for i in range(21)])
+
+
 @pytest.mark.parametrize("family", [genlab.models.RealNVP, genlab.models.GMM])
 def test_conditional_models_of_vectors_have_it(family, generator):
     x, context = torch.randn(60, 2), torch.randn(60, 1)

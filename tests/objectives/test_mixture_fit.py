@@ -136,6 +136,21 @@ def test_the_loss_is_the_negative_log_density_in_data_units() -> None:
     assert fit.advance().item() == pytest.approx(expected.item(), rel=1e-10)
 
 
+def test_with_a_context_the_loss_is_that_of_both_in_data_units() -> None:
+    c = 100 + 30 * torch.randn(500, 1).double()
+    x = 0.1 * c + torch.randn(500, 2).double()
+    model = make_gmm(2, context_dim=1, components=1)
+    model.initialise(x, c)
+    fit = MixtureFit(model)
+    for _ in range(2):
+        fit.observe(Batch(x, c))
+        loss = fit.advance()
+    # One Gaussian has the moments of the rows after a step.
+    both = torch.cat([c, x], 1)
+    law = torch.distributions.MultivariateNormal(both.mean(0), both.T.cov(correction=0))
+    assert loss.item() == pytest.approx(-law.log_prob(both).mean().item(), abs=1e-4)
+
+
 def test_restarts_keep_the_likeliest_start() -> None:
     x = EightGaussians().sample(1000).double()
 

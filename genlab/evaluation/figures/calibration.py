@@ -41,13 +41,14 @@ def calibration_figure(
         shown: Which of them are shown, from 0; the first five if None.
     """
     figure, (left, right) = panels(1, 2, side=4.0, height=4.6)
-    k, rows = found.bins, max(1, round(found.rows))
-    few, many = (k * bound.item() / rows for bound in binomial_band(rows, torch.tensor([1 / k])))
-    left.axhspan(few, many, color=TRUTH, alpha=0.18, linewidth=0)
+    rows, expected = max(1, round(found.rows)), found.expected
+    edges = np.append(0, expected.cumsum(0).numpy())
+    few, many = ((bound / rows / expected).numpy() for bound in binomial_band(rows, expected))
+    low, high = np.append(few, few[-1]), np.append(many, many[-1])
+    left.fill_between(edges, low, high, step="post", color=TRUTH, alpha=0.18, linewidth=0)
     left.axhline(1, color=TRUTH, linewidth=1)
     places = list(range(found.coordinates.shape[1]) if shown is None else shown)[:SHOWN]
-    heights = k * found.histogram().numpy()
-    edges = np.linspace(0, 1, k + 1)
+    heights = (found.histogram() / expected).numpy()
     for colour, place in zip(COLOURS, places, strict=False):
         name = f"x{place + 1}" if names is None else names[place]
         left.stairs(heights[place], edges, color=colour, linewidth=2, label=name)
