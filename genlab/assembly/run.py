@@ -14,13 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab import __version__
 from genlab.assembly.helper import helped
-from genlab.assembly.numbers import finite, record_metrics
 from genlab.assembly.recording import (
     check_files,
     check_fit,
+    finite,
     hyperparameters,
     logged,
     new_directory,
+    record_metrics,
     recorded,
 )
 from genlab.config.build import build
