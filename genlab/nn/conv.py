@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 from genlab.nn.mlp import ACTIVATIONS, Activation, NetworkOptions
 from genlab.nn.padding import Padding, image_shape
 
@@ -206,7 +207,7 @@ class ConvNet(nn.Sequential):
         super().__init__(*layers, last(widths[-1], out_channels, padding))
 
     def forward(
-        self, x: Float[Tensor, "n i h w"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n i h w"], context: Context = None
     ) -> Float[Tensor, "n o h w"]:
         x = with_context(x, context)
         for layer in self:
