@@ -20,7 +20,7 @@ from omegaconf.errors import (
 from yaml import MarkedYAMLError  # type: ignore[import-untyped]
 
 from genlab.config import config_dir, split
-from genlab.config.keys import in_shell, spelt
+from genlab.config.keys import in_shell, override_value
 from genlab.config.primary import belongs_elsewhere, compose_raw
 from genlab.errors import GenlabError, UserError, nearest
 
@@ -173,7 +173,7 @@ def _unreadable(override: str) -> str:
 def _quoted(word: str | re.Match[str]) -> str:
     """A part of a value as it is, or in quotes where it needs some."""
     text = word if isinstance(word, str) else word[0]
-    return spelt("", text) if re.search(r"[^\w\s./%+-]", text, re.ASCII) else text
+    return override_value("", text) if re.search(r"[^\w\s./%+-]", text, re.ASCII) else text
 
 
 def _bad_yaml(error: Any) -> str:
