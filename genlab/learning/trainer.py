@@ -19,7 +19,7 @@ from genlab.learning.checkpoint_io import AtomicCheckpoints
 from genlab.learning.settings import TrainerSettings
 from genlab.processes import check_device, environment, is_alone
 
-__all__ = ["device_name", "device_of", "make_trainer"]
+__all__ = ["accelerator_device", "device_name", "make_trainer"]
 
 
 class OneProcess(ClusterEnvironment):
@@ -121,7 +121,7 @@ def make_trainer(
         raise UserError(f"trainer: {first_line}") from error
 
 
-def device_of(accelerator: str) -> torch.device:
+def accelerator_device(accelerator: str) -> torch.device:
     """The first device that ``accelerator`` stands for."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.device("cuda")
@@ -132,7 +132,7 @@ def device_of(accelerator: str) -> torch.device:
 
 def device_name(accelerator: str) -> str:
     """That device in words, and the CPU threads where it is the CPU."""
-    device = device_of(accelerator)
+    device = accelerator_device(accelerator)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
