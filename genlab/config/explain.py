@@ -88,10 +88,7 @@ def no_such_key(key: str, config: Mapping[str, Any]) -> str:
 
 
 def _explain(
-    error: BaseException,
-    command: str,
-    overrides: Sequence[str],
-    known: Mapping[str, Any] | None,
+    error: BaseException, command: str, overrides: Sequence[str], known: Mapping[str, Any] | None
 ) -> GenlabError | None:
     """The user's mistake behind an error, or None where there is none."""
     if not isinstance(error, OWN):
