@@ -29,20 +29,9 @@ class OneProcess(ClusterEnvironment):
     keeps a record of its own.
     """
 
-    @property
-    def creates_processes_externally(self) -> bool:
-        """So Lightning starts none."""
-        return True
-
-    @property
-    def main_address(self) -> str:
-        """This machine."""
-        return "127.0.0.1"
-
-    @property
-    def main_port(self) -> int:
-        """Any that is free: nobody else connects."""
-        return 0
+    creates_processes_externally = True  # so Lightning starts none
+    main_address = "127.0.0.1"
+    main_port = 0  # any that is free: nobody else connects
 
     @staticmethod
     def detect() -> bool:
@@ -50,26 +39,22 @@ class OneProcess(ClusterEnvironment):
         return False
 
     def world_size(self) -> int:
-        """One process."""
         return 1
+
+    def global_rank(self) -> int:
+        return 0
+
+    def local_rank(self) -> int:
+        return 0
+
+    def node_rank(self) -> int:
+        return 0
 
     def set_world_size(self, size: int) -> None:
         """There is one, whatever the Trainer says."""
 
-    def global_rank(self) -> int:
-        """Rank 0."""
-        return 0
-
     def set_global_rank(self, rank: int) -> None:
         """It is 0, whatever the Trainer says."""
-
-    def local_rank(self) -> int:
-        """Rank 0 on this machine."""
-        return 0
-
-    def node_rank(self) -> int:
-        """This machine is the first."""
-        return 0
 
 
 def make_trainer(
