@@ -10,7 +10,7 @@ from genlab.nn.plain import Plain
 
 __all__ = ["Context", "ContextEncoder"]
 
-Context = Float[Tensor, "n c"] | None
+Context = Float[Tensor, "n context"] | None
 """What n samples are conditioned on, a row for each, encoded; None where they are not."""
 
 
