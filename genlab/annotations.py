@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from genlab.bounds import Bound, Interval
 from genlab.errors import nearest
 
-__all__ = ["expectation", "fits", "spell"]
+__all__ = ["expectation", "fits", "in_message"]
 
 SEQUENCES = (Collection, Iterable, Sequence, list, set, tuple)
 NAMES = {
@@ -79,20 +79,20 @@ def expectation(value: object, annotation: Any) -> str:
     if isinstance(value, float) and value.is_integer() and fits(int(value), annotation):
         return f"{text}; did you mean {int(value)}?"
     if isinstance(value, str | int | float) and fits([value], annotation):
-        return f"{text}; did you mean {spell([value])}?"
+        return f"{text}; did you mean {in_message([value])}?"
     return text
 
 
-def spell(value: object) -> str:
-    """A value as it is written on the command line."""
+def in_message(value: object) -> str:
+    """A value as messages show it: as it is typed, but text that looks like a number in quotes."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{', '.join(map(spell, value))}]"
+        return f"[{', '.join(map(in_message, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {spell(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {in_message(item)}' for key, item in value.items())}}}"
     if isinstance(value, str) and fits(_number(value), float):
         return f"'{value}'"
     return str(value)
@@ -154,10 +154,10 @@ def _describe(annotation: Any, *, plural: bool = False) -> str:
         bounds = [f"{each}{bound}" for bound in arguments[1:] if isinstance(bound, Bound)]
         return ", ".join([_describe(arguments[0], plural=plural), *bounds])
     if origin is Literal:
-        return _either(map(spell, arguments))
+        return _either(map(in_message, arguments))
     if origin in (Union, types.UnionType):
         if all(get_origin(part) is Literal for part in arguments):
-            return _either(map(spell, _choices(annotation)))
+            return _either(map(in_message, _choices(annotation)))
         known = [part for part in arguments if _describe(part)]
         return _either(_describe(part, plural=plural) for part in known)
     if origin in SEQUENCES or annotation in SEQUENCES:

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
-from genlab.annotations import expectation, fits, spell
+from genlab.annotations import expectation, fits, in_message
 from genlab.errors import ArgumentError
 from genlab.signature import Signature, signature
 
@@ -57,7 +57,9 @@ def _check(name: str, value: object, annotation: Any) -> None:
     except TypeError:  # an object, of which a configuration could not say more
         return
     if fits(plain, annotation) is False:
-        raise ArgumentError(f"{name}={spell(plain)}: expected {expectation(plain, annotation)}")
+        raise ArgumentError(
+            f"{name}={in_message(plain)}: expected {expectation(plain, annotation)}"
+        )
 
 
 def _plain(value: object) -> object:

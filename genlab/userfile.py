@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from genlab.bounds import Interval
 from genlab.errors import UserError, nearest, no_such_file
-from genlab.lines import line_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["UserFile", "glance", "refuse_box"]
+__all__ = ["UserFile", "glance", "line_of", "refuse_box"]
 
 _Result = TypeVar("_Result")
 # How alike a name and a known one have to be, so that a helper is not taken for a mistake.
 NEARLY = 0.85
+SCOPES = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
+"""What has names of its own."""
 NO_PYTHON = "mend that line or the one before it: Python cannot read it"
 NO_NUMPY = "numpy knows no derivatives: write torch.sin for numpy.sin, and so on"
 
@@ -277,6 +281,53 @@ def refuse_box(box: object, key: str) -> None:
         raise UserError(
             f"{key}: box is {box!r}, expected a list of [low, high] with low < high, both finite"
         )
+
+
+def line_of(text: bytes, name: str, item: int | str | None = None) -> int | None:
+    """The line where a name of a module is bound last; None where it is not.
+
+    >>> line_of(b"import math\\nsizes = {\\n  'a': 1,\\n  'b': 2}\\n", "sizes", "b")
+    4
+
+    Args:
+        text: The module.
+        name: The name.
+        item: The place of an item of its list, or a key of its table: its line, if it is written
+            out there.
+
+    Raises:
+        SyntaxError: The text is no Python.
+    """
+    line, value = None, None
+    for node in _outside(ast.parse(text)):
+        match node:
+            case ast.FunctionDef(name=bound) | ast.ClassDef(name=bound) if bound == name:
+                line, value = node.lineno, None
+            case ast.alias(name=bound, asname=alias) if (alias or bound) == name:
+                line, value = node.lineno, None
+            case ast.Name(id=bound, ctx=ast.Store()) if bound == name:
+                line = node.lineno
+            case ast.Assign(targets=[ast.Name(id=bound)]) if bound == name:
+                value = node.value
+    return line if value is None else _line_in(value, item) or line
+
+
+def _outside(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a module that lie in no function, class or comprehension."""
+    yield node
+    if not isinstance(node, SCOPES):
+        for child in ast.iter_child_nodes(node):
+            yield from _outside(child)
+
+
+def _line_in(value: ast.expr, item: int | str | None) -> int | None:
+    match value, item:
+        case ((ast.List(elts=items) | ast.Tuple(elts=items)), int()) if item < len(items):
+            return items[item].lineno
+        case ast.Dict(keys=keys), str():
+            named = (key for key in keys if isinstance(key, ast.Constant))
+            return next((key.lineno for key in named if key.value == item), None)
+    return None
 
 
 def _found(path: str, key: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Optional
 import pytest
 from torch import Tensor, nn
 
-from genlab.annotations import expectation, fits, spell
+from genlab.annotations import expectation, fits, in_message
 from genlab.bounds import Bound, Fraction, NonNegativeInt, Positive, PositiveInt
 
 FIT = [
@@ -107,4 +107,4 @@ def test_unknown_annotations_say_nothing(value: object, annotation: Any) -> None
     ],
 )
 def test_values_are_spelt_as_on_the_command_line(value: object, text: str) -> None:
-    assert spell(value) == text
+    assert in_message(value) == text

@@ -43,7 +43,6 @@ GROUND = (
     "errors",
     "imports",
     "memory",
-    "lines",
     "notebook",
     "processes",
     "randomness",

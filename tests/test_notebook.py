@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from small import RUN
 
 from genlab.evaluation.figures import Figures
-from genlab.learning.callbacks.notebook_bar import NotebookBar
+from genlab.learning.callbacks.progress import NotebookBar
 from genlab.notebook import in_notebook
 
 PNG = re.compile(r'<img alt="(\w+)"[^>]*src="data:image/png;base64,([^"]+)"')

@@ -78,11 +78,7 @@ class AdaptiveRefinement(BaseRefinement):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        sampler: Sampler,
-        *,
-        condition: str,
-        **schedule: Unpack[ScheduleOptions],
+        self, sampler: Sampler, *, condition: str, **schedule: Unpack[ScheduleOptions]
     ) -> None:
         points = PointSchedule(sampler, **schedule)
         super().__init__(sample_every=points.refresh, condition_to_update=condition)

@@ -15,7 +15,7 @@ from genlab.config import split
 from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.config.explain import explained
-from genlab.config.keys import spelt
+from genlab.config.keys import override_value
 from genlab.config.look import look_at
 from genlab.config.primary import compose_raw
 from genlab.config.stored import read_config
@@ -154,7 +154,7 @@ def _mappings(
     }
     if not nested:
         return nested
-    given = (f"{key}={spelt(key, value)}" for key, value in settings.items()
+    given = (f"{key}={override_value(key, value)}" for key, value in settings.items()
              if isinstance(value, str))  # fmt: skip
     # The choices of groups, which say what keys there are.
     choices = [word for word in (*given, *overrides) if "." not in word.partition("=")[0]]
@@ -172,4 +172,4 @@ def _words(
         if isinstance(value, Mapping) and key not in mappings:
             yield from _words(value, mappings, f"{key}.")
         else:
-            yield key, f"{key}={spelt(key, value)}"
+            yield key, f"{key}={override_value(key, value)}"

@@ -1,9 +1,10 @@
-"""A run's record: what it is when it starts, and how it ended, whatever happens in between."""
+"""A run's record: what it is when it starts, how it ended whatever happens, and its metrics."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +17,7 @@ from genlab.errors import Interrupted, PrunedError, UserError
 from genlab.learning.learner import Learner
 from genlab.processes import is_first
 from genlab.runs.directory import RunDirectory, claim, dated
-from genlab.runs.files import atomic_path
+from genlab.runs.files import atomic_path, read_json, write_json
 from genlab.runs.holder import beating
 from genlab.runs.manifest import is_configured, read_manifest, update_config, write_manifest
 from genlab.runs.settings import CHOICE, LATE, SILENT, checksums, flatten
@@ -33,9 +34,11 @@ __all__ = [
     "at_work",
     "check_files",
     "check_fit",
+    "finite",
     "hyperparameters",
     "logged",
     "new_directory",
+    "record_metrics",
     "recorded",
 ]
 
@@ -208,6 +211,24 @@ def hyperparameters(config: DictConfig) -> dict[str, Any]:
         if not (SILENT.fullmatch(key) or LATE.fullmatch(key) or key in named_by)
         and not (key.endswith(".seed") and value == config.seed)
     }
+
+
+def finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """Numbers by tag, None in the place of what is not finite."""
+    return {tag: float(value) if math.isfinite(value) else None for tag, value in numbers.items()}
+
+
+def record_metrics(run: RunDirectory, numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """Write ``metrics.json``; what was measured before, and is not now, stays.
+
+    Returns:
+        All metrics of the run.
+    """
+    metrics = finite(numbers)
+    if run.metrics.exists():
+        metrics = read_json(run.metrics) | metrics
+    write_json(run.metrics, metrics)
+    return metrics
 
 
 @contextmanager

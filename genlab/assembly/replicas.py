@@ -31,7 +31,7 @@ from genlab.learning.callbacks import Checkpoints, Curves, Patience, ProgressBar
 from genlab.learning.gradient import ObjectiveLearner
 from genlab.learning.interruption import Interruption
 from genlab.learning.loggers import logging_to
-from genlab.learning.trainer import device_of, make_trainer
+from genlab.learning.trainer import accelerator_device, make_trainer
 from genlab.processes import rank_zero_if_alone
 from genlab.runs.directory import RunDirectory
 from genlab.runs.settings import spell
@@ -186,7 +186,7 @@ class Replica:
         trainer, learner, data = self.trainer, self.learner, self.training.data
         settings = self.training.settings
         self.call("setup", "fit")
-        learner.to(device_of(settings.accelerator), settings.dtype).train()
+        learner.to(accelerator_device(settings.accelerator), settings.dtype).train()
         trainer.strategy.connect(learner)
         trainer.datamodule, data.trainer, learner.trainer = data, trainer, trainer
         trainer.strategy.optimizers = [learner.configure_optimizers()]

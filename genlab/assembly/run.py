@@ -14,13 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab import __version__
 from genlab.assembly.helper import helped
-from genlab.assembly.numbers import finite, record_metrics
 from genlab.assembly.recording import (
     check_files,
     check_fit,
+    finite,
     hyperparameters,
     logged,
     new_directory,
+    record_metrics,
     recorded,
 )
 from genlab.config.build import build
@@ -38,7 +39,7 @@ from genlab.learning.learner import Learner
 from genlab.learning.loggers import logging_to
 from genlab.learning.settings import TrainerSettings
 from genlab.learning.tensorboard import log_figures, log_results
-from genlab.learning.trainer import device_name, device_of, make_trainer
+from genlab.learning.trainer import accelerator_device, device_name, make_trainer
 from genlab.learning.weights import holds_weights, load_weights
 from genlab.notebook import in_notebook, page_table, show
 from genlab.processes import is_first, rank_zero_if_alone
@@ -424,4 +425,4 @@ class Run(ABC):
 
     def _place(self) -> None:
         # The target stays where the generators of the data are, on the CPU.
-        self.module.model.to(device_of(self.settings.accelerator)).eval()
+        self.module.model.to(accelerator_device(self.settings.accelerator)).eval()

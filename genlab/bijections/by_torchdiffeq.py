@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab.errors import RunError
 from genlab.nn.uncompiled import uncompiled
 
-__all__ = ["Field", "Slopes", "VelocityAlone", "explained", "follow", "worst_row"]
+__all__ = ["Field", "Slopes", "VelocityAlone", "follow", "solver_advice", "worst_row"]
 
 Field: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 """``(t, x) -> (v, rates ...)``: the velocity ``[n, *event]``, and numbers ``[n]`` to integrate."""
@@ -131,7 +131,7 @@ def worst_row(parts: tuple[Tensor, ...]) -> Float[Tensor, ""]:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def solver_advice() -> Iterator[None]:
     """Say what to change where torchdiffeq gives up, also in the gradient by the adjoint ODE.
 
     Raises:

@@ -16,8 +16,8 @@ from genlab.bijections.by_torchdiffeq import (
     Field,
     Slopes,
     VelocityAlone,
-    explained,
     follow,
+    solver_advice,
     worst_row,
 )
 from genlab.bounds import Positive, PositiveInt
@@ -282,7 +282,7 @@ class AdaptiveSolver(ODESolver):
     def _solve(self, slopes: Slopes, x: Float[Tensor, "n *event"], way: Way) -> tuple[Tensor, ...]:
         finest = min(RESOLVED[self.method] * torch.finfo(x.dtype).eps, COARSEST)
         followed = _Followed(slopes, x)
-        with explained():
+        with solver_advice():
             result = follow(
                 followed,
                 followed.start,

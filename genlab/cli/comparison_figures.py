@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.cli.run_argument import loading
 from genlab.errors import UserError, first_few
-from genlab.runs.comparison.groups import Group, spelled
+from genlab.runs.comparison.groups import Group, legend
 from genlab.runs.comparison.records import Record
 from genlab.runs.files import atomic_path
 
@@ -93,7 +93,7 @@ def _courses(groups: Sequence[Group], keys: Sequence[str]) -> dict[str, Figure]:
         from genlab.pinn.convergence import Course, convergence_figures
     problems: dict[str, list[Course]] = {}
     for group in groups:
-        told = spelled(group, keys)
+        told = legend(group, keys)
         steps = [text for key, text in told.items() if key.startswith(f"{OPTIMIZER}.")]
         points = [
             text
@@ -118,5 +118,5 @@ def _history(record: Record) -> list[dict[str, float]]:
 
 def _title(group: Group, keys: Sequence[str], *, of_data: bool) -> str:
     """The settings that say what the numbers are about, or all the others; a line each."""
-    told = spelled(group, keys)
+    told = legend(group, keys)
     return "\n".join(text for key, text in told.items() if group.decides(key) == of_data)

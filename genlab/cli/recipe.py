@@ -31,7 +31,7 @@ def write_recipe(trained: DictConfig, path: Path, comment: str, words: Sequence[
         can say, such as a key that is left out.
     """
     from genlab.config.compose import compose
-    from genlab.config.keys import spelt
+    from genlab.config.keys import override_value
     from genlab.config.recompose import recipe
     from genlab.config.stored import plain
 
@@ -49,7 +49,12 @@ def write_recipe(trained: DictConfig, path: Path, comment: str, words: Sequence[
     gone = [f"~{key}" for key in sorted(now.keys() - was.keys())]
     differing = sorted(key for key, value in was.items() if key not in now or now[key] != value)
     found = [where] if searchpath else ["--config-dir", str(own)]
-    return [*found, chosen, *gone, *(f"++{key}={spelt(key, was[key])}" for key in differing)]
+    return [
+        *found,
+        chosen,
+        *gone,
+        *(f"++{key}={override_value(key, was[key])}" for key in differing),
+    ]
 
 
 def _text(choices: Mapping[str, str], values: Mapping[str, Any]) -> str:

@@ -12,11 +12,10 @@ from genlab.runs.comparison.plain import plain_runs
 from genlab.runs.comparison.records import Record, matching, read_records
 from genlab.runs.files import json_text
 from genlab.runs.find import OUTPUTS
-from genlab.runs.metrics import SIGN
-from genlab.runs.metrics import headline as headline_of
+from genlab.runs.metrics import SIGN, headline
 from genlab.runs.text import aligned, with_error
 
-__all__ = ["headline", "print_runs"]
+__all__ = ["headline_cells", "print_runs"]
 
 HEADER = ("started", "state", "model", "data", "metric", "value")
 
@@ -60,18 +59,18 @@ def _row(record: Record, *, tagged: bool) -> tuple[str, ...]:
         record.state,
         record.reads("model"),
         record.reads("data"),
-        *headline(dict(record.metrics), record.manifest["likelihood"]),
+        *headline_cells(dict(record.metrics), record.manifest["likelihood"]),
         *([" ".join(record.labels.tags)] if tagged else []),
         str(record.run.path),
     )
 
 
-def headline(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
+def headline_cells(metrics: dict[str, Any], likelihood: str) -> tuple[str, str]:
     """The metric that runs are compared by, and its value with its standard error.
 
     That of a bound on the likelihood is written ``<= value``, of an estimate ``~ value``.
     """
-    metric = headline_of(metrics)
+    metric = headline(metrics)
     if metric is None:
         return "", ""
     sign = SIGN[likelihood] if metric.bound else ""

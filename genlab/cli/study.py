@@ -33,6 +33,7 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.files import atomic_path, read_json, write_json
 from genlab.runs.find import find_runs
 from genlab.runs.holder import beating, identity, is_ours
+from genlab.runs.settings import spell
 from genlab.runs.status import is_left, release
 from genlab.runs.text import aligned
 
@@ -308,16 +309,12 @@ def _draw(study: optuna.Study, folder: Path, done: int, monitor: str, title: str
         yield path
 
 
-def _spelled(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
-
-
 def _table(trials: list[FrozenTrial]) -> str:
     rows = [("trial", "state", "value", "settings")]
     for trial in trials:
         # A pruned trial has its last report in the place of a value.
         shown = trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.value is not None
-        settings = " ".join(f"{key}={_spelled(value)}" for key, value in trial.params.items())
+        settings = " ".join(f"{key}={spell(value)}" for key, value in trial.params.items())
         rows.append(
             (
                 str(trial.number),

@@ -11,7 +11,7 @@ from datetime import timedelta
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from genlab.cli.run_table import headline
+from genlab.cli.run_table import headline_cells
 from genlab.errors import GenlabError, one_line
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json
@@ -144,8 +144,8 @@ def _metric(state: JobState) -> tuple[str, str]:
     except GenlabError:
         return "", ""
     if len(runs) == 1:
-        return headline(metrics[0], likelihood)
-    metric, value = headline(_means(metrics), likelihood)
+        return headline_cells(metrics[0], likelihood)
+    metric, value = headline_cells(_means(metrics), likelihood)
     return metric, f"{value} (mean of {len(runs)})"
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.annotations import expectation, fits, spell
+from genlab.annotations import expectation, fits, in_message
 from genlab.bounds import Bound, NonNegative, NonNegativeInt, PositiveInt
 from genlab.config import PARTS, config_dir
 from genlab.config.explain import explained
@@ -70,7 +70,7 @@ def check(config: DictConfig) -> None:
     needed, optional = _sections(plain["command"])
     for key in sorted(plain.keys() - needed - optional):
         hint = nearest(key, needed - FREE)
-        raise UserError(f"{key}={spell(plain[key])}: nothing takes this key; {hint}")
+        raise UserError(f"{key}={in_message(plain[key])}: nothing takes this key; {hint}")
     for key in sorted(needed - plain.keys()):
         raise UserError(f"{key}: missing; see `genlab list {key}`")
     for key, annotation in SCALARS.items():
@@ -135,7 +135,7 @@ def check_options(key: str, node: Mapping[str, Any], options: type[Any]) -> None
     for name, value in node.items():
         if name not in takes.parameters:
             hint = nearest(name, takes.parameters)
-            raise UserError(f"{key}.{name}={spell(value)}: no such key; {hint}")
+            raise UserError(f"{key}.{name}={in_message(value)}: no such key; {hint}")
         _check_value(f"{key}.{name}", value, takes.parameters[name].annotation)
     _check_complete(key, "genlab", takes, {*node})
 
@@ -192,7 +192,7 @@ def check_node(
     if isinstance(node, Mapping) and "_target_" not in node:
         for name, value in node.items():
             if not isinstance(value, Mapping | None):
-                raise UserError(f"{key}.{name}={spell(value)}: nothing takes this key")
+                raise UserError(f"{key}.{name}={in_message(value)}: nothing takes this key")
             check_node(f"{key}.{name}", value, supplied)
     else:
         _check_objects(key, node, supplied, option=option)
@@ -249,12 +249,12 @@ def _check_target(
     settable = takes.parameters.keys() - supplied
     for parameter in node.keys() - HYDRA_OWN - passed_on(node) - takes.parameters.keys():
         if not takes.open:
-            where = f"{key}.{parameter}={spell(node[parameter])}"
+            where = f"{key}.{parameter}={in_message(node[parameter])}"
             raise UserError(f"{where}: {_not_taken(key, node, name, parameter, settable)}")
     for parameter, taken in takes.parameters.items():
         where = shown.get(parameter, f"{key}.{parameter}")
         if parameter in node and parameter in supplied:
-            raise UserError(f"{where}={spell(node[parameter])}: set by genlab itself")
+            raise UserError(f"{where}={in_message(node[parameter])}: set by genlab itself")
         if parameter in node:
             _check_value(where, node[parameter], taken.annotation)
     if not node.get("_partial_", False):
@@ -277,7 +277,7 @@ def _not_taken(
 ) -> str:
     for inner, value in node.items():
         if isinstance(value, Mapping) and parameter in value:
-            return f"differs from {key}.{inner}.{parameter}={spell(value[parameter])}"
+            return f"differs from {key}.{inner}.{parameter}={in_message(value[parameter])}"
     hint = nearest(parameter, settable) if settable else "it has no keys"
     return f"{name} takes no {parameter!r}; {hint}"
 
@@ -290,7 +290,7 @@ def _check_complete(key: str, name: str, takes: Signature, given: set[str]) -> N
 
 def _check_value(key: str, value: object, annotation: Any) -> None:
     if fits(value, annotation) is False:
-        raise UserError(f"{key}={spell(value)}: expected {expectation(value, annotation)}")
+        raise UserError(f"{key}={in_message(value)}: expected {expectation(value, annotation)}")
 
 
 def _sections(command: str) -> tuple[set[str], set[str]]:

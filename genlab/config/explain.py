@@ -20,7 +20,7 @@ from omegaconf.errors import (
 from yaml import MarkedYAMLError  # type: ignore[import-untyped]
 
 from genlab.config import config_dir, split
-from genlab.config.keys import in_shell, spelt
+from genlab.config.keys import in_shell, override_value
 from genlab.config.primary import belongs_elsewhere, compose_raw
 from genlab.errors import GenlabError, UserError, nearest
 
@@ -88,10 +88,7 @@ def no_such_key(key: str, config: Mapping[str, Any]) -> str:
 
 
 def _explain(
-    error: BaseException,
-    command: str,
-    overrides: Sequence[str],
-    known: Mapping[str, Any] | None,
+    error: BaseException, command: str, overrides: Sequence[str], known: Mapping[str, Any] | None
 ) -> GenlabError | None:
     """The user's mistake behind an error, or None where there is none."""
     if not isinstance(error, OWN):
@@ -173,7 +170,7 @@ def _unreadable(override: str) -> str:
 def _quoted(word: str | re.Match[str]) -> str:
     """A part of a value as it is, or in quotes where it needs some."""
     text = word if isinstance(word, str) else word[0]
-    return spelt("", text) if re.search(r"[^\w\s./%+-]", text, re.ASCII) else text
+    return override_value("", text) if re.search(r"[^\w\s./%+-]", text, re.ASCII) else text
 
 
 def _bad_yaml(error: Any) -> str:

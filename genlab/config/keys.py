@@ -21,7 +21,7 @@ from genlab.config import config_dir, is_hidden
 from genlab.errors import GenlabError, UserError
 from genlab.runs.settings import CHOICE, flatten
 
-__all__ = ["Keys", "in_shell", "spelt", "typed"]
+__all__ = ["Keys", "in_shell", "override_value", "typed"]
 
 MARK = re.compile(r"`([^`\n]+)`")
 ARGUMENT = re.compile(r"([a-z_][\w.]*)(?:=(.*))?")
@@ -104,7 +104,7 @@ def typed(key: str, value: Any) -> str:
     >>> print(typed("data.drop", ["a", 2, "b (m)"]), typed("data.missing", "drop"))
     "data.drop=[a,2,'b (m)']" data.missing=drop
     """
-    return in_shell(f"{key}={value if isinstance(value, _Raw) else spelt(key, value)}")
+    return in_shell(f"{key}={value if isinstance(value, _Raw) else override_value(key, value)}")
 
 
 def in_shell(word: str) -> str:
@@ -114,12 +114,12 @@ def in_shell(word: str) -> str:
     return shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'
 
 
-def spelt(key: str, value: Any) -> str:
+def override_value(key: str, value: Any) -> str:
     """A value in the grammar of the command line.
 
-    >>> spelt("data.path", "my points.csv"), spelt("model.hidden", (64, 64)), spelt("seed", 3)
-    ("'my points.csv'", '[64,64]', '3')
-    >>> print(spelt("data.bounds", {"p [GeV]": [0, None]}))
+    >>> override_value("data.path", "my points.csv"), override_value("model.hidden", (64, 64))
+    ("'my points.csv'", '[64,64]')
+    >>> print(override_value("data.bounds", {"p [GeV]": [0, None]}))
     {p \\[GeV\\]:[0,null]}
 
     Raises:
@@ -138,10 +138,10 @@ def spelt(key: str, value: Any) -> str:
         # A backslash has a meaning only in front of a quote, or of the last one.
         return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + QUOTE[found[2]], text) + "'"
     if isinstance(value, Mapping):
-        items = (f"{_name(key, name)}:{spelt(key, item)}" for name, item in value.items())
+        items = (f"{_name(key, name)}:{override_value(key, item)}" for name, item in value.items())
         return "{" + ",".join(items) + "}"
     if isinstance(value, Sequence):
-        return "[" + ",".join(spelt(key, item) for item in value) + "]"
+        return "[" + ",".join(override_value(key, item) for item in value) + "]"
     raise UserError(
         f"{key}: expected text, a number, a list or a mapping, got {type(value).__name__}"
     )

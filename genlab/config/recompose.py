@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from genlab.config import is_hidden, place, split
 from genlab.config.compose import compose
-from genlab.config.keys import spelt
+from genlab.config.keys import override_value
 from genlab.config.prune import used
 from genlab.config.stored import plain
 from genlab.runs.settings import CHOICE, FILES, RUNS, flatten, nested, places
@@ -77,7 +77,7 @@ def recipe(
     choices = _choices(own, searchpath)
     # What only these tell is filled in again when the recipe is read, and may have changed.
     files = {key: flat[key] for key in (*FILES, *RUNS) if flat.get(key)}
-    named = [f"{key}={spelt(key, file)}" for key, file in files.items()]
+    named = [f"{key}={override_value(key, file)}" for key, file in files.items()]
     before = compose(own.command, [*searchpath, *choices, *named])
     values = files | {key: value for key, _, value in _set_by_hand(own, before)}
     return dict(map(split, choices)), nested(values, whole)
@@ -89,7 +89,7 @@ def _choices(stored: DictConfig, searchpath: Sequence[str] = ()) -> list[str]:
     words = [f"{group}={taken[group]}" for group in LEADING if group in taken]
     followed = compose(stored.command, [*searchpath, *words]).choices
     return words + [
-        f"{group}={option if isinstance(option, str) else spelt(group, option)}"
+        f"{group}={option if isinstance(option, str) else override_value(group, option)}"
         for group, option in taken.items()
         if group not in LEADING and followed.get(group) != option and not is_hidden(group)
     ]

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genlab.data.coarse_fields import CoarseFields
-    from genlab.data.digits import Digits
     from genlab.data.field_data import FieldData
     from genlab.data.fixed_sets import FixedSets, Sets
-    from genlab.data.idx_files import IDXFiles
     from genlab.data.image_data import ImageData
-    from genlab.data.image_folder import ImageFolder
+    from genlab.data.image_sources import (
+        Digits,
+        IDXFiles,
+        ImageFolder,
+        Images,
+        ImageSource,
+        Splits,
+    )
     from genlab.data.image_stream import ImageStream
-    from genlab.data.images import Images, ImageSource, Splits
     from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
     from genlab.data.module import DataModule
     from genlab.data.shuffled_pools import ShuffledPools
@@ -35,14 +39,11 @@ if TYPE_CHECKING:
 # Where each is defined.
 HOMES = {
     "coarse_fields": ("CoarseFields",),
-    "digits": ("Digits",),
     "field_data": ("FieldData",),
     "fixed_sets": ("FixedSets", "Sets"),
-    "idx_files": ("IDXFiles",),
     "image_data": ("ImageData",),
-    "image_folder": ("ImageFolder",),
+    "image_sources": ("Digits", "IDXFiles", "ImageFolder", "ImageSource", "Images", "Splits"),
     "image_stream": ("ImageStream",),
-    "images": ("ImageSource", "Images", "Splits"),
     "maf_sets": ("BSDS300", "Gas", "Hepmass", "MiniBooNE", "Power"),
     "module": ("DataModule",),
     "simulated_fields": ("MovedSet", "SimulatedFields"),

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from genlab.errors import UserError, nearest
 
-__all__ = ["Columns", "columns_of", "marked", "numbered", "spelt"]
+__all__ = ["Columns", "columns_of", "level_text", "marked", "numbered"]
 
 # What a level of a category may be; all else is told by its text.
 PLAIN = bool | int | float | str
@@ -65,8 +65,8 @@ class Columns:
         for place, name in enumerate(names):
             if name not in known:
                 continue
-            numbers = {spelt(level): number for number, level in enumerate(known[name])}
-            codes = np.array([numbers.get(spelt(one), -1) for one in self.levels[name]], float)
+            numbers = {level_text(level): number for number, level in enumerate(known[name])}
+            codes = np.array([numbers.get(level_text(one), -1) for one in self.levels[name]], float)
             found = values[:, place]
             present = ~np.isnan(found)
             found[present] = codes[found[present].astype(np.int64)]
@@ -134,7 +134,7 @@ def numbered(column: Any) -> tuple[Float[np.ndarray, " n"], list[Any]]:
     return place[codes], [levels[one] for one in order]
 
 
-def spelt(level: Any) -> str:
+def level_text(level: Any) -> str:
     """The value of a category, by which it is known again: 1.0, 1 and true are one, as a column of
     some rows only may have another type.
     """

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from genlab.data.columns import columns_of, spelt
+from genlab.data.columns import columns_of, level_text
 from genlab.densities.event import Names
 from genlab.errors import UserError, nearest
 from genlab.nn.context import ContextEncoder
@@ -146,7 +146,7 @@ def label_number(word: object, classes: Sequence[Any], labels: int, *, where: st
     """
     text, names = str(word), [*map(str, classes)]
     for number, one in enumerate(classes):
-        if text in (str(one), spelt(one)):
+        if text in (str(one), level_text(one)):
             return number
     if text.isdecimal() and int(text) < labels and all(isinstance(one, str) for one in classes):
         return int(text)

@@ -17,8 +17,8 @@ from genlab.bijections.domains import LogitTransform
 from genlab.bijections.elementwise_affine import Standardise
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
 from genlab.data.image_facts import context_facts, image_facts
+from genlab.data.image_sources import Images, ImageSource
 from genlab.data.image_stream import ImageStream, Render, uniform
-from genlab.data.images import Images, ImageSource
 from genlab.data.module import DataModule
 from genlab.data.streams import ShuffledSet, Stream
 from genlab.errors import UserError

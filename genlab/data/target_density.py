@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.densities.base import Parameterless
+from genlab.nn.context import Context
 from genlab.targets.target import Target
 
 __all__ = ["TargetDensity"]
@@ -32,13 +33,11 @@ class TargetDensity(Parameterless):
     def target(self) -> Target:
         return self._hidden[0].to(self.device)
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         return self.target.log_prob(x)
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         return self.target.sample(n, generator=generator).to(self.dtype)
 

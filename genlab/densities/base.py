@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from genlab.densities.density import Circular, Density
 from genlab.nn.angles import angle_mask
+from genlab.nn.context import Context
 
 __all__ = ["Cylinder", "Parameterless", "StandardLogistic", "StandardNormal", "StandardUniform"]
 
@@ -62,15 +63,13 @@ class StandardNormal(Parameterless):
         super().__init__(event_shape)
         self.log_normaliser = 0.5 * math.prod(event_shape) * math.log(2 * math.pi)
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         x = x.flatten(1)
         squared_norm: Tensor = torch.linalg.vecdot(x, x)
         return squared_norm * -0.5 - self.log_normaliser
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         return torch.randn(
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
@@ -97,13 +96,11 @@ class StandardLogistic(Parameterless):
         event_shape: Shape of one sample.
     """
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         return (logsigmoid(x) + logsigmoid(-x)).flatten(1).sum(1)
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         u = torch.rand(
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
@@ -136,14 +133,12 @@ class StandardUniform(Parameterless):
         self.interval = (-self.bound, self.bound)
         self.log_volume = math.prod(event_shape) * math.log(2 * self.bound)
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         inside = (x.abs() <= self.bound).flatten(1).all(1)
         return x.new_full((len(x),), -self.log_volume).masked_fill(~inside, -math.inf)
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         unit = torch.rand(
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
@@ -184,14 +179,12 @@ class Cylinder(Parameterless):
         angle = angle_mask(self.event_shape, self.circular)
         return super().constant_tensors() | {"angle": angle}
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         squares = x.masked_fill(self.angle, 0).square()
         return squares.flatten(1).sum(1) * -0.5 - self.log_normaliser
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         normal = self.origin.new_empty(n, *self.event_shape).normal_(generator=generator)
         uniform = self.origin.new_empty(n, *self.event_shape).uniform_(generator=generator)

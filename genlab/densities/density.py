@@ -19,7 +19,7 @@ from genlab.constructor import Checked
 from genlab.densities.event import Circular, EventShape, Names, angles_of, shape_of
 from genlab.errors import UserError
 from genlab.nn.constants import Constants
-from genlab.nn.context import ContextEncoder
+from genlab.nn.context import Context, ContextEncoder
 from genlab.nn.outline import Outlined
 from genlab.nn.precision import full_precision
 from genlab.randomness import scrambled_sobol
@@ -103,25 +103,17 @@ class Density(Outlined, Constants, Checked, ABC):
         self.preprocessing: Bijection | None = None
 
     @abstractmethod
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         """Log-density of preprocessed ``x`` given an encoded context of as many rows."""
 
     @abstractmethod
     def _sample(
-        self,
-        n: int,
-        context: Float[Tensor, "n c"] | None,
-        generator: torch.Generator | None,
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         """``n`` samples, in preprocessed units, given an encoded context of as many rows."""
 
     def _sample_with_log_prob(
-        self,
-        n: int,
-        context: Float[Tensor, "n c"] | None,
-        generator: torch.Generator | None,
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """``n`` preprocessed samples and their log-densities; overridden where one pass does."""
         x = self._sample(n, context, generator)
@@ -145,7 +137,7 @@ class Density(Outlined, Constants, Checked, ABC):
 
     def prepare(
         self, x: Float[Tensor, "n *event"], context: Shaped[Tensor, "..."] | None
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "n c"] | None, Float[Tensor, "..."]]:
+    ) -> tuple[Float[Tensor, "n *event"], Context, Float[Tensor, "..."]]:
         """The start of an objective: points and context in the units of the density itself.
 
         Args:
@@ -302,7 +294,7 @@ class Density(Outlined, Constants, Checked, ABC):
         return self._in_data_units(self._sample(n, rows, generator), rows)
 
     def _in_data_units(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
+        self, x: Float[Tensor, "n *event"], context: Context
     ) -> Float[Tensor, "n *event"]:
         if self.preprocessing is not None:
             x = self.preprocessing.generate(x, context)
@@ -373,9 +365,7 @@ class Density(Outlined, Constants, Checked, ABC):
                     f"coordinate {i} of the data reaches {farthest[i]:.3g} in size"
                 )
 
-    def _initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> None:
+    def _initialise(self, x: Float[Tensor, "n *event"], context: Context) -> None:
         """Set what starts from preprocessed data; nothing by default."""
 
     def diagnostics(self) -> dict[str, float]:

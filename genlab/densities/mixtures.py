@@ -300,9 +300,7 @@ class LowRankMixtures(NamedTuple):
         )
 
 
-def posterior(
-    mixtures: LowRankMixtures,
-) -> tuple[Float[Tensor, "g k q d"], Float[Tensor, "g k"]]:
+def posterior(mixtures: LowRankMixtures) -> tuple[Float[Tensor, "g k q d"], Float[Tensor, "g k"]]:
     """The matrix B of the mean ``B (x - mu)`` of y given x, and ``log det(F F^T + diag(s)^2)``.
 
     ``B = M^-1 F^T diag(s)^-2`` with ``M = I + F^T diag(s)^-2 F``, the precision of y given x.

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genlab.densities.density import Density
 from genlab.errors import UserError
+from genlab.nn.context import Context
 from genlab.nn.solenoidal import StreamFunction
 from genlab.nn.waves import Waves, highest_mode
 
@@ -58,16 +59,14 @@ class SolenoidalNormal(Density):
         numbers[0, 0] = 0
         return {"numbers": numbers}
 
-    def _log_prob(
-        self, x: Float[Tensor, "n 2 h h"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n 2 h h"], context: Context) -> Float[Tensor, " n"]:
         energy = self._energy(self.project(x))
         square = (energy * (-2 * self.log_scale[:, :, None]).exp()).sum((0, 1))
         constant = (self.numbers * (math.log(2 * math.pi) + 2 * self.log_scale)).sum()
         return -0.5 * (square + constant)
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n 2 h h"]:
         noise = torch.randn(
             (n, *self.event_shape), dtype=self.dtype, device=self.device, generator=generator
@@ -76,9 +75,7 @@ class SolenoidalNormal(Density):
         return self.waves.fields(self.waves.coefficients(self.project(noise)) * scale)
 
     @torch.no_grad()
-    def _initialise(
-        self, x: Float[Tensor, "n 2 h h"], context: Float[Tensor, "n c"] | None
-    ) -> None:
+    def _initialise(self, x: Float[Tensor, "n 2 h h"], context: Context) -> None:
         inside = self.project(x)
         share = ((x - inside).square().sum() / x.square().sum()).item()
         if share > COMPRESSIBLE:

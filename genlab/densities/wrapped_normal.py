@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genlab.densities.density import Circular, Density
 from genlab.nn.angles import angle_mask, wrap
+from genlab.nn.context import Context
 
 __all__ = ["WINDINGS", "WrappedNormal", "normal_log_prob", "wound_log_prob"]
 
@@ -90,11 +91,7 @@ class WrappedNormal(Density):
     angle: Bool[Tensor, "*event"]
 
     def __init__(
-        self,
-        event_shape: tuple[int, ...],
-        *,
-        circular: Circular = "all",
-        trainable: bool = True,
+        self, event_shape: tuple[int, ...], *, circular: Circular = "all", trainable: bool = True
     ) -> None:
         super().__init__(event_shape, circular=circular)
         self.set_constants()
@@ -113,15 +110,13 @@ class WrappedNormal(Density):
     def noise(self) -> int | None:
         return math.prod(self.event_shape)
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         s = self.deviation
         log_p = torch.where(self.angle, wound_log_prob(x, s), normal_log_prob(x, s))
         return log_p.flatten(1).sum(1)
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         shape = (n, *self.event_shape)
         return self.deviation * torch.randn(

@@ -28,12 +28,7 @@ TRUE = 10_000
 
 
 def sample_quality(
-    model: Density,
-    labelled: Batch,
-    test: Batch,
-    *,
-    generator: torch.Generator,
-    batch_size: int,
+    model: Density, labelled: Batch, test: Batch, *, generator: torch.Generator, batch_size: int
 ) -> dict[str, float]:
     """Quality of samples in the features of a classifier that was trained on the same set.
 

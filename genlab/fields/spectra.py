@@ -155,11 +155,7 @@ class Matern(RadialSpectrum):
     """
 
     def __init__(
-        self,
-        *,
-        smoothness: Positive = 1.5,
-        length: Positive = 1.0,
-        **scale: Unpack[RadialScale],
+        self, *, smoothness: Positive = 1.5, length: Positive = 1.0, **scale: Unpack[RadialScale]
     ) -> None:
         super().__init__(**scale)
         self.smoothness = smoothness

@@ -40,11 +40,7 @@ def runge_kutta(rate: Callable[[Tensor], Tensor], y: Tensor, h: Tensor) -> Tenso
 
 
 def advance(
-    flow: NavierStokes,
-    w: Float[Tensor, "b n n"],
-    time: float | Float[Tensor, " b"],
-    *,
-    steps: int,
+    flow: NavierStokes, w: Float[Tensor, "b n n"], time: float | Float[Tensor, " b"], *, steps: int
 ) -> Float[Tensor, "b n n"]:
     """Vorticity fields after some time, backwards where it is negative.
 

@@ -37,10 +37,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
             torch.save(tree_map_only(Tensor, _alone, checkpoint), temporary)
 
     def load_checkpoint(
-        self,
-        path: str | Path,
-        map_location: Any | None = None,
-        weights_only: bool | None = None,
+        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         return load_checkpoint(Path(path))
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from genlab.batch import Batch
-from genlab.bijections.by_torchdiffeq import explained
+from genlab.bijections.by_torchdiffeq import solver_advice
 from genlab.densities.density import Density
 from genlab.descent import gradient_step
 from genlab.learning.ema import EMA
@@ -99,7 +99,7 @@ class GradientLearner(Learner):
         optimizer, limit = self.optimizer, self.settings.gradient_clip
         self.set_rate(optimizer)
         clip = None if limit is None else partial(nn.utils.clip_grad_norm_, self.trained, limit)
-        with explained():
+        with solver_advice():
             loss, self.gradient_norm = gradient_step(
                 lambda: self.compiled_loss(batch),
                 optimizer,

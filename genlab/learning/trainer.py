@@ -9,17 +9,52 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from genlab.errors import UserError
 from genlab.learning.checkpoint_io import AtomicCheckpoints
-from genlab.learning.one_process import OneProcess
 from genlab.learning.settings import TrainerSettings
 from genlab.processes import check_device, environment, is_alone
 
-__all__ = ["device_name", "device_of", "make_trainer"]
+__all__ = ["accelerator_device", "device_name", "make_trainer"]
+
+
+class OneProcess(ClusterEnvironment):
+    """Rank 0 of 1, whatever a cluster or a parent process has left in the environment.
+
+    So several runs can be started side by side by ``srun``, ``jsrun`` or ``torchrun``: each of them
+    keeps a record of its own.
+    """
+
+    creates_processes_externally = True  # so Lightning starts none
+    main_address = "127.0.0.1"
+    main_port = 0  # any that is free: nobody else connects
+
+    @staticmethod
+    def detect() -> bool:
+        """Never: it is chosen by the settings."""
+        return False
+
+    def world_size(self) -> int:
+        return 1
+
+    def global_rank(self) -> int:
+        return 0
+
+    def local_rank(self) -> int:
+        return 0
+
+    def node_rank(self) -> int:
+        return 0
+
+    def set_world_size(self, size: int) -> None:
+        """There is one, whatever the Trainer says."""
+
+    def set_global_rank(self, rank: int) -> None:
+        """It is 0, whatever the Trainer says."""
 
 
 def make_trainer(
@@ -71,7 +106,7 @@ def make_trainer(
         raise UserError(f"trainer: {first_line}") from error
 
 
-def device_of(accelerator: str) -> torch.device:
+def accelerator_device(accelerator: str) -> torch.device:
     """The first device that ``accelerator`` stands for."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.device("cuda")
@@ -82,7 +117,7 @@ def device_of(accelerator: str) -> torch.device:
 
 def device_name(accelerator: str) -> str:
     """That device in words, and the CPU threads where it is the CPU."""
-    device = device_of(accelerator)
+    device = accelerator_device(accelerator)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()

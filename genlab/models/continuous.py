@@ -19,6 +19,7 @@ from genlab.bijections.solvers import AdaptiveSolver, ODESolver
 from genlab.densities.inference import context_rows, inference, log_probs, spawn
 from genlab.errors import ArgumentError
 from genlab.models.flow import Flow
+from genlab.nn.context import Context
 from genlab.nn.precision import full_precision
 from genlab.nn.velocity import Velocity
 
@@ -132,10 +133,7 @@ class ContinuousFlow(Flow):
         return numbers
 
     def trajectories(
-        self,
-        z: Float[Tensor, "n *event"],
-        times: Float[Tensor, " k"],
-        context: Float[Tensor, "n c"] | None = None,
+        self, z: Float[Tensor, "n *event"], times: Float[Tensor, " k"], context: Context = None
     ) -> Float[Tensor, "k n *event"]:
         """Points of the base at each time, as the solver that samples carries them.
 
@@ -208,9 +206,7 @@ class ContinuousFlow(Flow):
                 found.append(log_probs(model, x, context))
         return (found[0] - found[1]).abs().max().item()
 
-    def _initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> None:
+    def _initialise(self, x: Float[Tensor, "n *event"], context: Context) -> None:
         """Nothing starts from data: no need to follow the ODE."""
 
 

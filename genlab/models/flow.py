@@ -12,6 +12,7 @@ from genlab.bijections.bijection import Compose
 from genlab.bijections.domains import Intervals, Logit, Probit, Quantile, UnitBox
 from genlab.densities.base import Cylinder, StandardLogistic, StandardNormal
 from genlab.densities.density import Circular, Density, EventShape
+from genlab.nn.context import Context
 from genlab.nn.precision import full_precision
 
 __all__ = ["BASES", "Base", "Flow"]
@@ -130,15 +131,13 @@ class Flow(Density):
         x: Tensor = self.bijection.generate(z, self.context_encoder(context, len(z), z.dtype))
         return x
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         log_det: Tensor
         z, log_det = self.layers(x, context)
         return self.base.log_prob(z) + log_det
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         # Without gradients any base can be drawn.
         draw = self.base.rsample if torch.is_grad_enabled() else self.base.sample
@@ -152,16 +151,14 @@ class Flow(Density):
         return self.layers.generate(self.base._from_uniform(u), None)
 
     def _sample_with_log_prob(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         log_det: Tensor
         z, log_p = self.base.sample_with_log_prob(n, generator=generator)
         x, log_det = self.layers.inverse(z, context)
         return x, log_p - log_det
 
-    def _initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> None:
+    def _initialise(self, x: Float[Tensor, "n *event"], context: Context) -> None:
         if not self.confined:
             # A scale is known from few rows of many numbers, and a deep flow takes long for more.
             n = max(FEWEST, NUMBERS // x[0].numel())

@@ -17,6 +17,7 @@ from genlab.densities.solenoidal import SolenoidalNormal
 from genlab.errors import UserError
 from genlab.models.continuous import DOPRI8, ContinuousFlow
 from genlab.models.velocities import GuidedVelocity, PredictedVelocity
+from genlab.nn.context import Context
 from genlab.nn.periodic_velocity import on_circles
 from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.solenoidal import Solenoidal
@@ -145,9 +146,7 @@ class FlowMatching(ContinuousFlow):
             velocity = velocity.network
         return velocity
 
-    def _initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> None:
+    def _initialise(self, x: Float[Tensor, "n *event"], context: Context) -> None:
         if isinstance(self.base, SolenoidalNormal):
             if self.preprocessing is not None:
                 raise UserError(

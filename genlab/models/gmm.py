@@ -20,6 +20,7 @@ from genlab.densities.mixtures import Covariance, Mixtures, wide
 from genlab.densities.turns import widest
 from genlab.densities.wrapped_mixtures import WrappedMixtures
 from genlab.nn.angles import wrap_columns
+from genlab.nn.context import Context
 
 __all__ = ["GMM"]
 
@@ -146,9 +147,7 @@ class GMM(Density):
         assert isinstance(mixtures, Mixtures)
         return WrappedMixtures(mixtures, self.joint_angles)
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         log_weights, log_normal = self._given(self._wound, self._joint(x, context))
         log_p = (log_weights + log_normal).logsumexp(1)
         if context is not None and self.context_encoder.labels:
@@ -166,9 +165,7 @@ class GMM(Density):
             log_weights = (log_weights + of_context).log_softmax(1)
         return log_weights, of_event
 
-    def _joint(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, "n d"]:
+    def _joint(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, "n d"]:
         """The event, flattened, after the context where that is a vector."""
         x = (x if self.basis is None else self.basis(x)[0]).flatten(1)
         if context is None or self.context_encoder.labels:
@@ -181,7 +178,7 @@ class GMM(Density):
         return tuple(i for i in self.joint_angles if i < self.context_encoder.context_dim)
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         mixtures = self._wound if self._known_angles else self.mixture()
         known = self.context_encoder.context_dim
@@ -216,7 +213,7 @@ class GMM(Density):
         self,
         mixtures: AnyMixtures | WrappedMixtures,
         rows: Float[Tensor, "n d"],
-        context: Float[Tensor, "n c"] | None,
+        context: Context,
         generator: torch.Generator | None,
     ) -> Int[Tensor, " n"]:
         """The Gaussian that each sample comes from, numbered through all classes."""
@@ -235,9 +232,7 @@ class GMM(Density):
         chosen = torch.multinomial(log_weights.exp(), 1, generator=generator)[:, 0]
         return label * mixtures.log_weights.shape[1] + chosen
 
-    def _initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> None:
+    def _initialise(self, x: Float[Tensor, "n *event"], context: Context) -> None:
         count = self.mixture.logits.shape[1]
         weight = self._classes(context, x)
         self.mixture.load(self.starts(self._joint(x, context), weight, count))
@@ -279,7 +274,7 @@ class GMM(Density):
         return self._joint(x, context), weight, log_det.to(x)
 
     def _classes(
-        self, context: Float[Tensor, "n c"] | None, x: Float[Tensor, "n *event"]
+        self, context: Context, x: Float[Tensor, "n *event"]
     ) -> Float[Tensor, "classes n"]:
         if context is None or not self.context_encoder.labels:
             return x.new_ones(1, len(x))

@@ -23,6 +23,7 @@ from genlab.densities.posterior import Posterior, PosteriorCovariance, n_paramet
 from genlab.densities.seeded_noise import row_shifts, shifted_normals, uniform_points
 from genlab.errors import first_few
 from genlab.nn.angles import periodic
+from genlab.nn.context import Context
 from genlab.nn.conv import ConvDecoder, ConvEncoder
 from genlab.nn.mlp import Activation, DenseDecoder, DenseEncoder
 from genlab.nn.padding import Padding, image_shape
@@ -255,9 +256,7 @@ class VAE(Density):
             posterior.kl(),
         )
 
-    def _log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, " n"]:
+    def _log_prob(self, x: Float[Tensor, "n *event"], context: Context) -> Float[Tensor, " n"]:
         posterior = self._posterior(x, context)
         shifts = row_shifts(x, self.latent_dim)
         log_weights = []
@@ -269,28 +268,21 @@ class VAE(Density):
         return torch.cat(log_weights).logsumexp(0) - math.log(self.importance_samples)
 
     def _sample(
-        self, n: int, context: Float[Tensor, "n c"] | None, generator: torch.Generator | None
+        self, n: int, context: Context, generator: torch.Generator | None
     ) -> Float[Tensor, "n *event"]:
         z = torch.randn(
             (n, self.latent_dim), dtype=self.dtype, device=self.device, generator=generator
         )
         return self.observation.sample(output_of(self.decoder, z, context), generator)
 
-    def _initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> None:
+    def _initialise(self, x: Float[Tensor, "n *event"], context: Context) -> None:
         self.observation.check(x)
 
-    def _posterior(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-    ) -> Posterior:
+    def _posterior(self, x: Float[Tensor, "n *event"], context: Context) -> Posterior:
         return Posterior.from_parameters(output_of(self.encoder, x, context), self.latent_dim)
 
     def _log_likelihood(
-        self,
-        x: Float[Tensor, "n *event"],
-        z: Float[Tensor, "k n l"],
-        context: Float[Tensor, "n c"] | None,
+        self, x: Float[Tensor, "n *event"], z: Float[Tensor, "k n l"], context: Context
     ) -> Float[Tensor, "k n"]:
         if context is not None:
             context = context.expand(len(z), -1, -1).flatten(0, 1)

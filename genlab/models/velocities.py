@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.nn.velocity import Time, Velocity
+from genlab.nn.context import Context
+from genlab.nn.velocity import Directions, Tangents, Time, Velocity
 from genlab.paths.path import Path
 
 __all__ = ["GuidedVelocity", "PredictedVelocity", "marked"]
@@ -39,17 +40,13 @@ class PredictedVelocity(Velocity):
         return self.network.knows_divergence
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         return self.path.to_velocity(self.prediction, self.network(x, t, context), x, t)
 
     def with_tangents(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
-        directions: Float[Tensor, "k m *event"],
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context, directions: Directions
+    ) -> tuple[Float[Tensor, "n *event"], Tangents]:
         output, tangents = self.network.with_tangents(x, t, context, directions)
         # The derivative of a linear map of (x, N) is the same map of their derivatives.
         along = self.path.to_velocity(
@@ -58,7 +55,7 @@ class PredictedVelocity(Velocity):
         return self.path.to_velocity(self.prediction, output, x, t), along.movedim(0, 1)
 
     def with_divergence(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         output, divergence = self.network.with_divergence(x, t, context)
         a, b = self.path.velocity_weights(self.prediction, t)
@@ -90,30 +87,24 @@ class GuidedVelocity(Velocity):
         return self.network.knows_divergence
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         v: Tensor = self._guided(lambda rows: (self.network(x, t, rows),), context)[0]
         return v
 
     def with_tangents(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
-        directions: Float[Tensor, "k m *event"],
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context, directions: Directions
+    ) -> tuple[Float[Tensor, "n *event"], Tangents]:
         return self._guided(
             lambda rows: self.network.with_tangents(x, t, rows, directions), context
         )
 
     def with_divergence(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         return self._guided(lambda rows: self.network.with_divergence(x, t, rows), context)
 
-    def _guided(
-        self, of: Callable[[Tensor | None], Parts], context: Float[Tensor, "n c"] | None
-    ) -> Parts:
+    def _guided(self, of: Callable[[Tensor | None], Parts], context: Context) -> Parts:
         """A velocity, and its derivatives, which are blended alike."""
         known = of(marked(context))
         if context is None or self.weight == 1:
@@ -124,7 +115,7 @@ class GuidedVelocity(Velocity):
 
 
 def marked(
-    context: Float[Tensor, "n c"] | None, dropped: Float[Tensor, " n"] | None = None
+    context: Context, dropped: Float[Tensor, " n"] | None = None
 ) -> Float[Tensor, "n _"] | None:
     """Context rows with a last column of ones; rows of zeros where they are dropped.
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from genlab.bounds import PositiveInt
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions
 from genlab.nn.velocity import Time
 from genlab.nn.waves import highest_mode, inverse_laplacian, waves
@@ -80,13 +81,13 @@ class ActiveScalar(ImageVelocity):
         return True
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         image, filters = self._seen(x, t, context)
         return self._velocity(image, filters).view_as(x)
 
     def with_divergence(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         image, filters = self._seen(x, t, context)
         own = filters.a[:, :, : self.shape[0]].diagonal(dim1=1, dim2=2).sum(-1)
@@ -94,7 +95,7 @@ class ActiveScalar(ImageVelocity):
         return self._velocity(image, filters).view_as(x), divergence.expand(len(x))
 
     def _seen(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context
     ) -> tuple[Float[Tensor, "n i h w"], Filters]:
         image, u = self.taken_in(x, t, context)
         if context is None and t.ndim == 0:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 from genlab.nn.masked_mlp import MaskedMLP
 
 __all__ = [
@@ -153,15 +154,11 @@ class Periodic(nn.Module):
         self.features = features
         self.network = network
 
-    def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n o"]:
+    def forward(self, x: Float[Tensor, "n d"], context: Context = None) -> Float[Tensor, "n o"]:
         output: Tensor = self.network(self.features(x), context)
         return output
 
-    def one(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None, index: int
-    ) -> Float[Tensor, "n r"]:
+    def one(self, x: Float[Tensor, "n d"], context: Context, index: int) -> Float[Tensor, "n r"]:
         """The outputs of one coordinate, where the network is a masked one."""
         network = cast(MaskedMLP, self.network)
         return network.one(self.features(x), context, index)

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.nn.context import Context
 from genlab.nn.smooth import SMOOTH, SmoothActivation, value_and_slope
-from genlab.nn.velocity import Time, TimeEmbedding, Velocity
+from genlab.nn.velocity import Directions, Tangents, Time, TimeEmbedding, Velocity
 
 __all__ = ["ConcatSquashMLP"]
 
@@ -74,7 +75,7 @@ class ConcatSquashMLP(Velocity):
         return len(self.hidden) == 2
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         h, activate = x.flatten(1), SMOOTH[self.activation]
         for layer, gate, shift in self._modulated(t, context):
@@ -83,12 +84,8 @@ class ConcatSquashMLP(Velocity):
         return v.view_as(x)
 
     def with_tangents(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
-        directions: Float[Tensor, "k m *event"],
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context, directions: Directions
+    ) -> tuple[Float[Tensor, "n *event"], Tangents]:
         h, tangents = x.flatten(1), directions.flatten(2)
         for layer, gate, shift in self._modulated(t, context):
             h, slope = value_and_slope(self.activation, torch.addcmul(shift, layer(h), gate))
@@ -97,7 +94,7 @@ class ConcatSquashMLP(Velocity):
         return v.view_as(x), columns.unflatten(2, x.shape[1:])
 
     def with_divergence(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         if not self.knows_divergence:
             return super().with_divergence(x, t, context)
@@ -112,7 +109,7 @@ class ConcatSquashMLP(Velocity):
         return v.view_as(x), divergence
 
     def _modulated(
-        self, t: Time, context: Float[Tensor, "n c"] | None
+        self, t: Time, context: Context
     ) -> list[tuple[nn.Linear, Float[Tensor, "m h"], Float[Tensor, "m h"]]]:
         """Each hidden layer with its gate and shift: one row where all samples share them."""
         u = self.embedding(t, context)

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 from genlab.nn.plain import Plain
 
-__all__ = ["ContextEncoder"]
+__all__ = ["Context", "ContextEncoder"]
+
+Context = Float[Tensor, "n context"] | None
+"""What n samples are conditioned on, a row for each, encoded; None where they are not."""
 
 
 class ContextEncoder(nn.Module):
@@ -65,9 +68,7 @@ class ContextEncoder(nn.Module):
     def dim(self) -> int:
         return self.context_dim or self.labels
 
-    def forward(
-        self, context: Shaped[Tensor, "..."] | None, n: int, dtype: torch.dtype
-    ) -> Float[Tensor, "n c"] | None:
+    def forward(self, context: Shaped[Tensor, "..."] | None, n: int, dtype: torch.dtype) -> Context:
         """Encode one row (broadcast) or ``n`` rows of context.
 
         Raises:

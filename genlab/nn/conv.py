@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 from genlab.nn.mlp import ACTIVATIONS, Activation, NetworkOptions
 from genlab.nn.padding import Padding, image_shape
 
@@ -63,9 +64,7 @@ class ConvEncoder(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.last = nn.Linear(widths[-1] * prod(_halved(size, len(hidden))), out_features)
 
-    def forward(
-        self, x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
-    ) -> Float[Tensor, "n o"]:
+    def forward(self, x: Float[Tensor, "n c h w"], context: Context = None) -> Float[Tensor, "n o"]:
         output: Tensor = self.last(self.convolutions(with_context(x, context)).flatten(1))
         return output
 
@@ -117,7 +116,7 @@ class ConvDecoder(nn.Module):
         self.width = max(widths[:2]) * prod(size)
 
     def forward(
-        self, z: Float[Tensor, "n l"], context: Float[Tensor, "n k"] | None = None
+        self, z: Float[Tensor, "n l"], context: Context = None
     ) -> Float[Tensor, "n P c h w"]:
         if context is not None:
             z = torch.cat((z, context), dim=1)
@@ -139,9 +138,7 @@ def last_convolution(fan_in: int, fan_out: int, padding: Padding) -> nn.Conv2d:
     return layer
 
 
-def with_context(
-    x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None
-) -> Float[Tensor, "n _ h w"]:
+def with_context(x: Float[Tensor, "n c h w"], context: Context) -> Float[Tensor, "n _ h w"]:
     """An image with its context beside it, as constant channels."""
     if context is None:
         return x
@@ -206,7 +203,7 @@ class ConvNet(nn.Sequential):
         super().__init__(*layers, last(widths[-1], out_channels, padding))
 
     def forward(
-        self, x: Float[Tensor, "n i h w"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n i h w"], context: Context = None
     ) -> Float[Tensor, "n o h w"]:
         x = with_context(x, context)
         for layer in self:
@@ -264,9 +261,7 @@ class GridNet(Constants):
         known = (source < len(self.seen)).double().view(1, *self.event_shape)
         return {"source": source, "target": torch.tensor(self.asked), "mask": known}
 
-    def forward(
-        self, x: Float[Tensor, "n a"], context: Float[Tensor, "n k"] | None = None
-    ) -> Float[Tensor, "n _"]:
+    def forward(self, x: Float[Tensor, "n a"], context: Context = None) -> Float[Tensor, "n _"]:
         places = nn.functional.pad(x, (0, 1)).index_select(1, self.source)
         array = places.view(-1, *self.event_shape)
         array = torch.cat((array, self.mask.to(x.dtype).expand_as(array)), 1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, PositiveInt
+from genlab.nn.context import Context
 from genlab.nn.padding import image_shape
 from genlab.nn.velocity import Time, TimeEmbedding, Velocity
 
@@ -98,7 +99,7 @@ class ImageVelocity(Velocity):
         return side
 
     def taken_in(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context
     ) -> tuple[Float[Tensor, "n i h w"], Float[Tensor, "n e"]]:
         """The image with the one that is given beside it, and what time and context say."""
         image = x if x.ndim == 4 else x.unsqueeze(1)

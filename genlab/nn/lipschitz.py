@@ -16,7 +16,7 @@ from genlab.batch import rowwise
 from genlab.nn.padding import Padding
 from genlab.nn.plain import Plain, forward_mode
 
-__all__ = ["LipschitzConv2d", "LipschitzLayer", "LipschitzLinear", "Spectrum"]
+__all__ = ["LipschitzConv2d", "LipschitzLayer", "LipschitzLinear", "SingularTriplet"]
 
 
 TRAINING_ITERATIONS = 8
@@ -29,7 +29,7 @@ MAX_ITERATIONS = 10_000
 MAX_SQUARINGS = 30
 
 
-class Spectrum(NamedTuple):
+class SingularTriplet(NamedTuple):
     """The largest singular value of each map of a stack, with its vectors: ``W v = sigma u``.
 
     Attributes:
@@ -86,7 +86,7 @@ class LipschitzLayer(nn.Module, ABC):
         self.weight = nn.Parameter(weight)
         self.register_buffer("u", _unit(torch.randn(len(weight), 1, *outputs)))
         self.register_buffer("v", _unit(torch.randn(len(weight), 1, *inputs)))
-        self._converged: tuple[Tensor, Spectrum] | None = None
+        self._converged: tuple[Tensor, SingularTriplet] | None = None
 
     @abstractmethod
     def affine(self, x: Float[Tensor, "n ..."], weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -101,7 +101,7 @@ class LipschitzLayer(nn.Module, ABC):
         """``W' y`` for all maps of the stack."""
 
     @abstractmethod
-    def sensitivity(self, spectrum: Spectrum) -> Tensor:
+    def sensitivity(self, triplet: SingularTriplet) -> Tensor:
         """``d sigma / dW``, of the weight's shape."""
 
     def normalised(self, *, certain: bool = False) -> Float[Tensor, "stack ..."]:
@@ -112,13 +112,13 @@ class LipschitzLayer(nn.Module, ABC):
         """
         with torch.no_grad():
             lagging = self.training and not certain
-            spectrum = _plainly(self._advance, self.weight) if lagging else self.converged()
-            sensitivity = self.sensitivity(spectrum)
+            triplet = _plainly(self._advance, self.weight) if lagging else self.converged()
+            sensitivity = self.sensitivity(triplet)
         if forward_mode():
-            sigma = spectrum.sigma + _dot(sensitivity, self.weight - self.weight.detach())
+            sigma = triplet.sigma + _dot(sensitivity, self.weight - self.weight.detach())
             return _Bounded.forward(self.weight, sigma, sensitivity, self.coefficient)
         scaled: Tensor = _Bounded.apply(  # type: ignore[no-untyped-call]
-            self.weight, spectrum.sigma, sensitivity, self.coefficient
+            self.weight, triplet.sigma, sensitivity, self.coefficient
         )
         return scaled
 
@@ -135,33 +135,33 @@ class LipschitzLayer(nn.Module, ABC):
         return sigma * self.coefficient / used.clamp_min(self.coefficient)
 
     @torch.no_grad()
-    def converged(self) -> Spectrum:
-        """The spectrum to the tolerance, computed once for each state of the weight."""
+    def converged(self) -> SingularTriplet:
+        """The singular triplet to the tolerance, computed once for each state of the weight."""
         return _plainly(self._remembered, self.weight)
 
-    def _remembered(self, weight: Tensor) -> Spectrum:
+    def _remembered(self, weight: Tensor) -> SingularTriplet:
         # Compared as it is: fused optimisers change weights without counting up their version.
         if self._converged is None or not _same(weight, self._converged[0]):
             # Half precision would not tell when it has converged.
             wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
-            spectrum = Spectrum(*(part.to(weight) for part in self._converge(wide)))
-            self._converged = weight.clone(), spectrum
+            triplet = SingularTriplet(*(part.to(weight) for part in self._converge(wide)))
+            self._converged = weight.clone(), triplet
         return self._converged[1]
 
-    def _advance(self, weight: Tensor) -> Spectrum:
-        spectrum = self._advanced(weight)
-        self.u.copy_(spectrum.u)
-        self.v.copy_(spectrum.v)
-        return spectrum
+    def _advance(self, weight: Tensor) -> SingularTriplet:
+        triplet = self._advanced(weight)
+        self.u.copy_(triplet.u)
+        self.v.copy_(triplet.v)
+        return triplet
 
-    def _advanced(self, weight: Tensor) -> Spectrum:
+    def _advanced(self, weight: Tensor) -> SingularTriplet:
         u, v = self.u, self.v
         for _ in range(TRAINING_ITERATIONS):
             v = _unit(self.multiply_transposed(u, weight), v)
             u = _unit(self.multiply(v, weight), u)
-        return Spectrum(_dot(u, self.multiply(v, weight)), u, v)
+        return SingularTriplet(_dot(u, self.multiply(v, weight)), u, v)
 
-    def _converge(self, weight: Tensor) -> Spectrum:
+    def _converge(self, weight: Tensor) -> SingularTriplet:
         """Iterate until ``|W'Wv - sigma^2 v|``, the distance to a singular value, is small."""
         # A vector that led for long may have left the next one no share: give all a share again.
         generator = torch.Generator().manual_seed(0)
@@ -175,7 +175,7 @@ class LipschitzLayer(nn.Module, ABC):
             if not (residual > TOLERANCE * square).any():
                 break
             v = _unit(back, v)
-        return Spectrum((square + residual).sqrt(), _unit(image, self.u.to(image)), v)
+        return SingularTriplet((square + residual).sqrt(), _unit(image, self.u.to(image)), v)
 
 
 class LipschitzLinear(LipschitzLayer):
@@ -227,10 +227,10 @@ class LipschitzLinear(LipschitzLayer):
     ) -> Float[Tensor, "stack n i"]:
         return torch.bmm(y, weight)
 
-    def sensitivity(self, spectrum: Spectrum) -> Float[Tensor, "stack o i"]:
-        return spectrum.u.mT * spectrum.v
+    def sensitivity(self, triplet: SingularTriplet) -> Float[Tensor, "stack o i"]:
+        return triplet.u.mT * triplet.v
 
-    def _converge(self, weight: Tensor) -> Spectrum:
+    def _converge(self, weight: Tensor) -> SingularTriplet:
         """``2^k`` power iterations by k squarings of ``G = W'W`` (or ``WW'``, the smaller).
 
         ``|G^(2^k)|_F^(1/2^k) >= sigma^2`` falls to it, however close the singular values lie, and
@@ -254,7 +254,7 @@ class LipschitzLinear(LipschitzLayer):
                 break
             power = power @ power
         u, v = _unit(left).mT, right.mT
-        return Spectrum(upper, v, u) if wide else Spectrum(upper, u, v)
+        return SingularTriplet(upper, v, u) if wide else SingularTriplet(upper, u, v)
 
     def extra_repr(self) -> str:
         stack, outputs, inputs = self.weight.shape
@@ -285,10 +285,10 @@ class _Bounded(torch.autograd.Function):
         return gradient * rowwise(ctx.coefficient / bounded, weight), None, None, None
 
 
-def _plainly(find: Callable[[Tensor], Spectrum], weight: Tensor) -> Spectrum:
+def _plainly(find: Callable[[Tensor], SingularTriplet], weight: Tensor) -> SingularTriplet:
     if torch.compiler.is_compiling():
         return find(weight.detach())
-    return Spectrum(*Plain.apply(find, weight.detach()))  # type: ignore[no-untyped-call]
+    return SingularTriplet(*Plain.apply(find, weight.detach()))  # type: ignore[no-untyped-call]
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -383,12 +383,12 @@ class LipschitzConv2d(LipschitzLayer):
         turned = weight.transpose(1, 2).flip(-1, -2).flatten(0, 1)
         return _apart(F.conv2d(self._padded(_side_by_side(y)), turned, groups=len(y)), len(y))
 
-    def sensitivity(self, spectrum: Spectrum) -> Float[Tensor, "stack o i k k"]:
+    def sensitivity(self, triplet: SingularTriplet) -> Float[Tensor, "stack o i k k"]:
         stack, outputs, *kernel = self.weight.shape
         gradient: Tensor = conv2d_weight(
-            self._padded(_side_by_side(spectrum.v)),
+            self._padded(_side_by_side(triplet.v)),
             [stack * outputs, *kernel],
-            _side_by_side(spectrum.u),
+            _side_by_side(triplet.u),
             groups=stack,
         )
         return gradient.view_as(self.weight)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from genlab.nn.context import Context
 from genlab.nn.linearisation import DenseLinearisation, Linearisation
 from genlab.nn.lipschitz import LipschitzConv2d, LipschitzLayer, LipschitzLinear
 from genlab.nn.padding import Padding
@@ -254,9 +255,7 @@ class LipschitzNetwork(nn.Module):
         width = self.stack * shapes[0][1]
         self.context = nn.Linear(context_dim, width, bias=False) if context_dim else None
 
-    def at(
-        self, context: Float[Tensor, "n c"] | None, *, certain: bool = False
-    ) -> LipschitzFunctions:
+    def at(self, context: Context, *, certain: bool = False) -> LipschitzFunctions:
         """The functions for a context, with weights that satisfy the bound.
 
         Args:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 from genlab.nn.mlp import ACTIVATIONS, Activation
 
 __all__ = ["MaskedMLP"]
@@ -91,15 +92,11 @@ class MaskedMLP(nn.Module):
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)
 
-    def forward(
-        self, x: Float[Tensor, "n i"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n o"]:
+    def forward(self, x: Float[Tensor, "n i"], context: Context = None) -> Float[Tensor, "n o"]:
         output: Tensor = self.last(self._hidden(x, context))
         return output
 
-    def one(
-        self, x: Float[Tensor, "n i"], context: Float[Tensor, "n c"] | None, index: int
-    ) -> Float[Tensor, "n r"]:
+    def one(self, x: Float[Tensor, "n i"], context: Context, index: int) -> Float[Tensor, "n r"]:
         """Output ``index`` and its repetitions only."""
         return self.last.rows(self._hidden(x, context), slice(index, None, self.period))
 

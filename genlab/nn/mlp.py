@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from genlab.nn.context import Context
+
 __all__ = [
     "ACTIVATIONS",
     "MLP",
@@ -93,9 +95,7 @@ class MLP(nn.Sequential):
         for parameter in self[-1].parameters():
             nn.init.zeros_(parameter)
 
-    def forward(
-        self, x: Float[Tensor, "n i"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n o"]:
+    def forward(self, x: Float[Tensor, "n i"], context: Context = None) -> Float[Tensor, "n o"]:
         if context is not None:
             x = torch.cat((x, context), dim=-1)
         for layer in self:
@@ -118,7 +118,7 @@ class DenseEncoder(MLP):
         super().__init__(prod(event_shape), out_features, **layers)
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n o"]:
         return super().forward(x.flatten(1), context)
 
@@ -150,7 +150,7 @@ class DenseDecoder(MLP):
         self.width = max([out_features, *hidden])
 
     def forward(
-        self, z: Float[Tensor, "n l"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n l"], context: Context = None
     ) -> Float[Tensor, "n P *event"]:
         arrays: Tensor = super().forward(z, context).unflatten(1, self.shape)
         return arrays

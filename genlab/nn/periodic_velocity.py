@@ -12,9 +12,10 @@ from torch import Tensor
 
 from genlab.nn.angles import AngleFeatures
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 from genlab.nn.residual_mlp import REACH
 from genlab.nn.smooth import soft_clamp
-from genlab.nn.velocity import Time, Velocity, VelocityFactory
+from genlab.nn.velocity import Directions, Tangents, Time, Velocity, VelocityFactory
 
 __all__ = ["PeriodicVelocity", "on_circles"]
 
@@ -68,7 +69,7 @@ class PeriodicVelocity(Constants, Velocity):
         return {"place": torch.tensor([sources.index(i) for i in range(dim)])}
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         r, cos, sin = self._places(x)
         seen = torch.cat((r, cos, sin), 1)
@@ -76,12 +77,8 @@ class PeriodicVelocity(Constants, Velocity):
         return self._joined(y, cos * around_sin - sin * around_cos).view_as(x)
 
     def with_tangents(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
-        directions: Float[Tensor, "k m *event"],
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context, directions: Directions
+    ) -> tuple[Float[Tensor, "n *event"], Tangents]:
         r, cos, sin = self._places(x)
         seen = torch.cat((r, cos, sin), 1)
         ahead = directions.flatten(2)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import PositiveInt
+from genlab.nn.context import Context
 from genlab.nn.conv import convolution, last_convolution
 from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions
 from genlab.nn.padding import Padding
@@ -60,7 +61,7 @@ class ResidualConvNet(ImageVelocity):
         self.last = last_convolution(width, self.shape[0], padding)
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         image, u = self.taken_in(x, t, context)
         v: Tensor = self.last(F.silu(self.norm(self.level(self.first(image), u))))

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import NonNegativeInt, Positive, PositiveInt
+from genlab.nn.context import Context
 from genlab.nn.dropout import Dropout, Rate
 from genlab.nn.plain import forward_mode
 from genlab.nn.smooth import IN_PLACE, SMOOTH, SmoothActivation, soft_clamp, value_and_slope
-from genlab.nn.velocity import Time, TimeEmbedding, Velocity
+from genlab.nn.velocity import Directions, Tangents, Time, TimeEmbedding, Velocity
 
 __all__ = ["FourierFeatures", "ResidualMLP"]
 
@@ -122,7 +123,7 @@ class ResidualMLP(Velocity):
         self.dropout = Dropout(dropout)
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         shifts = self._shifts(t, context)
         rows = x.flatten(1)
@@ -159,12 +160,8 @@ class ResidualMLP(Velocity):
         return v
 
     def with_tangents(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
-        directions: Float[Tensor, "k m *event"],
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context, directions: Directions
+    ) -> tuple[Float[Tensor, "n *event"], Tangents]:
         shift, *shifts = self._shifts(t, context)
         h, tangents = self.features.with_tangents(x.flatten(1), directions.flatten(2))
         h, slope = value_and_slope(self.activation, self.first(h) + shift)
@@ -177,9 +174,7 @@ class ResidualMLP(Velocity):
         v, columns = self.last(h), F.linear(tangents, self.last.weight)
         return v.view_as(x), columns.unflatten(2, x.shape[1:])
 
-    def _shifts(
-        self, t: Time, context: Float[Tensor, "n c"] | None
-    ) -> tuple[Float[Tensor, "m h"], ...]:
+    def _shifts(self, t: Time, context: Context) -> tuple[Float[Tensor, "m h"], ...]:
         """The shift of each layer: one row where all samples share it."""
         u = self.embedding(t, context)
         rows: Tensor = self.shifts(u.view(-1, u.shape[-1]))

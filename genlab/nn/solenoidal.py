@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 from genlab.nn.velocity import Time, Velocity
 from genlab.nn.waves import highest_mode, inverse_laplacian, waves
 
@@ -108,7 +109,7 @@ class Solenoidal(Velocity):
         self.project = StreamFunction(event_shape[1])
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         u: Tensor = self.project(self.network(x, t, context))
         return u

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import PositiveInt
+from genlab.nn.context import Context
 from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions
 from genlab.nn.smooth import SMOOTH, SmoothActivation, value_and_slope
-from genlab.nn.velocity import CHUNK, Time
+from genlab.nn.velocity import CHUNK, Directions, Tangents, Time
 from genlab.nn.waves import SpectralFilter, Waves, highest_mode
 
 __all__ = ["SpectralActivation", "SpectralNet"]
@@ -88,28 +89,20 @@ class SpectralNet(ImageVelocity):
             nn.init.zeros_(start)
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         v, _ = self._with_tangents(x, t, context, x.new_empty(0, 1, *x.shape[1:]))
         return v
 
     def with_tangents(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
-        directions: Float[Tensor, "k m *event"],
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context, directions: Directions
+    ) -> tuple[Float[Tensor, "n *event"], Tangents]:
         parts = [self._with_tangents(x, t, context, part) for part in directions.split(CHUNK)]
         return parts[0][0], torch.cat([derivatives for _, derivatives in parts])
 
     def _with_tangents(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
-        directions: Float[Tensor, "k m *event"],
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context, directions: Directions
+    ) -> tuple[Float[Tensor, "n *event"], Tangents]:
         """All but a few maps are linear, and take the velocity and its derivatives together."""
         image, u = self.taken_in(x, t, context)
         along = directions.expand(-1, len(x), *x.shape[1:])
@@ -134,12 +127,7 @@ class SpectralBlock(nn.Module):
     """``h + V s(scale K h + shift)`` on waves, with s on a finer grid, and derivatives beside."""
 
     def __init__(
-        self,
-        width: int,
-        modes: int,
-        activation: SpectralActivation,
-        embedding: int,
-        fine: Waves,
+        self, width: int, modes: int, activation: SpectralActivation, embedding: int, fine: Waves
     ) -> None:
         super().__init__()
         self.activation = activation

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genlab.bounds import PositiveInt
+from genlab.nn.context import Context
 from genlab.nn.conv import convolution, last_convolution
 from genlab.nn.image_velocity import ImageVelocity, ImageVelocityOptions, resized
 from genlab.nn.padding import Padding
@@ -89,7 +90,7 @@ class UNet(ImageVelocity):
             size = smaller
 
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         image, u = self.taken_in(x, t, context)
         h, copies = self.first(image), list[Tensor]()

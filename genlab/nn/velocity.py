@@ -12,11 +12,27 @@ from torch import Tensor, nn
 from torch.func import jvp, vmap
 
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 
-__all__ = ["Time", "TimeEmbedding", "Velocity", "VelocityFactory", "basis", "trace"]
+__all__ = [
+    "Directions",
+    "Tangents",
+    "Time",
+    "TimeEmbedding",
+    "Velocity",
+    "VelocityFactory",
+    "basis",
+    "trace",
+]
 
 Time = Float[Tensor, ""] | Float[Tensor, " n"]
 """One time for all samples, or one for each."""
+
+Directions = Float[Tensor, "k m *event"]
+"""Of derivatives: k for each sample (``m = n``), or the same for all (``m = 1``)."""
+
+Tangents = Float[Tensor, "k n *event"]
+"""``J e`` of each sample, along k directions e."""
 
 
 class TimeEmbedding(Constants):
@@ -82,17 +98,13 @@ class Velocity(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> Float[Tensor, "n *event"]:
         """The velocity at ``x``."""
 
     def with_tangents(
-        self,
-        x: Float[Tensor, "n *event"],
-        t: Time,
-        context: Float[Tensor, "n c"] | None,
-        directions: Float[Tensor, "k m *event"],
-    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "k n *event"]]:
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context, directions: Directions
+    ) -> tuple[Float[Tensor, "n *event"], Tangents]:
         """The velocity, and its derivatives ``J e`` along ``k`` directions.
 
         Args:
@@ -116,7 +128,7 @@ class Velocity(nn.Module, ABC):
         return parts[0][0], torch.cat([derivatives for _, derivatives in parts])
 
     def with_divergence(
-        self, x: Float[Tensor, "n *event"], t: Time, context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], t: Time, context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """The velocity and its exact divergence, ``tr dv/dx``."""
         rows = max(64, TANGENTS // max(1, x.shape[1:].numel()))
@@ -141,7 +153,7 @@ class Velocity(nn.Module, ABC):
         self,
         x: Float[Tensor, "n *event"],
         t: Time,
-        context: Float[Tensor, "n c"] | None,
+        context: Context,
         probe: Float[Tensor, "n *event"],
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """The velocity, and Hutchinson's estimate ``e' J e`` of its divergence.

@@ -7,6 +7,7 @@ float64 where the device has it.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from torch.nn.functional import threshold
 
 from genlab.densities.mixtures import Mixtures, wide
 
-__all__ = ["BITS", "Expectation", "Statistics", "accumulator", "shares"]
+__all__ = ["BITS", "EStep", "Expectation", "Statistics"]
 
 BITS = math.log2(math.e)
 
@@ -63,41 +64,64 @@ class Statistics(NamedTuple):
         return self.mass.square() / self.square_mass.where(self.mass > 0, 1.0)
 
 
-def shares(
-    joint: Float[Tensor, "g k n"], weight: Float[Tensor, "#g n"]
-) -> tuple[Float[Tensor, "g k n"], Float[Tensor, "3 g"]]:
-    """Weighted responsibilities, in the place of ``log2 p(x, k)``, and sums over the rows.
-
-    The sums are those of ``v log p(x)`` in nats, of ``v`` and of ``v^2``.
-
-    Args:
-        joint: ``log2 p(x, k)`` of rows that stand last; overwritten.
-        weight: Non-negative weights v of the rows, for all mixtures or for each.
-    """
-    # In place: a piece is as large as the cache, and each copy would leave it.
-    highest = joint.amax(1, keepdim=True)
-    # Far from a component: 0 at once, not by way of the denormals, which CPUs are slow on.
-    negligible = 0.7 * math.log2(torch.finfo(joint.dtype).tiny)
-    r = threshold(joint.sub_(highest), negligible, -math.inf, inplace=True).exp2_()
-    total = r.sum(1, keepdim=True)
-    log_p = (total.log2() + highest)[:, 0] / BITS
-    r.mul_(weight[:, None] / total)
-    weight = weight.expand(len(r), -1)
-    likelihood = torch.linalg.vecdot(weight, log_p)
-    return r, torch.stack((likelihood, weight.sum(1), torch.linalg.vecdot(weight, weight)))
-
-
-def accumulator(like: Tensor) -> Float[Tensor, ""]:
-    """A zero that sums of pieces are added to: in float64, where the device has it."""
-    zero = like.new_zeros(())
-    return zero if like.device.type == "mps" else zero.double()
-
-
-class Expectation:
+class EStep(ABC):
     """The E-step under given parameters: adds up its statistics, a piece of the data at a time.
 
     Pieces are worked on in the type of the rows; their sums are added in float64, where the device
     has it.
+
+    Args:
+        mixtures: How many there are.
+        like: A tensor of the type and on the device of the rows.
+
+    Attributes:
+        numbers: Numbers that a row makes.
+        of_rows: Sums over the rows of ``v log p(x)`` in nats, of ``v`` and of ``v^2``.
+    """
+
+    numbers: int
+
+    def __init__(self, mixtures: int, like: Tensor) -> None:
+        zeros = like.new_zeros(3, mixtures)
+        self.of_rows = zeros if like.device.type == "mps" else zeros.double()
+
+    @abstractmethod
+    def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
+        """Add some rows; returns their responsibilities times their weights.
+
+        Args:
+            x: Rows.
+            weight: Non-negative weights of the rows, for all mixtures or for each.
+        """
+
+    @abstractmethod
+    def statistics(self) -> Statistics:
+        """Those of all rows so far."""
+
+    def _shares(
+        self, joint: Float[Tensor, "g k n"], weight: Float[Tensor, "#g n"]
+    ) -> Float[Tensor, "g k n"]:
+        """Weighted responsibilities, in the place of ``log2 p(x, k)`` of rows that stand last."""
+        # In place: a piece is as large as the cache, and each copy would leave it.
+        highest = joint.amax(1, keepdim=True)
+        # Far from a component: 0 at once, not by way of the denormals, which CPUs are slow on.
+        negligible = 0.7 * math.log2(torch.finfo(joint.dtype).tiny)
+        r = threshold(joint.sub_(highest), negligible, -math.inf, inplace=True).exp2_()
+        total = r.sum(1, keepdim=True)
+        log_p = (total.log2() + highest)[:, 0] / BITS
+        r.mul_(weight[:, None] / total)
+        weight = weight.expand(len(r), -1)
+        likelihood, square = (torch.linalg.vecdot(weight, part) for part in (log_p, weight))
+        self.of_rows += torch.stack((likelihood, weight.sum(1), square))
+        return r
+
+    def _statistics(self, counts: Tensor, first: Tensor, second: Tensor) -> Statistics:
+        """With the sums over rows."""
+        return Statistics(*wide(self.of_rows), *map(wide, (counts, first, second)))
+
+
+class Expectation(EStep):
+    """The E-step on whitened rows.
 
     References: doi:10.1111/j.2517-6161.1977.tb01600.x.
 
@@ -109,14 +133,12 @@ class Expectation:
 
     Args:
         mixtures: The parameters.
-        like: A tensor of the type and on the device of the rows.
-
-    Attributes:
-        numbers: Numbers that a row makes.
+        like: As `EStep` takes it.
     """
 
     @torch.no_grad()
     def __init__(self, mixtures: Mixtures, like: Tensor) -> None:
+        super().__init__(len(mixtures.means), like)
         self.numbers = mixtures.means.numel()
         centre = mixtures.means.mean((0, 1))
         self.shift = mixtures.means - centre
@@ -128,21 +150,12 @@ class Expectation:
         self.centre, self.constant = centre.to(like), constant[..., None].to(like)
         self.about = Mixtures(*(part.to(like) for part in about))
         self.diagonal = mixtures.roots.ndim == 3
-        exact = accumulator(like)
-        groups, components = mixtures.log_weights.shape
-        self.of_rows = exact.new_zeros(3, groups)
-        self.counts = exact.new_zeros(groups, components)
         width = 2 if self.diagonal else dim + 1
-        self.moments = exact.new_zeros(width, groups * components * dim)
+        self.counts = self.of_rows.new_zeros(mixtures.log_weights.shape)
+        self.moments = self.of_rows.new_zeros(width, self.numbers)
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
-        """Add some rows; returns their responsibilities times their weights.
-
-        Args:
-            x: Rows.
-            weight: Non-negative weights of the rows, for all mixtures or for each.
-        """
         x = x - self.centre
         # Rows last from here on: what is done to each row is done to neighbours in memory.
         homogeneous = torch.cat((x.mT, torch.ones_like(x[None, :, 0])))
@@ -151,8 +164,7 @@ class Expectation:
         # In place from here on: a piece is as large as the cache, and each copy would leave it.
         distance = square.sum(1).view(*self.counts.shape, -1)
         joint = torch.add(self.constant, distance, alpha=-0.5 * BITS, out=distance)
-        r, of_rows = shares(joint, weight)
-        self.of_rows += of_rows
+        r = self._shares(joint, weight)
         self.counts += r.sum(2)
         if self.diagonal:
             each = r.view(len(z), -1, 1)
@@ -164,7 +176,6 @@ class Expectation:
         return r
 
     def statistics(self) -> Statistics:
-        """Those of all rows so far."""
         shape = self.shift.shape
         moments = wide(self.moments)
         if self.diagonal:
@@ -172,5 +183,4 @@ class Expectation:
         else:
             first, second = moments[-1].view(shape), moments[:-1].mT.reshape(*shape, -1)
             second = second - first[..., None] * self.shift[..., None, :]
-        likelihood, mass, square = wide(self.of_rows)
-        return Statistics(likelihood, mass, square, wide(self.counts), first, second)
+        return self._statistics(self.counts, first, second)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlab.densities.mixtures import Mixtures, wide
-from genlab.objectives.expectation import BITS, Expectation, Statistics, accumulator, shares
+from genlab.objectives.expectation import BITS, EStep, Expectation, Statistics
 
 __all__ = ["ProductExpectation", "expectation_of", "working_type"]
 
@@ -19,7 +19,7 @@ TRUSTED = 1e-9
 MOST_MONOMIALS = 2048
 
 
-class ProductExpectation:
+class ProductExpectation(EStep):
     """`Expectation` where the squares may be multiplied out, in half the products and no more.
 
     A log-density is linear in the monomials ``phi(x) = (1, x_i, x_i x_j)`` of a row, and all sums
@@ -29,14 +29,13 @@ class ProductExpectation:
 
     What cancels in the square is lost, ``eps |W|^2 |x|^2`` nats: `expectation_of` says whether it
     may be. On a CPU it is worked on in float64 whatever the type of the rows.
-
-    It takes, holds and gives what `Expectation` does.
     """
 
     @torch.no_grad()
     def __init__(self, mixtures: Mixtures, like: Tensor) -> None:
         mixtures = Mixtures(*map(wide, mixtures))
         like = like.to(working_type(like))
+        super().__init__(len(mixtures.means), like)
         centre = mixtures.means.mean((0, 1))
         self.about = mixtures._replace(means=mixtures.means - centre)
         self.centre = centre.to(like)
@@ -60,17 +59,13 @@ class ProductExpectation:
         # In bits: exp2 takes half the time of exp.
         self.theta = (torch.cat(parts, -1) * BITS).flatten(0, 1).to(like)
         self.numbers = sum(self.theta.shape)
-        exact = accumulator(like)
-        self.of_rows = exact.new_zeros(3, shape[0])
-        self.moments = exact.new_zeros(self.theta.shape)
+        self.moments = self.of_rows.new_zeros(self.theta.shape)
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
-        """As `Expectation.add`."""
         phi = self._monomials(x)
         joint = (self.theta @ phi).view(*self.about.log_weights.shape, -1)
-        r, of_rows = shares(joint, weight.to(joint.dtype))
-        self.of_rows += of_rows
+        r = self._shares(joint, weight.to(joint.dtype))
         self.moments += r.flatten(0, 1) @ phi.mT
         return r.to(x.dtype)
 
@@ -90,7 +85,6 @@ class ProductExpectation:
         return phi
 
     def statistics(self) -> Statistics:
-        """Those of all rows so far."""
         _, means, roots = self.about
         dim = means.shape[-1]
         counts, first, second = (
@@ -112,12 +106,11 @@ class ProductExpectation:
                 means[..., :, None] * first[..., None, :] + off[..., :, None] * means[..., None, :]
             )
             first, second = (roots @ off[..., None])[..., 0], roots @ scatter
-        likelihood, mass, square = wide(self.of_rows)
-        return Statistics(likelihood, mass, square, counts[..., 0], first, second)
+        return self._statistics(counts[..., 0], first, second)
 
 
 @torch.no_grad()
-def expectation_of(mixtures: Mixtures, x: Float[Tensor, "n d"]) -> Expectation | ProductExpectation:
+def expectation_of(mixtures: Mixtures, x: Float[Tensor, "n d"]) -> EStep:
     """The faster E-step of those that are exact enough for these rows.
 
     >>> ten = Mixtures(torch.zeros(1, 10), torch.zeros(1, 10, 2), torch.eye(2).expand(1, 10, 2, 2))

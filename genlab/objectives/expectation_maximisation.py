@@ -17,8 +17,8 @@ from torch import Tensor
 
 from genlab.densities.mixture_parameters import AnyMixtures
 from genlab.densities.mixtures import Covariance, LowRankMixtures, Mixtures, inverse
-from genlab.objectives.expectation import Expectation, Statistics
-from genlab.objectives.expectation_by_products import ProductExpectation, expectation_of
+from genlab.objectives.expectation import EStep, Expectation, Statistics
+from genlab.objectives.expectation_by_products import expectation_of
 from genlab.objectives.factor_expectation import FactorExpectation, factor_maximisation
 from genlab.objectives.wrapped_expectation import DiagonalWrappedExpectation, WrappedExpectation
 
@@ -27,14 +27,6 @@ __all__ = ["Expectation", "Statistics", "collapsed", "maximisation", "sweep"]
 # Numbers that an intermediate result may hold: 1 MB in float64, which stays in a CPU's cache.
 WORKING_SET = 2**17
 GPU_WORKING_SET = 2**25
-
-AnyExpectation = (
-    Expectation
-    | ProductExpectation
-    | FactorExpectation
-    | WrappedExpectation
-    | DiagonalWrappedExpectation
-)
 
 
 def sweep(
@@ -66,9 +58,7 @@ def sweep(
     return outer.statistics(), None if nested is None else nested.statistics()
 
 
-def _expectation(
-    mixtures: AnyMixtures, x: Float[Tensor, "n d"], angles: Sequence[int]
-) -> AnyExpectation:
+def _expectation(mixtures: AnyMixtures, x: Float[Tensor, "n d"], angles: Sequence[int]) -> EStep:
     if isinstance(mixtures, LowRankMixtures):
         return FactorExpectation(mixtures, x)
     if not angles:

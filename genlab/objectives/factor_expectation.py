@@ -8,19 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlab.densities.mixtures import LowRankMixtures, distances, posterior, wide
-from genlab.objectives.expectation import BITS, Statistics, accumulator, shares
+from genlab.densities.mixtures import LowRankMixtures, distances, posterior
+from genlab.objectives.expectation import BITS, EStep, Statistics
 
 __all__ = ["FactorExpectation", "factor_maximisation"]
 
 
-class FactorExpectation:
+class FactorExpectation(EStep):
     """`Expectation` with the sums of ``d`` and of ``(d^2, d y^T)``, where ``d = x - mu``.
 
     ``y = E[y | x, k]`` is linear in d, so that these are all that the M-step needs. Nothing is
     whitened: ``first`` is ``sum_i r d``, and ``second`` has a column of squares before those of y.
-
-    It takes, holds and gives what `Expectation` does.
 
     References: doi:10.1162/089976699300016728.
 
@@ -33,6 +31,7 @@ class FactorExpectation:
 
     @torch.no_grad()
     def __init__(self, mixtures: LowRankMixtures, like: Tensor) -> None:
+        super().__init__(len(mixtures.means), like)
         project, log_det = posterior(mixtures)
         groups, components, dim, rank = mixtures.factors.shape
         self.numbers = mixtures.means.numel()
@@ -40,20 +39,16 @@ class FactorExpectation:
         # In bits: exp2 takes half the time of exp.
         self.constant = (constant * BITS).to(like)[..., None]
         self.means, *self.parts = (part.flatten(0, 1).to(like) for part in (*mixtures[1:], project))
-        exact = accumulator(like)
-        self.of_rows = exact.new_zeros(3, groups)
-        self.counts = exact.new_zeros(groups, components)
-        self.first = exact.new_zeros(groups, components, dim)
-        self.second = exact.new_zeros(groups, components, dim, 1 + rank)
+        self.counts = self.of_rows.new_zeros(groups, components)
+        self.first = self.of_rows.new_zeros(groups, components, dim)
+        self.second = self.of_rows.new_zeros(groups, components, dim, 1 + rank)
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
-        """As `Expectation.add`."""
         delta = x - self.means[:, None]
         square, y = distances(delta, *self.parts)
         joint = self.constant - 0.5 * BITS * square.view(*self.counts.shape, -1)
-        r, of_rows = shares(joint, weight)
-        self.of_rows += of_rows
+        r = self._shares(joint, weight)
         self.counts += r.sum(2)
         each = r.view(len(delta), -1, 1)
         self.first += (each.mT @ delta).view_as(self.first)
@@ -63,9 +58,7 @@ class FactorExpectation:
         return r
 
     def statistics(self) -> Statistics:
-        """Those of all rows so far."""
-        sums = (*self.of_rows, self.counts, self.first, self.second)
-        return Statistics(*map(wide, sums))
+        return self._statistics(self.counts, self.first, self.second)
 
 
 @torch.no_grad()

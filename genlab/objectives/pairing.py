@@ -16,6 +16,7 @@ from genlab.bounds import Positive, PositiveInt
 from genlab.constructor import Checked
 from genlab.imports import import_part
 from genlab.nn.angles import squared_turns
+from genlab.nn.context import Context
 
 __all__ = ["Independent", "OptimalTransport", "Pairing", "Sinkhorn"]
 
@@ -43,7 +44,7 @@ class Pairing(Checked, ABC):
         x0: Float[Tensor, "n *event"],
         x1: Float[Tensor, "n *event"],
         weight: Float[Tensor, " n"] | None = None,
-        context: Float[Tensor, "n c"] | None = None,
+        context: Context = None,
         *,
         generator: torch.Generator | None = None,
         circular: Sequence[int] = (),
@@ -103,7 +104,7 @@ class PlannedPairing(Pairing):
         x0: Float[Tensor, "n *event"],
         x1: Float[Tensor, "n *event"],
         weight: Float[Tensor, " n"] | None = None,
-        context: Float[Tensor, "n c"] | None = None,
+        context: Context = None,
         *,
         generator: torch.Generator | None = None,
         circular: Sequence[int] = (),
@@ -211,9 +212,7 @@ class Sinkhorn(PlannedPairing):
         return (kernel + u[:, None] + v).exp()
 
 
-def _alike(
-    x1: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None
-) -> list[Int[Tensor, " _"]]:
+def _alike(x1: Float[Tensor, "n *event"], context: Context) -> list[Int[Tensor, " _"]]:
     """The rows under each context; all of them where there is none."""
     if context is None:
         return [torch.arange(len(x1), device=x1.device)]

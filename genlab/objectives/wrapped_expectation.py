@@ -12,7 +12,7 @@ from torch import Tensor
 from genlab.densities.mixtures import Mixtures, inverse, wide
 from genlab.densities.turns import turns
 from genlab.densities.wrapped_normal import WINDINGS
-from genlab.objectives.expectation import BITS, Statistics, accumulator, shares
+from genlab.objectives.expectation import BITS, EStep, Statistics
 from genlab.objectives.expectation_by_products import working_type
 
 __all__ = ["DiagonalWrappedExpectation", "WrappedExpectation"]
@@ -21,7 +21,7 @@ __all__ = ["DiagonalWrappedExpectation", "WrappedExpectation"]
 FACTORS = 32
 
 
-class WrappedExpectation:
+class WrappedExpectation(EStep):
     """The E-step with matrices for covariances, over the turns about each mean that matter.
 
     A row belongs to a component and a number of turns of each angle, all of them latent. Where
@@ -39,15 +39,13 @@ class WrappedExpectation:
 
     Args:
         mixtures: The parameters.
-        like: A tensor of the type and on the device of the rows.
+        like: As `EStep` takes it.
         angles: Coordinates that are angles.
-
-    Attributes:
-        numbers: Numbers that a row makes.
     """
 
     @torch.no_grad()
     def __init__(self, mixtures: Mixtures, like: Tensor, angles: Sequence[int]) -> None:
+        super().__init__(len(mixtures.means), like)
         mixtures = Mixtures(*map(wide, mixtures))
         log_weights, means, roots = mixtures
         dim = means.shape[-1]
@@ -66,15 +64,12 @@ class WrappedExpectation:
             for which, away in turns(mixtures, angles)
         ]
         self.numbers = 3 * means.numel() + sum(s.shape[0] * s.shape[1] for _, s in self.turns)
-        exact = accumulator(like)
-        self.of_rows = exact.new_zeros(3, len(means))
-        self.counts = exact.new_zeros(log_weights.shape)
-        self.first = exact.new_zeros(self.means.shape[:2])
-        self.second = exact.new_zeros(every.shape)
+        self.counts = self.of_rows.new_zeros(log_weights.shape)
+        self.first = self.of_rows.new_zeros(self.means.shape[:2])
+        self.second = self.of_rows.new_zeros(every.shape)
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
-        """Add some rows; returns their responsibilities times their weights."""
         off = x.mT.to(self.means) - self.means
         off.sub_((off / (2 * math.pi)).round_().mul_(self.period))
         z = self.roots @ off
@@ -88,9 +83,8 @@ class WrappedExpectation:
             total = q.sub_(highest).exp2_().sum(1, keepdim=True)
             shares_of_turns.append(q.div_(total))
             joint.flatten(0, 1).index_add_(0, which, (total.log2() + highest)[:, 0])
-        r, of_rows = shares(joint, weight.to(joint))
+        r = self._shares(joint, weight.to(joint))
         each = r.flatten(0, 1)
-        self.of_rows += of_rows
         self.counts += r.sum(2)
         of_z = torch.mul(z, each[:, None], out=off)
         self.first += of_z.sum(2)
@@ -104,21 +98,12 @@ class WrappedExpectation:
         return r
 
     def statistics(self) -> Statistics:
-        """Those of all rows so far."""
         shape = self.counts.shape
-        likelihood, mass, square = wide(self.of_rows)
-        first, second = wide(self.first), wide(self.second) @ self.factors.mT
-        return Statistics(
-            likelihood,
-            mass,
-            square,
-            wide(self.counts),
-            first.unflatten(0, shape),
-            second.unflatten(0, shape),
-        )
+        first, second = self.first, wide(self.second) @ self.factors.mT
+        return self._statistics(self.counts, first.unflatten(0, shape), second.unflatten(0, shape))
 
 
-class DiagonalWrappedExpectation:
+class DiagonalWrappedExpectation(EStep):
     """The E-step with diagonal covariances, any number of angles: turns are independent in each.
 
     Given the component, turn n of angle i has the share ``q_n ~ N(a + 2 pi n; 0, s^2)``: sums of
@@ -136,15 +121,13 @@ class DiagonalWrappedExpectation:
 
     Args:
         mixtures: The parameters.
-        like: A tensor of the type and on the device of the rows.
+        like: As `EStep` takes it.
         angles: Coordinates that are angles.
-
-    Attributes:
-        numbers: Numbers that a row makes.
     """
 
     @torch.no_grad()
     def __init__(self, mixtures: Mixtures, like: Tensor, angles: Sequence[int]) -> None:
+        super().__init__(len(mixtures.means), like)
         log_weights, means, roots = map(wide, mixtures)
         dim = means.shape[-1]
         constant = log_weights + roots.log().sum(-1) - 0.5 * dim * math.log(2 * math.pi)
@@ -159,14 +142,11 @@ class DiagonalWrappedExpectation:
         widest = log_q.flatten(1).amax(1).tolist()
         self.reaches = [_reach(one, like.dtype) for one in widest]
         self.numbers = 2 * means.numel()
-        exact = accumulator(like)
-        self.of_rows = exact.new_zeros(3, len(means))
-        self.counts = exact.new_zeros(constant.shape)
-        self.moments = exact.new_zeros(2, *means.shape)
+        self.counts = self.of_rows.new_zeros(constant.shape)
+        self.moments = self.of_rows.new_zeros(2, *means.shape)
 
     @torch.no_grad()
     def add(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "#g n"]) -> Float[Tensor, "g k n"]:
-        """Add some rows; returns their responsibilities times their weights."""
         shape = (len(self.means), *self.counts.shape, len(x))
         moments = x.new_empty(2, *shape)
         joint = self.constant.expand(shape[1:]).clone()
@@ -184,8 +164,7 @@ class DiagonalWrappedExpectation:
             if i % FACTORS == FACTORS - 1:
                 joint.add_(sums.log2())
                 sums.fill_(1)
-        r, of_rows = shares(joint.add_(sums.log2_()), weight)
-        self.of_rows += of_rows
+        r = self._shares(joint.add_(sums.log2_()), weight)
         self.counts += r.sum(2)
         self.moments += torch.einsum("mdgkn,gkn->mgkd", moments, r)
         return r
@@ -230,10 +209,7 @@ class DiagonalWrappedExpectation:
         return whole
 
     def statistics(self) -> Statistics:
-        """Those of all rows so far."""
-        likelihood, mass, square = wide(self.of_rows)
-        first, second = wide(self.moments)
-        return Statistics(likelihood, mass, square, wide(self.counts), first, second)
+        return self._statistics(self.counts, *self.moments)
 
 
 def _reach(log_q: float, dtype: torch.dtype) -> int:

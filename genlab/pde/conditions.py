@@ -88,10 +88,7 @@ class Condition(Checked, ABC):
 
     @abstractmethod
     def rows(
-        self,
-        u: tuple[Jet, ...],
-        target: Float[Tensor, "n *t"],
-        normal: Float[Tensor, "n d"] | None,
+        self, u: tuple[Jet, ...], target: Float[Tensor, "n *t"], normal: Float[Tensor, "n d"] | None
     ) -> Float[Tensor, "n *k"]:
         """The rows, zero for a solution.
 
@@ -129,10 +126,7 @@ class _Prescribed(Condition):
         return self.value(x)
 
     def rows(
-        self,
-        u: tuple[Jet, ...],
-        target: Float[Tensor, "n *t"],
-        normal: Float[Tensor, "n d"] | None,
+        self, u: tuple[Jet, ...], target: Float[Tensor, "n *t"], normal: Float[Tensor, "n d"] | None
     ) -> Float[Tensor, "n *k"]:
         return _missed(self._columns(u, normal), target)
 
@@ -290,12 +284,7 @@ class Periodic(Condition):
 
     order: Order = "gradient"
 
-    def __init__(
-        self,
-        box: Box,
-        coordinate: int,
-        **options: Unpack[ConditionOptions],
-    ) -> None:
+    def __init__(self, box: Box, coordinate: int, **options: Unpack[ConditionOptions]) -> None:
         super().__init__(**options)
         if not 0 <= coordinate < box.dim:
             raise UserError(f"coordinate={coordinate}: expected one of 0 to {box.dim - 1}")
@@ -314,10 +303,7 @@ class Periodic(Condition):
         return torch.zeros_like(x[: len(x) // 2, 0])
 
     def rows(
-        self,
-        u: tuple[Jet, ...],
-        target: Float[Tensor, "n *t"],
-        normal: Float[Tensor, "n d"] | None,
+        self, u: tuple[Jet, ...], target: Float[Tensor, "n *t"], normal: Float[Tensor, "n d"] | None
     ) -> Float[Tensor, "n k"]:
         columns = [one.value for one in u] + [one.gradient[:, self.coordinate] for one in u]
         sides = (column.chunk(2) for column in columns)
@@ -373,10 +359,7 @@ class Measured(Condition):
         return self.y.to(x)
 
     def rows(
-        self,
-        u: tuple[Jet, ...],
-        target: Float[Tensor, "n *t"],
-        normal: Float[Tensor, "n d"] | None,
+        self, u: tuple[Jet, ...], target: Float[Tensor, "n *t"], normal: Float[Tensor, "n d"] | None
     ) -> Float[Tensor, "n *k"]:
         return _missed([one.value for one in u], target) / self.sigma
 

@@ -105,12 +105,7 @@ class Problem(Checked, ABC):
     periodic: tuple[int, ...] = ()
 
     def __init__(
-        self,
-        domain: Domain,
-        boundary: Boundary,
-        *,
-        n_points: PositiveInt,
-        space: int | None = None,
+        self, domain: Domain, boundary: Boundary, *, n_points: PositiveInt, space: int | None = None
     ) -> None:
         self.domain = domain
         self.boundary = boundary

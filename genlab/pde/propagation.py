@@ -85,10 +85,7 @@ def embed(x: Float[Tensor, "n d"], periodic: Sequence[int]) -> Float[Tensor, "n 
 
 
 def _embedded(
-    x: Float[Tensor, "n d"],
-    scale: Float[Tensor, " d"],
-    periodic: Sequence[int],
-    carried: Carried,
+    x: Float[Tensor, "n d"], scale: Float[Tensor, " d"], periodic: Sequence[int], carried: Carried
 ) -> Float[Tensor, "rows n f"]:
     """The rows of ``x -> embed(scale x)``."""
     value = embed(x * scale, periodic)

@@ -15,6 +15,16 @@ from genlab.errors import UserError
 __all__ = ["RunDirectory", "claim", "dated"]
 
 
+class _Part:
+    """An attribute of a run: the path of one of its files or folders."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: RunDirectory, owner: type) -> Path:
+        return run.path / self.name
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The layout of a run directory; every part of genlab finds a run's files by these names.
@@ -24,6 +34,23 @@ class RunDirectory:
     """
 
     path: Path
+
+    config = _Part("config.yaml")  # the resolved configuration
+    manifest = _Part("run.json")  # what was run: flat configuration, versions, likelihood label
+    status = _Part("status.json")  # how the run stands
+    metrics = _Part("metrics.json")  # the final ones, flat
+    curves = _Part("curves.json")  # learning curves, a value a validation
+    scalars = _Part("scalars.csv")  # every scalar that was logged, as a table
+    labels = _Part("labels.json")  # tags and notes, which are nothing of what was run
+    changes = _Part("changes.patch")  # what the user's repository held beyond its commit
+    checkpoints = _Part("checkpoints")
+    best = _Part("checkpoints/best.ckpt")  # weights of the best validation
+    last = _Part("checkpoints/last.ckpt")  # everything that is needed to go on
+    tensorboard = _Part("tensorboard")  # event files
+    figures = _Part("figures")
+    stages = _Part("stages")  # of a solve
+    log = _Part("run.log")
+    console = _Part("console.log")  # what a run among others would have printed
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> RunDirectory:
@@ -77,90 +104,10 @@ class RunDirectory:
             shutil.rmtree(folder, ignore_errors=True)
 
     @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def manifest(self) -> Path:
-        """What was run: flat configuration, versions, likelihood label."""
-        return self.path / "run.json"
-
-    @property
-    def status(self) -> Path:
-        """How the run stands."""
-        return self.path / "status.json"
-
-    @property
-    def metrics(self) -> Path:
-        """The final metrics, flat."""
-        return self.path / "metrics.json"
-
-    @property
-    def curves(self) -> Path:
-        """The learning curves, a value a validation."""
-        return self.path / "curves.json"
-
-    @property
-    def scalars(self) -> Path:
-        """Every scalar that was logged, as a table."""
-        return self.path / "scalars.csv"
-
-    @property
-    def labels(self) -> Path:
-        """Tags and notes, which are nothing of what was run."""
-        return self.path / "labels.json"
-
-    @property
-    def changes(self) -> Path:
-        """What the user's repository held beyond its commit."""
-        return self.path / "changes.patch"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def best(self) -> Path:
-        """Weights of the best validation."""
-        return self.checkpoints / "best.ckpt"
-
-    @property
-    def last(self) -> Path:
-        """Everything that is needed to go on."""
-        return self.checkpoints / "last.ckpt"
-
-    @property
     def weights(self) -> Path:
         """The best weights; the last of a run that was stopped before its first validation."""
         judged = self.best.exists() or self.metrics.exists()
         return self.best if judged or not self.last.exists() else self.last
-
-    @property
-    def tensorboard(self) -> Path:
-        """Folder of the event files."""
-        return self.path / "tensorboard"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of the figures."""
-        return self.path / "figures"
-
-    @property
-    def stages(self) -> Path:
-        """Folder of a solve's stages."""
-        return self.path / "stages"
-
-    @property
-    def log(self) -> Path:
-        """The run's log."""
-        return self.path / "run.log"
-
-    @property
-    def console(self) -> Path:
-        """What a run among others would have printed."""
-        return self.path / "console.log"
 
 
 def dated(outputs: str | os.PathLike[str], *names: str) -> Path:

@@ -140,11 +140,7 @@ class Sobol(EvenSampler):
 
 
 def evenly(
-    domain: Domain,
-    n: int,
-    *,
-    generator: torch.Generator | None,
-    dtype: torch.dtype | None = None,
+    domain: Domain, n: int, *, generator: torch.Generator | None, dtype: torch.dtype | None = None
 ) -> Float[Tensor, "n d"]:
     """The first n points of a scrambled Sobol sequence that lie in a domain.
 

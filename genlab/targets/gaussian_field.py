@@ -21,6 +21,7 @@ from genlab.fields import (
     gaussian_entropy,
     gaussian_log_prob,
 )
+from genlab.nn.context import Context
 from genlab.targets.exact import ExactTarget
 
 __all__ = ["GaussianField"]
@@ -141,7 +142,7 @@ class GaussianField(ExactTarget):
         return lambda x: block_means(self._gaussian(x)[0], self.factor).flatten(1).to(x)
 
     def log_prob(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, " n"]:
         """Exact log-density in nats, ``-inf`` where a log-normal field is not positive; float64 in
         and out, float64 inside.

@@ -15,10 +15,10 @@ from PIL import Image
 from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.data import IDXFiles, ImageFolder
-from genlab.data.idx_files import NAMES
+from genlab.data.image_sources import IDX_NAMES
 from genlab.errors import UserError
 
-FILES = [name for names in NAMES.values() for name in names]
+FILES = [name for names in IDX_NAMES.values() for name in names]
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from genlab.assembly.export.own import remedy
+from genlab.assembly.export.user_code import remedy
 from genlab.errors import first_few
 from genlab.runs.metrics import metric_of, rank, remark
 from genlab.runs.text import rounded

@@ -13,8 +13,8 @@ import torch
 from omegaconf import OmegaConf
 
 import genlab
-from genlab.assembly.export.own import located, nodes
 from genlab.assembly.export.preprocessing import made
+from genlab.assembly.export.user_code import located, nodes
 from genlab.config.build import build
 from genlab.config.targets import locate
 from genlab.data.column_transforms import ColumnTransforms

@@ -16,10 +16,10 @@ from genlab.assembly.export.card import card
 from genlab.assembly.export.exported import FORMAT, read_exported
 from genlab.assembly.export.noise import UnexportableError
 from genlab.assembly.export.onnx import write_onnx
-from genlab.assembly.export.own import own_code
 from genlab.assembly.export.preprocessing import described
 from genlab.assembly.export.programs import Program, log_prob_program, sample_program
 from genlab.assembly.export.programs import save as save_program
+from genlab.assembly.export.user_code import own_code
 from genlab.assembly.run import Run
 from genlab.assembly.training import Training
 from genlab.batch import Batch

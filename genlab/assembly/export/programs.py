@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from genlab.assembly.export.fixed import apart, fixed_log_prob, fixed_sample
-from genlab.assembly.export.lean import lean
+from genlab.assembly.export.folding import fold_constants
 from genlab.assembly.export.noise import Noise, UnexportableError, sample_from
 from genlab.batch import Batch
 from genlab.densities.density import Density
@@ -183,7 +183,9 @@ def _exported(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
         with warnings.catch_warnings(), _symbolic_rows():
             warnings.simplefilter("ignore")
             whole = torch.export.export(module, example, dynamic_shapes=named, strict=False)
-            return torch.export.export(lean(whole), example, dynamic_shapes=shapes, strict=False)
+            return torch.export.export(
+                fold_constants(whole), example, dynamic_shapes=shapes, strict=False
+            )
     except Exception as error:  # of whatever kind, it is torch's answer to this model
         raise UnexportableError(_why(error)) from error
 

@@ -131,10 +131,7 @@ def _summary(log_p: NDArray[np.float64]) -> str:
 
 
 def _write(
-    path: Path,
-    columns: tuple[str, ...],
-    table: NDArray[np.float64],
-    array: NDArray[np.float64],
+    path: Path, columns: tuple[str, ...], table: NDArray[np.float64], array: NDArray[np.float64]
 ) -> None:
     """Write a table to a CSV, or an array to an NPY."""
     import numpy as np

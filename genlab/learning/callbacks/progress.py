@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from html import escape
 from typing import Any
+from uuid import uuid4
 
 import lightning.pytorch as pl
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
 from genlab.learning.callbacks.callback import LearnerCallback
-from genlab.learning.callbacks.notebook_bar import NotebookBar
-from genlab.notebook import in_notebook
+from genlab.notebook import in_notebook, show
 from genlab.processes import is_first
 from genlab.runs.text import rounded
 
-__all__ = ["ProgressBar"]
+__all__ = ["NotebookBar", "ProgressBar"]
 
 SILENCE = 60.0  # seconds after which a run speaks between two validations
+PAUSE = 0.2  # at least, between two drawings of a bar in a notebook
 
 
 class ProgressBar(LearnerCallback):
@@ -144,3 +146,40 @@ class LiveBar(Progress):
                 left=source.time_left(),
             )
         yield from super().get_renderables()
+
+
+class NotebookBar:
+    """A bar with a line of text, drawn anew in its place.
+
+    Args:
+        total: Steps of the training.
+        state: Tells the present step, and what is said beside the bar.
+    """
+
+    def __init__(self, total: int, state: Callable[[], tuple[int, str]]) -> None:
+        self.total, self.state = total, state
+        self.name = f"genlab-{uuid4().hex}"
+        self.drawn: float | None = None
+
+    def start(self) -> None:
+        """Show the bar."""
+        self._draw()
+
+    def step(self) -> None:
+        """Draw it anew, where the last time is long enough ago."""
+        if self.drawn is None or time.monotonic() - self.drawn >= PAUSE:
+            self._draw()
+
+    def stop(self) -> None:
+        """Draw it for the last time."""
+        self._draw()
+
+    def _draw(self) -> None:
+        step, said = self.state()
+        text = f"{step}/{self.total}  {said}"
+        page = (
+            f'<progress value="{step}" max="{self.total}" style="width:16em;vertical-align:middle">'
+            f"</progress> <code>{escape(text)}</code>"
+        )
+        show(page, text, name=self.name, again=self.drawn is not None)
+        self.drawn = time.monotonic()

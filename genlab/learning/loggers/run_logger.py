@@ -59,12 +59,7 @@ class RunLogger(Logger):
     requires: ClassVar[str | None] = None
 
     def __init__(
-        self,
-        *,
-        save_dir: str,
-        title: str,
-        settings: Mapping[str, Any],
-        purge_step: int | None,
+        self, *, save_dir: str, title: str, settings: Mapping[str, Any], purge_step: int | None
     ) -> None:
         super().__init__()
         self.run = RunDirectory(Path(save_dir))

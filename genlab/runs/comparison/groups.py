@@ -12,7 +12,7 @@ from genlab.runs.comparison.subjects import VALIDATION, Subject, tells
 from genlab.runs.metrics import standardised
 from genlab.runs.settings import LATE, SILENT
 
-__all__ = ["Group", "by_nature", "differing", "grouped", "spelled"]
+__all__ = ["Group", "by_nature", "differing", "grouped", "legend"]
 
 ALWAYS = ("model", "data")
 SEED = re.compile(r"(.+\.)?seed")
@@ -85,7 +85,7 @@ def grouped(records: Iterable[Record], keys: Sequence[str]) -> list[Group]:
     return sorted(groups, key=lambda group: [by_nature(text) for text in group.settings])
 
 
-def spelled(group: Group, keys: Sequence[str]) -> dict[str, str]:
+def legend(group: Group, keys: Sequence[str]) -> dict[str, str]:
     """The settings of a group as a legend tells them: model and data as they are, others by key.
 
     A key is told by its last part, or by more of it where another key ends so too. What a group

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import GenlabError
-from genlab.runs.comparison.groups import Group, spelled
+from genlab.runs.comparison.groups import Group, legend
 from genlab.runs.comparison.records import Record
 from genlab.runs.comparison.subjects import Subject
 from genlab.runs.comparison.tables import Table
@@ -76,7 +76,7 @@ def _names(groups: Sequence[Group], keys: Sequence[str]) -> list[str]:
         if len({group.settings[place] for group in groups}) > 1
     ]
     return [
-        " ".join(text for key, text in spelled(group, keys).items() if key in differ)
+        " ".join(text for key, text in legend(group, keys).items() if key in differ)
         or " ".join(group.settings[:2])
         for group in groups
     ]
@@ -88,7 +88,7 @@ def _subjects(groups: Sequence[Group], keys: Sequence[str]) -> list[tuple[int, s
     return [
         (
             known.setdefault(group.subject, len(known)),
-            " ".join(text for key, text in spelled(group, keys).items() if group.decides(key)),
+            " ".join(text for key, text in legend(group, keys).items() if group.decides(key)),
         )
         for group in groups
     ]

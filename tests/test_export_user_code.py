@@ -13,7 +13,7 @@ from small import small_experiment
 
 import genlab
 from genlab.assembly.export.folder import export
-from genlab.assembly.export.own import located, own_code, remedy
+from genlab.assembly.export.user_code import located, own_code, remedy
 from genlab.errors import UserError
 from genlab.runs.files import read_json
 

@@ -1,4 +1,4 @@
-"""Programs without the work that their inputs have no part in."""
+"""The constants of a program folded: no work is left that its inputs have no part in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.fx.node import map_arg
 
-__all__ = ["lean"]
+__all__ = ["fold_constants"]
 
 aten = torch.ops.aten
 CHECK = aten._assert_tensor_metadata.default
@@ -30,7 +30,7 @@ IN_PLACE: dict[Any, OpOverload] = {
 LARGEST = 2**20
 
 
-def lean(program: ExportedProgram) -> fx.GraphModule:
+def fold_constants(program: ExportedProgram) -> fx.GraphModule:
     """The module of a program, with all that does not depend on its inputs worked out.
 
     What is learned is constant in a program: so are the exponentials of its scales, the knots of a
@@ -48,7 +48,7 @@ def lean(program: ExportedProgram) -> fx.GraphModule:
     ...     def forward(self, x):
     ...         return x * self.log_scale.exp()
     >>> program = torch.export.export(Scaled(), (torch.ones(3, 2),))
-    >>> [str(node) for node in lean(program).graph.nodes]
+    >>> [str(node) for node in fold_constants(program).graph.nodes]
     ['x', 'c0', 'mul', 'output']
 
     Args:

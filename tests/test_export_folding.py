@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from genlab.assembly.export.lean import _contents, lean
+from genlab.assembly.export.folding import _contents, fold_constants
 from genlab.assembly.export.onnx import KNOWN
 
 aten = torch.ops.aten
@@ -68,7 +68,7 @@ def exported(module: nn.Module) -> ExportedProgram:
 
 def test_constants_are_worked_out_once() -> None:
     module = Tables().requires_grad_(False)
-    found = lean(exported(module))
+    found = fold_constants(exported(module))
     nodes = [node for node in found.graph.nodes if node.op == "call_function"]
     assert all(any(of.op != "get_attr" for of in node.all_input_nodes) for node in nodes)
     assert not {aten.softmax.int, aten.linalg_solve_triangular.default} & {n.target for n in nodes}
@@ -81,7 +81,7 @@ def test_constants_are_worked_out_once() -> None:
 
 def test_equal_constants_are_one() -> None:
     module = Steps().requires_grad_(False)
-    found = lean(exported(module))
+    found = fold_constants(exported(module))
     assert len([*found.buffers()]) == 1 + 3, "the table, and the shift of each step"
     x = torch.randn(5, 2)
     assert torch.equal(found(x), module(x))
@@ -102,14 +102,14 @@ def test_constants_may_be_complex() -> None:
 
 
 def test_a_constant_is_no_larger_than_what_it_is_worth() -> None:
-    found = lean(exported(Wide()))
+    found = fold_constants(exported(Wide()))
     assert not list(found.buffers())
     assert found(torch.ones(3, 2)).item() == 6 + 2**21
 
 
 def test_activations_take_no_memory_of_their_own() -> None:
     module = Layers().requires_grad_(False)
-    again = torch.export.export(lean(exported(module)), (torch.ones(7, 2),))
+    again = torch.export.export(fold_constants(exported(module)), (torch.ones(7, 2),))
     targets = [node.target for node in again.graph.nodes if node.op == "call_function"]
     assert {aten.relu_.default, aten.tanh_.default, aten.relu.default} < {*targets}
     x = torch.randn(7, 2)
