@@ -222,17 +222,20 @@ class TableRows:
             raise UserError(f"train_size={self.train_size}: there are {n_train} rows to learn")
         return n_train, n_val
 
-    def check_weights(self, values: Float[np.ndarray, "n c"], *, some: bool) -> None:
+    def check_weights(self, values: Float[np.ndarray, "n c"]) -> None:
         """Refuse what cannot weigh rows; of negative weights an objective decides.
 
         Raises:
-            UserError: The weights sum to less than 0, or to 0 where ``some`` are to count.
+            UserError: The weights of these rows sum to 0 or less.
         """
         if self.roles.weight is None or not len(values):
             return
         name, weight = self.roles.weight, values[:, -1]
-        if some and not weight.any():
-            raise UserError(f"weight={name}: expected some weights above 0, got none")
+        if not weight.any():
+            raise UserError(
+                f"weight={name}: expected some weights above 0 in each part, got none in "
+                f"{len(weight)} rows"
+            )
         if (weight < 0).any() and not weight.sum() > 0:
             raise UserError(
                 f"weight={name}: {negative_weights(weight)}, or leave them out: `weight=None` "
@@ -357,8 +360,8 @@ def look_at_table(**node: Any) -> None:
     rows.sizes(len(values), validated="val_path" in tables)
     if node.get("degrees") and not rows.transforms.circular:
         raise UserError("degrees=true: no column is an angle; `circular` names those that are")
-    for key, table in tables.items():
-        rows.check_weights(table, some=key == "path")
+    for table in tables.values():
+        rows.check_weights(table)
     names = (*rows.roles.event, *rows.roles.context)
     learned = values[:, : len(names)]
     refuse_columns(where, names, learned, text={}, dropped=rows.drop, varying=names)
