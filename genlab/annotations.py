@@ -84,7 +84,7 @@ def expectation(value: object, annotation: Any) -> str:
 
 
 def spell(value: object) -> str:
-    """A value as it is written on the command line."""
+    """A value as messages show it: much as on the command line, text that is a number in quotes."""
     if value is None:
         return "null"
     if isinstance(value, bool):
