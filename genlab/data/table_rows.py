@@ -21,7 +21,7 @@ from genlab.data.table_checks import (
     refuse_columns,
     refuse_dependent,
 )
-from genlab.data.table_file import TableFile
+from genlab.data.table_file import TEXTS, TableFile
 from genlab.errors import UserError
 
 __all__ = ["TableRows", "look_at_table", "table_facts", "table_files"]
@@ -305,17 +305,18 @@ def table_files(paths: Mapping[str, str | None], header: bool | None) -> dict[st
 
 def table_facts(**node: Any) -> dict[str, Any]:
     """What the header of the table tells, and the checksums of the files."""
-    if node["path"] in (None, "???"):  # for the check to tell
-        return {}
     files = table_files({key: node[key] for key in PATHS}, node.get("header"))
+    text = files["path"].path.suffix.lower() in TEXTS
+    if node.get("header") is not None and not text:
+        told = str(node["header"]).lower()
+        raise UserError(f"header={told}: a text alone has a first line; leave it null")
     own = files["path"].names
     names = tuple(map(str, node["names"] or own))
     if len(names) != len(own):
         raise UserError(f"names: expected {len(own)} names, got {len(names)}")
     if files["path"].header is not None and names != own:
-        raise UserError(
-            "names: the file names its columns itself; leave it null, or set `header=False`"
-        )
+        way = ", or set `header=False`" if text else ""
+        raise UserError(f"names: the file names its columns itself; leave it null{way}")
     choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
     index = [str(name) for name in node.get("index") or files["path"].index]
     roles = assign_roles(names, **choices, index=index)
