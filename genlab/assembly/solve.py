@@ -75,6 +75,10 @@ class Solve(Run):
             config.sampler, [k for k in config.sampler if k not in READ["sampler"]]
         )
         self.sampler = build({"sampler": chosen}, "sampler", seed=config.seed, **common)
+        for key, method in (("redraw", "_redraw"), ("rounds", "settled")):
+            value, kind = config.sampler.get(key), type(self.sampler)
+            if value and getattr(kind, method) is getattr(Sampler, method):
+                raise UserError(f"sampler.{key}={value}: {kind.__name__} has no use for it")
         steps = {name: build(config, name) for name in OPTIONAL if config[name] is not None}
         by_gradients = "_partial_" in config.optimizer
         learner = GradientPINNLearner if by_gradients else LeastSquaresPINNLearner

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.by_torchdiffeq import Field, VelocityAlone
 from genlab.bijections.solvers import ODESolver
+from genlab.nn.dropout import refuse_dropout
 from genlab.nn.velocity import Velocity, basis, trace
 
 __all__ = ["ODE", "DivergenceMethod", "ODEGradient", "PathCosts", "coarsely"]
@@ -99,6 +100,9 @@ class ODE(Bijection):
             grow with the number of steps; a context then gets no gradient.
         start: Time of the latent.
         end: Time of the data.
+
+    Raises:
+        ArgumentError: By a log-determinant in training, if the velocity has dropout.
     """
 
     def __init__(
@@ -270,6 +274,8 @@ class ODE(Bijection):
         *,
         rates: int = 1,
     ) -> tuple[Tensor, ...]:
+        if self.training:
+            refuse_dropout(self.velocity)
         return self._follow(
             self.solver if self.training else self.evaluation,
             field,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,29 @@ from genlab.data.field_files import (
     variables,
 )
 from genlab.data.field_files.channels import learnable
-from genlab.data.field_files.opened import format_of
+from genlab.data.field_files.opened import NUMPY, READ, format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed
-from genlab.data.table_checks import MOST_LEVELS, without_density
-from genlab.data.table_file import TableFile
-from genlab.data.torsions.structure_files import StructureFiles, is_structure, list_structures
-from genlab.errors import UserError, first_few
+from genlab.data.table_checks import MOST_LEVELS, effective_rows, without_density
+from genlab.data.table_file import TEXTS, TableFile
+from genlab.data.torsions.structure_files import (
+    STRUCTURES,
+    StructureFiles,
+    is_structure,
+    list_structures,
+)
+from genlab.errors import UserError, first_few, no_such_file
 
-__all__ = ["data_rows"]
+__all__ = ["ENDINGS", "data_rows"]
 
-TABLES = (".csv", ".tsv", ".txt", ".parquet")
+TABLES = (*TEXTS, ".parquet")
+ENDINGS = (*TABLES, *READ, *STRUCTURES)
+"""What a file of data ends in; structures may have .gz behind it."""
 LARGE = 2**26
 """Bytes of a table above which only its columns are told."""
 SLAB, SLABS = 2**18, 3
 """Numbers of an array that are looked at in one place, and in how many places."""
+WEIGHT = re.compile(r"(.*[\W_])?weights?", re.I)
+"""What a column of importance weights is called."""
 NUCLEOTIDE = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "chi"]
 """Angles of nucleotides."""
 MOST = 20
@@ -55,12 +65,16 @@ def data_rows(path: Path) -> Iterator[tuple[str, str]]:
     Raises:
         UserError: It is not there, damaged, or of no kind that is read.
     """
+    if not path.exists():
+        raise UserError(f"{path}: {no_such_file(path, ENDINGS)}")
     if path.is_dir() and _holds_images(path):
         yield from _of_images(path)
-    elif path.suffix.lower() in TABLES:
-        yield from _of_table(path)
     elif _holds_structures(path):
         yield from _of_structures(path)
+    elif path.is_file() and path.suffix.lower() not in ENDINGS:
+        raise UserError(f"{path}: expected a folder, or a file that ends in {' or '.join(ENDINGS)}")
+    elif _holds_table(path):
+        yield from _of_table(path)
     else:
         yield from _of_fields(path)
 
@@ -68,6 +82,16 @@ def data_rows(path: Path) -> Iterator[tuple[str, str]]:
 def _holds_images(path: Path) -> bool:
     inside = [path, *(child for child in sorted(path.iterdir()) if child.is_dir())]
     return any(file.suffix.lower() in SUFFIXES for folder in inside for file in folder.iterdir())
+
+
+def _holds_table(path: Path) -> bool:
+    """Whether it is a table: of numpy's files one array of rows, or one for each column."""
+    if path.suffix.lower() not in NUMPY:
+        return path.suffix.lower() in TABLES
+    found = variables(path, key="")
+    found = [one for one in found if one.name == "x"] or found
+    shapes = {one.shape for one in found}
+    return len(shapes) == 1 and len(shapes.pop()) in ((1, 2) if len(found) == 1 else (1,))
 
 
 def _holds_structures(path: Path) -> bool:
@@ -108,7 +132,7 @@ def _of_structures(path: Path) -> Iterator[tuple[str, str]]:
 
 def _of_table(path: Path) -> Iterator[tuple[str, str]]:
     table = TableFile(path, "path")
-    words = [typed("data.path", str(path))]
+    words, others = [typed("data.path", str(path))], []
     yield "file", f"{path}: a table, {_bytes(path.stat().st_size)}"
     yield "columns", f"{len(table.names)}: {first_few(table.names)}"
     if path.stat().st_size <= LARGE:
@@ -120,12 +144,23 @@ def _of_table(path: Path) -> Iterator[tuple[str, str]]:
             yield "", f"{name}: {_range(values) if levels is None else _worded(levels, values)}"
         dropped, choices = _roles(columns, read.levels, table.index)
         words += choices
+        for name, values in columns.items():
+            if (
+                WEIGHT.fullmatch(name)
+                and name not in {*dropped, *read.levels}
+                and values.min() >= 0
+            ):
+                told = f"as good as {effective_rows(values):,.0f} rows of equal weight"
+                others.append(("or", f"by weight, {told}: {typed('data.weight', name)}"))
         if len(dropped) == len(set(table.names) - set(table.index)):
             yield "refused", "no column has a density: each is constant, empty or a text of its own"
             return
     if table.index:
         yield "left out", f"{', '.join(table.index)}: the table's index"
     yield "learn by", f"genlab train data=table {' '.join(words)}"
+    yield from others
+    if path.suffix.lower() == ".npy" and len(table.names) > 1:
+        yield "or", f"windows of one field: genlab train data=fields {words[0]} data.size=N"
 
 
 def _worded(levels: Sequence[str], numbers: np.ndarray) -> str:
@@ -194,11 +229,6 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     # Those that move first: what stands still is given to them rather than learned.
     fields = sorted(learnable(found), key=lambda one: one.length("time") == 1)
     named = typed("data.path", str(path))
-    flat = [one for one in found if len(one.shape) == 2]
-    if len(flat) == len(found) == 1 and format_of(path) == "numpy":
-        yield "learn by", f"genlab train data=table {named}"
-        yield "or", f"genlab train data=fields {named} data.size=N    windows of one field"
-        return
     chosen: dict[str, Any] = {}
     if not fields:
         fields = [one for one in found if one.is_field]

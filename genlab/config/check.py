@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import Annotated, Any, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
@@ -152,26 +151,25 @@ def _without_read(key: str, node: Any) -> Any:
     return {name: value for name, value in node.items() if name not in READ[key]}
 
 
-def check_given(
-    key: str, node: Mapping[str, Any], shown: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """Check the types of what an object's description gives, null and what is missing left out.
+def check_given(key: str, node: Mapping[str, Any], shown: Mapping[str, str] | None = None) -> None:
+    """Check the types in the description of an object, null and what is missing left out.
 
     Args:
         key: Where it stands, in dots.
         node: Plain values, with a ``_target_``.
-        shown: Keys by which a user sets some of them.
+        shown: Of a part of an object, whose nulls nothing replaces, the keys by which a user sets
+            some of them.
 
     Raises:
         UserError: The first value that does not fit.
     """
     passed = {name: f"{key}.{name}" for name in passed_on(node)}
     for name, taken in described(key, node["_target_"]).signature.parameters.items():
-        value = node.get(name)
+        value = node.get(name, "???")
         if isinstance(value, Mapping) and "_target_" in value:
             check_given(f"{key}.{name}", value, passed)
-        elif value not in (None, "???"):
-            _check_value(shown.get(name, f"{key}.{name}"), value, taken.annotation)
+        elif value != "???" and (value is not None or shown is not None):
+            _check_value((shown or {}).get(name, f"{key}.{name}"), value, taken.annotation)
 
 
 def check_node(

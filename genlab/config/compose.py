@@ -109,7 +109,7 @@ def _fill_facts(config: DictConfig) -> None:
         return
     target = node.get("_target_")
     find = None if target is None else described("data", target).attribute("facts")
-    if find is None:
+    if find is None or "???" in node.values() or node.get("path", "") is None:  # likewise
         return
     # What looks into files takes types for granted; null may be what it is there to replace.
     check_given("data", node)

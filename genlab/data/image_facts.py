@@ -29,11 +29,9 @@ def image_facts(**node: Any) -> dict[str, Any]:
         UserError: There are too few images, or a condition does not fit them.
     """
     found: dict[str, Any] = {}
-    if node.get("path") is not None:
+    if "path" in node:
         found = _folder_facts(node["path"], size=node["size"], grey=node["grey"])
     known: dict[str, Any] = found | {key: value for key, value in node.items() if value is not None}
-    if "event_shape" not in known:  # for the check to tell
-        return found
     return found | context_facts(
         known["event_shape"], known["classes"], known.get("condition"), known["factor"]
     )

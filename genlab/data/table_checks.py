@@ -20,6 +20,7 @@ __all__ = [
     "check_levels",
     "dependent_columns",
     "discrete_columns",
+    "effective_rows",
     "grid_width",
     "negative_weights",
     "numbers_rows",
@@ -28,6 +29,7 @@ __all__ = [
     "refuse_dependent",
     "refuse_negative",
     "refuse_no_angles",
+    "weights_remark",
     "without_density",
 ]
 
@@ -38,6 +40,8 @@ MOST_LEVELS = 64
 FLAT = 1e-10
 # Share of a column's standard deviation that neighbouring numbers in float32 may lie apart.
 COARSE = 0.01
+# Share of the rows that weights leave, below which they leave few.
+FEW = 0.1
 # Fewer rows may count up by chance.
 FEW_ROWS = 10
 NUMBERING = re.compile(r"index|id|rows?|row[ _.]?(id|names?)|level_\d+|unnamed: \d+", re.I)
@@ -176,6 +180,34 @@ def refuse_no_angles(
                 f"{where}: column {name!r} of `circular` reaches {farthest:g} in size; expected "
                 f"angles in {unit}, at most {turn:.6g}{hint}"
             )
+
+
+def effective_rows(weight: ArrayLike) -> float:
+    """Kish's effective rows, ``(sum w)^2 / sum w^2``: so many of equal weight tell as much.
+
+    >>> effective_rows([1.0, 1.0, 1.0, 0.0])
+    3.0
+    """
+    values = np.asarray(weight, dtype=np.float64)
+    return float(values.sum() ** 2 / np.square(values).sum())
+
+
+def weights_remark(name: str, weight: ArrayLike) -> str:
+    """How many rows the weights of those to learn from leave, and what to do where these are few.
+
+    >>> weights_remark("w", [1.0, 1.0, 1.0, 0.0])
+    'weight=w: 4 rows to learn from tell as much as 3 of equal weight'
+    """
+    values = np.asarray(weight)
+    rows = effective_rows(values)
+    told = f"{len(values)} rows to learn from tell as much as {rows:.0f} of equal weight"
+    told = f"weight={name}: {told}"
+    if negative := int((values < 0).sum()):
+        told += f"; {negative} weights are negative: likelihood has a maximum over their law, not "
+        told += "over rows"
+    elif rows >= FEW * len(values):
+        return told
+    return f"{told}; trust `val/nll`, and no long training"
 
 
 def negative_weights(weight: ArrayLike) -> str | None:

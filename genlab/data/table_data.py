@@ -33,6 +33,7 @@ from genlab.data.table_checks import (
     refuse_coarse,
     refuse_columns,
     refuse_dependent,
+    weights_remark,
 )
 from genlab.data.table_rows import TableRows, look_at_table, table_facts, table_files
 from genlab.densities.density import Density
@@ -225,21 +226,15 @@ class TableData(FixedSets):
         self.reading.refuse_numbering(files["path"].where, tables["path"])
         tables = {key: self._on_circle(files[key].where, rows) for key, rows in tables.items()}
         parts = self._imputed(self._split(tables))
-        for key, part in parts.items():
-            self.reading.check_weights(part, some=key == "train")
-        if self.roles.weight is not None and (parts["train"][:, -1] < 0).any():
-            weight = parts["train"][:, -1]
-            rows_left = weight.sum() ** 2 / np.square(weight).sum()
-            self._remarks.append(
-                f"weight={self.roles.weight}: {(weight < 0).sum()} of {len(weight)} weights are "
-                f"negative, as good as {rows_left:.0f} rows: likelihood has a maximum over their "
-                "law, not over rows; trust `val/nll`, and no long training"
-            )
-        self._check(files["path"].where, parts)
-        parts = self._dequantise(parts)
+        for part in parts.values():
+            self.reading.check_weights(part)
         scale = 1.0
         if self.roles.weight is not None:
-            scale = parts["train"][:, -1].mean()
+            weight = parts["train"][:, -1]
+            scale = weight.mean()
+            self._remarks.append(weights_remark(self.roles.weight, weight))
+        self._check(files["path"].where, parts)
+        parts = self._dequantise(parts)
         train, validation, test = (self._batch(key, parts[key], scale) for key in parts)
         return Sets(train, validation, test if len(test.x) else None)
 

@@ -14,10 +14,11 @@ from genlab.data.parquet_file import ParquetFile
 from genlab.errors import UserError, first_few, nearest, no_such_file
 from genlab.runs.settings import checksum
 
-__all__ = ["TableFile"]
+__all__ = ["TEXTS", "TableFile"]
 
 ARRAYS = (".npy", ".npz")
-READ = (".csv", ".tsv", ".txt", *ARRAYS, ".parquet")
+TEXTS = (".csv", ".tsv", ".txt")
+READ = (*TEXTS, *ARRAYS, ".parquet")
 
 
 class TableFile:

@@ -21,7 +21,7 @@ from genlab.data.table_checks import (
     refuse_columns,
     refuse_dependent,
 )
-from genlab.data.table_file import TableFile
+from genlab.data.table_file import TEXTS, TableFile
 from genlab.errors import UserError
 
 __all__ = ["TableRows", "look_at_table", "table_facts", "table_files"]
@@ -222,17 +222,20 @@ class TableRows:
             raise UserError(f"train_size={self.train_size}: there are {n_train} rows to learn")
         return n_train, n_val
 
-    def check_weights(self, values: Float[np.ndarray, "n c"], *, some: bool) -> None:
+    def check_weights(self, values: Float[np.ndarray, "n c"]) -> None:
         """Refuse what cannot weigh rows; of negative weights an objective decides.
 
         Raises:
-            UserError: The weights sum to less than 0, or to 0 where ``some`` are to count.
+            UserError: The weights of these rows sum to 0 or less.
         """
         if self.roles.weight is None or not len(values):
             return
         name, weight = self.roles.weight, values[:, -1]
-        if some and not weight.any():
-            raise UserError(f"weight={name}: expected some weights above 0, got none")
+        if not weight.any():
+            raise UserError(
+                f"weight={name}: expected some weights above 0 in each part, got none in "
+                f"{len(weight)} rows"
+            )
         if (weight < 0).any() and not weight.sum() > 0:
             raise UserError(
                 f"weight={name}: {negative_weights(weight)}, or leave them out: `weight=None` "
@@ -302,17 +305,18 @@ def table_files(paths: Mapping[str, str | None], header: bool | None) -> dict[st
 
 def table_facts(**node: Any) -> dict[str, Any]:
     """What the header of the table tells, and the checksums of the files."""
-    if node["path"] in (None, "???"):  # for the check to tell
-        return {}
     files = table_files({key: node[key] for key in PATHS}, node.get("header"))
+    text = files["path"].path.suffix.lower() in TEXTS
+    if node.get("header") is not None and not text:
+        told = str(node["header"]).lower()
+        raise UserError(f"header={told}: a text alone has a first line; leave it null")
     own = files["path"].names
     names = tuple(map(str, node["names"] or own))
     if len(names) != len(own):
         raise UserError(f"names: expected {len(own)} names, got {len(names)}")
     if files["path"].header is not None and names != own:
-        raise UserError(
-            "names: the file names its columns itself; leave it null, or set `header=False`"
-        )
+        way = ", or set `header=False`" if text else ""
+        raise UserError(f"names: the file names its columns itself; leave it null{way}")
     choices = {key: node[key] for key in ("columns", "drop", "condition", "weight")}
     index = [str(name) for name in node.get("index") or files["path"].index]
     roles = assign_roles(names, **choices, index=index)
@@ -357,8 +361,8 @@ def look_at_table(**node: Any) -> None:
     rows.sizes(len(values), validated="val_path" in tables)
     if node.get("degrees") and not rows.transforms.circular:
         raise UserError("degrees=true: no column is an angle; `circular` names those that are")
-    for key, table in tables.items():
-        rows.check_weights(table, some=key == "path")
+    for table in tables.values():
+        rows.check_weights(table)
     names = (*rows.roles.event, *rows.roles.context)
     learned = values[:, : len(names)]
     refuse_columns(where, names, learned, text={}, dropped=rows.drop, varying=names)

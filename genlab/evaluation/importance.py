@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.densities.density import Density
@@ -17,6 +17,7 @@ from genlab.targets.target import Target
 
 __all__ = [
     "Weighted",
+    "drawn_by_weight",
     "effective_sample_size",
     "log_partition",
     "pareto_k",
@@ -78,8 +79,33 @@ def resampled(
 ) -> Float[Tensor, "n *event"]:
     """``n`` samples of a model, drawn with replacement by their weights: nearly the target's."""
     x, log_weight = weighted_samples(model, target, n, generator=generator)
-    chosen = torch.multinomial(_scaled(log_weight), n, replacement=True, generator=spawn(generator))
-    return x[chosen]
+    return x[drawn_by_weight(_scaled(log_weight), n, generator=generator)]
+
+
+def drawn_by_weight(
+    weight: Float[Tensor, " k"], n: int, *, generator: torch.Generator
+) -> Int[Tensor, " n"]:
+    """Places of ``n`` rows drawn by weight, in random order.
+
+    Each row comes ``n`` times its share of the weight, rounded down or up: n equal steps through
+    the sum of the weights, from a random start (systematic resampling: Kitagawa, "Monte Carlo
+    filter and smoother for non-Gaussian nonlinear state space models", 1996,
+    doi:10.1080/10618600.1996.10474692).
+
+    Args:
+        weight: How much each row counts, none below 0 and not all 0.
+        n: How many to draw.
+        generator: Source of randomness, on any device.
+
+    >>> drawn_by_weight(torch.tensor([1.0, 0.0, 3.0]), 4, generator=torch.Generator()).sort()[0]
+    tensor([0, 2, 2, 2])
+    """
+    source = spawn(generator)
+    sums = weight.detach().cpu().double().cumsum(0)
+    start = torch.rand((), generator=source)
+    steps = (torch.arange(n, dtype=torch.float64) + start) / n * sums[-1]
+    rows = torch.searchsorted(sums, steps, right=True)
+    return rows[torch.randperm(n, generator=source)]
 
 
 def effective_sample_size(log_weight: Float[Tensor, " n"]) -> Estimate:

@@ -18,7 +18,7 @@ from genlab.evaluation.c2st import c2st
 from genlab.evaluation.calibration import calibration_scores
 from genlab.evaluation.distances import mmd, transport
 from genlab.evaluation.ensembles import conditional_scores
-from genlab.evaluation.estimate import Estimate, estimate_mean
+from genlab.evaluation.estimate import Estimate, estimate_mean, shares
 from genlab.evaluation.fields import field_scores
 from genlab.evaluation.images import Reduction, restoration, sample_quality
 from genlab.evaluation.importance import (
@@ -114,6 +114,7 @@ def evaluate(
       (`restoration`).
     - Of fields, ``test/spectrum`` and what goes with it (`field_scores`); given a vector,
       ``test/crps`` and what goes with it (`conditional_scores`).
+    - ``train/ess``: Kish's effective share of the training rows, where they have weights.
     - ``model/parameters``, ``time/samples_per_second``, the model's own diagnostics, and what its
       family has of its own (`Density.metrics`), on the test rows or else true samples.
 
@@ -147,6 +148,9 @@ def evaluate(
     streams = _Streams(*(spawn(generator) for _ in _Streams._fields))
     row = None if test is None or test.context is None else test.context[:1]
     scores: Scores = {"model/parameters": sum(p.numel() for p in model.parameters())}
+    if training is not None and training.weight is not None:
+        p = shares(len(training.x), training.weight)
+        scores["train/ess"] = 1 / (len(p) * p @ p).item()
     # Of a conditional model, unless it tells the law under each context itself.
     if target is not None and (row is None or target.context_dim):
         if target.entropy is not None:

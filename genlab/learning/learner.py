@@ -51,6 +51,8 @@ class Learner(pl.LightningModule):
             wait for its end. None where a signal has to wait.
         owes_validation: Whether the validation after the last step is yet to come.
         compiled_from: The first step that was compiled whole; None as long as none was.
+        timed_from: The step, and its `seconds`, that `speed` counts from: where it began, went on,
+            or had waited for compiled code.
     """
 
     losses: Float[Tensor, " steps"]
@@ -68,6 +70,7 @@ class Learner(pl.LightningModule):
         self.undo: Callable[[], None] | None = None
         self.owes_validation = False
         self.compiled_from: int | None = None
+        self.timed_from = (0, 0.0)
         self.losses = torch.zeros(0)
         self._seconds_before = 0.0
         self._started: float | None = None
@@ -128,6 +131,12 @@ class Learner(pl.LightningModule):
         """Seconds of fitting so far, validation and the time before a resume included."""
         running = 0.0 if self._started is None else time.monotonic() - self._started
         return self._seconds_before + running
+
+    @property
+    def speed(self) -> float:
+        """Steps a second at present, validations included."""
+        step, seconds = self.timed_from
+        return (self.step - step) / max(self.seconds - seconds, 1e-9)
 
     def out_of_time(self) -> bool:
         """Whether ``max_seconds`` have passed."""
@@ -243,6 +252,7 @@ class Learner(pl.LightningModule):
             self._rng = None
         if self.owes_validation:
             self.trainer.fit_loop.epoch_loop.val_loop.run()
+        self.timed_from = self.step, self.seconds
         # A run that was stopped behind its last step has nothing left to train.
         if self._at_the_end():
             self.trainer.should_stop = True

@@ -275,6 +275,7 @@ class WholeSteps:
         except OSError as error:
             return str(error)
         self.close()
+        learner.timed_from = learner.step, learner.seconds
         if learner.compiled_from is None:
             learner.compiled_from = learner.step
             log.info("steps are compiled from step %d on", learner.step)

@@ -9,7 +9,8 @@ from genlab.bijections.ode import DivergenceMethod, ODEGradient
 from genlab.bijections.solvers import FixedStepSolver, ODESolver
 from genlab.bounds import NonNegativeInt
 from genlab.densities.density import Circular, EventShape, angles_of, shape_of
-from genlab.models.continuous import DOPRI8, ContinuousFlow, refuse_dropout
+from genlab.models.continuous import DOPRI8, ContinuousFlow
+from genlab.nn.dropout import refuse_dropout
 from genlab.nn.periodic_velocity import on_circles
 from genlab.nn.residual_mlp import ResidualMLP
 from genlab.nn.velocity import VelocityFactory

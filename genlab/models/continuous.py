@@ -10,20 +10,19 @@ from typing import cast
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlab.batch import Batch
 from genlab.bijections.bijection import Compose
 from genlab.bijections.ode import ODE, DivergenceMethod, ODEGradient, PathCosts
 from genlab.bijections.solvers import AdaptiveSolver, ODESolver
 from genlab.densities.inference import context_rows, inference, log_probs, spawn
-from genlab.errors import ArgumentError
 from genlab.models.flow import Flow
 from genlab.nn.context import Context
 from genlab.nn.precision import full_precision
 from genlab.nn.velocity import Velocity
 
-__all__ = ["DOPRI8", "ContinuousFlow", "refuse_dropout"]
+__all__ = ["DOPRI8", "ContinuousFlow"]
 
 # Log-densities outside of training, exact to 1e-5 nats in double precision.
 DOPRI8 = AdaptiveSolver(method="dopri8", rtol=1e-6, atol=1e-6)
@@ -208,20 +207,6 @@ class ContinuousFlow(Flow):
 
     def _initialise(self, x: Float[Tensor, "n *event"], context: Context) -> None:
         """Nothing starts from data: no need to follow the ODE."""
-
-
-def refuse_dropout(model: nn.Module) -> None:
-    """Refuse dropout where a solver is followed in training: all its stages take one velocity.
-
-    Raises:
-        ArgumentError: There is some.
-    """
-    for layer in model.modules():
-        if isinstance(layer, nn.Dropout) and layer.p:
-            raise ArgumentError(
-                f"network.dropout={layer.p:g}: a solver follows one velocity, which dropout "
-                "changes at each of its stages; expected 0"
-            )
 
 
 def _mean_square(steps: Float[Tensor, "k n *event"]) -> Float[Tensor, " k"]:

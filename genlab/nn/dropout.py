@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.bounds import Bound
+from genlab.errors import ArgumentError
 
-__all__ = ["Dropout", "Rate"]
+__all__ = ["Dropout", "Rate", "refuse_dropout"]
 
 Rate = Annotated[float, Bound(0.0, 1.0, open_high=True)]
 """A probability below 1."""
@@ -39,3 +40,17 @@ class Dropout(nn.Dropout):
         if not (self.training and self.p):
             return h
         return torch.where(torch.rand_like(h) < self.p, 0.0, h / (1 - self.p))
+
+
+def refuse_dropout(velocity: nn.Module) -> None:
+    """Refuse dropout where a solver is followed in training: all its stages take one velocity.
+
+    Raises:
+        ArgumentError: There is some.
+    """
+    for layer in velocity.modules():
+        if isinstance(layer, nn.Dropout) and layer.p:
+            raise ArgumentError(
+                f"network.dropout={layer.p:g}: a solver follows one velocity, which dropout "
+                "changes at each of its stages in training; expected 0, or evaluation mode"
+            )

@@ -13,7 +13,7 @@ from genlab.bijections.solvers import FixedStepSolver
 from genlab.bounds import NonNegative, PositiveInt
 from genlab.densities.density import Density
 from genlab.errors import UserError
-from genlab.models.continuous import ContinuousFlow, refuse_dropout
+from genlab.models.continuous import ContinuousFlow
 from genlab.objectives.objective import M, Objective
 
 __all__ = [
@@ -57,8 +57,6 @@ class MaximumLikelihood(Objective[M]):
                 f"objective: {type(self).__name__} leaves the parts of a {type(model).__name__} "
                 "all in one place; use `EM` or `MixtureDescent`"
             )
-        if isinstance(model, ContinuousFlow):
-            refuse_dropout(model)
 
     def cures(self, model: M) -> tuple[str, ...]:
         return _steadier(model, "`RegularisedLikelihood`")
@@ -99,10 +97,6 @@ class RegularisedLikelihood(Objective[ContinuousFlow]):
     @property
     def reports(self) -> tuple[str, ...]:
         return ("val/loss", "val/nll")
-
-    def check(self, model: Density) -> None:
-        super().check(model)
-        refuse_dropout(model)
 
     def cures(self, model: ContinuousFlow) -> tuple[str, ...]:
         return _steadier(model, "a larger `kinetic`")

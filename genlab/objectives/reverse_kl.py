@@ -14,7 +14,6 @@ from genlab.batch import Batch, effective_fraction
 from genlab.bounds import Fraction, NonNegativeInt, Positive
 from genlab.densities.density import Density
 from genlab.errors import UserError
-from genlab.models.continuous import ContinuousFlow, refuse_dropout
 from genlab.objectives.maximum_likelihood import negative_log_likelihood
 from genlab.objectives.objective import M, Objective
 from genlab.randomness import generator as generator_of
@@ -91,8 +90,6 @@ class ReverseKL(Objective[M]):
                 f"parameters, which those of {type(model).__name__} are not; use a flow, such as "
                 "`RealNVP`"
             )
-        if isinstance(model, ContinuousFlow):
-            refuse_dropout(model)
 
     def advance(self, model: M, *, step: int, max_steps: int, draw: int) -> None:
         beta = anneal(self.beta_start, self.anneal, step / max_steps)

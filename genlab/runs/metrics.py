@@ -224,6 +224,8 @@ METRICS = (
     Metric("val/ess", "effective sample size of weighted samples", "share", HIGHER),
     Metric("val/relative_l2", "error of the solution, |u - u*| / |u*| in L^2", "", LOWER),
     Metric("train/loss", "objective on the batches", better=LOWER),
+    Metric("train/ess", "effective sample size of the rows to learn from, by their weights",
+           "share"),
     Metric("train/steps", "training steps", better=LOWER),
     Metric("train/lr", "learning rate"),
     Metric("train/gradient_norm", "norm of the gradient before it is clipped"),

@@ -110,7 +110,7 @@ def _paths(config: Mapping[Any, Any], above: tuple[Any, ...] = ()) -> Iterator[t
 
 
 def spell(value: object) -> str:
-    """A setting as it is written on the command line.
+    """A setting as tables and loggers show it: text as it is, all else as JSON.
 
     >>> spell("auto"), spell([64, 64]), spell(["φ"]), spell(True), spell(None)
     ('auto', '[64,64]', '["φ"]', 'true', 'null')

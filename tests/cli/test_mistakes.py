@@ -86,6 +86,9 @@ MISTAKES: dict[str, str] = {
     "train data=table data.path=[a]": "data.path=[a]: expected text",
     "train data=table data.path=null": "data.path=null: expected text",
     "train data=fields data.path=null": "data.path=null: expected text",
+    "train data=torsions data.path=null": "data.path=null: expected text",
+    "train data=image_folder data.path=null": "data.path=null: expected text",
+    "train data=rna_torsions data.condition=residue data.root=null": "data.root=null: expected tex",
     "train trainer.max_steps=1e4": "trainer.max_steps=10000.0: expected an integer, at least 1",
     "train trainer.compile=yes": "trainer.compile=yes: expected true or false",
     # choices
@@ -104,6 +107,7 @@ MISTAKES: dict[str, str] = {
     "train data=table data.path=empty.csv": "data.path=HERE/empty.csv: holds no rows",
     "train data=table data.path=text.csv": "data.path=HERE/text.csv: column 'b' holds text ('x')",
     "train data=table data.path=bad.npy": "data.path=HERE/bad.npy: not an array that numpy can",
+    "train data=table data.path=bad.npy data.header=false": "data.header=false: a text alone has",
     "train data=table data.path=good.csv data.columns=[c]": "data.columns: no column 'c'; choose",
     "train data=table data.path=good.csv data.log={a:1}": "data.log={a:1}: expected a list",
     "train data=table data.path=good.csv data.log=a": "data.log=a: expected a list of texts or int",

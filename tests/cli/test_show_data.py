@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from data.structures import ADK
 from field_examples import numbered, waves, write_pdebench, write_well
 from small import write_images
 
 from genlab.assembly import experiment
+from genlab.cli.commands.show import DATA
+from genlab.cli.data_view import ENDINGS
 from genlab.cli.main import main
 
 
@@ -74,7 +77,24 @@ def test_tables_and_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     (tmp_path / "one.csv").write_text("a,b\n1,2\n")
     assert "refused     no column has a density" in shown(capsys, tmp_path / "one.csv")
     np.save(tmp_path / "t.npy", numbered(9, 3))
-    assert suggested(shown(capsys, tmp_path / "t.npy"))[0] == "data=table"
+    text = shown(capsys, tmp_path / "t.npy")
+    assert suggested(text)[0] == "data=table"
+    assert f"windows of one field: genlab train data=fields data.path={tmp_path / 't.npy'}" in text
+    np.save(tmp_path / "holed.npy", np.where(np.eye(9, 3) == 1, np.nan, np.eye(9, 3)[::-1]))
+    assert "data.missing=drop" in suggested(shown(capsys, tmp_path / "holed.npy"))
+    np.save(tmp_path / "nan.npy", np.full((9, 3), np.nan))
+    assert "refused     no column has a density" in shown(capsys, tmp_path / "nan.npy")
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    np.savez(tmp_path / "apart.npz", a=x[:, 0], b=x[:, 1])
+    assert "columns     2: a, b" in shown(capsys, tmp_path / "apart.npz")
+    np.savez(tmp_path / "named.npz", x=x, y=x[:, 0])
+    assert "columns     2: x1, x2" in shown(capsys, tmp_path / "named.npz")
+    pd.DataFrame({"a": x[:, 0], "event_weight": np.arange(50.0) == 3}).to_csv(
+        tmp_path / "w.csv", index=False
+    )
+    assert "as good as 1 rows of equal weight: data.weight=event_weight" in (
+        shown(capsys, tmp_path / "w.csv")
+    )
     write_images(tmp_path / "images", 12)
     text = shown(capsys, tmp_path / "images")
     assert "12 images" in text
@@ -109,7 +129,11 @@ def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_well(tmp_path / "well.hdf5")
     assert "did you mean 'well.hdf5'" in shown(capsys, tmp_path / "wel.hdf5", 2)
     (tmp_path / "x.dat").write_text("1")
-    assert "expected a file that ends in" in shown(capsys, tmp_path / "x.dat", 2)
+    told = shown(capsys, tmp_path / "x.dat", 2)
+    assert all(ending in told for ending in (".csv", ".npy", ".hdf5", ".pdb"))
+    assert {*ENDINGS} == {*DATA}
+    (tmp_path / "model.pdb").touch()
+    assert "did you mean 'model.pdb'" in shown(capsys, tmp_path / "modell.pdb", 2)
     (tmp_path / "nothing").mkdir()
     nothing = tmp_path / "nothing"
     assert shown(capsys, nothing, 2).startswith(f"genlab: {nothing}: no file in it")

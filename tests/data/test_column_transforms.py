@@ -337,7 +337,7 @@ def test_signed_weights_are_for_likelihood_and_noted(events: pd.DataFrame, path:
     signed.to_csv(path, index=False)
     data = table(path)
     assert data.training_set.weight is not None
-    assert any("are negative, as good as" in one for one in data.remarks)
+    assert any("weights are negative: likelihood" in one for one in data.remarks)
     assert MaximumLikelihood.signed
     assert not EM.signed
     signed.assign(weight=-signed["weight"]).to_csv(path, index=False)

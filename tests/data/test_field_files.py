@@ -322,6 +322,8 @@ def test_a_lag_is_no_step_ahead(tmp_path: Path) -> None:
     path = saved(tmp_path / "w.npy", numbered(3, 5, 6, 6))
     with pytest.raises(UserError, match="lag=-1: expected an integer, at least 0"):
         stored_facts(path=str(path), **{**CHOICES, "condition": ["w"], "lag": -1})
+    with pytest.raises(UserError, match="lag=1: `condition` is what is so much earlier"):
+        stored_facts(path=str(path), **{**CHOICES, "lag": 1})
 
 
 def test_periodic_fields_are_known_by_their_sides(tmp_path: Path) -> None:

@@ -140,10 +140,10 @@ NUCLEOTIDE = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "chi"]
 
 
 def test_a_nucleotide_has_the_angles_of_its_own_chain(tmp_path: Path) -> None:
-    """Three cytidines in a row, placed at random: each angle against numpy."""
+    """Three cytidines in a row, placed at random within bonds: each angle against numpy."""
     atoms = ["P", "O5'", "C5'", "C4'", "C3'", "O3'", "O4'", "C1'", "N1", "C2"]
     random = np.random.default_rng(0)
-    xyz = random.uniform(-9, 9, (3, len(atoms), 3)).round(3)
+    xyz = random.uniform(-0.8, 0.8, (3, len(atoms), 3)).round(3)
     xyz[1:, 0] = xyz[:-1, 5] + [1.6, 0, 0]  # bonded: O3' and the next P
     lines = [
         f"ATOM  {10 * k + j + 1:5d}  {atom:<3s}   C A{k + 1:4d}    "
@@ -180,6 +180,35 @@ def torsion(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> float
     first, last = a - b, d - c
     first, last = first - (first @ axis) * axis, last - (last @ axis) * axis
     return math.degrees(math.atan2(np.cross(axis, first) @ last, first @ last))
+
+
+@pytest.mark.parametrize("field", ["********", "   abc  ", "        ", " 12,345 ", "     nan"])
+@pytest.mark.parametrize("column", [31, 39, 47])
+def test_an_atom_without_readable_coordinates_has_no_angle(
+    tmp_path: Path, field: str, column: int
+) -> None:
+    lines = of_residues(1, 30)
+    whole = read(write(tmp_path / "whole.pdb", lines)).degrees
+    place = next(k for k, line in enumerate(lines) if line[12:26].split()[::2] == ["CA", "12"])
+    lines[place] = lines[place][: column - 1] + field + lines[place][column + 7 :]
+    found = read(write(tmp_path / "torn.pdb", lines))
+    # Of the residues 2 to 29, that one alone takes its CA.
+    np.testing.assert_array_equal(found.degrees, np.delete(whole, 10, 0))
+    assert found.remarks[1].endswith(
+        f"1 atom without readable coordinates: torn.pdb {field.strip()!r}"
+    )
+
+
+def test_atoms_that_stand_in_for_missing_ones_have_no_angle(tmp_path: Path) -> None:
+    lines = of_residues(1, 30)
+    whole = read(write(tmp_path / "whole.pdb", lines)).degrees
+    for name, x in (("zero", 0.0), ("far", 9999.0)):
+        of_one = [f"{line[:30]}{f'{x:8.3f}' * 3}{line[54:]}" for line in of_residues(12, 12)]
+        found = read(
+            write(tmp_path / f"{name}.pdb", [*of_residues(1, 11), *of_one, *of_residues(13, 30)])
+        )
+        # Nor have its neighbours, which are not bonded to it.
+        np.testing.assert_array_equal(found.degrees, np.delete(whole, [9, 10, 11], 0))
 
 
 def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

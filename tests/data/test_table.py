@@ -84,6 +84,19 @@ def test_distances_are_in_deviations_of_the_training_rows(path: Path) -> None:
     np.testing.assert_allclose(plain.scale, plain.training_set.x.double().std(0, correction=0))
 
 
+def test_the_run_is_told_how_many_rows_weights_leave(path: Path, frame: pd.DataFrame) -> None:
+    def told(weight: np.ndarray) -> str:
+        frame.assign(w=weight).to_csv(path, index=False)
+        data = table(path, weight="w", split_seed=None)
+        assert len(data.training_set.x) == 140
+        return data.remarks[1]
+
+    assert told(np.full(200, 2.0)).endswith("tell as much as 140 of equal weight")
+    # Seven of 100 beside 133 of 1: 833^2 / 70,133.
+    heavy = told(np.where(np.arange(200) % 20 == 0, 100.0, 1.0))
+    assert "140 rows to learn from tell as much as 10 of equal weight; trust `val/nll`" in heavy
+
+
 def test_a_column_without_width_where_rows_count_has_its_own_unit(
     path: Path, frame: pd.DataFrame
 ) -> None:
@@ -101,6 +114,9 @@ def test_weights_are_checked_in_every_part(path: Path, frame: pd.DataFrame) -> N
     told = r"weight=w: 200 of 200 weights are negative, .*\n.*, or leave them out: .*\['w'\]"
     with pytest.raises(UserError, match=told):
         _ = table(path, weight="w", test_path=str(other)).training_set
+    frame.assign(w=0.0).to_csv(other, index=False)
+    with pytest.raises(UserError, match=r"weight=w: expected some .* got none in 200 rows"):
+        _ = table(path, weight="w", val_path=str(other)).training_set
     # A Monte Carlo at next-to-leading order; without its weights it is a table like any other.
     frame.assign(w=np.where(frame["a"] > 0.5, -1.0, 1.0)).to_csv(path, index=False)
     with pytest.raises(UserError, match=r"`weight=None` `drop=\['w'\]`"):

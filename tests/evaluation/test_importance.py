@@ -11,7 +11,7 @@ import torch
 
 from genlab.batch import effective_fraction
 from genlab.evaluation import effective_sample_size, log_partition, weighted_samples
-from genlab.evaluation.importance import resampled
+from genlab.evaluation.importance import drawn_by_weight, resampled
 from genlab.targets import Target
 
 
@@ -142,3 +142,19 @@ def test_what_a_target_without_samples_is_measured_by(affine_flow, generator):
     }
     assert metrics["test/ess"] == pytest.approx(1)
     assert metrics["test/log_z"] == pytest.approx(LOG_Z)
+
+
+def test_rows_drawn_by_weight_come_as_often_as_they_count(generator):
+    weight = torch.tensor([0.0, 0.3, 2.2, 0.0, 1.5])
+    expected = 1000 * weight / weight.sum()
+    rows = drawn_by_weight(weight, 1000, generator=generator)
+    counts = torch.bincount(rows, minlength=5)
+    assert ((counts - expected).abs() < 1).all()
+    assert counts[0] == counts[3] == 0
+    # In no order: neighbours differ as often as independent ones would.
+    p = weight / weight.sum()
+    differ = (rows[1:] != rows[:-1]).double().mean().item()
+    assert differ == pytest.approx(1 - p.square().sum().item(), abs=0.06)
+    # Without bias: one draw of few rows takes each of them by its share.
+    singles = torch.cat([drawn_by_weight(weight, 1, generator=generator) for _ in range(4000)])
+    torch.testing.assert_close(singles.bincount(minlength=5) / 4000, p, atol=0.03, rtol=0)

@@ -240,6 +240,15 @@ def test_a_family_has_numbers_of_its_own_by_row_or_as_they_are(affine_flow, gene
     assert found["mine/rows"] == 3.0
 
 
+def test_the_share_of_the_training_rows_that_weights_leave(generator):
+    x, weight = torch.randn(40, 1), torch.tensor([2.0] * 10 + [0.5] * 20 + [0.0] * 10)
+    found = evaluate(
+        StandardNormal((1,)), test=Batch(x), target=None, training=Batch(x, None, weight),
+        generator=generator, **QUICK,
+    )  # fmt: skip
+    assert found["train/ess"] == pytest.approx(30**2 / (40 * 45))
+
+
 def test_a_broken_model_is_told_as_it_is(affine_flow, gaussian_target, generator):
     flow = affine_flow([math.nan], [1.0])
     target = gaussian_target([0.0], [1.0])

@@ -16,11 +16,11 @@ from genlab.learning.callbacks.progress import LiveBar, ProgressBar
 @pytest.fixture
 def bar(monkeypatch: pytest.MonkeyPatch) -> ProgressBar:
     settings = SimpleNamespace(monitor="val/loss", max_steps=100, max_seconds=None, rank=0)
-    learner: Any = SimpleNamespace(settings=settings, step=0)
+    learner: Any = SimpleNamespace(settings=settings, step=0, speed=0.0)
     monkeypatch.setattr(ProgressBar, "learner", learner, raising=False)
     monkeypatch.setattr("genlab.learning.callbacks.progress.is_first", lambda settings: True)
     bar = ProgressBar()
-    bar.first_step, bar.first_time, bar.last_line = 0, 0.0, time.monotonic()
+    bar.last_line = time.monotonic()
     return bar
 
 

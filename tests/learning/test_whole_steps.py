@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,17 @@ def test_which_steps_are_compiled(interpreted: CodeCache, tmp_path: Path) -> Non
     assert same(fitted(tmp_path, "auto"), whole)
     assert late.directory is not None
     assert read_json(late.directory.manifest)["compiled_from"] == 25
+
+
+def test_the_wait_for_code_is_no_part_of_the_speed(
+    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = Compiler.wait
+    monkeypatch.setattr(Compiler, "wait", lambda self: (time.sleep(2.0), waited(self)))
+    learner = fitted(tmp_path, "25").module
+    step, seconds = learner.timed_from
+    assert (step, seconds > 2.0) == (25, True)
+    assert learner.speed == (learner.step - 25) / (learner.seconds - seconds)
 
 
 def test_the_second_step_is_not_the_first(interpreted: CodeCache, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from genlab.config.build import build
 from genlab.config.check import check
 from genlab.config.compose import compose
 from genlab.densities import Density, StandardNormal
-from genlab.errors import UserError
+from genlab.errors import ArgumentError, UserError
 from genlab.models import FlowMatching
 from genlab.nn import ResidualMLP
 from genlab.objectives import ELBO, EM, MixtureDescent, Objective, kl_by_dimension, own_objective
@@ -153,17 +153,20 @@ def test_rows_count_by_their_weights_whatever_their_batch() -> None:
         objectives.MaximumLikelihood(),
         objectives.RegularisedLikelihood(),
         objectives.ReverseKL(U1()),
+        Median(),
     ],
     ids=lambda objective: type(objective).__name__,
 )
 def test_what_follows_a_solver_takes_no_dropout(objective: Objective[Any]) -> None:
     """Of a stage that gives the divergence no weight another velocity would be taken."""
     network = partial(ResidualMLP, width=8, blocks=1)
-    objective.check(FlowMatching(2, network=network))
+    batch = Batch(torch.randn(5, 2))
+    assert objective.loss(FlowMatching(2, network=network), batch).isfinite()
     dropping = FlowMatching(2, network=partial(network, dropout=0.2))
-    objectives.VelocityRegression().check(dropping)
-    with pytest.raises(UserError, match=r"network\.dropout=0\.2: .* expected 0"):
-        objective.check(dropping)
+    assert objectives.VelocityRegression().loss(dropping, batch).isfinite()
+    with pytest.raises(ArgumentError, match=r"network\.dropout=0\.2: .* expected 0"):
+        objective.loss(dropping, batch)
+    assert dropping.eval().log_prob(batch.x).isfinite().all()
 
 
 def test_a_batch_in_which_no_row_counts_has_no_say() -> None:

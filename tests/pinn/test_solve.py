@@ -293,6 +293,13 @@ def test_a_sampler_that_would_never_look_is_refused(sampler: str) -> None:
     assert second == "set sampler.refresh below 50, or trainer.max_steps above 50"
 
 
+@pytest.mark.parametrize("key", ["redraw", "rounds"])
+def test_a_sampler_that_never_draws_between_looks_is_told_so(tmp_path: Path, key: str) -> None:
+    solve(tmp_path, "sampler=das", f"sampler.{key}=5")
+    with pytest.raises(UserError, match=f"sampler.{key}=5: RAD has no use for it"):
+        solve(tmp_path, "sampler=rad", f"+sampler.{key}=5")
+
+
 @pytest.mark.parametrize("sampler", ["uniform", "resampled", "lhs", "sobol"])
 def test_one_that_looks_at_nothing_needs_no_refresh(sampler: str) -> None:
     check(compose("solve", [f"sampler={sampler}", "trainer.max_steps=50"]))

@@ -51,10 +51,12 @@ def stored_facts(**node: Any) -> dict[str, Any]:
     Raises:
         UserError: A file or a channel is missing, or the fields are not square.
     """
-    if node["path"] in (None, "???"):  # for the check to tell
-        return {}
     if node["lag"] < 0:
         raise UserError(f"lag={node['lag']}: expected an integer, at least 0")
+    if node["lag"] and not node["condition"]:
+        raise UserError(
+            f"lag={node['lag']}: `condition` is what is so much earlier; it names nothing"
+        )
     rows = rows_of(node["path"], **chosen(node))
     assert rows is not None
     periodic = node["periodic"]

@@ -12,7 +12,7 @@ from genlab.data.field_files.hdf5 import hdf5_variables, is_hdf5, layout
 from genlab.data.field_files.variable import Variable
 from genlab.errors import UserError, no_such_file
 
-__all__ = ["READ", "format_of", "parts_of", "variables"]
+__all__ = ["NUMPY", "READ", "format_of", "parts_of", "variables"]
 
 NUMPY = (".npy", ".npz")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")

@@ -77,6 +77,10 @@ class TorsionData(FixedSets):
         )
         if list(event_shape) != [len(columns)]:
             raise UserError(f"event_shape={list(event_shape)}: there are {len(columns)} angles")
+        if labels != (classes := len(kinds) if condition else 0):
+            raise UserError(
+                f"labels={labels}: expected {classes}, as `condition` says; leave it null"
+            )
         self.source = source
         self.columns = tuple(columns)
         self.angles = tuple(range(len(columns)) if angles == "all" else angles)

@@ -27,8 +27,6 @@ def torsion_facts(**node: Any) -> dict[str, Any]:
     Raises:
         UserError: There is no such angle, or the files cannot be read.
     """
-    if any(value in (None, "???") for value in node["source"].values()):  # for the check to tell
-        return {}
     check_angles(node["columns"], _source(node).angles)
     found = {"event_shape": [len(node["columns"])], "labels": 0, "kinds": []}
     if node["condition"] is not None:

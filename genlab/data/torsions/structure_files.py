@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +19,28 @@ from genlab.data.torsions.rows import Torsions, TorsionSource
 from genlab.errors import UserError, first_few
 from genlab.runs.settings import checksum
 
-__all__ = ["StructureFiles", "is_structure", "list_structures"]
+__all__ = ["STRUCTURES", "StructureFiles", "is_structure", "list_structures"]
 
-SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
+STRUCTURES = (".pdb", ".ent", ".cif", ".mmcif")
+"""What files of structures end in, before a .gz."""
 # Atoms that are bonded from one residue to the next, and the length in angstrom up to which they
 # are: half as much again as it should be, which no gap is.
 LINKS = (("C", "N", 2.0), ("O3'", "P", 2.4))
+# Any two bonded atoms lie so far apart, in angstrom: placeholders share a place, or are far off.
+BOND = (0.5, 3.0)
+# The columns of a PDB's coordinates, from 0, and what a number there looks like.
+PLACES = (slice(30, 38), slice(38, 46), slice(46, 54))
+NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.I)
 
 
 class StructureFiles(TorsionSource):
     """Angles of all chains in a file, or in all files of a folder, which name the structures.
 
     Each chain is followed by itself, over bonds: an angle that takes an atom of a neighbour is
-    there only where the two are bonded, so neither at a chain's end nor at a gap. Of alternative
-    locations the first is taken, of several models (NMR) the first as well. Atoms are known by
-    their names alone, whatever columns they stand in.
+    there only where the two are bonded, so neither at a chain's end nor at a gap. Atoms whose
+    coordinates are no numbers, and such as lie nowhere near their neighbours, have none. Of
+    alternative locations the first is taken, of several models (NMR) the first as well. Atoms are
+    known by their names alone, whatever columns they stand in.
 
     Args:
         path: The file, or a folder of files that end in .pdb, .ent, .cif or .mmcif, or in these and
@@ -62,18 +71,18 @@ def list_structures(path: Path) -> list[Path]:
     if path.is_dir():
         files = [file for file in sorted(path.iterdir()) if is_structure(file)]
         if not files:
-            raise UserError(f"path={path}: holds no structure; expected {' or '.join(SUFFIXES)}")
+            raise UserError(f"path={path}: holds no structure; expected {' or '.join(STRUCTURES)}")
         return files
     if not path.is_file():
         raise UserError(f"path={path}: no such file or folder")
     if not is_structure(path):
-        raise UserError(f"path={path}: expected a structure that ends in {' or '.join(SUFFIXES)}")
+        raise UserError(f"path={path}: expected a structure that ends in {' or '.join(STRUCTURES)}")
     return [path]
 
 
 def is_structure(file: Path) -> bool:
     """Whether a file ends as structures do."""
-    return file.name.lower().removesuffix(".gz").endswith(SUFFIXES) and file.is_file()
+    return file.name.lower().removesuffix(".gz").endswith(STRUCTURES) and file.is_file()
 
 
 def _name(file: Path) -> str:
@@ -87,9 +96,11 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
     residues: list[str] = []
     entries: list[str] = []
     several: list[str] = []
+    unreadable: list[str] = []
     lacking = atoms = 0
     for file in files:
-        structure = _structure(file)
+        structure, lost = _structure(file)
+        unreadable += [f"{file.name} {field.strip()!r}" for field in lost]
         if len(structure) > 1:
             several.append(file.name)
         for chain in _first_model(structure):
@@ -101,8 +112,13 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
                 rows.append(values)
                 residues.append(residue)
                 entries.append(_name(file))
+    nowhere: list[str] = []
+    if n := len(unreadable):
+        what = f"{n} atom{'s' * (n > 1)} without readable coordinates"
+        nowhere = [f"{what}: {first_few(unreadable, 3)}"]
     if not atoms:
-        raise UserError(f"path={path}: holds no atoms; expected structures of PDB or mmCIF")
+        told = ["holds no atoms; expected structures of PDB or mmCIF", *nowhere]
+        raise UserError(f"path={path}: {'; '.join(told)}")
     if not rows:
         known = _found(files[0])
         hint = f"\n{files[0].name} has {', '.join(known)}" if known else ""
@@ -112,7 +128,7 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
             f"{hint}"
         )
     kept = len(set(entries))
-    told = [f"{path}: {len(rows)} residues of {kept} structure{'s' * (kept > 1)}"]
+    told = [f"{path}: {len(rows)} residues of {kept} structure{'s' * (kept > 1)}", *nowhere]
     if lacking:
         told.append(f"{lacking} residues have some of {', '.join(angles)}, but not all: left out")
     if several:
@@ -120,15 +136,33 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
     return Torsions(np.array(rows), np.array(residues), np.array(entries), tuple(told))
 
 
-def _structure(file: Path) -> Any:
+def _structure(file: Path) -> tuple[Any, list[str]]:
+    """A structure, and what it has in place of coordinates, of atoms that are left out for it.
+
+    Of a PDB's coordinate gemmi takes the digits at its start, or 0; of mmCIF's it makes NaN.
+    """
     import gemmi
 
     try:
-        return gemmi.read_structure(str(file))
+        structure = gemmi.read_structure(str(file))
     except (RuntimeError, ValueError, OSError, IndexError) as error:  # the last: an empty file
         # gemmi tells the file, the line, the column and the byte.
         reason = re.sub(r"^.*:(\d+):\d+\(\d+\): ", r"line \1: ", str(error).partition("\n")[0])
         raise UserError(f"`path`: {file} cannot be read as a structure ({reason})") from None
+    if structure.input_format != gemmi.CoorFormat.Pdb:
+        return structure, []
+    opened = gzip.open if file.suffix.lower() == ".gz" else open
+    with opened(file, "rt", encoding="latin-1") as text:
+        lines = text.read().split("\n")
+    lost: dict[int, str] = {}
+    for place, line in enumerate(lines):
+        if line[:4].upper() in ("ATOM", "HETA"):
+            wrong = [line[k] for k in PLACES if not NUMBER.fullmatch(line[k])]
+            lost |= {place: wrong[0]} if wrong else {}
+    if lost:
+        kept = "\n".join(line for place, line in enumerate(lines) if place not in lost)
+        structure = gemmi.read_structure_string(kept, format=gemmi.CoorFormat.Pdb)
+    return structure, list(lost.values())
 
 
 def _first_model(structure: Any) -> Any:
@@ -138,7 +172,7 @@ def _first_model(structure: Any) -> Any:
 
 def _found(file: Path) -> list[str]:
     """The angles that residues of a structure have."""
-    rows = [row for chain in _first_model(_structure(file)) for _, row in _walk(chain, ANGLES)]
+    rows = [row for chain in _first_model(_structure(file)[0]) for _, row in _walk(chain, ANGLES)]
     return [
         angle
         for place, angle in enumerate(ANGLES)
@@ -175,12 +209,14 @@ def _walk(chain: Any, angles: Sequence[str]) -> Iterator[tuple[str, list[float]]
 
 
 def _angle(names: Sequence[str], near: dict[str, dict[str, Any]]) -> float:
-    """The torsion in degrees between four atoms, NaN where one of them is missing."""
+    """The torsion in degrees between four atoms, NaN where one is missing, or two are unbound."""
     import gemmi
 
     found: list[Any] = [
         near.get(name[: -len(name.lstrip("+-"))], {}).get(name.lstrip("+-")) for name in names
     ]
     if not found or None in found:
+        return math.nan
+    if not all(BOND[0] < a.dist(b) < BOND[1] for a, b in pairwise(found)):
         return math.nan
     return math.degrees(gemmi.calculate_dihedral(*found))

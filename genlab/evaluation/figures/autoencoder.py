@@ -71,7 +71,7 @@ def autoencoder_figures(
     decoded = model.decode(mean, context)
     drawn = model.observe(draws, context, generator=generator)
     row = None if context is None else context[:1]
-    labels = ("true samples", "reconstructed")
+    labels = ("data", "reconstructed")
     figures = {
         "latent": code_figure(x, posterior, draws, order),
         "reconstruction": corner_figure(

@@ -44,7 +44,12 @@ from genlab.evaluation.figures.pixels import encode_png, figure_to_image
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
 from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
 from genlab.evaluation.figures.turns import TURN, mark_turns, with_turns
-from genlab.evaluation.importance import log_partition, resampled, weighted_samples
+from genlab.evaluation.importance import (
+    drawn_by_weight,
+    log_partition,
+    resampled,
+    weighted_samples,
+)
 from genlab.fields.statistics import Quantity
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target
@@ -67,7 +72,7 @@ class Scene:
 
     >>> import genlab
     >>> model, x = genlab.models.NICE(2), torch.rand(5, 2)
-    >>> scene = Scene(model, None, x, None, torch.Generator(), everything=x)
+    >>> scene = Scene(model, None, x, None, torch.Generator(), rows=Batch(x))
     >>> scene.kind, scene.vectors, scene.base_samples.shape
     ('True', True, torch.Size([5, 2]))
 
@@ -75,12 +80,13 @@ class Scene:
         model: The density, in evaluation mode and without gradients; its family is one that names
             the figure among its `Density.figures`.
         target: What it should be, or None where it is known by samples only.
-        x: A cloud of true samples in data units, on the model's device.
+        x: A cloud of true samples in data units, on the model's device, drawn by weight.
         context: The context of each of them, for a conditional model.
         generator: Source of randomness.
-        weight: How much each of them counts; None where all count the same.
+        kind: The word for ``x``: true samples, weighted ones, or unweighted where some weights are
+            negative, by which nothing is drawn; reweighted where it is the model's own.
         window: What to show of data in the plane; None for other data.
-        everything: All true samples; None where ``x`` is the model's own, resampled.
+        rows: All true samples, with their context and weight; None where there are none.
         names: Names of the coordinates.
         shown: Which of them corner plots show, from 0; None for the first ones.
         degrees: Whether angles are shown in degrees, not in radians.
@@ -94,20 +100,15 @@ class Scene:
     x: Float[Tensor, "n *event"]
     context: Shaped[Tensor, "n ..."] | None
     generator: torch.Generator
-    weight: Float[Tensor, " n"] | None = None
+    kind: str = "True"
     window: Window | None = None
-    everything: Float[Tensor, "k *event"] | None = None
+    rows: Batch | None = None
     names: Sequence[str] | None = None
     shown: Sequence[int] | None = None
     degrees: bool = False
     training: Float[Tensor, "m *event"] | None = None
     enlarges: bool = False
     quantity: Quantity | None = None
-
-    @property
-    def kind(self) -> str:
-        """The word for ``x``: true samples, or reweighted ones."""
-        return "Reweighted" if self.everything is None else "True"
 
     @property
     def latent_window(self) -> Window | None:
@@ -200,7 +201,7 @@ def draw(
         bound: Half the side of the square shown in the plane; the target's if None, and without a
             target the window follows the samples.
         context: The context of each true sample, for a conditional model.
-        weight: How much each true sample counts in ``calibration``; None where all count the same.
+        weight: How much each true sample counts; None where all count the same.
         names: Names of the coordinates in corner plots.
         shown: Which coordinates of a sample these show, from 0; the first five if None, of angles
             the first seven.
@@ -213,11 +214,16 @@ def draw(
     Raises:
         UserError: The model names a figure that nothing draws.
     """
-    x = samples
-    if x is None:
+    rows = None if samples is None else Batch(samples, context, weight)
+    if rows is None:
         assert target is not None
-        x = resampled(model, target, n, generator=generator)
-    x = x[:n].to(model.device, model.dtype)
+        cloud, kind = Batch(resampled(model, target, n, generator=generator)), "Reweighted"
+    elif weight is None or (weight < 0).any():
+        cloud, kind = rows.rows(slice(n)), "True" if weight is None else "Unweighted"
+    else:
+        chosen = drawn_by_weight(weight, min(n, len(weight)), generator=generator)
+        cloud, kind = rows.rows(chosen.to(rows.x.device)), "Weighted"
+    x, given, _ = cloud.cast(model.device, model.dtype)
     if bound is None and target is not None:
         bound = target.bound
     window = None
@@ -227,11 +233,11 @@ def draw(
         model,
         target,
         x,
-        None if context is None else context[:n].to(model.device),
+        given,
         generator,
-        weight=None if weight is None else weight[:n].to(model.device),
+        kind=kind,
         window=window,
-        everything=samples,
+        rows=rows,
         names=names,
         shown=shown,
         degrees=degrees,
@@ -266,7 +272,8 @@ def _density(scene: Scene) -> Figure | None:
         scene.model,
         scene.target,
         window=scene.window,
-        samples=scene.everything,
+        samples=None if scene.rows is None else scene.rows.x,
+        weight=None if scene.rows is None else scene.rows.weight,
         size=size,
         log_z=scene.log_z,
         shares=angles and scene.degrees,
@@ -304,10 +311,9 @@ def _samples(scene: Scene) -> Figure | Mapping[str, Figure] | None:
 @draws("calibration")
 def _calibration(scene: Scene) -> Figure | None:
     """The figure of how sure the model is and may be."""
-    if not scene.vectors or scene.context is None:
+    if not scene.vectors or scene.rows is None or scene.rows.context is None:
         return None
-    test = Batch(scene.x, scene.context, scene.weight)
-    found = calibrate(scene.model, test, generator=scene.generator)
+    found = calibrate(scene.model, scene.rows, generator=scene.generator)
     if found is None:
         return None
     return calibration_figure(found, names=scene.names, shown=scene.shown)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genlab.densities.density import Density
 from genlab.densities.inference import batches, device_of, inference, log_probs
+from genlab.evaluation.estimate import shares as shares_of
 from genlab.evaluation.figures.layout import PanelLayout
 from genlab.evaluation.figures.style import (
     DENSITY,
@@ -100,14 +101,24 @@ def target_density(
 
 
 def sample_density(
-    samples: Float[Tensor, "n 2"], window: Window, size: int
+    samples: Float[Tensor, "n 2"],
+    window: Window,
+    size: int,
+    weight: Float[Tensor, " n"] | None = None,
 ) -> Float[np.ndarray, "size size"]:
-    """Share of the samples in each of ``size x size`` cells over its area, row y upwards."""
+    """Share of the samples in each of ``size x size`` cells over its area, row y upwards.
+
+    Args:
+        samples: Points of the plane, at least one.
+        window: What to show.
+        size: Cells a side.
+        weight: How much each sample counts; None where all count the same.
+    """
     x, y = samples.detach().cpu().double().numpy().T
     edges = [np.linspace(*window.extent[2:], size + 1), np.linspace(*window.extent[:2], size + 1)]
-    counts, *_ = np.histogram2d(y, x, bins=edges)
-    share: Float[np.ndarray, "size size"] = counts / max(len(x), 1)
-    return share * size**2 / window.area
+    share, *_ = np.histogram2d(y, x, bins=edges, weights=shares_of(len(x), weight).numpy())
+    density: Float[np.ndarray, "size size"] = share * size**2 / window.area
+    return density
 
 
 def density_figure(
@@ -116,20 +127,23 @@ def density_figure(
     *,
     window: Window,
     samples: Float[Tensor, "n 2"] | None,
+    weight: Float[Tensor, " n"] | None = None,
     size: int = 200,
     log_z: float | None = None,
     shares: bool = False,
 ) -> Figure:
     """True density, model density on the same colours, and their difference.
 
-    Where the true density is unknown, a histogram of true samples stands for it, and there is no
-    difference. Densities above the largest true one share its colour.
+    Where the true density is unknown, a histogram of true samples, by their weight where they have
+    one, stands for it, and there is no difference. Densities above the largest true one share its
+    colour.
 
     Args:
         model: A density on the plane.
         target: What it should be, or None.
         window: What to show.
         samples: True samples, used where the density is unknown; else they may be None.
+        weight: How much each of them counts; None where all count the same.
         size: Grid points a side.
         log_z: An estimate of the target's constant, where it does not know it.
         shares: Whether contours hold the shares of residues that are favoured and allowed.
@@ -138,10 +152,11 @@ def density_figure(
     if target is not None and exact:
         truth, name = target_density(target, window, size, log_z=log_z)
     else:
-        name = "True samples"
+        name = "True samples" if weight is None else "Weighted samples"
         assert samples is not None
         # About four samples a cell if they were spread evenly: fine enough, and not all noise.
-        truth = sample_density(samples, window, int(np.clip(0.5 * len(samples) ** 0.5, 16, 100)))
+        rows = 1 / shares_of(len(samples), weight).square().sum().item()
+        truth = sample_density(samples, window, int(np.clip(0.5 * rows**0.5, 16, 100)), weight)
     density = model_density(model, window, size)
     top = _top(truth)
     figure, axes = panels(1, 3 if exact else 2, side=4.4, height=4.1, layout=PanelLayout())

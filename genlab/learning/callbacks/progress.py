@@ -38,8 +38,7 @@ class ProgressBar(LearnerCallback):
         self.validation = ""
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        self.first_step, self.first_time = self.learner.step, time.monotonic()
-        self.last_line = self.first_time
+        self.last_line = time.monotonic()
         console = Console(stderr=True)
         if not is_first(self.learner.settings):
             return
@@ -79,19 +78,14 @@ class ProgressBar(LearnerCallback):
         said += [self.pace(), f"{self.time_left()} left"]
         return self.learner.step, "  ".join(filter(None, said))
 
-    def speed(self) -> float:
-        """Steps a second since the start or the resume."""
-        seconds = max(time.monotonic() - self.first_time, 1e-9)
-        return (self.learner.step - self.first_step) / seconds
-
     def pace(self) -> str:
         """The speed as text, with a digit more where steps are slow."""
-        speed = self.speed()
+        speed = self.learner.speed
         return f"{speed:.{0 if speed >= 10 else 1}f} steps/s"
 
     def time_left(self) -> str:
         """Until the last step, or until the time is up."""
-        speed, settings = self.speed(), self.learner.settings
+        speed, settings = self.learner.speed, self.learner.settings
         if speed == 0:
             return "?"
         seconds = (settings.max_steps - self.learner.step) / speed
