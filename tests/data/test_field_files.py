@@ -221,7 +221,7 @@ def test_a_condition_is_a_channel_or_an_earlier_step(tmp_path: Path) -> None:
         read(path, condition=["w"])
     with pytest.raises(UserError, match=r"steps=\[0, 3\]: step 0 has none 2 earlier"):
         read(path, condition=["w"], lag=2, steps=[0, 3])
-    with pytest.raises(UserError, match="lag=5: w.npy has 5 time steps"):
+    with pytest.raises(UserError, match=r"lag=5: w\.npy has 5 time steps"):
         read(path, condition=["w"], lag=5)
 
 
@@ -294,7 +294,7 @@ def test_files_that_end_too_early(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_numbers_that_single_precision_does_not_hold(tmp_path: Path) -> None:
     path = saved(tmp_path / "w.npy", 1e38 * numbered(2, 3, 3).astype(float))
-    with pytest.raises(UserError, match="'w' is 4e.38 at .*none above 3.4e38; choose another unit"):
+    with pytest.raises(UserError, match=r"'w' is 4e\+38 at .*none above 3\.4e38"):
         read(path)
     offset = saved(tmp_path / "p.npy", 1e7 + 0.1 * waves(16, 8))
     with pytest.raises(UserError, match=r"'p' is 1e\+07 everywhere in single precision"):

@@ -187,7 +187,8 @@ def _of_runs(path: Path, file: Any, where: str) -> Iterator[Variable]:
     for name in names:
         if (shape := file[name]["data"].shape) != first.shape:
             raise UserError(
-                f"{where}: sample {name!r} has shape {list(shape)}, {names[0]!r} {list(first.shape)}"
+                f"{where}: sample {name!r} has shape {list(shape)}, {names[0]!r} has "
+                f"{list(first.shape)}"
             )
     inner = (("time", "x", "y", "channel"), ("time", "x", "channel"))[len(first.shape) < 4]
 

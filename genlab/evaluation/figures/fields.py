@@ -35,6 +35,7 @@ __all__ = [
     "field_panel",
     "field_paths_figure",
     "fields_figure",
+    "named",
     "painter",
     "shown",
 ]
@@ -52,6 +53,17 @@ def shown(x: Float[Tensor, "b c n m"], quantity: Quantity) -> Float[Tensor, "b n
     """The part of fields that is seen: the vorticity of a flow, the first channel of others."""
     x = x.detach().cpu().double()
     return vorticity(x) if quantity == "velocity" else x[:, 0]
+
+
+def named(x: Float[Tensor, "b c n m"], quantity: Quantity) -> str:
+    """What is seen of fields, in words.
+
+    >>> named(torch.ones(1, 2, 4, 4), "velocity"), named(torch.ones(1, 3, 4, 4), "scalar")
+    ('vorticity', 'channel 1 of 3')
+    """
+    if quantity != "scalar":
+        return "vorticity"
+    return f"channel 1 of {x.shape[1]}" if x.shape[1] > 1 else "fields"
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,9 @@ def fields_figure(
     true, ours = shown(truth[:1000], quantity), shown(drawn[: SIDE**2], quantity)
     colours = Colours.of(true)
     figure, (left, right) = panels(1, 2, side=4.6, height=4.8)
-    _mosaic(left, colours.paint(true[: SIDE**2]), columns=SIDE, title=f"True {_name(quantity)}")
+    _mosaic(
+        left, colours.paint(true[: SIDE**2]), columns=SIDE, title=f"True {named(truth, quantity)}"
+    )
     _mosaic(right, colours.paint(ours), columns=SIDE, title="Model")
     add_colourbar(colours.scale, right)
     return figure
@@ -214,7 +228,7 @@ def animate_fields(
     with writer.saving(figure, str(path), dpi=100):
         for index in [*range(FRAMES), *[FRAMES - 1] * REST]:
             axis.clear()
-            title = f"From noise to {_name(quantity)}, t = {index / (FRAMES - 1):.2f}"
+            title = f"From noise to {named(truth, quantity)}, t = {index / (FRAMES - 1):.2f}"
             _mosaic(axis, paint(ways[index]), columns=2, title=title)
             writer.grab_frame()
 
@@ -285,10 +299,6 @@ def _mosaic(axis: Axes, pictures: Tensor, *, columns: int, title: str = "") -> N
     show_mosaic(axis, pictures, columns=columns, title=title)
     rows = -(-len(pictures) // columns)
     axis.set_box_aspect(rows * pictures.shape[-2] / (columns * pictures.shape[-1]))
-
-
-def _name(quantity: Quantity) -> str:
-    return "fields" if quantity == "scalar" else "vorticity"
 
 
 def _name_columns(axis: Axes, names: list[str]) -> None:
