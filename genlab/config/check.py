@@ -169,7 +169,7 @@ def check_given(
     for name, taken in described(key, node["_target_"]).signature.parameters.items():
         value = node.get(name)
         if isinstance(value, Mapping) and "_target_" in value:
-            check_given(f"{key}.{name}", value, passed)
+            check_given(shown.get(name, f"{key}.{name}"), value, passed)
         elif value not in (None, "???"):
             _check_value(shown.get(name, f"{key}.{name}"), value, taken.annotation)
 
@@ -229,7 +229,7 @@ def _check_objects(
     if isinstance(value, Mapping):
         passed = {name: f"{key}.{name}" for name in passed_on(value)}
         for name, nested in value.items():
-            _check_objects(f"{key}.{name}", nested, shown=passed)
+            _check_objects((shown or {}).get(name, f"{key}.{name}"), nested, shown=passed)
         if "_target_" in value:
             _check_target(key, value, supplied, shown or {}, option)
 
