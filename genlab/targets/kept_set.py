@@ -91,7 +91,9 @@ class KeptSet:
         write_json(self.folder / "key.json", self.key)
         # Processes begin in different places, and leave out what another has made meanwhile.
         turn = os.getpid() % len(missing)
-        with _progress(f"simulates {self.key['law']} in {self.folder}", len(missing)) as tick:
+        what = f"simulates {len(missing) * self.rows:,} samples of {self.key['law']}"
+        purpose = f" for {self.key['purpose']}" if "purpose" in self.key else ""
+        with _progress(f"{what}{purpose}, kept in {self.folder}", len(missing)) as tick:
             for number in [*missing[turn:], *missing[:turn]]:
                 if not chunks[number].exists():
                     made = {name: part.numpy() for name, part in self.make(number).items()}
