@@ -97,6 +97,7 @@ def test_the_legend_lies_on_no_curve(truth: torch.Tensor) -> None:
     box = axis.get_legend().get_window_extent()
     for line in axis.lines:
         assert not box.count_contains(axis.transData.transform(line.get_xydata()))
+        assert line.get_ydata().max() < axis.get_ylim()[1]
 
 
 def test_figures_say_which_channel_is_seen(truth: torch.Tensor) -> None:
@@ -121,7 +122,8 @@ def test_a_way_that_leads_nowhere_has_equal_pictures(truth: torch.Tensor, tmp_pa
     source = torch.Generator().manual_seed(0)
     with inference(model):
         figure = field_paths_figure(model, truth, None, "vorticity", generator=source)
-    (axis,) = figure.axes
+    axis = figure.axes[0]
+    assert len(axis.child_axes) == 1  # its colourbar
     picture = axis.images[0].get_array()
     width = (picture.shape[1] + 5) // 6
     np.testing.assert_array_equal(picture[:90, :90], picture[:90, width : width + 90])

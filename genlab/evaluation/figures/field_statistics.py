@@ -135,11 +135,12 @@ def _densities(
         curves[1].draw(axis, centres, MODEL, "model")
         axis.set_yscale("log")
         # A cell that holds a number or two tells nothing.
-        axis.set_ylim(10 * float(1 / (a.numel() * (edges[1] - edges[0]))), 1.0)
+        top = 1.2 * max(1.0, *(curve.mean.max() for curve in curves))
+        axis.set_ylim(10 * float(1 / (a.numel() * (edges[1] - edges[0]))), top)
         axis.set_xlim(-REACH, REACH)
         axis.set_title(title, fontsize=14)
         axis.set_xlabel("standard deviations", fontsize=12)
-    axes[0].legend(fontsize=11, frameon=False, loc="best")
+    axes[0].legend(fontsize=11, edgecolor="none", loc="best")
     return figure
 
 

@@ -193,11 +193,13 @@ def field_paths_figure(
         generator: Source of randomness, on any device.
     """
     ways = _ways(model, context, STAGES, SIDE, generator)
-    pictures = painter(truth, quantity)(ways.flatten(0, 1))
+    colours = Colours.of(shown(truth[:1000], quantity))
+    pictures = colours.paint(shown(ways.flatten(0, 1), quantity))
     rows = pictures.unflatten(0, (STAGES, SIDE)).transpose(0, 1).flatten(0, 1)
-    figure, (axis,) = panels(1, 1, side=1.5 * STAGES, height=1.5 * SIDE + 0.7)
+    figure, (axis,) = panels(1, 1, side=1.5 * STAGES + 0.6, height=1.5 * SIDE + 0.7)
     _mosaic(axis, rows, columns=STAGES)
     _name_columns(axis, [f"t = {stage / (STAGES - 1):.1f}" for stage in range(STAGES)])
+    add_colourbar(colours.scale, axis, at=1.012, width=0.016)
     return figure
 
 
