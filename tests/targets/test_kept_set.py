@@ -59,8 +59,9 @@ def test_an_interruption_keeps_what_is_done(
 ) -> None:
     monkeypatch.setattr(os, "getpid", lambda: 0)
     interrupted = Maker(fails_at=2)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stop:
         kept(tmp_path, interrupted).read(16)
+    assert stop.value.__notes__ == ["what was simulated so far is kept, and not made again"]
     assert sorted(path.name for path in kept(tmp_path, interrupted).folder.glob("*.npz")) == [
         "000000.npz",
         "000001.npz",
