@@ -181,7 +181,8 @@ def _still(field: Float[np.ndarray, "n h h"], *, periodic: bool) -> Bool[np.ndar
     if periodic:
         varying = np.abs(np.fft.fft2(varying))
     power = np.square(varying).mean(0)
-    return power < STILL * power.mean()
+    still: Bool[np.ndarray, "h h"] = power < STILL * power.mean()
+    return still
 
 
 def told_quantity(names: Sequence[str]) -> str:
