@@ -95,11 +95,14 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 
     >>> nearest("moon", ["moons", "rings"])
     "did you mean 'moons'?"
+    >>> nearest("vx", ["Vx", "Vy"])
+    "did you mean 'Vx'?"
     >>> nearest("xyz", ["moons", "rings"])
     'choose from: moons, rings'
     """
     choices = sorted(set(choices))
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    close = [choice for choice in choices if choice.casefold() == word.casefold()]
+    close = close or difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
     rest = [f"... ({len(choices)} in all)"] if len(choices) > MOST else []

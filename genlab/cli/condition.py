@@ -20,6 +20,8 @@ __all__ = ["HELP", "is_file", "read_condition"]
 
 # As tables hold them.
 TRUTH = {"false": 0.0, "true": 1.0}
+# Values, of which a message names the first and the last only.
+MANY = 8
 HELP = 'a class such as 7 or GLY, values such as "a=1.5,b=2", or a file of them'
 
 
@@ -71,9 +73,12 @@ def _labels(text: str | None, labels: int, data: DataModule) -> Tensor:
 def _vectors(text: str | None, names: Sequence[str], data: DataModule) -> Tensor:
     import torch
 
-    wanted = ",".join(f"{name}=VALUE" for name in names)
+    words = [f"{name}=VALUE" for name in names]
+    wanted = ",".join(words if len(words) <= MANY else [words[0], "...", words[-1]])
     if text is None:
         raise UserError(f'--condition: missing; expected "{wanted}", or a file of such columns')
+    if text.lstrip("-").replace(".", "", 1).isdecimal():
+        raise UserError(f'--condition {text}: names no value; expected "{wanted}"')
     if "=" not in text:
         return _from_file(Path(text), names, data)
     given: dict[str, float] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from genlab.data.field_files import (
     variables,
 )
 from genlab.data.field_files.channels import learnable
+from genlab.data.field_files.facts import doubts, sampled
 from genlab.data.field_files.opened import NUMPY, READ, format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed
 from genlab.data.table_checks import MOST_LEVELS, effective_rows, without_density
@@ -200,8 +201,8 @@ def _of_fields(path: Path) -> Iterator[tuple[str, str]]:
     if first == path:
         yield "file", f"{path}: {format_of(path)}, {_bytes(_size(path))}"
     else:
-        counts = ", ".join(f"{len(files)} in {part}" for part, files in parts.items())
-        yield "folder", f"{path}: files {counts if len(parts) > 1 else len(parts['train'])}"
+        counts = ", ".join(f"{_counted(files, 'file')} for {part}" for part, files in parts.items())
+        yield "folder", f"{path}: {counts}"
         yield "first", f"{first.name}: {format_of(first)}, {_bytes(_size(first))}"
     if len(found) > MOST:
         yield "arrays", f"{len(found)}, of which these are the first {MOST}"
@@ -239,11 +240,11 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     if len(fields) > 1:
         chosen["channels"] = [fields[0].name]
     train = parts_of(path)["train"]
-    width, height = FieldRows(paths=train, **{**UNCHOSEN, **chosen}).whole
-    if width != height:
-        chosen["size"] = min(width, height)
-    choices = {**UNCHOSEN, **chosen}
     try:
+        width, height = FieldRows(paths=train, **{**UNCHOSEN, **chosen}).whole
+        if width != height:
+            chosen["size"] = min(width, height)
+        choices = {**UNCHOSEN, **chosen}
         facts = stored_facts(path=str(path), periodic=None, **choices)
         look_at_fields(path=str(path), **choices)
     except UserError as error:
@@ -253,7 +254,9 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     words = [named, *(typed(f"data.{key}", value) for key, value in chosen.items())]
     shape = " x ".join(map(str, facts["event_shape"]))
     kind = "periodic" if facts["periodic"] else "not periodic"
-    yield "data=fields", f"{len(rows):,} fields of {shape} ({', '.join(rows.names)}), {kind}"
+    yield "data=fields", f"{_counted(rows, 'field')} of {shape} ({', '.join(rows.names)}), {kind}"
+    for doubt in doubts(sampled(rows), rows.names, periodic=facts["periodic"]):
+        yield "note", doubt
     yield "learn by", f"genlab train model=flow-matching data=fields {' '.join(words)}"
     if len(fields) > 1:
         given = typed("data.condition", [fields[1].name])
@@ -261,6 +264,10 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     if fields[0].length("time") > 1:
         first = typed("data.condition", [fields[0].name])
         yield "or", f"the next step given the one before: {first} data.lag=1"
+
+
+def _counted(things: Sized, word: str) -> str:
+    return f"{len(things):,} {word}{'s' * (len(things) != 1)}"
 
 
 def _sample(one: Variable) -> np.ndarray:

@@ -165,11 +165,11 @@ def check_given(key: str, node: Mapping[str, Any], shown: Mapping[str, str] | No
     """
     passed = {name: f"{key}.{name}" for name in passed_on(node)}
     for name, taken in described(key, node["_target_"]).signature.parameters.items():
-        value = node.get(name, "???")
+        value, where = node.get(name, "???"), (shown or {}).get(name, f"{key}.{name}")
         if isinstance(value, Mapping) and "_target_" in value:
-            check_given(f"{key}.{name}", value, passed)
+            check_given(where, value, passed)
         elif value != "???" and (value is not None or shown is not None):
-            _check_value((shown or {}).get(name, f"{key}.{name}"), value, taken.annotation)
+            _check_value(where, value, taken.annotation)
 
 
 def check_node(
@@ -227,7 +227,7 @@ def _check_objects(
     if isinstance(value, Mapping):
         passed = {name: f"{key}.{name}" for name in passed_on(value)}
         for name, nested in value.items():
-            _check_objects(f"{key}.{name}", nested, shown=passed)
+            _check_objects((shown or {}).get(name, f"{key}.{name}"), nested, shown=passed)
         if "_target_" in value:
             _check_target(key, value, supplied, shown or {}, option)
 

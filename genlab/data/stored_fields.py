@@ -19,6 +19,7 @@ from genlab.bijections.bijection import Bijection
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
 from genlab.data.field_data import field_units
 from genlab.data.field_files.facts import (
+    doubts,
     fingerprint,
     look_at_fields,
     rows_of,
@@ -210,7 +211,9 @@ class StoredFields(DataModule):
         if source.samples < self._parts:
             few = f"{source.samples} sample{'s' * (source.samples != 1)}"
             told.append(f"{few}: the last steps or windows are held out, which resemble others")
-        if self.periodic and min(seam(sampled(source))) < REPEATED:
+        some = sampled(source)
+        told += doubts(some, source.names, periodic=self.periodic)
+        if self.periodic and min(seam(some)) < REPEATED:
             told.append(
                 "the last points of the fields repeat the first, and have no density of their own; "
                 f"`size={source.side - 1}` `windows='centre'` `periodic=True` leaves them out"

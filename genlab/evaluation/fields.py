@@ -47,6 +47,9 @@ EMPTY = 1e-9
 ROUNDING = 1e-28
 """The same of the power with the mean's: what a transform in double precision leaves of zeros."""
 
+SAME = 1e-6
+"""Distance of two true sets, in its unit, below which they differ by rounding alone."""
+
 CERTAIN = 4.0
 """Standard errors from 0 from which on there is a flux."""
 
@@ -247,8 +250,8 @@ def _increments_distance(ours: Statistics, true: Statistics) -> Estimate:
 
 
 def _multiple(of: Estimate, unit: Estimate) -> Estimate:
-    """NaN where true sets do not differ, so that there is no unit."""
-    if not unit.value:
+    """NaN where true sets do not differ but by rounding, so that there is no unit."""
+    if unit.value < SAME:
         return Estimate(math.nan, math.nan)
     value = of.value / unit.value
     return Estimate(value, math.hypot(of.se, value * unit.se) / unit.value)

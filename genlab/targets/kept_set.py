@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.errors import UserError
+from genlab.errors import Interrupted, UserError
 from genlab.runs.files import atomic_path, make_folder, write_json
 
 __all__ = ["KeptSet"]
@@ -91,10 +91,16 @@ class KeptSet:
         write_json(self.folder / "key.json", self.key)
         # Processes begin in different places, and leave out what another has made meanwhile.
         turn = os.getpid() % len(missing)
-        with _progress(f"simulates {self.key['law']} in {self.folder}", len(missing)) as tick:
+        what = f"simulates {len(missing) * self.rows:,} samples of {self.key['law']}"
+        purpose = f" for {self.key['purpose']}" if "purpose" in self.key else ""
+        with _progress(f"{what}{purpose}, kept in {self.folder}", len(missing)) as tick:
             for number in [*missing[turn:], *missing[:turn]]:
                 if not chunks[number].exists():
-                    made = {name: part.numpy() for name, part in self.make(number).items()}
+                    try:
+                        made = {name: part.numpy() for name, part in self.make(number).items()}
+                    except (KeyboardInterrupt, Interrupted) as stop:
+                        stop.add_note("what was simulated so far is kept, and not made again")
+                        raise
                     with atomic_path(chunks[number]) as path:
                         np.savez(path, allow_pickle=False, **made)
                 tick()

@@ -17,10 +17,13 @@ from scipy import stats
 from synthetic import plain_data
 from torch import Tensor
 
+from genlab.cli.condition import read_condition
 from genlab.cli.main import main
 from genlab.cli.point_files import read_points
 from genlab.config.keys import Keys
 from genlab.densities import Density, StandardNormal
+from genlab.errors import UserError
+from genlab.models import NICE
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 from genlab.runs.status import write_status
@@ -225,6 +228,7 @@ def test_a_condition_may_be_true_or_false(conditional: None, capsys: Capture) ->
         (["--condition", "p=1,q=x"], "--condition p=1,q=x: 'x' is not a number"),
         (["--condition", "p=1,q=nan"], "--condition p=1,q=nan: 'nan' is not a finite number"),
         (["--condition", "p=1,q=2,p=3"], "--condition p=1,q=2,p=3: p is given twice"),
+        (["--condition", "0.5"], '--condition 0.5: names no value; expected "p=VALUE,q=VALUE"'),
         (["--condition", "gone.csv"], "--condition gone.csv: no such file"),
     ],
 )
@@ -233,6 +237,11 @@ def test_conditions_that_say_none(
 ) -> None:
     assert main(["sample", "run", *condition]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_of_many_values_a_few_are_named() -> None:
+    with pytest.raises(UserError, match=r'expected "c1=VALUE,\.\.\.,c16=VALUE", or a file'):
+        read_condition(None, NICE(2, context_dim=16), SimpleNamespace(context_columns=()))
 
 
 def test_a_condition_for_a_model_without(

@@ -123,6 +123,12 @@ def test_what_training_refuses_is_refused(
 ) -> None:
     np.save(tmp_path / "one.npy", np.ones((20, 6, 6)))
     assert "'one' is 1 everywhere" in shown(capsys, tmp_path / "one.npy")
+    np.save(tmp_path / "two.npy", np.ones((1, 8, 8)))
+    text = shown(capsys, tmp_path)
+    assert f"folder      {tmp_path}: 2 files for train" in text
+    assert "refused" in text
+    np.save(tmp_path / "two.npy", waves(20, 8))
+    assert "note        two: 62 of 64 modes never vary" in shown(capsys, tmp_path / "two.npy")
 
 
 def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,6 +131,7 @@ def test_a_spectrum_is_a_part_that_data_pass_on_to_their_target() -> None:
     assert config.data.spectrum.length == 2
     for word, told in (
         ("data.spectrum.lenth=2", "no 'lenth' in data.spectrum; did you mean 'length'"),
+        ("data.spectrum.length=-2", "data.spectrum.length=-2: expected a number, greater"),
         ("data.spectrum=kraichnan", "data.spectrum=kraichnan: write spectrum=kraichnan"),
     ):
         with pytest.raises(UserError, match=re.escape(told)):

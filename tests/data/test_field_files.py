@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from field_examples import numbered, waves, write_pdebench, write_well
 
-from genlab.data.field_files import FieldRows, parts_of, stored_facts, variables
-from genlab.data.field_files.facts import fingerprint, rows_of, seam
+from genlab.data.field_files import FieldRows, look_at_fields, parts_of, stored_facts, variables
+from genlab.data.field_files.facts import doubts, fingerprint, rows_of, seam
 from genlab.errors import UserError
 
 CHOICES: dict[str, Any] = {
@@ -95,7 +95,9 @@ def test_windows_and_strides(tmp_path: Path) -> None:
     assert np.array_equal(centre[:, 0], array[:, 2:8:2, 2:8:2])
     with pytest.raises(UserError, match=r"12 x 10 points, expected squares; `size=10` cuts"):
         read(path)
-    with pytest.raises(UserError, match="size=11: the fields have 12 x 10 points"):
+    with pytest.raises(
+        UserError, match="size=11: expected 2 to 10, as the fields have 12 x 10 points"
+    ):
         read(path, size=11)
 
 
@@ -219,14 +221,14 @@ def test_a_condition_is_a_channel_or_an_earlier_step(tmp_path: Path) -> None:
         read(path, condition=["w"])
     with pytest.raises(UserError, match=r"steps=\[0, 3\]: step 0 has none 2 earlier"):
         read(path, condition=["w"], lag=2, steps=[0, 3])
-    with pytest.raises(UserError, match=r"lag=5: path=.*w.npy has 5 time steps"):
+    with pytest.raises(UserError, match=r"lag=5: w\.npy has 5 time steps"):
         read(path, condition=["w"], lag=5)
 
 
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        (5, "steps=5: no step 5; path=.*w.npy has 0 to 4"),
+        (5, "steps=5: no step 5; w.npy has 0 to 4"),
         ([0, 0], "expected each step once"),
         ("a:b", "steps=a:b: expected numbers, as"),
         ("7:9", "steps=7:9: holds none of the 5 time steps"),
@@ -271,6 +273,78 @@ def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no fields in the plane.*\n.*axes=\['sample', 'time',"):
         read(solid)
     assert read(solid, axes=["sample", "time", "x", "y", "sample"])[0].shape == (60, 1, 6, 6)
+
+
+def test_files_that_end_too_early(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.npy", numbered(9, 6, 6))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="it ends after 1,196 of its 1,296 bytes"):
+        read(path)
+    with pytest.raises(UserError, match=r"w\.npy: 'w' of shape \[0, 6, 6\] is empty"):
+        read(saved(tmp_path / "w.npy", numbered(0, 6, 6)))
+    with h5py.File(tmp_path / "react.h5", "w") as file:
+        for number in range(3):
+            file[f"{number:04d}/data"] = numbered(4 + number // 2, 6, 6, 2)
+    with pytest.raises(
+        UserError, match=r"react.h5: sample '0002' has shape \[5, 6, 6, 2\], '0000'"
+    ):
+        read(tmp_path / "react.h5")
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_single_precision_does_not_hold(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.npy", 1e38 * numbered(2, 3, 3).astype(float))
+    with pytest.raises(UserError, match=r"'w' is 4e\+38 at .*none above 3\.4e38"):
+        read(path)
+    offset = saved(tmp_path / "p.npy", 1e7 + 0.1 * waves(16, 8))
+    with pytest.raises(UserError, match=r"'p' is 1e\+07 everywhere in single precision"):
+        look_at_fields(path=str(offset), **CHOICES)
+
+
+def test_axes_that_no_array_has(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.npy", numbered(3, 4, 6, 6))
+    with pytest.raises(UserError, match=r"expected 4, as 'w' in w.npy has shape \[3, 4, 6, 6\]"):
+        read(path, axes=["time", "x", "y"])
+    lines = saved(tmp_path / "lines.npy", numbered(20, 1, 6))
+    with pytest.raises(UserError, match="fields of 1 x 6 points with `stride=1`, expected at"):
+        read(lines)
+
+
+def test_axes_that_alone_make_squares(tmp_path: Path) -> None:
+    array = numbered(5, 6, 6, 7)
+    x, _ = read(saved(tmp_path / "w.npy", array))
+    assert np.array_equal(x[:, 0], np.moveaxis(array, -1, 1).reshape(35, 6, 6))
+    x, _ = read(saved(tmp_path / "w.npy", array[0]))
+    assert np.array_equal(x[:, 0], np.moveaxis(array[0], -1, 0))
+
+
+def test_fields_that_have_no_density(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(size=(40, 8, 8)).astype(np.float32)
+    assert not [*doubts(noise[:, None], ["w"], periodic=True)]
+    low = np.fft.fft2(noise)
+    low[:, 3:6] = low[:, :, 3:6] = 0  # what a dealiased simulation leaves
+    (told,) = doubts(np.fft.ifft2(low).real[:, None].astype(np.float32), ["w"], periodic=True)
+    assert told.startswith("w: 39 of 64 modes never vary")
+    walls = noise.copy()
+    walls[:, 0] = 0
+    (told,) = doubts(walls[:, None], ["u"], periodic=False)
+    assert told.startswith("u: 8 of 64 points never vary")
+    (told,) = doubts((300 * noise).round()[:, None], ["n"], periodic=True)
+    assert told.startswith("n: whole numbers have no density")
+    (told,) = doubts((2.0**16 + 0.1 * noise)[:, None], ["p"], periodic=True)
+    assert told.startswith("p: varies by 0.1 in steps of 0.0078")
+
+
+def test_what_is_called_a_flow_is_one(tmp_path: Path) -> None:
+    path = str(saved(tmp_path / "w.npy", waves(16, 8)))
+    assert stored_facts(path=path, **CHOICES)["quantity"] == "scalar"
+    stored_facts(path=path, **CHOICES, quantity="vorticity")
+    with pytest.raises(UserError, match="quantity=velocity: expected 2 channels, got 1"):
+        stored_facts(path=path, **CHOICES, quantity="velocity")
+    with pytest.raises(UserError, match="quantity=vorticity: its statistics are those of periodic"):
+        stored_facts(path=path, **CHOICES | {"periodic": False}, quantity="vorticity")
+    np.savez(tmp_path / "u.npz", velocity=np.stack([waves(16, 8)] * 2, 1))
+    assert stored_facts(path=str(tmp_path / "u.npz"), **CHOICES)["quantity"] == "velocity"
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

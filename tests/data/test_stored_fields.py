@@ -264,7 +264,7 @@ def test_mistakes_are_told_in_the_users_words(
     with pytest.raises(UserError, match=r"^data\.steps=9: no step 9"):
         experiment(*words, "data.channels=[pressure]", "data.steps=9")
     saved(tmp_path / "flat.npy", np.ones((9, 6, 6)))
-    with pytest.raises(UserError, match="'flat' is 1 everywhere, which has no density"):
+    with pytest.raises(UserError, match="'flat' is 1 everywhere in single precision, which has"):
         experiment("model=realnvp", "data=fields", "data.path=flat.npy")
 
 

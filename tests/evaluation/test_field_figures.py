@@ -24,6 +24,7 @@ from genlab.evaluation.figures.fields import (
     field_paths_figure,
     fields_figure,
 )
+from genlab.evaluation.figures.images import interpolation_figure
 from genlab.evaluation.figures.pixels import figure_to_image
 from genlab.fields import PowerLaw
 from genlab.fields.statistics import spectrum, velocity
@@ -88,6 +89,23 @@ def test_the_curves_are_the_means_of_the_fields(truth: torch.Tensor, quantity: s
         assert collisions(figure) == []
 
 
+def test_the_legend_lies_on_no_curve(truth: torch.Tensor) -> None:
+    skewed = (truth / 3).exp()
+    figure = statistics_figures(skewed, 1.1 * skewed, "scalar")["densities"]
+    figure_to_image(figure)
+    (axis,) = figure.axes
+    box = axis.get_legend().get_window_extent()
+    for line in axis.lines:
+        assert not box.count_contains(axis.transData.transform(line.get_xydata()))
+        assert line.get_ydata().max() < axis.get_ylim()[1]
+
+
+def test_figures_say_which_channel_is_seen(truth: torch.Tensor) -> None:
+    both = torch.cat([truth, truth.square()], 1)
+    figures = statistics_figures(both, both, "scalar") | {"s": fields_figure(both, both, "scalar")}
+    assert all("channel 1 of 2" in one.axes[0].get_title() for one in figures.values())
+
+
 class Still(Velocity):
     """Moves nothing."""
 
@@ -104,7 +122,8 @@ def test_a_way_that_leads_nowhere_has_equal_pictures(truth: torch.Tensor, tmp_pa
     source = torch.Generator().manual_seed(0)
     with inference(model):
         figure = field_paths_figure(model, truth, None, "vorticity", generator=source)
-    (axis,) = figure.axes
+    axis = figure.axes[0]
+    assert len(axis.child_axes) == 1  # its colourbar
     picture = axis.images[0].get_array()
     width = (picture.shape[1] + 5) // 6
     np.testing.assert_array_equal(picture[:90, :90], picture[:90, width : width + 90])
@@ -115,6 +134,17 @@ def test_a_way_that_leads_nowhere_has_equal_pictures(truth: torch.Tensor, tmp_pa
     animate_fields(model, path, truth, None, "vorticity", generator=source)
     with Image.open(path) as frames:
         assert frames.n_frames > 10
+
+
+def test_a_mosaic_of_few_rows_has_no_empty_band(truth: torch.Tensor) -> None:
+    model = cnf((1, 9, 9), network=lambda shape, context_dim: Still()).eval()
+    for fields in (4, 60):
+        with inference(model):
+            figure = interpolation_figure(model, truth[:fields], None)
+        assert figure is not None
+        figure_to_image(figure)
+        (axis,) = figure.axes
+        assert min(axis.get_position().width - 0.9, axis.get_position().height - 0.7) > 0
 
 
 class Doubtful(Density):

@@ -155,6 +155,9 @@ def test_what_has_no_scatter_has_no_unit(quantity: str) -> None:
     found = scores(gaussian(10), truth, quantity=quantity)
     assert math.isnan(found["test/log_spectral_distance"].value)
     assert found["test/log_spectral_distance/decibels"].value > 0
+    rounded = truth.double() * (1 + 1e-8 * torch.randn(20, 1, 1, 1, dtype=torch.float64))
+    found = scores(gaussian(10), rounded, quantity=quantity)
+    assert math.isnan(found["test/log_spectral_distance"].value)
     constant = scores(gaussian(10), torch.ones(20, 1, 17, 17), quantity=quantity)
     assert "test/spectrum" not in constant
 

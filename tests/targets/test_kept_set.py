@@ -34,9 +34,12 @@ def kept(root: Path, maker: Maker, **key: object) -> KeptSet:
     return KeptSet(root, {"law": "test", **key}, maker, rows=4)
 
 
-def test_rows_are_made_once(tmp_path: Path) -> None:
+def test_rows_are_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     maker = Maker()
     first = kept(tmp_path, maker).read(6)["x"]
+    assert "simulates 8 samples of test, kept in" in capsys.readouterr().err
+    kept(tmp_path, Maker(), purpose="train").read(4)
+    assert "simulates 4 samples of test for train, kept in" in capsys.readouterr().err
     assert first.tolist() == [0, 1, 2, 3, 10, 11]
     again = kept(tmp_path, maker).read(9)["x"]
     assert torch.equal(again[:6], first)
@@ -56,8 +59,9 @@ def test_an_interruption_keeps_what_is_done(
 ) -> None:
     monkeypatch.setattr(os, "getpid", lambda: 0)
     interrupted = Maker(fails_at=2)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stop:
         kept(tmp_path, interrupted).read(16)
+    assert stop.value.__notes__ == ["what was simulated so far is kept, and not made again"]
     assert sorted(path.name for path in kept(tmp_path, interrupted).folder.glob("*.npz")) == [
         "000000.npz",
         "000001.npz",

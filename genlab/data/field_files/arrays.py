@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -34,6 +35,7 @@ def numpy_variables(path: Path, where: str) -> list[Variable]:
             with path.open("rb") as file:
                 shape, fortran, dtype = _header(file)
                 start = file.tell()
+            _refuse_torn(path, start, shape, dtype)
             read = _mapped(path, start, shape, fortran, dtype)
             return [_variable(path.stem, shape, dtype, read)]
         return list(_members(path, where))
@@ -73,6 +75,17 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
     return shape, fortran, dtype
+
+
+def _refuse_torn(path: Path, start: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse a file that ends before its numbers do, as one does of which the download broke off.
+
+    Raises:
+        ValueError: It does.
+    """
+    told, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
+    if held < told:
+        raise ValueError(f"it ends after {held:,} of its {told:,} bytes")
 
 
 def _data_offset(path: Path, member: zipfile.ZipInfo) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from genlab.data.field_files.opened import parts_of
 from genlab.data.field_files.rows import FieldRows, RowChoices
@@ -23,6 +23,12 @@ CLOSED = 2.0
 """Largest seam of periodic fields: their sides differ as neighbours inside do."""
 LARGE = 2**26
 """Bytes of a file above which only pieces of it are looked at to know it again."""
+VELOCITIES = (["velocity_x", "velocity_y"], ["velocity_0", "velocity_1"], ["vx", "vy"])
+"""What files call the components of a velocity, those of an array without names by number."""
+FINE = 100
+"""Steps of single precision that fields should vary by, at least."""
+STILL = 1e-10
+"""Share of the mean power below which a mode or a point holds nothing but rounding."""
 PIECES, PIECE = 64, 2**16
 
 
@@ -65,6 +71,7 @@ def stored_facts(**node: Any) -> dict[str, Any]:
     quantity = "scalar"
     if periodic:
         quantity = told_quantity(rows.names)
+    refuse_other_quantity(node.get("quantity"), len(rows.names), periodic=periodic)
     return {
         "channels": list(rows.names),
         "event_shape": list(rows.event_shape),
@@ -92,8 +99,8 @@ def look_at_fields(**node: Any) -> None:
     for name, field in zip(rows.names, np.moveaxis(x, 1, 0), strict=True):
         if np.ptp(field) == 0:
             raise UserError(
-                f"path={node['path']}: {name!r} is {field.flat[0]:g} everywhere, which has no "
-                "density"
+                f"path={node['path']}: {name!r} is {field.flat[0]:g} everywhere in single "
+                "precision, which has no density"
             )
 
 
@@ -138,6 +145,48 @@ def seam(x: Float[np.ndarray, "n c h h"]) -> tuple[float, float]:
     return ratios[0], ratios[1]
 
 
+def doubts(
+    x: Float[np.ndarray, "n c h h"], names: Sequence[str], *, periodic: bool
+) -> Iterator[str]:
+    """Why some fields have no density, or less precision than their numbers seem to have.
+
+    Args:
+        x: Some of them, in single precision.
+        names: Of their channels.
+        periodic: Whether a model learns their modes; their points if not.
+    """
+    for name, field in zip(names, np.moveaxis(x.astype(np.float64), 1, 0), strict=True):
+        step, std = float(np.spacing(np.abs(field).max().astype(np.float32))), field.std()
+        if std < FINE * step:
+            yield (
+                f"{name}: varies by {std:.2g} in steps of {step:.2g}, the least of single "
+                "precision there; subtract a constant from the file's numbers"
+            )
+        if (field == field.round()).all():
+            yield (
+                f"{name}: whole numbers have no density; the sharper a model the lower its "
+                "val/nll, without end"
+            )
+        still = _still(field, periodic=periodic)
+        if count := int(still.sum()):
+            what = "modes" if periodic else "points"
+            yield (
+                f"{name}: {count:,} of {still.size:,} {what} never vary, so that there is no "
+                "density: val/nll and test/nll fall as far as rounding lets them; compare by "
+                "test/spectrum and the other statistics"
+            )
+
+
+def _still(field: Float[np.ndarray, "n h h"], *, periodic: bool) -> Bool[np.ndarray, "h h"]:
+    """The modes of fields that hold nothing but rounding, or else the points."""
+    varying = field - field.mean(axis=None if periodic else 0)
+    if periodic:
+        varying = np.abs(np.fft.fft2(varying))
+    power = np.square(varying).mean(0)
+    still: Bool[np.ndarray, "h h"] = power < STILL * power.mean()
+    return still
+
+
 def told_quantity(names: Sequence[str]) -> str:
     """What fields are, by the names of their channels.
 
@@ -149,9 +198,28 @@ def told_quantity(names: Sequence[str]) -> str:
     low = [name.lower() for name in names]
     if low in (["vorticity"], ["omega"]):
         return "vorticity"
-    if low in (["velocity_x", "velocity_y"], ["vx", "vy"]):
+    if low in VELOCITIES:
         return "velocity"
     return "scalar"
+
+
+def refuse_other_quantity(quantity: str | None, channels: int, *, periodic: bool) -> None:
+    """Refuse to call fields a flow that are none.
+
+    Raises:
+        UserError: They have other channels than a flow, or do not close at their sides.
+    """
+    wanted = {"vorticity": 1, "velocity": 2}.get(quantity or "", channels)
+    if wanted != channels:
+        raise UserError(
+            f"quantity={quantity}: expected {wanted} channel{'s' * (wanted > 1)}, got {channels}; "
+            "`quantity='scalar'` is for all others"
+        )
+    if quantity in ("vorticity", "velocity") and not periodic:
+        raise UserError(
+            f"quantity={quantity}: its statistics are those of periodic fields, and these are not; "
+            "expected `periodic=True`, or `quantity='scalar'`"
+        )
 
 
 def fingerprint(path: Path) -> str:

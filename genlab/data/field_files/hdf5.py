@@ -81,7 +81,7 @@ def hdf5_variables(path: Path, where: str) -> list[Variable]:
             case "pdebench":
                 return list(_of_pdebench(path, file))
             case "runs":
-                return list(_of_runs(path, file))
+                return list(_of_runs(path, file, where))
         return list(_plain(path, file, reverse=path.suffix.lower() == ".mat"))
 
 
@@ -180,10 +180,16 @@ def _of_pdebench(path: Path, file: Any) -> Iterator[Variable]:
         yield _variable(path, node, axes[: len(node.shape)])
 
 
-def _of_runs(path: Path, file: Any) -> Iterator[Variable]:
+def _of_runs(path: Path, file: Any, where: str) -> Iterator[Variable]:
     """PDEBench's other layout: a group for each run, with ``data`` of axes time, x, y, channel."""
     names = sorted(file)
     first = file[names[0]]["data"]
+    for name in names:
+        if (shape := file[name]["data"].shape) != first.shape:
+            raise UserError(
+                f"{where}: sample {name!r} has shape {list(shape)}, {names[0]!r} has "
+                f"{list(first.shape)}"
+            )
     inner = (("time", "x", "y", "channel"), ("time", "x", "channel"))[len(first.shape) < 4]
 
     def read(index: tuple[slice, ...]) -> Any:

@@ -119,16 +119,23 @@ class FieldRows:
             UserError: The window does not fit, or the fields are not square.
         """
         width, height = self.whole
+        if min(width, height) < 2:
+            raise UserError(
+                f"{self.key}={self.paths[0]}: fields of {width} x {height} points with "
+                f"`stride={self.stride}`, expected at least 2 along a side; lines are learned as "
+                "rows of a table"
+            )
         if self.size is None and width != height:
             raise UserError(
                 f"{self.key}={self.paths[0]}: fields of {width} x {height} points, expected "
                 f"squares; `size={min(width, height)}` cuts such windows"
             )
         side = self.size or width
-        if side > min(width, height):
-            raise UserError(f"size={side}: the fields have {width} x {height} points")
-        if side < 2:
-            raise UserError(f"`size`, `stride`: {side} points along a side, expected at least 2")
+        if not 2 <= side <= min(width, height):
+            raise UserError(
+                f"size={side}: expected 2 to {min(width, height)}, as the fields have {width} x "
+                f"{height} points"
+            )
         return side
 
     @property
@@ -165,8 +172,9 @@ class FieldRows:
     @cached_property
     def times(self) -> list[list[int]]:
         """The time steps that are chosen in each file."""
-        told = f"{self.key}={self.paths[0]}"
-        return [chosen_steps(self.steps, file.times, self.lag, told) for file in self.files]
+        return [
+            chosen_steps(self.steps, file.times, self.lag, file.path.name) for file in self.files
+        ]
 
     @cached_property
     def counts(self) -> list[tuple[int, int]]:
@@ -263,6 +271,8 @@ class FieldRows:
                         "earlier, and `channels` says what is learned"
                     )
         both = [one.variable for one in (*event, *context)]
+        if self.axes is not None and all(len(one.shape) != len(self.axes) for one in both):
+            both[0].with_axes(self.axes, path.name)  # says how many it has
         samples = max(one.length("sample") for one in both)
         times = max(one.length("time") for one in both)
         for one in both:
@@ -273,6 +283,8 @@ class FieldRows:
                     f"{where}: {one.name!r} of shape {list(one.shape)} goes with no "
                     f"{both[0].name!r} of shape {list(both[0].shape)}"
                 )
+            if 0 in one.shape:
+                raise UserError(f"{where}: {one.name!r} of shape {list(one.shape)} is empty")
         return FileOfFields(path, event, context, samples, times)
 
     def _refuse_other_shape(self, file: FileOfFields, first: FileOfFields) -> None:
@@ -335,7 +347,8 @@ class FieldRows:
         thin = whole[:, :, :: self.stride, :: self.stride]
         h = self.side
         parts = [thin[:, :, x : x + h, y : y + h] for x, y in self.corners]
-        cut = np.stack(parts, 2).astype(np.float32)
+        with np.errstate(over="ignore"):
+            cut = np.stack(parts, 2).astype(np.float32)
         if not np.isfinite(cut).all():
             self._refuse_unusable(file, channel, samples, steps, lag, thin)
         return cut
@@ -378,14 +391,18 @@ class FieldRows:
         lag: int,
         fields: np.ndarray,
     ) -> None:
-        wrong = ~np.isfinite(fields.astype(np.float32))
+        with np.errstate(over="ignore"):
+            wrong = ~np.isfinite(fields.astype(np.float32))
         sample, step, x, y = map(int, np.argwhere(wrong)[0])
         value = fields[sample, step, x, y]
+        cure = "leave them out by `steps` or `size`, or fill them"
+        if np.isfinite(value):
+            cure = "single precision holds none above 3.4e38; choose another unit"
         raise UserError(
             f"{self.key}={file.path}: {channel.name!r} is {value:g} at sample "
             f"{samples.start + sample}, step {steps[step] - lag}, point "
             f"({x * self.stride}, {y * self.stride}) ({int(wrong.sum())} such values beside it); "
-            "leave them out by `steps` or `size`, or fill them"
+            f"{cure}"
         )
 
 

@@ -136,7 +136,8 @@ class Variable:
 def guessed_axes(shape: Sequence[int]) -> tuple[str, ...]:
     """What the axes of an array without names are: samples first, the sides of fields last.
 
-    Of four or five, a short one beside the sides holds channels.
+    Of four or five, a short one beside the sides holds channels; samples or times come last where
+    that alone makes the fields square.
 
     >>> guessed_axes((100, 64, 64))
     ('sample', 'x', 'y')
@@ -144,16 +145,22 @@ def guessed_axes(shape: Sequence[int]) -> tuple[str, ...]:
     (('sample', 'channel', 'x', 'y'), ('sample', 'x', 'y', 'channel'))
     >>> guessed_axes((100, 20, 64, 64))
     ('sample', 'time', 'x', 'y')
+    >>> guessed_axes((64, 64, 100)), guessed_axes((100, 64, 64, 20))
+    (('x', 'y', 'sample'), ('sample', 'x', 'y', 'time'))
     """
     match len(shape):
         case 2:
             return "x", "y"
+        case 3 if shape[0] == shape[1] != shape[2]:
+            return "x", "y", "sample"
         case 3:
             return "sample", "x", "y"
         case 4 if shape[1] <= FEW:
             return "sample", "channel", "x", "y"
         case 4 if shape[3] <= FEW:
             return "sample", "x", "y", "channel"
+        case 4 if shape[1] == shape[2] != shape[3]:
+            return "sample", "x", "y", "time"
         case 4:
             return "sample", "time", "x", "y"
         case 5 if shape[2] <= FEW:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from genlab.evaluation.fields import EMPTY, field_statistics
-from genlab.evaluation.figures.fields import shown
+from genlab.evaluation.figures.fields import named, shown
 from genlab.evaluation.figures.style import MODEL, TRUTH, panels
 from genlab.fields.statistics import (
     Quantity,
@@ -69,7 +69,9 @@ def statistics_figures(
     """
     true, ours = (field_statistics(x, quantity) for x in (truth, drawn))
     figures = {
-        "spectrum": _spectrum(true["spectrum"][:, 0], ours["spectrum"][:, 0]),
+        "spectrum": _spectrum(
+            true["spectrum"][:, 0], ours["spectrum"][:, 0], named(truth, quantity)
+        ),
         "densities": _densities(truth, drawn, true, ours, quantity),
     }
     if quantity != "scalar":
@@ -77,7 +79,7 @@ def statistics_figures(
     return figures
 
 
-def _spectrum(true: Float[Tensor, "b s"], ours: Float[Tensor, "m s"]) -> Figure:
+def _spectrum(true: Float[Tensor, "b s"], ours: Float[Tensor, "m s"], name: str) -> Figure:
     held = true.mean(0) > EMPTY * true.mean(0).sum()
     held[0] = False
     k = held.nonzero().flatten().numpy()
@@ -94,7 +96,7 @@ def _spectrum(true: Float[Tensor, "b s"], ours: Float[Tensor, "m s"]) -> Figure:
     left.set_xticks(marks, labels=map(str, marks))
     left.set_xticks([], minor=True)
     left.set_xlabel("|k|", fontsize=12)
-    left.set_title("Power by shells", fontsize=14)
+    left.set_title(f"Power of {name} by shells", fontsize=14)
     left.legend(fontsize=11, frameon=False, loc="lower left")
 
     mean = true.mean(0)
@@ -114,7 +116,7 @@ def _densities(
 ) -> Figure:
     """Densities in standard deviations of true fields, on a logarithmic scale."""
     pairs = [tuple(shown(x, quantity).flatten(1) for x in (truth, drawn))]
-    titles = ["Values" if quantity == "scalar" else "Vorticity"]
+    titles = [f"Values of {named(truth, quantity)}"]
     if quantity != "scalar":
         both = (true["increments"].unbind(1), ours["increments"].unbind(1))
         pairs += list(zip(*both, strict=True))
@@ -133,11 +135,12 @@ def _densities(
         curves[1].draw(axis, centres, MODEL, "model")
         axis.set_yscale("log")
         # A cell that holds a number or two tells nothing.
-        axis.set_ylim(10 * float(1 / (a.numel() * (edges[1] - edges[0]))), 1.0)
+        top = 1.2 * max(1.0, *(curve.mean.max() for curve in curves))
+        axis.set_ylim(10 * float(1 / (a.numel() * (edges[1] - edges[0]))), top)
         axis.set_xlim(-REACH, REACH)
         axis.set_title(title, fontsize=14)
         axis.set_xlabel("standard deviations", fontsize=12)
-    axes[0].legend(fontsize=11, frameon=False, loc="lower center")
+    axes[0].legend(fontsize=11, edgecolor="none", loc="best")
     return figure
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "field_panel",
     "field_paths_figure",
     "fields_figure",
+    "named",
     "painter",
     "shown",
 ]
@@ -52,6 +53,17 @@ def shown(x: Float[Tensor, "b c n m"], quantity: Quantity) -> Float[Tensor, "b n
     """The part of fields that is seen: the vorticity of a flow, the first channel of others."""
     x = x.detach().cpu().double()
     return vorticity(x) if quantity == "velocity" else x[:, 0]
+
+
+def named(x: Float[Tensor, "b c n m"], quantity: Quantity) -> str:
+    """What is seen of fields, in words.
+
+    >>> named(torch.ones(1, 2, 4, 4), "velocity"), named(torch.ones(1, 3, 4, 4), "scalar")
+    ('vorticity', 'channel 1 of 3')
+    """
+    if quantity != "scalar":
+        return "vorticity"
+    return f"channel 1 of {x.shape[1]}" if x.shape[1] > 1 else "fields"
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,9 @@ def fields_figure(
     true, ours = shown(truth[:1000], quantity), shown(drawn[: SIDE**2], quantity)
     colours = Colours.of(true)
     figure, (left, right) = panels(1, 2, side=4.6, height=4.8)
-    _mosaic(left, colours.paint(true[: SIDE**2]), columns=SIDE, title=f"True {_name(quantity)}")
+    _mosaic(
+        left, colours.paint(true[: SIDE**2]), columns=SIDE, title=f"True {named(truth, quantity)}"
+    )
     _mosaic(right, colours.paint(ours), columns=SIDE, title="Model")
     add_colourbar(colours.scale, right)
     return figure
@@ -179,11 +193,13 @@ def field_paths_figure(
         generator: Source of randomness, on any device.
     """
     ways = _ways(model, context, STAGES, SIDE, generator)
-    pictures = painter(truth, quantity)(ways.flatten(0, 1))
+    colours = Colours.of(shown(truth[:1000], quantity))
+    pictures = colours.paint(shown(ways.flatten(0, 1), quantity))
     rows = pictures.unflatten(0, (STAGES, SIDE)).transpose(0, 1).flatten(0, 1)
-    figure, (axis,) = panels(1, 1, side=1.5 * STAGES, height=1.5 * SIDE + 0.7)
+    figure, (axis,) = panels(1, 1, side=1.5 * STAGES + 0.6, height=1.5 * SIDE + 0.7)
     _mosaic(axis, rows, columns=STAGES)
     _name_columns(axis, [f"t = {stage / (STAGES - 1):.1f}" for stage in range(STAGES)])
+    add_colourbar(colours.scale, axis, at=1.012, width=0.016)
     return figure
 
 
@@ -214,7 +230,7 @@ def animate_fields(
     with writer.saving(figure, str(path), dpi=100):
         for index in [*range(FRAMES), *[FRAMES - 1] * REST]:
             axis.clear()
-            title = f"From noise to {_name(quantity)}, t = {index / (FRAMES - 1):.2f}"
+            title = f"From noise to {named(truth, quantity)}, t = {index / (FRAMES - 1):.2f}"
             _mosaic(axis, paint(ways[index]), columns=2, title=title)
             writer.grab_frame()
 
@@ -285,10 +301,6 @@ def _mosaic(axis: Axes, pictures: Tensor, *, columns: int, title: str = "") -> N
     show_mosaic(axis, pictures, columns=columns, title=title)
     rows = -(-len(pictures) // columns)
     axis.set_box_aspect(rows * pictures.shape[-2] / (columns * pictures.shape[-1]))
-
-
-def _name(quantity: Quantity) -> str:
-    return "fields" if quantity == "scalar" else "vorticity"
 
 
 def _name_columns(axis: Axes, names: list[str]) -> None:

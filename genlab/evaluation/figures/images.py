@@ -131,7 +131,7 @@ def interpolation_figure(
     labels = None if label is None else label.repeat_interleave(STEPS)
     ways = model.decode(codes, labels).view(-1, STEPS, *model.event_shape)
     shown = torch.cat((images[first, None], ways, images[second, None]), 1).flatten(0, 1)
-    figure, (axis,) = panels(1, 1, side=8.0, height=0.78 * rows)
+    figure, (axis,) = panels(1, 1, side=8.0, height=8.0 / (STEPS + 2) * len(first) + 0.4)
     kind = "image" if paint is None else "field"
     title = f"True {kind}, the way between the codes of both, true {kind}"
     show_mosaic(axis, paint(shown) if paint else shown, columns=STEPS + 2, title=title)
