@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.nn.functional import logsigmoid
 
 from genlab.assembly.export.folding import _contents, fold_constants
-from genlab.assembly.export.onnx import KNOWN
+from genlab.assembly.export.onnx import KNOWN, write_onnx
+from genlab.assembly.export.programs import Program
 
 aten = torch.ops.aten
 
@@ -143,3 +147,21 @@ def test_onnx_searches(right: bool) -> None:
     x = torch.tensor([[-1.0, 0.0, 1.5, 9.0], [-1.0, -2.0, 5.0, 6.0]])
     found = KNOWN[aten.searchsorted.Tensor](edges, x, right=right)
     assert torch.equal(found, torch.searchsorted(edges, x, right=right))
+
+
+class Tails(nn.Module):
+    """Logarithms of what is 0 in single precision, of one number and of two shapes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return logsigmoid(x) + torch.logaddexp(x[:, None], 2 * x).sum(1)
+
+
+def test_onnx_keeps_tails(tmp_path: Path) -> None:
+    from onnx.reference import ReferenceEvaluator
+
+    x = torch.tensor([-120.0, -30.0, -1.0, 0.0, 30.0, 120.0])
+    program = Program("log_prob", torch.export.export(Tails(), (x,)), [{"name": "x"}], {})
+    path = tmp_path / "tails.onnx"
+    assert write_onnx(program, path) is None
+    (found,) = ReferenceEvaluator(str(path)).run(None, {"x": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), Tails()(x))

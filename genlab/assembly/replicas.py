@@ -1,7 +1,8 @@
 """Replicas: runs that differ in their seeds only, and take each training step together.
 
 A step on a small model costs the number of its operations, not their size, and the losses of ``N``
-models, vectorised by `torch.func.vmap`, take as many as one. All else each run has of its own.
+models, vectorised by `torch.func.vmap`, take as many as one. Where all take compiled steps, which
+have no such cost, one code serves all, chunk by chunk. All else each run has of its own.
 """
 
 from __future__ import annotations
@@ -99,14 +100,15 @@ class Replicas:
     def _train(self, interruption: Interruption) -> None:
         """Take steps until no replica trains any more, or a signal lets all of them save."""
         _in_turn(self.runs, Replica.begin)
-        stack = Stack([replica.learner for replica in self.runs])
-        interruption.defer_to(stack.request_stop)
+        interruption.defer_to(self._request_stop)
         _in_turn(self.runs, Replica.call, "on_train_start")
+        take: Callable[[Sequence[Replica]], None] | None = None
         while training := [replica for replica in self.runs if replica.trains]:
             for replica in training:
                 replica.next_chunk()
             _in_turn(training, Replica.call, "on_train_batch_start")
-            stack.take({replica.learner: replica.chunk for replica in training})
+            take = take or self._way_of(training[0])
+            take(training)
             _in_turn(training, Replica.call, "on_train_batch_end")
             going = [replica for replica in training if replica.trains]
             _in_turn(going, Replica.validate_or_end)
@@ -114,6 +116,22 @@ class Replicas:
                 _in_turn(going, lambda one: one.trainer.save_checkpoint(one.run.last))
                 break
         interruption.stop_deferring()
+
+    def _way_of(self, first: Replica) -> Callable[[Sequence[Replica]], None]:
+        """How all take their steps, as one of them can: compiled in turn, or together."""
+        learners = [replica.learner for replica in self.runs]
+        for learner in learners:
+            learner.whole_steps.runs = len(learners)
+        with first.turn():
+            if first.takes_compiled_steps():
+                return lambda training: _in_turn(training, Replica.take_chunk)
+        stack = Stack(learners)
+        return lambda training: stack.take({one.learner: one.chunk for one in training})
+
+    def _request_stop(self) -> None:
+        """Let all stop after the present step."""
+        for replica in self.runs:
+            replica.learner.request_stop()
 
 
 class Replica:
@@ -197,6 +215,16 @@ class Replica:
         chunk: Chunk = next(iter(self.training.data.train_dataloader()))
         self.chunk = chunk.cast(self.learner.device, self.learner.model.dtype)
 
+    def takes_compiled_steps(self) -> bool:
+        """Whether there is code for the steps of its chunk; a clock would be shared unevenly."""
+        if self.training.settings.max_seconds is not None:
+            return False
+        return self.learner.whole_steps.code_for(next(self.chunk.batches())) is not None
+
+    def take_chunk(self) -> None:
+        """Take the steps of the chunk alone."""
+        self.learner.training_step(self.chunk, 0)
+
     def validate_or_end(self) -> None:
         """Validate where a run by itself would, and end where it would."""
         learner = self.learner
@@ -251,11 +279,6 @@ class Stack:
             for name, value in held[0].items()
             if name not in self.names and any((one[name] != value).any() for one in held)
         }
-
-    def request_stop(self) -> None:
-        """Let all stop after the present step."""
-        for learner in self.learners:
-            learner.request_stop()
 
     def take(self, chunks: Mapping[ObjectiveLearner, Chunk]) -> None:
         """Take the steps of one chunk, fewer where a learner is asked to stop.

@@ -63,11 +63,15 @@ class WholeSteps:
 
     Args:
         learner: Whose steps.
+
+    Attributes:
+        runs: How many runs of as many steps share the code: what repays compiling counts for all.
     """
 
     def __init__(self, learner: ObjectiveLearner) -> None:
         self.learner = learner
         self.mode = learner.settings.compile
+        self.runs = 1
         self._code: CompiledStep | None = None
         self._process: CompilerProcess | None = None
         self._recipe: StepRecipe | None = None
@@ -121,7 +125,8 @@ class WholeSteps:
         """Whether there are to be compiled steps, whatever the clock says and the cache holds."""
         if self.mode != "long" or self.learner.compiled_from is not None:
             return bool(self.mode)
-        steps, seconds = self.learner.settings.max_steps, self.learner.settings.max_seconds
+        steps = self.runs * self.learner.settings.max_steps
+        seconds = self.learner.settings.max_seconds
         # Torch's own operations use all threads, compiled loops one.
         long = steps >= LONG and (seconds is None or seconds >= LONG_SECONDS)
         return long and torch.get_num_threads() == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,15 @@ import torch
 from interpreted import Interpreted
 from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
-from small import small_experiment
+from small import SMALL, small_experiment
 from stops import Stop
 from torch import Tensor
 
-from genlab.assembly import Training
+from genlab.assembly import Replicas, Training
 from genlab.batch import Batch
 from genlab.cli.commands.rerun import as_before
 from genlab.compilation import CompiledStep, StepRecipe
+from genlab.config.compose import compose
 from genlab.errors import Interrupted, RunError, UserError
 from genlab.learning.checkpoint_io import load_checkpoint
 from genlab.learning.whole_steps import WholeSteps
@@ -377,3 +380,60 @@ def test_compiled_code_takes_the_steps(cache: CodeCache, tmp_path: Path) -> None
         torch.testing.assert_close(weights(whole)[name], value, rtol=1e-2, atol=1e-4)
     assert same(fitted(tmp_path, "true"), whole)
     assert same(fitted(tmp_path, "auto"), whole)
+
+
+def together(folder: Path, *words: str) -> Replicas:
+    """Two short runs, of as many steps as are many, before they are fitted."""
+    short = (
+        "model=realnvp",
+        "trainer.compile=long",
+        "trainer.max_steps=20",
+        "trainer.val_every=10",
+    )
+    return Replicas(
+        compose("train", [*SMALL, *FITTED, *short, "trainer.replicas=2", *words]), folder
+    )
+
+
+@pytest.mark.usefixtures("long")
+def test_short_runs_that_are_many_together_are_compiled(
+    interpreted: CodeCache, tmp_path: Path
+) -> None:
+    replicas = together(tmp_path, "seed=3")
+    replicas.fit()
+    alone = fitted(tmp_path, "true", "trainer.max_steps=20", "trainer.val_every=10", "seed=4")
+    for replica in replicas.runs:
+        assert replica.error is None
+        assert read_json(replica.run.manifest)["compiled_from"] == 0
+    assert same(replicas.runs[1].training, alone)
+
+
+@pytest.mark.usefixtures("long")
+def test_compiled_runs_that_were_stopped_together_end_like_others(
+    interpreted: CodeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped = together(tmp_path / "a"), together(tmp_path / "b")
+    whole.fit()
+    look = WholeSteps.code_for
+
+    def spied(steps: WholeSteps, batch: Batch) -> Any:
+        if steps.learner is stopped.runs[0].learner and steps.learner.step == 13:
+            os.kill(os.getpid(), signal.SIGINT)
+        return look(steps, batch)
+
+    monkeypatch.setattr(WholeSteps, "code_for", spied)
+    with pytest.raises(Interrupted):
+        stopped.fit()
+    for replica, other in zip(stopped.runs, whole.runs, strict=True):
+        resumed = Training(replica.training.config, replica.run)
+        resumed.fit(resume=True)
+        assert resumed.module.step == 20
+        assert same(resumed, other.training)
+
+
+@pytest.mark.usefixtures("long")
+def test_few_or_timed_runs_together_stay_one_step(interpreted: CodeCache, tmp_path: Path) -> None:
+    for words in (("trainer.max_steps=15",), ("trainer.max_seconds=60",)):
+        replicas = together(tmp_path / words[0], *words)
+        replicas.fit()
+        assert all("compiled_from" not in read_json(one.run.manifest) for one in replicas.runs)

@@ -1,6 +1,7 @@
 """A program as ONNX, where torch's converter bears it.
 
-Three operations that samples take are unknown to it, and are written here in ones that it knows.
+Three operations that samples take are unknown to it, and two that log-densities take lose their
+tails by it: all are written here in ones that it knows and that keep them.
 """
 
 from __future__ import annotations
@@ -105,7 +106,19 @@ def _solve_triangular(
     return _solve(part, b, left=left)
 
 
+def _log_sigmoid(x: Tensor) -> Tensor:
+    """``min(x, 0) - log(1 + e^{-|x|})``: of a sigmoid the logarithm is infinite from -18 on."""
+    return x.clamp(max=0) - (-x.abs()).exp().log1p()
+
+
+def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
+    """By the larger of both: the sum of two exponentials is infinite or 0 beyond 88."""
+    return torch.stack(torch.broadcast_tensors(a, b)).logsumexp(0)
+
+
 KNOWN: dict[Any, Callable[..., Any]] = {
+    aten.log_sigmoid.default: _log_sigmoid,
+    aten.logaddexp.default: _logaddexp,
     aten.searchsorted.Tensor: _searchsorted,
     aten.linalg_solve.default: _solve,
     aten.linalg_solve_triangular.default: _solve_triangular,

@@ -56,7 +56,7 @@ def shown(x: Float[Tensor, "b c n m"], quantity: Quantity) -> Float[Tensor, "b n
 
 
 def named(x: Float[Tensor, "b c n m"], quantity: Quantity) -> str:
-    """What is seen of fields, in words.
+    """Fields by the name of what is drawn of them.
 
     >>> named(torch.ones(1, 2, 4, 4), "velocity"), named(torch.ones(1, 3, 4, 4), "scalar")
     ('vorticity', 'channel 1 of 3')

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import LayoutEngine
+from matplotlib.spines import Spine
 
 __all__ = ["PanelLayout"]
 
@@ -54,6 +55,8 @@ class PanelLayout(LayoutEngine):
             self._rooms = {axis: np.full((2, 2), GUESS) for axis in panels}
             self._place(fig)
             self._rooms = {axis: _room(axis) / fig.dpi for axis in panels}
+            for axis in panels:
+                _pin_title(axis)
         self._place(fig)
 
     def _place(self, figure: Figure) -> None:
@@ -80,7 +83,16 @@ class PanelLayout(LayoutEngine):
 
 def _room(axis: Axes) -> Float[np.ndarray, "sides=2 ends=2"]:
     """Pixels that words take beyond a panel: to its left and right, below and above it."""
-    whole = axis.get_tightbbox(for_layout_only=True)
+    # A spine would ask for all words once more, and reaches less far than they do.
+    others = [one for one in axis.get_default_bbox_extra_artists() if not isinstance(one, Spine)]
+    whole = axis.get_tightbbox(bbox_extra_artists=others, for_layout_only=True)
     assert whole is not None, "it is seen"
     (left, bottom), (right, top) = axis.bbox.get_points()
     return np.array([[left - whole.x0, whole.x1 - right], [bottom - whole.y0, whole.y1 - top]])
+
+
+def _pin_title(axis: Axes) -> None:
+    """Let a title that nothing has pushed up stay where it is, and each drawing not ask again."""
+    title = axis.title
+    if title.get_position()[1] == 1.0:
+        axis.set_title(title.get_text(), fontsize=title.get_fontsize(), y=1.0)
