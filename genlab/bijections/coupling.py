@@ -197,10 +197,7 @@ class Coupling(Bijection):
         return self.split.join(z_a, x_b), log_det_of(z, [log_derivative])
 
     def map(
-        self,
-        x_a: Float[Tensor, "n a *pixels"],
-        x_b: Float[Tensor, "n b *pixels"],
-        context: Context,
+        self, x_a: Float[Tensor, "n a *pixels"], x_b: Float[Tensor, "n b *pixels"], context: Context
     ) -> tuple[Float[Tensor, "n b *pixels"], Float[Tensor, "n b *pixels"] | None]:
         """``z_b = g(x_b; p(x_a, c))``, and ``log g'`` of each number or None where it is 0."""
         z_b: Tensor
@@ -208,10 +205,7 @@ class Coupling(Bijection):
         return z_b, log_derivative
 
     def unmap(
-        self,
-        x_a: Float[Tensor, "n a *pixels"],
-        z_b: Float[Tensor, "n b *pixels"],
-        context: Context,
+        self, x_a: Float[Tensor, "n a *pixels"], z_b: Float[Tensor, "n b *pixels"], context: Context
     ) -> tuple[Float[Tensor, "n b *pixels"], Float[Tensor, "n b *pixels"] | None]:
         """``x_b = g^{-1}(z_b; p(x_a, c))``, and ``log (g^{-1})'`` of each number or None."""
         return self.scalar_map.inverse(z_b, self._parameters_given(x_a, z_b, context))

@@ -150,11 +150,7 @@ class ODE(Bijection):
         return self._carry(x, context, self.end, self.start, purpose="code")
 
     def forward_with_costs(
-        self,
-        x: Float[Tensor, "n *event"],
-        context: Context = None,
-        *,
-        jacobian: bool,
+        self, x: Float[Tensor, "n *event"], context: Context = None, *, jacobian: bool
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"], PathCosts]:
         """`forward`, and what the regularisers of the paths need, from the same evaluations.
 
@@ -311,13 +307,7 @@ class ODE(Bijection):
             field = count.counted(field)
             velocity = velocity and count.counted(velocity)
         result = solver.solve(
-            field,
-            x,
-            start=start,
-            end=end,
-            rates=rates,
-            adjoint=self._adjoint(),
-            velocity=velocity,
+            field, x, start=start, end=end, rates=rates, adjoint=self._adjoint(), velocity=velocity
         )
         if count is not None:
             count.forward = count.calls

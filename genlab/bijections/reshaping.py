@@ -194,9 +194,7 @@ ImageShape = tuple[int, int, int]
 
 
 def multi_scale(
-    event_shape: tuple[int, ...],
-    scales: int,
-    layers: Callable[[ImageShape], Iterable[Bijection]],
+    event_shape: tuple[int, ...], scales: int, layers: Callable[[ImageShape], Iterable[Bijection]]
 ) -> Iterator[Bijection]:
     """Squeeze, map, and factor out half of the channels; the other half goes on at the next scale.
 

@@ -142,10 +142,7 @@ class VAE(Density):
         outputs = n_parameters(latent_dim, covariance)
         self.encoder = self._seeing(lambda shape: make_encoder(shape, outputs, **options))
         self.decoder = make_decoder(
-            latent_dim,
-            self.event_shape,
-            observation.n_parameters,
-            **options,
+            latent_dim, self.event_shape, observation.n_parameters, **options
         )
 
     def _observing(self, observation: Observation | None) -> Observation:
