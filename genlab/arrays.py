@@ -21,13 +21,7 @@ from genlab.data.frames import Typed, as_frame, context_rows, event_rows, is_fra
 from genlab.data.table_checks import refuse_negative
 from genlab.densities import Density
 from genlab.densities.event import Names
-from genlab.densities.inference import (
-    draw_samples,
-    inference,
-    log_probs,
-    private_randomness,
-    spawn,
-)
+from genlab.densities.inference import draw_samples, inference, log_probs, private_randomness, spawn
 from genlab.descent import cosine_descent
 from genlab.errors import RunError, UserError
 from genlab.objectives import Objective, own_objective, take_passes

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
+from genlab.nn.context import Context
 
 __all__ = ["Argmax", "n_coordinates"]
 
@@ -71,7 +72,7 @@ class Argmax(Bijection):
         return {"arrangement": torch.tensor(rows)}
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         winner = x[:, 0].detach().floor().clamp(0, self.categories - 1).long()
         r = torch.cat((x[:, :1] - winner[:, None], x[:, 1:]), 1)
@@ -81,7 +82,7 @@ class Argmax(Bijection):
         return z, log_det.where(inside, -torch.inf)
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         # As far out as probabilities have digits.
         limit = 16.0 if z.dtype == torch.float64 else 11.0
@@ -95,9 +96,7 @@ class Argmax(Bijection):
         return x, _log_normal(z).sum(1) - self.log_share[winner]
 
     @torch.no_grad()
-    def initialise(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+    def initialise(self, x: Float[Tensor, "n d"], context: Context = None) -> Float[Tensor, "n d"]:
         k = self.categories
         seen = x[:, 0].floor().clamp(0, k - 1).long()
         # Half a row more of each: what was not seen may come all the same.

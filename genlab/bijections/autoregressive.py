@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.coupling import log_det_of
 from genlab.bijections.scalar_map import ScalarMap
+from genlab.nn.context import Context
 from genlab.nn.precision import output_of
 
 __all__ = ["Autoregressive", "Elementwise"]
@@ -44,13 +45,13 @@ class Elementwise(Bijection):
             self.constants = nn.Parameter(torch.zeros(scalar_map.n_parameters, dim))
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         z, log_derivative = self.scalar_map(x, self._values(x, context))
         return z, log_det_of(x, [log_derivative])
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         x, log_derivative = self.scalar_map.inverse(z, self._values(z, context))
         return x, log_det_of(z, [log_derivative])
@@ -66,14 +67,10 @@ class Elementwise(Bijection):
 class MaskedNetwork(Protocol):
     """A network whose output i depends on coordinates before i only."""
 
-    def __call__(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None
-    ) -> Float[Tensor, "n Pd"]:
+    def __call__(self, x: Float[Tensor, "n d"], context: Context) -> Float[Tensor, "n Pd"]:
         """All outputs, the coordinate running fastest."""
 
-    def one(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None, index: int
-    ) -> Float[Tensor, "n P"]:
+    def one(self, x: Float[Tensor, "n d"], context: Context, index: int) -> Float[Tensor, "n P"]:
         """The outputs of one coordinate."""
 
 
@@ -106,7 +103,7 @@ class Autoregressive(Bijection):
         self.of_one = nn.ModuleList(scalar_map.part(slice(i, i + 1)) for i in sorted(order))
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         output = output_of(self.network, x, context)
         parameters = output.view(len(x), self.scalar_map.n_parameters, x.shape[1])
@@ -114,7 +111,7 @@ class Autoregressive(Bijection):
         return z, log_det_of(x, [log_derivative])
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         network = cast(MaskedNetwork, self.network)
         x, log_derivatives = torch.zeros_like(z), []

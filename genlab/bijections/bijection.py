@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.nn.constants import Constants
+from genlab.nn.context import Context
 from genlab.nn.outline import Outlined
 from genlab.nn.precision import full_precision
 
@@ -50,30 +51,30 @@ class Bijection(Outlined, Constants, ABC):
 
     @abstractmethod
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *latent"], Float[Tensor, " n"]]:
         """Data to latent: ``z = f(x)`` and ``log|det df/dx|``."""
 
     @abstractmethod
     def inverse(
-        self, z: Float[Tensor, "n *latent"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *latent"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         """Latent to data: ``x = f^{-1}(z)`` and ``log|det df^{-1}/dz|``."""
 
     def generate(
-        self, z: Float[Tensor, "n *latent"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *latent"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         """Latent to data without the log-determinant; overridden where that is cheaper."""
         return self.inverse(z, context)[0]
 
     def encode(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *latent"]:
         """Data to latent without the log-determinant; overridden where that is cheaper."""
         return self.forward(x, context)[0]
 
     def initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *latent"]:
         """Set what starts from data, and pass the data on; nothing to set by default."""
         return self.forward(x, context)[0]
@@ -114,7 +115,7 @@ class Compose(Bijection):
             raise ValueError("layers: expected at least one bijection, got none")
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *latent"], Float[Tensor, " n"]]:
         log_dets = []
         for layer in self:
@@ -123,7 +124,7 @@ class Compose(Bijection):
         return x, sum(log_dets[1:], log_dets[0])
 
     def inverse(
-        self, z: Float[Tensor, "n *latent"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *latent"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         log_dets = []
         for layer in reversed(list(self)):
@@ -132,21 +133,21 @@ class Compose(Bijection):
         return z, sum(log_dets[1:], log_dets[0])
 
     def generate(
-        self, z: Float[Tensor, "n *latent"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *latent"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         for layer in reversed(list(self)):
             z = layer.generate(z, context)
         return z
 
     def encode(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *latent"]:
         for layer in self:
             x = layer.encode(x, context)
         return x
 
     def initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *latent"]:
         for layer in self:
             x = layer.initialise(x, context)
@@ -191,12 +192,12 @@ class Inverse(Bijection):
         self.bijection = bijection
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *latent"], Float[Tensor, " n"]]:
         return self.bijection.inverse(x, context)
 
     def inverse(
-        self, z: Float[Tensor, "n *latent"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *latent"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         z, log_det = self.bijection(z, context)
         return z, log_det

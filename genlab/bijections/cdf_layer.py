@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.bijections.bijection import Bijection
+from genlab.nn.context import Context
 
 __all__ = ["CDFLayer"]
 
@@ -68,7 +69,7 @@ class CDFLayer(Bijection):
         return {"mesh": torch.cat((-side.flip(0), side[1:]))}
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         widths, values, slopes = self._tables()
         inside = x.mT.clamp(-self.bound, self.bound).contiguous()
@@ -81,7 +82,7 @@ class CDFLayer(Bijection):
         return x + (image - inside).mT, slope.log().sum(0)
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         widths, values, slopes = self._tables()
         inside = z.mT.clamp(-self.bound, self.bound).contiguous()

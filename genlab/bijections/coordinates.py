@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
+from genlab.nn.context import Context
 
 __all__ = ["OnCoordinates"]
 
@@ -54,25 +55,21 @@ class OnCoordinates(Bijection):
         return {"chosen": chosen, "others": others, "order": torch.cat((chosen, others)).argsort()}
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         z, log_det = self.inner(x[:, self.chosen], context)
         return self._beside(z, x), log_det
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         x, log_det = self.inner.inverse(z[:, self.chosen], context)
         return self._beside(x, z), log_det
 
-    def generate(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+    def generate(self, z: Float[Tensor, "n d"], context: Context = None) -> Float[Tensor, "n d"]:
         return self._beside(self.inner.generate(z[:, self.chosen], context), z)
 
-    def initialise(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+    def initialise(self, x: Float[Tensor, "n d"], context: Context = None) -> Float[Tensor, "n d"]:
         return self._beside(self.inner.initialise(x[:, self.chosen], context), x)
 
     @property

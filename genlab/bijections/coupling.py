@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genlab.bijections.bijection import Bijection, Compose
 from genlab.bijections.elementwise_affine import ActNorm
 from genlab.bijections.scalar_map import ScalarMap
+from genlab.nn.context import Context
 from genlab.nn.precision import output_of
 
 __all__ = [
@@ -182,24 +183,21 @@ class Coupling(Bijection):
         self.conditioner = conditioner
 
     def forward(
-        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         x_a, x_b = self.split.separate(x)
         z_b, log_derivative = self.map(x_a, x_b, context)
         return self.split.join(x_a, z_b), log_det_of(x, [log_derivative])
 
     def inverse(
-        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         z_a, z_b = self.split.separate(z)
         x_b, log_derivative = self.unmap(z_a, z_b, context)
         return self.split.join(z_a, x_b), log_det_of(z, [log_derivative])
 
     def map(
-        self,
-        x_a: Float[Tensor, "n a *pixels"],
-        x_b: Float[Tensor, "n b *pixels"],
-        context: Float[Tensor, "n c"] | None,
+        self, x_a: Float[Tensor, "n a *pixels"], x_b: Float[Tensor, "n b *pixels"], context: Context
     ) -> tuple[Float[Tensor, "n b *pixels"], Float[Tensor, "n b *pixels"] | None]:
         """``z_b = g(x_b; p(x_a, c))``, and ``log g'`` of each number or None where it is 0."""
         z_b: Tensor
@@ -207,10 +205,7 @@ class Coupling(Bijection):
         return z_b, log_derivative
 
     def unmap(
-        self,
-        x_a: Float[Tensor, "n a *pixels"],
-        z_b: Float[Tensor, "n b *pixels"],
-        context: Float[Tensor, "n c"] | None,
+        self, x_a: Float[Tensor, "n a *pixels"], z_b: Float[Tensor, "n b *pixels"], context: Context
     ) -> tuple[Float[Tensor, "n b *pixels"], Float[Tensor, "n b *pixels"] | None]:
         """``x_b = g^{-1}(z_b; p(x_a, c))``, and ``log (g^{-1})'`` of each number or None."""
         return self.scalar_map.inverse(z_b, self._parameters_given(x_a, z_b, context))
@@ -265,7 +260,7 @@ class HalfFreeCoupling(Bijection):
         self.free = nn.Parameter(torch.zeros(scalar_map.n_parameters, split.passive))
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         x_a, _ = self.split.separate(x)
         halves = self.split.ordered(self._free(len(x)), self._conditioned(x_a, context))
@@ -273,7 +268,7 @@ class HalfFreeCoupling(Bijection):
         return z, log_det_of(x, [log_derivative])
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         z_a, z_b = self.split.separate(z)
         g_a, g_b = (cast(ScalarMap, self.of_half[place]) for place in self.split.places)
@@ -320,7 +315,7 @@ class AlternatingCouplings(Bijection):
         self.layers = nn.ModuleList(couplings)
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         couplings = list(self)
         parts, log_derivatives = couplings[0].split.parts(x), []
@@ -331,7 +326,7 @@ class AlternatingCouplings(Bijection):
         return torch.cat(parts, dim=1), log_det_of(x, log_derivatives)
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         couplings = list(self)
         parts, log_derivatives = couplings[0].split.parts(z), []
@@ -376,7 +371,7 @@ class ScaledCouplings(Bijection):
         self.shift = nn.Parameter(torch.zeros_like(self.log_scale))
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         halves: list[Tensor] = list(x.split(self.sizes, dim=1))
         log_derivatives = []
@@ -390,7 +385,7 @@ class ScaledCouplings(Bijection):
         return torch.cat(halves, dim=1), log_det
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         halves: list[Tensor] = list(z.split(self.sizes, dim=1))
         log_derivatives = []
@@ -403,9 +398,7 @@ class ScaledCouplings(Bijection):
         log_det = log_det_of(z, log_derivatives) - self.log_scale.sum()
         return torch.cat(halves, dim=1), log_det
 
-    def initialise(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+    def initialise(self, x: Float[Tensor, "n d"], context: Context = None) -> Float[Tensor, "n d"]:
         return Compose(self.steps()).initialise(x, context)
 
     def steps(self) -> list[Bijection]:

@@ -15,6 +15,7 @@ from torch.nn.functional import logsigmoid
 from genlab.bijections.bijection import Bijection
 from genlab.bounds import Interval, Positive
 from genlab.errors import UserError
+from genlab.nn.context import Context
 
 __all__ = ["Intervals", "Logit", "LogitTransform", "Probit", "Quantile", "UnitBox"]
 
@@ -68,18 +69,16 @@ class UnitBox(Bijection):
         return {"low": low, "high": high} | rests
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         return self.sides(x)[0], self.log_det(x)
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         return self.between(z, 1 - z), self.log_volume.expand(len(z))
 
-    def initialise(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+    def initialise(self, x: Float[Tensor, "n d"], context: Context = None) -> Float[Tensor, "n d"]:
         """Pass the data on.
 
         Raises:
@@ -174,7 +173,7 @@ class Quantile(Bijection):
         self.box = box
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         if self.box is None:
             u = _open(x)
@@ -187,7 +186,7 @@ class Quantile(Bijection):
         return z, scale - self._log_density(z).flatten(1).sum(1)
 
     def inverse(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         log_det, below = self._log_density(z).flatten(1).sum(1), z < 0
         near = self._cdf(torch.where(below, z, -z))
@@ -202,7 +201,7 @@ class Quantile(Bijection):
         return (0.0, 1.0) if self.box is None else self.box.interval
 
     def initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         """Pass the data on.
 
@@ -309,7 +308,7 @@ class LogitTransform(Bijection):
         self.alpha = alpha
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         low, high = self._sides(x)
         # Clamped before the logarithm, masked after it: no gradient is NaN.
@@ -321,14 +320,14 @@ class LogitTransform(Bijection):
         return log_low - log_high, log_det.where(inside, -torch.inf)
 
     def inverse(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         log_slope = logsigmoid(z) + logsigmoid(-z)
         log_det = log_slope.flatten(1).sum(1) - z[0].numel() * math.log1p(-2 * self.alpha)
         return self.generate(z), log_det
 
     def generate(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         # From the nearer side, where the sigmoid keeps its digits.
         from_side = (torch.sigmoid(-z.abs()) - self.alpha) / (1 - 2 * self.alpha)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.bijections.bijection import Bijection
+from genlab.nn.context import Context
 
 __all__ = ["ActNorm", "Scaling", "Standardise", "mean_and_log_scale"]
 
@@ -40,20 +41,20 @@ class Standardise(Bijection):
         self.register_buffer("log_scale", torch.zeros(event_shape))
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         z = (x - self.mean) * (-self.log_scale).exp()
         return z, -self.log_scale.sum().expand(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         x = torch.addcmul(self.mean, z, self.log_scale.exp())
         return x, self.log_scale.sum().expand(len(z))
 
     @torch.no_grad()
     def initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         mean, log_scale = mean_and_log_scale(x)
         self.mean.copy_(mean)
@@ -91,12 +92,12 @@ class Scaling(Bijection):
         self.log_scale = nn.Parameter(torch.zeros(dim))
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         return x * self.log_scale.exp(), self.log_scale.sum().expand(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         return z * (-self.log_scale).exp(), -self.log_scale.sum().expand(len(z))
 
@@ -125,21 +126,21 @@ class ActNorm(Bijection):
         self.shift = nn.Parameter(torch.zeros(dim))
 
     def forward(
-        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         scale, shift = self.log_scale.exp(), self.shift
         z = torch.addcmul(_beside(shift, x), x, _beside(scale, x))
         return z, self._log_det(x)
 
     def inverse(
-        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         scale = (-self.log_scale).exp()
         return (z - _beside(self.shift, z)) * _beside(scale, z), -self._log_det(z)
 
     @torch.no_grad()
     def initialise(
-        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> Float[Tensor, "n d *pixels"]:
         mean, log_scale = mean_and_log_scale(x.movedim(1, -1).flatten(0, -2))
         self.log_scale.copy_(-log_scale)

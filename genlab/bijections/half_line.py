@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from genlab.bijections.bijection import Bijection
+from genlab.nn.context import Context
 
 __all__ = ["HalfLine", "Tail"]
 
@@ -71,7 +72,7 @@ class HalfLine(Bijection):
         }
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         distance = (x - self.edge) * self.side
         # Clamped before the logarithm, masked after it: no gradient is NaN.
@@ -86,14 +87,12 @@ class HalfLine(Bijection):
         return z, log_det.where((distance >= 0).all(1), -torch.inf)
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         log_slope = z if self.tail == "log" else logsigmoid(z)
         return self.generate(z), (log_slope + self.log_scale).sum(1)
 
-    def generate(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+    def generate(self, z: Float[Tensor, "n d"], context: Context = None) -> Float[Tensor, "n d"]:
         # torch goes over to the line at 20, two billionths early.
         y = z.exp() if self.tail == "log" else softplus(z, threshold=40)
         # Numbers that the type has, and none that is rounded onto the edge.
@@ -103,9 +102,7 @@ class HalfLine(Bijection):
         return torch.where(self.side > 0, x.maximum(inside), x.minimum(inside))
 
     @torch.no_grad()
-    def initialise(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n d"]:
+    def initialise(self, x: Float[Tensor, "n d"], context: Context = None) -> Float[Tensor, "n d"]:
         if self.tail == "linear":
             mean = ((x - self.edge) * self.side).clamp_min(0).mean(0)
             self.log_scale.copy_(mean.where(mean > 0, 1.0).log())

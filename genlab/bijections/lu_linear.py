@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.bijections.bijection import Bijection
+from genlab.nn.context import Context
 from genlab.nn.smooth import soft_clamp
 
 __all__ = ["LUConv", "LULinear"]
@@ -41,14 +42,14 @@ class LULinear(Bijection):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(
-        self, x: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         lower, upper, log_diagonal = self._factors()
         z = torch.addmm(self.bias, x, (lower @ upper).mT)
         return z, log_diagonal.sum().expand(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         lower, upper, log_diagonal = self._factors()
         # Half precision cannot be solved in.
@@ -88,14 +89,14 @@ class LUConv(LULinear):
     """
 
     def forward(
-        self, x: Float[Tensor, "n d h w"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d h w"], context: Context = None
     ) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, " n"]]:
         pixels = x.movedim(1, -1)
         z, log_det = super().forward(pixels.flatten(0, -2))
         return z.view(pixels.shape).movedim(-1, 1), log_det.view(*pixels.shape[:3]).sum((1, 2))
 
     def inverse(
-        self, z: Float[Tensor, "n d h w"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d h w"], context: Context = None
     ) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, " n"]]:
         pixels = z.movedim(1, -1)
         x, log_det = super().inverse(pixels.flatten(0, -2))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from genlab.bijections.bijection import Bijection
 from genlab.bijections.by_torchdiffeq import Field, VelocityAlone
 from genlab.bijections.solvers import ODESolver
+from genlab.nn.context import Context
 from genlab.nn.dropout import refuse_dropout
 from genlab.nn.velocity import Velocity, basis, trace
 
@@ -127,33 +128,29 @@ class ODE(Bijection):
         self._counts: dict[str, Count] = {}
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         z, log_det = self._solve(self._field(x, context), x, context, self.end, self.start)
         return z, log_det
 
     def inverse(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         x, log_det = self._solve(self._field(z, context), z, context, self.start, self.end)
         return x, log_det
 
     def generate(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         return self._carry(z, context, self.start, self.end, purpose="sample")
 
     def encode(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         return self._carry(x, context, self.end, self.start, purpose="code")
 
     def forward_with_costs(
-        self,
-        x: Float[Tensor, "n *event"],
-        context: Float[Tensor, "n c"] | None = None,
-        *,
-        jacobian: bool,
+        self, x: Float[Tensor, "n *event"], context: Context = None, *, jacobian: bool
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"], PathCosts]:
         """`forward`, and what the regularisers of the paths need, from the same evaluations.
 
@@ -211,7 +208,7 @@ class ODE(Bijection):
     def _carry(
         self,
         x: Float[Tensor, "n *event"],
-        context: Float[Tensor, "n c"] | None,
+        context: Context,
         start: float,
         end: float,
         *,
@@ -224,13 +221,13 @@ class ODE(Bijection):
         )
         return x
 
-    def _velocity(self, context: Float[Tensor, "n c"] | None) -> VelocityAlone:
+    def _velocity(self, context: Context) -> VelocityAlone:
         return lambda t, x: self.velocity(x, t, context)
 
     def _field(
         self,
         x: Float[Tensor, "n *event"],
-        context: Float[Tensor, "n c"] | None,
+        context: Context,
         *,
         kinetic: bool = False,
         jacobian: bool = False,
@@ -268,7 +265,7 @@ class ODE(Bijection):
         self,
         field: Field,
         x: Float[Tensor, "n *event"],
-        context: Float[Tensor, "n c"] | None,
+        context: Context,
         start: float,
         end: float,
         *,
@@ -310,13 +307,7 @@ class ODE(Bijection):
             field = count.counted(field)
             velocity = velocity and count.counted(velocity)
         result = solver.solve(
-            field,
-            x,
-            start=start,
-            end=end,
-            rates=rates,
-            adjoint=self._adjoint(),
-            velocity=velocity,
+            field, x, start=start, end=end, rates=rates, adjoint=self._adjoint(), velocity=velocity
         )
         if count is not None:
             count.forward = count.calls

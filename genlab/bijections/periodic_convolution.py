@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlab.bijections.bijection import Bijection
+from genlab.nn.context import Context
 from genlab.nn.padding import image_shape
 from genlab.nn.waves import Waves, highest_mode
 
@@ -55,12 +56,12 @@ class PeriodicConvolution(Bijection):
         self.phase = nn.Parameter(spread * (2 * torch.rand(*shape, 2) - 1))
 
     def forward(
-        self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n k"] | None = None
+        self, x: Float[Tensor, "n c h h"], context: Context = None
     ) -> tuple[Float[Tensor, "n c h h"], Float[Tensor, " n"]]:
         return self._turned(x, 1)
 
     def inverse(
-        self, z: Float[Tensor, "n c h h"], context: Float[Tensor, "n k"] | None = None
+        self, z: Float[Tensor, "n c h h"], context: Context = None
     ) -> tuple[Float[Tensor, "n c h h"], Float[Tensor, " n"]]:
         return self._turned(z, -1)
 
@@ -134,12 +135,12 @@ class Hartley(Bijection):
         return {"rows": rows, "columns": columns}
 
     def forward(
-        self, x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
+        self, x: Float[Tensor, "n c h w"], context: Context = None
     ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, " n"]]:
         return self.rows @ x @ self.columns, x.new_zeros(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
+        self, z: Float[Tensor, "n c h w"], context: Context = None
     ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, " n"]]:
         return self.forward(z)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genlab.bijections.spectral import EMPTY, SpectralStandardise
 from genlab.fields import ModeClasses, block_means, block_shares, block_spectrum, filtered
+from genlab.nn.context import Context
 
 __all__ = ["PosteriorStandardise"]
 
@@ -67,7 +68,7 @@ class PosteriorStandardise(SpectralStandardise):
         self.register_buffer("prior", block_spectrum(variances, factor).to(unit))
 
     def forward(
-        self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
+        self, x: Float[Tensor, "n c h h"], context: Context = None
     ) -> tuple[Float[Tensor, "n c h h"], Float[Tensor, " n"]]:
         x = x - self.mean[:, None, None]
         noise, total, r = self._deviations()
@@ -77,7 +78,7 @@ class PosteriorStandardise(SpectralStandardise):
         return z, log_det.expand(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
+        self, z: Float[Tensor, "n c h h"], context: Context = None
     ) -> tuple[Float[Tensor, "n c h h"], Float[Tensor, " n"]]:
         noise, total, r = self._deviations()
         scale = self.log_scale.exp()
@@ -88,7 +89,7 @@ class PosteriorStandardise(SpectralStandardise):
 
     @torch.no_grad()
     def initialise(
-        self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
+        self, x: Float[Tensor, "n c h h"], context: Context = None
     ) -> Float[Tensor, "n c h h"]:
         self.learn_spectrum(x)
         seen = block_means(x - self.mean[:, None, None], self.factor)
@@ -125,7 +126,7 @@ class PosteriorStandardise(SpectralStandardise):
         shares = block_shares(self.gain[:, None, None] * h, self.factor)
         return filtered(shares, self.log_scale.exp())
 
-    def _given(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "n c m m"]:
+    def _given(self, context: Context) -> Float[Tensor, "n c m m"]:
         """y."""
         if context is None or context.shape[1] != self.offset.numel():
             raise ValueError(f"context: expected {self.offset.numel()} means of blocks a field")

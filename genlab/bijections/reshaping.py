@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genlab.bijections.bijection import Bijection, Compose, Inverse
+from genlab.nn.context import Context
 
 __all__ = ["Flatten", "Freeze", "ImageShape", "Permutation", "Squeeze", "multi_scale"]
 
@@ -51,12 +52,12 @@ class Permutation(Bijection):
         return cls(torch.randperm(dim))
 
     def forward(
-        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         return x.index_select(1, self.order), x.new_zeros(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         return z.index_select(1, self.inverse_order), z.new_zeros(len(z))
 
@@ -89,12 +90,12 @@ class Flatten(Permutation):
         return sorted(range(len(colours)), key=colours.__getitem__)
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         return super().forward(x.flatten(1))
 
     def inverse(
-        self, z: Float[Tensor, "n d"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         x, log_det = super().inverse(z)
         return x.view(len(z), *self.event_shape), log_det
@@ -115,14 +116,14 @@ class Squeeze(Bijection):
     """
 
     def forward(
-        self, x: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
+        self, x: Float[Tensor, "n c h w"], context: Context = None
     ) -> tuple[Float[Tensor, "n _ _ _"], Float[Tensor, " n"]]:
         squares = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
         # Not `pixel_unshuffle`: it leaves the shape of an empty batch as it is.
         return squares.permute(0, 1, 3, 5, 2, 4).flatten(1, 3), x.new_zeros(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n c h w"], context: Float[Tensor, "n k"] | None = None
+        self, z: Float[Tensor, "n c h w"], context: Context = None
     ) -> tuple[Float[Tensor, "n _ _ _"], Float[Tensor, " n"]]:
         squares = z.unflatten(1, (-1, 2, 2)).permute(0, 1, 4, 2, 5, 3)
         return squares.flatten(4).flatten(2, 3), z.new_zeros(len(z))
@@ -154,27 +155,27 @@ class Freeze(Bijection):
         self.active = active
 
     def forward(
-        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         moving, frozen = self._split(x)
         z, log_det = self.inner(moving, context)
         return torch.cat((z, frozen), dim=1), log_det
 
     def inverse(
-        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> tuple[Float[Tensor, "n d *pixels"], Float[Tensor, " n"]]:
         moving, frozen = self._split(z)
         x, log_det = self.inner.inverse(moving, context)
         return torch.cat((x, frozen), dim=1), log_det
 
     def generate(
-        self, z: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> Float[Tensor, "n d *pixels"]:
         moving, frozen = self._split(z)
         return torch.cat((self.inner.generate(moving, context), frozen), dim=1)
 
     def initialise(
-        self, x: Float[Tensor, "n d *pixels"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n d *pixels"], context: Context = None
     ) -> Float[Tensor, "n d *pixels"]:
         moving, frozen = self._split(x)
         return torch.cat((self.inner.initialise(moving, context), frozen), dim=1)
@@ -193,9 +194,7 @@ ImageShape = tuple[int, int, int]
 
 
 def multi_scale(
-    event_shape: tuple[int, ...],
-    scales: int,
-    layers: Callable[[ImageShape], Iterable[Bijection]],
+    event_shape: tuple[int, ...], scales: int, layers: Callable[[ImageShape], Iterable[Bijection]]
 ) -> Iterator[Bijection]:
     """Squeeze, map, and factor out half of the channels; the other half goes on at the next scale.
 

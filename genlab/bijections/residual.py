@@ -18,6 +18,7 @@ from genlab.bijections.log_det import (
     roulette_lengths,
     series_log_det,
 )
+from genlab.nn.context import Context
 from genlab.nn.linearisation import Linearisation
 from genlab.nn.lipschitz_network import LipschitzFunctions, LipschitzNetwork
 from genlab.nn.plain import Plain
@@ -99,24 +100,24 @@ class ResidualBlocks(Bijection):
         self.norms = nn.ModuleList(ActNorm(dim) for _ in range(network.stack + 1) if actnorm)
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         return self.through(self.network.at(context), self.all, x)
 
     def inverse(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         functions = self.network.at(context, certain=True)
         x = self.back(functions, self.all, z)
         return x, -self.through(functions, self.all, x)[1]
 
     def generate(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         return self.back(self.network.at(context, certain=True), self.all, z)
 
     def initialise(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> Float[Tensor, "n *event"]:
         for index, g in enumerate(self.network.at(context).each):
             for norm in self._norms(index):
@@ -265,12 +266,12 @@ class Block(Bijection):
         self.range = range(index, index + 1)
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         return self.blocks.through(self.blocks.network.at(context), self.range, x)
 
     def inverse(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         functions = self.blocks.network.at(context, certain=True)
         x = self.blocks.back(functions, self.range, z)

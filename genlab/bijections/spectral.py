@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.fields import ModeClasses, averaged, class_means, filtered, mode_classes, power
+from genlab.nn.context import Context
 
 __all__ = ["SpectralStandardise", "SpectralStandardiseGiven"]
 
@@ -68,14 +69,14 @@ class SpectralStandardise(Bijection):
         self.register_buffer("log_scale", 0.5 * variances.log().to(dtype))
 
     def forward(
-        self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
+        self, x: Float[Tensor, "n c h h"], context: Context = None
     ) -> tuple[Float[Tensor, "n c h h"], Float[Tensor, " n"]]:
         log_scale = self._log_scales(context)
         z = filtered(x - self.mean[:, None, None], (-log_scale).exp())
         return z, -log_scale.sum((-3, -2, -1)).expand(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
+        self, z: Float[Tensor, "n c h h"], context: Context = None
     ) -> tuple[Float[Tensor, "n c h h"], Float[Tensor, " n"]]:
         log_scale = self._log_scales(context)
         x = filtered(z, log_scale.exp()) + self.mean[:, None, None]
@@ -83,7 +84,7 @@ class SpectralStandardise(Bijection):
 
     @torch.no_grad()
     def initialise(
-        self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
+        self, x: Float[Tensor, "n c h h"], context: Context = None
     ) -> Float[Tensor, "n c h h"]:
         self.learn_spectrum(x)
         return self.forward(x)[0]
@@ -98,7 +99,7 @@ class SpectralStandardise(Bijection):
         self.mean.copy_(mean)
         self.log_scale.copy_(0.5 * variances.clamp_min(EMPTY * whole).log())
 
-    def _log_scales(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "*n c h h"]:
+    def _log_scales(self, context: Context) -> Float[Tensor, "*n c h h"]:
         """Half of ``log lambda_k``, of all fields or of each."""
         return self.log_scale
 
@@ -148,7 +149,7 @@ class SpectralStandardiseGiven(SpectralStandardise):
 
     @torch.no_grad()
     def initialise(
-        self, x: Float[Tensor, "n c h h"], context: Float[Tensor, "n d"] | None = None
+        self, x: Float[Tensor, "n c h h"], context: Context = None
     ) -> Float[Tensor, "n c h h"]:
         self.mean.copy_(x.mean((0, 2, 3)))
         self.knots.copy_(torch.stack(self._numbers(context).aminmax()))
@@ -170,10 +171,10 @@ class SpectralStandardiseGiven(SpectralStandardise):
         self.log_scale.copy_(by_class[..., classes.to(x.device)])
         return self.forward(x, context)[0]
 
-    def _log_scales(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "n c h h"]:
+    def _log_scales(self, context: Context) -> Float[Tensor, "n c h h"]:
         return torch.einsum("nk,kchw->nchw", self._near(context), self.log_scale)
 
-    def _near(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, "n knots"]:
+    def _near(self, context: Context) -> Float[Tensor, "n knots"]:
         """The share of each knot in each number: what lies between two is their mixture."""
         first, last = self.knots
         count = len(self.log_scale)
@@ -183,7 +184,7 @@ class SpectralStandardiseGiven(SpectralStandardise):
         shares: Tensor = (1 - (place[:, None] - index).abs()).clamp_min(0)
         return shares
 
-    def _numbers(self, context: Float[Tensor, "n d"] | None) -> Float[Tensor, " n"]:
+    def _numbers(self, context: Context) -> Float[Tensor, " n"]:
         if context is None or context.shape[1] != 1:
             raise ValueError("context: expected one number for each field")
         return context[:, 0].to(self.mean.dtype)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genlab.bijections.bijection import Bijection
 from genlab.nn.angles import angle_mask, wrap
+from genlab.nn.context import Context
 
 __all__ = ["Wrap"]
 
@@ -43,12 +44,12 @@ class Wrap(Bijection):
         return {"angle": angle_mask(self.event_shape, self.circular)}
 
     def forward(
-        self, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, x: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         return torch.where(self.angle, wrap(x), x), x.new_zeros(len(x))
 
     def inverse(
-        self, z: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+        self, z: Float[Tensor, "n *event"], context: Context = None
     ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, " n"]]:
         return self.forward(z)
 

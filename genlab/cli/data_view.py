@@ -91,8 +91,9 @@ def _holds_table(path: Path) -> bool:
         return path.suffix.lower() in TABLES
     found = variables(path, key="")
     found = [one for one in found if one.name == "x"] or found
-    shapes = {one.shape for one in found}
-    return len(shapes) == 1 and len(shapes.pop()) in ((1, 2) if len(found) == 1 else (1,))
+    if len(found) == 1:
+        return len(found[0].shape) in (1, 2)
+    return len({one.shape for one in found}) == 1 and len(found[0].shape) == 1
 
 
 def _holds_structures(path: Path) -> bool:

@@ -12,15 +12,7 @@ from genlab.errors import UserError
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-__all__ = [
-    "Choice",
-    "Dimension",
-    "Interval",
-    "Search",
-    "Steps",
-    "refuse_replicas",
-    "split_space",
-]
+__all__ = ["Choice", "Dimension", "Interval", "Search", "Steps", "refuse_replicas", "split_space"]
 
 
 @dataclass(frozen=True)

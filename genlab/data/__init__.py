@@ -13,14 +13,7 @@ if TYPE_CHECKING:
     from genlab.data.field_data import FieldData
     from genlab.data.fixed_sets import FixedSets, Sets
     from genlab.data.image_data import ImageData
-    from genlab.data.image_sources import (
-        Digits,
-        IDXFiles,
-        ImageFolder,
-        Images,
-        ImageSource,
-        Splits,
-    )
+    from genlab.data.image_sources import Digits, IDXFiles, ImageFolder, Images, ImageSource, Splits
     from genlab.data.image_stream import ImageStream
     from genlab.data.maf_sets import BSDS300, Gas, Hepmass, MiniBooNE, Power
     from genlab.data.module import DataModule

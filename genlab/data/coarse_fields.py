@@ -109,12 +109,7 @@ class ObservedStream(Blocks, Stream):
     """
 
     def __init__(
-        self,
-        stream: Stream,
-        observe: Callable[[Tensor, Tensor], Tensor],
-        dim: int,
-        *,
-        seed: int,
+        self, stream: Stream, observe: Callable[[Tensor, Tensor], Tensor], dim: int, *, seed: int
     ) -> None:
         super().__init__(seed=seed, block=2**12)
         self.stream, self.observe, self.dim = stream, observe, dim

@@ -7,16 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = [
-    "INTEGER",
-    "MISSING",
-    "THOUSANDS",
-    "Line",
-    "Record",
-    "counts",
-    "is_number",
-    "records",
-]
+__all__ = ["INTEGER", "MISSING", "THOUSANDS", "Line", "Record", "counts", "is_number", "records"]
 
 MISSING = {"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN"}
 MISSING |= {"NULL", "null", "None", "none"}

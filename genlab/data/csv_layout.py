@@ -11,15 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from genlab.data.csv_cells import (
-    INTEGER,
-    THOUSANDS,
-    Line,
-    Record,
-    counts,
-    is_number,
-    records,
-)
+from genlab.data.csv_cells import INTEGER, THOUSANDS, Line, Record, counts, is_number, records
 from genlab.data.csv_header import holds_names
 from genlab.errors import UserError, first_few
 

@@ -200,14 +200,14 @@ def weights_remark(name: str, weight: ArrayLike) -> str:
     """
     values = np.asarray(weight)
     rows = effective_rows(values)
-    told = f"{len(values)} rows to learn from tell as much as {rows:.0f} of equal weight"
-    told = f"weight={name}: {told}"
+    left = f"{len(values)} rows to learn from tell as much as {rows:.0f} of equal weight"
+    told = [f"weight={name}: {left}"]
     if negative := int((values < 0).sum()):
-        told += f"; {negative} weights are negative: likelihood has a maximum over their law, not "
-        told += "over rows"
-    elif rows >= FEW * len(values):
-        return told
-    return f"{told}; trust `val/nll`, and no long training"
+        law = "likelihood has a maximum over their law, not over rows"
+        told.append(f"{negative} weights are negative: {law}")
+    if negative or rows < FEW * len(values):
+        told.append("trust `val/nll`, and no long training")
+    return "; ".join(told)
 
 
 def negative_weights(weight: ArrayLike) -> str | None:

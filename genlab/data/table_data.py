@@ -16,13 +16,7 @@ from torch import Tensor
 from genlab.batch import Batch
 from genlab.bijections.bijection import Bijection, Compose
 from genlab.bounds import Fraction, NonNegativeInt, PositiveInt
-from genlab.data.column_points import (
-    Redrawn,
-    log_masses,
-    onto_lines,
-    points,
-    refuse_no_room,
-)
+from genlab.data.column_points import Redrawn, log_masses, onto_lines, points, refuse_no_room
 from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.fixed_sets import FixedSets, Sets
 from genlab.data.roles import find_columns

@@ -153,9 +153,7 @@ def draw_samples(
     source = spawn(generator, density.device)
     parts = [
         density.sample(
-            rows.stop - rows.start,
-            context_rows(context, n, rows, density.device),
-            generator=source,
+            rows.stop - rows.start, context_rows(context, n, rows, density.device), generator=source
         )
         for rows in batches(n, fitting(density, batch_size))
     ]

@@ -215,10 +215,7 @@ class DiscretisedLogistic(Observation):
     ) -> Float[Tensor, "n *event"]:
         location, scale = self._location_and_scale(parameters, parameters.ndim - 1)
         u, within = torch.rand(
-            (2, *location.shape),
-            dtype=location.dtype,
-            device=location.device,
-            generator=generator,
+            (2, *location.shape), dtype=location.dtype, device=location.device, generator=generator
         )
         eps = torch.finfo(u.dtype).eps
         x = location + scale * torch.logit(u, eps)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genlab.evaluation.distances import clouds
 from genlab.evaluation.estimate import Estimate, estimate_mean, shares
+from genlab.nn.context import Context
 
 __all__ = ["c2st"]
 
@@ -22,7 +23,7 @@ def c2st(
     y: Float[Tensor, "n *event"],
     weight: Float[Tensor, " n"] | None = None,
     *,
-    context: Float[Tensor, "n c"] | None = None,
+    context: Context = None,
     circular: Sequence[int] = (),
     folds: int = 5,
     generator: torch.Generator,

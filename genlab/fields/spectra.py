@@ -15,14 +15,7 @@ from genlab.constructor import Checked
 from genlab.errors import UserError
 from genlab.fields.grid import squared_wavenumber
 
-__all__ = [
-    "Kraichnan",
-    "Matern",
-    "PowerLaw",
-    "RadialSpectrum",
-    "Spectrum",
-    "SpectrumMixture",
-]
+__all__ = ["Kraichnan", "Matern", "PowerLaw", "RadialSpectrum", "Spectrum", "SpectrumMixture"]
 
 RESOLVED = 1e-9
 """Least variance of a mode, as a share of the mean one: float32 rounds all modes by 1e-15 of it."""

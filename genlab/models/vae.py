@@ -13,12 +13,7 @@ from torch import Tensor, nn
 from genlab.batch import Batch
 from genlab.bounds import NonNegativeInt, PositiveInt
 from genlab.densities.density import Circular, Density, EventShape
-from genlab.densities.observation import (
-    Bernoulli,
-    GaussianObservation,
-    Observation,
-    VonMises,
-)
+from genlab.densities.observation import Bernoulli, GaussianObservation, Observation, VonMises
 from genlab.densities.posterior import Posterior, PosteriorCovariance, n_parameters
 from genlab.densities.seeded_noise import row_shifts, shifted_normals, uniform_points
 from genlab.errors import first_few
@@ -147,10 +142,7 @@ class VAE(Density):
         outputs = n_parameters(latent_dim, covariance)
         self.encoder = self._seeing(lambda shape: make_encoder(shape, outputs, **options))
         self.decoder = make_decoder(
-            latent_dim,
-            self.event_shape,
-            observation.n_parameters,
-            **options,
+            latent_dim, self.event_shape, observation.n_parameters, **options
         )
 
     def _observing(self, observation: Observation | None) -> Observation:

@@ -1,14 +1,7 @@
 """Networks."""
 
 from genlab.nn.active_scalar import ActiveScalar
-from genlab.nn.angles import (
-    AngleFeatures,
-    Periodic,
-    periodic,
-    squared_turns,
-    wrap,
-    wrap_columns,
-)
+from genlab.nn.angles import AngleFeatures, Periodic, periodic, squared_turns, wrap, wrap_columns
 from genlab.nn.concat_squash import ConcatSquashMLP
 from genlab.nn.constants import Constants
 from genlab.nn.context import ContextEncoder

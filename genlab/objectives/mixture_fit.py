@@ -15,11 +15,7 @@ from genlab.densities.mixture_parameters import AnyMixtures
 from genlab.densities.mixtures import Covariance, Mixtures, precision_root, wide
 from genlab.errors import RunError, UserError
 from genlab.models.gmm import GMM
-from genlab.objectives.expectation_maximisation import (
-    Statistics,
-    collapsed,
-    sweep,
-)
+from genlab.objectives.expectation_maximisation import Statistics, collapsed, sweep
 from genlab.objectives.mixture_starts import better_nearby, likeliest_starts, maximised
 
 __all__ = ["MixtureFit", "expected_log_gaussians", "halves", "replace"]

@@ -3,15 +3,7 @@
 from genlab.pde.boundary import Boundary, Faces, WholeBoundary
 from genlab.pde.coefficients import Coefficient
 from genlab.pde.combinations import Difference, Intersection, Union
-from genlab.pde.conditions import (
-    Condition,
-    Dirichlet,
-    Initial,
-    Measured,
-    Neumann,
-    Periodic,
-    Robin,
-)
+from genlab.pde.conditions import Condition, Dirichlet, Initial, Measured, Neumann, Periodic, Robin
 from genlab.pde.custom import CustomProblem
 from genlab.pde.cylinder import Cylinder, CylinderBoundary
 from genlab.pde.derivatives import Carried, Jet, Jets, Order, differentiate, jets_of, joined

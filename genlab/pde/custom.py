@@ -17,14 +17,7 @@ from genlab.bounds import PositiveInt
 from genlab.errors import UserError
 from genlab.pde.boundary import Boundary, Faces
 from genlab.pde.conditions import Condition, Initial
-from genlab.pde.custom_boundary import (
-    LOOKED_AT,
-    NEARLY,
-    UserBoundary,
-    at_first,
-    given,
-    just_begun,
-)
+from genlab.pde.custom_boundary import LOOKED_AT, NEARLY, UserBoundary, at_first, given, just_begun
 from genlab.pde.custom_domain import boundary_of, domain_of
 from genlab.pde.custom_settings import SETTINGS, Settings
 from genlab.pde.custom_trial import refuse_cutoff, refuse_deaf

@@ -27,12 +27,7 @@ from genlab.pinn.panels import (
 )
 from genlab.pinn.stages import Stage
 
-__all__ = [
-    "animate_stages",
-    "curves_figure",
-    "stage_figure",
-    "stages_figure",
-]
+__all__ = ["animate_stages", "curves_figure", "stage_figure", "stages_figure"]
 
 FRAMES_A_SECOND = 2
 BINS = 40

@@ -37,11 +37,7 @@ def metric_rows(metrics: Mapping[str, float | None], likelihood: str = "exact") 
         tag for tag in metrics if not tag.endswith("/se") and metric_of(tag).beside not in metrics
     ]
     return [
-        Row(
-            tag,
-            *rounded(metrics[tag], metrics.get(f"{tag}/se")),
-            remark(tag, metrics, likelihood),
-        )
+        Row(tag, *rounded(metrics[tag], metrics.get(f"{tag}/se")), remark(tag, metrics, likelihood))
         for tag in sorted(tags, key=rank)
     ]
 

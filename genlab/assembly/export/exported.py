@@ -158,11 +158,7 @@ def _downloaded(text: str) -> Path:
     if find_spec("huggingface_hub") is None:
         raise UserError(f"{text}: needs huggingface_hub; pip install 'genlab[export]'")
     import huggingface_hub
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-    )
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = huggingface_hub.snapshot_download(

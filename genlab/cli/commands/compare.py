@@ -12,14 +12,7 @@ from genlab.cli.arguments import Parser, check_output
 from genlab.cli.comparison_figures import draw
 from genlab.cli.paired import compare_rows, paired_columns, paired_records, paired_table
 from genlab.errors import UserError, nearest, one_line
-from genlab.runs.comparison.formats import (
-    as_csv,
-    as_latex,
-    as_markdown,
-    as_text,
-    is_best,
-    shown,
-)
+from genlab.runs.comparison.formats import as_csv, as_latex, as_markdown, as_text, is_best, shown
 from genlab.runs.comparison.groups import differing, grouped
 from genlab.runs.comparison.plain import plain_groups, plain_runs
 from genlab.runs.comparison.records import (
@@ -208,11 +201,7 @@ def _print(table: Table, notes: Sequence[str], form: str | None) -> None:
         _print_rich(table)
     else:
         print(FORMATS.get(form or "", as_text)(table), end="")
-    print(
-        "".join(f"{note}\n" for note in notes),
-        end="",
-        file=sys.stderr if form else sys.stdout,
-    )
+    print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr if form else sys.stdout)
 
 
 def _print_rich(table: Table) -> None:

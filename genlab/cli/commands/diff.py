@@ -48,10 +48,7 @@ def _settings(first: Record, second: Record) -> Iterator[tuple[str, str, str]]:
     for key in sorted({*one, *other}, key=lambda key: (not key.startswith(CHOICE), key)):
         if one.get(key) != other.get(key) or (key in one) != (key in other):
             name = key.removeprefix(CHOICE)
-            yield (
-                name,
-                *(spell(config[key]) if key in config else "" for config in (one, other)),
-            )
+            yield (name, *(spell(config[key]) if key in config else "" for config in (one, other)))
 
 
 def _versions(

@@ -272,7 +272,7 @@ class FieldRows:
                     )
         both = [one.variable for one in (*event, *context)]
         if self.axes is not None and all(len(one.shape) != len(self.axes) for one in both):
-            both[0].with_axes(self.axes, path.name)  # says how many it has
+            both[0].with_axes(self.axes, path.name)  # refuses, and says how many it has
         samples = max(one.length("sample") for one in both)
         times = max(one.length("time") for one in both)
         for one in both:

@@ -158,7 +158,8 @@ def _structure(file: Path) -> tuple[Any, list[str]]:
     for place, line in enumerate(lines):
         if line[:4].upper() in ("ATOM", "HETA"):
             wrong = [line[k] for k in PLACES if not NUMBER.fullmatch(line[k])]
-            lost |= {place: wrong[0]} if wrong else {}
+            if wrong:
+                lost[place] = wrong[0]
     if lost:
         kept = "\n".join(line for place, line in enumerate(lines) if place not in lost)
         structure = gemmi.read_structure_string(kept, format=gemmi.CoorFormat.Pdb)

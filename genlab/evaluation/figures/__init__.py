@@ -2,13 +2,7 @@
 
 from genlab.evaluation.figures.calibration import calibration_figure
 from genlab.evaluation.figures.fields import animate_fields, field_panel
-from genlab.evaluation.figures.gallery import (
-    Scene,
-    draw,
-    draws,
-    save_figures,
-    save_samples,
-)
+from genlab.evaluation.figures.gallery import Scene, draw, draws, save_figures, save_samples
 from genlab.evaluation.figures.images import image_panel
 from genlab.evaluation.figures.paths import animate_paths
 from genlab.evaluation.figures.plane import comparison_figure, density_panel

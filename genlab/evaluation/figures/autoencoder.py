@@ -245,10 +245,7 @@ def _plane(
 
 
 def _curves(
-    model: VAE,
-    order: Int[Tensor, " l"],
-    context: Shaped[Tensor, "1 ..."] | None,
-    steps: int = 100,
+    model: VAE, order: Int[Tensor, " l"], context: Shaped[Tensor, "1 ..."] | None, steps: int = 100
 ) -> Figure:
     """Five coordinates of the decoded mean as functions of one latent, the others at 0."""
     shown = order[:4].tolist()

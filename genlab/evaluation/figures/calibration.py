@@ -23,10 +23,7 @@ COLOURS = (MODEL, "#7b3fa0", "#2a9d6a", "#c23b5a", "#8a6d1f")
 
 
 def calibration_figure(
-    found: Calibration,
-    *,
-    names: Sequence[str] | None = None,
-    shown: Sequence[int] | None = None,
+    found: Calibration, *, names: Sequence[str] | None = None, shown: Sequence[int] | None = None
 ) -> Figure:
     """Two panels: ranks of each coordinate (SBC), and coverage against credibility (TARP).
 

@@ -36,12 +36,7 @@ class Carried(NamedTuple):
     points: Float[Tensor, "n 2"]
 
 
-def carried(
-    bijection: Bijection,
-    z: Float[Tensor, "n 2"],
-    *,
-    most: int = 8,
-) -> list[Carried]:
+def carried(bijection: Bijection, z: Float[Tensor, "n 2"], *, most: int = 8) -> list[Carried]:
     """Images of latent points on their way to the data: at most ``most``, both ends included.
 
     Args:

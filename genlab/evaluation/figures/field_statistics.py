@@ -16,13 +16,7 @@ from torch import Tensor
 from genlab.evaluation.fields import EMPTY, field_statistics
 from genlab.evaluation.figures.fields import named, shown
 from genlab.evaluation.figures.style import MODEL, TRUTH, panels
-from genlab.fields.statistics import (
-    Quantity,
-    histogram,
-    separations,
-    structure_functions,
-    velocity,
-)
+from genlab.fields.statistics import Quantity, histogram, separations, structure_functions, velocity
 
 __all__ = ["statistics_figures"]
 

@@ -44,12 +44,7 @@ from genlab.evaluation.figures.pixels import encode_png, figure_to_image
 from genlab.evaluation.figures.plane import density_figure, latent_figure, sample_figure
 from genlab.evaluation.figures.style import MODEL, Window, panels, scatter, window_of
 from genlab.evaluation.figures.turns import TURN, mark_turns, with_turns
-from genlab.evaluation.importance import (
-    drawn_by_weight,
-    log_partition,
-    resampled,
-    weighted_samples,
-)
+from genlab.evaluation.importance import drawn_by_weight, log_partition, resampled, weighted_samples
 from genlab.fields.statistics import Quantity
 from genlab.runs.files import atomic_path
 from genlab.targets.target import Target

@@ -26,6 +26,7 @@ from genlab.evaluation.figures.style import (
 )
 from genlab.evaluation.figures.turns import mark_turns, with_turns
 from genlab.models.continuous import ContinuousFlow
+from genlab.nn.context import Context
 
 __all__ = ["animate_paths", "density_at", "paths_figure", "to_data"]
 
@@ -142,7 +143,7 @@ def _ways(
 
 
 def to_data(
-    model: ContinuousFlow, x: Float[Tensor, "n *event"], context: Float[Tensor, "n c"] | None = None
+    model: ContinuousFlow, x: Float[Tensor, "n *event"], context: Context = None
 ) -> Float[Tensor, "n *event"]:
     """From the units that the model works in to those of the data, under an encoded context."""
     if model.preprocessing is not None:

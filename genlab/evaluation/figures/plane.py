@@ -234,11 +234,7 @@ def _difference(
 
 
 def sample_figure(
-    truth: Float[Tensor, "n 2"],
-    model: Float[Tensor, "m 2"],
-    *,
-    window: Window,
-    kind: str = "True",
+    truth: Float[Tensor, "n 2"], model: Float[Tensor, "m 2"], *, window: Window, kind: str = "True"
 ) -> Figure:
     """True samples, model samples, and both: the colour below is mass that the model misplaced.
 
