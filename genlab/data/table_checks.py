@@ -189,6 +189,7 @@ def effective_rows(weight: ArrayLike) -> float:
     3.0
     """
     values = np.asarray(weight, dtype=np.float64)
+    values = values / np.abs(values).max()  # squares of 1e-200 are 0
     return float(values.sum() ** 2 / np.square(values).sum())
 
 

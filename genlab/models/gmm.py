@@ -258,7 +258,7 @@ class GMM(Density):
         self, batch: Batch
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "classes n"], Float[Tensor, " n"]]:
         """The joint rows that the mixtures are fitted to, how much each counts in each class, and
-        the log-determinant of the way from data units to these rows, a context vector included.
+        the log-determinant of the way of x from data units to these rows.
         """
         context = self.context_encoder(batch.context, len(batch.x), batch.x.dtype)
         x, log_det = batch.x, batch.x.new_zeros(len(batch.x))
@@ -266,8 +266,6 @@ class GMM(Density):
             x = self.door.encode(x)
         if self.preprocessing is not None:
             x, log_det = self.preprocessing(x, context)
-        if self.context_encoder.context_dim:
-            log_det = log_det - self.context_encoder.log_scale.sum()
         weight = self._classes(context, x)
         if batch.weight is not None:
             weight = weight * batch.weight

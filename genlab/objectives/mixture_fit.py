@@ -174,7 +174,9 @@ class MixtureFit:
         else:
             self._place(self._maximise(self.present, statistics))
         self._begin_pass()
-        return loss
+        # Only here: `self.loss` goes on in runs that were stopped before these units counted.
+        encoder = self.model.context_encoder
+        return loss + encoder.log_scale.sum() if encoder.context_dim else loss
 
     def _refuse_unusable(self, statistics: Statistics) -> None:
         if self.unusable > 0:

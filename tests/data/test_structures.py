@@ -223,3 +223,14 @@ def test_every_angle_has_its_atoms() -> None:
     assert len(LINES) == 1656
     for angle in ANGLES[:3]:
         assert len(read(ADK, angle).degrees) == 213
+
+
+def test_ellipsoids_of_such_an_atom_go_with_it(tmp_path: Path) -> None:
+    lines = of_residues(1, 30)
+    whole = read(write(tmp_path / "whole.pdb", lines)).degrees
+    place = next(k for k, line in enumerate(lines) if line[12:26].split()[::2] == ["CA", "12"])
+    lines[place] = f"{lines[place][:30]}********{lines[place][38:]}"
+    ellipsoids = [f"ANISOU{line[6:28]}{'    100' * 3}{'     10' * 3}" for line in lines]
+    both = [one for pair in zip(lines, ellipsoids, strict=True) for one in pair]
+    found = read(write(tmp_path / "torn.pdb", both))
+    np.testing.assert_array_equal(found.degrees, np.delete(whole, 10, 0))

@@ -92,6 +92,7 @@ def test_the_run_is_told_how_many_rows_weights_leave(path: Path, frame: pd.DataF
         return data.remarks[1]
 
     assert told(np.full(200, 2.0)).endswith("tell as much as 140 of equal weight")
+    assert told(np.full(200, 1e-200)).endswith("tell as much as 140 of equal weight")
     # Seven of 100 beside 133 of 1: 833^2 / 70,133.
     heavy = told(np.where(np.arange(200) % 20 == 0, 100.0, 1.0))
     assert "140 rows to learn from tell as much as 10 of equal weight; trust `val/nll`" in heavy

@@ -149,6 +149,9 @@ def test_with_a_context_the_loss_is_that_of_both_in_data_units() -> None:
     both = torch.cat([c, x], 1)
     law = torch.distributions.MultivariateNormal(both.mean(0), both.T.cov(correction=0))
     assert loss.item() == pytest.approx(-law.log_prob(both).mean().item(), abs=1e-4)
+    # What tells the gain of a pass is without these units, as it was in older checkpoints.
+    units = model.context_encoder.log_scale.sum().item()
+    assert fit.state_dict()["loss"] == pytest.approx(loss.item() - units)
 
 
 def test_restarts_keep_the_likeliest_start() -> None:

@@ -161,7 +161,12 @@ def _structure(file: Path) -> tuple[Any, list[str]]:
             if wrong:
                 lost[place] = wrong[0]
     if lost:
-        kept = "\n".join(line for place, line in enumerate(lines) if place not in lost)
+        # An ANISOU belongs to the atom before it, which may be gone.
+        kept = "\n".join(
+            line
+            for place, line in enumerate(lines)
+            if place not in lost and line[:6].upper() != "ANISOU"
+        )
         structure = gemmi.read_structure_string(kept, format=gemmi.CoorFormat.Pdb)
     return structure, list(lost.values())
 
