@@ -22,7 +22,7 @@ from genlab.data.field_files.channels import learnable
 from genlab.data.field_files.facts import doubts, sampled
 from genlab.data.field_files.opened import NUMPY, READ, format_of
 from genlab.data.image_facts import SUFFIXES, image_facts, listed
-from genlab.data.table_checks import MOST_LEVELS, effective_rows, without_density
+from genlab.data.table_checks import LOGARITHMS, MOST_LEVELS, effective_rows, without_density
 from genlab.data.table_file import TEXTS, TableFile
 from genlab.data.torsions.structure_files import (
     STRUCTURES,
@@ -41,7 +41,7 @@ LARGE = 2**26
 """Bytes of a table above which only its columns are told."""
 SLAB, SLABS = 2**18, 3
 """Numbers of an array that are looked at in one place, and in how many places."""
-WEIGHT = re.compile(r"(.*[\W_])?weights?", re.I)
+WEIGHT = re.compile(r"w|(.*[\W_])?(wt|weights?)", re.I)
 """What a column of importance weights is called."""
 NUCLEOTIDE = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "chi"]
 """Angles of nucleotides."""
@@ -124,6 +124,8 @@ def _of_structures(path: Path) -> Iterator[tuple[str, str]]:
             continue
         yield "residues", f"{len(rows.degrees):,} that have {', '.join(columns)}"
         yield "kinds", f"{len(rows.kinds)}: {first_few(rows.kinds)}"
+        for remark in rows.remarks[1:]:
+            yield "note", remark
         words = f"{typed('data.path', str(path))} {typed('data.columns', columns)}"
         yield "learn by", f"genlab train model=nsf data=torsions {words}"
         if len(rows.kinds) > 1:
@@ -146,16 +148,17 @@ def _of_table(path: Path) -> Iterator[tuple[str, str]]:
             yield "", f"{name}: {_range(values) if levels is None else _worded(levels, values)}"
         dropped, choices = _roles(columns, read.levels, table.index)
         words += choices
-        for name, values in columns.items():
-            if (
-                WEIGHT.fullmatch(name)
-                and name not in {*dropped, *read.levels}
-                and values.min() >= 0
-            ):
-                told = f"as good as {effective_rows(values):,.0f} rows of equal weight"
+        for name in (name for name in columns if name not in {*dropped, *read.levels}):
+            known = columns[name][~np.isnan(columns[name])]
+            if LOGARITHMS.fullmatch(name):
+                told = f"data.weight takes weights themselves, a column of exp({name})"
+                others.append(("note", f"{name}: {told}"))
+            elif WEIGHT.fullmatch(name) and known.min() >= 0:
+                told = f"as good as {effective_rows(known):,.0f} rows of equal weight"
                 others.append(("or", f"by weight, {told}: {typed('data.weight', name)}"))
         if len(dropped) == len(set(table.names) - set(table.index)):
-            yield "refused", "no column has a density: each is constant, empty or a text of its own"
+            told = "each is constant, empty, infinite or a text of its own"
+            yield "refused", f"no column has a density: {told}"
             return
     if table.index:
         yield "left out", f"{', '.join(table.index)}: the table's index"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from genlab.data.columns import Columns, numbered
-from genlab.errors import UserError
+from genlab.errors import UserError, first_few
 
 __all__ = ["ArrayFile"]
 
@@ -108,7 +109,11 @@ class ArrayFile:
             found = arrays.files
             if "x" in found or len(found) == 1:
                 return arrays["x" if "x" in found else found[0]]
-        raise UserError(f"{self.where}: expected an array named x, found {', '.join(found)}")
+            shapes = [f"{name} {list(arrays[name].shape)}" for name in found]
+        raise UserError(
+            f"{self.where}: expected an array x of rows, or columns of one length; "
+            f"found {first_few(shapes)}"
+        )
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
@@ -120,4 +125,7 @@ class ArrayFile:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 yield arrays
         except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise UserError(f"{self.where}: not an array that numpy can read") from error
+            # Of other faults numpy names options of its own.
+            held = re.match("Object arrays|.* Python objects", str(error))
+            reason = " (it holds Python objects)" if held else ""
+            raise UserError(f"{self.where}: not an array that numpy can read{reason}") from error

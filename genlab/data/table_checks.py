@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from genlab.errors import UserError
 
 __all__ = [
+    "LOGARITHMS",
     "MOST_LEVELS",
     "are_levels",
     "check_levels",
@@ -35,6 +36,8 @@ __all__ = [
 
 MOST_LEVELS = 64
 """Of a category: a number for each of them stands before the model."""
+LOGARITHMS = re.compile(r"(.*[\W_])?(log|ln)[\W_]?(w|wt|weights?)", re.I)
+"""What a column of the logarithms of weights is called."""
 
 # Eigenvalue of a correlation matrix below which a direction has no variance but rounding.
 FLAT = 1e-10
@@ -100,7 +103,7 @@ def without_density(
     columns: Mapping[str, Float[np.ndarray, " n"]], levels: Mapping[str, Sequence[Any]]
 ) -> list[str]:
     """The columns to leave out so that the others have a density: those that number the rows, that
-    are empty or constant, that hold too many words, or that others determine.
+    are empty, constant or infinite, that hold too many words, or that others determine.
 
     >>> without_density({"a": np.arange(3.0), "b": np.ones(3), "c": np.array([5.0, 1.0, 2.0])}, {})
     ['b']
@@ -114,7 +117,8 @@ def without_density(
     dropped += [
         name
         for name, values in columns.items()
-        if not (are_levels(levels[name]) if name in levels else _varies(values))
+        if np.isinf(values).any()
+        or not (are_levels(levels[name]) if name in levels else _varies(values))
     ]
     kept = [name for name in columns if name not in dropped]
     rows = np.array([columns[name] for name in kept]).T

@@ -220,8 +220,8 @@ class TableData(FixedSets):
         self.reading.refuse_numbering(files["path"].where, tables["path"])
         tables = {key: self._on_circle(files[key].where, rows) for key, rows in tables.items()}
         parts = self._imputed(self._split(tables))
-        for part in parts.values():
-            self.reading.check_weights(part)
+        for key, use in (("train", "learn from"), ("val", "validate"), ("test", "test")):
+            self.reading.check_weights(parts[key], f"rows to {use}")
         scale = 1.0
         if self.roles.weight is not None:
             weight = parts["train"][:, -1]

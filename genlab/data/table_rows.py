@@ -14,6 +14,7 @@ from genlab.data.column_transforms import ColumnTransforms
 from genlab.data.parts import part_sizes
 from genlab.data.roles import Roles, assign_roles, find_columns
 from genlab.data.table_checks import (
+    LOGARITHMS,
     are_levels,
     check_levels,
     negative_weights,
@@ -222,19 +223,28 @@ class TableRows:
             raise UserError(f"train_size={self.train_size}: there are {n_train} rows to learn")
         return n_train, n_val
 
-    def check_weights(self, values: Float[np.ndarray, "n c"]) -> None:
+    def check_weights(self, values: Float[np.ndarray, "n c"], rows: str = "rows") -> None:
         """Refuse what cannot weigh rows; of negative weights an objective decides.
 
+        Args:
+            values: The rows.
+            rows: What they are.
+
         Raises:
-            UserError: The weights of these rows sum to 0 or less.
+            UserError: The weights of these rows sum to 0 or less, or are logarithms.
         """
         if self.roles.weight is None or not len(values):
             return
         name, weight = self.roles.weight, values[:, -1]
+        if (weight < 0).any() and LOGARITHMS.fullmatch(name):
+            raise UserError(
+                f"weight={name}: got logarithms, down to {weight.min():g}; expected weights, a "
+                f"column of exp({name})"
+            )
         if not weight.any():
             raise UserError(
                 f"weight={name}: expected some weights above 0 in each part, got none in "
-                f"{len(weight)} rows"
+                f"{len(weight)} {rows}"
             )
         if (weight < 0).any() and not weight.sum() > 0:
             raise UserError(

@@ -84,8 +84,8 @@ def test_array_mistakes(tmp_path: Path) -> None:
     messages = {
         "text.npy": "expected rows of numbers, got <U1",
         "empty.npy": "holds no rows",
-        "object.npy": "not an array that numpy can read",
-        "two.npz": "expected an array named x, found a, b",
+        "object.npy": r"not an array that numpy can read \(it holds Python objects\)",
+        "two.npz": r"array x of rows, or columns of one length; found a \[\d, 2\], b \[\d, 2\]",
         "torn.npy": "not an array that numpy can read",
         "torn.npz": "not an array that numpy can read",
         "binary.csv": "not a text file in UTF-8",

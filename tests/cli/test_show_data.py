@@ -95,6 +95,20 @@ def test_tables_and_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "as good as 1 rows of equal weight: data.weight=event_weight" in (
         shown(capsys, tmp_path / "w.csv")
     )
+    weight = np.arange(50.0) % 3
+    weight[40] = np.nan  # 16 ones and 16 twos are left: 48^2 / 80
+    pd.DataFrame({"a": x[:, 0], "w": weight, "log_w": np.log(weight + 1)}).to_csv(
+        tmp_path / "w.csv", index=False
+    )
+    text = shown(capsys, tmp_path / "w.csv")
+    assert text.count("rows of equal weight") == 1
+    assert "as good as 29 rows of equal weight: data.weight=w\n" in text
+    assert "log_w: data.weight takes weights themselves, a column of exp(log_w)" in text
+    weight[40] = np.inf
+    pd.DataFrame({"a": x[:, 0], "w": weight}).to_csv(tmp_path / "w.csv", index=False)
+    text = shown(capsys, tmp_path / "w.csv")
+    assert "data.drop=[w]" in suggested(text)
+    assert "equal weight" not in text
     write_images(tmp_path / "images", 12)
     text = shown(capsys, tmp_path / "images")
     assert "12 images" in text
@@ -108,6 +122,7 @@ def test_structures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         text = shown(capsys, path)
         assert f"1: {ADK.name}" in text
         assert "that have phi, psi" in text
+        assert "note        2 residues have some of phi, psi, but not all: left out" in text
         run = experiment(*suggested(text)[1:], "model=nsf")
         assert run.config["data"]["event_shape"] == [2]
     for name, told in (

@@ -111,6 +111,41 @@ def test_mmcif_and_compressed_files_say_the_same(tmp_path: Path) -> None:
         assert difference(read(tmp_path / name).degrees, read(ADK).degrees) < 1e-6
 
 
+@pytest.mark.parametrize("ending", ["pdb.gz", "cif.gz"])
+def test_compressed_files_that_are_torn_or_not_compressed_are_refused(
+    tmp_path: Path, ending: str
+) -> None:
+    """gemmi reads a part of the first ones, and a PDB of a part is one of fewer residues."""
+    structure = gemmi.read_structure(str(ADK))
+    structure.setup_entities()
+    document = structure.make_mmcif_document()
+    text = "\n".join(of_residues(1, 60)) if ending == "pdb.gz" else document.as_string()
+    whole = gzip.compress(text.encode(), mtime=0)
+    path = tmp_path / f"adk.{ending}"
+    path.write_bytes(whole)
+    assert len(read(path).degrees) > 50
+    wrong = bytes(reversed(whole[300:600]))
+    for held in (whole[:-9], whole[: len(whole) // 2], whole[:300] + wrong, text.encode()):
+        path.write_bytes(held)
+        with pytest.raises(UserError, match=rf"{path.name} cannot be read as a structure \(.+\)$"):
+            read(path)
+
+
+def test_an_atom_of_mmcif_without_coordinates_is_named(tmp_path: Path) -> None:
+    structure = gemmi.read_structure(str(ADK))
+    structure.setup_entities()
+    document = structure.make_mmcif_document()
+    table = document.sole_block().find("_atom_site.", ["label_atom_id", "auth_seq_id", "Cartn_x"])
+    row = next(row for row in table if [*row][:2] == ["CA", "12"])
+    row[2] = "?"
+    document.write_file(str(tmp_path / "torn.cif"))
+    found = read(tmp_path / "torn.cif")
+    np.testing.assert_allclose(found.degrees, np.delete(read(ADK).degrees, 10, 0), atol=1e-6)
+    residue = LINES[[line[12:26].split()[::2] for line in LINES].index(["CA", "12"])][17:20]
+    told = f"1 atom without readable coordinates: torn.cif CA of 12({residue})"
+    assert found.remarks[1] == told
+
+
 def test_a_folder_holds_structures_by_their_files(tmp_path: Path) -> None:
     write(tmp_path / "b.pdb", of_residues(1, 10))
     write(tmp_path / "a.ent", of_residues(1, 20))

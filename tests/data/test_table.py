@@ -116,8 +116,13 @@ def test_weights_are_checked_in_every_part(path: Path, frame: pd.DataFrame) -> N
     with pytest.raises(UserError, match=told):
         _ = table(path, weight="w", test_path=str(other)).training_set
     frame.assign(w=0.0).to_csv(other, index=False)
-    with pytest.raises(UserError, match=r"weight=w: expected some .* got none in 200 rows"):
+    with pytest.raises(UserError, match=r"=w: expected some .* got none in 200 rows to validate"):
         _ = table(path, weight="w", val_path=str(other)).training_set
+    # The logarithms sum to more than 0, as weights of which some are negative may.
+    frame.assign(log_w=np.log(20 * frame["w"])).to_csv(other, index=False)
+    told = r"weight=log_w: got logarithms, down to -.*; expected weights, a column of exp\(log_w\)"
+    with pytest.raises(UserError, match=told):
+        _ = table(other, weight="log_w").training_set
     # A Monte Carlo at next-to-leading order; without its weights it is a table like any other.
     frame.assign(w=np.where(frame["a"] > 0.5, -1.0, 1.0)).to_csv(path, index=False)
     with pytest.raises(UserError, match=r"`weight=None` `drop=\['w'\]`"):

@@ -41,3 +41,32 @@ def test_rows_of_a_table_are_shown_by_their_weight(affine_flow, generator, dims)
         *(t.get_text() for g in signed["samples"].legends for t in g.get_texts()),
     ]
     assert words[0].lower() == "unweighted samples"
+
+
+def test_a_few_heavy_rows_leave_a_models_density_to_be_seen(affine_flow, generator):
+    x = torch.randn(2000, 2, generator=generator)
+    weight = (3 * torch.randn(2000, generator=generator)).exp()
+    figures = draw(
+        affine_flow([0.0] * 2, [1.0] * 2),
+        target=None,
+        samples=x,
+        weight=weight,
+        generator=generator,
+    )
+    (shown,), (density,) = (axis.get_images() for axis in figures["density"].axes[:2])
+    assert shown.get_clim() == density.get_clim()
+    highest, top = shown.get_array().max(), density.get_clim()[1]
+    assert highest > 10 * density.get_array().max()
+    assert top == pytest.approx(highest / 4)
+
+
+@pytest.mark.parametrize("weight", [None, torch.ones(300), torch.linspace(-1, 2, 300)])
+def test_the_words_of_a_single_coordinate_are_inside(affine_flow, generator, weight):
+    x = torch.randn(300, 1, generator=generator)
+    flow = affine_flow([0.0], [1.0])
+    for name, figure in draw(
+        flow, target=None, samples=x, weight=weight, generator=generator
+    ).items():
+        for legend in figure.legends:
+            box = legend.get_window_extent()
+            assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1, name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -100,7 +101,7 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
     lacking = atoms = 0
     for file in files:
         structure, lost = _structure(file)
-        unreadable += [f"{file.name} {field.strip()!r}" for field in lost]
+        unreadable += [f"{file.name} {what}" for what in lost]
         if len(structure) > 1:
             several.append(file.name)
         for chain in _first_model(structure):
@@ -137,23 +138,30 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
 
 
 def _structure(file: Path) -> tuple[Any, list[str]]:
-    """A structure, and what it has in place of coordinates, of atoms that are left out for it.
+    """A structure, and its atoms without coordinates: a PDB's by what it has there, else by name.
 
-    Of a PDB's coordinate gemmi takes the digits at its start, or 0; of mmCIF's it makes NaN.
+    Of a PDB's coordinate gemmi takes the digits at its start, or 0; of mmCIF's it makes NaN. It
+    takes what there is of a compressed file that is torn.
     """
     import gemmi
 
     try:
+        lines = _text(file).split("\n")
         structure = gemmi.read_structure(str(file))
-    except (RuntimeError, ValueError, OSError, IndexError) as error:  # the last: an empty file
-        # gemmi tells the file, the line, the column and the byte.
+    except (RuntimeError, ValueError, OSError, IndexError, EOFError, zlib.error) as error:
+        # gemmi tells the file, the line, the column and the byte; an empty file is an IndexError.
         reason = re.sub(r"^.*:(\d+):\d+\(\d+\): ", r"line \1: ", str(error).partition("\n")[0])
         raise UserError(f"`path`: {file} cannot be read as a structure ({reason})") from None
     if structure.input_format != gemmi.CoorFormat.Pdb:
-        return structure, []
-    opened = gzip.open if file.suffix.lower() == ".gz" else open
-    with opened(file, "rt", encoding="latin-1") as text:
-        lines = text.read().split("\n")
+        sites = [
+            (atom, residue)
+            for chain in _first_model(structure)
+            for residue in chain
+            for atom in residue
+        ]
+        return structure, [
+            f"{atom.name} of {residue}" for atom, residue in sites if math.isnan(atom.pos.length())
+        ]
     lost: dict[int, str] = {}
     for place, line in enumerate(lines):
         if line[:4].upper() in ("ATOM", "HETA"):
@@ -168,7 +176,13 @@ def _structure(file: Path) -> tuple[Any, list[str]]:
             if place not in lost and line[:6].upper() != "ANISOU"
         )
         structure = gemmi.read_structure_string(kept, format=gemmi.CoorFormat.Pdb)
-    return structure, list(lost.values())
+    return structure, [repr(field.strip()) for field in lost.values()]
+
+
+def _text(file: Path) -> str:
+    opened = gzip.open if file.suffix.lower() == ".gz" else open
+    with opened(file, "rt", encoding="latin-1") as text:
+        return str(text.read())
 
 
 def _first_model(structure: Any) -> Any:

@@ -101,8 +101,9 @@ def corner_figure(
         if dims > 3 and not all(turns):
             axis.tick_params(axis="x", labelrotation=45)
     handles = [Line2D([], [], color=colour, linewidth=4) for colour in (TRUTH, MODEL)]
+    letters = 13 if dims > 1 else 11  # a single panel has room for less
     legend = figure.legend(
-        handles, labels, loc="outside upper center", ncols=2, fontsize=13, frameon=False
+        handles, labels, loc="outside upper center", ncols=2, fontsize=letters, frameon=False
     )
     if dims < every:
         first_of = "the first " if shown is None else ""

@@ -136,7 +136,8 @@ def density_figure(
 
     Where the true density is unknown, a histogram of true samples, by their weight where they have
     one, stands for it, and there is no difference. Densities above the largest true one share its
-    colour.
+    colour; of a histogram, whose highest cells may be a few heavy rows, those above the model's
+    largest do, down to a quarter of its own.
 
     Args:
         model: A density on the plane.
@@ -158,11 +159,16 @@ def density_figure(
         rows = 1 / shares_of(len(samples), weight).square().sum().item()
         truth = sample_density(samples, window, int(np.clip(0.5 * rows**0.5, 16, 100)), weight)
     density = model_density(model, window, size)
-    top = _top(truth)
+    top, highest = _top(truth), _top(density)
+    if not exact:
+        top = min(top, max(highest, top / 4))
     figure, axes = panels(1, 3 if exact else 2, side=4.4, height=4.1, layout=PanelLayout())
-    show_density(axes[0], truth, window, top=top, title=name)
-    title = TITLES[model.likelihood]
-    add_colourbar(show_density(axes[1], density, window, top=top, title=title), axes[1])
+    images = [
+        show_density(axes[0], truth, window, top=top, title=name),
+        show_density(axes[1], density, window, top=top, title=TITLES[model.likelihood]),
+    ]
+    # Of the higher one: its tip says that there is more than the bar shows.
+    add_colourbar(images[highest >= _top(truth)], axes[1])
     if shares:
         for axis, values in zip(axes, (truth, density) if exact else (None, density), strict=False):
             if values is not None:
