@@ -26,16 +26,8 @@ __all__ = [
 
 Activation = Literal["relu", "silu", "gelu", "tanh", "elu", "leaky_relu", "softplus"]
 
-
-class ReLU(nn.ReLU):
-    """``max(h, 0)`` of what no other layer needs: without gradients it is written over ``h``."""
-
-    def forward(self, h: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return torch.relu(h) if torch.is_grad_enabled() else torch.relu_(h)
-
-
 ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": ReLU,
+    "relu": nn.ReLU,
     "silu": nn.SiLU,
     "gelu": nn.GELU,
     "tanh": nn.Tanh,
