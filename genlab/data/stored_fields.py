@@ -28,6 +28,7 @@ from genlab.data.field_files.facts import (
     stored_facts,
 )
 from genlab.data.field_files.rows import FieldRows, RowChoices
+from genlab.data.field_files.variable import guessed_axes
 from genlab.data.module import DataModule
 from genlab.data.parts import part_sizes
 from genlab.data.shuffled_pools import ShuffledPools
@@ -211,6 +212,12 @@ class StoredFields(DataModule):
         if source.samples < self._parts:
             few = f"{source.samples} sample{'s' * (source.samples != 1)}"
             told.append(f"{few}: the last steps or windows are held out, which resemble others")
+        axes, shape = source.first.axes, source.first.shape
+        if source.axes is None and axes[-1] in ("sample", "time") and axes == guessed_axes(shape):
+            told.append(
+                f"each {axes[-1]} taken to stand last, by the shape {list(shape)}; `axes` names "
+                "them otherwise"
+            )
         some = sampled(source)
         told += doubts(some, source.names, periodic=self.periodic)
         if self.periodic and min(seam(some)) < REPEATED:

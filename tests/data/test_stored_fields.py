@@ -165,6 +165,14 @@ def test_units_are_those_of_what_is_periodic(tmp_path: Path) -> None:
     assert "taken for not periodic" in data_of(path, size=8).remarks[-1]
 
 
+def test_samples_that_stand_last_are_remarked_on(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.npy", np.moveaxis(waves(30, 16), 0, -1))
+    told = "each sample taken to stand last, by the shape [16, 16, 30]; `axes` names them otherwise"
+    assert told in data_of(path).remarks
+    axes = ["x", "y", "sample"]
+    assert not any("stand last" in remark for remark in data_of(path, axes=axes).remarks)
+
+
 def test_a_repeated_side_is_remarked_on(tmp_path: Path) -> None:
     whole = waves(30, 16)
     closed = np.concatenate([whole, whole[:, :1]], 1)

@@ -182,7 +182,11 @@ MISTAKES = {
     ("data=torsions", ONE, "data.columns=[phi,alpha]"): (
         "none to a neighbour\nadk_open.pdb.gz has phi, psi, omega, chi1, chi2, chi3, chi4, chi5"
     ),
-    ("data=torsions", ONE, "data.residue=gly"): "data.residue=gly: no row is of that; choose from",
+    (
+        "data=torsions",
+        ONE,
+        "data.residue=gly",
+    ): "data.residue=gly: no row is of that; did you mean 'GLY'?",
     ("data=torsions", ONE, "data.split_by=entry"): (
         "nothing is left to learn from, of 1 structure; data.split_by=row divides them"
     ),
