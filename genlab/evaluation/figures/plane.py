@@ -157,7 +157,8 @@ def density_figure(
         assert samples is not None
         # About four samples a cell if they were spread evenly: fine enough, and not all noise.
         rows = 1 / shares_of(len(samples), weight).square().sum().item()
-        truth = sample_density(samples, window, int(np.clip(0.5 * rows**0.5, 16, 100)), weight)
+        cells = min(max(round(0.5 * rows**0.5), 16), 100)
+        truth = sample_density(samples, window, cells, weight)
     density = model_density(model, window, size)
     top, highest = _top(truth), _top(density)
     if not exact:
