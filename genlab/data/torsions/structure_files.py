@@ -146,37 +146,34 @@ def _structure(file: Path) -> tuple[Any, list[str]]:
     import gemmi
 
     try:
-        lines = _text(file).split("\n")
+        text = _text(file)
         structure = gemmi.read_structure(str(file))
     except (RuntimeError, ValueError, OSError, IndexError, EOFError, zlib.error) as error:
         # gemmi tells the file, the line, the column and the byte; an empty file is an IndexError.
         reason = re.sub(r"^.*:(\d+):\d+\(\d+\): ", r"line \1: ", str(error).partition("\n")[0])
         raise UserError(f"`path`: {file} cannot be read as a structure ({reason})") from None
     if structure.input_format != gemmi.CoorFormat.Pdb:
-        sites = [
-            (atom, residue)
+        return structure, [
+            f"{atom.name} of {residue}"
             for chain in _first_model(structure)
             for residue in chain
             for atom in residue
+            if math.isnan(atom.pos.length())
         ]
-        return structure, [
-            f"{atom.name} of {residue}" for atom, residue in sites if math.isnan(atom.pos.length())
-        ]
-    lost: dict[int, str] = {}
-    for place, line in enumerate(lines):
-        if line[:4].upper() in ("ATOM", "HETA"):
-            wrong = [line[k] for k in PLACES if not NUMBER.fullmatch(line[k])]
-            if wrong:
-                lost[place] = wrong[0]
+    lines = [(line, _unreadable(line)) for line in text.split("\n")]
+    lost = [repr(field.strip()) for _, field in lines if field is not None]
     if lost:
         # An ANISOU belongs to the atom before it, which may be gone.
-        kept = "\n".join(
-            line
-            for place, line in enumerate(lines)
-            if place not in lost and line[:6].upper() != "ANISOU"
-        )
-        structure = gemmi.read_structure_string(kept, format=gemmi.CoorFormat.Pdb)
-    return structure, [repr(field.strip()) for field in lost.values()]
+        kept = (line for line, field in lines if field is None and line[:6].upper() != "ANISOU")
+        structure = gemmi.read_structure_string("\n".join(kept), format=gemmi.CoorFormat.Pdb)
+    return structure, lost
+
+
+def _unreadable(line: str) -> str | None:
+    """The first coordinate of an atom's line in a PDB that is no number; None if there is none."""
+    if line[:4].upper() not in ("ATOM", "HETA"):
+        return None
+    return next((line[k] for k in PLACES if not NUMBER.fullmatch(line[k])), None)
 
 
 def _text(file: Path) -> str:
