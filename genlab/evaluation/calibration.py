@@ -15,7 +15,13 @@ from genlab.batch import Batch
 from genlab.densities.density import Density
 from genlab.densities.inference import BATCH_SIZE, spawn
 from genlab.evaluation.ensembles import ensemble
-from genlab.evaluation.estimate import Estimate, estimate_mean, estimate_of_pairs, shares
+from genlab.evaluation.estimate import (
+    Estimate,
+    effective_rows,
+    estimate_mean,
+    estimate_of_pairs,
+    shares,
+)
 from genlab.nn.angles import wrap_columns
 
 __all__ = [
@@ -73,8 +79,7 @@ class Calibration:
     @property
     def rows(self) -> float:
         """Kish's effective number of rows."""
-        p = shares(len(self.distance), self.weight)
-        return 1 / (p @ p).item()
+        return effective_rows(shares(len(self.distance), self.weight))
 
     @property
     def bins(self) -> int:

@@ -10,7 +10,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["Estimate", "estimate_mean", "estimate_of_means", "estimate_of_pairs", "shares"]
+__all__ = [
+    "Estimate",
+    "effective_rows",
+    "estimate_mean",
+    "estimate_of_means",
+    "estimate_of_pairs",
+    "shares",
+]
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ def estimate_of_pairs(
     2.0
     """
     value = ((p @ first) / (1 - p @ p)).item()
-    q, m = p.square(), 1 / (p @ p).item()
+    q, m = p.square(), effective_rows(p)
     if m <= 4:
         return Estimate(value, math.nan)
     others = q.sum() - q
@@ -162,3 +169,12 @@ def shares(n: int, weight: Float[Tensor, " n"] | None) -> Float[Tensor, " n"]:
         return torch.full((n,), 1 / n, dtype=torch.float64)
     weight = weight.detach().cpu().double()
     return weight / weight.sum()
+
+
+def effective_rows(p: Float[Tensor, " n"]) -> float:
+    """Kish's effective number of rows, ``1 / sum p^2`` of their shares of the weight.
+
+    >>> effective_rows(shares(4, None))
+    4.0
+    """
+    return 1 / (p @ p).item()

@@ -18,7 +18,7 @@ from genlab.evaluation.c2st import c2st
 from genlab.evaluation.calibration import calibration_scores
 from genlab.evaluation.distances import mmd, transport
 from genlab.evaluation.ensembles import conditional_scores
-from genlab.evaluation.estimate import Estimate, estimate_mean, shares
+from genlab.evaluation.estimate import Estimate, effective_rows, estimate_mean, shares
 from genlab.evaluation.fields import field_scores
 from genlab.evaluation.images import Reduction, restoration, sample_quality
 from genlab.evaluation.importance import (
@@ -149,8 +149,8 @@ def evaluate(
     row = None if test is None or test.context is None else test.context[:1]
     scores: Scores = {"model/parameters": sum(p.numel() for p in model.parameters())}
     if training is not None and training.weight is not None:
-        p = shares(len(training.x), training.weight)
-        scores["train/ess"] = 1 / (len(p) * p @ p).item()
+        n = len(training.x)
+        scores["train/ess"] = effective_rows(shares(n, training.weight)) / n
     # Of a conditional model, unless it tells the law under each context itself.
     if target is not None and (row is None or target.context_dim):
         if target.entropy is not None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genlab.densities.density import Density
 from genlab.densities.inference import batches, device_of, inference, log_probs
+from genlab.evaluation.estimate import effective_rows
 from genlab.evaluation.estimate import shares as shares_of
 from genlab.evaluation.figures.layout import PanelLayout
 from genlab.evaluation.figures.style import (
@@ -156,7 +157,7 @@ def density_figure(
         name = "True samples" if weight is None else "Weighted samples"
         assert samples is not None
         # About four samples a cell if they were spread evenly: fine enough, and not all noise.
-        rows = 1 / shares_of(len(samples), weight).square().sum().item()
+        rows = effective_rows(shares_of(len(samples), weight))
         cells = min(max(round(0.5 * rows**0.5), 16), 100)
         truth = sample_density(samples, window, cells, weight)
     density = model_density(model, window, size)
