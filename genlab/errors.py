@@ -19,6 +19,7 @@ __all__ = [
     "nearest",
     "no_such_file",
     "one_line",
+    "plural",
 ]
 
 FEW, MOST = 8, 50
@@ -88,6 +89,15 @@ def first_few(words: Sequence[str], few: int = FEW) -> str:
     'a, b, c, d, e, f, g, h, ...'
     """
     return ", ".join([*words[:few], *(["..."] if len(words) > few else [])])
+
+
+def plural(word: str, n: int) -> str:
+    """A word for n things.
+
+    >>> plural("field", 1), plural("field", 2)
+    ('field', 'fields')
+    """
+    return word if n == 1 else f"{word}s"
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from genlab.data.torsions.structure_files import (
     is_structure,
     list_structures,
 )
-from genlab.errors import UserError, first_few, no_such_file
+from genlab.errors import UserError, first_few, no_such_file, plural
 
 __all__ = ["ENDINGS", "data_rows"]
 
@@ -205,8 +205,10 @@ def _of_fields(path: Path) -> Iterator[tuple[str, str]]:
     if first == path:
         yield "file", f"{path}: {format_of(path)}, {_bytes(_size(path))}"
     else:
-        counts = ", ".join(f"{_counted(files, 'file')} for {part}" for part, files in parts.items())
-        yield "folder", f"{path}: {counts}"
+        counts = (
+            f"{len(own):,} {plural('file', len(own))} for {part}" for part, own in parts.items()
+        )
+        yield "folder", f"{path}: {', '.join(counts)}"
         yield "first", f"{first.name}: {format_of(first)}, {_bytes(_size(first))}"
     if len(found) > MOST:
         yield "arrays", f"{len(found)}, of which these are the first {MOST}"
@@ -258,7 +260,8 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     words = [named, *(typed(f"data.{key}", value) for key, value in chosen.items())]
     shape = " x ".join(map(str, facts["event_shape"]))
     kind = "periodic" if facts["periodic"] else "not periodic"
-    yield "data=fields", f"{_counted(rows, 'field')} of {shape} ({', '.join(rows.names)}), {kind}"
+    count = f"{len(rows):,} {plural('field', len(rows))}"
+    yield "data=fields", f"{count} of {shape} ({', '.join(rows.names)}), {kind}"
     for doubt in doubts(sampled(rows), rows.names, periodic=facts["periodic"]):
         yield "note", doubt
     yield "learn by", f"genlab train model=flow-matching data=fields {' '.join(words)}"
@@ -268,10 +271,6 @@ def _use(path: Path, found: Sequence[Variable]) -> Iterator[tuple[str, str]]:
     if fields[0].length("time") > 1:
         first = typed("data.condition", [fields[0].name])
         yield "or", f"the next step given the one before: {first} data.lag=1"
-
-
-def _counted(things: Sized, word: str) -> str:
-    return f"{len(things):,} {word}{'s' * (len(things) != 1)}"
 
 
 def _sample(one: Variable) -> np.ndarray:

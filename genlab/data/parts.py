@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from genlab.errors import UserError
+from genlab.errors import UserError, plural
 
 __all__ = ["part_sizes"]
 
@@ -37,6 +37,6 @@ def part_sizes(n: int, fractions: Sequence[float], what: str = "row") -> tuple[i
         one, other = UNITS[what]
         raise UserError(
             "`val_fraction`, `test_fraction`: nothing is left to learn from, of "
-            f"{n} {one}{'s' * (n != 1)}{other}"
+            f"{n} {plural(one, n)}{other}"
         )
     return n_train, n_val, n_test

@@ -33,7 +33,7 @@ from genlab.data.module import DataModule
 from genlab.data.parts import part_sizes
 from genlab.data.shuffled_pools import ShuffledPools
 from genlab.data.streams import ShuffledSet, Stream
-from genlab.errors import UserError
+from genlab.errors import UserError, plural
 from genlab.fields import ModeClasses
 from genlab.fields.statistics import Quantity
 from genlab.nn.padding import Padding
@@ -210,7 +210,7 @@ class StoredFields(DataModule):
         if self.streamed:
             told.append("the training set is larger than memory should hold: read as it is used")
         if source.samples < self._parts:
-            few = f"{source.samples} sample{'s' * (source.samples != 1)}"
+            few = f"{source.samples} {plural('sample', source.samples)}"
             told.append(f"{few}: the last steps or windows are held out, which resemble others")
         axes, shape = source.first.axes, source.first.shape
         if source.axes is None and axes[-1] in ("sample", "time") and axes == guessed_axes(shape):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from genlab.errors import UserError, nearest
+from genlab.errors import UserError, nearest, plural
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import read_json, write_json
 
@@ -115,7 +115,7 @@ def remove_note(run: RunDirectory, number: int) -> Labels:
         labels = read_labels(run)
         count = len(labels.notes)
         if number > count:
-            raise UserError(f"note {number}: {run.path} has {count} note{'s' * (count != 1)}")
+            raise UserError(f"note {number}: {run.path} has {count} {plural('note', count)}")
         notes = (note for place, note in enumerate(labels.notes, 1) if place != number)
         return _write(run, Labels(labels.tags, tuple(notes)))
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from genlab.data.field_files.opened import parts_of
 from genlab.data.field_files.rows import FieldRows, RowChoices
-from genlab.errors import UserError
+from genlab.errors import UserError, plural
 from genlab.runs.settings import DIGITS, checksum
 
 __all__ = ["fingerprint", "look_at_fields", "rows_of", "seam", "stored_facts"]
@@ -212,7 +212,7 @@ def refuse_other_quantity(quantity: str | None, channels: int, *, periodic: bool
     wanted = {"vorticity": 1, "velocity": 2}.get(quantity or "", channels)
     if wanted != channels:
         raise UserError(
-            f"quantity={quantity}: expected {wanted} channel{'s' * (wanted > 1)}, got {channels}; "
+            f"quantity={quantity}: expected {wanted} {plural('channel', wanted)}, got {channels}; "
             "`quantity='scalar'` is for all others"
         )
     if quantity in ("vorticity", "velocity") and not periodic:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from genlab.errors import UserError
+from genlab.errors import UserError, plural
 
 __all__ = ["chosen_steps", "runs"]
 
@@ -32,7 +32,7 @@ def chosen_steps(
         UserError: There is no such step, or none as much earlier.
     """
     if lag >= length:
-        raise UserError(f"lag={lag}: {where} has {length} time step{'s' * (length > 1)}")
+        raise UserError(f"lag={lag}: {where} has {length} {plural('time step', length)}")
     if steps is None:
         return list(range(lag, length))
     if isinstance(steps, str):

@@ -17,7 +17,7 @@ import numpy as np
 
 from genlab.data.torsions.angles import ANGLES, atoms_of
 from genlab.data.torsions.rows import Torsions, TorsionSource
-from genlab.errors import UserError, first_few
+from genlab.errors import UserError, first_few, plural
 from genlab.runs.settings import checksum
 
 __all__ = ["STRUCTURES", "StructureFiles", "is_structure", "list_structures"]
@@ -115,7 +115,7 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
                 entries.append(_name(file))
     nowhere: list[str] = []
     if n := len(unreadable):
-        what = f"{n} atom{'s' * (n > 1)} without readable coordinates"
+        what = f"{n} {plural('atom', n)} without readable coordinates"
         nowhere = [f"{what}: {first_few(unreadable, 3)}"]
     if not atoms:
         told = ["holds no atoms; expected structures of PDB or mmCIF", *nowhere]
@@ -129,7 +129,7 @@ def _read(path: Path, _: str, files: tuple[Path, ...], angles: tuple[str, ...]) 
             f"{hint}"
         )
     kept = len(set(entries))
-    told = [f"{path}: {len(rows)} residues of {kept} structure{'s' * (kept > 1)}", *nowhere]
+    told = [f"{path}: {len(rows)} residues of {kept} {plural('structure', kept)}", *nowhere]
     if lacking:
         told.append(f"{lacking} residues have some of {', '.join(angles)}, but not all: left out")
     if several:
